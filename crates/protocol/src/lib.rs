@@ -1,1 +1,5 @@
 //! Placeholder.
+
+mod body;
+
+pub use body::{Body, BodyTooLong, Segment, SourceRange, SourceTooShort};
