@@ -1,0 +1,127 @@
+//! Header values with parameters: `multipart/form-data; boundary=x`, `form-data; name="file"; filename="a.txt"`.
+
+/// The white space that may stand around the pieces of a header.
+pub(super) const BLANKS: [char; 2] = [' ', '\t'];
+
+/// A header's value, taken apart but not yet unescaped.
+#[derive(Debug)]
+pub(super) struct Parameterised<'a> {
+    /// What stands before the first `;`.
+    pub(super) value: &'a str,
+    parameters: Vec<(&'a str, ParameterValue<'a>)>,
+}
+
+/// The value of a parameter as it stands in the header.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum ParameterValue<'a> {
+    Plain(&'a str),
+    /// What stands between the quotes, with its escapes.
+    Quoted(&'a str),
+}
+
+impl<'a> Parameterised<'a> {
+    /// `None` when a parameter has no `=`, ends within its quotes, goes on after them, or comes twice.
+    pub(super) fn parse(header: &'a str) -> Option<Self> {
+        let (value, mut rest) = split_before_semicolon(header);
+        let mut parsed = Self { value: value.trim_matches(BLANKS), parameters: Vec::new() };
+        loop {
+            rest = rest.trim_start_matches(BLANKS);
+            if rest.is_empty() {
+                return Some(parsed);
+            }
+            rest = rest.strip_prefix(';')?.trim_start_matches(BLANKS);
+            if rest.is_empty() || rest.starts_with(';') {
+                continue;
+            }
+            let (name, value, after) = parse_parameter(rest)?;
+            if parsed.parameter(name).is_some() {
+                return None;
+            }
+            parsed.parameters.push((name, value));
+            rest = after;
+        }
+    }
+
+    /// The value of the parameter of this name, in any case of letters.
+    pub(super) fn parameter(&self, name: &str) -> Option<ParameterValue<'a>> {
+        self.parameters.iter().find(|(known, _)| known.eq_ignore_ascii_case(name)).map(|(_, value)| *value)
+    }
+}
+
+fn parse_parameter(text: &str) -> Option<(&str, ParameterValue<'_>, &str)> {
+    let (name, value) = text.split_once('=')?;
+    let name = name.trim_end_matches(BLANKS);
+    if name.contains([';', '"']) {
+        return None;
+    }
+    let value = value.trim_start_matches(BLANKS);
+    if let Some(quoted) = value.strip_prefix('"') {
+        let end = closing_quote(quoted)?;
+        return Some((name, ParameterValue::Quoted(&quoted[..end]), &quoted[end + 1..]));
+    }
+    let (plain, rest) = split_before_semicolon(value);
+    Some((name, ParameterValue::Plain(plain.trim_end_matches(BLANKS)), rest))
+}
+
+fn split_before_semicolon(text: &str) -> (&str, &str) {
+    text.split_at(text.find(';').unwrap_or(text.len()))
+}
+
+/// The offset of the first quote that no backslash escapes.
+fn closing_quote(text: &str) -> Option<usize> {
+    let mut escaped = false;
+    text.bytes().position(|byte| {
+        let closes = byte == b'"' && !escaped;
+        escaped = byte == b'\\' && !escaped;
+        closes
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn parameters_are_taken_apart_leniently() {
+        let header = r#" form-data ;; Name = "a;\"b=" ;filename=plain name.txt ; x="";"#;
+        insta::assert_debug_snapshot!(Parameterised::parse(header).unwrap(), @r#"
+        Parameterised {
+            value: "form-data",
+            parameters: [
+                (
+                    "Name",
+                    Quoted(
+                        "a;\\\"b=",
+                    ),
+                ),
+                (
+                    "filename",
+                    Plain(
+                        "plain name.txt",
+                    ),
+                ),
+                (
+                    "x",
+                    Quoted(
+                        "",
+                    ),
+                ),
+            ],
+        }
+        "#);
+    }
+
+    #[test]
+    fn unreadable_parameters_are_refused() {
+        for header in [
+            "form-data; name",
+            "form-data; name; x=1",
+            r#"form-data; name="open"#,
+            r#"form-data; name="open\""#,
+            r#"form-data; name="a"b"#,
+            "form-data; name=a; NAME=b",
+        ] {
+            assert!(Parameterised::parse(header).is_none(), "{header}");
+        }
+    }
+}
