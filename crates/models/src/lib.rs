@@ -1,1 +1,54 @@
-//! Placeholder.
+//! The JSON that the OpenAI and Azure OpenAI Files and Uploads APIs send and take, as Rust types. This crate
+//! never sends, waits, logs or reads a clock: it is `no_std` with `alloc`, and depends on `serde` alone.
+//!
+//! The types are generated from the description in `docs/contract/`, a superset of both providers; the
+//! documentation of each field and value says where it exists. All of them read and write, for clients and
+//! servers alike.
+//!
+//! # Reading
+//! What a service answers is read so that nothing it did is lost to a detail:
+//! - of an object only its `id` is required (of a [`FileList`] its `data`, of an [`ErrorResponse`] its
+//!   `error`);
+//! - null, and a value of a wrong type in an optional field, read as missing: `-1` or `12.0` where a size is
+//!   due, a date as text where a time is due, an object where text is due;
+//! - unknown fields are ignored; of a field that stands twice the last value that can be read counts;
+//! - one odd item never fails its list: it is left out;
+//! - an unknown value of an enum is kept, compares, and is written back as it came (see [`Unrecognized`]).
+//!
+//! What no reader of the format can hold still fails: text that is not JSON, and with `serde_json` also a
+//! lone surrogate (`"\ud800"`) in a text or a number beyond `f64` (`1e400`) in a field that is known, and
+//! errors nested deeper than 128 levels.
+//!
+//! The bodies of requests are read strictly instead, since what a caller asks for must not be guessed: a
+//! missing field, a wrong type and a field that stands twice are errors that name the field. Unknown fields
+//! are ignored there too.
+//!
+//! # Writing
+//! `None` is left out; fields stand in the order of the documents.
+//!
+//! ```
+//! use partwise_models::{File, FileState, Purpose};
+//!
+//! let answer = r#"{"id": "file-1", "purpose": "fine-tune", "status": "notRunning", "bytes": null}"#;
+//! let file: File = serde_json::from_str(answer)?;
+//! assert_eq!(file.purpose, Some(Purpose::FineTune));
+//! assert_eq!(file.status, Some(FileState::from("notRunning")));
+//! assert_eq!(file.bytes, None);
+//! assert_eq!(serde_json::to_string(&file)?, r#"{"id":"file-1","purpose":"fine-tune","status":"notRunning"}"#);
+//! # Ok::<(), serde_json::Error>(())
+//! ```
+
+#![no_std]
+
+extern crate alloc;
+
+mod generated;
+mod lenient;
+mod open_enum;
+mod strict;
+mod text;
+mod unix_seconds;
+
+pub use generated::*;
+pub use open_enum::Unrecognized;
+pub use unix_seconds::UnixSeconds;

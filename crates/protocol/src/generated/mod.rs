@@ -1,0 +1,13 @@
+// Written by `cargo xtask codegen` from docs/contract/openapi.yaml; change that file instead of this one.
+
+//! What the contract says of the operations, as tables that clients and servers read.
+
+mod operations;
+mod purposes;
+
+pub use operations::{OperationId, PathPart};
+
+/// The date of an api-version, by which versions compare: `2024-08-01-preview` is `2024-08-01`.
+fn date(api_version: &str) -> &str {
+    api_version.get(..10).unwrap_or(api_version)
+}

@@ -1,0 +1,91 @@
+//! Pieces of Rust text: names, documentation, formatting.
+
+use std::io::Write as _;
+use std::path::Path;
+use std::process::{Command, Stdio};
+
+use anyhow::{Context, Result, ensure};
+
+use crate::contract::Availability;
+
+/// The first lines of every generated file, before its `//!` documentation.
+pub(super) const HEADER: &str = "// Written by `cargo xtask codegen` from docs/contract/openapi.yaml; change that file instead of this one.\n\n";
+
+/// The widest line of documentation, its indentation and slashes included.
+const WIDTH: usize = 110;
+
+/// Documentation (`///`) of an item that stands `depth` blocks deep, wrapped; blank lines part paragraphs.
+pub(super) fn doc(text: &str, depth: usize) -> String {
+    comment("///", text, depth)
+}
+
+/// Documentation of a file (`//!`).
+pub(super) fn file_doc(text: &str) -> String {
+    comment("//!", text, 0)
+}
+
+fn comment(slashes: &str, text: &str, depth: usize) -> String {
+    let indent = "    ".repeat(depth);
+    let mut lines = Vec::new();
+    for (number, paragraph) in text.split("\n\n").enumerate() {
+        if number > 0 {
+            lines.push(format!("{indent}{slashes}"));
+        }
+        let mut line = format!("{indent}{slashes}");
+        for word in paragraph.split_whitespace() {
+            if line.chars().count() + 1 + word.chars().count() > WIDTH {
+                lines.push(line);
+                line = format!("{indent}{slashes}");
+            }
+            line.push(' ');
+            line.push_str(word);
+        }
+        lines.push(line);
+    }
+    lines.join("\n") + "\n"
+}
+
+/// A description followed by where it holds, unless that is everywhere.
+pub(super) fn with_availability(description: &str, availability: &Availability) -> String {
+    if availability.is_everywhere() {
+        return description.to_owned();
+    }
+    format!("{description}\n\nWhere: {availability}.")
+}
+
+/// The name of a type or variant: `fine_tuning.job` and `fineTuningJob` both become `FineTuningJob`.
+pub(super) fn pascal_case(wire: &str) -> String {
+    let words = wire.split(|c: char| !c.is_ascii_alphanumeric()).filter(|word| !word.is_empty());
+    words.map(|word| word[..1].to_uppercase() + &word[1..]).collect()
+}
+
+/// With `a` or `an` before it.
+pub(super) fn with_article(noun: &str) -> String {
+    let article = if noun.starts_with(['A', 'E', 'I', 'O', 'U']) { "an" } else { "a" };
+    format!("{article} {noun}")
+}
+
+/// `` `a` ``, `` `a` and `b` ``, `` `a`, `b` and `c` ``.
+pub(super) fn quoted_list<S: AsRef<str>>(names: &[S]) -> String {
+    let names: Vec<_> = names.iter().map(|name| format!("`{}`", name.as_ref())).collect();
+    match names.split_last() {
+        None => String::new(),
+        Some((last, [])) => last.clone(),
+        Some((last, rest)) => format!("{} and {last}", rest.join(", ")),
+    }
+}
+
+/// Formats one file as `cargo fmt` does.
+pub(super) fn format_code(root: &Path, code: &str) -> Result<String> {
+    let mut rustfmt = Command::new("rustfmt")
+        .args(["--edition", "2024", "--emit", "stdout", "--config-path"])
+        .arg(root)
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()
+        .context("cannot start rustfmt; `rustup component add rustfmt` installs it")?;
+    rustfmt.stdin.take().context("rustfmt takes no input")?.write_all(code.as_bytes())?;
+    let output = rustfmt.wait_with_output()?;
+    ensure!(output.status.success(), "rustfmt refuses the generated code:\n{code}");
+    Ok(String::from_utf8(output.stdout)?)
+}

@@ -1,0 +1,210 @@
+//! Objects of the contract as structs.
+
+use anyhow::{Context, Result, ensure};
+
+use crate::codegen::rust::{doc, pascal_case, quoted_list, with_article, with_availability};
+use crate::contract::{Contract, Kind, Property, Reading, Schema};
+
+/// One field of a struct.
+struct Field<'a> {
+    /// Its name in Rust and, unless `spellings` says otherwise, in JSON.
+    name: &'a str,
+    property: &'a Property,
+    kind: Kind,
+    /// The names in JSON; the first one is written, all are read.
+    spellings: Vec<&'a str>,
+    required: bool,
+    boxed: bool,
+}
+
+/// The struct, its constructor, and how it is read.
+pub(super) fn items(contract: &Contract, name: &str, schema: &Schema) -> Result<String> {
+    let fields = fields(contract, schema)?;
+    let reading = match schema.reading {
+        Reading::Lenient => lenient(name, &fields),
+        Reading::Strict => strict(name, &fields),
+    };
+    Ok(definition(name, schema, &fields) + "\n" + &constructor(name, &fields) + "\n" + &reading)
+}
+
+fn fields<'a>(contract: &Contract, schema: &'a Schema) -> Result<Vec<Field<'a>>> {
+    let mut fields: Vec<Field<'a>> = Vec::new();
+    for (json, property) in schema.properties.iter() {
+        let at = || format!("the property {json}");
+        if let Some(other) = &property.same_as {
+            let field = fields.iter_mut().find(|field| field.spellings.contains(&other.as_str()));
+            field
+                .with_context(|| format!("{json} is the same as {other}, which does not stand before it"))?
+                .spellings
+                .push(json);
+            continue;
+        }
+        let kind = property.kind().with_context(at)?;
+        let boxed = match &kind {
+            Kind::Named(target) => holds_itself(contract, target)?,
+            _ => false,
+        };
+        let required = schema.required.iter().any(|name| name == json);
+        ensure!(!(required && boxed), "{json} is required and recursive, which can never be written");
+        let name = property.rust_name.as_deref().unwrap_or(json);
+        fields.push(Field { name, property, kind, spellings: vec![json], required, boxed });
+    }
+    Ok(fields)
+}
+
+/// Whether an object may hold another of its own kind directly, so that it needs a box.
+fn holds_itself(contract: &Contract, name: &str) -> Result<bool> {
+    let schema = contract.schemas.get(name).with_context(|| format!("there is no schema {name}"))?;
+    for (_, property) in schema.properties.iter() {
+        if property.kind()? == Kind::Named(name.to_owned()) {
+            return Ok(true);
+        }
+    }
+    Ok(false)
+}
+
+fn definition(name: &str, schema: &Schema, fields: &[Field<'_>]) -> String {
+    let default = if fields.iter().any(|field| field.required) { "" } else { "Default, " };
+    let mut text = doc(&with_availability(&schema.description, &schema.availability), 0);
+    text += &format!(
+        "#[derive(Clone, Debug, {default}PartialEq, Eq, Serialize)]\n#[non_exhaustive]\npub struct {name} {{\n"
+    );
+    for field in fields {
+        text += &doc(&with_availability(&field.property.description, &field.property.availability), 1);
+        let written = field.spellings[0];
+        if written != field.name {
+            text += &format!("#[serde(rename = \"{written}\")]\n");
+        }
+        if !field.required {
+            let is_missing = if field.is_list() { "Vec::is_empty" } else { "Option::is_none" };
+            text += &format!("#[serde(skip_serializing_if = \"{is_missing}\")]\n");
+        }
+        text += &format!("pub {}: {},\n", field.name, field.type_name());
+    }
+    text + "}\n"
+}
+
+fn constructor(name: &str, fields: &[Field<'_>]) -> String {
+    let required: Vec<_> = fields.iter().filter(|field| field.required).collect();
+    if required.is_empty() {
+        return format!(
+            "impl {name} {{\n/// One that says nothing yet.\npub fn new() -> Self {{\nSelf::default()\n}}\n}}\n"
+        );
+    }
+    let names: Vec<_> = required.iter().map(|field| field.name).collect();
+    let rest = if required.len() == fields.len() { "" } else { "; the rest is missing" };
+    let mut text = format!("impl {name} {{\n");
+    text += &doc(&format!("One with {}{rest}.", quoted_list(&names)), 1);
+    let parameters: Vec<_> =
+        required.iter().map(|field| format!("{}: {}", field.name, field.parameter_type())).collect();
+    text += &format!("pub fn new({}) -> Self {{\nSelf {{", parameters.join(", "));
+    for field in fields {
+        text += &match (field.required, &field.kind) {
+            (true, Kind::Text) => format!("{0}: {0}.into(),", field.name),
+            (true, _) => format!("{},", field.name),
+            (false, Kind::List(_)) => format!("{}: Vec::new(),", field.name),
+            (false, _) => format!("{}: None,", field.name),
+        };
+    }
+    text + "}\n}\n}\n"
+}
+
+fn lenient(name: &str, fields: &[Field<'_>]) -> String {
+    let due = due(name, fields);
+    let mut text = format!(
+        "impl<'de> Deserialize<'de> for {name} {{\n\
+         fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {{\n\
+         lenient::required(deserializer, \"{due}\")\n}}\n}}\n\n\
+         impl Lenient for {name} {{\n\
+         fn from_object<'de, A: MapAccess<'de>>(mut members: A) -> Result<Option<Self>, A::Error> {{\n"
+    );
+    text += &slots(fields);
+    text += &arms(fields, |field| format!("lenient::member(&mut members, &mut {})?", field.name));
+    for field in fields.iter().filter(|field| field.required) {
+        text += &format!("let Some({0}) = {0} else {{ return Ok(None) }};\n", field.name);
+    }
+    text += "Ok(Some(Self {";
+    for field in fields {
+        text += &match field.is_list() && !field.required {
+            true => format!("{0}: {0}.unwrap_or_default(),", field.name),
+            false => format!("{},", field.name),
+        };
+    }
+    text + "}))\n}\n}\n"
+}
+
+fn strict(name: &str, fields: &[Field<'_>]) -> String {
+    let due = due(name, fields);
+    let mut text = format!(
+        "impl<'de> Deserialize<'de> for {name} {{\n\
+         fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {{\n\
+         strict::object(deserializer)\n}}\n}}\n\n\
+         impl Strict for {name} {{\n\
+         const DUE: &'static str = \"{due}\";\n\n\
+         fn from_object<'de, A: MapAccess<'de>>(mut members: A) -> Result<Self, A::Error> {{\n"
+    );
+    text += &slots(fields);
+    text += &arms(fields, |field| {
+        format!("strict::member(&mut members, \"{}\", &mut {})?", field.spellings[0], field.name)
+    });
+    text += "Ok(Self {";
+    for field in fields {
+        text += &match field.required {
+            true => format!("{0}: strict::required({0}, \"{1}\")?,", field.name, field.spellings[0]),
+            false => format!("{0}: {0}.flatten(),", field.name),
+        };
+    }
+    text + "})\n}\n}\n"
+}
+
+fn slots(fields: &[Field<'_>]) -> String {
+    fields.iter().map(|field| format!("let mut {} = None;\n", field.name)).collect()
+}
+
+fn arms(fields: &[Field<'_>], read: impl Fn(&Field<'_>) -> String) -> String {
+    let mut text = "while let Some(Text(name)) = members.next_key()? {\nmatch &*name {\n".to_owned();
+    for field in fields {
+        let spellings: Vec<_> = field.spellings.iter().map(|name| format!("\"{name}\"")).collect();
+        text += &format!("{} => {},\n", spellings.join(" | "), read(field));
+    }
+    text + "_ => lenient::skip(&mut members)?,\n}\n}\n"
+}
+
+/// What a reader expects: `a File, which is an object with "id"`.
+fn due(name: &str, fields: &[Field<'_>]) -> String {
+    let required: Vec<_> =
+        fields.iter().filter(|field| field.required).map(|field| field.spellings[0]).collect();
+    match required.as_slice() {
+        [] => format!("{}: an object", with_article(name)),
+        required => format!("{}: an object with {}", with_article(name), quoted_list(required)),
+    }
+}
+
+impl Field<'_> {
+    fn is_list(&self) -> bool {
+        matches!(self.kind, Kind::List(_))
+    }
+
+    fn type_name(&self) -> String {
+        let mut name = rust_type(&self.kind);
+        if self.boxed {
+            name = format!("Box<{name}>");
+        }
+        if self.required || self.is_list() { name } else { format!("Option<{name}>") }
+    }
+
+    fn parameter_type(&self) -> String {
+        if self.kind == Kind::Text { "impl Into<String>".to_owned() } else { self.type_name() }
+    }
+}
+
+fn rust_type(kind: &Kind) -> String {
+    match kind {
+        Kind::Text => "String".to_owned(),
+        Kind::Flag => "bool".to_owned(),
+        Kind::Count => "u64".to_owned(),
+        Kind::Time => "UnixSeconds".to_owned(),
+        Kind::Named(name) => pascal_case(name),
+        Kind::List(items) => format!("Vec<{}>", rust_type(items)),
+    }
+}
