@@ -4,8 +4,8 @@ use bytes::{Bytes, BytesMut};
 
 /// A body of exactly known length, made of [`Segment`]s in wire order.
 ///
-/// It is cheap to clone and can be sent any number of times: nothing in it is consumed by reading it. No segment in it
-/// is empty.
+/// It is cheap to clone and can be sent any number of times: nothing in it is consumed by reading it. No
+/// segment in it is empty.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Body {
     segments: Vec<Segment>,
@@ -22,7 +22,8 @@ pub enum Segment {
     Source(SourceRange),
 }
 
-/// The bytes of the caller's source from `start` up to, but not including, `end`; `start` is never after `end`.
+/// The bytes of the caller's source from `start` up to, but not including, `end`; `start` is never after
+/// `end`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct SourceRange {
     start: u64,
@@ -142,8 +143,8 @@ impl From<SourceRange> for Segment {
 }
 
 impl SourceRange {
-    /// The bytes from `start` up to, but not including, `end`. As with `std`'s ranges, an `end` before `start` names
-    /// no bytes: the range is then empty and lies at `start`.
+    /// The bytes from `start` up to, but not including, `end`. As with `std`'s ranges, an `end` before
+    /// `start` names no bytes: the range is then empty and lies at `start`.
     pub fn new(start: u64, end: u64) -> Self {
         Self { start, end: end.max(start) }
     }

@@ -5,23 +5,23 @@ use http::HeaderValue;
 
 use super::FormError;
 use super::error::excerpt;
-use super::parameters::{ParameterValue, Parameterised};
+use super::parameters::{ParameterValue, Parameterized};
 
 const FORM_DATA: &str = "multipart/form-data";
 
 /// RFC 2046 §5.1.1.
 const LONGEST: usize = 70;
 
-/// The boundary of a form: 1 to 70 printable ASCII characters, none of them a quote or backslash, the last one not a
-/// space.
+/// The boundary of a form: 1 to 70 printable ASCII characters, none of them a quote or backslash, the last
+/// one not a space.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Boundary(Box<str>);
 
 impl Boundary {
     /// A boundary of 32 hex digits, to write a form with.
     ///
-    /// It must not occur in the content, which nobody searches for it: so the entropy has to be random, and new for
-    /// each form.
+    /// It must not occur in the content, which nobody searches for it: so the entropy has to be random, and
+    /// new for each form.
     pub fn from_entropy(entropy: [u8; 16]) -> Self {
         Self(format!("{:032x}", u128::from_be_bytes(entropy)).into())
     }
@@ -33,7 +33,7 @@ impl Boundary {
     /// [`FormError::BadBoundary`].
     pub fn of(content_type: &HeaderValue) -> Result<Self, FormError> {
         let header = String::from_utf8_lossy(content_type.as_bytes());
-        let parsed = Parameterised::parse(&header)
+        let parsed = Parameterized::parse(&header)
             .ok_or_else(|| FormError::BadContentType { content_type: excerpt(&header) })?;
         if !parsed.value.eq_ignore_ascii_case(FORM_DATA) {
             return Err(FormError::NotAForm { content_type: excerpt(&header) });

@@ -9,10 +9,11 @@ use super::{Boundary, FieldHead, FormError, FormEvent, FormLimits, FormReader};
 /// The longest value of a text field, in bytes.
 const VALUE_LIMIT: usize = 64 * 1024;
 
-/// Reads a form of text fields and one field of content, in any order: keeps the text, hands out the content as it comes.
+/// Reads a form of text fields and one field of content, in any order: keeps the text, hands out the content
+/// as it comes.
 ///
-/// It is driven like a [`FormReader`], with its default limits. The content is known by its field's name, with a filename
-/// or without. Any other field is text: UTF-8, at most 64 KiB, at most once.
+/// It is driven like a [`FormReader`], with its default limits. The content is known by its field's name,
+/// with a filename or without. Any other field is text: UTF-8, at most 64 KiB, at most once.
 #[derive(Debug)]
 pub struct FormDecoder {
     reader: FormReader,
@@ -65,7 +66,8 @@ pub fn decode_whole(
 }
 
 impl FormDecoder {
-    /// A decoder at the start of the body of a request with this `Content-Type`, whose content is in `content_field`.
+    /// A decoder at the start of the body of a request with this `Content-Type`, whose content is in
+    /// `content_field`.
     ///
     /// # Errors
     /// As of [`Boundary::of`].
@@ -92,8 +94,8 @@ impl FormDecoder {
     /// The next piece of content, or the end of the form.
     ///
     /// # Errors
-    /// A [`FormError`] when the form cannot be read, has no content or two, or a text field breaks its rules; each later
-    /// call returns it again.
+    /// A [`FormError`] when the form cannot be read, has no content or two, or a text field breaks its rules;
+    /// each later call returns it again.
     pub fn poll(&mut self) -> Result<FormPoll, FormError> {
         let polled = self.next_piece();
         if let Err(error) = &polled {

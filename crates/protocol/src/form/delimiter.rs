@@ -8,8 +8,8 @@ use super::Boundary;
 
 /// Searches for CRLF, `--` and the boundary.
 ///
-/// Since a CR stands nowhere in this but at its start, what is held back at the end of a piece is always a beginning of
-/// the delimiter itself. So only its length is kept, and on a mismatch it is data as a whole.
+/// Since a CR stands nowhere in this but at its start, what is held back at the end of a piece is always a
+/// beginning of the delimiter itself. So only its length is kept, and on a mismatch it is data as a whole.
 #[derive(Debug)]
 pub(super) struct DelimiterSearch {
     delimiter: Bytes,

@@ -42,7 +42,8 @@ pub enum FormError {
     #[error("the form is too long")]
     TooLong(#[from] crate::BodyTooLong),
 
-    /// The body ended without a line of the boundary that its `Content-Type` names; an empty body is such a one.
+    /// The body ended without a line of the boundary that its `Content-Type` names; an empty body is such a
+    /// one.
     #[error("the form's boundary does not occur in its body of {read} bytes")]
     BoundaryNotFound {
         /// The number of bytes read.

@@ -5,7 +5,7 @@ use percent_encoding::percent_decode_str;
 use super::FormError;
 use super::error::excerpt;
 use super::label::unescape;
-use super::parameters::{BLANKS, ParameterValue, Parameterised};
+use super::parameters::{BLANKS, ParameterValue, Parameterized};
 
 /// What the header of a field says.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -13,8 +13,8 @@ use super::parameters::{BLANKS, ParameterValue, Parameterised};
 pub struct FieldHead {
     /// The field's name.
     pub name: String,
-    /// The name of the file as its sender calls it: a label that may hold any text, never a path to open. Text fields have
-    /// none, and some clients send files without one.
+    /// The name of the file as its sender calls it: a label that may hold any text, never a path to open.
+    /// Text fields have none, and some clients send files without one.
     pub filename: Option<String>,
     /// The `Content-Type` of the field, when it has one.
     pub content_type: Option<String>,
@@ -50,7 +50,7 @@ impl FieldHead {
 
     fn from_disposition(value: &str) -> Result<Self, FormError> {
         let unreadable = || FormError::BadHeader { text: excerpt(value) };
-        let disposition = Parameterised::parse(value).ok_or_else(unreadable)?;
+        let disposition = Parameterized::parse(value).ok_or_else(unreadable)?;
         if !disposition.value.eq_ignore_ascii_case("form-data") {
             return Err(FormError::NoName);
         }

@@ -5,8 +5,8 @@ use std::borrow::Cow;
 /// What browsers, httpx and undici escape, with what they make of it (WHATWG HTML §4.10.21.8, RFC 7578 §4.2).
 const WRITTEN: [(char, &str); 3] = [('"', "%22"), ('\r', "%0D"), ('\n', "%0A")];
 
-/// What is unescaped: the above, and the backslash pairs of RFC 2616 clients. Any other `%` or `\` stands for itself, since
-/// nobody escapes those.
+/// What is unescaped: the above, and the backslash pairs of RFC 2616 clients. Any other `%` or `\` stands for
+/// itself, since nobody escapes those.
 const READ: [(&str, char); 5] = [("%22", '"'), ("%0D", '\r'), ("%0A", '\n'), ("\\\"", '"'), ("\\\\", '\\')];
 
 /// The name of a file without the folders before it: what follows the last `/` or `\`, on any platform.
@@ -24,7 +24,8 @@ pub fn base_name(path: &str) -> &str {
 
 /// A name as it stands between the quotes.
 ///
-/// A name that has an escape's text in it, such as `%22`, does not survive: no client says which of the two it meant.
+/// A name that has an escape's text in it, such as `%22`, does not survive: no client says which of the two
+/// it meant.
 pub(super) fn escape(name: &str) -> Cow<'_, str> {
     let mut escaped = Cow::Borrowed(name);
     for (plain, code) in WRITTEN {

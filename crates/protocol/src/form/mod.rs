@@ -1,7 +1,8 @@
 //! `multipart/form-data` (RFC 7578) in both directions, without I/O.
 //!
-//! [`FormWriter`] makes the body of a request around a file that it never reads; [`FormReader`] takes a body apart as it
-//! arrives; [`FormDecoder`] sorts what the reader finds into text fields and the one field that is the content.
+//! [`FormWriter`] makes the body of a request around a file that it never reads; [`FormReader`] takes a body
+//! apart as it arrives; [`FormDecoder`] sorts what the reader finds into text fields and the one field that
+//! is the content.
 
 mod boundary;
 mod decoder;

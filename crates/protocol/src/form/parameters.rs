@@ -1,11 +1,12 @@
-//! Header values with parameters: `multipart/form-data; boundary=x`, `form-data; name="file"; filename="a.txt"`.
+//! Header values with parameters: `multipart/form-data; boundary=x`, `form-data; name="file";
+//! filename="a.txt"`.
 
 /// The white space that may stand around the pieces of a header.
 pub(super) const BLANKS: [char; 2] = [' ', '\t'];
 
 /// A header's value, taken apart but not yet unescaped.
 #[derive(Debug)]
-pub(super) struct Parameterised<'a> {
+pub(super) struct Parameterized<'a> {
     /// What stands before the first `;`.
     pub(super) value: &'a str,
     parameters: Vec<(&'a str, ParameterValue<'a>)>,
@@ -19,7 +20,7 @@ pub(super) enum ParameterValue<'a> {
     Quoted(&'a str),
 }
 
-impl<'a> Parameterised<'a> {
+impl<'a> Parameterized<'a> {
     /// `None` when a parameter has no `=`, ends within its quotes, goes on after them, or comes twice.
     pub(super) fn parse(header: &'a str) -> Option<Self> {
         let (value, mut rest) = split_before_semicolon(header);
@@ -84,8 +85,8 @@ mod tests {
     #[test]
     fn parameters_are_taken_apart_leniently() {
         let header = r#" form-data ;; Name = "a;\"b=" ;filename=plain name.txt ; x="";"#;
-        insta::assert_debug_snapshot!(Parameterised::parse(header).unwrap(), @r#"
-        Parameterised {
+        insta::assert_debug_snapshot!(Parameterized::parse(header).unwrap(), @r#"
+        Parameterized {
             value: "form-data",
             parameters: [
                 (
@@ -121,7 +122,7 @@ mod tests {
             r#"form-data; name="a"b"#,
             "form-data; name=a; NAME=b",
         ] {
-            assert!(Parameterised::parse(header).is_none(), "{header}");
+            assert!(Parameterized::parse(header).is_none(), "{header}");
         }
     }
 }

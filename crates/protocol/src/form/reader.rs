@@ -9,12 +9,13 @@ use super::{Boundary, FieldHead, FormError};
 /// Reads a form that arrives in pieces of any size, in memory that does not grow with it.
 ///
 /// Call [`poll`](Self::poll) until it asks for input, then [`push`](Self::push) the next piece, or say with
-/// [`finish_input`](Self::finish_input) that there is none. What is held between two pushes is at most one field's header.
-/// Data comes as slices of what was pushed; what of a field lies within one push comes as one slice.
+/// [`finish_input`](Self::finish_input) that there is none. What is held between two pushes is at most one
+/// field's header. Data comes as slices of what was pushed; what of a field lies within one push comes as one
+/// slice.
 ///
-/// It takes what clients send, not only what RFC 7578 allows: text before the first boundary and after the last, blanks after a
-/// boundary, folded and unknown headers, fields without a `Content-Type`, names with or without quotes and with either
-/// way of escaping, and `filename*`.
+/// It takes what clients send, not only what RFC 7578 allows: text before the first boundary and after the
+/// last, blanks after a boundary, folded and unknown headers, fields without a `Content-Type`, names with or
+/// without quotes and with either way of escaping, and `filename*`.
 #[derive(Debug)]
 pub struct FormReader {
     limits: FormLimits,
@@ -87,7 +88,8 @@ impl FormReader {
         }
     }
 
-    /// Takes the next bytes of the body; copies them only when [`poll`](Self::poll) has not yet asked for input.
+    /// Takes the next bytes of the body; copies them only when [`poll`](Self::poll) has not yet asked for
+    /// input.
     ///
     /// After the end, an error or [`finish_input`](Self::finish_input) they are ignored.
     pub fn push(&mut self, bytes: Bytes) {
@@ -106,7 +108,8 @@ impl FormReader {
     /// The next thing in the form.
     ///
     /// # Errors
-    /// A [`FormError`] when the input is no form, is cut short, or goes over a limit; each later call returns it again.
+    /// A [`FormError`] when the input is no form, is cut short, or goes over a limit; each later call returns
+    /// it again.
     pub fn poll(&mut self) -> Result<FormEvent, FormError> {
         let polled = self.next_event();
         if let Err(error) = &polled {

@@ -45,14 +45,15 @@ impl FormWriter {
         self
     }
 
-    /// Adds a file. Of `filename` only the [`base_name`] is sent, as UTF-8; `content` is neither read nor copied.
+    /// Adds a file. Of `filename` only the [`base_name`] is sent, as UTF-8; `content` is neither read nor
+    /// copied.
     ///
-    /// The field has both a `filename` and a `Content-Type`, without which Azure refuses it, and no `Content-Length`,
-    /// with which Azure misreads the other fields.
+    /// The field has both a `filename` and a `Content-Type`, without which Azure refuses it, and no
+    /// `Content-Length`, with which Azure misreads the other fields.
     ///
     /// # Errors
-    /// [`FormError::NoFilename`] when nothing is left of `filename`; [`FormError::BadFileType`] when `content_type` is
-    /// empty or cannot stand in a header.
+    /// [`FormError::NoFilename`] when nothing is left of `filename`; [`FormError::BadFileType`] when
+    /// `content_type` is empty or cannot stand in a header.
     pub fn file(
         mut self,
         name: &str,

@@ -4,7 +4,7 @@ use proptest::prelude::*;
 
 use super::{Found, read_in_pieces};
 use crate::body::{Segment, SourceRange};
-use crate::form::{Boundary, FieldHead, FormLimits, FormWriter, decode_whole};
+use crate::form::{Boundary, FieldHead, FormEvent, FormLimits, FormReader, FormWriter, decode_whole};
 
 #[derive(Clone, Debug)]
 enum Field {
@@ -139,6 +139,18 @@ fn every_size_of_piece_and_every_cut_gives_the_same_form() {
         assert_eq!(read_in_pieces(&boundary, FormLimits::default(), &body, &[size]), whole);
         assert_eq!(read_in_pieces(&boundary, FormLimits::default(), &body, &[size, body.len()]), whole);
     }
+}
+
+#[test]
+fn pieces_pushed_ahead_of_a_poll_are_read_in_order() {
+    let boundary = Boundary::from_entropy([1; 16]);
+    let mut reader = FormReader::new(&boundary, FormLimits::default());
+    for piece in written(&boundary, &[Field::Text { name: "a".into(), value: b"value".into() }]).chunks(7) {
+        reader.push(Bytes::copy_from_slice(piece));
+    }
+    assert!(matches!(reader.poll(), Ok(FormEvent::Field(head)) if head.name == "a"));
+    assert_eq!(reader.poll(), Ok(FormEvent::Data(Bytes::from_static(b"value"))));
+    assert_eq!(reader.poll(), Ok(FormEvent::End));
 }
 
 #[test]
