@@ -1,10 +1,68 @@
-//! Placeholder.
+//! The OpenAI and Azure OpenAI Files and Uploads APIs without any I/O: what to send, what an answer means, what to do
+//! next.
+//!
+//! This crate never opens a socket or a file, never reads a clock or random numbers, never logs and knows no async
+//! runtime. Bytes, time and entropy are arguments, so everything in it can be replayed.
+//!
+//! - [`Operation`]: ten operations, each in both directions, over an [`Api`] with its [`Dialect`].
+//! - [`Body`]: what to send as a list of [`Segment`]s, some of them ranges of the caller's file that are never read here.
+//! - [`FormWriter`], [`FormReader`], [`FormDecoder`]: multipart forms, written with an exact length and read as they come.
+//! - [`ApiError`], [`RetryPolicy`]: what a refusal means and whether to try again.
+//! - [`Transfer`]: one file's way to the service, in parallel parts, as a state machine.
+//!
+//! ```
+//! use bytes::Bytes;
+//! use partwise_protocol::{Api, Credential, Operation, RetrieveFile};
+//!
+//! let api = Api::azure("https://example.openai.azure.com", "2024-10-21")?;
+//! let mut request = RetrieveFile::new("file-abc123").encode_request(&api)?;
+//! Credential::key("secret")?.apply(&api, &mut request);
+//! assert_eq!(request.uri(), "https://example.openai.azure.com/openai/files/file-abc123?api-version=2024-10-21");
+//!
+//! // … any transport sends it and gets an answer …
+//! let answer = http::Response::new(Bytes::from_static(br#"{"id":"file-abc123","bytes":140,"status":"processed"}"#));
+//! let file = RetrieveFile::decode_response(answer)?;
+//! assert_eq!(file.bytes, Some(140));
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
 
+mod api;
 mod body;
+mod credential;
+mod dialect;
+mod error;
+mod failure;
+mod files;
 mod form;
+mod generated;
+mod json;
+mod multipart;
+mod operation;
+mod retry;
+mod route;
+mod transfer;
+mod uploads;
 
+pub use api::Api;
 pub use body::{Body, BodyTooLong, Segment, SourceRange, SourceTooShort};
+pub use credential::Credential;
+pub use dialect::{Dialect, Limits};
+pub use error::{ApiError, ApiErrorKind, DecodeError, EncodeError, Garbled, ResponseError};
+pub use failure::{Failure, FailureKind};
+pub use files::{
+    ByteRange, ContentRange, CreateFile, DeleteFile, DownloadFile, DownloadHead, ImportFile, ListFiles,
+    Order, RetrieveFile,
+};
 pub use form::{
     Boundary, FieldHead, FormDecoder, FormError, FormEvent, FormFields, FormLimits, FormPoll, FormReader,
     FormWriter, base_name, decode_whole,
 };
+pub use generated::{OperationId, PathPart};
+pub use operation::{Operation, Repeat};
+pub use retry::{Now, RetryAfter, RetryHint, RetryPolicy, Verdict};
+pub use route::{Route, RouteError};
+pub use transfer::{
+    Action, Checkpoint, Phase, Plan, PlanError, Progress, RequestId, ResumeError, RouteChoice, SaveError,
+    SourceError, SourceStamp, Statistics, Transfer, TransferError, Warning,
+};
+pub use uploads::{AddUploadPart, CancelUpload, CompleteUpload, CreateUpload};

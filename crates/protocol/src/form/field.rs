@@ -55,12 +55,19 @@ impl FieldHead {
             return Err(FormError::NoName);
         }
         let name = disposition.parameter("name").map(label).ok_or(FormError::NoName)?;
-        // RFC 7578 forbids `filename*`, some send it all the same; RFC 6266 §4.3 prefers it to `filename`.
-        let filename = match disposition.parameter("filename*") {
-            Some(extended) => Some(extended_label(extended).ok_or_else(unreadable)?),
-            None => disposition.parameter("filename").map(label),
-        };
+        let filename = filename_of(&disposition).map_err(|Unreadable| unreadable())?;
         Ok(Self { name, filename, content_type: None })
+    }
+}
+
+/// An extended value that is none.
+pub(super) struct Unreadable;
+
+/// RFC 7578 forbids `filename*`, some send it all the same; RFC 6266 §4.3 prefers it to `filename`.
+pub(super) fn filename_of(disposition: &Parameterised<'_>) -> Result<Option<String>, Unreadable> {
+    match disposition.parameter("filename*") {
+        Some(extended) => extended_label(extended).map(Some).ok_or(Unreadable),
+        None => Ok(disposition.parameter("filename").map(label)),
     }
 }
 

@@ -7,6 +7,7 @@
 mod boundary;
 mod decoder;
 mod delimiter;
+mod disposition;
 mod error;
 mod field;
 mod label;
@@ -18,6 +19,7 @@ mod writer;
 
 pub use boundary::Boundary;
 pub use decoder::{FormDecoder, FormFields, FormPoll, decode_whole};
+pub(crate) use disposition::{attachment, disposition_filename};
 pub use error::FormError;
 pub use field::FieldHead;
 pub use label::base_name;

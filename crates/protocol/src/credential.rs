@@ -1,0 +1,142 @@
+//! The secret that opens a service, kept out of everything that is stored or printed.
+
+use std::fmt;
+
+use http::header::{AUTHORIZATION, HeaderName, HeaderValue};
+
+use crate::{Api, Dialect, EncodeError};
+
+const API_KEY: HeaderName = HeaderName::from_static("api-key");
+
+/// A key or a token. Applied to a request as the last step of every attempt, so that it can change between two
+/// attempts and never ends up in a stored request or checkpoint.
+///
+/// `Debug` prints no secret, and the header values it makes are marked sensitive.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Credential {
+    kind: Kind,
+    secret: String,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Kind {
+    Key,
+    Token,
+}
+
+impl Credential {
+    /// An API key: goes as `api-key` to Azure and as `Authorization: Bearer` to OpenAI.
+    ///
+    /// # Errors
+    /// [`EncodeError::Credential`] when the secret is empty or cannot stand in a header.
+    pub fn key(secret: &str) -> Result<Self, EncodeError> {
+        Self::new(Kind::Key, secret)
+    }
+
+    /// A token, such as one of Microsoft Entra: always goes as `Authorization: Bearer`.
+    ///
+    /// # Errors
+    /// [`EncodeError::Credential`] when the secret is empty or cannot stand in a header.
+    pub fn token(secret: &str) -> Result<Self, EncodeError> {
+        Self::new(Kind::Token, secret)
+    }
+
+    fn new(kind: Kind, secret: &str) -> Result<Self, EncodeError> {
+        let secret = secret.trim();
+        if secret.is_empty() {
+            return Err(EncodeError::Credential { problem: "is empty" });
+        }
+        if !secret.bytes().all(|byte| byte.is_ascii_graphic()) {
+            return Err(EncodeError::Credential { problem: "has characters that cannot stand in a header" });
+        }
+        Ok(Self { kind, secret: secret.to_owned() })
+    }
+
+    /// Puts the credential on a request, in the header that the service's dialect wants, replacing one that is there.
+    pub fn apply<B>(&self, api: &Api, request: &mut http::Request<B>) {
+        let bearer = self.kind == Kind::Token || matches!(api.dialect(), Dialect::OpenAi);
+        let (name, text) = if bearer {
+            (AUTHORIZATION, format!("Bearer {}", self.secret))
+        } else {
+            (API_KEY, self.secret.clone())
+        };
+        // `new` let only visible ASCII through, so this cannot fail.
+        if let Ok(mut value) = HeaderValue::try_from(text) {
+            value.set_sensitive(true);
+            request.headers_mut().insert(name, value);
+        }
+    }
+
+    /// The credential of an incoming request: `api-key` if it is there, else a bearer value, which may be a key or
+    /// a token. `None` when there is neither.
+    #[must_use]
+    pub fn extract<B>(request: &http::Request<B>) -> Option<Self> {
+        let header = |name| request.headers().get(name).and_then(|value: &HeaderValue| value.to_str().ok());
+        if let Some(key) = header(API_KEY) {
+            return Self::key(key).ok();
+        }
+        let (scheme, secret) = header(AUTHORIZATION)?.split_once(' ')?;
+        scheme.eq_ignore_ascii_case("bearer").then(|| Self::token(secret).ok()).flatten()
+    }
+
+    /// The secret itself, for a service that compares it. Do not log it.
+    #[must_use]
+    pub fn secret(&self) -> &str {
+        &self.secret
+    }
+}
+
+impl fmt::Debug for Credential {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Credential").field("kind", &self.kind).field("secret", &"…").finish()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn headers(api: &Api, credential: &Credential) -> String {
+        let mut request = http::Request::new(());
+        credential.apply(api, &mut request);
+        assert!(request.headers().values().all(HeaderValue::is_sensitive));
+        request.headers().iter().map(|(name, value)| format!("{name}: {}", value.to_str().unwrap())).collect()
+    }
+
+    #[test]
+    fn each_dialect_gets_its_own_header() {
+        let dated = Api::azure("https://r.example", "2024-10-21").unwrap();
+        let v1 = Api::azure_v1("https://r.example").unwrap();
+        let (key, token) = (Credential::key("k").unwrap(), Credential::token("t").unwrap());
+        assert_eq!(headers(&Api::openai(), &key), "authorization: Bearer k");
+        assert_eq!(headers(&dated, &key), "api-key: k");
+        assert_eq!(headers(&v1, &key), "api-key: k");
+        for api in [&Api::openai(), &dated, &v1] {
+            assert_eq!(headers(api, &token), "authorization: Bearer t");
+        }
+    }
+
+    #[test]
+    fn what_was_applied_is_extracted_again() {
+        for api in [Api::openai(), Api::azure_v1("https://r.example").unwrap()] {
+            let mut request = http::Request::new(());
+            Credential::key("secret").unwrap().apply(&api, &mut request);
+            assert_eq!(Credential::extract(&request).unwrap().secret(), "secret");
+        }
+        assert_eq!(Credential::extract(&http::Request::new(())), None);
+    }
+
+    #[test]
+    fn the_secret_is_in_no_debug_output() {
+        let credential = Credential::key("very-secret").unwrap();
+        assert_eq!(format!("{credential:?}"), r#"Credential { kind: Key, secret: "…" }"#);
+    }
+
+    #[test]
+    fn a_secret_that_cannot_stand_in_a_header_is_refused() {
+        for bad in ["", "  ", "a\nb", "ü"] {
+            assert!(Credential::key(bad).is_err(), "{bad:?}");
+        }
+        assert_eq!(Credential::key(" k\n").unwrap().secret(), "k");
+    }
+}

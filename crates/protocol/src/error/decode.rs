@@ -1,0 +1,72 @@
+//! Errors in a request that came in: what a service tells its caller.
+
+use http::StatusCode;
+use partwise_models::ErrorCode;
+
+use crate::{ApiError, FormError, RouteError};
+
+/// A request that asks for nothing that can be done; turns into the [`ApiError`] that says so.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum DecodeError {
+    /// The request belongs to no operation.
+    #[error(transparent)]
+    Route(#[from] RouteError),
+    /// The JSON body cannot be read as this operation's.
+    #[error("the request body is not the JSON object that this operation takes: {0}")]
+    Json(serde_json::Error),
+    /// The form cannot be read.
+    #[error("the multipart form cannot be read: {0}")]
+    Form(FormError),
+    /// A field that must be there is not.
+    #[error("`{field}` is missing")]
+    Missing {
+        /// The field, by its name on the wire.
+        field: &'static str,
+    },
+    /// A field's value is outside what it may be.
+    #[error("`{field}` {problem}")]
+    Invalid {
+        /// The field, by its name on the wire.
+        field: &'static str,
+        /// What is wrong with it.
+        problem: String,
+    },
+}
+
+impl From<FormError> for DecodeError {
+    fn from(error: FormError) -> Self {
+        Self::Form(error)
+    }
+}
+
+impl DecodeError {
+    /// The field that the error is about, if it is about one.
+    #[must_use]
+    pub fn field(&self) -> Option<&'static str> {
+        match self {
+            Self::Missing { field } | Self::Invalid { field, .. } => Some(field),
+            Self::Route(_) | Self::Json(_) | Self::Form(_) => None,
+        }
+    }
+
+    fn status(&self) -> StatusCode {
+        match self {
+            Self::Route(RouteError::UnknownPath { .. }) => StatusCode::NOT_FOUND,
+            Self::Route(RouteError::MethodNotAllowed { .. }) => StatusCode::METHOD_NOT_ALLOWED,
+            _ => StatusCode::BAD_REQUEST,
+        }
+    }
+}
+
+impl From<DecodeError> for ApiError {
+    fn from(error: DecodeError) -> Self {
+        let status = error.status();
+        let mut refusal = Self::new(status, error.to_string());
+        refusal.error.param = error.field().map(str::to_owned);
+        if status == StatusCode::BAD_REQUEST {
+            refusal.error.code = Some(ErrorCode::InvalidPayload);
+        }
+        refusal
+    }
+}

@@ -1,0 +1,26 @@
+//! What can go wrong, by whose fault it is: ours ([`EncodeError`]), theirs ([`ResponseError`]), a caller's of a
+//! service ([`DecodeError`]).
+//!
+//! `Display` speaks of its own layer alone; the cause is in `source()`.
+
+mod api_error;
+mod decode;
+mod encode;
+mod garbled;
+
+pub use api_error::{ApiError, ApiErrorKind};
+pub use decode::DecodeError;
+pub use encode::EncodeError;
+pub use garbled::Garbled;
+
+/// An answer that is no success.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum ResponseError {
+    /// The service answered no.
+    #[error(transparent)]
+    Refused(Box<ApiError>),
+    /// The service answered yes, but with something that we cannot read.
+    #[error(transparent)]
+    Garbled(Box<Garbled>),
+}

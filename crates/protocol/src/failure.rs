@@ -1,0 +1,72 @@
+//! What a transport reports when there is no answer.
+
+use std::{error::Error, fmt, sync::Arc};
+
+/// A request that ended without an answer: the kind decides what is done about it, the cause is for people.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct Failure {
+    /// What happened.
+    pub kind: FailureKind,
+    /// Why, when the transport knows.
+    pub cause: Option<Arc<dyn Error + Send + Sync>>,
+}
+
+/// The kinds of failure that a transport must tell apart.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum FailureKind {
+    /// No connection came about, so the service has certainly not seen the request.
+    Connect,
+    /// The connection broke after the request may have been seen.
+    Interrupted,
+    /// Nothing moved for too long, or the answer did not come.
+    Timeout,
+    /// The answer was longer than the limit that came with the request.
+    AnswerTooLong,
+    /// The source could not be read while it was sent.
+    Source,
+    /// Anything else; taken for final.
+    Other,
+}
+
+impl FailureKind {
+    /// Whether the same request may work a moment later.
+    #[must_use]
+    pub fn is_transient(self) -> bool {
+        matches!(self, Self::Connect | Self::Interrupted | Self::Timeout)
+    }
+}
+
+impl Failure {
+    /// A failure without a cause.
+    #[must_use]
+    pub fn new(kind: FailureKind) -> Self {
+        Self { kind, cause: None }
+    }
+
+    /// A failure with its cause.
+    #[must_use]
+    pub fn with_cause(kind: FailureKind, cause: impl Into<Box<dyn Error + Send + Sync>>) -> Self {
+        Self { kind, cause: Some(Arc::from(cause.into())) }
+    }
+}
+
+impl fmt::Display for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self.kind {
+            FailureKind::Connect => "the service could not be reached",
+            FailureKind::Interrupted => "the connection broke",
+            FailureKind::Timeout => "the service did not answer or take anything for too long",
+            FailureKind::AnswerTooLong => "the answer is too long to be one of this API",
+            FailureKind::Source => "the source could not be read",
+            FailureKind::Other => "the request could not be sent",
+        })
+    }
+}
+
+impl Error for Failure {
+    fn source(&self) -> Option<&(dyn Error + 'static)> {
+        self.cause.as_deref().map(|cause| cause as &(dyn Error + 'static))
+    }
+}

@@ -1,0 +1,141 @@
+//! `POST /files`: a whole file in one multipart request.
+
+use bytes::Bytes;
+use http::{Request, Response, request::Parts};
+use partwise_models::{ExpiresAfter, ExpiryAnchor, File, Purpose};
+
+use crate::{
+    Api, Body, Boundary, DecodeError, Dialect, EncodeError, FormFields, FormWriter, Operation, OperationId,
+    ResponseError, Route, Segment,
+    form::{base_name, decode_whole},
+    json::read_response,
+    multipart::{boundary_of, content_type, form_request},
+};
+
+/// Creates a file from its content.
+///
+/// The content goes last, so that a service knows everything about it before it comes; services must take any order.
+/// Azure refuses a content without a media type, so there always is one.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct CreateFile {
+    /// What the file is for.
+    pub purpose: Purpose,
+    /// The file's name; of a path, only the last component is sent.
+    pub filename: String,
+    /// The content's media type.
+    pub mime_type: String,
+    /// When the file goes away by itself, if the dialect has that.
+    pub expires_after: Option<ExpiresAfter>,
+    /// The content: bytes, or a range of the caller's source that is read while it is sent.
+    pub content: Segment,
+    /// What separates the fields; must be new for every attempt.
+    pub boundary: Boundary,
+}
+
+impl CreateFile {
+    /// The form field that holds the content.
+    pub const CONTENT_FIELD: &'static str = "file";
+
+    /// A file with this content that never goes away by itself.
+    #[must_use]
+    pub fn new(
+        purpose: Purpose,
+        filename: impl Into<String>,
+        mime_type: impl Into<String>,
+        content: impl Into<Segment>,
+        boundary: Boundary,
+    ) -> Self {
+        Self {
+            purpose,
+            filename: filename.into(),
+            mime_type: mime_type.into(),
+            expires_after: None,
+            content: content.into(),
+            boundary,
+        }
+    }
+
+    /// Reads the request from its head and its form, wherever the content went: a streaming service hands in what it
+    /// has of it, a test the bytes.
+    ///
+    /// # Errors
+    /// [`DecodeError`] when a field is missing or wrong.
+    pub fn from_form(parts: &Parts, fields: &FormFields, content: Segment) -> Result<Self, DecodeError> {
+        let head = fields.content();
+        Ok(Self {
+            purpose: Purpose::from(fields.text("purpose").ok_or(DecodeError::Missing { field: "purpose" })?),
+            filename: match head.filename.as_deref() {
+                None => return Err(DecodeError::Missing { field: "filename" }),
+                Some("") => {
+                    return Err(DecodeError::Invalid { field: "filename", problem: "is empty".into() });
+                }
+                Some(filename) => filename.to_owned(),
+            },
+            mime_type: head.content_type.clone().unwrap_or_default(),
+            expires_after: read_expiry(fields)?,
+            content,
+            boundary: boundary_of(parts)?,
+        })
+    }
+}
+
+impl Operation for CreateFile {
+    const ID: OperationId = OperationId::CreateFile;
+    type Response = File;
+
+    fn encode_request(&self, api: &Api) -> Result<Request<Body>, EncodeError> {
+        let mut form = FormWriter::new(self.boundary.clone()).text("purpose", self.purpose.as_str());
+        if let Some(expiry) = &self.expires_after {
+            let [anchor, seconds] = expiry_fields(api.dialect())?;
+            form = form.text(anchor, expiry.anchor.as_str()).text(seconds, &expiry.seconds.to_string());
+        }
+        let filename = base_name(&self.filename);
+        let form = form.file(Self::CONTENT_FIELD, filename, &self.mime_type, self.content.clone())?;
+        form_request(Self::ID, Self::ID.uri(api, None, &[])?, form)
+    }
+
+    fn decode_response(response: Response<Bytes>) -> Result<File, ResponseError> {
+        read_response(&response)
+    }
+
+    fn decode_request(_: &Route, request: Request<Bytes>) -> Result<Self, DecodeError> {
+        let (parts, body) = request.into_parts();
+        let (fields, content) = decode_whole(content_type(&parts)?, body, Self::CONTENT_FIELD)?;
+        Self::from_form(&parts, &fields, Segment::Bytes(content))
+    }
+
+    fn encode_response(file: &File, api: &Api) -> Result<Response<Body>, EncodeError> {
+        super::created_response(Self::ID, file, api)
+    }
+}
+
+const BRACKETED: [&str; 2] = ["expires_after[anchor]", "expires_after[seconds]"];
+const DOTTED: [&str; 2] = ["expires_after.anchor", "expires_after.seconds"];
+
+/// OpenAI spells the two fields with brackets, Azure with dots; Azure's versions before 2025-03-01 ignore them.
+fn expiry_fields(dialect: &Dialect) -> Result<[&'static str; 2], EncodeError> {
+    match dialect {
+        Dialect::OpenAi => Ok(BRACKETED),
+        Dialect::AzureDated { api_version } if api_version.as_str() < "2025-03-01" => {
+            Err(EncodeError::UnavailableField { field: "expires_after", dialect: dialect.clone() })
+        }
+        Dialect::AzureDated { .. } | Dialect::AzureV1 { .. } => Ok(DOTTED),
+    }
+}
+
+/// Either spelling; both members or none.
+fn read_expiry(fields: &FormFields) -> Result<Option<ExpiresAfter>, DecodeError> {
+    let field = |index: usize| fields.text(BRACKETED[index]).or_else(|| fields.text(DOTTED[index]));
+    let (anchor, seconds) = match (field(0), field(1)) {
+        (None, None) => return Ok(None),
+        (Some(anchor), Some(seconds)) => (anchor, seconds),
+        (None, Some(_)) => return Err(DecodeError::Missing { field: BRACKETED[0] }),
+        (Some(_), None) => return Err(DecodeError::Missing { field: BRACKETED[1] }),
+    };
+    let seconds = seconds.parse().map_err(|_| DecodeError::Invalid {
+        field: BRACKETED[1],
+        problem: format!("must be a whole number of seconds, and is {seconds:?}"),
+    })?;
+    Ok(Some(ExpiresAfter::new(ExpiryAnchor::from(anchor), seconds)))
+}

@@ -1,0 +1,228 @@
+//! `GET /files/{file_id}/content`: a file's bytes, or a range of them.
+
+use std::fmt;
+
+use bytes::Bytes;
+use http::{HeaderMap, HeaderName, HeaderValue, Request, Response, StatusCode, header};
+
+use crate::{
+    Api, Body, DecodeError, EncodeError, Operation, OperationId, ResponseError, Route,
+    json::{bare_request, refuse_unless_success},
+    operation::id_of,
+};
+
+/// Downloads one file's content.
+///
+/// Its answer is a head; the bytes stream beside it. [`decode_response`](Operation::decode_response) therefore takes
+/// a success with an empty body, and a refusal with its body.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct DownloadFile {
+    /// The file's identifier.
+    pub file_id: String,
+    /// Only these bytes. A service may ignore it: look at [`DownloadHead::range`].
+    pub range: Option<ByteRange>,
+    /// Keep to the range only while the content still has this `ETag`; else the whole content comes.
+    pub if_range: Option<String>,
+}
+
+/// The bytes asked for: from `first` on, up to and including `last` or to the end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[allow(clippy::exhaustive_structs, reason = "HTTP's own form")]
+pub struct ByteRange {
+    /// The first byte.
+    pub first: u64,
+    /// The last byte, included; `None` means the end of the content.
+    pub last: Option<u64>,
+}
+
+/// The bytes that come: the `Content-Range` of an answer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[allow(clippy::exhaustive_structs, reason = "HTTP's own form")]
+pub struct ContentRange {
+    /// The first byte.
+    pub first: u64,
+    /// The last byte, included.
+    pub last: u64,
+    /// The length of the whole content, when the service knows it.
+    pub total: Option<u64>,
+}
+
+/// What an answer says about the bytes that follow it.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct DownloadHead {
+    /// How many bytes follow, when the service says.
+    pub length: Option<u64>,
+    /// Which bytes follow, when it is not all of them.
+    pub range: Option<ContentRange>,
+    /// The file's name. A label, never to be used as a path.
+    pub filename: Option<String>,
+    /// Changes whenever the content does, as it stood in the header.
+    pub etag: Option<String>,
+}
+
+impl DownloadFile {
+    /// Downloads the whole content of the file with this identifier.
+    #[must_use]
+    pub fn new(file_id: impl Into<String>) -> Self {
+        Self { file_id: file_id.into(), range: None, if_range: None }
+    }
+}
+
+impl Operation for DownloadFile {
+    const ID: OperationId = OperationId::DownloadFile;
+    type Response = DownloadHead;
+
+    fn encode_request(&self, api: &Api) -> Result<Request<Body>, EncodeError> {
+        let mut request = bare_request(Self::ID.method(), Self::ID.uri(api, Some(&self.file_id), &[])?);
+        let headers = request.headers_mut();
+        headers.insert(header::ACCEPT, HeaderValue::from_static("*/*"));
+        if let Some(range) = self.range {
+            insert(headers, header::RANGE, "range", &range.to_string())?;
+            if let Some(etag) = &self.if_range {
+                insert(headers, header::IF_RANGE, "if-range", etag)?;
+            }
+        }
+        Ok(request)
+    }
+
+    fn decode_response(response: Response<Bytes>) -> Result<DownloadHead, ResponseError> {
+        refuse_unless_success(&response)?;
+        let text = |name: HeaderName| {
+            response.headers().get(name).map(|value| String::from_utf8_lossy(value.as_bytes()))
+        };
+        let range =
+            (response.status() == StatusCode::PARTIAL_CONTENT).then(|| text(header::CONTENT_RANGE)).flatten();
+        Ok(DownloadHead {
+            length: text(header::CONTENT_LENGTH).and_then(|length| length.parse().ok()),
+            range: range.and_then(|range| ContentRange::parse(&range)),
+            filename: text(header::CONTENT_DISPOSITION)
+                .and_then(|value| crate::form::disposition_filename(&value)),
+            etag: text(header::ETAG).map(std::borrow::Cow::into_owned),
+        })
+    }
+
+    fn decode_request(route: &Route, request: Request<Bytes>) -> Result<Self, DecodeError> {
+        let text = |name| request.headers().get(name).and_then(|value: &HeaderValue| value.to_str().ok());
+        // A range that we do not understand is ignored, as HTTP wants it.
+        let range = text(header::RANGE).and_then(ByteRange::parse);
+        let if_range = range.and_then(|_| text(header::IF_RANGE)).map(str::to_owned);
+        Ok(Self { file_id: id_of(route, "file_id")?, range, if_range })
+    }
+
+    fn encode_response(head: &DownloadHead, _: &Api) -> Result<Response<Body>, EncodeError> {
+        let mut response = Response::new(Body::empty());
+        if head.range.is_some() {
+            *response.status_mut() = StatusCode::PARTIAL_CONTENT;
+        }
+        let headers = response.headers_mut();
+        headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/octet-stream"));
+        headers.insert(header::ACCEPT_RANGES, HeaderValue::from_static("bytes"));
+        headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+        if let Some(length) = head.length {
+            headers.insert(header::CONTENT_LENGTH, length.into());
+        }
+        if let Some(range) = head.range {
+            insert(headers, header::CONTENT_RANGE, "content-range", &range.to_string())?;
+        }
+        if let Some(filename) = &head.filename {
+            let disposition = crate::form::attachment(filename);
+            insert(headers, header::CONTENT_DISPOSITION, "content-disposition", &disposition)?;
+        }
+        if let Some(etag) = &head.etag {
+            insert(headers, header::ETAG, "etag", etag)?;
+        }
+        Ok(response)
+    }
+}
+
+fn insert(
+    headers: &mut HeaderMap,
+    header: HeaderName,
+    name: &'static str,
+    value: &str,
+) -> Result<(), EncodeError> {
+    let value =
+        HeaderValue::from_bytes(value.as_bytes()).map_err(|source| EncodeError::Header { name, source })?;
+    headers.insert(header, value);
+    Ok(())
+}
+
+impl ByteRange {
+    /// Which bytes of a content of `length` bytes this is; `None` when it lies behind the end.
+    #[must_use]
+    pub fn within(self, length: u64) -> Option<ContentRange> {
+        let end = length.checked_sub(1).filter(|end| self.first <= *end)?;
+        Some(ContentRange {
+            first: self.first,
+            last: self.last.map_or(end, |last| last.min(end)),
+            total: Some(length),
+        })
+    }
+
+    fn parse(value: &str) -> Option<Self> {
+        let (first, last) = value.trim().strip_prefix("bytes=")?.split_once('-')?;
+        let (first, last) = (first.trim().parse().ok()?, last.trim());
+        let last =
+            if last.is_empty() { None } else { Some(last.parse().ok().filter(|last| *last >= first)?) };
+        Some(Self { first, last })
+    }
+}
+
+impl fmt::Display for ByteRange {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.last {
+            Some(last) => write!(f, "bytes={}-{last}", self.first),
+            None => write!(f, "bytes={}-", self.first),
+        }
+    }
+}
+
+impl ContentRange {
+    /// How many bytes these are.
+    #[must_use]
+    #[allow(clippy::len_without_is_empty, reason = "a range with both ends included is never empty")]
+    pub fn len(self) -> u64 {
+        (self.last - self.first).saturating_add(1)
+    }
+
+    fn parse(value: &str) -> Option<Self> {
+        let (bytes, total) = value.trim().strip_prefix("bytes ")?.split_once('/')?;
+        let (first, last) = bytes.split_once('-')?;
+        let (first, last) = (first.trim().parse().ok()?, last.trim().parse().ok()?);
+        (first <= last).then(|| Self { first, last, total: total.trim().parse().ok() })
+    }
+}
+
+impl fmt::Display for ContentRange {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "bytes {}-{}/", self.first, self.last)?;
+        match self.total {
+            Some(total) => write!(f, "{total}"),
+            None => f.write_str("*"),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_range_is_cut_to_the_content() {
+        let range = |text| ByteRange::parse(text).unwrap();
+        assert_eq!(range("bytes=0-").within(10).unwrap().to_string(), "bytes 0-9/10");
+        assert_eq!(range("bytes=3-99").within(10).unwrap().to_string(), "bytes 3-9/10");
+        assert_eq!(range("bytes=9-9").within(10).unwrap().len(), 1);
+        assert_eq!(range("bytes=10-").within(10), None);
+        assert_eq!(range("bytes=0-").within(0), None);
+    }
+
+    #[test]
+    fn a_range_that_is_not_understood_is_ignored() {
+        for text in ["", "bytes=", "bytes=5-3", "bytes=-5", "bytes=1-2,4-5", "items=1-2", "bytes=a-b"] {
+            assert_eq!(ByteRange::parse(text), None, "{text}");
+        }
+    }
+}

@@ -1,0 +1,158 @@
+//! `GET /files`: the files of the account, a page at a time.
+
+use std::fmt;
+
+use bytes::Bytes;
+use http::{Request, Response};
+use partwise_models::{File, FileList, Purpose, TypeDiscriminator};
+use serde::Serialize;
+
+use crate::{
+    Api, Body, DecodeError, Dialect, EncodeError, Operation, OperationId, ResponseError, Route,
+    json::{bare_request, json_response, read_response},
+    route::query_pairs,
+};
+
+/// Lists files. Azure's versions before 2025-04-01 page nothing: they get `purpose` alone and answer everything.
+///
+/// To read all pages, repeat with `after` = [`FileList::last_id`] while [`FileList::has_more`] is true. Stop when
+/// it is missing or a page repeats its last identifier: some services ignore `after`.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct ListFiles {
+    /// Only files with this purpose.
+    pub purpose: Option<Purpose>,
+    /// At most this many: 1 to 10,000. The service's default is 10,000.
+    pub limit: Option<u32>,
+    /// By time of creation; the service's default is [`Order::Descending`].
+    pub order: Option<Order>,
+    /// Only what comes behind the file with this identifier.
+    pub after: Option<String>,
+}
+
+/// The order of a list, by time of creation.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[allow(clippy::exhaustive_enums, reason = "a list has two ends")]
+pub enum Order {
+    /// Oldest first.
+    Ascending,
+    /// Newest first.
+    Descending,
+}
+
+impl Order {
+    /// The value on the wire.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Ascending => "asc",
+            Self::Descending => "desc",
+        }
+    }
+}
+
+impl fmt::Display for Order {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+impl ListFiles {
+    /// All files.
+    #[must_use]
+    pub fn new() -> Self {
+        Self::default()
+    }
+}
+
+impl Operation for ListFiles {
+    const ID: OperationId = OperationId::ListFiles;
+    type Response = FileList;
+
+    fn encode_request(&self, api: &Api) -> Result<Request<Body>, EncodeError> {
+        let limit = self.limit.map(|limit| limit.to_string());
+        let mut query = Vec::new();
+        query.extend(self.purpose.as_ref().map(|purpose| ("purpose", purpose.as_str())));
+        if pages(api.dialect()) {
+            query.extend(limit.as_deref().map(|limit| ("limit", limit)));
+            query.extend(self.order.map(|order| ("order", order.as_str())));
+            query.extend(self.after.as_deref().map(|after| ("after", after)));
+        }
+        Ok(bare_request(Self::ID.method(), Self::ID.uri(api, None, &query)?))
+    }
+
+    fn decode_response(response: Response<Bytes>) -> Result<FileList, ResponseError> {
+        read_response(&response)
+    }
+
+    fn decode_request(_: &Route, request: Request<Bytes>) -> Result<Self, DecodeError> {
+        let mut list = Self::default();
+        for (name, value) in query_pairs(request.uri()) {
+            match name.as_str() {
+                "purpose" => list.purpose = Some(Purpose::from(value)),
+                "limit" => list.limit = Some(read_limit(&value)?),
+                "order" => list.order = Some(read_order(&value)?),
+                "after" => list.after = Some(value),
+                _ => {}
+            }
+        }
+        Ok(list)
+    }
+
+    fn encode_response(list: &FileList, api: &Api) -> Result<Response<Body>, EncodeError> {
+        let status = Self::ID.success(api.dialect());
+        match api.dialect() {
+            Dialect::OpenAi | Dialect::AzureV1 { .. } => json_response(status, &Page::of(list)),
+            Dialect::AzureDated { .. } => json_response(status, list),
+        }
+    }
+}
+
+/// A list whose members are all there: clients iterate for ever over one that leaves out `has_more`, and read the two
+/// identifiers as required.
+#[derive(Serialize)]
+struct Page<'a> {
+    object: &'a Option<TypeDiscriminator>,
+    data: &'a [File],
+    first_id: Option<&'a str>,
+    last_id: Option<&'a str>,
+    has_more: bool,
+}
+
+impl<'a> Page<'a> {
+    fn of(list: &'a FileList) -> Self {
+        Self {
+            object: &list.object,
+            data: &list.data,
+            first_id: list.first_id.as_deref(),
+            last_id: list.last_id.as_deref(),
+            has_more: list.has_more.unwrap_or(false),
+        }
+    }
+}
+
+fn pages(dialect: &Dialect) -> bool {
+    match dialect {
+        Dialect::OpenAi | Dialect::AzureV1 { .. } => true,
+        Dialect::AzureDated { api_version } => api_version.as_str() >= "2025-04-01",
+    }
+}
+
+fn read_limit(value: &str) -> Result<u32, DecodeError> {
+    let limit = value.parse().ok().filter(|limit| (1..=10_000).contains(limit));
+    limit.ok_or_else(|| DecodeError::Invalid {
+        field: "limit",
+        problem: format!("must be a whole number from 1 to 10000, and is {value:?}"),
+    })
+}
+
+fn read_order(value: &str) -> Result<Order, DecodeError> {
+    match value {
+        "asc" => Ok(Order::Ascending),
+        "desc" => Ok(Order::Descending),
+        _ => Err(DecodeError::Invalid {
+            field: "order",
+            problem: format!("must be asc or desc, and is {value:?}"),
+        }),
+    }
+}

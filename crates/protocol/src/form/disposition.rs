@@ -1,0 +1,79 @@
+//! `Content-Disposition: attachment`, which names a file that is downloaded.
+
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
+
+use super::field::filename_of;
+use super::label::escape;
+use super::parameters::Parameterised;
+
+/// What RFC 8187 lets stand unescaped in an extended value.
+const EXTENDED: &AsciiSet = &NON_ALPHANUMERIC
+    .remove(b'!')
+    .remove(b'#')
+    .remove(b'$')
+    .remove(b'&')
+    .remove(b'+')
+    .remove(b'-')
+    .remove(b'.')
+    .remove(b'^')
+    .remove(b'_')
+    .remove(b'`')
+    .remove(b'|')
+    .remove(b'~');
+
+/// The header of an answer whose body is to be kept under this name.
+///
+/// A name that is not plain ASCII comes a second time in RFC 8187's form, and first without the characters that old
+/// readers misread.
+pub(crate) fn attachment(filename: &str) -> String {
+    if filename.bytes().all(|byte| (b' '..=b'~').contains(&byte) && byte != b'\\') {
+        return format!("attachment; filename=\"{}\"", escape(filename));
+    }
+    let plain = |character: char| match character {
+        ' '..='~' if character != '\\' => character,
+        _ => '_',
+    };
+    let fallback: String = filename.chars().map(plain).collect();
+    let extended = utf8_percent_encode(filename, EXTENDED);
+    format!("attachment; filename=\"{}\"; filename*=UTF-8''{extended}", escape(&fallback))
+}
+
+/// The name in such a header, in either form. A label, never to be used as a path.
+pub(crate) fn disposition_filename(value: &str) -> Option<String> {
+    filename_of(&Parameterised::parse(value)?).ok().flatten()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_name_is_read_again_as_it_was_written() {
+        for name in [
+            "a.txt",
+            "two words.jsonl",
+            "q\"uote.txt",
+            "你好.txt",
+            r"Assets\fine.jsonl",
+            "a;b=c'd*.txt",
+            "tab\t.txt",
+        ] {
+            let header = attachment(name);
+            assert!(http::HeaderValue::try_from(&header).is_ok(), "{header}");
+            assert_eq!(disposition_filename(&header).as_deref(), Some(name), "{header}");
+        }
+    }
+
+    #[test]
+    fn the_header_is_plain_where_it_can_be() {
+        insta::assert_snapshot!(attachment("puppy.jsonl"), @r#"attachment; filename="puppy.jsonl""#);
+        insta::assert_snapshot!(attachment("你.txt"), @r#"attachment; filename="_.txt"; filename*=UTF-8''%E4%BD%A0.txt"#);
+    }
+
+    #[test]
+    fn a_header_without_a_readable_name_has_none() {
+        for header in ["attachment", "inline; filename", "attachment; filename*=latin1''x", ""] {
+            assert_eq!(disposition_filename(header), None, "{header}");
+        }
+    }
+}

@@ -1,0 +1,79 @@
+//! JSON bodies: one way to write them and one to read them.
+
+use bytes::Bytes;
+use http::{Method, Request, Response, StatusCode, Uri, header};
+use serde::{Serialize, de::DeserializeOwned};
+
+use crate::{ApiError, Body, DecodeError, EncodeError, Garbled, ResponseError};
+
+const JSON: &str = "application/json";
+
+fn json_body(value: &impl Serialize) -> Result<Body, EncodeError> {
+    serde_json::to_vec(value).map(|text| Body::from(Bytes::from(text))).map_err(EncodeError::Json)
+}
+
+/// A request without a body.
+pub(crate) fn bare_request(method: Method, uri: Uri) -> Request<Body> {
+    let mut request = Request::new(Body::empty());
+    *request.method_mut() = method;
+    *request.uri_mut() = uri;
+    accept_json(&mut request);
+    request
+}
+
+/// A request with a JSON body.
+pub(crate) fn json_request(
+    method: Method,
+    uri: Uri,
+    value: &impl Serialize,
+) -> Result<Request<Body>, EncodeError> {
+    let mut request = bare_request(method, uri);
+    *request.body_mut() = json_body(value)?;
+    request.headers_mut().insert(header::CONTENT_TYPE, header::HeaderValue::from_static(JSON));
+    set_content_length(&mut request);
+    Ok(request)
+}
+
+pub(crate) fn accept_json(request: &mut Request<Body>) {
+    request.headers_mut().insert(header::ACCEPT, header::HeaderValue::from_static(JSON));
+}
+
+/// States the length in the head, so that a careless transport does not fall back on chunks.
+pub(crate) fn set_content_length(request: &mut Request<Body>) {
+    let length = request.body().content_length();
+    request.headers_mut().insert(header::CONTENT_LENGTH, length.into());
+}
+
+/// An answer with a JSON body.
+pub(crate) fn json_response(
+    status: StatusCode,
+    value: &impl Serialize,
+) -> Result<Response<Body>, EncodeError> {
+    let mut response = Response::new(json_body(value)?);
+    *response.status_mut() = status;
+    response.headers_mut().insert(header::CONTENT_TYPE, header::HeaderValue::from_static(JSON));
+    let length = response.body().content_length();
+    response.headers_mut().insert(header::CONTENT_LENGTH, length.into());
+    Ok(response)
+}
+
+/// Reads a success as `T`, anything else as a refusal.
+pub(crate) fn read_response<T: DeserializeOwned>(response: &Response<Bytes>) -> Result<T, ResponseError> {
+    refuse_unless_success(response)?;
+    serde_json::from_slice(response.body()).map_err(|source| {
+        ResponseError::Garbled(Box::new(Garbled::new(response.status(), response.body(), source)))
+    })
+}
+
+/// Reads any answer that is no success as a refusal.
+pub(crate) fn refuse_unless_success(response: &Response<Bytes>) -> Result<(), ResponseError> {
+    if response.status().is_success() {
+        return Ok(());
+    }
+    Err(ResponseError::Refused(Box::new(ApiError::decode_response(response))))
+}
+
+/// Reads a request's JSON body. Its Content-Type is not looked at: clients send several, or none.
+pub(crate) fn read_request<T: DeserializeOwned>(body: &[u8]) -> Result<T, DecodeError> {
+    serde_json::from_slice(body).map_err(DecodeError::Json)
+}

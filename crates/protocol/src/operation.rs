@@ -1,0 +1,102 @@
+//! What all ten operations have in common: four functions, two for each side of the wire.
+
+use std::fmt;
+
+use bytes::Bytes;
+use http::{Request, Response};
+
+use crate::{Api, Body, DecodeError, EncodeError, OperationId, PathPart, ResponseError, Route, api::escape};
+
+/// What sending a request twice can do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[allow(clippy::exhaustive_enums, reason = "a driver that ignores one is wrong")]
+pub enum Repeat {
+    /// Nothing: the second one finds the first one's result, or reads only.
+    Harmless,
+    /// Something is left over that nobody names and that goes away by itself: an upload or a part.
+    Orphans,
+    /// A second file can come into being, or the second one is refused because the first one succeeded: a request whose
+    /// fate is unknown must not be repeated blindly.
+    Ambiguous,
+}
+
+/// One operation of the API, in both directions.
+///
+/// Bodies are whole bytes here. Where content streams, these functions handle what stands around it:
+/// [`CreateFile`](crate::CreateFile) and [`AddUploadPart`](crate::AddUploadPart) name their content as a
+/// [`Segment`](crate::Segment), and the answer of [`DownloadFile`](crate::DownloadFile) is a head alone.
+///
+/// Round trip: `decode_request(encode_request(x))` gives `x` again when the body is resolved to bytes.
+pub trait Operation: Sized {
+    /// Which operation this is: its method, path, success status and repeat class stand in the contract's table.
+    const ID: OperationId;
+
+    /// What a success answers.
+    type Response;
+
+    /// The request as a client sends it, without a credential: that is
+    /// [applied](crate::Credential::apply) on every attempt.
+    ///
+    /// # Errors
+    /// [`EncodeError`] when the input cannot go on the wire or the dialect does not have it.
+    fn encode_request(&self, api: &Api) -> Result<Request<Body>, EncodeError>;
+
+    /// Reads an answer, as a client does.
+    ///
+    /// # Errors
+    /// [`ResponseError::Refused`] for any status but a success, [`ResponseError::Garbled`] when a success cannot be read.
+    fn decode_response(response: Response<Bytes>) -> Result<Self::Response, ResponseError>;
+
+    /// Reads a request that [`Api::route`] found to be this operation, as a service does.
+    ///
+    /// # Errors
+    /// [`DecodeError`], which says what is wrong for the caller to read.
+    fn decode_request(route: &Route, request: Request<Bytes>) -> Result<Self, DecodeError>;
+
+    /// The answer of a success in the dialect's shape, as a service sends it.
+    ///
+    /// # Errors
+    /// [`EncodeError`] when a value cannot go on the wire.
+    fn encode_response(response: &Self::Response, api: &Api) -> Result<Response<Body>, EncodeError>;
+}
+
+impl OperationId {
+    /// The absolute URI of this operation, with `id` in its path.
+    ///
+    /// Refuses an operation that the dialect does not have, and an identifier that would change the path.
+    pub(crate) fn uri(
+        self,
+        api: &Api,
+        id: Option<&str>,
+        query: &[(&str, &str)],
+    ) -> Result<http::Uri, EncodeError> {
+        if !self.available_in(api.dialect()) {
+            return Err(EncodeError::Unavailable { operation: self, dialect: api.dialect().clone() });
+        }
+        let Some(id) = id else { return api.uri(self.path(), query) };
+        if matches!(id, "" | "." | "..") {
+            return Err(EncodeError::Id { id: id.to_owned() });
+        }
+        let mut path = String::new();
+        for part in self.path_parts() {
+            path.push('/');
+            match part {
+                PathPart::Literal(literal) => path.push_str(literal),
+                PathPart::Id => path.extend(escape(id)),
+            }
+        }
+        api.uri(&path, query)
+    }
+}
+
+/// Speaks to people: method and path template, such as `POST /uploads/{upload_id}/parts`.
+impl fmt::Display for OperationId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} {}", self.method(), self.path())
+    }
+}
+
+/// The identifier that [`Api::route`] found in the path.
+pub(crate) fn id_of(route: &Route, field: &'static str) -> Result<String, DecodeError> {
+    route.id.clone().ok_or(DecodeError::Missing { field })
+}

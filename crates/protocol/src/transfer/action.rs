@@ -1,0 +1,51 @@
+//! What the machine asks of its driver.
+
+use std::time::Duration;
+
+use http::Request;
+use partwise_models::File;
+
+use super::{Checkpoint, TransferError};
+use crate::{Body, SourceRange};
+
+/// Names one request of one machine. Never used twice.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct RequestId(pub(super) u64);
+
+/// What the driver must do next. It does so without waiting for the result, and polls again.
+#[must_use]
+#[derive(Debug)]
+#[allow(
+    clippy::exhaustive_enums,
+    clippy::large_enum_variant,
+    reason = "a driver that ignores one is wrong; one is alive at a time"
+)]
+pub enum Action {
+    /// Apply a credential and send this; report its end with
+    /// [`handle_response`](super::Transfer::handle_response) or [`handle_failure`](super::Transfer::handle_failure).
+    Send {
+        /// Names the request in reports.
+        id: RequestId,
+        /// The request, without a credential.
+        request: Request<Body>,
+        /// Read no more than this many bytes of the answer's body; a longer one is a failure.
+        answer_limit: u64,
+    },
+    /// Drop this request if it still runs; nothing about it need be reported.
+    Abandon(RequestId),
+    /// Read this range from its start to its end, compute its MD5 and report it with
+    /// [`handle_hashed`](super::Transfer::handle_hashed).
+    Hash(SourceRange),
+    /// Stamp the source anew and report it with [`handle_stamped`](super::Transfer::handle_stamped).
+    Stamp,
+    /// Make this checkpoint durable and report it with [`handle_saved`](super::Transfer::handle_saved). Never asked
+    /// for again before the report. A driver that keeps none reports success at once.
+    Save(Checkpoint),
+    /// Nothing to do before the next report or this moment of the monotonic clock, whichever comes first.
+    Wait {
+        /// The moment; `None` when only a report can bring news.
+        until: Option<Duration>,
+    },
+    /// The end. Comes once; after it the machine only waits.
+    Done(Result<File, TransferError>),
+}

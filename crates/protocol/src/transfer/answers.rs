@@ -1,0 +1,338 @@
+//! What comes back: answers and failures, and what they lead to.
+
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::Response;
+use partwise_models::{File, Upload, UploadPartResource, UploadStatus};
+
+use super::{
+    RequestId, Transfer, TransferError, Warning,
+    clock::{ClockOffset, Expiry},
+    flights::Asked,
+    settle::{Settled, Settling},
+    state::{OpenUpload, Stage, Way},
+};
+use crate::{
+    AddUploadPart, ApiError, ApiErrorKind, CancelUpload, CompleteUpload, CreateFile, CreateUpload, Failure,
+    FailureKind, Garbled, ListFiles, Now, Operation, OperationId, Repeat, ResponseError, SourceError,
+    Verdict,
+};
+
+/// Why a request brought nothing.
+enum Setback {
+    Refused(Box<ApiError>),
+    Garbled(Box<Garbled>),
+    Failed(Failure),
+}
+
+impl From<ResponseError> for Setback {
+    fn from(error: ResponseError) -> Self {
+        match error {
+            ResponseError::Refused(error) => Self::Refused(error),
+            ResponseError::Garbled(garbled) => Self::Garbled(garbled),
+        }
+    }
+}
+
+impl Setback {
+    /// Whether the service has certainly not done what was asked.
+    fn was_never_done(&self) -> bool {
+        match self {
+            Self::Refused(error) => error.kind() == ApiErrorKind::RateLimited,
+            Self::Failed(failure) => matches!(failure.kind, FailureKind::Connect),
+            Self::Garbled(_) => false,
+        }
+    }
+
+    /// Whether the service may have done what was asked all the same: what it refuses for good, it has not done.
+    fn may_be_done(&self) -> bool {
+        match self {
+            Self::Refused(error) => error.is_transient(),
+            Self::Failed(failure) => !matches!(failure.kind, FailureKind::Source | FailureKind::Connect),
+            Self::Garbled(_) => true,
+        }
+    }
+
+    fn into_error(self, operation: OperationId) -> TransferError {
+        match self {
+            Self::Refused(source) => TransferError::Refused { operation, source },
+            Self::Garbled(source) => TransferError::Garbled { operation, source },
+            Self::Failed(source) if source.kind == FailureKind::Source => {
+                TransferError::Source(match source.cause {
+                    Some(cause) => SourceError::new(cause),
+                    None => SourceError::new("no cause was given"),
+                })
+            }
+            Self::Failed(source) => TransferError::Failed { operation, source },
+        }
+    }
+}
+
+impl Transfer {
+    pub(super) fn answered(&mut self, id: RequestId, asked: Asked, response: Response<Bytes>, now: Now) {
+        let clock = ClockOffset::of_answer(response.headers(), now);
+        let outcome = match asked {
+            Asked::Create => {
+                CreateUpload::decode_response(response).map(|upload| self.created(upload, clock, now))
+            }
+            Asked::Part { index, .. } => {
+                AddUploadPart::decode_response(response).map(|part| self.taken(index, part))
+            }
+            Asked::Commit => match self.way {
+                Way::Parts { .. } => {
+                    CompleteUpload::decode_response(response).map(|upload| self.completed(upload))
+                }
+                Way::Single { .. } => CreateFile::decode_response(response).map(|file| self.posted(file)),
+            },
+            Asked::List => ListFiles::decode_response(response).map(|list| {
+                if let (Way::Single { clock: known, .. }, Some(_)) = (&mut self.way, clock) {
+                    *known = clock;
+                }
+                let offset = self.way.upload().map_or(clock.unwrap_or_default(), |upload| upload.clock);
+                self.listed(list, offset, now);
+            }),
+            Asked::Cancel => CancelUpload::decode_response(response).map(|upload| self.cancelled(&upload)),
+        };
+        match outcome {
+            Ok(()) => self.understood = true,
+            Err(error) => self.set_back(Some(id), asked, error.into(), now),
+        }
+    }
+
+    pub(super) fn failed(&mut self, asked: Asked, failure: Failure, now: Now) {
+        self.set_back(None, asked, Setback::Failed(failure), now);
+    }
+
+    fn created(&mut self, upload: Upload, clock: Option<ClockOffset>, now: Now) {
+        let shown = clock.or_else(|| upload.created_at.map(|created| ClockOffset::between(created, now)));
+        let clock = shown.unwrap_or_default();
+        let expires_at = match Expiry::of(&upload) {
+            Expiry::At(moment) => Some(moment),
+            Expiry::Never => None,
+            Expiry::Nonsense => {
+                self.warning = Some(Warning::ExpiryIgnored);
+                None
+            }
+        };
+        let created_at = upload.created_at.unwrap_or_else(|| clock.service_time(now));
+        if let Way::Parts { upload: open, .. } = &mut self.way {
+            *open = Some(OpenUpload { id: upload.id, created_at, expires_at, clock });
+        }
+        self.saver.change();
+        self.enter(Stage::Send);
+    }
+
+    fn taken(&mut self, index: usize, part: UploadPartResource) {
+        let Way::Parts { parts, .. } = &mut self.way else { return };
+        parts.acknowledge(index, part.id);
+        self.pace.success();
+        self.saver.part();
+        if parts.is_complete() {
+            self.enter(Stage::Check { asked: false });
+        }
+    }
+
+    fn completed(&mut self, upload: Upload) {
+        match upload.file {
+            Some(file) => self.finish(Ok(file)),
+            // Completed, but the answer does not say as what.
+            None => {
+                self.ambiguous = true;
+                self.settle();
+            }
+        }
+    }
+
+    fn posted(&mut self, file: File) {
+        self.enter(Stage::Verify { file: Box::new(file), asked: false });
+    }
+
+    fn listed(&mut self, list: partwise_models::FileList, offset: ClockOffset, now: Now) {
+        let wanted = self.wanted();
+        let Stage::Settle(settling) = &mut self.stage else { return };
+        match settling.page(list, &wanted, offset, now) {
+            Settled::NextPage => {}
+            Settled::Later(moment) => self.solo.not_before = moment,
+            Settled::Several(candidates) => self.unknown(candidates, None),
+            Settled::Found(file) => match self.way {
+                Way::Parts { .. } => self.finish(Ok(file)),
+                Way::Single { .. } => self.posted(file),
+            },
+            Settled::None => match self.way {
+                Way::Parts { .. } => self.unknown(Vec::new(), None),
+                // The list has settled without it, so the service has not made it.
+                Way::Single { .. } => self.post_again(now),
+            },
+        }
+    }
+
+    fn post_again(&mut self, now: Now) {
+        self.reposts += 1;
+        if self.reposts > self.plan.retry.max_failures {
+            return self.unknown(Vec::new(), None);
+        }
+        self.ambiguous = false;
+        let wait = self.plan.retry.wait(self.reposts, self.random.next());
+        self.enter(Stage::Commit);
+        self.solo.not_before = now.monotonic + wait;
+    }
+
+    fn cancelled(&mut self, upload: &Upload) {
+        let Stage::Cancel { file_possible, .. } = self.stage else { return };
+        let is_cancelled = upload.status == Some(UploadStatus::Cancelled);
+        self.finish(Err(TransferError::Cancelled { file_possible: file_possible && !is_cancelled }));
+    }
+
+    /// Something was asked for in vain: again, another way, or the end.
+    fn set_back(&mut self, id: Option<RequestId>, asked: Asked, setback: Setback, now: Now) {
+        match asked {
+            Asked::Create => self.retry_solo(id, Repeat::Orphans, OperationId::CreateUpload, setback, now),
+            Asked::Part { index, failures } => self.retry_part(id, index, failures + 1, setback, now),
+            Asked::Commit => self.commit_set_back(id, setback, now),
+            Asked::List => self.list_set_back(id, setback, now),
+            Asked::Cancel => self.cancel_set_back(id, setback, now),
+        }
+    }
+
+    fn retry_part(&mut self, id: Option<RequestId>, index: usize, failures: u32, setback: Setback, now: Now) {
+        match self.judge(id, Repeat::Orphans, failures, &setback, now) {
+            Some(wait) => {
+                if let Way::Parts { parts, .. } = &mut self.way {
+                    parts.give_back(index, failures, now.monotonic + wait);
+                }
+            }
+            None if self.is_expired(now) => self.expire(),
+            None => self.finish(Err(setback.into_error(OperationId::AddUploadPart))),
+        }
+    }
+
+    fn retry_solo(
+        &mut self,
+        id: Option<RequestId>,
+        repeat: Repeat,
+        operation: OperationId,
+        setback: Setback,
+        now: Now,
+    ) {
+        if let Err(setback) = self.try_solo_again(id, repeat, setback, now) {
+            self.finish(Err(setback.into_error(operation)));
+        }
+    }
+
+    /// Plans the same request once more, or gives the setback back when that is not worth it.
+    fn try_solo_again(
+        &mut self,
+        id: Option<RequestId>,
+        repeat: Repeat,
+        setback: Setback,
+        now: Now,
+    ) -> Result<(), Setback> {
+        self.solo.failures += 1;
+        match self.judge(id, repeat, self.solo.failures, &setback, now) {
+            Some(wait) => self.solo.not_before = now.monotonic + wait,
+            None => return Err(setback),
+        }
+        Ok(())
+    }
+
+    /// How long to wait before the same request goes again; `None` when it does not.
+    fn judge(
+        &mut self,
+        id: Option<RequestId>,
+        repeat: Repeat,
+        failures: u32,
+        setback: &Setback,
+        now: Now,
+    ) -> Option<Duration> {
+        let random = self.random.next();
+        let verdict = match setback {
+            Setback::Refused(error) => self.plan.retry.on_refused(repeat, failures, error, now, random),
+            Setback::Failed(failure) => self.plan.retry.on_failure(repeat, failures, failure, random),
+            // An answer broken on its way is like a broken connection, unless nothing there ever made sense.
+            Setback::Garbled(_) if self.understood => {
+                let broken = Failure::new(FailureKind::Interrupted);
+                self.plan.retry.on_failure(repeat, failures, &broken, random)
+            }
+            Setback::Garbled(_) => Verdict::GiveUp,
+        };
+        let Verdict::Retry { wait, hold_all } = verdict else { return None };
+        match setback {
+            Setback::Refused(_) => self.statistics.retries_refused += 1,
+            Setback::Failed(_) => self.statistics.retries_failed += 1,
+            Setback::Garbled(_) => self.statistics.retries_garbled += 1,
+        }
+        self.statistics.waited += wait;
+        if let (true, Some(id)) = (hold_all, id) {
+            self.statistics.retries_overloaded += 1;
+            self.pace.hold(now.monotonic + wait, id, self.flights.next_id());
+        }
+        Some(wait)
+    }
+
+    /// The request that makes the file brought nothing that can be relied on.
+    fn commit_set_back(&mut self, id: Option<RequestId>, setback: Setback, now: Now) {
+        let operation = match self.way {
+            Way::Parts { .. } => OperationId::CompleteUpload,
+            Way::Single { .. } => OperationId::CreateFile,
+        };
+        let is_single = matches!(self.way, Way::Single { .. });
+        if setback.was_never_done() {
+            match self.try_solo_again(id, Repeat::Orphans, setback, now) {
+                Ok(()) => {}
+                Err(setback) if self.ambiguous => self.unknown(Vec::new(), refusal_of(setback)),
+                Err(setback) => self.finish(Err(setback.into_error(operation))),
+            }
+            return;
+        }
+        let wait = self.judge(id, Repeat::Orphans, 1, &setback, now);
+        match (self.ambiguous, setback.may_be_done()) {
+            (false, false) if self.is_expired(now) => self.expire(),
+            (false, false) => self.finish(Err(setback.into_error(operation))),
+            (false, true) if !is_single => {
+                self.ambiguous = true;
+                self.solo.not_before = now.monotonic + wait.unwrap_or(self.plan.retry.base_wait);
+            }
+            _ => {
+                self.ambiguous = true;
+                self.last_refusal = refusal_of(setback);
+                self.settle();
+            }
+        }
+    }
+
+    fn settle(&mut self) {
+        self.enter(Stage::Settle(Settling::new()));
+    }
+
+    fn list_set_back(&mut self, id: Option<RequestId>, setback: Setback, now: Now) {
+        if let Err(setback) = self.try_solo_again(id, Repeat::Harmless, setback, now) {
+            self.unknown(Vec::new(), refusal_of(setback));
+        }
+    }
+
+    fn unknown(&mut self, candidates: Vec<File>, refusal: Option<Box<ApiError>>) {
+        let upload_id = self.way.upload().map(|upload| upload.id.clone());
+        let refusal = refusal.or_else(|| self.last_refusal.take());
+        self.finish(Err(TransferError::CompletionUnknown { upload_id, candidates, refusal }));
+    }
+
+    fn cancel_set_back(&mut self, id: Option<RequestId>, setback: Setback, now: Now) {
+        let Stage::Cancel { file_possible, .. } = self.stage else { return };
+        if self.try_solo_again(id, Repeat::Harmless, setback, now).is_err() {
+            self.finish(Err(TransferError::Cancelled { file_possible }));
+        }
+    }
+
+    fn is_expired(&self, now: Now) -> bool {
+        let expires = self.way.upload().and_then(|upload| Some((upload.expires_at?, upload.clock)));
+        expires.is_some_and(|(moment, clock)| clock.service_time(now) >= moment)
+    }
+}
+
+fn refusal_of(setback: Setback) -> Option<Box<ApiError>> {
+    match setback {
+        Setback::Refused(error) => Some(error),
+        Setback::Garbled(_) | Setback::Failed(_) => None,
+    }
+}

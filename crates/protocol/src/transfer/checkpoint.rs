@@ -1,0 +1,218 @@
+//! What must survive a crash.
+
+use partwise_models::{ExpiresAfter, Purpose, UnixSeconds};
+use serde::{Deserialize, Serialize};
+
+use super::{SourceStamp, clock::ClockOffset};
+use crate::{Api, Dialect};
+
+/// The version that this release writes.
+const VERSION: u16 = 1;
+
+/// What is known of a transfer at one moment, enough to go on after a crash. Holds no secret.
+///
+/// It is JSON through serde, and its form is part of this crate's contract:
+///
+/// ```json
+/// {
+///   "version": 1,
+///   "place": "https://api.openai.com/v1",
+///   "dialect": {"provider": "openai"},
+///   "source": {"length": 300, "modified": "1700000000.000000000", "identity": "65025:1234"},
+///   "filename": "train.jsonl", "mime_type": "application/jsonl", "purpose": "fine-tune", "md5": false,
+///   "route": {"parts": {
+///     "upload_id": "upload_abc123", "created_at": 1719184911, "expires_at": 1719188511, "clock_offset": 0,
+///     "part_size": 100, "part_ids": ["part_def456", null, null], "completing": false
+///   }}
+/// }
+/// ```
+///
+/// `dialect` may also be `{"provider": "azure", "api_version": "2024-10-21"}` or
+/// `{"provider": "azure-v1", "api_version": null}`, and `route` `{"single": {"posted_at": 1719184911}}`: the request
+/// that makes the file was about to be sent then, on our clock. `part_ids` has one entry a part, in order.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Checkpoint {
+    version: u16,
+    place: String,
+    #[serde(with = "dialect")]
+    dialect: Dialect,
+    pub(super) source: SourceStamp,
+    pub(super) filename: String,
+    pub(super) mime_type: String,
+    pub(super) purpose: Purpose,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) expires_after: Option<ExpiresAfter>,
+    pub(super) md5: bool,
+    pub(super) route: SavedRoute,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(super) enum SavedRoute {
+    Parts {
+        upload_id: String,
+        created_at: UnixSeconds,
+        expires_at: Option<UnixSeconds>,
+        clock_offset: ClockOffset,
+        part_size: u64,
+        part_ids: Vec<Option<String>>,
+        completing: bool,
+    },
+    Single {
+        posted_at: UnixSeconds,
+    },
+}
+
+/// A checkpoint that cannot be gone on from.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum ResumeError {
+    /// Another release wrote it.
+    #[error(
+        "the checkpoint has version {version}, and this release reads version {VERSION}; begin anew or use the release that wrote it"
+    )]
+    Version {
+        /// The version that it has.
+        version: u16,
+    },
+    /// It belongs to another service.
+    #[error(
+        "the checkpoint belongs to {saved}, and this upload goes to {asked}; use the same endpoint and version, or begin anew"
+    )]
+    Place {
+        /// Where the checkpoint's upload is, in words.
+        saved: String,
+        /// Where this one goes, in words.
+        asked: String,
+    },
+    /// The file is not the one that the checkpoint was made of.
+    #[error("the source changed since the checkpoint was saved: {difference}; begin anew")]
+    SourceChanged {
+        /// What differs, in words.
+        difference: String,
+    },
+    /// Its parts do not fit the file's length: it was edited or damaged.
+    #[error("the checkpoint is damaged: its parts do not fit the file; begin anew")]
+    Damaged,
+}
+
+impl Checkpoint {
+    pub(super) fn new(api: &Api, plan: &super::Plan, source: &SourceStamp, route: SavedRoute) -> Self {
+        Self {
+            version: VERSION,
+            place: api.identity().to_owned(),
+            dialect: api.dialect().clone(),
+            source: source.clone(),
+            filename: plan.filename.clone(),
+            mime_type: plan.mime_type.clone(),
+            purpose: plan.purpose.clone(),
+            expires_after: plan.expires_after.clone(),
+            md5: plan.md5,
+            route,
+        }
+    }
+
+    /// The upload that the checkpoint belongs to, when the file goes in parts.
+    #[must_use]
+    pub fn upload_id(&self) -> Option<&str> {
+        match &self.route {
+            SavedRoute::Parts { upload_id, .. } => Some(upload_id),
+            SavedRoute::Single { .. } => None,
+        }
+    }
+
+    /// Where the upload is: the service's base URL, or what [`Api::with_identity`] calls it.
+    #[must_use]
+    pub fn place(&self) -> &str {
+        &self.place
+    }
+
+    /// The file's name on the service.
+    #[must_use]
+    pub fn filename(&self) -> &str {
+        &self.filename
+    }
+
+    /// How many bytes of how many the service had acknowledged.
+    #[must_use]
+    pub fn acknowledged(&self) -> (u64, u64) {
+        let bytes = match &self.route {
+            SavedRoute::Parts { part_size, part_ids, .. } => part_ids
+                .iter()
+                .enumerate()
+                .filter(|(_, id)| id.is_some())
+                .map(|(index, _)| part_size.saturating_mul(index as u64))
+                .map(|start| self.source.length.saturating_sub(start).min(*part_size))
+                .sum(),
+            SavedRoute::Single { .. } => 0,
+        };
+        (bytes, self.source.length)
+    }
+
+    /// When the upload expires on the service's clock, if it does.
+    #[must_use]
+    pub fn expires_at(&self) -> Option<UnixSeconds> {
+        match &self.route {
+            SavedRoute::Parts { expires_at, .. } => *expires_at,
+            SavedRoute::Single { .. } => None,
+        }
+    }
+
+    pub(super) fn check(&self, api: &Api, source: &SourceStamp) -> Result<(), ResumeError> {
+        if self.version != VERSION {
+            return Err(ResumeError::Version { version: self.version });
+        }
+        if self.place != api.identity() || self.dialect != *api.dialect() {
+            let words = |place: &str, dialect: &Dialect| format!("{place} ({dialect})");
+            let (saved, asked) = (words(&self.place, &self.dialect), words(api.identity(), api.dialect()));
+            return Err(ResumeError::Place { saved, asked });
+        }
+        if let Some(difference) = self.source.difference(source) {
+            return Err(ResumeError::SourceChanged { difference });
+        }
+        if let SavedRoute::Parts { part_size, part_ids, .. } = &self.route {
+            if *part_size == 0 || self.source.length.div_ceil(*part_size) != part_ids.len() as u64 {
+                return Err(ResumeError::Damaged);
+            }
+        }
+        Ok(())
+    }
+}
+
+mod dialect {
+    //! The dialect as a checkpoint writes it.
+
+    use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+    use crate::Dialect;
+
+    #[derive(Serialize, Deserialize)]
+    #[serde(tag = "provider", rename_all = "kebab-case")]
+    enum Saved {
+        #[serde(rename = "openai")]
+        OpenAi,
+        Azure {
+            api_version: String,
+        },
+        AzureV1 {
+            api_version: Option<String>,
+        },
+    }
+
+    pub(super) fn serialize<S: Serializer>(dialect: &Dialect, serializer: S) -> Result<S::Ok, S::Error> {
+        match dialect.clone() {
+            Dialect::OpenAi => Saved::OpenAi,
+            Dialect::AzureDated { api_version } => Saved::Azure { api_version },
+            Dialect::AzureV1 { api_version } => Saved::AzureV1 { api_version },
+        }
+        .serialize(serializer)
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Dialect, D::Error> {
+        Ok(match Saved::deserialize(deserializer)? {
+            Saved::OpenAi => Dialect::OpenAi,
+            Saved::Azure { api_version } => Dialect::AzureDated { api_version },
+            Saved::AzureV1 { api_version } => Dialect::AzureV1 { api_version },
+        })
+    }
+}

@@ -1,0 +1,99 @@
+//! How a transfer can end without a file.
+
+use partwise_models::File;
+
+use super::{SaveError, SourceError};
+use crate::{ApiError, EncodeError, Failure, Garbled, OperationId};
+
+/// A transfer that ended without a file, or without knowing of one.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum TransferError {
+    /// The service said no, or said it too often.
+    #[error("{operation} was refused")]
+    Refused {
+        /// What was refused.
+        operation: OperationId,
+        /// What the service said.
+        source: Box<ApiError>,
+    },
+    /// The service could not be asked, too often.
+    #[error("{operation} failed")]
+    Failed {
+        /// What failed.
+        operation: OperationId,
+        /// The last failure.
+        source: Failure,
+    },
+    /// The service's answers are none of this API.
+    #[error("{operation} got an answer that cannot be read")]
+    Garbled {
+        /// What was answered so.
+        operation: OperationId,
+        /// The answer.
+        source: Box<Garbled>,
+    },
+    /// A request could not be built.
+    #[error("{operation} cannot be sent")]
+    Encode {
+        /// What could not be built.
+        operation: OperationId,
+        /// Why.
+        source: EncodeError,
+    },
+    /// The source could not be read.
+    #[error(transparent)]
+    Source(SourceError),
+    /// The source is not what it was when the transfer began.
+    #[error("the source changed while it was uploaded: {difference}")]
+    SourceChanged {
+        /// What differs, in words.
+        difference: String,
+        /// The file that was made of it all the same: a single request cannot be stopped before its end.
+        file: Option<Box<File>>,
+    },
+    /// A checkpoint could not be saved, so going on would risk a second file after a crash.
+    #[error(transparent)]
+    Save(SaveError),
+    /// The upload expired before all parts were there.
+    #[error("the upload expired before it was complete")]
+    Expired,
+    /// The caller cancelled.
+    #[error("the upload was cancelled{}", if *file_possible { ", but the service may have made a file of it before" } else { "" })]
+    Cancelled {
+        /// Whether the request that makes the file had been sent and its fate is not known.
+        file_possible: bool,
+    },
+    /// The request that makes the file was sent and its fate cannot be found out.
+    #[error(
+        "it is not known whether the service made a file: {}",
+        match candidates.len() { 0 => "none in its list matches".to_owned(), count => format!("{count} in its list match") }
+    )]
+    CompletionUnknown {
+        /// The upload, when the file went in parts.
+        upload_id: Option<String>,
+        /// Files in the service's list that may be it.
+        candidates: Vec<File>,
+        /// What the service said last about it.
+        #[source]
+        refusal: Option<Box<ApiError>>,
+    },
+}
+
+impl TransferError {
+    /// Whether resuming from the last checkpoint may still finish this transfer.
+    #[must_use]
+    pub fn is_resumable(&self) -> bool {
+        match self {
+            Self::Refused { .. }
+            | Self::Failed { .. }
+            | Self::Garbled { .. }
+            | Self::Source(_)
+            | Self::Save(_)
+            | Self::CompletionUnknown { .. } => true,
+            Self::Encode { .. } | Self::SourceChanged { .. } | Self::Expired | Self::Cancelled { .. } => {
+                false
+            }
+        }
+    }
+}

@@ -1,0 +1,82 @@
+//! The requests that are under way.
+
+use std::collections::BTreeMap;
+
+use super::RequestId;
+
+/// What a request asked for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Asked {
+    Create,
+    /// A part, and how often it had failed before without progress.
+    Part {
+        index: usize,
+        failures: u32,
+    },
+    /// `complete`, or the single `POST /files`.
+    Commit,
+    List,
+    Cancel,
+}
+
+/// One request under way.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Flight {
+    pub(super) asked: Asked,
+    /// Content bytes that have left.
+    sent: u64,
+}
+
+/// All requests under way, by name.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Flights {
+    next: u64,
+    flying: BTreeMap<RequestId, Flight>,
+}
+
+impl Flights {
+    pub(super) fn start(&mut self, asked: Asked) -> RequestId {
+        let id = RequestId(self.next);
+        self.next += 1;
+        self.flying.insert(id, Flight { asked, sent: 0 });
+        id
+    }
+
+    /// Ends a request; `None` when the name is stale.
+    pub(super) fn end(&mut self, id: RequestId) -> Option<Flight> {
+        self.flying.remove(&id)
+    }
+
+    /// Ends all requests.
+    pub(super) fn end_all(&mut self) -> Vec<RequestId> {
+        std::mem::take(&mut self.flying).into_keys().collect()
+    }
+
+    /// More bytes of a request have left. False when the name is stale.
+    pub(super) fn sent(&mut self, id: RequestId, bytes: u64) -> bool {
+        let Some(flight) = self.flying.get_mut(&id) else { return false };
+        flight.sent = flight.sent.saturating_add(bytes);
+        true
+    }
+
+    /// The name that the next request will get.
+    pub(super) fn next_id(&self) -> RequestId {
+        RequestId(self.next)
+    }
+
+    pub(super) fn is_flying(&self, asked: Asked) -> bool {
+        self.flying.values().any(|flight| flight.asked == asked)
+    }
+
+    pub(super) fn count(&self) -> usize {
+        self.flying.len()
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.flying.is_empty()
+    }
+
+    pub(super) fn bytes(&self) -> u64 {
+        self.flying.values().map(|flight| flight.sent).sum()
+    }
+}

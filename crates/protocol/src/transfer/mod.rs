@@ -1,0 +1,327 @@
+//! One file's way to the service, as a state machine without I/O.
+
+mod action;
+mod answers;
+mod checkpoint;
+mod clock;
+mod error;
+mod flights;
+mod pace;
+mod parts;
+mod plan;
+mod progress;
+mod random;
+mod requests;
+mod resume;
+mod saver;
+mod settle;
+mod source;
+mod state;
+
+pub use action::{Action, RequestId};
+pub use checkpoint::{Checkpoint, ResumeError};
+pub use error::TransferError;
+pub use plan::{Plan, PlanError, RouteChoice};
+pub use progress::{Phase, Progress, Statistics, Warning};
+pub use source::{SaveError, SourceError, SourceStamp};
+
+use std::{collections::VecDeque, time::Duration};
+
+use http::Response;
+use partwise_models::File;
+
+use bytes::Bytes;
+
+use crate::{Api, ApiError, Failure, Now, SourceRange};
+use flights::Flights;
+use pace::Pace;
+use plan::Decided;
+use random::Random;
+use saver::Saver;
+use state::{Hash, Outcome, Solo, Stage, Way};
+
+/// One file's way to the service, in parallel parts or in one request, as a state machine.
+///
+/// A driver owns sockets, clocks and files; the machine decides. The driver calls [`poll`](Self::poll), does what the
+/// [`Action`] says without waiting for it, and reports results with the `handle_*` methods. Time and entropy are
+/// arguments, so the same inputs always give the same actions.
+///
+/// # Rules
+/// 1. After any `handle_*`, [`cancel`](Self::cancel) or reached deadline, poll until [`Action::Wait`] or
+///    [`Action::Done`]. Stale request names are ignored. `Done` comes once. Misuse never panics.
+/// 2. A part is `[form head][source range][form tail]`: its length is exact, nothing is copied, and sending it again
+///    reads the range again.
+/// 3. Part identifiers are kept by position, so parts may finish in any order. The lowest missing part goes first, and
+///    up to [`Plan::parallel`] are in flight.
+/// 4. A refusal is final unless the [`RetryPolicy`](crate::RetryPolicy) says otherwise. A 429 or 503 holds back the
+///    whole upload, not one part, and halves the parts in flight; success raises them again, one for each full window.
+///    A part's retry budget is refilled whenever any part is acknowledged. An exhausted quota is final.
+/// 5. The two requests that make a file, `complete` and a single `POST /files`, are sent only after a checkpoint that
+///    says so has been saved: a crash between request and answer is then known as ambiguous. An ambiguous `complete`
+///    is repeated once; when that is refused or ambiguous again, the machine lists files, up to five times over 30
+///    seconds since lists lag, and takes the one whose name, size and purpose match and which was created since. An
+///    ambiguous `POST /files` is never repeated blindly: it is looked for in the same way, and sent again only when the
+///    settled list does not have it. None, or several: [`TransferError::CompletionUnknown`], never a guess.
+/// 6. An upload expires on the service's clock, whose distance from ours the create answer shows. The machine warns
+///    when the rate so far cannot finish in time, stops when the moment is past, and begins anew when
+///    [`Plan::restart_when_expired`] allows it. An expiry before the upload's own beginning is ignored with a warning.
+/// 7. Resuming needs the same service, dialect and source. The source is stamped again before the file is made of it:
+///    a file that changed under the upload is an error, not a corrupt training set.
+/// 8. An MD5, if wanted, is computed by the driver in file order while parts fly, and sent with `complete`.
+/// 9. Cancelling abandons what flies and cancels on the service with a small budget of its own; it ends even when the
+///    service is gone.
+///
+/// # Example
+/// A whole driver, blocking, one request at a time:
+///
+/// ```
+/// use bytes::Bytes;
+/// use partwise_models::{File, Purpose, UnixSeconds};
+/// use partwise_protocol::{Action, Api, Body, Failure, Now, Plan, SourceStamp, Transfer, TransferError};
+///
+/// fn drive(
+///     mut transfer: Transfer,
+///     source: &[u8],
+///     now: impl Fn() -> Now,
+///     mut exchange: impl FnMut(http::Request<Bytes>) -> Result<http::Response<Bytes>, Failure>,
+/// ) -> Result<File, TransferError> {
+///     loop {
+///         match transfer.poll(now()) {
+///             Action::Send { id, request, .. } => {
+///                 let request = request.map(|body| body.resolve(source).expect("the source has this range"));
+///                 match exchange(request) {
+///                     Ok(response) => transfer.handle_response(id, response, now()),
+///                     Err(failure) => transfer.handle_failure(id, failure, now()),
+///                 }
+///             }
+///             Action::Stamp => transfer.handle_stamped(Ok(SourceStamp::new(source.len() as u64))),
+///             Action::Save(_) => transfer.handle_saved(Ok(())),
+///             Action::Hash(_) => unreachable!("this plan wants no MD5"),
+///             Action::Abandon(_) => {}
+///             Action::Wait { .. } => std::thread::sleep(std::time::Duration::from_millis(1)),
+///             Action::Done(result) => return result,
+///         }
+///     }
+/// }
+///
+/// let plan = Plan::new("notes.txt", "text/plain", Purpose::Assistants);
+/// let transfer = Transfer::new(Api::openai(), plan, SourceStamp::new(5), [7; 32])?;
+/// let now = || Now { monotonic: std::time::Duration::ZERO, unix: UnixSeconds(1_719_184_911) };
+/// let file = drive(transfer, b"hello", now, |request| {
+///     assert_eq!(request.uri(), "https://api.openai.com/v1/files");
+///     Ok(http::Response::new(Bytes::from_static(br#"{"id":"file-abc123","bytes":5}"#)))
+/// })?;
+/// assert_eq!(file.id, "file-abc123");
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Debug)]
+pub struct Transfer {
+    api: Api,
+    plan: Plan,
+    source: SourceStamp,
+    random: Random,
+    way: Way,
+    stage: Stage,
+    /// The request that is not a part: at most one of these is under way.
+    solo: Solo,
+    flights: Flights,
+    pace: Pace,
+    saver: Saver,
+    hash: Hash,
+    /// The request that makes the file was sent, in this run or an earlier one, and its fate is not known.
+    ambiguous: bool,
+    /// Some answer made sense: what answers there speaks this API.
+    understood: bool,
+    cancel_wanted: bool,
+    restarts: u8,
+    /// How often a single request was sent again because the list did not have its file.
+    reposts: u32,
+    /// What the service said last to the request that makes the file.
+    last_refusal: Option<Box<ApiError>>,
+    abandoned: VecDeque<RequestId>,
+    outcome: Outcome,
+    statistics: Statistics,
+    warning: Option<Warning>,
+    /// When the first part of this run left.
+    sending_since: Option<Duration>,
+}
+
+impl Transfer {
+    /// A transfer of a source that looks like this now. `entropy` must come from a good source and be new each time:
+    /// form boundaries and waits are drawn from it.
+    ///
+    /// # Errors
+    /// [`PlanError`] when the plan cannot work for this source and service.
+    pub fn new(api: Api, plan: Plan, source: SourceStamp, entropy: [u8; 32]) -> Result<Self, PlanError> {
+        let (way, stage) = match plan.decide(&api, source.length)? {
+            Decided::Parts { part_size } => (Way::parts(source.length, part_size), Stage::Create),
+            Decided::Single => {
+                (Way::Single { posted_at: None, clock: None }, Stage::Announce { change: None })
+            }
+        };
+        Ok(Self::assemble(api, plan, source, entropy, way, stage))
+    }
+
+    fn assemble(
+        api: Api,
+        plan: Plan,
+        source: SourceStamp,
+        entropy: [u8; 32],
+        way: Way,
+        stage: Stage,
+    ) -> Self {
+        Self {
+            pace: Pace::new(plan.parallel),
+            hash: if plan.md5 { Hash::Wanted } else { Hash::NotWanted },
+            api,
+            plan,
+            source,
+            random: Random::new(entropy),
+            way,
+            stage,
+            solo: Solo::default(),
+            flights: Flights::default(),
+            saver: Saver::default(),
+            ambiguous: false,
+            understood: false,
+            cancel_wanted: false,
+            restarts: 0,
+            reposts: 0,
+            last_refusal: None,
+            abandoned: VecDeque::new(),
+            outcome: Outcome::Open,
+            statistics: Statistics::default(),
+            warning: None,
+            sending_since: None,
+        }
+    }
+
+    /// The service that the transfer goes to: what a credential is applied for.
+    #[must_use]
+    pub fn api(&self) -> &Api {
+        &self.api
+    }
+
+    /// What to do next. See the [rules](Self#rules) for when to call it.
+    pub fn poll(&mut self, now: Now) -> Action {
+        if std::mem::take(&mut self.cancel_wanted) {
+            self.begin_cancel(now);
+        }
+        self.watch_time(now);
+        if let Some(id) = self.abandoned.pop_front() {
+            return Action::Abandon(id);
+        }
+        if let Some(result) = self.outcome.take() {
+            return Action::Done(result);
+        }
+        if let Some(action) = self.next_chore(now) {
+            return action;
+        }
+        match self.next_request(now) {
+            Ok(Some(action)) => action,
+            Ok(None) => Action::Wait { until: self.deadline(now) },
+            Err(error) => {
+                self.finish(Err(error));
+                self.poll(now)
+            }
+        }
+    }
+
+    /// A request was answered.
+    pub fn handle_response(&mut self, id: RequestId, response: Response<Bytes>, now: Now) {
+        if let Some(flight) = self.flights.end(id) {
+            self.answered(id, flight.asked, response, now);
+        }
+    }
+
+    /// A request ended without an answer.
+    pub fn handle_failure(&mut self, id: RequestId, failure: Failure, now: Now) {
+        if let Some(flight) = self.flights.end(id) {
+            self.failed(flight.asked, failure, now);
+        }
+    }
+
+    /// So many more bytes of a request's body have left; counted from the last report on. Only statistics, rates and
+    /// warnings depend on it.
+    pub fn handle_sent(&mut self, id: RequestId, bytes: u64) {
+        if self.flights.sent(id, bytes) {
+            self.statistics.bytes_sent = self.statistics.bytes_sent.saturating_add(bytes);
+        }
+    }
+
+    /// The source was hashed as [`Action::Hash`] asked: its MD5, or why it could not be read.
+    pub fn handle_hashed(&mut self, digest: Result<[u8; 16], SourceError>) {
+        match (self.hash, digest) {
+            (Hash::Running, Ok(digest)) => self.hash = Hash::Known(digest),
+            (Hash::Running, Err(error)) => self.finish(Err(TransferError::Source(error))),
+            _ => {}
+        }
+    }
+
+    /// The source was stamped as [`Action::Stamp`] asked.
+    pub fn handle_stamped(&mut self, stamp: Result<SourceStamp, SourceError>) {
+        let file = match &mut self.stage {
+            Stage::Check { asked: true } => None,
+            Stage::Verify { file, asked: true } => Some(file.clone()),
+            _ => return,
+        };
+        match (stamp.map(|stamp| self.source.difference(&stamp)), file) {
+            (Ok(None), None) => self.stage = Stage::Announce { change: None },
+            (Ok(None), Some(file)) => self.finish(Ok(*file)),
+            (Ok(Some(difference)), file) => {
+                self.finish(Err(TransferError::SourceChanged { difference, file }));
+            }
+            (Err(error), None) => self.finish(Err(TransferError::Source(error))),
+            (Err(error), Some(file)) => {
+                let difference = format!("{error}, so it is not known whether it changed");
+                self.finish(Err(TransferError::SourceChanged { difference, file: Some(file) }));
+            }
+        }
+    }
+
+    /// The checkpoint was saved as [`Action::Save`] asked, or could not be.
+    pub fn handle_saved(&mut self, saved: Result<(), SaveError>) {
+        if self.saver.end() {
+            if let Err(error) = saved {
+                self.finish(Err(TransferError::Save(error)));
+            }
+        }
+    }
+
+    /// Gives the transfer up: ends with [`TransferError::Cancelled`], after cancelling on the service if it can be
+    /// reached. A file that is already known to exist is reported as a success all the same.
+    pub fn cancel(&mut self) {
+        self.cancel_wanted = true;
+    }
+
+    /// How far the transfer is.
+    #[must_use]
+    pub fn progress(&self) -> Progress {
+        let (parts_total, parts_acknowledged, bytes_acknowledged) =
+            self.way.counts(self.source.length, &self.stage);
+        Progress {
+            phase: self.phase(),
+            upload_id: self.way.upload().map(|upload| upload.id.clone()),
+            bytes_total: self.source.length,
+            bytes_acknowledged,
+            bytes_in_flight: self.flights.bytes(),
+            parts_total,
+            parts_acknowledged,
+            window: self.pace.window(),
+            statistics: self.statistics,
+            warning: self.warning,
+        }
+    }
+
+    /// The whole source, as [`Action::Hash`] names it.
+    fn whole(&self) -> SourceRange {
+        SourceRange::new(0, self.source.length)
+    }
+
+    /// Ends the transfer: what still flies is abandoned. The first end counts.
+    fn finish(&mut self, result: Result<File, TransferError>) {
+        self.abandoned.extend(self.flights.end_all());
+        self.stage = Stage::End { made: result.is_ok() };
+        self.outcome.set(result);
+    }
+}

@@ -1,0 +1,85 @@
+//! How fast the machine may go: one gate and one window for the whole upload.
+
+use std::time::Duration;
+
+use super::RequestId;
+
+/// Additive increase, multiplicative decrease, and a gate that nothing passes before it opens.
+#[derive(Clone, Debug)]
+pub(super) struct Pace {
+    parallel: u16,
+    window: u16,
+    successes: u16,
+    gate: Duration,
+    /// Refusals of requests older than this tell nothing new: the window was halved after they were sent.
+    halved_before: Option<RequestId>,
+}
+
+impl Pace {
+    pub(super) fn new(parallel: u16) -> Self {
+        Self { parallel, window: parallel, successes: 0, gate: Duration::ZERO, halved_before: None }
+    }
+
+    /// How many parts may be in flight now.
+    pub(super) fn window(&self) -> u16 {
+        self.window
+    }
+
+    /// When the next request may leave.
+    pub(super) fn gate(&self) -> Duration {
+        self.gate
+    }
+
+    /// The service is overloaded: nothing goes before `until`, and half as much at a time from then on.
+    pub(super) fn hold(&mut self, until: Duration, refused: RequestId, next: RequestId) {
+        self.gate = self.gate.max(until);
+        if self.halved_before.is_none_or(|before| refused >= before) {
+            self.window = (self.window / 2).max(1);
+            self.successes = 0;
+            self.halved_before = Some(next);
+        }
+    }
+
+    /// A part was taken: a whole window of them earns one more in flight.
+    pub(super) fn success(&mut self) {
+        self.successes += 1;
+        if self.successes >= self.window && self.window < self.parallel {
+            self.window += 1;
+            self.successes = 0;
+        }
+        self.successes = self.successes.min(self.parallel);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn refusals_of_one_wave_halve_once_and_success_raises_slowly() {
+        let mut pace = Pace::new(8);
+        let until = Duration::from_secs(5);
+        for id in 0..8 {
+            pace.hold(until, RequestId(id), RequestId(8));
+        }
+        assert_eq!((pace.window(), pace.gate()), (4, until));
+        pace.hold(Duration::from_secs(1), RequestId(8), RequestId(9));
+        assert_eq!((pace.window(), pace.gate()), (2, until));
+        let mut windows = Vec::new();
+        for _ in 0..40 {
+            pace.success();
+            windows.push(pace.window());
+        }
+        assert_eq!(windows[..9], [2, 3, 3, 3, 4, 4, 4, 4, 5]);
+        assert_eq!(windows.last(), Some(&8));
+    }
+
+    #[test]
+    fn at_least_one_part_may_always_fly() {
+        let mut pace = Pace::new(2);
+        for id in 0..5 {
+            pace.hold(Duration::ZERO, RequestId(id), RequestId(id + 1));
+        }
+        assert_eq!(pace.window(), 1);
+    }
+}

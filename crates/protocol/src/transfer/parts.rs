@@ -1,0 +1,174 @@
+//! Which parts there are, which the service has, and which goes next.
+
+use std::{collections::BTreeMap, time::Duration};
+
+use crate::SourceRange;
+
+/// The parts of one file, by position.
+#[derive(Clone, Debug)]
+pub(super) struct Parts {
+    length: u64,
+    part_size: u64,
+    ids: Vec<Option<String>>,
+    acknowledged: usize,
+    acknowledged_bytes: u64,
+    /// No part before this one has still to be sent for the first time.
+    fresh: usize,
+    /// Parts that failed and wait for their turn.
+    failed: BTreeMap<usize, Failed>,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Failed {
+    failures: u32,
+    not_before: Duration,
+}
+
+impl Parts {
+    /// All parts of a source of this length, none of them with the service.
+    pub(super) fn new(length: u64, part_size: u64) -> Self {
+        let count = usize::try_from(length.div_ceil(part_size)).unwrap_or(usize::MAX);
+        Self::with_ids(length, part_size, vec![None; count])
+    }
+
+    /// The parts as a checkpoint knows them; `ids` has one entry a part.
+    pub(super) fn with_ids(length: u64, part_size: u64, ids: Vec<Option<String>>) -> Self {
+        let acknowledged = ids.iter().filter(|id| id.is_some()).count();
+        let mut parts = Self {
+            length,
+            part_size,
+            ids,
+            acknowledged,
+            acknowledged_bytes: 0,
+            fresh: 0,
+            failed: BTreeMap::new(),
+        };
+        parts.acknowledged_bytes = (0..parts.ids.len())
+            .filter(|index| parts.ids[*index].is_some())
+            .map(|index| parts.range(index).len())
+            .sum();
+        parts.skip_acknowledged();
+        parts
+    }
+
+    pub(super) fn part_size(&self) -> u64 {
+        self.part_size
+    }
+
+    pub(super) fn range(&self, index: usize) -> SourceRange {
+        let start = self.part_size * index as u64;
+        SourceRange::new(start, (start + self.part_size).min(self.length))
+    }
+
+    pub(super) fn ids(&self) -> &[Option<String>] {
+        &self.ids
+    }
+
+    /// The identifiers in order, once every part has one.
+    pub(super) fn complete_ids(&self) -> Option<Vec<String>> {
+        self.ids.iter().cloned().collect()
+    }
+
+    pub(super) fn is_complete(&self) -> bool {
+        self.acknowledged == self.ids.len()
+    }
+
+    pub(super) fn acknowledged(&self) -> (usize, u64) {
+        (self.acknowledged, self.acknowledged_bytes)
+    }
+
+    /// Takes the lowest part that may be sent now, and how often it failed since there was progress.
+    pub(super) fn take_next(&mut self, now: Duration) -> Option<(usize, u32)> {
+        let ready = self.failed.iter().find(|(_, failed)| failed.not_before <= now).map(|(index, _)| *index);
+        // A failed part always lies before those never sent.
+        if let Some(index) = ready {
+            return self.failed.remove(&index).map(|failed| (index, failed.failures));
+        }
+        if self.fresh == self.ids.len() {
+            return None;
+        }
+        let index = self.fresh;
+        self.fresh += 1;
+        self.skip_acknowledged();
+        Some((index, 0))
+    }
+
+    /// When a part may be sent: at once, later, or never as far as is known now.
+    pub(super) fn next_at(&self) -> Option<Duration> {
+        if self.fresh < self.ids.len() {
+            return Some(Duration::ZERO);
+        }
+        self.failed.values().map(|failed| failed.not_before).min()
+    }
+
+    /// The service has this part. Progress refills the budget of all that failed.
+    pub(super) fn acknowledge(&mut self, index: usize, id: String) {
+        if self.ids[index].replace(id).is_none() {
+            self.acknowledged += 1;
+            self.acknowledged_bytes += self.range(index).len();
+        }
+        for failed in self.failed.values_mut() {
+            failed.failures = 0;
+        }
+    }
+
+    /// This part was not taken and goes again, not before `not_before`.
+    pub(super) fn give_back(&mut self, index: usize, failures: u32, not_before: Duration) {
+        self.failed.insert(index, Failed { failures, not_before });
+    }
+
+    fn skip_acknowledged(&mut self) {
+        while self.ids.get(self.fresh).is_some_and(Option::is_some) {
+            self.fresh += 1;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_lowest_part_that_may_go_goes_next() {
+        let mut parts = Parts::new(25, 10);
+        let now = Duration::from_secs(1);
+        assert_eq!(parts.take_next(now), Some((0, 0)));
+        assert_eq!(parts.take_next(now), Some((1, 0)));
+        parts.give_back(0, 1, Duration::from_secs(9));
+        parts.give_back(1, 2, now);
+        assert_eq!(parts.take_next(now), Some((1, 2)));
+        assert_eq!(parts.take_next(now), Some((2, 0)));
+        assert_eq!((parts.take_next(now), parts.next_at()), (None, Some(Duration::from_secs(9))));
+        parts.acknowledge(2, "c".into());
+        assert_eq!(parts.take_next(Duration::from_secs(9)), Some((0, 0)), "progress refills the budget");
+    }
+
+    #[test]
+    fn the_ranges_cover_the_source_once_and_in_order() {
+        for (length, size) in [(25, 10), (30, 10), (1, 64), (7, 1)] {
+            let parts = Parts::new(length, size);
+            let mut end = 0;
+            for index in 0..parts.ids().len() {
+                let range = parts.range(index);
+                assert_eq!(range.start(), end);
+                assert!(!range.is_empty() && range.len() <= size);
+                end = range.end();
+            }
+            assert_eq!(end, length);
+        }
+    }
+
+    #[test]
+    fn what_a_checkpoint_knows_is_not_sent_again() {
+        let ids = vec![Some("a".into()), None, Some("c".into()), None];
+        let mut parts = Parts::with_ids(35, 10, ids);
+        assert_eq!(parts.acknowledged(), (2, 20));
+        assert_eq!(parts.take_next(Duration::ZERO), Some((1, 0)));
+        assert_eq!(parts.take_next(Duration::ZERO), Some((3, 0)));
+        assert_eq!(parts.take_next(Duration::ZERO), None);
+        parts.acknowledge(3, "d".into());
+        parts.acknowledge(1, "b".into());
+        assert_eq!(parts.acknowledged(), (4, 35));
+        assert_eq!(parts.complete_ids().unwrap(), ["a", "b", "c", "d"]);
+    }
+}

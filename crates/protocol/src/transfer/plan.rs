@@ -1,0 +1,240 @@
+//! What is to be uploaded and how; the one place that decides which route a file takes and how it is cut.
+
+use partwise_models::{ExpiresAfter, Purpose};
+
+use crate::{Api, Dialect, OperationId, RetryPolicy};
+
+const MIB: u64 = 1 << 20;
+/// Smaller parts spend a noticeable share of their time waiting for the answer.
+const SMALLEST_DEFAULT_PART: u64 = 8 * MIB;
+/// Larger parts lose too much when one fails; it is also the most that OpenAI takes.
+const LARGEST_DEFAULT_PART: u64 = 64 * MIB;
+/// Cuts stay on whole pages.
+const ALIGNMENT: u64 = 64 * 1024;
+
+/// What is to be uploaded, and how.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Plan {
+    /// The file's name; of a path, only the last component is sent.
+    pub filename: String,
+    /// The content's media type.
+    pub mime_type: String,
+    /// What the file is for.
+    pub purpose: Purpose,
+    /// When the file goes away by itself, if the dialect has that.
+    pub expires_after: Option<ExpiresAfter>,
+    /// Which route to take.
+    pub route: RouteChoice,
+    /// The size of a part in bytes; the last one may be smaller. `None` chooses it from the file's length.
+    pub part_size: Option<u64>,
+    /// At most this many parts are in flight: at least one.
+    pub parallel: u16,
+    /// Whether the service is given the file's MD5 to compare with what it received.
+    pub md5: bool,
+    /// How patiently failed requests are repeated.
+    pub retry: RetryPolicy,
+    /// Whether to begin anew when the upload expires before it is complete.
+    pub restart_when_expired: bool,
+}
+
+/// Which route a file takes to the service.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum RouteChoice {
+    /// Parts where the service takes them for this purpose, unless the file is no larger than one part.
+    #[default]
+    Automatic,
+    /// An upload with parts.
+    Parts,
+    /// One `POST /files`.
+    Single,
+}
+
+/// A plan that cannot work.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum PlanError {
+    /// There is nothing to upload.
+    #[error("the file is empty, and the service takes no empty files")]
+    Empty,
+    /// The file has no name.
+    #[error("the file has no name")]
+    NoFilename,
+    /// The part size is zero or more than the service takes.
+    #[error("the part size must be between 1 and {limit} bytes, and is {part_size}")]
+    PartSize {
+        /// The size asked for.
+        part_size: u64,
+        /// The most that the service takes.
+        limit: u64,
+    },
+    /// Nothing may be in flight.
+    #[error("at least one part must be allowed in flight")]
+    NoParallel,
+    /// The file is larger than the service takes.
+    #[error("the file has {length} bytes, and the service takes at most {limit} {way}")]
+    TooLarge {
+        /// The file's length.
+        length: u64,
+        /// The most that the service takes this way.
+        limit: u64,
+        /// The way: `in parts` or `in one request`.
+        way: &'static str,
+    },
+    /// The service has no uploads in parts.
+    #[error("{dialect} does not take files in parts")]
+    NoUploads {
+        /// The dialect, in words.
+        dialect: String,
+    },
+    /// MD5 goes with `complete` alone.
+    #[error("an MD5 can only be sent with a file in parts, and this one goes in one request")]
+    Md5WithoutParts,
+}
+
+/// The route that was decided on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Decided {
+    Parts { part_size: u64 },
+    Single,
+}
+
+impl Plan {
+    /// A plan with every choice left to the machine and four parts in flight.
+    #[must_use]
+    pub fn new(filename: impl Into<String>, mime_type: impl Into<String>, purpose: Purpose) -> Self {
+        Self {
+            filename: filename.into(),
+            mime_type: mime_type.into(),
+            purpose,
+            expires_after: None,
+            route: RouteChoice::Automatic,
+            part_size: None,
+            parallel: 4,
+            md5: false,
+            retry: RetryPolicy::default(),
+            restart_when_expired: false,
+        }
+    }
+
+    /// The one place where it is decided which way a file of this length goes.
+    pub(super) fn decide(&self, api: &Api, length: u64) -> Result<Decided, PlanError> {
+        if self.filename.is_empty() {
+            return Err(PlanError::NoFilename);
+        }
+        if length == 0 {
+            return Err(PlanError::Empty);
+        }
+        if self.parallel == 0 {
+            return Err(PlanError::NoParallel);
+        }
+        let part_size = self.part_size(api, length)?;
+        let dialect = api.dialect();
+        let has_uploads = OperationId::CreateUpload.available_in(dialect);
+        let in_parts = match self.route {
+            RouteChoice::Parts if !has_uploads => {
+                return Err(PlanError::NoUploads { dialect: dialect.to_string() });
+            }
+            RouteChoice::Parts => true,
+            RouteChoice::Single => false,
+            RouteChoice::Automatic => {
+                // MD5 can only be sent with parts, so wanting it is a reason to cut even a small file.
+                has_uploads && self.is_uploadable(dialect) && (length > part_size || self.md5)
+            }
+        };
+        let (limit, way) = match in_parts {
+            true => (api.limits().upload, "in parts"),
+            false => (api.limits().file, "in one request"),
+        };
+        if length > limit {
+            return Err(PlanError::TooLarge { length, limit, way });
+        }
+        if self.md5 && !in_parts {
+            return Err(PlanError::Md5WithoutParts);
+        }
+        Ok(if in_parts { Decided::Parts { part_size } } else { Decided::Single })
+    }
+
+    /// Whether uploads take this purpose. Of a purpose that we do not know, nothing speaks against it.
+    fn is_uploadable(&self, dialect: &Dialect) -> bool {
+        matches!(self.purpose, Purpose::Other(_))
+            || OperationId::CreateUpload.takes_purpose(&self.purpose, dialect)
+    }
+
+    fn part_size(&self, api: &Api, length: u64) -> Result<u64, PlanError> {
+        let limit = api.limits().part;
+        match self.part_size {
+            Some(part_size) if part_size == 0 || part_size > limit => {
+                Err(PlanError::PartSize { part_size, limit })
+            }
+            Some(part_size) => Ok(part_size),
+            None => Ok(default_part_size(length, u64::from(self.parallel), limit)),
+        }
+    }
+}
+
+/// Equal parts whose count is a multiple of those in flight, so that the last wave is full.
+fn default_part_size(length: u64, parallel: u64, limit: u64) -> u64 {
+    let largest = LARGEST_DEFAULT_PART.min(limit);
+    let smallest = SMALLEST_DEFAULT_PART.min(largest);
+    let waves = length.div_ceil(parallel * largest).max(1);
+    let equal = length.div_ceil(waves * parallel).next_multiple_of(ALIGNMENT);
+    equal.clamp(smallest, largest)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn plan(purpose: Purpose) -> Plan {
+        Plan::new("a.jsonl", "application/jsonl", purpose)
+    }
+
+    #[test]
+    fn small_files_and_purposes_without_uploads_go_in_one_request() {
+        let openai = Api::openai();
+        let old = Api::azure("https://r.example", "2024-06-01").unwrap();
+        let parts =
+            |plan: Plan, api: &Api, length| matches!(plan.decide(api, length), Ok(Decided::Parts { .. }));
+        assert!(parts(plan(Purpose::Batch), &openai, 100 * MIB));
+        assert!(!parts(plan(Purpose::Batch), &openai, 8 * MIB));
+        assert!(!parts(plan(Purpose::UserData), &openai, 100 * MIB));
+        assert!(!parts(plan(Purpose::FineTune), &old, 100 * MIB));
+        assert!(parts(Plan { md5: true, ..plan(Purpose::Batch) }, &openai, 1));
+        assert!(parts(Plan { route: RouteChoice::Parts, ..plan(Purpose::UserData) }, &openai, 1));
+        assert!(!parts(Plan { route: RouteChoice::Single, ..plan(Purpose::Batch) }, &openai, 100 * MIB));
+        assert!(!parts(Plan { part_size: Some(10), ..plan(Purpose::Batch) }, &openai, 10));
+        assert!(parts(Plan { part_size: Some(10), ..plan(Purpose::Batch) }, &openai, 11));
+    }
+
+    #[test]
+    fn a_plan_that_cannot_work_is_refused_with_the_reason() {
+        let openai = Api::openai();
+        let refusal = |plan: Plan, length| plan.decide(&openai, length).unwrap_err().to_string();
+        let batch = || plan(Purpose::Batch);
+        insta::assert_snapshot!(refusal(batch(), 0), @"the file is empty, and the service takes no empty files");
+        insta::assert_snapshot!(refusal(Plan { part_size: Some(0), ..batch() }, 1), @"the part size must be between 1 and 67108864 bytes, and is 0");
+        insta::assert_snapshot!(refusal(Plan { part_size: Some(64 * MIB + 1), ..batch() }, 1), @"the part size must be between 1 and 67108864 bytes, and is 67108865");
+        insta::assert_snapshot!(refusal(batch(), 9_000_000_000), @"the file has 9000000000 bytes, and the service takes at most 8000000000 in parts");
+        insta::assert_snapshot!(refusal(plan(Purpose::UserData), 600 * MIB), @"the file has 629145600 bytes, and the service takes at most 512000000 in one request");
+        insta::assert_snapshot!(refusal(Plan { parallel: 0, ..batch() }, 1), @"at least one part must be allowed in flight");
+        insta::assert_snapshot!(refusal(Plan { md5: true, route: RouteChoice::Single, ..batch() }, 1), @"an MD5 can only be sent with a file in parts, and this one goes in one request");
+        insta::assert_snapshot!(refusal(Plan { filename: String::new(), ..batch() }, 1), @"the file has no name");
+    }
+
+    #[test]
+    fn default_parts_fill_whole_waves_and_stay_between_8_and_64_mib() {
+        for (length, parallel) in
+            [(9 * MIB, 4), (100 * MIB, 4), (2048 * MIB, 4), (8_000_000_000, 8), (1 << 33, 16)]
+        {
+            let size = default_part_size(length, parallel, LARGEST_DEFAULT_PART);
+            assert!((SMALLEST_DEFAULT_PART..=LARGEST_DEFAULT_PART).contains(&size));
+            let count = length.div_ceil(size);
+            assert!(
+                size == SMALLEST_DEFAULT_PART || count % parallel == 0,
+                "{length} in {count} parts by {parallel}"
+            );
+        }
+    }
+}

@@ -1,0 +1,84 @@
+//! How far a transfer is, and what it took so far.
+
+use std::time::Duration;
+
+/// A transfer at one moment, for a person, a log or a bar.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Progress {
+    /// What the machine is doing.
+    pub phase: Phase,
+    /// The upload's identifier, once there is one.
+    pub upload_id: Option<String>,
+    /// The source's length.
+    pub bytes_total: u64,
+    /// Bytes of parts (or of the single request) that the service has acknowledged, those of earlier runs included.
+    pub bytes_acknowledged: u64,
+    /// Bytes of requests that are under way and have left.
+    pub bytes_in_flight: u64,
+    /// How many parts there are; one for a single request.
+    pub parts_total: u64,
+    /// How many parts the service has acknowledged, those of earlier runs included.
+    pub parts_acknowledged: u64,
+    /// How many parts may be in flight now: up to the plan's, less after the service asked for patience.
+    pub window: u16,
+    /// What this run took so far.
+    pub statistics: Statistics,
+    /// What a person should know now.
+    pub warning: Option<Warning>,
+}
+
+/// What a machine is doing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Phase {
+    /// Announcing the upload.
+    Creating,
+    /// Sending parts.
+    Sending,
+    /// Making sure that the source is still the same, hashing the rest of it, saving.
+    Checking,
+    /// Waiting for the answer to the request that makes the file.
+    Completing,
+    /// Looking in the service's list for a file whose fate is unknown.
+    Settling,
+    /// Cancelling on the service.
+    Cancelling,
+    /// Over.
+    Done,
+}
+
+/// Counts of one run; a resumed transfer begins anew.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Statistics {
+    /// Requests sent, those that failed included.
+    pub requests: u64,
+    /// Body bytes of files and parts that left, those sent again included.
+    pub bytes_sent: u64,
+    /// Requests that were refused and sent again.
+    pub retries_refused: u64,
+    /// Of these, how often the service asked for patience (429, 503).
+    pub retries_overloaded: u64,
+    /// Requests that failed without an answer and were sent again.
+    pub retries_failed: u64,
+    /// Requests whose answer could not be read and that were sent again.
+    pub retries_garbled: u64,
+    /// The sum of all waits before something was sent again.
+    pub waited: Duration,
+}
+
+/// What a person should know while the transfer goes on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Warning {
+    /// At the rate so far, the upload expires before it is complete.
+    TooSlow {
+        /// How long the rest would take.
+        needed: Duration,
+        /// How long is left.
+        left: Duration,
+    },
+    /// The service named an expiry before the upload's beginning; it is ignored.
+    ExpiryIgnored,
+}

@@ -1,0 +1,294 @@
+//! What goes out: the machine's side of [`Transfer::poll`].
+
+use std::time::Duration;
+
+use partwise_models::{CompleteUploadRequest, CreateUploadRequest};
+
+use super::{
+    Action, Checkpoint, Transfer, TransferError, Warning,
+    checkpoint::SavedRoute,
+    clock,
+    flights::Asked,
+    settle::Wanted,
+    state::{Hash, OpenUpload, Solo, Stage, Way},
+};
+use crate::{
+    AddUploadPart, Body, Boundary, CancelUpload, CompleteUpload, CreateFile, CreateUpload, EncodeError, Now,
+    Operation, OperationId, form::base_name,
+};
+
+/// How long cancelling on the service may take.
+const CANCEL_BUDGET: Duration = Duration::from_secs(10);
+/// A rate measured over less than this says little.
+const RATE_NEEDS: Duration = Duration::from_secs(5);
+/// An upload that expired this often will not make it.
+const MAX_RESTARTS: u8 = 3;
+
+type Encoded = Result<http::Request<Body>, EncodeError>;
+
+impl Transfer {
+    /// What the driver has to do besides sending: saving, hashing, stamping.
+    pub(super) fn next_chore(&mut self, now: Now) -> Option<Action> {
+        if matches!(self.stage, Stage::Cancel { .. } | Stage::End { .. }) {
+            return None;
+        }
+        if self.hash == Hash::Wanted {
+            self.hash = Hash::Running;
+            return Some(Action::Hash(self.whole()));
+        }
+        match &mut self.stage {
+            Stage::Check { asked } if !*asked && self.hash.is_settled() => {
+                *asked = true;
+                return Some(Action::Stamp);
+            }
+            Stage::Verify { asked, .. } if !*asked => {
+                *asked = true;
+                return Some(Action::Stamp);
+            }
+            Stage::Announce { change: change @ None } => {
+                *change = Some(self.saver.change());
+                if let Way::Single { posted_at, .. } = &mut self.way {
+                    posted_at.get_or_insert(now.unix);
+                }
+            }
+            Stage::Announce { change: Some(change) } if self.saver.has(*change) => self.enter(Stage::Commit),
+            _ => {}
+        }
+        let checkpoint = self.checkpoint()?;
+        self.saver.begin().then_some(Action::Save(checkpoint))
+    }
+
+    /// Goes on to a step with a request of its own and a patience of its own.
+    pub(super) fn enter(&mut self, stage: Stage) {
+        self.stage = stage;
+        self.solo = Solo::default();
+    }
+
+    /// The next request that may leave now.
+    pub(super) fn next_request(&mut self, now: Now) -> Result<Option<Action>, TransferError> {
+        if now.monotonic < self.pace.gate() {
+            return Ok(None);
+        }
+        if matches!(self.stage, Stage::Send) {
+            return self.next_part(now);
+        }
+        if !self.flights.is_empty() || now.monotonic < self.solo.not_before {
+            return Ok(None);
+        }
+        let boundary = Boundary::from_entropy(self.random.bytes());
+        let (asked, operation, request) = match (&self.stage, &self.way) {
+            (Stage::Create, _) => (Asked::Create, OperationId::CreateUpload, self.create_request()),
+            (Stage::Commit, Way::Single { .. }) => {
+                (Asked::Commit, OperationId::CreateFile, self.post_request(boundary))
+            }
+            (Stage::Commit, Way::Parts { upload: Some(upload), .. }) => {
+                (Asked::Commit, OperationId::CompleteUpload, self.complete_request(upload))
+            }
+            (Stage::Settle(settling), _) => {
+                let list = settling.request(&self.plan.purpose);
+                (Asked::List, OperationId::ListFiles, list.encode_request(&self.api))
+            }
+            (Stage::Cancel { .. }, Way::Parts { upload: Some(upload), .. }) => {
+                let cancel = CancelUpload::new(upload.id.clone());
+                (Asked::Cancel, OperationId::CancelUpload, cancel.encode_request(&self.api))
+            }
+            _ => return Ok(None),
+        };
+        self.send(asked, operation, request).map(Some)
+    }
+
+    fn next_part(&mut self, now: Now) -> Result<Option<Action>, TransferError> {
+        if !self.may_send_part() {
+            return Ok(None);
+        }
+        let boundary = Boundary::from_entropy(self.random.bytes());
+        let Way::Parts { upload: Some(upload), parts } = &mut self.way else { return Ok(None) };
+        let Some((index, failures)) = parts.take_next(now.monotonic) else { return Ok(None) };
+        let part = AddUploadPart::new(upload.id.clone(), parts.range(index), boundary);
+        let request = part.encode_request(&self.api);
+        self.sending_since.get_or_insert(now.monotonic);
+        self.send(Asked::Part { index, failures }, OperationId::AddUploadPart, request).map(Some)
+    }
+
+    /// Not more than the window, and not more than a crash may cost.
+    fn may_send_part(&self) -> bool {
+        self.flights.count() < usize::from(self.pace.window())
+            && self.saver.parts_at_risk() < u32::from(self.plan.parallel)
+    }
+
+    fn send(
+        &mut self,
+        asked: Asked,
+        operation: OperationId,
+        request: Encoded,
+    ) -> Result<Action, TransferError> {
+        let request = request.map_err(|source| TransferError::Encode { operation, source })?;
+        self.statistics.requests += 1;
+        let id = self.flights.start(asked);
+        Ok(Action::Send { id, request, answer_limit: operation.answer_limit() })
+    }
+
+    fn create_request(&self) -> Encoded {
+        let plan = &self.plan;
+        let mut request = CreateUploadRequest::new(
+            &plan.filename,
+            plan.purpose.clone(),
+            self.source.length,
+            &plan.mime_type,
+        );
+        request.expires_after.clone_from(&plan.expires_after);
+        CreateUpload::new(request).encode_request(&self.api)
+    }
+
+    fn post_request(&self, boundary: Boundary) -> Encoded {
+        let plan = &self.plan;
+        let mut file =
+            CreateFile::new(plan.purpose.clone(), &plan.filename, &plan.mime_type, self.whole(), boundary);
+        file.expires_after.clone_from(&plan.expires_after);
+        file.encode_request(&self.api)
+    }
+
+    fn complete_request(&self, upload: &OpenUpload) -> Encoded {
+        let Way::Parts { parts, .. } = &self.way else { unreachable!("an upload has parts") };
+        let mut request = CompleteUploadRequest::new(parts.complete_ids().unwrap_or_default());
+        request.md5 = self.hash.hex();
+        CompleteUpload::new(upload.id.clone(), request).encode_request(&self.api)
+    }
+
+    /// What must survive a crash now; `None` while there is nothing worth keeping.
+    fn checkpoint(&self) -> Option<Checkpoint> {
+        let committing = self.ambiguous || matches!(self.stage, Stage::Announce { .. } | Stage::Commit);
+        let route = match &self.way {
+            Way::Parts { upload, parts } => {
+                let upload = upload.as_ref()?;
+                SavedRoute::Parts {
+                    upload_id: upload.id.clone(),
+                    created_at: upload.created_at,
+                    expires_at: upload.expires_at,
+                    clock_offset: upload.clock,
+                    part_size: parts.part_size(),
+                    part_ids: parts.ids().to_vec(),
+                    completing: committing,
+                }
+            }
+            Way::Single { posted_at, .. } => SavedRoute::Single { posted_at: (*posted_at)? },
+        };
+        Some(Checkpoint::new(&self.api, &self.plan, &self.source, route))
+    }
+
+    /// What a file in the list must be like to be the one whose fate is unknown.
+    pub(super) fn wanted(&self) -> Wanted {
+        let wanted = |from| Wanted {
+            filename: base_name(&self.plan.filename).to_owned(),
+            bytes: self.source.length,
+            purpose: self.plan.purpose.clone(),
+            from,
+        };
+        match &self.way {
+            Way::Parts { upload, .. } => {
+                wanted(upload.as_ref().map(|upload| upload.created_at).unwrap_or_default())
+            }
+            Way::Single { posted_at, clock } => {
+                wanted(clock.unwrap_or_default().apply(posted_at.unwrap_or_default())).with_slack()
+            }
+        }
+    }
+
+    /// What time alone brings about: expiry, the end of a cancel's patience, a warning.
+    pub(super) fn watch_time(&mut self, now: Now) {
+        if let Stage::Cancel { until, file_possible } = self.stage {
+            if now.monotonic >= until {
+                self.finish(Err(TransferError::Cancelled { file_possible }));
+            }
+            return;
+        }
+        let Some(left) = self.time_left(now) else { return };
+        if left.is_zero() {
+            self.expire();
+        } else {
+            self.warn_if_too_slow(now, left);
+        }
+    }
+
+    /// How long the upload has, while that matters: what was sent to make the file is past expiring.
+    fn time_left(&self, now: Now) -> Option<Duration> {
+        let upload = self.way.upload()?;
+        let matters = match self.stage {
+            Stage::Send | Stage::Check { .. } | Stage::Announce { .. } => true,
+            Stage::Commit => !self.flights.is_flying(Asked::Commit),
+            _ => false,
+        };
+        if !matters {
+            return None;
+        }
+        Some(clock::until(upload.expires_at?, upload.clock, now))
+    }
+
+    pub(super) fn expire(&mut self) {
+        if self.ambiguous {
+            self.enter(Stage::Settle(super::settle::Settling::new()));
+        } else if self.plan.restart_when_expired && self.restarts < MAX_RESTARTS {
+            self.restarts += 1;
+            self.abandoned.extend(self.flights.end_all());
+            if let Way::Parts { upload, parts } = &mut self.way {
+                *upload = None;
+                *parts = super::parts::Parts::new(self.source.length, parts.part_size());
+            }
+            self.sending_since = None;
+            self.enter(Stage::Create);
+        } else {
+            self.finish(Err(TransferError::Expired));
+        }
+    }
+
+    fn warn_if_too_slow(&mut self, now: Now, left: Duration) {
+        let (Stage::Send, Some(since)) = (&self.stage, self.sending_since) else { return };
+        let (elapsed, sent) = (now.monotonic.saturating_sub(since), self.statistics.bytes_sent);
+        if elapsed < RATE_NEEDS || sent == 0 {
+            return;
+        }
+        let (_, _, acknowledged) = self.way.counts(self.source.length, &self.stage);
+        let rest = self.source.length.saturating_sub(acknowledged + self.flights.bytes());
+        let needed = elapsed.mul_f64(rest as f64 / sent as f64);
+        if needed > left {
+            self.warning = Some(Warning::TooSlow { needed, left });
+        } else if matches!(self.warning, Some(Warning::TooSlow { .. })) {
+            self.warning = None;
+        }
+    }
+
+    /// When polling again makes sense without any report.
+    pub(super) fn deadline(&self, now: Now) -> Option<Duration> {
+        let gate = self.pace.gate();
+        let request = match (&self.stage, &self.way) {
+            (Stage::Send, Way::Parts { parts, .. }) if self.may_send_part() => {
+                parts.next_at().map(|at| at.max(gate))
+            }
+            (Stage::Create | Stage::Commit | Stage::Settle(_), _) if self.flights.is_empty() => {
+                Some(self.solo.not_before.max(gate))
+            }
+            (Stage::Cancel { until, .. }, _) => {
+                let next = self.flights.is_empty().then(|| self.solo.not_before.max(gate));
+                Some(next.map_or(*until, |next| next.min(*until)))
+            }
+            _ => None,
+        };
+        let expiry = self.time_left(now).map(|left| now.monotonic + left);
+        [request, expiry].into_iter().flatten().min()
+    }
+
+    pub(super) fn begin_cancel(&mut self, now: Now) {
+        let file_possible = match self.stage {
+            // The file is there: saying that it was cancelled would lose it.
+            Stage::Verify { .. } | Stage::Cancel { .. } | Stage::End { .. } => return,
+            Stage::Settle(_) => true,
+            _ => self.ambiguous || self.flights.is_flying(Asked::Commit),
+        };
+        self.abandoned.extend(self.flights.end_all());
+        if self.way.upload().is_some() {
+            self.enter(Stage::Cancel { until: now.monotonic + CANCEL_BUDGET, file_possible });
+        } else {
+            self.finish(Err(TransferError::Cancelled { file_possible }));
+        }
+    }
+}

@@ -1,0 +1,66 @@
+//! Going on from a checkpoint.
+
+use super::{
+    Checkpoint, Plan, ResumeError, SourceStamp, Transfer,
+    checkpoint::SavedRoute,
+    parts::Parts,
+    settle::Settling,
+    state::{OpenUpload, Stage, Way},
+};
+use crate::Api;
+
+impl Transfer {
+    /// Goes on from a checkpoint. What is sent comes from the checkpoint (name, purpose, cut); how it is sent comes
+    /// from `plan`: parallelism, patience, MD5.
+    ///
+    /// A checkpoint that was saved right before the request that makes the file leads to finding out what became of
+    /// it first. An upload that has expired in the meantime ends with [`TransferError::Expired`](super::TransferError)
+    /// on the first poll, or begins anew when the plan allows it.
+    ///
+    /// # Errors
+    /// [`ResumeError`] when the checkpoint is of another version, service, dialect or source, and says which.
+    pub fn resume(
+        api: Api,
+        plan: Plan,
+        saved: Checkpoint,
+        source: SourceStamp,
+        entropy: [u8; 32],
+    ) -> Result<Self, ResumeError> {
+        saved.check(&api, &source)?;
+        let plan = Plan {
+            filename: saved.filename,
+            mime_type: saved.mime_type,
+            purpose: saved.purpose,
+            expires_after: saved.expires_after,
+            md5: plan.md5 && matches!(saved.route, SavedRoute::Parts { .. }),
+            parallel: plan.parallel.max(1),
+            ..plan
+        };
+        let length = source.length;
+        let ambiguous;
+        let (way, stage) = match saved.route {
+            SavedRoute::Parts {
+                upload_id,
+                created_at,
+                expires_at,
+                clock_offset,
+                part_size,
+                part_ids,
+                completing,
+            } => {
+                let upload = OpenUpload { id: upload_id, created_at, expires_at, clock: clock_offset };
+                let parts = Parts::with_ids(length, part_size, part_ids);
+                ambiguous = completing;
+                let stage = if parts.is_complete() { Stage::Check { asked: false } } else { Stage::Send };
+                (Way::Parts { upload: Some(upload), parts }, stage)
+            }
+            SavedRoute::Single { posted_at } => {
+                ambiguous = true;
+                (Way::Single { posted_at: Some(posted_at), clock: None }, Stage::Settle(Settling::new()))
+            }
+        };
+        let mut transfer = Self::assemble(api, plan, source, entropy, way, stage);
+        transfer.ambiguous = ambiguous;
+        Ok(transfer)
+    }
+}

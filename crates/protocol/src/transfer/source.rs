@@ -1,0 +1,86 @@
+//! What the machine knows of the caller's file: never its bytes, only whether it is still the same.
+
+use std::{error::Error, fmt, sync::Arc};
+
+use serde::{Deserialize, Serialize};
+
+/// What a source looked like at one moment; two equal stamps mean the same content, as far as can be told without
+/// reading it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[non_exhaustive]
+pub struct SourceStamp {
+    /// The length in bytes.
+    pub length: u64,
+    /// When the content last changed, in whatever form the caller writes it; compared, never interpreted.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub modified: Option<String>,
+    /// Which file it is (device and inode, an entity tag), in whatever form the caller writes it; compared, never interpreted.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub identity: Option<String>,
+}
+
+impl SourceStamp {
+    /// A stamp of a source of this length that has neither a time nor an identity, such as bytes in memory.
+    #[must_use]
+    pub fn new(length: u64) -> Self {
+        Self { length, modified: None, identity: None }
+    }
+
+    /// What differs between this stamp and a later one, in words; `None` when nothing does.
+    #[must_use]
+    pub fn difference(&self, later: &Self) -> Option<String> {
+        if self.length != later.length {
+            return Some(format!("its length was {} bytes and is {}", self.length, later.length));
+        }
+        if self.modified != later.modified {
+            return Some("it was modified".to_owned());
+        }
+        (self.identity != later.identity).then(|| "another file stands in its place".to_owned())
+    }
+}
+
+/// The source could not be read, hashed or stamped.
+#[derive(Clone, Debug)]
+pub struct SourceError(Arc<dyn Error + Send + Sync>);
+
+/// A checkpoint could not be saved.
+#[derive(Clone, Debug)]
+pub struct SaveError(Arc<dyn Error + Send + Sync>);
+
+impl SourceError {
+    /// An error with its cause.
+    pub fn new(cause: impl Into<Box<dyn Error + Send + Sync>>) -> Self {
+        Self(Arc::from(cause.into()))
+    }
+}
+
+impl SaveError {
+    /// An error with its cause.
+    pub fn new(cause: impl Into<Box<dyn Error + Send + Sync>>) -> Self {
+        Self(Arc::from(cause.into()))
+    }
+}
+
+impl fmt::Display for SourceError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("the source cannot be read")
+    }
+}
+
+impl fmt::Display for SaveError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("the checkpoint cannot be saved")
+    }
+}
+
+impl Error for SourceError {
+    fn source(&self) -> Option<&(dyn Error + 'static)> {
+        Some(&*self.0)
+    }
+}
+
+impl Error for SaveError {
+    fn source(&self) -> Option<&(dyn Error + 'static)> {
+        Some(&*self.0)
+    }
+}

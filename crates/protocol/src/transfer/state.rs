@@ -1,0 +1,155 @@
+//! The states that a transfer is in.
+
+use std::time::Duration;
+
+use partwise_models::{File, UnixSeconds};
+
+use super::{Phase, TransferError, clock::ClockOffset, parts::Parts, settle::Settling};
+
+/// The step that a transfer is at.
+#[derive(Debug)]
+pub(super) enum Stage {
+    /// `POST /uploads`.
+    Create,
+    /// Parts.
+    Send,
+    /// All parts are there: the hash must be known, and the source still the same.
+    Check { asked: bool },
+    /// A checkpoint that says what comes next must be durable; `change` is its number once it is asked for.
+    Announce { change: Option<u64> },
+    /// `complete`, or the single `POST /files`.
+    Commit,
+    /// The list is searched for a file whose fate is unknown.
+    Settle(Settling),
+    /// The single request made a file; the source must still be the same.
+    Verify { file: Box<File>, asked: bool },
+    /// The upload is cancelled on the service, until this moment at most.
+    Cancel { until: Duration, file_possible: bool },
+    /// Over.
+    End { made: bool },
+}
+
+/// The route that the file takes, with what is known on it.
+#[derive(Debug)]
+pub(super) enum Way {
+    Parts {
+        upload: Option<OpenUpload>,
+        parts: Parts,
+    },
+    Single {
+        /// When the request was first about to be sent, on our clock.
+        posted_at: Option<UnixSeconds>,
+        /// The service's clock, once an answer showed it.
+        clock: Option<ClockOffset>,
+    },
+}
+
+/// An upload that the service has open.
+#[derive(Clone, Debug)]
+pub(super) struct OpenUpload {
+    pub(super) id: String,
+    pub(super) created_at: UnixSeconds,
+    pub(super) expires_at: Option<UnixSeconds>,
+    pub(super) clock: ClockOffset,
+}
+
+impl Way {
+    pub(super) fn parts(length: u64, part_size: u64) -> Self {
+        Self::Parts { upload: None, parts: Parts::new(length, part_size) }
+    }
+
+    pub(super) fn upload(&self) -> Option<&OpenUpload> {
+        match self {
+            Self::Parts { upload, .. } => upload.as_ref(),
+            Self::Single { .. } => None,
+        }
+    }
+
+    /// Parts in all, parts acknowledged, bytes acknowledged.
+    pub(super) fn counts(&self, length: u64, stage: &Stage) -> (u64, u64, u64) {
+        match self {
+            Self::Parts { parts, .. } => {
+                let (acknowledged, bytes) = parts.acknowledged();
+                (parts.ids().len() as u64, acknowledged as u64, bytes)
+            }
+            Self::Single { .. } => match stage {
+                Stage::Verify { .. } | Stage::End { made: true } => (1, 1, length),
+                _ => (1, 0, 0),
+            },
+        }
+    }
+}
+
+/// The patience with the one request that is not a part.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Solo {
+    pub(super) failures: u32,
+    pub(super) not_before: Duration,
+}
+
+/// The MD5 of the source.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Hash {
+    NotWanted,
+    Wanted,
+    Running,
+    Known([u8; 16]),
+}
+
+impl Hash {
+    pub(super) fn is_settled(self) -> bool {
+        matches!(self, Self::NotWanted | Self::Known(_))
+    }
+
+    /// As it goes on the wire.
+    pub(super) fn hex(self) -> Option<String> {
+        match self {
+            Self::Known(digest) => Some(digest.iter().map(|byte| format!("{byte:02x}")).collect()),
+            _ => None,
+        }
+    }
+}
+
+/// The end, which is given out once.
+#[derive(Debug)]
+pub(super) enum Outcome {
+    Open,
+    Ready(Box<Result<File, TransferError>>),
+    Given,
+}
+
+impl Outcome {
+    pub(super) fn set(&mut self, result: Result<File, TransferError>) {
+        if matches!(self, Self::Open) {
+            *self = Self::Ready(Box::new(result));
+        }
+    }
+
+    pub(super) fn take(&mut self) -> Option<Result<File, TransferError>> {
+        match std::mem::replace(self, Self::Given) {
+            Self::Ready(result) => Some(*result),
+            Self::Open => {
+                *self = Self::Open;
+                None
+            }
+            Self::Given => None,
+        }
+    }
+}
+
+impl super::Transfer {
+    pub(super) fn phase(&self) -> Phase {
+        match self.stage {
+            Stage::Create => Phase::Creating,
+            Stage::Send => Phase::Sending,
+            Stage::Check { .. } | Stage::Announce { .. } | Stage::Verify { .. } => Phase::Checking,
+            Stage::Commit => match self.way {
+                Way::Parts { .. } => Phase::Completing,
+                Way::Single { .. } => Phase::Sending,
+            },
+            Stage::Settle(_) => Phase::Settling,
+            Stage::Cancel { .. } => Phase::Cancelling,
+            Stage::End { .. } => Phase::Done,
+        }
+    }
+}

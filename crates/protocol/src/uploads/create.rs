@@ -1,0 +1,63 @@
+//! `POST /uploads`: announces a large file that will come in parts.
+
+use bytes::Bytes;
+use http::{HeaderValue, Request, Response, header};
+use partwise_models::{CreateUploadRequest, Upload};
+
+use crate::{
+    Api, Body, DecodeError, Dialect, EncodeError, Operation, OperationId, ResponseError, Route,
+    form::base_name,
+    json::{json_request, json_response, read_request, read_response},
+};
+
+/// Creates an upload. It lives for an hour at OpenAI, for one or two at Azure: see `expires_at` in the answer.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct CreateUpload {
+    /// The body. Of a path in `filename`, only the last component is sent.
+    pub request: CreateUploadRequest,
+}
+
+impl CreateUpload {
+    /// Announces the file that the request describes.
+    #[must_use]
+    pub fn new(request: CreateUploadRequest) -> Self {
+        Self { request }
+    }
+}
+
+impl Operation for CreateUpload {
+    const ID: OperationId = OperationId::CreateUpload;
+    type Response = Upload;
+
+    fn encode_request(&self, api: &Api) -> Result<Request<Body>, EncodeError> {
+        if self.request.expires_after.is_some() && matches!(api.dialect(), Dialect::AzureDated { .. }) {
+            return Err(EncodeError::UnavailableField {
+                field: "expires_after",
+                dialect: api.dialect().clone(),
+            });
+        }
+        let mut request = self.request.clone();
+        request.filename = base_name(&request.filename).to_owned();
+        json_request(Self::ID.method(), Self::ID.uri(api, None, &[])?, &request)
+    }
+
+    fn decode_response(response: Response<Bytes>) -> Result<Upload, ResponseError> {
+        read_response(&response)
+    }
+
+    fn decode_request(_: &Route, request: Request<Bytes>) -> Result<Self, DecodeError> {
+        read_request(request.body()).map(Self::new)
+    }
+
+    fn encode_response(upload: &Upload, api: &Api) -> Result<Response<Body>, EncodeError> {
+        let mut response = json_response(Self::ID.success(api.dialect()), upload)?;
+        if matches!(api.dialect(), Dialect::AzureDated { .. }) {
+            let uri = api.uri(&format!("/uploads/{}", crate::api::escape(&upload.id)), &[])?.to_string();
+            let location = HeaderValue::try_from(uri)
+                .map_err(|source| EncodeError::Header { name: "location", source })?;
+            response.headers_mut().insert(header::LOCATION, location);
+        }
+        Ok(response)
+    }
+}

@@ -1,0 +1,80 @@
+//! `POST /uploads/{upload_id}/parts`: one part of a large file.
+
+use bytes::Bytes;
+use http::{Request, Response, request::Parts};
+use partwise_models::UploadPartResource;
+
+use crate::{
+    Api, Body, Boundary, DecodeError, EncodeError, FormFields, FormWriter, Operation, OperationId,
+    ResponseError, Route, Segment,
+    form::decode_whole,
+    json::{json_response, read_response},
+    multipart::{boundary_of, content_type, form_request},
+    operation::id_of,
+};
+
+/// Adds a part to an upload. Parts may come in any order and side by side; `complete` puts them in order.
+///
+/// The documents disagree on whether `data` is a file or a text field. It is sent as a file with a media type, as all
+/// SDKs do it, and taken as either.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct AddUploadPart {
+    /// The upload's identifier.
+    pub upload_id: String,
+    /// The content: bytes, or a range of the caller's source that is read while it is sent.
+    pub content: Segment,
+    /// What separates the fields; must be new for every attempt.
+    pub boundary: Boundary,
+}
+
+impl AddUploadPart {
+    /// The form field that holds the content.
+    pub const CONTENT_FIELD: &'static str = "data";
+
+    /// A part with this content.
+    #[must_use]
+    pub fn new(upload_id: impl Into<String>, content: impl Into<Segment>, boundary: Boundary) -> Self {
+        Self { upload_id: upload_id.into(), content: content.into(), boundary }
+    }
+
+    /// Reads the request from its head and its form, wherever the content went: a streaming service hands in what it
+    /// has of it, a test the bytes.
+    ///
+    /// # Errors
+    /// [`DecodeError`] when the identifier or the boundary is missing.
+    pub fn from_form(
+        route: &Route,
+        parts: &Parts,
+        _: &FormFields,
+        content: Segment,
+    ) -> Result<Self, DecodeError> {
+        Ok(Self { upload_id: id_of(route, "upload_id")?, content, boundary: boundary_of(parts)? })
+    }
+}
+
+impl Operation for AddUploadPart {
+    const ID: OperationId = OperationId::AddUploadPart;
+    type Response = UploadPartResource;
+
+    fn encode_request(&self, api: &Api) -> Result<Request<Body>, EncodeError> {
+        let form = FormWriter::new(self.boundary.clone());
+        let form =
+            form.file(Self::CONTENT_FIELD, "upload", "application/octet-stream", self.content.clone())?;
+        form_request(Self::ID, Self::ID.uri(api, Some(&self.upload_id), &[])?, form)
+    }
+
+    fn decode_response(response: Response<Bytes>) -> Result<UploadPartResource, ResponseError> {
+        read_response(&response)
+    }
+
+    fn decode_request(route: &Route, request: Request<Bytes>) -> Result<Self, DecodeError> {
+        let (parts, body) = request.into_parts();
+        let (fields, content) = decode_whole(content_type(&parts)?, body, Self::CONTENT_FIELD)?;
+        Self::from_form(route, &parts, &fields, Segment::Bytes(content))
+    }
+
+    fn encode_response(part: &UploadPartResource, api: &Api) -> Result<Response<Body>, EncodeError> {
+        json_response(Self::ID.success(api.dialect()), part)
+    }
+}
