@@ -4,7 +4,7 @@ use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 
 use super::field::filename_of;
 use super::label::escape;
-use super::parameters::Parameterised;
+use super::parameters::Parameterized;
 
 /// What RFC 8187 lets stand unescaped in an extended value.
 const EXTENDED: &AsciiSet = &NON_ALPHANUMERIC
@@ -40,7 +40,7 @@ pub(crate) fn attachment(filename: &str) -> String {
 
 /// The name in such a header, in either form. A label, never to be used as a path.
 pub(crate) fn disposition_filename(value: &str) -> Option<String> {
-    filename_of(&Parameterised::parse(value)?).ok().flatten()
+    filename_of(&Parameterized::parse(value)?).ok().flatten()
 }
 
 #[cfg(test)]

@@ -64,7 +64,7 @@ impl FieldHead {
 pub(super) struct Unreadable;
 
 /// RFC 7578 forbids `filename*`, some send it all the same; RFC 6266 §4.3 prefers it to `filename`.
-pub(super) fn filename_of(disposition: &Parameterised<'_>) -> Result<Option<String>, Unreadable> {
+pub(super) fn filename_of(disposition: &Parameterized<'_>) -> Result<Option<String>, Unreadable> {
     match disposition.parameter("filename*") {
         Some(extended) => extended_label(extended).map(Some).ok_or(Unreadable),
         None => Ok(disposition.parameter("filename").map(label)),
