@@ -1,7 +1,9 @@
-//! Reading what a service answered: what cannot be read is taken as missing, and never fails what stands around it.
+//! Reading what a service answered: what cannot be read is taken as missing, and never fails what stands around
+//! it.
 //!
-//! serde's derive fails on a member that stands twice and cannot go on after a value of a wrong type, so this module asks the input what it has
-//! (`deserialize_any`) and takes what fits. Nothing is buffered: a list of 10,000 files is read in one pass.
+//! serde's derive fails on a member that stands twice and cannot go on after a value of a wrong type, so this
+//! module asks the input what it has (`deserialize_any`) and takes what fits. Nothing is buffered: a list of
+//! 10,000 files is read in one pass.
 
 use alloc::borrow::ToOwned;
 use alloc::boxed::Box;
@@ -12,9 +14,8 @@ use core::marker::PhantomData;
 
 use serde::de::{Deserialize, Deserializer, Error, IgnoredAny, MapAccess, SeqAccess, Visitor};
 
-use crate::text::Text;
-
-/// A type that says of every kind of JSON value whether it can be read from it. Each kind is refused unless the type takes it.
+/// A type that says of every kind of JSON value whether it can be read from it. Each kind is refused unless the
+/// type takes it.
 pub(crate) trait Lenient: Sized {
     fn from_bool(_: bool) -> Option<Self> {
         None
@@ -33,22 +34,11 @@ pub(crate) trait Lenient: Sized {
         Ok(None)
     }
 
-    /// Whoever overrides this reads an object; for all others an object can only be a number in disguise (see [`NUMBER`]).
     fn from_object<'de, A: MapAccess<'de>>(mut members: A) -> Result<Option<Self>, A::Error> {
-        let mut digits: Option<String> = None;
-        while let Some(Text(name)) = members.next_key()? {
-            match &*name {
-                NUMBER => member(&mut members, &mut digits)?,
-                _ => skip(&mut members)?,
-            }
-        }
-        Ok(digits.and_then(|digits| digits.parse().ok()).and_then(Self::from_integer))
+        while members.next_entry::<IgnoredAny, IgnoredAny>()?.is_some() {}
+        Ok(None)
     }
 }
-
-/// The only member of the object that `serde_json` makes of every number where some crate of the build has switched on its feature
-/// `arbitrary_precision`. Without this, all sizes and times would be missing in such a build.
-const NUMBER: &str = "$serde_json::private::Number";
 
 /// A value that was there, or `None` where what was there is no such value.
 struct Maybe<T>(Option<T>);

@@ -5,8 +5,8 @@ use core::fmt;
 
 /// A value of an enum that this release has no variant for, as it came.
 ///
-/// Only the conversions of the enums build one, from text that is none of their known values: a known value never hides in it, and `==` on the
-/// enum compares what stands on the wire.
+/// Only the conversions of the enums build one, from text that is none of their known values: a known value
+/// never hides in it, and `==` on the enum compares what stands on the wire.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Unrecognized(Box<str>);
 
@@ -27,7 +27,8 @@ impl fmt::Display for Unrecognized {
     }
 }
 
-/// Gives an enum with `as_str`, `known` and the variant `Other(Unrecognized)` its conversions, `Display`, and serde's two traits.
+/// Gives an enum with `as_str`, `known` and the variant `Other(Unrecognized)` its conversions, `Display`, and
+/// serde's two traits.
 ///
 /// `$due` says what a reader expects in its place.
 macro_rules! open_enum {

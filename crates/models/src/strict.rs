@@ -18,7 +18,8 @@ pub(crate) fn object<'de, T: Strict, D: Deserializer<'de>>(deserializer: D) -> R
     deserializer.deserialize_map(StrictVisitor(PhantomData))
 }
 
-/// Reads the value of the member whose name was just read. An optional member is read as `Option`, so that null means that it is missing.
+/// Reads the value of the member whose name was just read. An optional member is read as `Option`, so that null
+/// means that it is missing.
 pub(crate) fn member<'de, T: Deserialize<'de>, A: MapAccess<'de>>(
     members: &mut A,
     name: &'static str,

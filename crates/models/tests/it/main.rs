@@ -1,0 +1,10 @@
+//! How the wire types read and write.
+
+#![expect(clippy::unwrap_used, reason = "a helper that cannot go on fails its test")]
+
+mod lenient;
+mod open_enums;
+mod round_trip;
+mod samples;
+mod strict;
+mod values;
