@@ -2,12 +2,20 @@
 //!
 //! This crate depends on none of the others, so that it runs when they do not compile.
 
+#![expect(clippy::print_stderr, reason = "tasks tell people what they do")]
+
 mod codegen;
 mod contract;
+mod samples;
 mod workspace;
+
+use std::io::{self, Write as _};
+use std::path::PathBuf;
 
 use anyhow::Result;
 use clap::Parser;
+
+use contract::{Contract, Dialect};
 
 /// The project's own tasks.
 #[derive(Parser)]
@@ -15,11 +23,27 @@ use clap::Parser;
 enum Task {
     /// Write the Rust code that follows from docs/contract/openapi.yaml.
     Codegen,
+    /// Print the contract as one dialect sees it, in plain OpenAPI 3.1.
+    Contract {
+        /// openai, azure-v1, or azure- and a date, as in azure-2024-10-21.
+        #[arg(long)]
+        dialect: Dialect,
+    },
+    /// Hold the contract and the types to documented samples.
+    Samples {
+        /// A folder of samples with an index.json; docs/contract/samples by default.
+        folder: Option<PathBuf>,
+    },
 }
 
 fn main() -> Result<()> {
     let root = workspace::root();
     match Task::parse() {
         Task::Codegen => codegen::write(&root),
+        Task::Contract { dialect } => {
+            let document = contract::render(&Contract::read(&root)?, &dialect)?;
+            Ok(io::stdout().write_all(yaml_serde::to_string(&document)?.as_bytes())?)
+        }
+        Task::Samples { folder } => samples::run(&root, folder.as_deref()),
     }
 }

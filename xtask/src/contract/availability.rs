@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use anyhow::{Context, Result, bail, ensure};
+use anyhow::{Result, bail, ensure};
 use serde::Deserialize;
 
 use crate::contract::Dialect;
@@ -134,18 +134,17 @@ impl TryFrom<VersionMarks> for Versions {
             VersionMarks::Bound(bound) => bound,
         };
         match bound {
-            Bound { since: Some(date), after: None, until: None } => Ok(Self::Since(checked(date)?)),
-            Bound { since: None, after: Some(date), until: None } => Ok(Self::After(checked(date)?)),
-            Bound { since: None, after: None, until: Some(date) } => Ok(Self::Until(checked(date)?)),
+            Bound { since: Some(date), after: None, until: None } => Ok(Self::Since(checked(&date)?)),
+            Bound { since: None, after: Some(date), until: None } => Ok(Self::After(checked(&date)?)),
+            Bound { since: None, after: None, until: Some(date) } => Ok(Self::Until(checked(&date)?)),
             _ => bail!("`azure` takes `true` or just one of `since`, `after`, `until`"),
         }
     }
 }
 
 /// A date of the form `2024-06-01`; other text would compare in unexpected ways.
-pub(crate) fn checked(date: String) -> Result<String> {
+pub(crate) fn checked(date: &str) -> Result<String> {
     let shape: String = date.chars().map(|c| if c.is_ascii_digit() { '0' } else { c }).collect();
-    (shape == "0000-00-00")
-        .then_some(date.clone())
-        .with_context(|| format!("`{date}` is no date like 2024-06-01"))
+    ensure!(shape == "0000-00-00", "`{date}` is no date like 2024-06-01");
+    Ok(date.to_owned())
 }

@@ -1,5 +1,6 @@
 //! The dialects that the contract can be seen in.
 
+use std::fmt;
 use std::str::FromStr;
 
 use anyhow::{Result, bail};
@@ -26,6 +27,16 @@ impl Dialect {
     }
 }
 
+impl fmt::Display for Dialect {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::OpenAi => formatter.write_str("openai"),
+            Self::AzureDated(date) => write!(formatter, "azure-{date}"),
+            Self::AzureV1 => formatter.write_str("azure-v1"),
+        }
+    }
+}
+
 impl FromStr for Dialect {
     type Err = anyhow::Error;
 
@@ -33,7 +44,7 @@ impl FromStr for Dialect {
         match (name, name.strip_prefix("azure-")) {
             ("openai", _) => Ok(Self::OpenAi),
             ("azure-v1", _) => Ok(Self::AzureV1),
-            (_, Some(date)) => Ok(Self::AzureDated(checked(date.to_owned())?)),
+            (_, Some(date)) => Ok(Self::AzureDated(checked(date)?)),
             _ => bail!(
                 "`{name}` is no dialect: say openai, azure-v1, or azure- and a date, as in azure-2024-10-21"
             ),

@@ -2,8 +2,10 @@
 
 mod availability;
 mod dialect;
+mod marks;
 mod operation;
 mod ordered;
+mod render;
 mod schema;
 
 use std::fs;
@@ -15,8 +17,9 @@ use yaml_serde::Value;
 
 pub(crate) use availability::{Availability, Versions};
 pub(crate) use dialect::Dialect;
-pub(crate) use operation::{Operation, Repeat};
+pub(crate) use operation::{Operation, Payload, Repeat};
 pub(crate) use ordered::Ordered;
+pub(crate) use render::render;
 pub(crate) use schema::{EnumValue, Kind, Property, Reading, Schema};
 
 use operation::RawOperation;
@@ -42,6 +45,7 @@ impl Contract {
 
     fn parse(text: &str) -> Result<Self> {
         let document: Value = yaml_serde::from_str(text)?;
+        marks::check(&document, "#")?;
         let raw: RawDocument = yaml_serde::from_str(text)?;
         let mut operations = Vec::new();
         for (path, item) in raw.paths.iter() {

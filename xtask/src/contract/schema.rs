@@ -22,6 +22,9 @@ pub(crate) struct Schema {
     /// The generated file that holds its Rust type; without one it has no type.
     #[serde(rename = "x-module")]
     pub(crate) module: Option<String>,
+    /// Whether services send values of this enum that no document lists.
+    #[serde(rename = "x-open")]
+    _open: Option<bool>,
     #[serde(default, rename = "x-reading")]
     pub(crate) reading: Reading,
     #[serde(default, rename = "x-reads-integers")]
