@@ -2,7 +2,7 @@
 
 use std::time::{Duration, UNIX_EPOCH};
 
-use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
+use http::{HeaderMap, HeaderName, HeaderValue, header};
 use partwise_models::UnixSeconds;
 
 use crate::{ApiError, ApiErrorKind, Failure, FailureKind, Repeat};
@@ -189,8 +189,7 @@ impl RetryPolicy {
         if !worth_it || error.kind() == ApiErrorKind::QuotaExhausted || failures > self.max_failures {
             return Verdict::GiveUp;
         }
-        let hold_all =
-            matches!(error.status, StatusCode::TOO_MANY_REQUESTS | StatusCode::SERVICE_UNAVAILABLE);
+        let hold_all = error.is_overload();
         match error.retry.wait(now) {
             Some(wait) if wait > self.max_hinted_wait => Verdict::GiveUp,
             Some(wait) => Verdict::Retry { wait, hold_all },
@@ -222,6 +221,8 @@ impl RetryPolicy {
 
 #[cfg(test)]
 mod tests {
+    use http::StatusCode;
+
     use super::*;
 
     const NOW: Now = Now { monotonic: Duration::ZERO, unix: UnixSeconds(1_000_000_000) };

@@ -117,6 +117,12 @@ impl ApiError {
         matches!(self.status.as_u16(), 408 | 409 | 429 | 500..=599)
     }
 
+    /// Whether the service asks for patience from everything that is sent to it: 429, 503.
+    #[must_use]
+    pub fn is_overload(&self) -> bool {
+        matches!(self.status, StatusCode::TOO_MANY_REQUESTS | StatusCode::SERVICE_UNAVAILABLE)
+    }
+
     /// The answer in the dialect's shape: Azure's dated versions have `code` and `message`, the others always
     /// `message`, `type`, `param` and `code`, null when they do not apply.
     ///

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use http::Response;
-use partwise_models::{File, Upload, UploadPartResource, UploadStatus};
+use partwise_models::{File, FileList, Upload, UploadPartResource, UploadStatus};
 
 use super::{
     RequestId, Transfer, TransferError, Warning,
@@ -85,13 +85,7 @@ impl Transfer {
                 }
                 Way::Single { .. } => CreateFile::decode_response(response).map(|file| self.posted(file)),
             },
-            Asked::List => ListFiles::decode_response(response).map(|list| {
-                if let (Way::Single { clock: known, .. }, Some(_)) = (&mut self.way, clock) {
-                    *known = clock;
-                }
-                let offset = self.way.upload().map_or(clock.unwrap_or_default(), |upload| upload.clock);
-                self.listed(list, offset, now);
-            }),
+            Asked::List => ListFiles::decode_response(response).map(|list| self.listed(list, clock, now)),
             Asked::Cancel => CancelUpload::decode_response(response).map(|upload| self.cancelled(&upload)),
         };
         match outcome {
@@ -148,13 +142,16 @@ impl Transfer {
         self.enter(Stage::Verify { file: Box::new(file), asked: false });
     }
 
-    fn listed(&mut self, list: partwise_models::FileList, offset: ClockOffset, now: Now) {
-        let wanted = self.wanted();
+    fn listed(&mut self, list: FileList, shown: Option<ClockOffset>, now: Now) {
+        if let Way::Single { clock, .. } = &mut self.way {
+            *clock = shown.or(*clock);
+        }
+        let wanted = self.wanted(now);
         let Stage::Settle(settling) = &mut self.stage else { return };
-        match settling.page(list, &wanted, offset, now) {
+        match settling.page(list, &wanted, now.monotonic) {
             Settled::NextPage => {}
             Settled::Later(moment) => self.solo.not_before = moment,
-            Settled::Several(candidates) => self.unknown(candidates, None),
+            Settled::Unclear(candidates) => self.unknown(candidates, None),
             Settled::Found(file) => match self.way {
                 Way::Parts { .. } => self.finish(Ok(file)),
                 Way::Single { .. } => self.posted(file),
@@ -256,18 +253,30 @@ impl Transfer {
             }
             Setback::Garbled(_) => Verdict::GiveUp,
         };
-        let Verdict::Retry { wait, hold_all } = verdict else { return None };
+        if let (Setback::Refused(error), Some(id)) = (setback, id) {
+            self.hold_if_overloaded(id, error, verdict, now);
+        }
+        let Verdict::Retry { wait, .. } = verdict else { return None };
         match setback {
             Setback::Refused(_) => self.statistics.retries_refused += 1,
             Setback::Failed(_) => self.statistics.retries_failed += 1,
             Setback::Garbled(_) => self.statistics.retries_garbled += 1,
         }
         self.statistics.waited += wait;
-        if let (true, Some(id)) = (hold_all, id) {
-            self.statistics.retries_overloaded += 1;
-            self.pace.hold(now.monotonic + wait, id, self.flights.next_id());
-        }
         Some(wait)
+    }
+
+    /// A service that asks for patience gets it from everything that comes next, this request or another.
+    fn hold_if_overloaded(&mut self, id: RequestId, error: &ApiError, verdict: Verdict, now: Now) {
+        if !error.is_overload() {
+            return;
+        }
+        let wait = match verdict {
+            Verdict::Retry { wait, .. } => wait,
+            Verdict::GiveUp => error.retry.wait(now).unwrap_or_default().min(self.plan.retry.max_hinted_wait),
+        };
+        self.statistics.overloads += 1;
+        self.pace.hold(now.monotonic + wait, id, self.flights.next_id());
     }
 
     /// The request that makes the file brought nothing that can be relied on.

@@ -58,12 +58,12 @@ pub struct Statistics {
     pub bytes_sent: u64,
     /// Requests that were refused and sent again.
     pub retries_refused: u64,
-    /// Of these, how often the service asked for patience (429, 503).
-    pub retries_overloaded: u64,
     /// Requests that failed without an answer and were sent again.
     pub retries_failed: u64,
     /// Requests whose answer could not be read and that were sent again.
     pub retries_garbled: u64,
+    /// How often the service asked for patience: 429, 503.
+    pub overloads: u64,
     /// The sum of all waits before something was sent again.
     pub waited: Duration,
 }

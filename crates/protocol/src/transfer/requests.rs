@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use partwise_models::{CompleteUploadRequest, CreateUploadRequest};
+use partwise_models::{CompleteUploadRequest, CreateUploadRequest, UnixSeconds};
 
 use super::{
     Action, Checkpoint, Transfer, TransferError, Warning,
@@ -19,6 +19,8 @@ use crate::{
 
 /// How long cancelling on the service may take.
 const CANCEL_BUDGET: Duration = Duration::from_secs(10);
+/// Clocks are read in whole seconds and an answer takes its time.
+const CLOCK_SLACK: u64 = 2;
 /// A rate measured over less than this says little.
 const RATE_NEEDS: Duration = Duration::from_secs(5);
 /// An upload that expired this often will not make it.
@@ -110,10 +112,12 @@ impl Transfer {
         self.send(Asked::Part { index, failures }, OperationId::AddUploadPart, request).map(Some)
     }
 
-    /// Not more than the window, and not more than a crash may cost.
+    /// Not more than the window, and not more than a crash may cost: what flies may be acknowledged before the
+    /// checkpoint under way is durable.
     fn may_send_part(&self) -> bool {
-        self.flights.count() < usize::from(self.pace.window())
-            && self.saver.parts_at_risk() < u32::from(self.plan.parallel)
+        let flying = self.flights.count();
+        flying < usize::from(self.pace.window())
+            && flying + self.saver.parts_at_risk() < usize::from(self.plan.parallel)
     }
 
     fn send(
@@ -177,20 +181,21 @@ impl Transfer {
     }
 
     /// What a file in the list must be like to be the one whose fate is unknown.
-    pub(super) fn wanted(&self) -> Wanted {
-        let wanted = |from| Wanted {
+    pub(super) fn wanted(&self, now: Now) -> Wanted {
+        let created = match &self.way {
+            Way::Parts { upload: Some(upload), .. } => Some((upload.created_at, upload.clock)),
+            // Our clock was read before the request left, and the service's is known to the second.
+            Way::Single { posted_at: Some(posted), clock: Some(clock) } => {
+                let from = clock.apply(*posted).0.saturating_sub(CLOCK_SLACK);
+                Some((UnixSeconds(from), *clock))
+            }
+            _ => None,
+        };
+        Wanted {
             filename: base_name(&self.plan.filename).to_owned(),
             bytes: self.source.length,
             purpose: self.plan.purpose.clone(),
-            from,
-        };
-        match &self.way {
-            Way::Parts { upload, .. } => {
-                wanted(upload.as_ref().map(|upload| upload.created_at).unwrap_or_default())
-            }
-            Way::Single { posted_at, clock } => {
-                wanted(clock.unwrap_or_default().apply(posted_at.unwrap_or_default())).with_slack()
-            }
+            created: created.map(|(from, clock)| from..=UnixSeconds(clock.service_time(now).0 + CLOCK_SLACK)),
         }
     }
 

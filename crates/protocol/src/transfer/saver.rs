@@ -6,8 +6,8 @@ pub(super) struct Saver {
     changes: u64,
     saved: u64,
     in_flight: Option<u64>,
-    parts_in_flight: u32,
-    parts_since: u32,
+    parts_in_flight: usize,
+    parts_since: usize,
 }
 
 impl Saver {
@@ -47,7 +47,7 @@ impl Saver {
     }
 
     /// How many acknowledged parts a crash would forget.
-    pub(super) fn parts_at_risk(&self) -> u32 {
+    pub(super) fn parts_at_risk(&self) -> usize {
         self.parts_in_flight + self.parts_since
     }
 }

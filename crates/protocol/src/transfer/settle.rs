@@ -1,11 +1,11 @@
 //! Finding the file of a request whose fate is unknown in the service's list.
 
+use std::ops::RangeInclusive;
 use std::time::Duration;
 
 use partwise_models::{File, FileList, Purpose, UnixSeconds};
 
-use super::clock::ClockOffset;
-use crate::{ListFiles, Now, Order};
+use crate::{ListFiles, Order};
 
 /// When the list is asked, counted from the first time: lists lag behind.
 const ROUNDS: [Duration; 5] = [
@@ -19,34 +19,32 @@ const ROUNDS: [Duration; 5] = [
 /// Files of one page; the newest come first, so one page is nearly always enough.
 const PAGE: u32 = 100;
 
-/// Clocks are read in whole seconds and an answer takes its time.
-const SLACK: u64 = 2;
-
 /// What the file must be like.
 #[derive(Clone, Debug)]
 pub(super) struct Wanted {
     pub(super) filename: String,
     pub(super) bytes: u64,
     pub(super) purpose: Purpose,
-    /// The earliest creation, on the service's clock.
-    pub(super) from: UnixSeconds,
+    /// When it must have been created, on the service's clock; `None` when that clock is not known, so that a file
+    /// of an earlier day cannot be told from it.
+    pub(super) created: Option<RangeInclusive<UnixSeconds>>,
 }
 
 impl Wanted {
-    /// Whether this can be the file, at this moment of the service's clock.
-    fn matches(&self, file: &File, now: UnixSeconds) -> bool {
-        let in_time =
-            |created: UnixSeconds| created.0 >= self.from.0 && created.0 <= now.0.saturating_add(SLACK);
+    fn matches(&self, file: &File) -> bool {
         file.filename.as_deref() == Some(&self.filename)
             && file.bytes == Some(self.bytes)
             && file.purpose.as_ref() == Some(&self.purpose)
-            && file.created_at.is_some_and(in_time)
+            && self
+                .created
+                .as_ref()
+                .is_none_or(|window| file.created_at.is_some_and(|at| window.contains(&at)))
     }
 
-    /// The same, but for a start that was read off our clock: let it be a little earlier.
-    pub(super) fn with_slack(mut self) -> Self {
-        self.from = UnixSeconds(self.from.0.saturating_sub(SLACK));
-        self
+    /// Whether files behind this one in the list, which are older, can still be it.
+    fn may_be_behind(&self, file: &File) -> bool {
+        let Some(window) = &self.created else { return true };
+        file.created_at.is_none_or(|created| created >= *window.start())
     }
 }
 
@@ -57,8 +55,8 @@ pub(super) enum Settled {
     NextPage,
     /// Exactly one file matches.
     Found(File),
-    /// Several match: none can be told to be ours.
-    Several(Vec<File>),
+    /// These match, and none can be told to be ours.
+    Unclear(Vec<File>),
     /// None matches yet: ask again at this moment.
     Later(Duration),
     /// None matches, and the list has had time to settle.
@@ -91,18 +89,16 @@ impl Settling {
     }
 
     /// Takes a page in.
-    pub(super) fn page(&mut self, list: FileList, wanted: &Wanted, clock: ClockOffset, now: Now) -> Settled {
-        let began = *self.began.get_or_insert(now.monotonic);
-        let service_now = clock.service_time(now);
+    pub(super) fn page(&mut self, list: FileList, wanted: &Wanted, now: Duration) -> Settled {
+        let began = *self.began.get_or_insert(now);
         let last = list.last_id.clone().or_else(|| list.data.last().map(|file| file.id.clone()));
-        let oldest = list.data.last().and_then(|file| file.created_at);
         let goes_on = list.has_more == Some(true)
             && last.is_some()
             && last != self.after
-            && oldest.is_none_or(|oldest| oldest >= wanted.from);
+            && list.data.last().is_some_and(|oldest| wanted.may_be_behind(oldest));
         for file in list.data {
             let known = self.matches.iter().any(|other| other.id == file.id);
-            if !known && wanted.matches(&file, service_now) {
+            if !known && wanted.matches(&file) {
                 self.matches.push(file);
             }
         }
@@ -111,12 +107,14 @@ impl Settling {
             return Settled::NextPage;
         }
         self.after = None;
-        match std::mem::take(&mut self.matches) {
-            several if several.len() > 1 => Settled::Several(several),
-            one => match one.into_iter().next() {
-                Some(file) => Settled::Found(file),
-                None => self.next_round(began),
-            },
+        let mut matches = std::mem::take(&mut self.matches);
+        match matches.pop() {
+            None => self.next_round(began),
+            Some(file) if matches.is_empty() && wanted.created.is_some() => Settled::Found(file),
+            Some(file) => {
+                matches.push(file);
+                Settled::Unclear(matches)
+            }
         }
     }
 

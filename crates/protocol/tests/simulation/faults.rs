@@ -1,0 +1,122 @@
+//! What goes wrong in one story, and how often.
+
+use bytes::Bytes;
+use http::{Response, StatusCode};
+
+use crate::dice::Dice;
+
+/// Rates per mille; most stories have only some faults, so that they get somewhere.
+#[derive(Clone, Debug)]
+pub(crate) struct Faults {
+    /// The connection does not come about.
+    pub(crate) connect: u64,
+    /// The request is lost on its way.
+    pub(crate) request_lost: u64,
+    /// The answer is lost on its way.
+    pub(crate) answer_lost: u64,
+    /// The answer comes, and then once more.
+    pub(crate) answer_doubled: u64,
+    /// A gateway sends the request on twice.
+    pub(crate) request_doubled: u64,
+    /// The connection breaks before the whole body is there.
+    pub(crate) reset: u64,
+    /// The service or a gateway refuses before it does anything.
+    pub(crate) refused_before: u64,
+    /// The service or a gateway refuses although it was done.
+    pub(crate) refused_after: u64,
+    /// A success is cut on its way.
+    pub(crate) truncated: u64,
+    /// The quota is used up, for good.
+    pub(crate) quota: u64,
+    /// The process dies before its next step.
+    pub(crate) crash: u64,
+    /// A checkpoint cannot be saved.
+    pub(crate) save: u64,
+    /// The source changes before the next step.
+    pub(crate) source_changes: u64,
+    /// The source cannot be read.
+    pub(crate) source_fails: u64,
+    /// The caller gives up before the next step.
+    pub(crate) cancel: u64,
+}
+
+impl Faults {
+    pub(crate) fn none() -> Self {
+        Self {
+            connect: 0,
+            request_lost: 0,
+            answer_lost: 0,
+            answer_doubled: 0,
+            request_doubled: 0,
+            reset: 0,
+            refused_before: 0,
+            refused_after: 0,
+            truncated: 0,
+            quota: 0,
+            crash: 0,
+            save: 0,
+            source_changes: 0,
+            source_fails: 0,
+            cancel: 0,
+        }
+    }
+
+    pub(crate) fn draw(dice: &mut Dice) -> Self {
+        let mut rate = |rates: &[u64]| *dice.pick(rates);
+        Self {
+            connect: rate(&[0, 0, 30, 200]),
+            request_lost: rate(&[0, 0, 30, 150]),
+            answer_lost: rate(&[0, 0, 30, 150]),
+            answer_doubled: rate(&[0, 0, 50]),
+            request_doubled: rate(&[0, 0, 50]),
+            reset: rate(&[0, 0, 30, 150]),
+            refused_before: rate(&[0, 0, 50, 250]),
+            refused_after: rate(&[0, 0, 50, 150]),
+            truncated: rate(&[0, 0, 30, 100]),
+            quota: rate(&[0, 0, 0, 0, 0, 0, 0, 5]),
+            crash: rate(&[0, 0, 5, 30]),
+            save: rate(&[0, 0, 0, 0, 0, 0, 10]),
+            source_changes: rate(&[0, 0, 0, 0, 0, 0, 5]),
+            source_fails: rate(&[0, 0, 0, 0, 0, 0, 5]),
+            cancel: rate(&[0, 0, 0, 0, 0, 0, 10]),
+        }
+    }
+}
+
+/// A refusal by somebody who may be busy; `executed` when what was asked for has been done nevertheless.
+pub(crate) fn refusal(dice: &mut Dice, executed: bool, service_time: u64) -> Response<Bytes> {
+    // A service that says 429 has not looked at the request, so it never says so afterwards.
+    let statuses: &[u16] =
+        if executed { &[408, 500, 502, 503, 504] } else { &[408, 409, 429, 429, 500, 502, 503, 503] };
+    let status = *dice.pick(statuses);
+    let mut response = Response::builder().status(StatusCode::from_u16(status).unwrap());
+    if dice.chance(500) {
+        let wait = dice.below(8);
+        let date =
+            |at: u64| httpdate::fmt_http_date(std::time::UNIX_EPOCH + std::time::Duration::from_secs(at));
+        response = match dice.below(4) {
+            0 => response.header("retry-after-ms", (wait * 900).to_string()),
+            1 => response.header("retry-after", wait.to_string()),
+            2 => response.header("retry-after", date(service_time + wait)).header("date", date(service_time)),
+            _ => response.header("retry-after", "soon").header("x-should-retry", "true"),
+        };
+    }
+    if dice.chance(10) {
+        response = response.header("x-should-retry", "false");
+    }
+    let bodies = [
+        r#"{"error":{"code":"429","message":"Rate limit is exceeded. Try again in 6 seconds."}}"#,
+        r#"{"statusCode":429,"message":"busy"}"#,
+        "<html><head><title>502 Bad Gateway</title></head></html>",
+        "upstream connect error",
+        "{",
+        "",
+    ];
+    response.body(Bytes::from_static(dice.pick(&bodies).as_bytes())).unwrap()
+}
+
+/// The account has nothing left, and waiting does not help.
+pub(crate) fn quota_exhausted() -> Response<Bytes> {
+    let body = r#"{"error":{"type":"insufficient_quota","code":"insufficient_quota","message":"You exceeded your quota"}}"#;
+    Response::builder().status(429).body(Bytes::from_static(body.as_bytes())).unwrap()
+}

@@ -1,0 +1,237 @@
+//! A model of the service: small, strict, and with a clock of its own.
+
+use std::collections::BTreeMap;
+
+use bytes::Bytes;
+use http::{Request, Response, StatusCode};
+use partwise_models::{
+    ErrorCode, File, FileList, Purpose, UnixSeconds, Upload, UploadPartResource, UploadStatus,
+};
+use partwise_protocol::{
+    AddUploadPart, Api, ApiError, Body, CancelUpload, CompleteUpload, CreateFile, CreateUpload, ListFiles,
+    Operation, OperationId, Segment,
+};
+
+/// A file that came into being, with its content.
+#[derive(Clone, Debug)]
+pub(crate) struct Stored {
+    pub(crate) file: File,
+    pub(crate) content: Vec<u8>,
+    /// When the list begins to show it, on the service's clock in milliseconds.
+    listed_from: u64,
+}
+
+#[derive(Debug)]
+struct Open {
+    upload: Upload,
+    parts: BTreeMap<String, Vec<u8>>,
+}
+
+/// The service's side of one story.
+#[derive(Debug)]
+pub(crate) struct Service {
+    pub(crate) files: Vec<Stored>,
+    uploads: BTreeMap<String, Open>,
+    lifetime: u64,
+    list_lag: u64,
+    /// OpenAI dates a file by its upload, Azure by its completion.
+    dates_by_upload: bool,
+    sends_date: bool,
+    next_id: u64,
+}
+
+impl Service {
+    pub(crate) fn new(lifetime: u64, list_lag: u64, dates_by_upload: bool, sends_date: bool) -> Self {
+        Self {
+            files: Vec::new(),
+            uploads: BTreeMap::new(),
+            lifetime,
+            list_lag,
+            dates_by_upload,
+            sends_date,
+            next_id: 0,
+        }
+    }
+
+    /// A file of somebody else, or of an earlier day.
+    pub(crate) fn add_file(&mut self, filename: &str, purpose: Purpose, content: Vec<u8>, created: u64) {
+        self.store(filename, purpose, content, created, created * 1000);
+    }
+
+    /// Answers a request at a moment of its own clock, in milliseconds.
+    pub(crate) fn answer(&mut self, request: Request<Bytes>, clock: u64) -> Response<Bytes> {
+        let api = Api::of_request("http://service", request.uri()).expect("the machine keeps to the API");
+        let mut response = match self.execute(&api, request, clock) {
+            Ok(response) => response,
+            Err(error) => error.encode_response(&api).unwrap(),
+        };
+        if self.sends_date {
+            let date = std::time::UNIX_EPOCH + std::time::Duration::from_secs(clock / 1000);
+            response.headers_mut().insert("date", httpdate::fmt_http_date(date).parse().unwrap());
+        }
+        response.map(|body| body.into_bytes().expect("a service has no source"))
+    }
+
+    fn execute(
+        &mut self,
+        api: &Api,
+        request: Request<Bytes>,
+        clock: u64,
+    ) -> Result<Response<Body>, ApiError> {
+        let route = api.route(request.method(), request.uri()).expect("the machine keeps to the API");
+        let decoded = "the machine sends what can be read";
+        let response = match route.operation {
+            OperationId::CreateUpload => {
+                let create = CreateUpload::decode_request(&route, request).expect(decoded);
+                CreateUpload::encode_response(&self.create(create, clock), api)
+            }
+            OperationId::AddUploadPart => {
+                let part = AddUploadPart::decode_request(&route, request).expect(decoded);
+                AddUploadPart::encode_response(&self.add_part(part, api, clock)?, api)
+            }
+            OperationId::CompleteUpload => {
+                let complete = CompleteUpload::decode_request(&route, request).expect(decoded);
+                CompleteUpload::encode_response(&self.complete(complete, clock)?, api)
+            }
+            OperationId::CancelUpload => {
+                let cancel = CancelUpload::decode_request(&route, request).expect(decoded);
+                CancelUpload::encode_response(&self.cancel(&cancel.upload_id, clock)?, api)
+            }
+            OperationId::CreateFile => {
+                let file = CreateFile::decode_request(&route, request).expect(decoded);
+                let Segment::Bytes(content) = file.content else { unreachable!() };
+                let second = clock / 1000;
+                let stored = self.store(&file.filename, file.purpose, content.to_vec(), second, clock);
+                CreateFile::encode_response(&stored, api)
+            }
+            OperationId::ListFiles => {
+                let list = ListFiles::decode_request(&route, request).expect(decoded);
+                ListFiles::encode_response(&self.list(&list, clock), api)
+            }
+            other => unreachable!("the machine never sends {other}"),
+        };
+        Ok(response.expect("the model answers what can be written"))
+    }
+
+    fn id(&mut self, prefix: &str) -> String {
+        self.next_id += 1;
+        format!("{prefix}{:08}", self.next_id)
+    }
+
+    fn create(&mut self, create: CreateUpload, clock: u64) -> Upload {
+        let request = create.request;
+        let mut upload = Upload::new(self.id("upload_"));
+        upload.bytes = Some(request.bytes);
+        upload.filename = Some(request.filename);
+        upload.purpose = Some(request.purpose);
+        upload.status = Some(UploadStatus::Pending);
+        upload.created_at = Some(UnixSeconds(clock / 1000));
+        upload.expires_at = Some(UnixSeconds(clock / 1000 + self.lifetime));
+        self.uploads.insert(upload.id.clone(), Open { upload: upload.clone(), parts: BTreeMap::new() });
+        upload
+    }
+
+    /// The upload, if it still takes parts.
+    fn pending(&mut self, id: &str, clock: u64) -> Result<&mut Open, ApiError> {
+        let open = self.uploads.get_mut(id).ok_or_else(|| refuse(StatusCode::NOT_FOUND, "no such upload"))?;
+        if open.upload.status == Some(UploadStatus::Pending)
+            && open.upload.expires_at.unwrap().0 <= clock / 1000
+        {
+            open.upload.status = Some(UploadStatus::Expired);
+        }
+        match &open.upload.status {
+            Some(UploadStatus::Pending) => Ok(open),
+            other => Err(refuse(StatusCode::BAD_REQUEST, &format!("the upload is {other:?}"))),
+        }
+    }
+
+    fn add_part(
+        &mut self,
+        part: AddUploadPart,
+        api: &Api,
+        clock: u64,
+    ) -> Result<UploadPartResource, ApiError> {
+        let id = self.id("part_");
+        let Segment::Bytes(content) = part.content else { unreachable!() };
+        assert!(content.len() as u64 <= api.limits().part, "a part is over the limit");
+        let open = self.pending(&part.upload_id, clock)?;
+        open.parts.insert(id.clone(), content.to_vec());
+        let mut resource = UploadPartResource::new(id);
+        resource.upload_id = Some(part.upload_id);
+        resource.created_at = Some(UnixSeconds(clock / 1000));
+        Ok(resource)
+    }
+
+    fn complete(&mut self, complete: CompleteUpload, clock: u64) -> Result<Upload, ApiError> {
+        let dates_by_upload = self.dates_by_upload;
+        let open = self.pending(&complete.upload_id, clock)?;
+        let mut content = Vec::new();
+        for (position, id) in complete.request.part_ids.iter().enumerate() {
+            let first = complete.request.part_ids.iter().position(|other| other == id);
+            assert_eq!(first, Some(position), "a part is named twice");
+            content
+                .extend(open.parts.get(id).ok_or_else(|| refuse(StatusCode::BAD_REQUEST, "no such part"))?);
+        }
+        if Some(content.len() as u64) != open.upload.bytes {
+            return Err(refuse(StatusCode::BAD_REQUEST, "the parts have another length than was announced"));
+        }
+        open.upload.status = Some(UploadStatus::Completed);
+        let upload = open.upload.clone();
+        let created = if dates_by_upload { upload.created_at.unwrap().0 } else { clock / 1000 };
+        let file = self.store(
+            upload.filename.as_deref().unwrap(),
+            upload.purpose.clone().unwrap(),
+            content,
+            created,
+            clock,
+        );
+        let open = self.uploads.get_mut(&complete.upload_id).expect("it was there a moment ago");
+        open.upload.file = Some(file);
+        Ok(open.upload.clone())
+    }
+
+    fn cancel(&mut self, id: &str, clock: u64) -> Result<Upload, ApiError> {
+        let open = self.pending(id, clock)?;
+        open.upload.status = Some(UploadStatus::Cancelled);
+        Ok(open.upload.clone())
+    }
+
+    fn store(
+        &mut self,
+        filename: &str,
+        purpose: Purpose,
+        content: Vec<u8>,
+        created: u64,
+        clock: u64,
+    ) -> File {
+        let mut file = File::new(self.id("file-"));
+        file.filename = Some(filename.to_owned());
+        file.purpose = Some(purpose);
+        file.bytes = Some(content.len() as u64);
+        file.created_at = Some(UnixSeconds(created));
+        self.files.push(Stored { file: file.clone(), content, listed_from: clock + self.list_lag });
+        file
+    }
+
+    fn list(&self, list: &ListFiles, clock: u64) -> FileList {
+        let shown = self.files.iter().filter(|stored| stored.listed_from <= clock);
+        let mut files: Vec<File> = shown.map(|stored| stored.file.clone()).collect();
+        files.retain(|file| list.purpose.is_none() || file.purpose == list.purpose);
+        files.sort_by(|a, b| (b.created_at, &b.id).cmp(&(a.created_at, &a.id)));
+        if let Some(after) = &list.after {
+            let position = files.iter().position(|file| file.id == *after).map_or(0, |position| position + 1);
+            files.drain(..position);
+        }
+        // Pages far smaller than asked for, so that following them is exercised.
+        let has_more = files.len() > 2;
+        files.truncate(2);
+        let mut page = FileList::new(files);
+        page.last_id = page.data.last().map(|file| file.id.clone());
+        page.has_more = Some(has_more);
+        page
+    }
+}
+
+fn refuse(status: StatusCode, message: &str) -> ApiError {
+    ApiError::new(status, message).with_code(ErrorCode::InvalidPayload)
+}
