@@ -4,8 +4,10 @@
 
 #![expect(clippy::print_stderr, reason = "tasks tell people what they do")]
 
+mod ci;
 mod codegen;
 mod contract;
+mod layers;
 mod samples;
 mod workspace;
 
@@ -21,6 +23,15 @@ use contract::{Contract, Dialect};
 #[derive(Parser)]
 #[command(name = "cargo xtask", bin_name = "cargo xtask")]
 enum Task {
+    /// Check all that a change has to pass.
+    Ci {
+        /// Only these jobs; all by default.
+        #[arg(value_parser = ci::names())]
+        jobs: Vec<String>,
+        /// Run the other jobs although one has failed.
+        #[arg(long)]
+        keep_going: bool,
+    },
     /// Write the Rust code that follows from docs/contract/openapi.yaml.
     Codegen,
     /// Print the contract as one dialect sees it, in plain OpenAPI 3.1.
@@ -29,6 +40,8 @@ enum Task {
         #[arg(long)]
         dialect: Dialect,
     },
+    /// Check that each crate depends on what its layer may know, and on nothing else.
+    Layers,
     /// Hold the contract and the types to documented samples.
     Samples {
         /// A folder of samples with an index.json; docs/contract/samples by default.
@@ -39,11 +52,13 @@ enum Task {
 fn main() -> Result<()> {
     let root = workspace::root();
     match Task::parse() {
+        Task::Ci { jobs, keep_going } => ci::run(&root, &jobs, keep_going),
         Task::Codegen => codegen::write(&root),
         Task::Contract { dialect } => {
             let document = contract::render(&Contract::read(&root)?, &dialect)?;
             Ok(io::stdout().write_all(yaml_serde::to_string(&document)?.as_bytes())?)
         }
+        Task::Layers => layers::check(&root),
         Task::Samples { folder } => samples::run(&root, folder.as_deref()),
     }
 }

@@ -2,10 +2,12 @@
 
 use std::io::{BufRead, BufReader, Write as _};
 use std::path::Path;
-use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
+use std::process::{Child, ChildStdin, ChildStdout, Stdio};
 
 use anyhow::{Context, Result, bail, ensure};
 use serde_json::Value;
+
+use crate::workspace;
 
 /// A running reader. This crate does not depend on the models, so that it runs when they do not compile.
 pub(super) struct Reader {
@@ -16,9 +18,8 @@ pub(super) struct Reader {
 
 impl Reader {
     pub(super) fn start(root: &Path) -> Result<Self> {
-        let mut process = Command::new(env!("CARGO"))
-            .args(["run", "--quiet", "--package", "partwise-models", "--example", "read_samples"])
-            .current_dir(root)
+        let arguments = ["run", "--quiet", "--package", "partwise-models", "--example", "read_samples"];
+        let mut process = workspace::cargo(root, arguments)
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .spawn()

@@ -1,0 +1,22 @@
+//! `cargo xtask layers`: each crate depends on what its layer may know, and on nothing else.
+
+mod dependencies;
+mod purity;
+mod table;
+
+use std::path::Path;
+
+use anyhow::{Result, bail};
+
+/// Checks the dependencies of all crates, and that the pure ones read neither clock nor file.
+pub(crate) fn check(root: &Path) -> Result<()> {
+    let mut faults = dependencies::faults(&dependencies::Metadata::read(root)?);
+    faults.extend(purity::faults(root)?);
+    for fault in &faults {
+        eprintln!("{fault}");
+    }
+    match faults.len() {
+        0 => Ok(()),
+        count => bail!("{count} breaches of the layers; xtask/src/layers/table.rs says what is allowed"),
+    }
+}

@@ -1,0 +1,72 @@
+//! The sources of the pure crates: what std offers them in the way of clocks, files and sockets is not used.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result};
+
+/// The folders of the pure crates' sources.
+const SOURCES: [&str; 2] = ["crates/models/src", "crates/protocol/src"];
+
+/// What a pure crate does without. Time spans (`Duration`) and addresses as data are pure.
+const IMPURE: [&str; 9] = [
+    "Instant",
+    "SystemTime",
+    "std::env",
+    "std::fs",
+    "std::io::std",
+    "std::net::Tcp",
+    "std::net::Udp",
+    "std::process",
+    "std::thread",
+];
+
+pub(super) fn faults(root: &Path) -> Result<Vec<String>> {
+    let mut faults = Vec::new();
+    for folder in SOURCES {
+        for file in rust_files(&root.join(folder))? {
+            let text = fs::read_to_string(&file)?;
+            let name = file.strip_prefix(root).unwrap_or(&file).display();
+            for (line, word) in impure_words(&text) {
+                faults
+                    .push(format!("{name}:{line}: `{word}` in a crate that reads no clock, file or socket"));
+            }
+        }
+    }
+    Ok(faults)
+}
+
+fn rust_files(folder: &Path) -> Result<Vec<PathBuf>> {
+    let mut files = Vec::new();
+    let entries = fs::read_dir(folder).with_context(|| format!("cannot read {}", folder.display()))?;
+    for entry in entries {
+        let path = entry?.path();
+        if path.is_dir() {
+            files.extend(rust_files(&path)?);
+        } else if path.extension().is_some_and(|extension| extension == "rs") {
+            files.push(path);
+        }
+    }
+    Ok(files)
+}
+
+/// The impure words of a source and their lines, comments left out.
+fn impure_words(text: &str) -> Vec<(usize, &'static str)> {
+    let mut found = Vec::new();
+    for (number, line) in text.lines().enumerate() {
+        let code = line.split("//").next().unwrap_or_default();
+        found.extend(IMPURE.into_iter().filter(|word| code.contains(word)).map(|word| (number + 1, word)));
+    }
+    found
+}
+
+#[cfg(test)]
+mod tests {
+    use super::impure_words;
+
+    #[test]
+    fn clocks_and_files_are_found_in_code_and_not_in_comments() {
+        let text = "use std::time::Duration;\n// An Instant is not read.\nlet now = std::time::Instant::now();\nuse std::fs;";
+        assert_eq!(impure_words(text), [(3, "Instant"), (4, "std::fs")]);
+    }
+}

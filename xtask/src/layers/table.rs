@@ -1,0 +1,148 @@
+//! What each crate may depend on. This is the only place that says so.
+
+/// One crate of the workspace.
+pub(super) struct Layer {
+    pub(super) package: &'static str,
+    /// The crates of this workspace that it may know.
+    pub(super) ours: &'static [&'static str],
+    /// Those that only its tests may know besides.
+    pub(super) ours_in_tests: &'static [&'static str],
+    /// The crates of others that it may depend on; tests are free to use more.
+    pub(super) others: Others,
+    /// Whether everything beneath it has to be pure as well: see [`IMPURE`].
+    pub(super) pure: bool,
+}
+
+pub(super) enum Others {
+    Any,
+    Only(&'static [&'static str]),
+}
+
+/// Crates that open sockets, read clocks or entropy, run tasks or log: nothing beneath a pure crate, however deep.
+pub(super) const IMPURE: [&str; 14] = [
+    "async-std",
+    "chrono",
+    "fastrand",
+    "getrandom",
+    "hyper",
+    "log",
+    "mio",
+    "rand",
+    "reqwest",
+    "smol",
+    "socket2",
+    "time",
+    "tokio",
+    "tracing",
+];
+
+pub(super) const LAYERS: &[Layer] = &[
+    Layer {
+        package: "partwise-models",
+        ours: &[],
+        ours_in_tests: &[],
+        others: Others::Only(&["serde"]),
+        pure: true,
+    },
+    Layer {
+        package: "partwise-protocol",
+        ours: &["partwise-models"],
+        ours_in_tests: &[],
+        others: Others::Only(&[
+            "bytes",
+            "http",
+            "httpdate",
+            "memchr",
+            "percent-encoding",
+            "serde",
+            "serde_json",
+            "thiserror",
+        ]),
+        pure: true,
+    },
+    Layer {
+        package: "partwise-transport-hyper",
+        ours: &["partwise-models", "partwise-protocol"],
+        // The client is tested against the server; neither knows the other otherwise.
+        ours_in_tests: &["partwise-server"],
+        others: Others::Only(&[
+            "base64",
+            "bytes",
+            "futures-core",
+            "futures-util",
+            "getrandom",
+            "http",
+            "http-body",
+            "http-body-util",
+            "hyper",
+            "hyper-util",
+            "md-5",
+            "object_store",
+            "pin-project-lite",
+            "rustls",
+            "rustls-native-certs",
+            "socket2",
+            "thiserror",
+            "tokio",
+            "tokio-rustls",
+            "tower-service",
+            "tracing",
+        ]),
+        pure: false,
+    },
+    Layer {
+        package: "partwise-server",
+        ours: &["partwise-models", "partwise-protocol"],
+        ours_in_tests: &[],
+        others: Others::Only(&[
+            "base64",
+            "bytes",
+            "futures-core",
+            "futures-util",
+            "getrandom",
+            "http",
+            "http-body",
+            "http-body-util",
+            "httpdate",
+            "hyper",
+            "hyper-util",
+            "md-5",
+            "object_store",
+            "percent-encoding",
+            "pin-project-lite",
+            "serde",
+            "serde_json",
+            "thiserror",
+            "tokio",
+            "tower-service",
+            "tracing",
+        ]),
+        pure: false,
+    },
+    Layer {
+        package: "partwise",
+        ours: &["partwise-models", "partwise-protocol", "partwise-server", "partwise-transport-hyper"],
+        ours_in_tests: &[],
+        others: Others::Only(&[
+            "anyhow",
+            "clap",
+            "directories",
+            "futures-core",
+            "futures-util",
+            "http",
+            "indicatif",
+            "object_store",
+            "serde",
+            "serde_json",
+            "strsim",
+            "tempfile",
+            "thiserror",
+            "tokio",
+            "tracing",
+            "tracing-subscriber",
+        ]),
+        pure: false,
+    },
+    // It has to run when the crates do not compile.
+    Layer { package: "xtask", ours: &[], ours_in_tests: &[], others: Others::Any, pure: false },
+];
