@@ -13,6 +13,7 @@ mod workspace;
 
 use std::io::{self, Write as _};
 use std::path::PathBuf;
+use std::process::ExitCode;
 
 use anyhow::Result;
 use clap::Parser;
@@ -49,9 +50,19 @@ enum Task {
     },
 }
 
-fn main() -> Result<()> {
+fn main() -> ExitCode {
+    match run(Task::parse()) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("error: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(task: Task) -> Result<()> {
     let root = workspace::root();
-    match Task::parse() {
+    match task {
         Task::Ci { jobs, keep_going } => ci::run(&root, &jobs, keep_going),
         Task::Codegen => codegen::write(&root),
         Task::Contract { dialect } => {

@@ -49,3 +49,55 @@ pub(super) fn grouped<K, V: PartialEq>(pairs: impl IntoIterator<Item = (K, V)>) 
     }
     groups
 }
+
+#[cfg(test)]
+mod tests {
+    use super::{condition, grouped};
+    use crate::contract::Availability;
+
+    fn of(mark: &str) -> String {
+        condition(&yaml_serde::from_str::<Availability>(mark).unwrap())
+    }
+
+    #[test]
+    fn conditions_ask_for_no_more_than_they_need() {
+        assert_eq!(of("true"), "true");
+        assert_eq!(of("{}"), "false");
+        assert_eq!(of("{azure: true}"), "matches!(dialect, Dialect::AzureDated { .. })");
+        assert_eq!(
+            of("{openai: true, azure-v1: true}"),
+            "matches!(dialect, Dialect::OpenAi | Dialect::AzureV1 { .. })"
+        );
+    }
+
+    #[test]
+    fn versions_compare_by_their_date() {
+        let dated = |comparison| {
+            format!(
+                "matches!(dialect, Dialect::AzureDated {{ api_version }} if date(api_version) {comparison})"
+            )
+        };
+        assert_eq!(of("{azure: {since: 2024-10-21}}"), dated(">= \"2024-10-21\""));
+        assert_eq!(of("{azure: {until: 2024-06-01}}"), dated("<= \"2024-06-01\""));
+        assert_eq!(
+            of("{openai: true, azure: {after: 2024-06-01}, azure-v1: true}"),
+            format!("!{}", dated("<= \"2024-06-01\""))
+        );
+        assert_eq!(
+            of("{openai: true, azure: {since: 2024-10-21}}"),
+            format!("matches!(dialect, Dialect::OpenAi) || {}", dated(">= \"2024-10-21\""))
+        );
+    }
+
+    #[test]
+    fn marks_that_say_nothing_are_refused() {
+        for mark in ["false", "{openai: false}", "{azure: {}}", "{azure: {since: soon}}", "{google: true}"] {
+            assert!(yaml_serde::from_str::<Availability>(mark).is_err(), "{mark}");
+        }
+    }
+
+    #[test]
+    fn keys_of_equal_value_come_together_in_order() {
+        assert_eq!(grouped([("a", 1), ("b", 2), ("c", 1)]), [(vec!["a", "c"], 1), (vec!["b"], 2)]);
+    }
+}
