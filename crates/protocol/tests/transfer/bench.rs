@@ -1,0 +1,219 @@
+//! A test bench: feeds a machine by hand and writes down what it does.
+
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::Response;
+use partwise_models::{File, Purpose, UnixSeconds};
+use partwise_protocol::{
+    Action, Api, Checkpoint, Failure, FailureKind, Now, Plan, RequestId, RouteChoice, SourceStamp, Transfer,
+    TransferError,
+};
+
+/// Our wall clock when a bench begins.
+pub(crate) const BEGAN: u64 = 1_719_184_911;
+
+pub(crate) struct Bench {
+    pub(crate) machine: Transfer,
+    pub(crate) time: Duration,
+    /// Names of the requests under way, in the order in which they left.
+    pub(crate) flying: Vec<RequestId>,
+    /// The Content-Type of every form that left.
+    pub(crate) forms: Vec<String>,
+    pub(crate) saved: Option<Checkpoint>,
+    pub(crate) end: Option<Result<File, TransferError>>,
+    /// Whether saves are reported as soon as they are asked for.
+    pub(crate) saves_at_once: bool,
+    log: Vec<String>,
+}
+
+pub(crate) fn plan() -> Plan {
+    let mut plan = Plan::new("train.jsonl", "application/jsonl", Purpose::FineTune);
+    plan.route = RouteChoice::Parts;
+    plan.part_size = Some(10);
+    plan.parallel = 2;
+    plan
+}
+
+impl Bench {
+    /// A machine for a source of 25 bytes at OpenAI.
+    pub(crate) fn new(plan: Plan) -> Self {
+        Self::of(Transfer::new(Api::openai(), plan, SourceStamp::new(25), [1; 32]).unwrap())
+    }
+
+    pub(crate) fn of(machine: Transfer) -> Self {
+        Self {
+            machine,
+            time: Duration::ZERO,
+            flying: Vec::new(),
+            forms: Vec::new(),
+            saved: None,
+            end: None,
+            saves_at_once: true,
+            log: Vec::new(),
+        }
+    }
+
+    /// A machine whose upload is open and whose first parts are under way.
+    pub(crate) fn sending(plan: Plan) -> Self {
+        let mut bench = Self::new(plan);
+        bench.run();
+        bench.answer(0, 200, &upload_json(3600));
+        bench
+    }
+
+    pub(crate) fn now(&self) -> Now {
+        Now { monotonic: self.time, unix: UnixSeconds(BEGAN + self.time.as_secs()) }
+    }
+
+    /// Polls until there is nothing to do; gives back when there will be.
+    pub(crate) fn run(&mut self) -> Option<Duration> {
+        loop {
+            let action = self.machine.poll(self.now());
+            if let Action::Wait { until } = action {
+                return until;
+            }
+            self.log.push(describe(&action));
+            match action {
+                Action::Send { id, request, .. } => {
+                    self.flying.push(id);
+                    let content_type =
+                        request.headers().get("content-type").map(|value| value.to_str().unwrap());
+                    self.forms.extend(
+                        content_type.filter(|value| value.starts_with("multipart")).map(str::to_owned),
+                    );
+                }
+                Action::Abandon(id) => self.flying.retain(|other| *other != id),
+                Action::Save(checkpoint) => {
+                    self.saved = Some(checkpoint);
+                    if self.saves_at_once {
+                        self.machine.handle_saved(Ok(()));
+                    }
+                }
+                Action::Done(result) => self.end = Some(result),
+                Action::Hash(_) | Action::Stamp | Action::Wait { .. } => {}
+            }
+        }
+    }
+
+    /// Answers the request under way at this position, and runs on.
+    pub(crate) fn answer(&mut self, position: usize, status: u16, body: &str) -> Option<Duration> {
+        self.answer_with(position, status, &[], body)
+    }
+
+    pub(crate) fn answer_with(
+        &mut self,
+        position: usize,
+        status: u16,
+        headers: &[(&str, &str)],
+        body: &str,
+    ) -> Option<Duration> {
+        let id = self.flying.remove(position);
+        self.log.push(format!("  <- {status} {body}"));
+        let mut response = Response::builder().status(status);
+        for (name, value) in headers {
+            response = response.header(*name, *value);
+        }
+        let now = self.now();
+        self.machine.handle_response(
+            id,
+            response.body(Bytes::copy_from_slice(body.as_bytes())).unwrap(),
+            now,
+        );
+        self.run()
+    }
+
+    /// Fails the request under way at this position, and runs on.
+    pub(crate) fn fail(&mut self, position: usize, kind: FailureKind) -> Option<Duration> {
+        let id = self.flying.remove(position);
+        self.log.push(format!("  <- {kind:?}"));
+        let now = self.now();
+        self.machine.handle_failure(id, Failure::with_cause(kind, "no route to host"), now);
+        self.run()
+    }
+
+    pub(crate) fn stamp(&mut self, length: u64) -> Option<Duration> {
+        self.machine.handle_stamped(Ok(SourceStamp::new(length)));
+        self.run()
+    }
+
+    /// Lets time pass, and runs on.
+    pub(crate) fn pass(&mut self, time: Duration) -> Option<Duration> {
+        self.time += time;
+        self.run()
+    }
+
+    /// What was asked for and answered so far, a line each; begins anew.
+    pub(crate) fn log(&mut self) -> String {
+        std::mem::take(&mut self.log).join("\n")
+    }
+
+    /// The error that the machine ended with, with its causes on one line.
+    pub(crate) fn error(&mut self) -> String {
+        let error = self.end.take().expect("the machine has ended").expect_err("it ended without a file");
+        let mut line = error.to_string();
+        let mut cause = std::error::Error::source(&error);
+        while let Some(next) = cause {
+            line.push_str(": ");
+            line.push_str(&next.to_string());
+            cause = next.source();
+        }
+        line
+    }
+
+    /// Answers all three parts of a machine that is sending.
+    pub(crate) fn finish_parts(&mut self) {
+        for part in ["part_a", "part_b", "part_c"] {
+            self.answer(0, 200, &part_json(part));
+        }
+    }
+}
+
+pub(crate) fn upload_json(lifetime: u64) -> String {
+    format!(
+        r#"{{"id":"upload_1","created_at":{BEGAN},"expires_at":{},"status":"pending"}}"#,
+        BEGAN + lifetime
+    )
+}
+
+pub(crate) fn part_json(id: &str) -> String {
+    format!(r#"{{"id":"{id}","object":"upload.part"}}"#)
+}
+
+pub(crate) fn file_json(id: &str, created: u64) -> String {
+    format!(
+        r#"{{"id":"{id}","bytes":25,"filename":"train.jsonl","purpose":"fine-tune","created_at":{created}}}"#
+    )
+}
+
+pub(crate) fn completed_json() -> String {
+    format!(r#"{{"id":"upload_1","status":"completed","file":{}}}"#, file_json("file-1", BEGAN))
+}
+
+pub(crate) fn list_json(files: &[String]) -> String {
+    format!(r#"{{"object":"list","data":[{}],"has_more":false}}"#, files.join(","))
+}
+
+fn describe(action: &Action) -> String {
+    match action {
+        Action::Send { request, .. } => {
+            let uri = request.uri().path_and_query().unwrap();
+            let content = request.body().segments().iter().find_map(|segment| match segment {
+                partwise_protocol::Segment::Source(range) => {
+                    Some(format!(" {}..{}", range.start(), range.end()))
+                }
+                partwise_protocol::Segment::Bytes(_) => None,
+            });
+            let json = request.body().clone().into_bytes().ok().filter(|text| text.starts_with(b"{"));
+            let body = content.or_else(|| json.map(|text| format!(" {}", String::from_utf8_lossy(&text))));
+            format!("{} {uri}{}", request.method(), body.unwrap_or_default())
+        }
+        Action::Abandon(_) => "abandon".to_owned(),
+        Action::Hash(range) => format!("hash {}..{}", range.start(), range.end()),
+        Action::Stamp => "stamp".to_owned(),
+        Action::Save(checkpoint) => format!("save {:?}", checkpoint.acknowledged()),
+        Action::Wait { .. } => "wait".to_owned(),
+        Action::Done(Ok(file)) => format!("done: {}", file.id),
+        Action::Done(Err(error)) => format!("done: {error}"),
+    }
+}

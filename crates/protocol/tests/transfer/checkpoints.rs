@@ -1,0 +1,108 @@
+//! Checkpoints: their form, what they hold, and when they are refused.
+
+use std::time::Duration;
+
+use partwise_protocol::{Api, Checkpoint, FailureKind, SourceStamp, Transfer};
+
+use crate::bench::{Bench, completed_json, part_json, plan};
+
+/// As releases with version 1 wrote it. It must be read for as long as this major version lives.
+const VERSION_1: &str = r#"{
+    "version": 1,
+    "place": "https://api.openai.com/v1",
+    "dialect": {"provider": "openai"},
+    "source": {"length": 25},
+    "filename": "train.jsonl",
+    "mime_type": "application/jsonl",
+    "purpose": "fine-tune",
+    "md5": false,
+    "route": {"parts": {
+        "upload_id": "upload_1",
+        "created_at": 1719184911,
+        "expires_at": 1719188511,
+        "clock_offset": 0,
+        "part_size": 10,
+        "part_ids": ["part_a", null, "part_c"],
+        "completing": false
+    }}
+}"#;
+
+fn resume(text: &str, api: Api, source: SourceStamp) -> Result<Transfer, String> {
+    let saved: Checkpoint = serde_json::from_str(text).map_err(|error| error.to_string())?;
+    Transfer::resume(api, plan(), saved, source, [2; 32]).map_err(|error| error.to_string())
+}
+
+#[test]
+fn a_checkpoint_of_version_1_is_read_and_only_what_is_missing_is_sent() {
+    let mut bench = Bench::of(resume(VERSION_1, Api::openai(), SourceStamp::new(25)).unwrap());
+    bench.run();
+    bench.answer(0, 200, &part_json("part_b"));
+    bench.stamp(25);
+    bench.answer(0, 200, &completed_json());
+    insta::assert_snapshot!(bench.log());
+}
+
+#[test]
+fn a_checkpoint_is_written_as_documented() {
+    let mut bench = Bench::sending(plan());
+    bench.answer(1, 200, &part_json("part_b"));
+    insta::assert_json_snapshot!(bench.saved.unwrap());
+}
+
+#[test]
+fn a_checkpoint_of_every_dialect_survives_writing_and_reading() {
+    for api in [
+        Api::openai(),
+        Api::azure("https://r.example", "2024-10-21").unwrap(),
+        Api::azure_v1("https://r.example").unwrap(),
+    ] {
+        let mut bench = Bench::of(Transfer::new(api, plan(), SourceStamp::new(25), [1; 32]).unwrap());
+        bench.run();
+        bench.answer(0, 200, r#"{"id":"upload_1"}"#);
+        let saved = bench.saved.unwrap();
+        let text = serde_json::to_string(&saved).unwrap();
+        assert_eq!(serde_json::from_str::<Checkpoint>(&text).unwrap(), saved);
+    }
+}
+
+#[test]
+fn a_checkpoint_that_does_not_fit_is_refused_and_says_what_differs() {
+    let stamp = || SourceStamp::new(25);
+    let mut other = stamp();
+    other.modified = Some("later".into());
+    let refusal = |text: &str, api, stamp| resume(text, api, stamp).unwrap_err();
+    insta::assert_snapshot!(refusal(&VERSION_1.replace("\"version\": 1", "\"version\": 2"), Api::openai(), stamp()), @"the checkpoint has version 2, and this release reads version 1; begin anew or use the release that wrote it");
+    insta::assert_snapshot!(refusal(VERSION_1, Api::azure_v1("https://r.example").unwrap(), stamp()), @"the checkpoint belongs to https://api.openai.com/v1 (OpenAI), and this upload goes to https://r.example/openai/v1 (Azure OpenAI v1); use the same endpoint and version, or begin anew");
+    insta::assert_snapshot!(refusal(VERSION_1, Api::openai(), SourceStamp::new(24)), @"the source changed since the checkpoint was saved: its length was 25 bytes and is 24; begin anew");
+    insta::assert_snapshot!(refusal(VERSION_1, Api::openai(), other), @"the source changed since the checkpoint was saved: it was modified; begin anew");
+    insta::assert_snapshot!(refusal(&VERSION_1.replace("null, ", ""), Api::openai(), stamp()), @"the checkpoint is damaged: its parts do not fit the file; begin anew");
+}
+
+#[test]
+fn a_service_with_a_name_of_its_own_is_known_by_it_and_not_by_its_port() {
+    let api = |port: u16| {
+        let base = format!("http://127.0.0.1:{port}/v1");
+        Api::with_base(&base, partwise_protocol::Dialect::OpenAi).unwrap().with_identity("file:///srv/store")
+    };
+    let mut bench = Bench::of(Transfer::new(api(1000), plan(), SourceStamp::new(25), [1; 32]).unwrap());
+    bench.run();
+    bench.answer(0, 200, r#"{"id":"upload_1"}"#);
+    let saved = bench.saved.unwrap();
+    assert_eq!(saved.place(), "file:///srv/store");
+    assert!(Transfer::resume(api(2000), plan(), saved, SourceStamp::new(25), [2; 32]).is_ok());
+}
+
+#[test]
+fn after_a_crash_during_complete_it_is_repeated_once_and_then_looked_for() {
+    let mut bench = Bench::sending(plan());
+    bench.finish_parts();
+    bench.stamp(25);
+    let saved = bench.saved.unwrap();
+    let machine = Transfer::resume(Api::openai(), plan(), saved, SourceStamp::new(25), [2; 32]).unwrap();
+    let mut bench = Bench::of(machine);
+    bench.run();
+    bench.stamp(25);
+    bench.fail(0, FailureKind::Interrupted);
+    bench.pass(Duration::from_secs(1));
+    insta::assert_snapshot!(bench.log());
+}

@@ -1,0 +1,157 @@
+//! The ways in which a transfer ends without a file, and what is said about it.
+
+use std::time::Duration;
+
+use partwise_protocol::{FailureKind, SaveError, SourceError};
+
+use crate::bench::{Bench, completed_json, part_json, plan};
+
+#[test]
+fn a_final_refusal_abandons_what_flies_and_says_what_was_refused() {
+    let mut bench = Bench::sending(plan());
+    bench.log();
+    bench.answer_with(
+        0,
+        401,
+        &[("x-request-id", "req_9")],
+        r#"{"error":{"message":"wrong key","code":"invalid_api_key"}}"#,
+    );
+    insta::assert_snapshot!(bench.log(), @r#"
+      <- 401 {"error":{"message":"wrong key","code":"invalid_api_key"}}
+    abandon
+    done: POST /uploads/{upload_id}/parts was refused
+    "#);
+    insta::assert_snapshot!(bench.error(), @"POST /uploads/{upload_id}/parts was refused: the service refused: 401 Unauthorized: wrong key (code invalid_api_key, request req_9)");
+}
+
+#[test]
+fn a_part_that_fails_too_often_without_progress_ends_the_transfer() {
+    let mut wanted = plan();
+    wanted.part_size = Some(25);
+    let allowed = wanted.retry.max_failures;
+    let mut bench = Bench::sending(wanted);
+    for _ in 0..allowed {
+        bench.fail(0, FailureKind::Connect);
+        bench.pass(Duration::from_secs(60));
+        assert!(bench.end.is_none());
+    }
+    bench.fail(0, FailureKind::Connect);
+    insta::assert_snapshot!(bench.error(), @"POST /uploads/{upload_id}/parts failed: the service could not be reached: no route to host");
+}
+
+#[test]
+fn progress_refills_the_budget_of_a_part_that_fails() {
+    let mut wanted = plan();
+    wanted.part_size = Some(1);
+    wanted.parallel = 1;
+    let mut bench = Bench::sending(wanted);
+    for round in 0..10 {
+        // The first part fails, the next one is taken meanwhile, and then it is the first one's turn again.
+        bench.fail(0, FailureKind::Interrupted);
+        bench.answer(0, 200, &part_json("p"));
+        bench.pass(Duration::from_secs(60));
+        bench.answer(0, 200, &part_json("p"));
+        assert!(bench.end.is_none(), "round {round}");
+    }
+}
+
+#[test]
+fn something_else_that_answers_there_is_told_apart_at_once() {
+    let mut bench = Bench::new(plan());
+    bench.run();
+    bench.answer(0, 200, "<html><head><title>Welcome</title></head></html>");
+    insta::assert_snapshot!(bench.error(), @r#"POST /uploads got an answer that cannot be read: the answer with status 200 is not what this API answers: "<html><head><title>Welcome</title></head></html>": expected value at line 1 column 1"#);
+}
+
+#[test]
+fn an_answer_cut_on_its_way_is_asked_for_again() {
+    let mut bench = Bench::sending(plan());
+    bench.answer(0, 200, r#"{"id":"par"#);
+    assert!(bench.end.is_none());
+    bench.pass(Duration::from_secs(1));
+    assert_eq!((bench.flying.len(), bench.machine.progress().statistics.retries_garbled), (2, 1));
+}
+
+#[test]
+fn a_source_that_changed_is_never_completed() {
+    let mut bench = Bench::sending(plan());
+    bench.finish_parts();
+    bench.stamp(26);
+    insta::assert_snapshot!(bench.error(), @"the source changed while it was uploaded: its length was 25 bytes and is 26");
+}
+
+#[test]
+fn a_source_that_cannot_be_read_or_stamped_ends_the_transfer() {
+    let mut bench = Bench::sending(plan());
+    bench.fail(0, FailureKind::Source);
+    insta::assert_snapshot!(bench.error(), @"the source cannot be read: no route to host");
+    let mut bench = Bench::sending(plan());
+    bench.finish_parts();
+    bench.machine.handle_stamped(Err(SourceError::new("no such file")));
+    bench.run();
+    insta::assert_snapshot!(bench.error(), @"the source cannot be read: no such file");
+}
+
+#[test]
+fn a_checkpoint_that_cannot_be_saved_ends_the_transfer_before_complete() {
+    let mut bench = Bench::sending(plan());
+    bench.saves_at_once = false;
+    bench.answer(0, 200, &part_json("part_a"));
+    bench.machine.handle_saved(Err(SaveError::new("no space left on device")));
+    bench.run();
+    insta::assert_snapshot!(bench.error(), @"the checkpoint cannot be saved: no space left on device");
+}
+
+#[test]
+fn cancelling_abandons_what_flies_and_cancels_on_the_service() {
+    let mut bench = Bench::sending(plan());
+    bench.log();
+    bench.machine.cancel();
+    bench.run();
+    bench.answer(0, 200, r#"{"id":"upload_1","status":"cancelled"}"#);
+    insta::assert_snapshot!(bench.log(), @r#"
+    abandon
+    abandon
+    POST /v1/uploads/upload_1/cancel
+      <- 200 {"id":"upload_1","status":"cancelled"}
+    done: the upload was cancelled
+    "#);
+}
+
+#[test]
+fn cancelling_ends_even_when_the_service_is_gone() {
+    let mut bench = Bench::sending(plan());
+    bench.machine.cancel();
+    bench.run();
+    for _ in 0..100 {
+        if bench.end.is_some() {
+            break;
+        }
+        let until = if bench.flying.is_empty() { bench.run() } else { bench.fail(0, FailureKind::Connect) };
+        bench.pass(until.map_or(Duration::from_secs(1), |until| until.saturating_sub(bench.time)));
+    }
+    assert!(bench.time <= Duration::from_secs(11), "{:?}", bench.time);
+    insta::assert_snapshot!(bench.error(), @"the upload was cancelled");
+}
+
+#[test]
+fn cancelling_while_complete_is_under_way_says_that_a_file_is_possible() {
+    let mut bench = Bench::sending(plan());
+    bench.finish_parts();
+    bench.stamp(25);
+    bench.machine.cancel();
+    bench.run();
+    bench.answer(0, 400, r#"{"error":{"message":"the upload is completed"}}"#);
+    insta::assert_snapshot!(bench.error(), @"the upload was cancelled, but the service may have made a file of it before");
+}
+
+#[test]
+fn a_file_that_exists_is_reported_although_the_caller_cancelled() {
+    let mut bench = Bench::sending(plan());
+    bench.finish_parts();
+    bench.stamp(25);
+    bench.answer(0, 200, &completed_json());
+    bench.machine.cancel();
+    bench.run();
+    assert_eq!(bench.end.unwrap().unwrap().id, "file-1");
+}

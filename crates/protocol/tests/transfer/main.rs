@@ -1,0 +1,10 @@
+//! The upload machine step by step: what it asks for, in which order, and what it makes of each answer.
+
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
+
+mod bench;
+mod checkpoints;
+mod endings;
+mod misuse;
+mod steps;
+mod time;

@@ -1,0 +1,76 @@
+//! Whatever a driver does, in whatever order, nothing panics and the end comes at most once.
+
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::Response;
+use partwise_models::UnixSeconds;
+use partwise_protocol::{Action, Failure, FailureKind, Now, RequestId, SaveError, SourceError, SourceStamp};
+use proptest::prelude::*;
+
+use crate::bench::{Bench, completed_json, part_json, plan, upload_json};
+
+#[derive(Clone, Debug)]
+enum Step {
+    Poll { seconds: u32 },
+    Answer { request: usize, status: u16, body: usize },
+    Fail { request: usize },
+    Sent { request: usize, bytes: u64 },
+    Hashed { good: bool },
+    Stamped { length: Option<u64> },
+    Saved { good: bool },
+    Cancel,
+}
+
+fn step() -> impl Strategy<Value = Step> {
+    prop_oneof![
+        6 => (0u32..5000).prop_map(|seconds| Step::Poll { seconds }),
+        6 => (0usize..8, prop::sample::select(vec![200u16, 201, 204, 400, 404, 409, 429, 500, 503]), 0usize..5)
+            .prop_map(|(request, status, body)| Step::Answer { request, status, body }),
+        2 => (0usize..8).prop_map(|request| Step::Fail { request }),
+        1 => (0usize..8, any::<u64>()).prop_map(|(request, bytes)| Step::Sent { request, bytes }),
+        1 => any::<bool>().prop_map(|good| Step::Hashed { good }),
+        1 => prop::option::of(24u64..27).prop_map(|length| Step::Stamped { length }),
+        3 => any::<bool>().prop_map(|good| Step::Saved { good }),
+        1 => Just(Step::Cancel),
+    ]
+}
+
+proptest! {
+    #[test]
+    fn no_order_of_calls_panics_and_the_end_comes_once(steps in prop::collection::vec(step(), 0..60), md5: bool) {
+        let mut wanted = plan();
+        wanted.md5 = md5;
+        let mut machine = Bench::new(wanted).machine;
+        let bodies = [String::new(), upload_json(100), part_json("p"), completed_json(), "{".to_owned()];
+        let (mut time, mut names, mut ends) = (Duration::ZERO, Vec::<RequestId>::new(), 0);
+        for step in steps {
+            let now = Now { monotonic: time, unix: UnixSeconds(time.as_secs()) };
+            let name = |request: usize| names.get(request).copied();
+            match step {
+                Step::Poll { seconds } => {
+                    match machine.poll(now) {
+                        Action::Send { id, .. } => names.push(id),
+                        Action::Done(_) => ends += 1,
+                        Action::Wait { .. } => time += Duration::from_secs(seconds.into()),
+                        _ => {}
+                    }
+                }
+                Step::Answer { request, status, body } => if let Some(id) = name(request) {
+                    let response = Response::builder().status(status).body(Bytes::from(bodies[body].clone())).unwrap();
+                    machine.handle_response(id, response, now);
+                },
+                Step::Fail { request } => if let Some(id) = name(request) {
+                    machine.handle_failure(id, Failure::new(FailureKind::Interrupted), now);
+                },
+                Step::Sent { request, bytes } => if let Some(id) = name(request) { machine.handle_sent(id, bytes) },
+                Step::Hashed { good } => machine.handle_hashed(if good { Ok([0; 16]) } else { Err(SourceError::new("no")) }),
+                Step::Stamped { length } => machine.handle_stamped(length.map(SourceStamp::new).ok_or(SourceError::new("no"))),
+                Step::Saved { good } => machine.handle_saved(if good { Ok(()) } else { Err(SaveError::new("no")) }),
+                Step::Cancel => machine.cancel(),
+            }
+            let _ = machine.progress();
+        }
+        prop_assert!(ends <= 1);
+    }
+}
