@@ -1,1 +1,54 @@
-//! Placeholder.
+//! A client for the Files and Uploads APIs of OpenAI and Azure OpenAI: it executes operations, and moves files of any
+//! size up in parallel parts, over hyper or over any tower service.
+//!
+//! This crate never decides what goes on the wire or what an answer means: that is `partwise-protocol`. It owns sockets,
+//! clocks, files and tasks, and it never holds a file or a part in memory as a whole.
+//!
+//! ```no_run
+//! use partwise_models::Purpose;
+//! use partwise_protocol::{Api, Credential, Plan};
+//! use partwise_transport_hyper::{Client, FileSource};
+//!
+//! # async fn example() -> Result<(), Box<dyn std::error::Error>> {
+//! let client = Client::with_defaults(Api::openai(), Credential::key(&std::env::var("OPENAI_API_KEY")?)?);
+//! let plan = Plan::new("train.jsonl", "application/jsonl", Purpose::FineTune);
+//! let file = client.upload(FileSource::open("train.jsonl")?, plan).await?;
+//! println!("{} has {:?} bytes", file.id, file.bytes);
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! - [`Client`]: [`call`](Client::call) for any operation, [`download`](Client::download) for content as it comes,
+//!   [`upload`](Client::upload) for files; [`Upload`] for progress, checkpoints and cancelling.
+//! - [`Source`]: what is uploaded. [`FileSource`] and bytes are there, your own is two functions.
+//! - [`CredentialSource`]: a key, or a token that is fetched anew when it must be.
+//! - [`stack`]: how requests are sent when you bring no service of your own.
+//!
+//! Everything here runs inside a tokio runtime with time and I/O enabled.
+
+mod attempt;
+mod body;
+mod buffers;
+mod client;
+mod credentials;
+mod download;
+mod error;
+mod failure;
+mod loopback;
+mod reading;
+mod retries;
+mod service;
+mod source;
+pub mod stack;
+mod upload;
+
+pub use self::{
+    body::RequestBody,
+    client::Client,
+    credentials::CredentialSource,
+    download::Download,
+    error::Error,
+    reading::Reading,
+    source::{FileSource, Source},
+    upload::{CheckpointFile, CheckpointStore, Upload},
+};

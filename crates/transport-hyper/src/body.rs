@@ -1,0 +1,191 @@
+//! The body of a request as HTTP libraries take it.
+
+use std::{
+    fmt,
+    pin::Pin,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, AtomicU64, Ordering::Relaxed},
+    },
+    task::{Context, Poll, ready},
+    vec,
+};
+
+use bytes::Bytes;
+use http_body::{Frame, SizeHint};
+use partwise_protocol::{Body, Segment, SourceError, SourceRange};
+
+use crate::reading::{Pieces, Reader};
+
+/// The body of one attempt of one request: an [`http_body::Body`] of exactly known length.
+///
+/// File content is read while it is sent, in pieces from a few buffers that are used again; no part or file is ever in
+/// memory as a whole. It fails with [`SourceError`] when the source cannot be read or ends early.
+pub struct RequestBody {
+    segments: vec::IntoIter<Segment>,
+    reader: Option<Reader>,
+    pieces: Option<Pieces>,
+    handoff: Arc<Handoff>,
+}
+
+/// What a body and whoever sends it tell each other.
+#[derive(Debug)]
+pub(crate) struct Handoff {
+    len: u64,
+    taken: AtomicU64,
+    stopped: AtomicBool,
+}
+
+impl Handoff {
+    /// How many bytes the transport has taken so far.
+    pub(crate) fn taken(&self) -> u64 {
+        self.taken.load(Relaxed)
+    }
+
+    /// Whether the transport has taken everything.
+    pub(crate) fn is_finished(&self) -> bool {
+        self.taken() == self.len
+    }
+
+    /// The rest is no longer wanted: from now on the body is silent, and never ends.
+    pub(crate) fn stop(&self) {
+        self.stopped.store(true, Relaxed);
+    }
+}
+
+impl RequestBody {
+    /// A body whose ranges of a source are read by `reader`.
+    pub(crate) fn new(body: Body, reader: Option<Reader>) -> Self {
+        let handoff =
+            Handoff { len: body.content_length(), taken: AtomicU64::new(0), stopped: AtomicBool::new(false) };
+        Self { segments: body.into_segments().into_iter(), reader, pieces: None, handoff: Arc::new(handoff) }
+    }
+
+    pub(crate) fn handoff(&self) -> Arc<Handoff> {
+        self.handoff.clone()
+    }
+
+    fn poll_bytes(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Bytes, SourceError>>> {
+        loop {
+            if let Some(pieces) = &mut self.pieces {
+                match ready!(pieces.poll_next(cx)) {
+                    Some(piece) => return Poll::Ready(Some(piece.map_err(SourceError::new))),
+                    None => self.pieces = None,
+                }
+            }
+            match self.segments.next() {
+                None => return Poll::Ready(None),
+                Some(Segment::Bytes(bytes)) => return Poll::Ready(Some(Ok(bytes))),
+                Some(Segment::Source(range)) => match &self.reader {
+                    Some(reader) => self.pieces = Some(reader.read(range)),
+                    None => return Poll::Ready(Some(Err(SourceError::new(NoSource { range })))),
+                },
+            }
+        }
+    }
+}
+
+/// A request names bytes of a source, and none was given with it.
+#[derive(Debug, thiserror::Error)]
+#[error("the request needs bytes {}..{} of a source, and none was given", range.start(), range.end())]
+struct NoSource {
+    range: SourceRange,
+}
+
+impl http_body::Body for RequestBody {
+    type Data = Bytes;
+    type Error = SourceError;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, SourceError>>> {
+        if self.handoff.stopped.load(Relaxed) {
+            return Poll::Pending;
+        }
+        match ready!(self.poll_bytes(cx)) {
+            Some(Ok(bytes)) => {
+                self.handoff.taken.fetch_add(bytes.len() as u64, Relaxed);
+                Poll::Ready(Some(Ok(Frame::data(bytes))))
+            }
+            Some(Err(error)) => Poll::Ready(Some(Err(error))),
+            None => Poll::Ready(None),
+        }
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.handoff.is_finished()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        SizeHint::with_exact(self.handoff.len - self.handoff.taken())
+    }
+}
+
+impl fmt::Debug for RequestBody {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("RequestBody")
+            .field("len", &self.handoff.len)
+            .field("taken", &self.handoff.taken())
+            .finish()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use http_body::Body as _;
+    use http_body_util::BodyExt;
+
+    use super::*;
+    use crate::Reading;
+
+    fn mixed() -> Body {
+        Body::from_segments(vec![
+            Bytes::from_static(b"head").into(),
+            SourceRange::new(2, 7).into(),
+            Bytes::from_static(b"tail").into(),
+        ])
+        .unwrap()
+    }
+
+    fn reader(content: &'static [u8]) -> Reader {
+        Reader::new(Arc::new(Bytes::from_static(content)), Reading::Inline)
+    }
+
+    #[tokio::test]
+    async fn segments_come_in_order_and_the_length_is_exact() {
+        let mut body = RequestBody::new(mixed(), Some(reader(b"0123456789")));
+        let handoff = body.handoff();
+        assert_eq!(body.size_hint().exact(), Some(13));
+        let head = body.frame().await.unwrap().unwrap().into_data().unwrap();
+        assert_eq!((&*head, body.size_hint().exact(), handoff.taken()), (b"head".as_slice(), Some(9), 4));
+        assert_eq!(body.collect().await.unwrap().to_bytes(), "23456tail");
+        assert!(handoff.is_finished());
+    }
+
+    #[tokio::test]
+    async fn the_last_frame_is_known_to_be_the_last() {
+        let mut body = RequestBody::new(Body::from(Bytes::from_static(b"x")), None);
+        assert!(!body.is_end_stream());
+        body.frame().await.unwrap().unwrap();
+        assert!(body.is_end_stream());
+        assert!(RequestBody::new(Body::empty(), None).is_end_stream());
+    }
+
+    #[tokio::test]
+    async fn a_body_without_its_source_says_so() {
+        let error = RequestBody::new(mixed(), None).collect().await.unwrap_err();
+        let cause = std::error::Error::source(&error).unwrap();
+        assert_eq!(cause.to_string(), "the request needs bytes 2..7 of a source, and none was given");
+    }
+
+    #[tokio::test]
+    async fn a_stopped_body_is_silent() {
+        let mut body = RequestBody::new(mixed(), Some(reader(b"0123456789")));
+        body.frame().await.unwrap().unwrap();
+        body.handoff().stop();
+        let next =
+            std::future::poll_fn(|cx| Poll::Ready(Pin::new(&mut body).poll_frame(cx).is_pending())).await;
+        assert!(next);
+    }
+}

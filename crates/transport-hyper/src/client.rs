@@ -1,0 +1,184 @@
+//! The client: operations in, answers out.
+
+use std::{
+    fmt,
+    sync::Arc,
+    time::{Duration, Instant, SystemTime, UNIX_EPOCH},
+};
+
+use bytes::Bytes;
+use http::{Request, Response};
+use partwise_models::UnixSeconds;
+use partwise_protocol::{Api, Now, Operation, RetryPolicy};
+use tower_service::Service;
+
+use crate::{
+    CredentialSource, Error, Reading, RequestBody, Source,
+    credentials::AnyCredentials,
+    reading::Reader,
+    retries::Retries,
+    service::{AnyService, BoxError},
+    stack::Stack,
+};
+
+/// Executes operations against one service, and drives uploads. Cheap to clone; clones share their connections.
+///
+/// ```no_run
+/// use partwise_protocol::{Api, Credential, ListFiles};
+/// use partwise_transport_hyper::{Client, stack::Stack};
+///
+/// # async fn example() -> Result<(), Box<dyn std::error::Error>> {
+/// let client = Client::new(Api::openai(), Credential::key("sk-…")?, Stack::default());
+/// for file in client.call(&ListFiles::new()).await?.data {
+///     println!("{} {:?}", file.id, file.bytes);
+/// }
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Clone)]
+pub struct Client {
+    pub(crate) api: Arc<Api>,
+    pub(crate) credentials: Arc<dyn AnyCredentials>,
+    pub(crate) service: AnyService,
+    pub(crate) reading: Reading,
+    pub(crate) plain_http: bool,
+    pub(crate) retry: RetryPolicy,
+}
+
+impl Client {
+    /// A client of the service at `api`, over any tower service: [`Stack`], hyper-util's pooled client, your own.
+    ///
+    /// The client repeats what may be repeated, so do not put a layer that does the same around the service. Timeouts
+    /// are the service's: `Stack` has them.
+    pub fn new<S, B>(api: Api, credentials: impl CredentialSource, service: S) -> Self
+    where
+        S: Service<Request<RequestBody>, Response = Response<B>> + Clone + Send + Sync + 'static,
+        S::Future: Send + 'static,
+        S::Error: Into<BoxError>,
+        B: http_body::Body<Data = Bytes> + Send + 'static,
+        B::Error: Into<BoxError>,
+    {
+        Self {
+            api: Arc::new(api),
+            credentials: Arc::new(credentials),
+            service: AnyService::new(service),
+            reading: Reading::default(),
+            plain_http: false,
+            retry: RetryPolicy::default(),
+        }
+    }
+
+    /// A client over the default [`Stack`].
+    pub fn with_defaults(api: Api, credentials: impl CredentialSource) -> Self {
+        Self::new(api, credentials, Stack::default())
+    }
+
+    /// Where sources are read; on threads for blocking work by default.
+    #[must_use]
+    pub fn reading(mut self, reading: Reading) -> Self {
+        self.reading = reading;
+        self
+    }
+
+    /// How patiently single operations are repeated; uploads have their policy in their plan.
+    #[must_use]
+    pub fn retry(mut self, policy: RetryPolicy) -> Self {
+        self.retry = policy;
+        self
+    }
+
+    /// Sends the key over plain http to hosts other than this machine too, where anyone on the way can read it. By
+    /// default such requests are refused before they leave.
+    #[must_use]
+    pub fn allow_plain_http(mut self) -> Self {
+        self.plain_http = true;
+        self
+    }
+
+    /// The service that this client talks to.
+    #[must_use]
+    pub fn api(&self) -> &Api {
+        &self.api
+    }
+
+    /// Executes an operation whose body, if any, is in memory. Repeats it as the retry policy and the operation allow:
+    /// what could make a second file is repeated only when the first try has certainly not arrived.
+    ///
+    /// # Errors
+    /// [`Error::Encode`] before anything is sent, [`Error::Refused`] and [`Error::Garbled`] for answers,
+    /// [`Error::Failed`] when there is none.
+    pub async fn call<O: Operation>(&self, operation: &O) -> Result<O::Response, Error> {
+        self.execute(operation, None).await
+    }
+
+    /// Executes an operation whose content is a range of `source`; every try reads it again.
+    ///
+    /// # Errors
+    /// As for [`call`](Self::call); a source that cannot be read or ends early is an [`Error::Failed`].
+    pub async fn call_with<O: Operation>(
+        &self,
+        operation: &O,
+        source: impl Source,
+    ) -> Result<O::Response, Error> {
+        self.execute(operation, Some(Reader::new(Arc::new(source), self.reading))).await
+    }
+
+    async fn execute<O: Operation>(
+        &self,
+        operation: &O,
+        reader: Option<Reader>,
+    ) -> Result<O::Response, Error> {
+        let mut retries = Retries::new(&self.retry, O::ID.repeat());
+        loop {
+            match self.execute_once(operation, reader.clone()).await {
+                Ok(response) => return Ok(response),
+                Err(error) => retries.after(error).await?,
+            }
+        }
+    }
+
+    async fn execute_once<O: Operation>(
+        &self,
+        operation: &O,
+        reader: Option<Reader>,
+    ) -> Result<O::Response, Error> {
+        let request = operation.encode_request(&self.api)?.map(|body| RequestBody::new(body, reader));
+        let response = self.exchange(request, O::ID.answer_limit()).await?;
+        Ok(O::decode_response(response)?)
+    }
+}
+
+impl fmt::Debug for Client {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Client")
+            .field("api", &self.api)
+            .field("reading", &self.reading)
+            .finish_non_exhaustive()
+    }
+}
+
+/// The clocks of one run.
+pub(crate) struct Clock(Instant);
+
+impl Clock {
+    pub(crate) fn start() -> Self {
+        Self(Instant::now())
+    }
+
+    pub(crate) fn now(&self) -> Now {
+        let unix = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or(Duration::ZERO);
+        Now { monotonic: self.0.elapsed(), unix: UnixSeconds(unix.as_secs()) }
+    }
+
+    /// The moment of the monotonic clock as tokio's timers take it; `None` when it is too far away to ever come.
+    pub(crate) fn instant(&self, monotonic: Duration) -> Option<tokio::time::Instant> {
+        self.0.checked_add(monotonic).map(tokio::time::Instant::from_std)
+    }
+}
+
+/// Random numbers of the system.
+pub(crate) fn entropy<const N: usize>() -> Result<[u8; N], Error> {
+    let mut entropy = [0; N];
+    getrandom::fill(&mut entropy).map_err(Error::Entropy)?;
+    Ok(entropy)
+}

@@ -1,0 +1,329 @@
+//! From a URL to an open stream: name, socket, proxy, TLS.
+
+use std::{error::Error, io, sync::Arc, task::Context, task::Poll, time::Duration};
+
+use futures_util::future::BoxFuture;
+use http::{HeaderValue, Uri};
+use hyper_util::{
+    client::{
+        legacy::connect::{
+            HttpConnector,
+            dns::{GaiResolver, Name},
+            proxy::Tunnel,
+        },
+        proxy::matcher::Intercept,
+    },
+    rt::TokioIo,
+};
+use tower_service::Service;
+
+#[cfg(feature = "__tls")]
+use super::tls::{self, TlsError};
+use super::{
+    options::Timeouts,
+    proxy::{self, Proxy},
+    stream::Stream,
+    wire::Wire,
+};
+
+/// Opens streams. Cheap to clone.
+#[derive(Clone)]
+pub(super) struct Connector {
+    tcp: HttpConnector<Resolver>,
+    proxy: Arc<Proxy>,
+    timeout: Duration,
+    #[cfg(feature = "__tls")]
+    tls: Arc<Tls>,
+}
+
+/// The system's roots are read at the first connection that needs them: a command that only talks to this machine
+/// should not wait for that.
+#[cfg(feature = "__tls")]
+struct Tls {
+    provider: tls::CryptoProvider,
+    extra: Vec<rustls::pki_types::CertificateDer<'static>>,
+    ready: tokio::sync::OnceCell<tokio_rustls::TlsConnector>,
+}
+
+/// An open stream, and how requests must look on it.
+pub(super) struct Opened {
+    pub(super) stream: Stream,
+    /// Requests go to a proxy that forwards each of them, so they name the whole URL.
+    pub(super) forwarded: Option<Forwarded>,
+}
+
+/// What a forwarding proxy must be told with every request.
+#[derive(Clone, Debug)]
+pub(super) struct Forwarded {
+    pub(super) authorization: Option<HeaderValue>,
+}
+
+/// No connection came about.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum ConnectError {
+    /// The URL is not one that can be connected to.
+    #[error("`{uri}` is not a URL with a host and the scheme http or https")]
+    Uri {
+        /// The URL.
+        uri: Uri,
+    },
+    /// The host's name is not known.
+    #[error("the host `{host}` is not known")]
+    Resolve {
+        /// The name.
+        host: String,
+        /// What the resolver said.
+        source: io::Error,
+    },
+    /// The host does not take connections.
+    #[error("cannot connect to {to}")]
+    Tcp {
+        /// Host and port.
+        to: String,
+        /// What the system said, or else the connector.
+        source: Box<dyn Error + Send + Sync>,
+    },
+    /// Name, socket, proxy and TLS together took too long.
+    #[error("no connection to {to} within {} s", after.as_secs_f32())]
+    TimedOut {
+        /// Host and port.
+        to: String,
+        /// The time that was given.
+        after: Duration,
+    },
+    /// The proxy did not open a way to the host.
+    #[error("the proxy at {proxy} opens no way to {to}")]
+    Proxy {
+        /// Host and port of the proxy.
+        proxy: String,
+        /// Host and port behind it.
+        to: String,
+        /// What it said.
+        source: Box<dyn Error + Send + Sync>,
+    },
+    /// The environment names a proxy whose protocol is not spoken here.
+    #[error("the proxy {proxy} cannot be used: only http and https proxies can")]
+    ProxyScheme {
+        /// The proxy's URL, without user and password.
+        proxy: Uri,
+    },
+    /// TLS did not come about.
+    #[cfg(feature = "__tls")]
+    #[error("no TLS with {host}")]
+    Tls {
+        /// The host.
+        host: String,
+        /// Why.
+        source: TlsError,
+    },
+    /// The trusted certificates cannot be had.
+    #[cfg(feature = "__tls")]
+    #[error(transparent)]
+    Certificates(#[from] tls::CertificateError),
+    /// An https URL in a build without TLS.
+    #[cfg(not(feature = "__tls"))]
+    #[error("https needs the feature `ring` or `aws-lc-rs` of partwise-transport-hyper")]
+    NoTls,
+}
+
+impl ConnectError {
+    /// Whether the same may work a moment later. A certificate that is refused now is refused then.
+    #[must_use]
+    pub fn is_transient(&self) -> bool {
+        match self {
+            Self::Resolve { .. } | Self::Tcp { .. } | Self::TimedOut { .. } | Self::Proxy { .. } => true,
+            #[cfg(feature = "__tls")]
+            Self::Tls { source: TlsError::Broken(_), .. } => true,
+            _ => false,
+        }
+    }
+}
+
+impl Connector {
+    pub(super) fn new(
+        proxy: Proxy,
+        timeouts: &Timeouts,
+        #[cfg(feature = "__tls")] provider: tls::CryptoProvider,
+        #[cfg(feature = "__tls")] extra: Vec<rustls::pki_types::CertificateDer<'static>>,
+    ) -> Self {
+        let mut tcp = HttpConnector::new_with_resolver(Resolver(GaiResolver::new()));
+        tcp.enforce_http(false);
+        tcp.set_nodelay(true);
+        // The kernel sees what nobody above can: whether the peer still acknowledges what lies in the send buffer.
+        // Elsewhere only writes that find no room are watched.
+        #[cfg(any(target_os = "linux", target_os = "android", target_os = "fuchsia"))]
+        tcp.set_tcp_user_timeout(Some(timeouts.stall));
+        Self {
+            tcp,
+            proxy: Arc::new(proxy),
+            timeout: timeouts.connect,
+            #[cfg(feature = "__tls")]
+            tls: Arc::new(Tls { provider, extra, ready: tokio::sync::OnceCell::new() }),
+        }
+    }
+
+    /// Opens a stream for requests to `uri`.
+    pub(super) async fn open(&self, uri: &Uri) -> Result<Opened, ConnectError> {
+        let to = host_and_port(uri)?;
+        match tokio::time::timeout(self.timeout, self.open_untimed(uri, &to)).await {
+            Ok(opened) => opened,
+            Err(_) => Err(ConnectError::TimedOut { to, after: self.timeout }),
+        }
+    }
+
+    async fn open_untimed(&self, uri: &Uri, to: &str) -> Result<Opened, ConnectError> {
+        let secure = uri.scheme() == Some(&http::uri::Scheme::HTTPS);
+        let Some(proxy) = self.proxy.for_uri(uri) else {
+            let stream = self.tcp(uri).await?;
+            let stream = if secure { self.secure(uri, stream).await? } else { stream };
+            return Ok(Opened { stream, forwarded: None });
+        };
+        if !proxy::scheme_is_known(&proxy) {
+            return Err(ConnectError::ProxyScheme { proxy: proxy.uri().clone() });
+        }
+        if secure {
+            let stream = self.tunnel(&proxy, uri, to).await?;
+            return Ok(Opened { stream: self.secure(uri, stream).await?, forwarded: None });
+        }
+        let forwarded = Forwarded { authorization: proxy.basic_auth().cloned() };
+        Ok(Opened { stream: self.to_proxy(proxy.uri()).await?, forwarded: Some(forwarded) })
+    }
+
+    async fn tcp(&self, uri: &Uri) -> Result<Stream, ConnectError> {
+        match self.tcp.clone().call(uri.clone()).await {
+            Ok(tcp) => Ok(Stream::Plain(Wire::new(tcp.into_inner()))),
+            Err(error) => Err(no_socket(uri, error)),
+        }
+    }
+
+    async fn tunnel(&self, proxy: &Intercept, uri: &Uri, to: &str) -> Result<Stream, ConnectError> {
+        let mut tunnel = Tunnel::new(proxy.uri().clone(), ToProxy(self.clone()));
+        if let Some(authorization) = proxy.basic_auth() {
+            tunnel = tunnel.with_auth(authorization.clone());
+        }
+        match tunnel.call(uri.clone()).await {
+            Ok(stream) => Ok(stream.into_inner()),
+            Err(source) => Err(ConnectError::Proxy {
+                proxy: host_and_port(proxy.uri()).unwrap_or_default(),
+                to: to.to_owned(),
+                source: source.into(),
+            }),
+        }
+    }
+
+    async fn to_proxy(&self, proxy: &Uri) -> Result<Stream, ConnectError> {
+        let stream = self.tcp(proxy).await?;
+        if proxy.scheme() == Some(&http::uri::Scheme::HTTPS) {
+            return self.secure(proxy, stream).await;
+        }
+        Ok(stream)
+    }
+
+    #[cfg(feature = "__tls")]
+    async fn secure(&self, uri: &Uri, stream: Stream) -> Result<Stream, ConnectError> {
+        let host = uri.host().unwrap_or_default();
+        let connector = self.tls.ready.get_or_try_init(|| self.load_roots(host)).await?;
+        let stream = tls::handshake(connector, host, stream).await?;
+        Ok(Stream::Tls(Box::new(stream)))
+    }
+
+    #[cfg(not(feature = "__tls"))]
+    async fn secure(&self, _: &Uri, _: Stream) -> Result<Stream, ConnectError> {
+        Err(ConnectError::NoTls)
+    }
+
+    #[cfg(feature = "__tls")]
+    async fn load_roots(&self, host: &str) -> Result<tokio_rustls::TlsConnector, ConnectError> {
+        let tls = self.tls.clone();
+        let loading = tokio::task::spawn_blocking(move || tls::connector(tls.provider, &tls.extra));
+        match loading.await {
+            Ok(connector) => Ok(connector?),
+            Err(stopped) => {
+                let source = TlsError::Broken(stopped.into());
+                Err(ConnectError::Tls { host: host.to_owned(), source })
+            }
+        }
+    }
+}
+
+/// `host:port` for people, with the scheme's port when the URL names none.
+pub(super) fn host_and_port(uri: &Uri) -> Result<String, ConnectError> {
+    let default = match uri.scheme_str() {
+        Some("http") => 80,
+        Some("https") => 443,
+        _ => return Err(ConnectError::Uri { uri: uri.clone() }),
+    };
+    match uri.host() {
+        Some(host) if !host.is_empty() => Ok(format!("{host}:{}", uri.port_u16().unwrap_or(default))),
+        _ => Err(ConnectError::Uri { uri: uri.clone() }),
+    }
+}
+
+/// The error that matters lies below those of the connector, whose words are for its own developers.
+fn no_socket(uri: &Uri, error: impl Error + Send + Sync + 'static) -> ConnectError {
+    let mut cause: Option<&(dyn Error + 'static)> = Some(&error);
+    while let Some(inner) = cause {
+        if let Some(NameError(source)) = inner.downcast_ref() {
+            return ConnectError::Resolve {
+                host: uri.host().unwrap_or_default().to_owned(),
+                source: copy(source),
+            };
+        }
+        if let Some(source) = inner.downcast_ref::<io::Error>() {
+            let to = host_and_port(uri).unwrap_or_default();
+            return ConnectError::Tcp { to, source: copy(source).into() };
+        }
+        cause = inner.source();
+    }
+    ConnectError::Tcp { to: host_and_port(uri).unwrap_or_default(), source: error.into() }
+}
+
+/// An error that lies inside another cannot be taken out of it.
+fn copy(error: &io::Error) -> io::Error {
+    match error.raw_os_error() {
+        Some(code) => io::Error::from_raw_os_error(code),
+        None => io::Error::new(error.kind(), error.to_string()),
+    }
+}
+
+/// The way to the proxy, in the form that [`Tunnel`] wants.
+struct ToProxy(Connector);
+
+impl Service<Uri> for ToProxy {
+    type Response = TokioIo<Stream>;
+    type Error = ConnectError;
+    type Future = BoxFuture<'static, Result<Self::Response, Self::Error>>;
+
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Self::Error>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, proxy: Uri) -> Self::Future {
+        let connector = self.0.clone();
+        Box::pin(async move { connector.to_proxy(&proxy).await.map(TokioIo::new) })
+    }
+}
+
+/// The system's resolver, with its errors marked, since the connector does not tell them from others.
+#[derive(Clone, Debug)]
+struct Resolver(GaiResolver);
+
+#[derive(Debug, thiserror::Error)]
+#[error("the name cannot be resolved")]
+struct NameError(#[source] io::Error);
+
+impl Service<Name> for Resolver {
+    type Response = <GaiResolver as Service<Name>>::Response;
+    type Error = NameError;
+    type Future = BoxFuture<'static, Result<Self::Response, NameError>>;
+
+    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), NameError>> {
+        self.0.poll_ready(cx).map_err(NameError)
+    }
+
+    fn call(&mut self, name: Name) -> Self::Future {
+        let resolving = self.0.call(name);
+        Box::pin(async move { resolving.await.map_err(NameError) })
+    }
+}

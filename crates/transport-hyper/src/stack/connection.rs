@@ -1,0 +1,148 @@
+//! One HTTP/1.1 connection with its one task, and the slots that limit how many there are.
+
+use std::{
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
+
+use http::Uri;
+use hyper::client::conn::http1::SendRequest;
+use hyper_util::rt::TokioIo;
+use tokio::{
+    sync::{OwnedSemaphorePermit, Semaphore},
+    task::AbortHandle,
+    time::{Instant, timeout},
+};
+
+use super::{
+    connect::{Connector, Forwarded, Opened},
+    error::StackError,
+    wire::Gauge,
+};
+use crate::RequestBody;
+
+/// A connection that nobody used for this long is not used again: what lies between may have forgotten it without a
+/// word, and the request would wait for an answer that never comes.
+const LONGEST_IDLE: Duration = Duration::from_secs(60);
+
+/// Getting ready for the next request is a matter of microseconds; whatever takes this long is not worth waiting for.
+const LONGEST_TO_READY: Duration = Duration::from_secs(1);
+
+/// An open connection. Its task ends with it, at once and whatever the peer does.
+pub(super) struct Connection {
+    pub(super) sender: SendRequest<RequestBody>,
+    pub(super) gauge: Arc<Gauge>,
+    pub(super) forwarded: Option<Forwarded>,
+    task: AbortHandle,
+}
+
+impl Connection {
+    async fn open(connector: &Connector, uri: &Uri) -> Result<Self, StackError> {
+        let Opened { stream, forwarded } = connector.open(uri).await?;
+        let gauge = stream.gauge();
+        let (sender, connection) = hyper::client::conn::http1::handshake(TokioIo::new(stream))
+            .await
+            .map_err(StackError::Exchange)?;
+        // What goes wrong in there is told to the request that it goes wrong for.
+        let task = tokio::spawn(async move { drop(connection.await) }).abort_handle();
+        Ok(Self { sender, gauge, forwarded, task })
+    }
+}
+
+impl Drop for Connection {
+    fn drop(&mut self) {
+        self.task.abort();
+    }
+}
+
+/// The connections of one stack: at most so many at a time, kept between requests.
+pub(super) struct Slots {
+    connector: Connector,
+    free: Arc<Semaphore>,
+    idle: Mutex<Vec<Idle>>,
+}
+
+struct Idle {
+    origin: Origin,
+    connection: Connection,
+    since: Instant,
+}
+
+/// What a connection is good for: scheme and authority.
+#[derive(Clone, PartialEq, Eq)]
+struct Origin(Option<http::uri::Scheme>, Option<http::uri::Authority>);
+
+/// The use of one connection for one request. Dropped before the answer is complete, it closes the connection.
+pub(super) struct Lease {
+    connection: Option<Connection>,
+    origin: Origin,
+    slots: Arc<Slots>,
+    /// Whether requests were sent on this connection before.
+    pub(super) reused: bool,
+    _slot: OwnedSemaphorePermit,
+}
+
+impl Slots {
+    pub(super) fn new(connector: Connector, limit: usize) -> Self {
+        Self { connector, free: Arc::new(Semaphore::new(limit)), idle: Mutex::new(Vec::new()) }
+    }
+
+    /// A connection for `uri`: one that is open and idle, else a new one. Waits while all slots are taken.
+    pub(super) async fn lease(self: &Arc<Self>, uri: &Uri) -> Result<Lease, StackError> {
+        let slot = self.free.clone().acquire_owned().await.map_err(|_| StackError::Closed)?;
+        let origin = Origin(uri.scheme().cloned(), uri.authority().cloned());
+        let (connection, reused) = match self.take_idle(&origin).await {
+            Some(connection) => (connection, true),
+            None => (Connection::open(&self.connector, uri).await?, false),
+        };
+        Ok(Lease { connection: Some(connection), origin, slots: self.clone(), reused, _slot: slot })
+    }
+
+    async fn take_idle(&self, origin: &Origin) -> Option<Connection> {
+        loop {
+            let mut connection = self.pop_idle(origin)?;
+            // The last exchange was complete, so this takes a moment, or shows that the peer has closed.
+            if let Ok(Ok(())) = timeout(LONGEST_TO_READY, connection.sender.ready()).await {
+                return Some(connection);
+            }
+        }
+    }
+
+    fn pop_idle(&self, origin: &Origin) -> Option<Connection> {
+        let mut idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner);
+        idle.retain(|kept| !kept.connection.sender.is_closed() && kept.since.elapsed() < LONGEST_IDLE);
+        match idle.iter().rposition(|kept| kept.origin == *origin) {
+            Some(position) => Some(idle.swap_remove(position).connection),
+            None => {
+                // One for another origin would be a connection beyond the limit.
+                if idle.len() > self.free.available_permits() {
+                    idle.remove(0);
+                }
+                None
+            }
+        }
+    }
+}
+
+impl Lease {
+    /// The connection; there is one until the lease ends.
+    pub(super) fn connection(&mut self) -> Option<&mut Connection> {
+        self.connection.as_mut()
+    }
+
+    /// The answer is complete: the next request may use the connection.
+    pub(super) fn give_back(mut self) {
+        if let Some(connection) = self.connection.take() {
+            let kept = Idle { origin: self.origin.clone(), connection, since: Instant::now() };
+            self.slots.idle.lock().unwrap_or_else(PoisonError::into_inner).push(kept);
+        }
+    }
+}
+
+impl Drop for Lease {
+    fn drop(&mut self) {
+        if let Some(connection) = &self.connection {
+            connection.gauge.reset_on_close();
+        }
+    }
+}

@@ -1,0 +1,57 @@
+//! What can go wrong between a request and its answer.
+
+use std::time::Duration;
+
+use super::connect::ConnectError;
+
+/// A request that this stack could not finish.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum StackError {
+    /// No connection came about, so the request has certainly not left.
+    #[error(transparent)]
+    Connect(#[from] ConnectError),
+    /// The peer takes nothing more.
+    #[error("the service took nothing for {} s", after.as_secs_f32())]
+    Stalled {
+        /// How long nothing could be written.
+        after: Duration,
+    },
+    /// Everything has left, and no answer came; or the answer stopped in its middle.
+    #[error("the service answered nothing for {} s", after.as_secs_f32())]
+    NoAnswer {
+        /// How long nothing was read.
+        after: Duration,
+    },
+    /// What listens there speaks TLS, and the URL says http.
+    #[error("{at} speaks TLS: is it an https:// address?")]
+    SpeaksTls {
+        /// Host and port.
+        at: String,
+    },
+    /// What listens there speaks another protocol.
+    #[error("what listens at {at} does not speak HTTP")]
+    NotHttp {
+        /// Host and port.
+        at: String,
+        /// What could not be read.
+        source: hyper::Error,
+    },
+    /// The connection ended before the answer did.
+    #[error("the connection to {at} was closed before the answer was complete")]
+    Interrupted {
+        /// Host and port.
+        at: String,
+        /// How it ended.
+        source: hyper::Error,
+    },
+    /// The body could not be made; the cause is the source's.
+    #[error("the request's body could not be read")]
+    Body(#[source] hyper::Error),
+    /// Anything else in HTTP itself.
+    #[error("the request could not be sent")]
+    Exchange(#[source] hyper::Error),
+    /// The runtime is shutting down.
+    #[error("the client is closed")]
+    Closed,
+}

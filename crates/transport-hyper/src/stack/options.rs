@@ -1,0 +1,136 @@
+//! How the default stack is set up.
+
+use std::time::Duration;
+
+use http::Method;
+
+#[cfg(feature = "__tls")]
+use super::tls::{self, CertificateError, CryptoProvider};
+use super::{connect::Connector, proxy::Proxy};
+
+/// How long nothing may happen. Each counts silence, never the length of a transfer: a part may take hours.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Timeouts {
+    /// Until a connection stands: name, socket, proxy and TLS together. 10 s by default.
+    pub connect: Duration,
+    /// While bytes wait to be sent and none leaves, and between two pieces of an answer's body. 60 s by default.
+    ///
+    /// On Linux the kernel watches too (`TCP_USER_TIMEOUT`) whether the peer acknowledges what was sent. Elsewhere
+    /// only writes are seen, and a send buffer of megabytes on a very slow line may look like a stall: give more time
+    /// there.
+    pub stall: Duration,
+    /// From the last byte of a `POST` to the first of its answer. 600 s by default, since a service may take minutes to
+    /// assemble a file of gigabytes before it answers.
+    pub answer: Duration,
+    /// The same for requests that only look something up or delete it (`GET`, `DELETE`). 60 s by default, and never
+    /// more than `answer`.
+    pub lookup: Duration,
+}
+
+impl Default for Timeouts {
+    fn default() -> Self {
+        Self {
+            connect: Duration::from_secs(10),
+            stall: Duration::from_secs(60),
+            answer: Duration::from_secs(600),
+            lookup: Duration::from_secs(60),
+        }
+    }
+}
+
+impl Timeouts {
+    /// The time from the last byte of a request to the first of its answer.
+    pub(super) fn answer_to(&self, method: &Method) -> Duration {
+        if *method == Method::POST { self.answer } else { self.answer.min(self.lookup) }
+    }
+}
+
+/// The settings of a [`Stack`](super::Stack); the defaults suit both services.
+///
+/// ```
+/// use partwise_transport_hyper::stack::{Stack, StackOptions, Timeouts};
+///
+/// let mut timeouts = Timeouts::default();
+/// timeouts.stall = std::time::Duration::from_secs(20);
+/// let stack = Stack::new(StackOptions::new().timeouts(timeouts).connections(8));
+/// # drop(stack);
+/// ```
+#[derive(Debug)]
+#[must_use]
+pub struct StackOptions {
+    pub(super) connections: usize,
+    pub(super) timeouts: Timeouts,
+    proxy: Proxy,
+    #[cfg(feature = "__tls")]
+    crypto: CryptoProvider,
+    #[cfg(feature = "__tls")]
+    extra_ca: Vec<rustls::pki_types::CertificateDer<'static>>,
+}
+
+impl StackOptions {
+    /// The defaults: up to 32 connections, proxies as the environment says, the system's certificates.
+    pub fn new() -> Self {
+        Self {
+            connections: 32,
+            timeouts: Timeouts::default(),
+            proxy: Proxy::from_env(),
+            #[cfg(feature = "__tls")]
+            crypto: CryptoProvider::default(),
+            #[cfg(feature = "__tls")]
+            extra_ca: Vec::new(),
+        }
+    }
+
+    /// At most so many connections at a time, in use and idle together; at least one. Requests beyond wait for one.
+    pub fn connections(mut self, limit: usize) -> Self {
+        self.connections = limit.max(1);
+        self
+    }
+
+    /// How long nothing may happen.
+    pub fn timeouts(mut self, timeouts: Timeouts) -> Self {
+        self.timeouts = timeouts;
+        self
+    }
+
+    /// Which requests go through a proxy.
+    pub fn proxy(mut self, proxy: Proxy) -> Self {
+        self.proxy = proxy;
+        self
+    }
+
+    /// Which implementation of the cryptography TLS uses.
+    #[cfg(feature = "__tls")]
+    pub fn crypto(mut self, provider: CryptoProvider) -> Self {
+        self.crypto = provider;
+        self
+    }
+
+    /// Trusts these CA certificates (PEM, one or more) besides those of the system.
+    ///
+    /// # Errors
+    /// [`CertificateError`] when the text holds no certificate, or one that cannot be used.
+    #[cfg(feature = "__tls")]
+    pub fn trust_ca_pem(mut self, pem: &[u8]) -> Result<Self, CertificateError> {
+        self.extra_ca.extend(tls::read_pem(pem)?);
+        Ok(self)
+    }
+
+    pub(super) fn connector(self) -> Connector {
+        Connector::new(
+            self.proxy,
+            &self.timeouts,
+            #[cfg(feature = "__tls")]
+            self.crypto,
+            #[cfg(feature = "__tls")]
+            self.extra_ca,
+        )
+    }
+}
+
+impl Default for StackOptions {
+    fn default() -> Self {
+        Self::new()
+    }
+}

@@ -1,0 +1,185 @@
+//! The socket below TLS and HTTP: what was sent is measured here, and an early answer is kept here.
+
+use std::{
+    io::{self, IoSlice},
+    pin::Pin,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, AtomicU16, AtomicU64, Ordering::Relaxed},
+    },
+    task::{Context, Poll, ready},
+    time::Duration,
+};
+
+use tokio::{
+    io::{AsyncRead, AsyncWrite, ReadBuf},
+    net::TcpStream,
+    time::Instant,
+};
+
+/// A TCP stream that keeps on reading after a write has failed.
+///
+/// A service that refuses an upload early answers and closes while we still write. The write then fails although the
+/// answer already lies in the kernel, and HTTP above would end before it reads. So a write error is stored, writing
+/// stays pending from then on, and the error comes out of reading, once everything that had arrived has been read.
+#[derive(Debug)]
+pub(super) struct Wire {
+    tcp: TcpStream,
+    write_error: Option<io::Error>,
+    gauge: Arc<Gauge>,
+}
+
+/// What can be seen of a [`Wire`] from outside while HTTP owns it.
+#[derive(Debug)]
+pub(super) struct Gauge {
+    opened: Instant,
+    /// Nanoseconds from `opened` to the last moment at which a byte moved, either way.
+    moved: AtomicU64,
+    /// A write found no room, or failed, and none has succeeded since.
+    blocked: AtomicBool,
+    /// The first byte that ever came in, plus `FIRST_BYTE_SEEN`.
+    first_byte: AtomicU16,
+    /// Close by a reset instead of delivering what the kernel still holds.
+    reset: AtomicBool,
+}
+
+const FIRST_BYTE_SEEN: u16 = 0x100;
+
+impl Wire {
+    pub(super) fn new(tcp: TcpStream) -> Self {
+        let gauge = Gauge {
+            opened: Instant::now(),
+            moved: AtomicU64::new(0),
+            blocked: AtomicBool::new(false),
+            first_byte: AtomicU16::new(0),
+            reset: AtomicBool::new(false),
+        };
+        Self { tcp, write_error: None, gauge: Arc::new(gauge) }
+    }
+
+    pub(super) fn gauge(&self) -> Arc<Gauge> {
+        self.gauge.clone()
+    }
+
+    fn wrote(&mut self, cx: &Context<'_>, written: Poll<io::Result<usize>>) -> Poll<io::Result<usize>> {
+        match written {
+            Poll::Ready(Ok(written)) => {
+                self.gauge.blocked.store(false, Relaxed);
+                self.gauge.note_movement();
+                Poll::Ready(Ok(written))
+            }
+            Poll::Ready(Err(error)) => {
+                self.gauge.blocked.store(true, Relaxed);
+                self.write_error = Some(error);
+                // Whoever writes must now come back to read.
+                cx.waker().wake_by_ref();
+                Poll::Pending
+            }
+            Poll::Pending => {
+                self.gauge.blocked.store(true, Relaxed);
+                Poll::Pending
+            }
+        }
+    }
+}
+
+impl AsyncRead for Wire {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        let before = buf.filled().len();
+        let outcome = ready!(Pin::new(&mut self.tcp).poll_read(cx, buf));
+        if let Some(first) = buf.filled().get(before) {
+            self.gauge.note_first_byte(*first);
+            self.gauge.note_movement();
+            return Poll::Ready(outcome);
+        }
+        // The end of the stream, or an error: what went wrong first is the better explanation.
+        match self.write_error.take() {
+            Some(error) => Poll::Ready(Err(error)),
+            None => Poll::Ready(outcome),
+        }
+    }
+}
+
+impl AsyncWrite for Wire {
+    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
+        if self.write_error.is_some() {
+            return Poll::Pending;
+        }
+        let written = Pin::new(&mut self.tcp).poll_write(cx, buf);
+        self.wrote(cx, written)
+    }
+
+    fn poll_write_vectored(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        bufs: &[IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        if self.write_error.is_some() {
+            return Poll::Pending;
+        }
+        let written = Pin::new(&mut self.tcp).poll_write_vectored(cx, bufs);
+        self.wrote(cx, written)
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        self.tcp.is_write_vectored()
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.tcp).poll_flush(cx)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.tcp).poll_shutdown(cx)
+    }
+}
+
+impl Drop for Wire {
+    fn drop(&mut self) {
+        if self.gauge.reset.load(Relaxed) {
+            // The peer learns of it even when it does not read, and the kernel lets go of what it holds. When it
+            // cannot be set, the kernel delivers the rest by itself and closes then.
+            let _ = socket2::SockRef::from(&self.tcp).set_linger(Some(Duration::ZERO));
+        }
+    }
+}
+
+impl Gauge {
+    /// When a byte last moved on this connection, either way; the opening counts.
+    pub(super) fn moved(&self) -> Instant {
+        self.opened + Duration::from_nanos(self.moved.load(Relaxed))
+    }
+
+    /// Whether bytes wait to be written and the kernel takes none.
+    pub(super) fn is_blocked(&self) -> bool {
+        self.blocked.load(Relaxed)
+    }
+
+    /// The first byte that came in on this connection.
+    pub(super) fn first_byte(&self) -> Option<u8> {
+        let seen = self.first_byte.load(Relaxed);
+        (seen >= FIRST_BYTE_SEEN).then_some((seen & 0xFF) as u8)
+    }
+
+    /// From now on, closing discards what the kernel has not sent yet.
+    pub(super) fn reset_on_close(&self) {
+        self.reset.store(true, Relaxed);
+    }
+
+    /// Restarts the measurement of silence, for the next request on this connection.
+    pub(super) fn note_movement(&self) {
+        let moved = u64::try_from(self.opened.elapsed().as_nanos()).unwrap_or(u64::MAX);
+        self.moved.store(moved, Relaxed);
+    }
+
+    fn note_first_byte(&self, byte: u8) {
+        // Only the connection's own task stores here, so looking first is no race.
+        if self.first_byte.load(Relaxed) == 0 {
+            self.first_byte.store(FIRST_BYTE_SEEN | u16::from(byte), Relaxed);
+        }
+    }
+}

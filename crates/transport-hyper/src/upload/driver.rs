@@ -1,0 +1,203 @@
+//! The driver: does what the machine says, and tells it what came of it.
+
+use std::{future::pending, io, sync::Arc, time::Duration};
+
+use partwise_models::File;
+use partwise_protocol::{
+    Action, Checkpoint, Progress, SaveError, SourceError, SourceRange, SourceStamp, Transfer,
+};
+use tokio::{
+    sync::watch,
+    task::{JoinError, JoinHandle, spawn_blocking},
+    time::Instant,
+};
+
+use super::{
+    CheckpointStore,
+    flights::{Flights, Landed},
+    hasher::Hashing,
+};
+use crate::{Client, Error, RequestBody, client::Clock, reading::Reader};
+
+/// How often bytes in flight are counted while something flies.
+const COUNTING: Duration = Duration::from_millis(250);
+
+pub(super) struct Driver {
+    client: Client,
+    clock: Clock,
+    transfer: Transfer,
+    reader: Reader,
+    store: Option<Arc<dyn CheckpointStore>>,
+    progress: watch::Sender<Progress>,
+    flights: Flights,
+    hashing: Option<Hashing>,
+    stamping: Option<JoinHandle<io::Result<SourceStamp>>>,
+    saving: Option<JoinHandle<io::Result<()>>>,
+}
+
+/// What the driver waited for.
+enum Event {
+    Landed(Landed),
+    Hashed(Result<[u8; 16], SourceError>),
+    Stamped(Result<SourceStamp, SourceError>),
+    Saved(Result<(), SaveError>),
+    Cancelled,
+    Time,
+}
+
+impl Driver {
+    pub(super) fn new(
+        client: Client,
+        clock: Clock,
+        transfer: Transfer,
+        reader: Reader,
+        store: Option<Arc<dyn CheckpointStore>>,
+        progress: watch::Sender<Progress>,
+    ) -> Self {
+        Self {
+            client,
+            clock,
+            transfer,
+            reader,
+            store,
+            progress,
+            flights: Flights::default(),
+            hashing: None,
+            stamping: None,
+            saving: None,
+        }
+    }
+
+    /// Drives the machine to its end. Everything that it started ends with this future.
+    pub(super) async fn run(mut self, cancel: impl Future<Output = ()>) -> Result<File, Error> {
+        let mut cancel = std::pin::pin!(cancel);
+        let mut cancelled = false;
+        loop {
+            let until = match self.act() {
+                Step::Wait { until } => until,
+                Step::Done(result) => return self.end(result).await,
+            };
+            self.progress.send_replace(self.transfer.progress());
+            let deadline = self.next_look(until);
+            let event = tokio::select! {
+                landed = self.flights.land() => Event::Landed(landed),
+                hashed = hashed(&mut self.hashing) => Event::Hashed(hashed),
+                stamped = ended(&mut self.stamping) => Event::Stamped(flatten(stamped).map_err(SourceError::new)),
+                saved = ended(&mut self.saving) => Event::Saved(flatten(saved).map_err(SaveError::new)),
+                () = &mut cancel, if !cancelled => Event::Cancelled,
+                () = sleep_until(deadline) => Event::Time,
+            };
+            cancelled |= matches!(event, Event::Cancelled);
+            self.tell(event);
+        }
+    }
+
+    /// Polls the machine until it waits.
+    fn act(&mut self) -> Step {
+        loop {
+            match self.transfer.poll(self.clock.now()) {
+                Action::Send { id, request, answer_limit } => {
+                    let request = request.map(|body| RequestBody::new(body, Some(self.reader.clone())));
+                    self.flights.start(self.client.clone(), id, request, answer_limit);
+                }
+                Action::Abandon(id) => self.flights.abandon(id),
+                Action::Hash(range) => self.hash(range),
+                Action::Stamp => self.stamp(),
+                Action::Save(checkpoint) => self.save(checkpoint),
+                Action::Wait { until } => return Step::Wait { until },
+                Action::Done(result) => return Step::Done(result.map_err(Error::from)),
+            }
+        }
+    }
+
+    fn hash(&mut self, range: SourceRange) {
+        self.hashing = Some(Hashing::start(self.reader.source().clone(), range));
+    }
+
+    fn stamp(&mut self) {
+        let source = self.reader.source().clone();
+        self.stamping = Some(spawn_blocking(move || source.stamp()));
+    }
+
+    fn save(&mut self, checkpoint: Checkpoint) {
+        match self.store.clone() {
+            Some(store) => self.saving = Some(spawn_blocking(move || store.save(&checkpoint))),
+            None => self.transfer.handle_saved(Ok(())),
+        }
+    }
+
+    fn tell(&mut self, event: Event) {
+        match event {
+            Event::Landed(landed) => {
+                self.transfer.handle_sent(landed.request, landed.sent);
+                let now = self.clock.now();
+                match landed.outcome {
+                    Ok(response) => self.transfer.handle_response(landed.request, response, now),
+                    Err(failure) => self.transfer.handle_failure(landed.request, failure, now),
+                }
+            }
+            Event::Hashed(digest) => self.transfer.handle_hashed(digest),
+            Event::Stamped(stamp) => self.transfer.handle_stamped(stamp),
+            Event::Saved(saved) => self.transfer.handle_saved(saved),
+            Event::Cancelled => self.transfer.cancel(),
+            Event::Time => {
+                for (request, sent) in self.flights.newly_sent() {
+                    self.transfer.handle_sent(request, sent);
+                }
+            }
+        }
+    }
+
+    /// The machine's deadline, or the next count of bytes in flight.
+    fn next_look(&self, until: Option<Duration>) -> Option<Instant> {
+        let deadline = until.and_then(|until| self.clock.instant(until));
+        let counting = (!self.flights.is_empty()).then(|| Instant::now() + COUNTING);
+        deadline.into_iter().chain(counting).min()
+    }
+
+    async fn end(mut self, result: Result<File, Error>) -> Result<File, Error> {
+        self.progress.send_replace(self.transfer.progress());
+        if let Some(saving) = self.saving.take() {
+            // A checkpoint that is still being written must not appear after its removal.
+            let _ = saving.await;
+        }
+        if let (Ok(_), Some(store)) = (&result, self.store.take()) {
+            if let Err(error) = flatten(spawn_blocking(move || store.remove()).await) {
+                tracing::warn!(%error, "the checkpoint of a complete upload cannot be removed");
+            }
+        }
+        result
+    }
+}
+
+enum Step {
+    Wait { until: Option<Duration> },
+    Done(Result<File, Error>),
+}
+
+/// Waits for the digest, once one is being computed.
+async fn hashed(hashing: &mut Option<Hashing>) -> Result<[u8; 16], SourceError> {
+    let Some(running) = hashing else { return pending().await };
+    let digest = running.finish().await;
+    *hashing = None;
+    digest
+}
+
+/// Waits for what runs elsewhere, once something does.
+async fn ended<T>(task: &mut Option<JoinHandle<T>>) -> Result<T, JoinError> {
+    let Some(running) = task else { return pending().await };
+    let result = running.await;
+    *task = None;
+    result
+}
+
+fn flatten<T>(result: Result<io::Result<T>, JoinError>) -> io::Result<T> {
+    result.unwrap_or_else(|stopped| Err(stopped.into()))
+}
+
+async fn sleep_until(deadline: Option<Instant>) {
+    match deadline {
+        Some(deadline) => tokio::time::sleep_until(deadline).await,
+        None => pending().await,
+    }
+}

@@ -1,0 +1,152 @@
+//! Uploads: one file's way to the service.
+
+mod checkpoints;
+mod driver;
+mod flights;
+mod hasher;
+
+use std::{fmt, future::pending, sync::Arc};
+
+use futures_util::future::BoxFuture;
+use partwise_models::File;
+use partwise_protocol::{Checkpoint, Plan, Progress, SourceError, SourceStamp, Transfer};
+use tokio::sync::watch;
+use tracing::Instrument;
+
+pub use self::checkpoints::{CheckpointFile, CheckpointStore};
+use self::driver::Driver;
+use crate::{
+    Client, Error, Source,
+    client::{Clock, entropy},
+    reading::Reader,
+};
+
+impl Client {
+    /// Uploads `source` as the plan says: in parallel parts or in one request.
+    ///
+    /// For progress, checkpoints or cancelling, [prepare](Self::prepare) it and [run](Upload::run) it.
+    ///
+    /// # Errors
+    /// As for [`prepare`](Self::prepare) and [`Upload::run`].
+    pub async fn upload(&self, source: impl Source, plan: Plan) -> Result<File, Error> {
+        self.prepare(source, plan).await?.run().await
+    }
+
+    /// Makes an upload of `source` ready: nothing is sent yet.
+    ///
+    /// # Errors
+    /// [`Error::Source`] when the source cannot be stamped, [`Error::Plan`] when the plan does not suit it.
+    pub async fn prepare(&self, source: impl Source, plan: Plan) -> Result<Upload, Error> {
+        let source: Arc<dyn Source> = Arc::new(source);
+        let stamp = stamp(&source).await?;
+        let transfer = Transfer::new(self.api().clone(), plan, stamp, entropy()?)?;
+        Ok(Upload::new(self.clone(), source, transfer))
+    }
+
+    /// Makes the rest of an upload ready that was begun before, as far as `saved` says. What is sent comes from there;
+    /// how it is sent, parallelism and patience, comes from the plan.
+    ///
+    /// # Errors
+    /// [`Error::Source`] when the source cannot be stamped, [`Error::Resume`] when it is not the same any more or the
+    /// checkpoint belongs to another service.
+    pub async fn resume(&self, source: impl Source, plan: Plan, saved: Checkpoint) -> Result<Upload, Error> {
+        let source: Arc<dyn Source> = Arc::new(source);
+        let stamp = stamp(&source).await?;
+        let transfer = Transfer::resume(self.api().clone(), plan, saved, stamp, entropy()?)?;
+        Ok(Upload::new(self.clone(), source, transfer))
+    }
+}
+
+async fn stamp(source: &Arc<dyn Source>) -> Result<SourceStamp, SourceError> {
+    let source = source.clone();
+    match tokio::task::spawn_blocking(move || source.stamp()).await {
+        Ok(stamp) => stamp.map_err(SourceError::new),
+        Err(stopped) => Err(SourceError::new(stopped)),
+    }
+}
+
+/// An upload that is ready to run.
+///
+/// ```no_run
+/// use partwise_models::Purpose;
+/// use partwise_protocol::Plan;
+/// use partwise_transport_hyper::{CheckpointFile, Client, FileSource};
+///
+/// # async fn example(client: Client) -> Result<(), Box<dyn std::error::Error>> {
+/// let plan = Plan::new("train.jsonl", "application/jsonl", Purpose::FineTune);
+/// let upload = client
+///     .prepare(FileSource::open("data/train.jsonl")?, plan)
+///     .await?
+///     .save_to(CheckpointFile::at("data/train.jsonl.partwise"))
+///     .cancel_when(async { tokio::signal::ctrl_c().await.unwrap_or_default() });
+/// let mut progress = upload.progress();
+/// tokio::spawn(async move {
+///     while progress.changed().await.is_ok() {
+///         let now = progress.borrow_and_update();
+///         eprintln!("{} of {} bytes", now.bytes_acknowledged, now.bytes_total);
+///     }
+/// });
+/// let file = upload.run().await?;
+/// println!("{}", file.id);
+/// # Ok(())
+/// # }
+/// ```
+#[must_use = "nothing is sent before it runs"]
+pub struct Upload {
+    client: Client,
+    source: Arc<dyn Source>,
+    transfer: Transfer,
+    store: Option<Arc<dyn CheckpointStore>>,
+    cancel: BoxFuture<'static, ()>,
+    progress: watch::Sender<Progress>,
+}
+
+impl Upload {
+    fn new(client: Client, source: Arc<dyn Source>, transfer: Transfer) -> Self {
+        let progress = watch::Sender::new(transfer.progress());
+        Self { client, source, transfer, store: None, cancel: Box::pin(pending()), progress }
+    }
+
+    /// Keeps checkpoints there, so that [`Client::resume`] can go on after a crash. The last one is removed when the
+    /// file is complete. By default none are kept.
+    pub fn save_to(mut self, store: impl CheckpointStore) -> Self {
+        self.store = Some(Arc::new(store));
+        self
+    }
+
+    /// Gives the upload up once this future ends, on the service too; it then ends as cancelled. Dropping
+    /// [`run`](Self::run)'s future instead stops at once and leaves the upload on the service to be resumed, or to expire.
+    pub fn cancel_when(mut self, signal: impl Future<Output = ()> + Send + 'static) -> Self {
+        self.cancel = Box::pin(signal);
+        self
+    }
+
+    /// How far the upload is, now and while it runs: a few times a second and at every answer. The channel closes with
+    /// the upload.
+    #[must_use]
+    pub fn progress(&self) -> watch::Receiver<Progress> {
+        self.progress.subscribe()
+    }
+
+    /// Uploads. Everything that it starts, connections to a service that has stopped reading included, ends when this
+    /// future is dropped.
+    ///
+    /// # Errors
+    /// [`Error::Transfer`]; whether resuming may help is said by
+    /// [`TransferError::is_resumable`](partwise_protocol::TransferError::is_resumable).
+    pub async fn run(self) -> Result<File, Error> {
+        let clock = Clock::start();
+        let span = tracing::info_span!("upload", bytes = self.progress.borrow().bytes_total);
+        let reader = Reader::new(self.source, self.client.reading);
+        Driver::new(self.client, clock, self.transfer, reader, self.store, self.progress)
+            .run(self.cancel)
+            .instrument(span)
+            .await
+    }
+}
+
+impl fmt::Debug for Upload {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Upload").field("progress", &*self.progress.borrow()).finish_non_exhaustive()
+    }
+}

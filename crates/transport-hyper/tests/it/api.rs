@@ -1,0 +1,34 @@
+//! What the types promise to other code.
+
+use partwise_models::Purpose;
+use partwise_protocol::{Api, Credential, DownloadFile, ListFiles, Plan};
+use partwise_transport_hyper::{Client, Download, Error, Upload, stack::Stack};
+
+fn client() -> Client {
+    Client::with_defaults(Api::openai(), Credential::key("test").unwrap())
+}
+
+#[test]
+fn the_client_goes_between_threads_and_so_do_its_futures() {
+    fn is_shared<T: Clone + Send + Sync + 'static>() {}
+    fn is_sent<T: Send>(_: &T) {}
+
+    is_shared::<Client>();
+    is_shared::<Stack>();
+    fn error<T: std::error::Error + Send + Sync + 'static>() {}
+    error::<Error>();
+    fn sent<T: Send + 'static>() {}
+    sent::<Download>();
+    sent::<Upload>();
+
+    let client = client();
+    let (list, download) = (ListFiles::new(), DownloadFile::new("file-1"));
+    is_sent(&client.call(&list));
+    is_sent(&client.call_with(&list, bytes::Bytes::new()));
+    is_sent(&client.download(&download));
+    is_sent(&client.upload(bytes::Bytes::new(), Plan::new("a", "text/plain", Purpose::Assistants)));
+    let run = async move {
+        client.prepare(bytes::Bytes::new(), Plan::new("a", "text/plain", Purpose::Batch)).await?.run().await
+    };
+    is_sent(&run);
+}

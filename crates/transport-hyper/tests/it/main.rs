@@ -1,0 +1,8 @@
+//! The client against real sockets on this machine: peers written by hand, byte by byte.
+#![allow(clippy::unwrap_used, reason = "a test that cannot be set up has failed")]
+
+mod api;
+mod connections;
+mod early_answers;
+mod peer;
+mod stalls;

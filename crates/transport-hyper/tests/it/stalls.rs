@@ -1,0 +1,129 @@
+//! A service that stops: reading, answering, or in the middle of an answer.
+
+use std::time::Duration;
+
+use partwise_protocol::{FailureKind, RetrieveFile};
+use partwise_transport_hyper::stack::{StackOptions, Timeouts};
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
+    sync::mpsc,
+};
+
+use crate::peer::{A_PART, MIB, Peer, answer, line, options, part, read_head, read_request, zeros};
+
+const SHORT: Duration = Duration::from_millis(400);
+const NEVER: Duration = Duration::from_secs(3600);
+
+fn timeouts(set: impl FnOnce(&mut Timeouts)) -> StackOptions {
+    let mut timeouts = Timeouts::default();
+    (timeouts.stall, timeouts.answer, timeouts.lookup) = (NEVER, NEVER, NEVER);
+    set(&mut timeouts);
+    options().timeouts(timeouts)
+}
+
+/// Takes the head and then nothing more.
+async fn stalled() -> Peer {
+    Peer::start(|mut stream, _| async move {
+        read_head(&mut stream).await.unwrap();
+        std::future::pending::<()>().await;
+    })
+    .await
+}
+
+#[tokio::test]
+async fn a_service_that_takes_nothing_more_is_given_up() {
+    let peer = stalled().await;
+    let client = peer.client(timeouts(|timeouts| timeouts.stall = SHORT));
+    let error = client.call_with(&part(64 * MIB), zeros(64 * MIB)).await.unwrap_err();
+    assert_eq!(error.failure(), Some(FailureKind::Timeout), "{}", line(&error));
+}
+
+#[tokio::test]
+async fn a_slow_service_that_goes_on_reading_is_waited_for() {
+    let peer = Peer::start(|mut stream, _| async move {
+        let head = read_head(&mut stream).await.unwrap();
+        let mut left = head.content_length;
+        // Longer than the limit for silence, by a multiple of it.
+        let mut buffer = vec![0; 512 * 1024];
+        while let Ok(read @ 1..) = stream.read(&mut buffer).await {
+            left = left.saturating_sub(read as u64);
+            if left < 16 * 1024 {
+                break;
+            }
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+        answer(&mut stream, 200, "Connection: close\r\n", A_PART).await;
+    })
+    .await;
+    let client = peer.client(timeouts(|timeouts| timeouts.stall = SHORT));
+    client.call_with(&part(48 * MIB), zeros(48 * MIB)).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_service_that_does_not_answer_is_given_up() {
+    let peer = Peer::start(|mut stream, _| async move {
+        read_request(&mut stream).await.unwrap();
+        std::future::pending::<()>().await;
+    })
+    .await;
+    let client = peer.client(timeouts(|timeouts| timeouts.answer = SHORT));
+    let error = client.call_with(&part(MIB), zeros(MIB)).await.unwrap_err();
+    assert_eq!(error.failure(), Some(FailureKind::Timeout));
+    assert_eq!(
+        line(&error),
+        "the service did not answer or take anything for too long: the service answered nothing for 0.4 s"
+    );
+    let client = peer.client(timeouts(|timeouts| timeouts.lookup = SHORT));
+    let error = client.call(&RetrieveFile::new("file-1")).await.unwrap_err();
+    assert_eq!(error.failure(), Some(FailureKind::Timeout));
+}
+
+#[tokio::test]
+async fn an_answer_that_stops_in_its_middle_is_given_up() {
+    let peer = Peer::start(|mut stream, _| async move {
+        read_request(&mut stream).await.unwrap();
+        stream.write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 99\r\n\r\n{\"id\":").await.unwrap();
+        std::future::pending::<()>().await;
+    })
+    .await;
+    let client = peer.client(timeouts(|timeouts| timeouts.stall = SHORT));
+    let error = client.call(&RetrieveFile::new("file-1")).await.unwrap_err();
+    assert_eq!(error.failure(), Some(FailureKind::Timeout), "{}", line(&error));
+}
+
+#[tokio::test]
+async fn dropping_a_request_ends_its_connection_even_when_the_service_has_stopped_reading() {
+    let (ended, mut has_ended) = mpsc::unbounded_channel();
+    let peer = Peer::start(move |mut stream, _| {
+        let ended = ended.clone();
+        async move {
+            read_head(&mut stream).await.unwrap();
+            // Not a byte of the body is read; a reset is seen all the same.
+            let gone = loop {
+                let ready =
+                    stream.ready(tokio::io::Interest::ERROR | tokio::io::Interest::READABLE).await.unwrap();
+                if ready.is_error() || ready.is_read_closed() {
+                    break true;
+                }
+                tokio::time::sleep(Duration::from_millis(5)).await;
+            };
+            ended.send(gone).unwrap();
+        }
+    })
+    .await;
+    let client = peer.client(timeouts(|_| {}));
+    let alive = || tokio::runtime::Handle::current().metrics().num_alive_tasks();
+    let before = alive();
+    let len = 64 * MIB;
+    let request = tokio::spawn({
+        let client = client.clone();
+        async move { client.call_with(&part(len), zeros(len)).await }
+    });
+    // Until both kernels' buffers are full and the request hangs.
+    tokio::time::sleep(SHORT).await;
+    assert!(!request.is_finished());
+    request.abort();
+    assert!(has_ended.recv().await.unwrap());
+    tokio::time::sleep(Duration::from_millis(50)).await;
+    assert_eq!(alive(), before, "a task is left");
+}
