@@ -29,15 +29,13 @@ fn definition(name: &str, schema: &Schema) -> String {
 fn value_doc(value: &EnumValue) -> String {
     let mut text =
         with_availability(&format!("`{}`: {}", value.value, value.description), &value.availability);
-    for (operation, availability) in value.uses.iter() {
-        let place = if operation == "object" {
-            "Seen on files".to_owned()
-        } else {
-            format!("Taken by `{operation}`")
-        };
+    if value.uses.iter().next().is_some() {
+        text += "\n\nWhere, by use:\n";
+    }
+    for (place, availability) in value.uses.iter() {
         let place =
-            if availability.is_everywhere() { place } else { format!("{place} where: {availability}") };
-        text += &format!("\n\n{place}.");
+            if place == "object" { "seen on files".to_owned() } else { format!("taken by `{place}`") };
+        text += &format!("- {place}: {availability}\n");
     }
     text
 }

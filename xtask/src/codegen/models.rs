@@ -97,13 +97,16 @@ fn imports(body: &str, schemas: &[(&str, &Schema)]) -> Result<String> {
     for (path, name) in IMPORTS.into_iter().filter(|(_, name)| uses(&code, name)) {
         names.entry(path).or_default().push(name);
     }
+    if code.contains("fmt::") {
+        names.entry("core").or_default().push("fmt");
+    }
     let types = types_elsewhere(schemas)?;
     if !types.is_empty() {
         names.entry("crate").or_default().extend(types);
     }
 
     let mut text = String::new();
-    for group in ["alloc", "serde", "crate"] {
+    for group in ["alloc", "core", "serde", "crate"] {
         for (path, names) in names.iter().filter(|(path, _)| path.split("::").next() == Some(group)) {
             text += &format!("use {path}::{{{}}};\n", names.join(", "));
         }

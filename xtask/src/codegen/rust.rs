@@ -14,7 +14,8 @@ pub(super) const HEADER: &str = "// Written by `cargo xtask codegen` from docs/c
 /// The widest line of documentation, its indentation and slashes included.
 const WIDTH: usize = 110;
 
-/// Documentation (`///`) of an item that stands `depth` blocks deep, wrapped; blank lines part paragraphs.
+/// Documentation (`///`) of an item that stands `depth` blocks deep, wrapped; blank lines part paragraphs, and a
+/// line that starts with `- ` is an item of a list.
 pub(super) fn doc(text: &str, depth: usize) -> String {
     comment("///", text, depth)
 }
@@ -25,22 +26,24 @@ pub(super) fn file_doc(text: &str) -> String {
 }
 
 fn comment(slashes: &str, text: &str, depth: usize) -> String {
-    let indent = "    ".repeat(depth);
-    let mut lines = Vec::new();
-    for (number, paragraph) in text.split("\n\n").enumerate() {
-        if number > 0 {
-            lines.push(format!("{indent}{slashes}"));
+    let start = "    ".repeat(depth) + slashes;
+    let mut lines: Vec<String> = Vec::new();
+    let mut goes_on = false;
+    for line in text.trim_end().lines() {
+        let is_item = line.starts_with("- ");
+        if line.is_empty() || is_item || !goes_on {
+            lines.push(start.clone());
         }
-        let mut line = format!("{indent}{slashes}");
-        for word in paragraph.split_whitespace() {
-            if line.chars().count() + 1 + word.chars().count() > WIDTH {
-                lines.push(line);
-                line = format!("{indent}{slashes}");
+        for word in line.split_whitespace() {
+            if lines.last().is_some_and(|line| line.chars().count() + 1 + word.chars().count() > WIDTH) {
+                lines.push(if is_item { start.clone() + "  " } else { start.clone() });
             }
-            line.push(' ');
-            line.push_str(word);
+            if let Some(line) = lines.last_mut() {
+                line.push(' ');
+                line.push_str(word);
+            }
         }
-        lines.push(line);
+        goes_on = !line.is_empty();
     }
     lines.join("\n") + "\n"
 }

@@ -24,7 +24,12 @@ pub(super) fn items(contract: &Contract, name: &str, schema: &Schema) -> Result<
         Reading::Lenient => lenient(name, &fields),
         Reading::Strict => strict(name, &fields),
     };
-    Ok(definition(name, schema, &fields) + "\n" + &constructor(name, &fields) + "\n" + &reading)
+    let mut items = vec![definition(name, schema, &fields), constructor(name, &fields)];
+    if has_secret(&fields) {
+        items.push(redacted_debug(name, &fields));
+    }
+    items.push(reading);
+    Ok(items.join("\n"))
 }
 
 fn fields<'a>(contract: &Contract, schema: &'a Schema) -> Result<Vec<Field<'a>>> {
@@ -64,10 +69,11 @@ fn holds_itself(contract: &Contract, name: &str) -> Result<bool> {
 }
 
 fn definition(name: &str, schema: &Schema, fields: &[Field<'_>]) -> String {
+    let debug = if has_secret(fields) { "" } else { "Debug, " };
     let default = if fields.iter().any(|field| field.required) { "" } else { "Default, " };
     let mut text = doc(&with_availability(&schema.description, &schema.availability), 0);
     text += &format!(
-        "#[derive(Clone, Debug, {default}PartialEq, Eq, Serialize)]\n#[non_exhaustive]\npub struct {name} {{\n"
+        "#[derive(Clone, {debug}{default}PartialEq, Eq, Serialize)]\n#[non_exhaustive]\npub struct {name} {{\n"
     );
     for field in fields {
         text += &doc(&with_availability(&field.property.description, &field.property.availability), 1);
@@ -107,6 +113,25 @@ fn constructor(name: &str, fields: &[Field<'_>]) -> String {
         };
     }
     text + "}\n}\n}\n"
+}
+
+fn has_secret(fields: &[Field<'_>]) -> bool {
+    fields.iter().any(|field| field.property.secret)
+}
+
+/// `Debug` by hand, in place of the derived one that would show secrets.
+fn redacted_debug(name: &str, fields: &[Field<'_>]) -> String {
+    let shown: String = fields
+        .iter()
+        .map(|field| match field.property.secret {
+            true => format!(".field(\"{}\", &\"…\")", field.name),
+            false => format!(".field(\"{0}\", &self.{0})", field.name),
+        })
+        .collect();
+    format!(
+        "impl fmt::Debug for {name} {{\nfn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {{\n\
+         formatter.debug_struct(\"{name}\"){shown}.finish()\n}}\n}}\n"
+    )
 }
 
 fn lenient(name: &str, fields: &[Field<'_>]) -> String {

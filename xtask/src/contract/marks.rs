@@ -4,7 +4,7 @@ use anyhow::{Result, bail};
 use yaml_serde::Value;
 
 /// All of them; `docs/contract/README.md` says what each means.
-pub(crate) const MARKS: [&str; 13] = [
+pub(crate) const MARKS: [&str; 14] = [
     "x-answer-limit",
     "x-availability",
     "x-module",
@@ -15,6 +15,7 @@ pub(crate) const MARKS: [&str; 13] = [
     "x-required",
     "x-rust-name",
     "x-same-as",
+    "x-secret",
     "x-source",
     "x-use",
     "x-uses",

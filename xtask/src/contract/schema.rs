@@ -91,6 +91,9 @@ pub(crate) struct Property {
     pub(crate) same_as: Option<String>,
     #[serde(rename = "x-rust-name")]
     pub(crate) rust_name: Option<String>,
+    /// Whether it must not be seen in logs.
+    #[serde(default, rename = "x-secret")]
+    pub(crate) secret: bool,
 }
 
 #[derive(Clone, Debug, Deserialize)]

@@ -8,6 +8,9 @@ use anyhow::{Context, Result};
 /// The folders of the pure crates' sources.
 const SOURCES: [&str; 2] = ["crates/models/src", "crates/protocol/src"];
 
+/// The crate that also does without std.
+const NO_STD: &str = "crates/models/src/lib.rs";
+
 /// What a pure crate does without. Time spans (`Duration`) and addresses as data are pure.
 const IMPURE: [&str; 9] = [
     "Instant",
@@ -23,6 +26,9 @@ const IMPURE: [&str; 9] = [
 
 pub(super) fn faults(root: &Path) -> Result<Vec<String>> {
     let mut faults = Vec::new();
+    if !fs::read_to_string(root.join(NO_STD))?.contains("\n#![no_std]\n") {
+        faults.push(format!("{NO_STD}: `#![no_std]` is missing"));
+    }
     for folder in SOURCES {
         for file in rust_files(&root.join(folder))? {
             let text = fs::read_to_string(&file)?;

@@ -5,6 +5,8 @@
 use alloc::string::String;
 use alloc::vec::Vec;
 
+use core::fmt;
+
 use serde::de::MapAccess;
 use serde::{Deserialize, Deserializer, Serialize};
 
@@ -296,14 +298,15 @@ impl Lenient for DeletedFile {
 }
 
 /// Where the service fetches a file by itself.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, PartialEq, Eq, Serialize)]
 #[non_exhaustive]
 pub struct ImportFileRequest {
     /// What the file is for.
     pub purpose: Purpose,
     /// The name that the file is to have.
     pub filename: String,
-    /// The address of the content, with whatever the service needs to be let in. Often a secret.
+    /// The address of the content, with whatever the service needs to be let in. That is often a secret, so
+    /// `Debug` leaves it out.
     pub content_url: String,
 }
 
@@ -311,6 +314,17 @@ impl ImportFileRequest {
     /// One with `purpose`, `filename` and `content_url`.
     pub fn new(purpose: Purpose, filename: impl Into<String>, content_url: impl Into<String>) -> Self {
         Self { purpose, filename: filename.into(), content_url: content_url.into() }
+    }
+}
+
+impl fmt::Debug for ImportFileRequest {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter
+            .debug_struct("ImportFileRequest")
+            .field("purpose", &self.purpose)
+            .field("filename", &self.filename)
+            .field("content_url", &"…")
+            .finish()
     }
 }
 

@@ -11,89 +11,76 @@ use crate::open_enum::{Unrecognized, open_enum};
 pub enum Purpose {
     /// `assistants`: Input for assistants.
     ///
-    /// Taken by `createFile` where: OpenAI, dated Azure from 2024-10-21, Azure v1.
-    ///
-    /// Taken by `importFile` where: dated Azure from 2024-10-21.
-    ///
-    /// Taken by `createUpload` where: OpenAI, dated Azure from 2024-10-21, Azure v1.
-    ///
-    /// Seen on files where: OpenAI, dated Azure from 2024-10-21, Azure v1.
+    /// Where, by use:
+    /// - taken by `createFile`: OpenAI, dated Azure from 2024-10-21, Azure v1
+    /// - taken by `importFile`: dated Azure from 2024-10-21
+    /// - taken by `createUpload`: OpenAI, dated Azure from 2024-10-21, Azure v1
+    /// - seen on files: OpenAI, dated Azure from 2024-10-21, Azure v1
     Assistants,
     /// `assistants_output`: Written by assistants.
     ///
-    /// Taken by `createFile` where: dated Azure from 2024-10-21.
-    ///
-    /// Taken by `importFile` where: dated Azure from 2024-10-21.
-    ///
-    /// Taken by `createUpload` where: dated Azure from 2024-10-21.
-    ///
-    /// Seen on files where: OpenAI, dated Azure from 2024-10-21, Azure v1.
+    /// Where, by use:
+    /// - taken by `createFile`: dated Azure from 2024-10-21
+    /// - taken by `importFile`: dated Azure from 2024-10-21
+    /// - taken by `createUpload`: dated Azure from 2024-10-21
+    /// - seen on files: OpenAI, dated Azure from 2024-10-21, Azure v1
     AssistantsOutput,
     /// `batch`: Requests for a batch, one a line.
     ///
-    /// Taken by `createFile` where: OpenAI, dated Azure from 2024-10-21, Azure v1.
-    ///
-    /// Taken by `importFile` where: dated Azure from 2024-10-21.
-    ///
-    /// Taken by `createUpload` where: OpenAI, dated Azure from 2024-10-21, Azure v1.
-    ///
-    /// Seen on files where: OpenAI, dated Azure from 2024-10-21, Azure v1.
+    /// Where, by use:
+    /// - taken by `createFile`: OpenAI, dated Azure from 2024-10-21, Azure v1
+    /// - taken by `importFile`: dated Azure from 2024-10-21
+    /// - taken by `createUpload`: OpenAI, dated Azure from 2024-10-21, Azure v1
+    /// - seen on files: OpenAI, dated Azure from 2024-10-21, Azure v1
     Batch,
     /// `batch_output`: Written by a batch.
     ///
-    /// Taken by `importFile` where: dated Azure from 2024-10-21.
-    ///
-    /// Taken by `createUpload` where: dated Azure from 2024-10-21.
-    ///
-    /// Seen on files where: OpenAI, dated Azure from 2024-10-21, Azure v1.
+    /// Where, by use:
+    /// - taken by `importFile`: dated Azure from 2024-10-21
+    /// - taken by `createUpload`: dated Azure from 2024-10-21
+    /// - seen on files: OpenAI, dated Azure from 2024-10-21, Azure v1
     BatchOutput,
     /// `evals`: Input for evaluations.
     ///
-    /// Taken by `createFile` where: OpenAI, dated Azure from 2025-04-01, Azure v1.
-    ///
-    /// Taken by `importFile` where: dated Azure from 2025-04-01.
-    ///
-    /// Taken by `createUpload` where: dated Azure from 2025-04-01.
-    ///
-    /// Seen on files where: OpenAI, dated Azure from 2025-04-01, Azure v1.
+    /// Where, by use:
+    /// - taken by `createFile`: OpenAI, dated Azure from 2025-04-01, Azure v1
+    /// - taken by `importFile`: dated Azure from 2025-04-01
+    /// - taken by `createUpload`: dated Azure from 2025-04-01
+    /// - seen on files: OpenAI, dated Azure from 2025-04-01, Azure v1
     Evals,
     /// `evals_output`: Written by an evaluation.
     ///
-    /// Seen on files where: dated Azure from 2025-04-01.
+    /// Where, by use:
+    /// - seen on files: dated Azure from 2025-04-01
     EvalsOutput,
     /// `fine-tune`: Training or validation data for a fine-tuning job.
     ///
-    /// Taken by `createFile`.
-    ///
-    /// Taken by `importFile` where: dated Azure.
-    ///
-    /// Taken by `createUpload` where: OpenAI, dated Azure from 2024-08-01, Azure v1.
-    ///
-    /// Seen on files.
+    /// Where, by use:
+    /// - taken by `createFile`: OpenAI, dated Azure, Azure v1
+    /// - taken by `importFile`: dated Azure
+    /// - taken by `createUpload`: OpenAI, dated Azure from 2024-08-01, Azure v1
+    /// - seen on files: OpenAI, dated Azure, Azure v1
     FineTune,
     /// `fine-tune-results`: Written by a fine-tuning job.
     ///
-    /// Taken by `createFile` where: dated Azure.
-    ///
-    /// Taken by `importFile` where: dated Azure.
-    ///
-    /// Taken by `createUpload` where: dated Azure from 2024-08-01.
-    ///
-    /// Seen on files.
+    /// Where, by use:
+    /// - taken by `createFile`: dated Azure
+    /// - taken by `importFile`: dated Azure
+    /// - taken by `createUpload`: dated Azure from 2024-08-01
+    /// - seen on files: OpenAI, dated Azure, Azure v1
     FineTuneResults,
     /// `user_data`: Anything that a model is given to read.
     ///
-    /// Taken by `createFile` where: OpenAI, Azure v1.
-    ///
-    /// Seen on files where: OpenAI, Azure v1.
+    /// Where, by use:
+    /// - taken by `createFile`: OpenAI, Azure v1
+    /// - seen on files: OpenAI, Azure v1
     UserData,
     /// `vision`: Images that a model is given to look at.
     ///
-    /// Taken by `createFile` where: OpenAI, Azure v1.
-    ///
-    /// Taken by `createUpload` where: OpenAI, Azure v1.
-    ///
-    /// Seen on files where: OpenAI, Azure v1.
+    /// Where, by use:
+    /// - taken by `createFile`: OpenAI, Azure v1
+    /// - taken by `createUpload`: OpenAI, Azure v1
+    /// - seen on files: OpenAI, Azure v1
     Vision,
     /// A value that this release does not know, as it came.
     Other(Unrecognized),

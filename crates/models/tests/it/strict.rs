@@ -79,3 +79,12 @@ fn null_means_missing_in_an_optional_field_and_unknown_fields_are_ignored() {
         serde_json::from_str(r#"{"part_ids":["a"],"md5":null,"more":{}}"#).unwrap();
     assert_eq!(request, CompleteUploadRequest::new(vec!["a".to_owned()]));
 }
+
+#[test]
+fn the_address_of_an_import_is_not_shown() {
+    let request = ImportFileRequest::new("batch".into(), "a.jsonl", "https://example.net/a.jsonl?sig=secret");
+    assert_eq!(
+        format!("{request:?}"),
+        r#"ImportFileRequest { purpose: Batch, filename: "a.jsonl", content_url: "…" }"#
+    );
+}

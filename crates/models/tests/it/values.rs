@@ -10,13 +10,18 @@ use proptest::option;
 use proptest::prelude::*;
 use serde_json::Value;
 
+/// Any text that is not too long.
+pub(crate) fn string() -> impl Strategy<Value = String> {
+    vec(any::<char>(), 0..12).prop_map(String::from_iter)
+}
+
 /// A known value or any other text.
 macro_rules! open_enum {
     ($function:ident, $name:ident) => {
         pub(crate) fn $function() -> impl Strategy<Value = $name> {
             prop_oneof![
                 proptest::sample::select($name::KNOWN.to_vec()),
-                any::<String>().prop_map(|text| $name::from(text)),
+                string().prop_map(|text| $name::from(text)),
             ]
         }
     };
@@ -31,7 +36,7 @@ open_enum!(inner_error_code, InnerErrorCode);
 open_enum!(expiry_anchor, ExpiryAnchor);
 
 fn text() -> impl Strategy<Value = Option<String>> {
-    option::of(any::<String>())
+    option::of(string())
 }
 
 fn time() -> impl Strategy<Value = Option<UnixSeconds>> {
@@ -40,7 +45,7 @@ fn time() -> impl Strategy<Value = Option<UnixSeconds>> {
 
 prop_compose! {
     pub(crate) fn file()(
-        id in any::<String>(), object in option::of(type_discriminator()), bytes in any::<Option<u64>>(),
+        id in string(), object in option::of(type_discriminator()), bytes in any::<Option<u64>>(),
         created_at in time(), expires_at in time(), filename in text(), purpose in option::of(purpose()),
         status in option::of(file_state()), status_details in text(),
     ) -> File {
@@ -73,7 +78,7 @@ prop_compose! {
 
 prop_compose! {
     pub(crate) fn deleted_file()(
-        id in any::<String>(), object in option::of(type_discriminator()), deleted in any::<Option<bool>>(),
+        id in string(), object in option::of(type_discriminator()), deleted in any::<Option<bool>>(),
     ) -> DeletedFile {
         let mut file = DeletedFile::new(id);
         file.object = object;
@@ -84,7 +89,7 @@ prop_compose! {
 
 prop_compose! {
     pub(crate) fn upload()(
-        id in any::<String>(), object in option::of(type_discriminator()), bytes in any::<Option<u64>>(),
+        id in string(), object in option::of(type_discriminator()), bytes in any::<Option<u64>>(),
         created_at in time(), expires_at in time(), filename in text(), purpose in option::of(purpose()),
         status in option::of(upload_status()), file in option::of(file()),
     ) -> Upload {
@@ -103,7 +108,7 @@ prop_compose! {
 
 prop_compose! {
     pub(crate) fn upload_part()(
-        id in any::<String>(), object in option::of(type_discriminator()), created_at in time(),
+        id in string(), object in option::of(type_discriminator()), created_at in time(),
         upload_id in text(), azure_block_id in text(),
     ) -> UploadPartResource {
         let mut part = UploadPartResource::new(id);
@@ -168,7 +173,7 @@ prop_compose! {
 
 prop_compose! {
     pub(crate) fn create_upload_request()(
-        filename in any::<String>(), purpose in purpose(), bytes in any::<u64>(), mime_type in any::<String>(),
+        filename in string(), purpose in purpose(), bytes in any::<u64>(), mime_type in string(),
         expires_after in option::of(expires_after()),
     ) -> CreateUploadRequest {
         let mut request = CreateUploadRequest::new(filename, purpose, bytes, mime_type);
@@ -179,7 +184,7 @@ prop_compose! {
 
 prop_compose! {
     pub(crate) fn complete_upload_request()(
-        part_ids in vec(any::<String>(), 0..4), md5 in text(),
+        part_ids in vec(string(), 0..4), md5 in text(),
     ) -> CompleteUploadRequest {
         let mut request = CompleteUploadRequest::new(part_ids);
         request.md5 = md5;
@@ -189,7 +194,7 @@ prop_compose! {
 
 prop_compose! {
     pub(crate) fn import_file_request()(
-        purpose in purpose(), filename in any::<String>(), content_url in any::<String>(),
+        purpose in purpose(), filename in string(), content_url in string(),
     ) -> ImportFileRequest {
         ImportFileRequest::new(purpose, filename, content_url)
     }
@@ -203,12 +208,12 @@ pub(crate) fn json() -> impl Strategy<Value = Value> {
         any::<u64>().prop_map(Value::from),
         any::<i64>().prop_map(Value::from),
         any::<f64>().prop_map(Value::from),
-        any::<String>().prop_map(Value::from),
+        string().prop_map(Value::from),
     ];
     leaf.prop_recursive(3, 24, 4, |inner| {
         prop_oneof![
             vec(inner.clone(), 0..4).prop_map(Value::from),
-            vec((any::<String>(), inner), 0..4).prop_map(|members| members.into_iter().collect()),
+            vec((string(), inner), 0..4).prop_map(|members| members.into_iter().collect()),
         ]
     })
 }
