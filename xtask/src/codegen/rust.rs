@@ -92,3 +92,30 @@ pub(super) fn format_code(root: &Path, code: &str) -> Result<String> {
     ensure!(output.status.success(), "rustfmt refuses the generated code:\n{code}");
     Ok(String::from_utf8(output.stdout)?)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::{doc, pascal_case, quoted_list};
+
+    #[test]
+    fn names_on_the_wire_become_names_of_types() {
+        assert_eq!(pascal_case("fine_tuning.job"), "FineTuningJob");
+        assert_eq!(pascal_case("fine-tune-results"), "FineTuneResults");
+        assert_eq!(pascal_case("itemDoesAlreadyExist"), "ItemDoesAlreadyExist");
+        assert_eq!(pascal_case("InnerError"), "InnerError");
+    }
+
+    #[test]
+    fn documentation_keeps_paragraphs_and_items_and_wraps_the_rest() {
+        let long = ["word"; 25].join(" ");
+        let text = format!("One\nline.\n\nItems:\n- a\n- {long}");
+        let item = format!("/// - {}\n///   {}\n", ["word"; 21].join(" "), ["word"; 4].join(" "));
+        assert_eq!(doc(&text, 0), format!("/// One line.\n///\n/// Items:\n/// - a\n{item}"));
+    }
+
+    #[test]
+    fn lists_read_as_sentences() {
+        assert_eq!(quoted_list(&["a"]), "`a`");
+        assert_eq!(quoted_list(&["a", "b", "c"]), "`a`, `b` and `c`");
+    }
+}

@@ -39,3 +39,23 @@ pub(super) fn check(value: &Value, at: &str) -> Result<()> {
         _ => Ok(()),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::check;
+
+    fn refusal(text: &str) -> Option<String> {
+        check(&yaml_serde::from_str(text).unwrap(), "#").err().map(|error| error.to_string())
+    }
+
+    #[test]
+    fn a_mark_that_is_mistyped_is_refused_with_its_place() {
+        let text = "paths: {/files: {get: {x-availabilty: {openai: true}}}}";
+        assert_eq!(refusal(text).unwrap(), "#/paths//files/get: `x-availabilty` is no mark");
+    }
+
+    #[test]
+    fn headers_may_have_any_name() {
+        assert_eq!(refusal("headers: {x-request-id: {schema: {type: string}}}"), None);
+    }
+}
