@@ -1,7 +1,7 @@
 //! JSON bodies: one way to write them and one to read them.
 
 use bytes::Bytes;
-use http::{Method, Request, Response, StatusCode, Uri, header};
+use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Response, StatusCode, Uri, header};
 use serde::{Serialize, de::DeserializeOwned};
 
 use crate::{ApiError, Body, DecodeError, EncodeError, Garbled, ResponseError};
@@ -29,13 +29,13 @@ pub(crate) fn json_request(
 ) -> Result<Request<Body>, EncodeError> {
     let mut request = bare_request(method, uri);
     *request.body_mut() = json_body(value)?;
-    request.headers_mut().insert(header::CONTENT_TYPE, header::HeaderValue::from_static(JSON));
+    request.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static(JSON));
     set_content_length(&mut request);
     Ok(request)
 }
 
 pub(crate) fn accept_json(request: &mut Request<Body>) {
-    request.headers_mut().insert(header::ACCEPT, header::HeaderValue::from_static(JSON));
+    request.headers_mut().insert(header::ACCEPT, HeaderValue::from_static(JSON));
 }
 
 /// States the length in the head, so that a careless transport does not fall back on chunks.
@@ -51,10 +51,18 @@ pub(crate) fn json_response(
 ) -> Result<Response<Body>, EncodeError> {
     let mut response = Response::new(json_body(value)?);
     *response.status_mut() = status;
-    response.headers_mut().insert(header::CONTENT_TYPE, header::HeaderValue::from_static(JSON));
+    response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static(JSON));
     let length = response.body().content_length();
     response.headers_mut().insert(header::CONTENT_LENGTH, length.into());
     Ok(response)
+}
+
+/// Puts a header on an answer or request whose value comes from elsewhere.
+pub(crate) fn insert(headers: &mut HeaderMap, name: HeaderName, value: &str) -> Result<(), EncodeError> {
+    let value = HeaderValue::from_bytes(value.as_bytes())
+        .map_err(|source| EncodeError::Header { name: name.clone(), source })?;
+    headers.insert(name, value);
+    Ok(())
 }
 
 /// Reads a success as `T`, anything else as a refusal.

@@ -3,12 +3,15 @@
 use std::fmt;
 
 use bytes::Bytes;
-use http::{HeaderMap, Response, StatusCode, header};
+use http::{HeaderMap, HeaderName, Response, StatusCode, header};
 use partwise_models::{Error, ErrorCode};
 use serde::Serialize;
 use serde_json::Value;
 
-use crate::{Api, Body, Dialect, EncodeError, RetryHint, json::json_response};
+use crate::{
+    Api, Body, Dialect, EncodeError, RetryHint,
+    json::{insert, json_response},
+};
 
 /// At most this much of a body is kept for a message.
 const EXCERPT: usize = 512;
@@ -137,9 +140,7 @@ impl ApiError {
         }?;
         self.retry.write_to(response.headers_mut());
         if let Some(id) = &self.request_id {
-            let name = request_id_header(api.dialect());
-            let value = id.parse().map_err(|source| EncodeError::Header { name, source })?;
-            response.headers_mut().insert(name, value);
+            insert(response.headers_mut(), request_id_header(api.dialect()), id)?;
         }
         Ok(response)
     }
@@ -197,12 +198,12 @@ impl fmt::Display for ApiError {
 
 impl std::error::Error for ApiError {}
 
-/// The header in which a dialect names the request; both are read in every dialect.
-pub(crate) fn request_id_header(dialect: &Dialect) -> &'static str {
-    match dialect {
+/// The header in which a dialect names the request; all are read in every dialect.
+fn request_id_header(dialect: &Dialect) -> HeaderName {
+    HeaderName::from_static(match dialect {
         Dialect::OpenAi => "x-request-id",
         Dialect::AzureDated { .. } | Dialect::AzureV1 { .. } => "apim-request-id",
-    }
+    })
 }
 
 fn request_id(headers: &HeaderMap) -> Option<String> {

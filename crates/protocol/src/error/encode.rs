@@ -1,5 +1,7 @@
 //! Errors in what the caller asked for, found before anything is sent.
 
+use http::HeaderName;
+
 use crate::{Dialect, FormError, OperationId};
 
 /// A request that cannot be built: the caller's input is wrong, and sending it again will not help.
@@ -50,6 +52,14 @@ pub enum EncodeError {
         /// The dialect without it.
         dialect: Dialect,
     },
+    /// A value that the API does not know: the service would refuse it.
+    #[error("`{field}` {problem}")]
+    Invalid {
+        /// The field, by its name on the wire.
+        field: &'static str,
+        /// What is wrong with it.
+        problem: String,
+    },
     /// A form cannot be written.
     #[error("the form cannot be written")]
     Form(#[from] FormError),
@@ -65,10 +75,10 @@ pub enum EncodeError {
         source: http::uri::InvalidUri,
     },
     /// A value that cannot stand in a header.
-    #[error("`{name}` cannot stand in a header")]
+    #[error("the value of `{name}` cannot stand in a header")]
     Header {
         /// The header's name.
-        name: &'static str,
+        name: HeaderName,
         /// What is wrong with it.
         source: http::header::InvalidHeaderValue,
     },

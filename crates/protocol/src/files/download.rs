@@ -3,11 +3,11 @@
 use std::fmt;
 
 use bytes::Bytes;
-use http::{HeaderMap, HeaderName, HeaderValue, Request, Response, StatusCode, header};
+use http::{HeaderName, HeaderValue, Request, Response, StatusCode, header};
 
 use crate::{
     Api, Body, DecodeError, EncodeError, Operation, OperationId, ResponseError, Route,
-    json::{bare_request, refuse_unless_success},
+    json::{bare_request, insert, refuse_unless_success},
     operation::id_of,
 };
 
@@ -79,9 +79,9 @@ impl Operation for DownloadFile {
         let headers = request.headers_mut();
         headers.insert(header::ACCEPT, HeaderValue::from_static("*/*"));
         if let Some(range) = self.range {
-            insert(headers, header::RANGE, "range", &range.to_string())?;
+            insert(headers, header::RANGE, &range.to_string())?;
             if let Some(etag) = &self.if_range {
-                insert(headers, header::IF_RANGE, "if-range", etag)?;
+                insert(headers, header::IF_RANGE, etag)?;
             }
         }
         Ok(request)
@@ -124,29 +124,17 @@ impl Operation for DownloadFile {
             headers.insert(header::CONTENT_LENGTH, length.into());
         }
         if let Some(range) = head.range {
-            insert(headers, header::CONTENT_RANGE, "content-range", &range.to_string())?;
+            insert(headers, header::CONTENT_RANGE, &range.to_string())?;
         }
         if let Some(filename) = &head.filename {
             let disposition = crate::form::attachment(filename);
-            insert(headers, header::CONTENT_DISPOSITION, "content-disposition", &disposition)?;
+            insert(headers, header::CONTENT_DISPOSITION, &disposition)?;
         }
         if let Some(etag) = &head.etag {
-            insert(headers, header::ETAG, "etag", etag)?;
+            insert(headers, header::ETAG, etag)?;
         }
         Ok(response)
     }
-}
-
-fn insert(
-    headers: &mut HeaderMap,
-    header: HeaderName,
-    name: &'static str,
-    value: &str,
-) -> Result<(), EncodeError> {
-    let value =
-        HeaderValue::from_bytes(value.as_bytes()).map_err(|source| EncodeError::Header { name, source })?;
-    headers.insert(header, value);
-    Ok(())
 }
 
 impl ByteRange {
