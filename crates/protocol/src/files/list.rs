@@ -1,6 +1,6 @@
 //! `GET /files`: the files of the account, a page at a time.
 
-use std::fmt;
+use std::{fmt, ops::RangeInclusive};
 
 use bytes::Bytes;
 use http::{Request, Response};
@@ -13,7 +13,13 @@ use crate::{
     route::query_pairs,
 };
 
-/// Lists files. Azure's versions before 2025-04-01 page nothing: they get `purpose` alone and answer everything.
+/// How many files a page may be asked to hold.
+const LIMITS: RangeInclusive<u32> = 1..=10_000;
+
+/// Lists files.
+///
+/// Azure's versions before 2025-04-01 page nothing: of the parameters they get `purpose` alone, and their answer is
+/// `object` and `data` alone.
 ///
 /// To read all pages, repeat with `after` = [`FileList::last_id`] while [`FileList::has_more`] is true. Stop when
 /// it is missing or a page repeats its last identifier: some services ignore `after`.
@@ -70,6 +76,9 @@ impl Operation for ListFiles {
     type Response = FileList;
 
     fn encode_request(&self, api: &Api) -> Result<Request<Body>, EncodeError> {
+        if let Some(limit) = self.limit.filter(|limit| !LIMITS.contains(limit)) {
+            return Err(EncodeError::Invalid { field: "limit", problem: out_of_limits(&limit) });
+        }
         let limit = self.limit.map(|limit| limit.to_string());
         let mut query = Vec::new();
         query.extend(self.purpose.as_ref().map(|purpose| ("purpose", purpose.as_str())));
@@ -101,36 +110,40 @@ impl Operation for ListFiles {
 
     fn encode_response(list: &FileList, api: &Api) -> Result<Response<Body>, EncodeError> {
         let status = Self::ID.success(api.dialect());
-        match api.dialect() {
-            Dialect::OpenAi | Dialect::AzureV1 { .. } => json_response(status, &Page::of(list)),
-            Dialect::AzureDated { .. } => json_response(status, list),
+        let object = list.object.as_ref().unwrap_or(&TypeDiscriminator::List);
+        if !pages(api.dialect()) {
+            return json_response(status, &Whole { object, data: &list.data });
         }
+        let page = Page {
+            object,
+            data: &list.data,
+            first_id: list.first_id.as_deref(),
+            last_id: list.last_id.as_deref(),
+            has_more: list.has_more.unwrap_or(false),
+        };
+        json_response(status, &page)
     }
 }
 
-/// A list whose members are all there: clients iterate for ever over one that leaves out `has_more`, and read the two
+/// A list as it was before there were pages.
+#[derive(Serialize)]
+struct Whole<'a> {
+    object: &'a TypeDiscriminator,
+    data: &'a [File],
+}
+
+/// A page whose members are all there: clients iterate for ever over one that leaves out `has_more`, and read the two
 /// identifiers as required.
 #[derive(Serialize)]
 struct Page<'a> {
-    object: &'a Option<TypeDiscriminator>,
+    object: &'a TypeDiscriminator,
     data: &'a [File],
     first_id: Option<&'a str>,
     last_id: Option<&'a str>,
     has_more: bool,
 }
 
-impl<'a> Page<'a> {
-    fn of(list: &'a FileList) -> Self {
-        Self {
-            object: &list.object,
-            data: &list.data,
-            first_id: list.first_id.as_deref(),
-            last_id: list.last_id.as_deref(),
-            has_more: list.has_more.unwrap_or(false),
-        }
-    }
-}
-
+/// Whether the documents of a dialect know pages.
 fn pages(dialect: &Dialect) -> bool {
     match dialect {
         Dialect::OpenAi | Dialect::AzureV1 { .. } => true,
@@ -139,11 +152,12 @@ fn pages(dialect: &Dialect) -> bool {
 }
 
 fn read_limit(value: &str) -> Result<u32, DecodeError> {
-    let limit = value.parse().ok().filter(|limit| (1..=10_000).contains(limit));
-    limit.ok_or_else(|| DecodeError::Invalid {
-        field: "limit",
-        problem: format!("must be a whole number from 1 to 10000, and is {value:?}"),
-    })
+    let limit = value.parse().ok().filter(|limit| LIMITS.contains(limit));
+    limit.ok_or_else(|| DecodeError::Invalid { field: "limit", problem: out_of_limits(&value) })
+}
+
+fn out_of_limits(limit: &dyn fmt::Debug) -> String {
+    format!("must be a whole number from {} to {}, and is {limit:?}", LIMITS.start(), LIMITS.end())
 }
 
 fn read_order(value: &str) -> Result<Order, DecodeError> {
