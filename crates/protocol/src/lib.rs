@@ -28,6 +28,7 @@
 
 mod api;
 mod body;
+mod checks;
 mod credential;
 mod dialect;
 mod error;

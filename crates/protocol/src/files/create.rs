@@ -7,7 +7,8 @@ use partwise_models::{ExpiresAfter, ExpiryAnchor, File, Purpose};
 use crate::{
     Api, Body, Boundary, DecodeError, Dialect, EncodeError, FormFields, FormWriter, Operation, OperationId,
     ResponseError, Route, Segment,
-    form::{base_name, decode_whole},
+    checks::filled,
+    form::decode_whole,
     json::read_response,
     multipart::{boundary_of, content_type, form_request},
 };
@@ -15,7 +16,7 @@ use crate::{
 /// Creates a file from its content.
 ///
 /// The content goes last, so that a service knows everything about it before it comes; services must take any order.
-/// Azure refuses a content without a media type, so there always is one.
+/// Azure refuses a content without a media type, so none is sent without.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct CreateFile {
@@ -23,7 +24,7 @@ pub struct CreateFile {
     pub purpose: Purpose,
     /// The file's name; of a path, only the last component is sent.
     pub filename: String,
-    /// The content's media type.
+    /// The content's media type. Of a request that came in without one it is empty: OpenAI takes that, Azure does not.
     pub mime_type: String,
     /// When the file goes away by itself, if the dialect has that.
     pub expires_after: Option<ExpiresAfter>,
@@ -63,15 +64,12 @@ impl CreateFile {
     /// [`DecodeError`] when a field is missing or wrong.
     pub fn from_form(parts: &Parts, fields: &FormFields, content: Segment) -> Result<Self, DecodeError> {
         let head = fields.content();
+        let purpose = fields.text("purpose").ok_or(DecodeError::Missing { field: "purpose" })?;
+        let filename = head.filename.as_deref().ok_or(DecodeError::Missing { field: "filename" })?;
+        filled(&[("purpose", purpose), ("filename", filename)])?;
         Ok(Self {
-            purpose: Purpose::from(fields.text("purpose").ok_or(DecodeError::Missing { field: "purpose" })?),
-            filename: match head.filename.as_deref() {
-                None => return Err(DecodeError::Missing { field: "filename" }),
-                Some("") => {
-                    return Err(DecodeError::Invalid { field: "filename", problem: "is empty".into() });
-                }
-                Some(filename) => filename.to_owned(),
-            },
+            purpose: purpose.into(),
+            filename: filename.to_owned(),
             mime_type: head.content_type.clone().unwrap_or_default(),
             expires_after: read_expiry(fields)?,
             content,
@@ -85,13 +83,14 @@ impl Operation for CreateFile {
     type Response = File;
 
     fn encode_request(&self, api: &Api) -> Result<Request<Body>, EncodeError> {
-        let mut form = FormWriter::new(self.boundary.clone()).text("purpose", self.purpose.as_str());
+        let purpose = self.purpose.as_str();
+        filled(&[("purpose", purpose)])?;
+        let mut form = FormWriter::new(self.boundary.clone()).text("purpose", purpose);
         if let Some(expiry) = &self.expires_after {
             let [anchor, seconds] = expiry_fields(api.dialect())?;
             form = form.text(anchor, expiry.anchor.as_str()).text(seconds, &expiry.seconds.to_string());
         }
-        let filename = base_name(&self.filename);
-        let form = form.file(Self::CONTENT_FIELD, filename, &self.mime_type, self.content.clone())?;
+        let form = form.file(Self::CONTENT_FIELD, &self.filename, &self.mime_type, self.content.clone())?;
         form_request(Self::ID, Self::ID.uri(api, None, &[])?, form)
     }
 

@@ -6,6 +6,7 @@ use partwise_models::{File, ImportFileRequest};
 
 use crate::{
     Api, Body, DecodeError, EncodeError, Operation, OperationId, ResponseError, Route,
+    checks::{Empty, filled, sent_filename},
     json::{json_request, read_request, read_response},
 };
 
@@ -13,7 +14,7 @@ use crate::{
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct ImportFile {
-    /// The body.
+    /// The body. Of a path in `filename`, only the last component is sent.
     pub request: ImportFileRequest,
 }
 
@@ -30,7 +31,10 @@ impl Operation for ImportFile {
     type Response = File;
 
     fn encode_request(&self, api: &Api) -> Result<Request<Body>, EncodeError> {
-        json_request(Self::ID.method(), Self::ID.uri(api, None, &[])?, &self.request)
+        let mut request = self.request.clone();
+        request.filename = sent_filename(&request.filename)?.to_owned();
+        check(&request)?;
+        json_request(Self::ID.method(), Self::ID.uri(api, None, &[])?, &request)
     }
 
     fn decode_response(response: Response<Bytes>) -> Result<File, ResponseError> {
@@ -38,10 +42,20 @@ impl Operation for ImportFile {
     }
 
     fn decode_request(_: &Route, request: Request<Bytes>) -> Result<Self, DecodeError> {
-        read_request(request.body()).map(Self::new)
+        let request = read_request(request.body())?;
+        check(&request)?;
+        Ok(Self::new(request))
     }
 
     fn encode_response(file: &File, api: &Api) -> Result<Response<Body>, EncodeError> {
         super::created_response(Self::ID, file, api)
     }
+}
+
+fn check(request: &ImportFileRequest) -> Result<(), Empty> {
+    filled(&[
+        ("purpose", request.purpose.as_str()),
+        ("filename", &request.filename),
+        ("content_url", &request.content_url),
+    ])
 }

@@ -1,13 +1,13 @@
 //! `POST /uploads`: announces a large file that will come in parts.
 
 use bytes::Bytes;
-use http::{HeaderValue, Request, Response, header};
+use http::{Request, Response, header};
 use partwise_models::{CreateUploadRequest, Upload};
 
 use crate::{
     Api, Body, DecodeError, Dialect, EncodeError, Operation, OperationId, ResponseError, Route,
-    form::base_name,
-    json::{json_request, json_response, read_request, read_response},
+    checks::{Empty, filled, sent_filename},
+    json::{insert, json_request, json_response, read_request, read_response},
 };
 
 /// Creates an upload. It lives for an hour at OpenAI, for one or two at Azure: see `expires_at` in the answer.
@@ -38,7 +38,8 @@ impl Operation for CreateUpload {
             });
         }
         let mut request = self.request.clone();
-        request.filename = base_name(&request.filename).to_owned();
+        request.filename = sent_filename(&request.filename)?.to_owned();
+        check(&request)?;
         json_request(Self::ID.method(), Self::ID.uri(api, None, &[])?, &request)
     }
 
@@ -47,17 +48,25 @@ impl Operation for CreateUpload {
     }
 
     fn decode_request(_: &Route, request: Request<Bytes>) -> Result<Self, DecodeError> {
-        read_request(request.body()).map(Self::new)
+        let request = read_request(request.body())?;
+        check(&request)?;
+        Ok(Self::new(request))
     }
 
     fn encode_response(upload: &Upload, api: &Api) -> Result<Response<Body>, EncodeError> {
         let mut response = json_response(Self::ID.success(api.dialect()), upload)?;
         if matches!(api.dialect(), Dialect::AzureDated { .. }) {
-            let uri = api.uri(&format!("/uploads/{}", crate::api::escape(&upload.id)), &[])?.to_string();
-            let location = HeaderValue::try_from(uri)
-                .map_err(|source| EncodeError::Header { name: "location", source })?;
-            response.headers_mut().insert(header::LOCATION, location);
+            let uri = api.uri(&format!("/uploads/{}", crate::api::escape(&upload.id)), &[])?;
+            insert(response.headers_mut(), header::LOCATION, &uri.to_string())?;
         }
         Ok(response)
     }
+}
+
+fn check(request: &CreateUploadRequest) -> Result<(), Empty> {
+    filled(&[
+        ("filename", &request.filename),
+        ("purpose", request.purpose.as_str()),
+        ("mime_type", &request.mime_type),
+    ])
 }
