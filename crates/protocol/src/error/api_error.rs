@@ -8,13 +8,14 @@ use partwise_models::{Error, ErrorCode};
 use serde::Serialize;
 use serde_json::Value;
 
+use super::excerpt::{excerpt, one_line};
 use crate::{
     Api, Body, Dialect, EncodeError, RetryHint,
     json::{insert, json_response},
 };
 
-/// At most this much of a body is kept for a message.
-const EXCERPT: usize = 512;
+/// So much of a page is searched for its title, in bytes.
+const PAGE_HEAD: usize = 4096;
 
 /// The service answered no.
 ///
@@ -126,8 +127,8 @@ impl ApiError {
         matches!(self.status, StatusCode::TOO_MANY_REQUESTS | StatusCode::SERVICE_UNAVAILABLE)
     }
 
-    /// The answer in the dialect's shape: Azure's dated versions have `code` and `message`, the others always
-    /// `message`, `type`, `param` and `code`, null when they do not apply.
+    /// The answer in the dialect's shape: Azure's dated versions always have `code` and `message`, the others always
+    /// `message`, `type`, `param` and `code`, of which the last two are null when they do not apply.
     ///
     /// # Errors
     /// [`EncodeError::Header`] when the request id cannot stand in a header.
@@ -147,15 +148,20 @@ impl ApiError {
 
     fn azure_body(&self) -> Error {
         let mut error = self.error.clone();
-        error.code = error.code.or_else(|| default_code(self.status));
+        error.code.get_or_insert_with(|| default_code(self.status));
+        error.message.get_or_insert_with(|| self.default_message());
         error.target = error.target.or_else(|| error.param.take());
         (error.kind, error.param) = (None, None);
         error
     }
 
+    fn default_message(&self) -> String {
+        self.status.canonical_reason().unwrap_or("the request was refused").to_owned()
+    }
+
     fn openai_body(&self) -> OpenAiError<'_> {
         OpenAiError {
-            message: self.error.message.as_deref().unwrap_or_default(),
+            message: self.error.message.clone().unwrap_or_else(|| self.default_message()),
             kind: self.error.kind.as_deref().unwrap_or_else(|| default_type(self.status)),
             param: self.error.param.as_deref(),
             code: self.error.code.as_ref().filter(|code| is_openai_code(code)),
@@ -166,7 +172,7 @@ impl ApiError {
 /// OpenAI's documents require all four, null where they do not apply.
 #[derive(Serialize)]
 struct OpenAiError<'a> {
-    message: &'a str,
+    message: String,
     #[serde(rename = "type")]
     kind: &'a str,
     param: Option<&'a str>,
@@ -178,10 +184,11 @@ struct Envelope<E> {
     error: E,
 }
 
+/// One line, whatever the service sent: of long texts only the beginning.
 impl fmt::Display for ApiError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "the service refused: {}", self.status)?;
-        if let Some(message) = &self.error.message {
+        if let Some(message) = self.error.message.as_deref().map(one_line).filter(|line| !line.is_empty()) {
             write!(f, ": {message}")?;
         }
         let code = self.error.code.as_ref().map(ErrorCode::as_str);
@@ -189,7 +196,7 @@ impl fmt::Display for ApiError {
             [("code", code), ("about", self.error.param.as_deref()), ("request", self.request_id.as_deref())];
         let mut opened = false;
         for (name, value) in known.into_iter().filter_map(|(name, value)| Some((name, value?))) {
-            write!(f, "{}{name} {value}", if opened { ", " } else { " (" })?;
+            write!(f, "{}{name} {}", if opened { ", " } else { " (" }, one_line(value))?;
             opened = true;
         }
         if opened { f.write_str(")") } else { Ok(()) }
@@ -228,7 +235,7 @@ fn read_error(headers: &HeaderMap, body: &[u8]) -> Error {
     let is_html = headers
         .get(header::CONTENT_TYPE)
         .and_then(|value| value.to_str().ok())
-        .is_some_and(|value| value.starts_with("text/html"));
+        .is_some_and(|value| value.to_ascii_lowercase().starts_with("text/html"));
     match html_title(body) {
         Some(title) => error_of(format!("a page with the title “{title}”")),
         None if is_html => error_of("an HTML page without a title".to_owned()),
@@ -244,26 +251,17 @@ fn error_of(message: String) -> Error {
 }
 
 fn html_title(body: &[u8]) -> Option<String> {
-    let text = String::from_utf8_lossy(&body[..body.len().min(8 * EXCERPT)]);
+    let text = String::from_utf8_lossy(&body[..body.len().min(PAGE_HEAD)]);
     let lower = text.to_ascii_lowercase();
     let start = lower.find("<title>")? + "<title>".len();
     let end = start + lower[start..].find("</title>")?;
-    Some(excerpt(text[start..end].trim().as_bytes()))
+    Some(one_line(&text[start..end])).filter(|title| !title.is_empty())
 }
 
-/// The beginning of a body as text on one line.
-pub(super) fn excerpt(body: &[u8]) -> String {
-    let text = String::from_utf8_lossy(&body[..body.len().min(EXCERPT)]);
-    let mut line = text.split_whitespace().collect::<Vec<_>>().join(" ");
-    if body.len() > EXCERPT {
-        line.push('…');
-    }
-    line
-}
-
-/// Azure's codes by their meaning; only those of 400 were seen with their status.
-fn default_code(status: StatusCode) -> Option<ErrorCode> {
-    Some(match status.as_u16() {
+/// Azure's codes by their meaning; only those of 400 were seen with their status. For a status that none of them means,
+/// the status itself is the code, as Azure's gateway has it.
+fn default_code(status: StatusCode) -> ErrorCode {
+    match status.as_u16() {
         400 | 405 | 411 | 413 | 415 | 416 => ErrorCode::InvalidPayload,
         401 => ErrorCode::Unauthorized,
         403 => ErrorCode::Forbidden,
@@ -272,8 +270,8 @@ fn default_code(status: StatusCode) -> Option<ErrorCode> {
         429 => ErrorCode::TooManyRequests,
         503 => ErrorCode::ServiceUnavailable,
         500..=599 => ErrorCode::InternalFailure,
-        _ => return None,
-    })
+        _ => status.as_str().into(),
+    }
 }
 
 fn default_type(status: StatusCode) -> &'static str {
@@ -326,6 +324,17 @@ mod tests {
     }
 
     #[test]
+    fn a_refusal_is_one_line_whatever_the_service_says() {
+        insta::assert_snapshot!(read(400, &[], r#"{"error":{"code":"a\nb","param":"c\u001b[2Jd","message":"line\r\nline\ttab"}}"#), @"Invalid: the service refused: 400 Bad Request: line line tab (code a b, about c [2Jd)");
+        insta::assert_snapshot!(read(502, &[("content-type", "Text/HTML")], "<title> </title>"), @"Failed: the service refused: 502 Bad Gateway: an HTML page without a title");
+        let long: &'static str = format!(r#"{{"error":"{}"}}"#, "long ".repeat(200)).leak();
+        assert_eq!(
+            read(500, &[], long).chars().count(),
+            "Failed: the service refused: 500 Internal Server Error: …".chars().count() + 512
+        );
+    }
+
+    #[test]
     fn a_refusal_is_written_in_each_dialects_shape() {
         let refusal = ApiError::new(StatusCode::NOT_FOUND, "No such File object: file-1").with_param("id");
         let write = |api: &Api| {
@@ -334,6 +343,18 @@ mod tests {
         };
         insta::assert_snapshot!(write(&Api::openai()), @r#"{"error":{"message":"No such File object: file-1","type":"invalid_request_error","param":"id","code":null}}"#);
         insta::assert_snapshot!(write(&Api::azure("https://r.example", "2024-10-21").unwrap()), @r#"{"error":{"code":"notFound","message":"No such File object: file-1","target":"id"}}"#);
+    }
+
+    #[test]
+    fn a_refusal_that_says_nothing_is_written_with_what_its_status_says() {
+        let mut refusal = ApiError::new(StatusCode::REQUEST_TIMEOUT, "");
+        refusal.error.message = None;
+        let write = |api: &Api| {
+            let body = refusal.encode_response(api).unwrap().into_body().into_bytes().unwrap();
+            String::from_utf8(body.to_vec()).unwrap()
+        };
+        insta::assert_snapshot!(write(&Api::openai()), @r#"{"error":{"message":"Request Timeout","type":"invalid_request_error","param":null,"code":null}}"#);
+        insta::assert_snapshot!(write(&Api::azure("https://r.example", "2024-10-21").unwrap()), @r#"{"error":{"code":"408","message":"Request Timeout"}}"#);
     }
 
     #[test]

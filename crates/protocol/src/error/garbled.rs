@@ -4,14 +4,14 @@ use std::fmt;
 
 use http::StatusCode;
 
-use super::api_error::excerpt;
+use super::excerpt::excerpt;
 
 /// A successful answer whose body is not what the operation answers: something else may be listening there.
 #[derive(Debug, thiserror::Error)]
 pub struct Garbled {
     /// The status of the answer: a 2xx.
     pub status: StatusCode,
-    /// The beginning of the body, at most 512 bytes of it, with what is not text replaced.
+    /// The beginning of the body on one line, at most 512 characters of it, with what is no text replaced.
     pub excerpt: String,
     source: serde_json::Error,
 }

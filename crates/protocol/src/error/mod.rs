@@ -6,6 +6,7 @@
 mod api_error;
 mod decode;
 mod encode;
+mod excerpt;
 mod garbled;
 
 pub use api_error::{ApiError, ApiErrorKind};
