@@ -1,24 +1,30 @@
 //! A success that cannot be read.
 
-use std::fmt;
+use std::{error::Error, fmt};
 
 use http::StatusCode;
 
 use super::excerpt::excerpt;
 
-/// A successful answer whose body is not what the operation answers: something else may be listening there.
+/// A successful answer that is not what the operation answers: something else may be listening there.
 #[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
 pub struct Garbled {
     /// The status of the answer: a 2xx.
     pub status: StatusCode,
-    /// The beginning of the body on one line, at most 512 characters of it, with what is no text replaced.
+    /// The beginning of what cannot be read, the body or a header's line: one line, at most 512 characters, with what is
+    /// no text replaced.
     pub excerpt: String,
-    source: serde_json::Error,
+    source: Box<dyn Error + Send + Sync>,
 }
 
 impl Garbled {
-    pub(crate) fn new(status: StatusCode, body: &[u8], source: serde_json::Error) -> Self {
-        Self { status, excerpt: excerpt(body), source }
+    pub(crate) fn new(
+        status: StatusCode,
+        unreadable: &[u8],
+        source: impl Into<Box<dyn Error + Send + Sync>>,
+    ) -> Self {
+        Self { status, excerpt: excerpt(unreadable), source: source.into() }
     }
 }
 

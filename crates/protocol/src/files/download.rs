@@ -1,12 +1,12 @@
 //! `GET /files/{file_id}/content`: a file's bytes, or a range of them.
 
-use std::fmt;
+use std::{borrow::Cow, fmt};
 
 use bytes::Bytes;
-use http::{HeaderName, HeaderValue, Request, Response, StatusCode, header};
+use http::{HeaderValue, Request, Response, StatusCode, header};
 
 use crate::{
-    Api, Body, DecodeError, EncodeError, Operation, OperationId, ResponseError, Route,
+    Api, Body, DecodeError, EncodeError, Garbled, Operation, OperationId, ResponseError, Route,
     json::{bare_request, insert, refuse_unless_success},
     operation::id_of,
 };
@@ -14,7 +14,8 @@ use crate::{
 /// Downloads one file's content.
 ///
 /// Its answer is a head; the bytes stream beside it. [`decode_response`](Operation::decode_response) therefore takes
-/// a success with an empty body, and a refusal with its body.
+/// a success with an empty body, and a refusal with its body. A 206 that does not say which part of the content it has
+/// is garbled.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct DownloadFile {
@@ -89,17 +90,23 @@ impl Operation for DownloadFile {
 
     fn decode_response(response: Response<Bytes>) -> Result<DownloadHead, ResponseError> {
         refuse_unless_success(&response)?;
-        let text = |name: HeaderName| {
-            response.headers().get(name).map(|value| String::from_utf8_lossy(value.as_bytes()))
+        let text = |name| {
+            let value: Option<&HeaderValue> = response.headers().get(name);
+            value.map(|value| String::from_utf8_lossy(value.as_bytes()))
         };
-        let range =
-            (response.status() == StatusCode::PARTIAL_CONTENT).then(|| text(header::CONTENT_RANGE)).flatten();
+        let range = match response.status() {
+            StatusCode::PARTIAL_CONTENT => {
+                let value = text(header::CONTENT_RANGE).unwrap_or_default();
+                Some(ContentRange::parse(&value).ok_or_else(|| unknown_part(&value))?)
+            }
+            _ => None,
+        };
         Ok(DownloadHead {
-            length: text(header::CONTENT_LENGTH).and_then(|length| length.parse().ok()),
-            range: range.and_then(|range| ContentRange::parse(&range)),
+            length: text(header::CONTENT_LENGTH).and_then(|length| number(&length)),
+            range,
             filename: text(header::CONTENT_DISPOSITION)
                 .and_then(|value| crate::form::disposition_filename(&value)),
-            etag: text(header::ETAG).map(std::borrow::Cow::into_owned),
+            etag: text(header::ETAG).map(Cow::into_owned),
         })
     }
 
@@ -137,6 +144,25 @@ impl Operation for DownloadFile {
     }
 }
 
+/// Taking it for the whole, or for the part that was asked for, could make a file of wrong bytes.
+fn unknown_part(content_range: &str) -> ResponseError {
+    let line = format!("Content-Range: {content_range}");
+    let problem = "a part of the content came, and its Content-Range does not say which";
+    ResponseError::Garbled(Box::new(Garbled::new(StatusCode::PARTIAL_CONTENT, line.as_bytes(), problem)))
+}
+
+/// What stands behind the unit of a range, if that is bytes. HTTP's units ignore case.
+fn behind_unit(value: &str) -> Option<&str> {
+    let (unit, rest) = value.trim().split_at_checked("bytes".len())?;
+    unit.eq_ignore_ascii_case("bytes").then(|| rest.trim_start())
+}
+
+/// Digits alone, which `parse` would let a sign precede.
+fn number(text: &str) -> Option<u64> {
+    let digits = text.trim();
+    digits.bytes().all(|byte| byte.is_ascii_digit()).then(|| digits.parse().ok())?
+}
+
 impl ByteRange {
     /// Which bytes of a content of `length` bytes this is; `None` when it lies behind the end.
     #[must_use]
@@ -150,10 +176,12 @@ impl ByteRange {
     }
 
     fn parse(value: &str) -> Option<Self> {
-        let (first, last) = value.trim().strip_prefix("bytes=")?.split_once('-')?;
-        let (first, last) = (first.trim().parse().ok()?, last.trim());
-        let last =
-            if last.is_empty() { None } else { Some(last.parse().ok().filter(|last| *last >= first)?) };
+        let (first, last) = behind_unit(value)?.strip_prefix('=')?.split_once('-')?;
+        let first = number(first)?;
+        let last = match last.trim() {
+            "" => None,
+            last => Some(number(last).filter(|last| *last >= first)?),
+        };
         Some(Self { first, last })
     }
 }
@@ -176,10 +204,12 @@ impl ContentRange {
     }
 
     fn parse(value: &str) -> Option<Self> {
-        let (bytes, total) = value.trim().strip_prefix("bytes ")?.split_once('/')?;
+        let range = behind_unit(value)?;
+        // Some write it as a request's range is written.
+        let (bytes, total) = range.strip_prefix('=').unwrap_or(range).split_once('/')?;
         let (first, last) = bytes.split_once('-')?;
-        let (first, last) = (first.trim().parse().ok()?, last.trim().parse().ok()?);
-        (first <= last).then(|| Self { first, last, total: total.trim().parse().ok() })
+        let (first, last, total) = (number(first)?, number(last)?, number(total));
+        (first <= last && total.is_none_or(|total| last < total)).then_some(Self { first, last, total })
     }
 }
 
@@ -209,8 +239,39 @@ mod tests {
 
     #[test]
     fn a_range_that_is_not_understood_is_ignored() {
-        for text in ["", "bytes=", "bytes=5-3", "bytes=-5", "bytes=1-2,4-5", "items=1-2", "bytes=a-b"] {
+        for text in
+            ["", "bytes=", "bytes=5-3", "bytes=-5", "bytes=+1-", "bytes=1-2,4-5", "items=1-2", "bytes=a-b"]
+        {
             assert_eq!(ByteRange::parse(text), None, "{text}");
         }
+    }
+
+    fn part(content_range: &str) -> Result<DownloadHead, ResponseError> {
+        let response = Response::builder().status(206).header("content-range", content_range);
+        DownloadFile::decode_response(response.body(Bytes::new()).unwrap())
+    }
+
+    #[test]
+    fn the_part_that_came_is_read_leniently() {
+        for (text, shown) in [
+            ("bytes 0-9/10", "bytes 0-9/10"),
+            ("Bytes  0 - 9 / 10 ", "bytes 0-9/10"),
+            ("bytes=3-9/*", "bytes 3-9/*"),
+            ("bytes 3-9/many", "bytes 3-9/*"),
+        ] {
+            assert_eq!(part(text).unwrap().range.unwrap().to_string(), shown, "{text}");
+        }
+    }
+
+    #[test]
+    fn a_part_that_does_not_say_which_it_is_is_never_taken_for_anything() {
+        for text in
+            ["", "bytes */10", "bytes 9-3/10", "bytes 0-10/10", "items 0-9/10", "bytes 0-9", "bytes -9/10"]
+        {
+            assert!(matches!(part(text), Err(ResponseError::Garbled(_))), "{text}");
+        }
+        let error = part("pages 1-2/3").unwrap_err();
+        insta::assert_snapshot!(error, @r#"the answer with status 206 is not what this API answers: "Content-Range: pages 1-2/3""#);
+        insta::assert_snapshot!(std::error::Error::source(&error).unwrap(), @"a part of the content came, and its Content-Range does not say which");
     }
 }
