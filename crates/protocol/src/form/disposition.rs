@@ -3,7 +3,6 @@
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 
 use super::field::filename_of;
-use super::label::escape;
 use super::parameters::Parameterized;
 
 /// What RFC 8187 lets stand unescaped in an extended value.
@@ -23,19 +22,16 @@ const EXTENDED: &AsciiSet = &NON_ALPHANUMERIC
 
 /// The header of an answer whose body is to be kept under this name.
 ///
-/// A name that is not plain ASCII comes a second time in RFC 8187's form, and first without the characters that old
-/// readers misread.
+/// A name with characters that readers of the plain form misread (RFC 6266, appendix D) comes a second time in RFC
+/// 8187's form, and first without them.
 pub(crate) fn attachment(filename: &str) -> String {
-    if filename.bytes().all(|byte| (b' '..=b'~').contains(&byte) && byte != b'\\') {
-        return format!("attachment; filename=\"{}\"", escape(filename));
+    let is_plain = |character: char| matches!(character, ' '..='~') && !matches!(character, '"' | '\\' | '%');
+    let fallback = filename.replace(|character| !is_plain(character), "_");
+    if fallback == filename {
+        return format!("attachment; filename=\"{filename}\"");
     }
-    let plain = |character: char| match character {
-        ' '..='~' if character != '\\' => character,
-        _ => '_',
-    };
-    let fallback: String = filename.chars().map(plain).collect();
     let extended = utf8_percent_encode(filename, EXTENDED);
-    format!("attachment; filename=\"{}\"; filename*=UTF-8''{extended}", escape(&fallback))
+    format!("attachment; filename=\"{fallback}\"; filename*=UTF-8''{extended}")
 }
 
 /// The name in such a header, in either form. A label, never to be used as a path.
@@ -57,6 +53,9 @@ mod tests {
             r"Assets\fine.jsonl",
             "a;b=c'd*.txt",
             "tab\t.txt",
+            "a%22b%41.txt",
+            "a__b",
+            "",
         ] {
             let header = attachment(name);
             assert!(http::HeaderValue::try_from(&header).is_ok(), "{header}");
@@ -67,6 +66,7 @@ mod tests {
     #[test]
     fn the_header_is_plain_where_it_can_be() {
         insta::assert_snapshot!(attachment("puppy.jsonl"), @r#"attachment; filename="puppy.jsonl""#);
+        insta::assert_snapshot!(attachment("10%.txt"), @r#"attachment; filename="10_.txt"; filename*=UTF-8''10%25.txt"#);
         insta::assert_snapshot!(attachment("你.txt"), @r#"attachment; filename="_.txt"; filename*=UTF-8''%E4%BD%A0.txt"#);
     }
 
