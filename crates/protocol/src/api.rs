@@ -165,10 +165,9 @@ fn with_suffix(endpoint: &str, suffix: &str) -> String {
 
 /// The text for an error message: a password in a URL must not end up in a log.
 fn without_user(base: &str) -> String {
-    match (base.split_once("://"), base.rsplit_once('@')) {
-        (Some((scheme, _)), Some((_, host))) => format!("{scheme}://…@{host}"),
-        _ => base.to_owned(),
-    }
+    let Some((before, host)) = base.rsplit_once('@') else { return base.to_owned() };
+    let scheme = before.find("://").map_or("", |at| &before[..at + "://".len()]);
+    format!("{scheme}…@{host}")
 }
 
 #[cfg(test)]
@@ -197,6 +196,7 @@ mod tests {
         insta::assert_snapshot!(refusal("https://"), @"the endpoint `https://` names no host");
         insta::assert_snapshot!(refusal("https://h?x=1"), @"the endpoint `https://h?x=1` must not have a query or a fragment");
         insta::assert_snapshot!(refusal("https://me:pw@h/v1"), @"the endpoint `https://…@h/v1` must not carry a user name or password");
+        insta::assert_snapshot!(refusal("me:pw@h/v1"), @"the endpoint `…@h/v1` must start with https:// or http://");
         insta::assert_snapshot!(refusal("https://:80/v1"), @"the endpoint `https://:80/v1` names no host");
         insta::assert_snapshot!(refusal("https://a b/v1"), @"the endpoint `https://a b/v1` is not a valid URL");
     }
