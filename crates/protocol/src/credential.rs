@@ -52,8 +52,12 @@ impl Credential {
         Ok(Self { kind, secret: secret.to_owned() })
     }
 
-    /// Puts the credential on a request, in the header that the service's dialect wants, replacing one that is there.
+    /// Puts the credential on a request, in the header that the service's dialect wants. One that is there, in either
+    /// header, is replaced.
     pub fn apply<B>(&self, api: &Api, request: &mut http::Request<B>) {
+        let headers = request.headers_mut();
+        headers.remove(API_KEY);
+        headers.remove(AUTHORIZATION);
         let bearer = self.kind == Kind::Token || matches!(api.dialect(), Dialect::OpenAi);
         let (name, text) = if bearer {
             (AUTHORIZATION, format!("Bearer {}", self.secret))
@@ -63,7 +67,7 @@ impl Credential {
         // `new` let only visible ASCII through, so this cannot fail.
         if let Ok(mut value) = HeaderValue::try_from(text) {
             value.set_sensitive(true);
-            request.headers_mut().insert(name, value);
+            headers.insert(name, value);
         }
     }
 
@@ -113,6 +117,19 @@ mod tests {
         assert_eq!(headers(&v1, &key), "api-key: k");
         for api in [&Api::openai(), &dated, &v1] {
             assert_eq!(headers(api, &token), "authorization: Bearer t");
+        }
+    }
+
+    #[test]
+    fn a_credential_replaces_another_of_either_kind() {
+        let api = Api::azure_v1("https://r.example").unwrap();
+        let (key, token) = (Credential::key("k").unwrap(), Credential::token("t").unwrap());
+        for (first, second) in [(&key, &token), (&token, &key)] {
+            let mut request = http::Request::new(());
+            first.apply(&api, &mut request);
+            second.apply(&api, &mut request);
+            assert_eq!(request.headers().len(), 1);
+            assert_eq!(Credential::extract(&request).as_ref(), Some(second));
         }
     }
 
