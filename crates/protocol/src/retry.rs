@@ -9,6 +9,8 @@ use crate::{ApiError, ApiErrorKind, Failure, FailureKind, Repeat};
 
 const SHOULD_RETRY: HeaderName = HeaderName::from_static("x-should-retry");
 const RETRY_AFTER_MS: HeaderName = HeaderName::from_static("retry-after-ms");
+/// The last second of the year 9999, behind which HTTP has no dates.
+const LAST_DATE: u64 = 253_402_300_799;
 
 /// Two readings of time, taken by the caller: this crate has no clock.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -82,7 +84,8 @@ impl RetryHint {
                 headers.insert(header::RETRY_AFTER, milliseconds.div_ceil(1000).into());
             }
             Some(RetryAfter::Until(moment)) => {
-                let date = httpdate::fmt_http_date(UNIX_EPOCH + Duration::from_secs(moment.0));
+                let moment = UNIX_EPOCH + Duration::from_secs(moment.0.min(LAST_DATE));
+                let date = httpdate::fmt_http_date(moment);
                 if let Ok(value) = HeaderValue::try_from(date) {
                     headers.insert(header::RETRY_AFTER, value);
                 }
@@ -267,6 +270,28 @@ mod tests {
                 "{value}"
             );
         }
+    }
+
+    #[test]
+    fn a_hint_is_read_again_as_it_was_written() {
+        let hints = [
+            RetryHint::after(Duration::from_millis(1500)),
+            RetryHint { should_retry: Some(false), after: Some(RetryAfter::Until(UnixSeconds(LAST_DATE))) },
+            RetryHint::default(),
+        ];
+        for hint in hints {
+            let mut headers = HeaderMap::new();
+            hint.write_to(&mut headers);
+            assert_eq!(RetryHint::of_headers(&headers), hint);
+        }
+    }
+
+    #[test]
+    fn a_moment_behind_all_dates_is_written_as_the_last_one() {
+        let mut headers = HeaderMap::new();
+        RetryHint { after: Some(RetryAfter::Until(UnixSeconds(u64::MAX))), should_retry: None }
+            .write_to(&mut headers);
+        assert_eq!(headers[header::RETRY_AFTER], "Fri, 31 Dec 9999 23:59:59 GMT");
     }
 
     fn refused(status: u16) -> ApiError {
