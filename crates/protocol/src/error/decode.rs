@@ -45,16 +45,24 @@ impl DecodeError {
     #[must_use]
     pub fn field(&self) -> Option<&'static str> {
         match self {
-            Self::Missing { field } | Self::Invalid { field, .. } => Some(field),
+            Self::Missing { field }
+            | Self::Invalid { field, .. }
+            | Self::Form(FormError::NoContent { field } | FormError::SecondContent { field }) => Some(field),
+            Self::Route(RouteError::MissingApiVersion | RouteError::InvalidApiVersion { .. }) => {
+                Some("api-version")
+            }
             Self::Route(_) | Self::Json(_) | Self::Form(_) => None,
         }
     }
 
+    /// Azure answers 404 to an `api-version` that it does not have as it does to a path.
     fn status(&self) -> StatusCode {
         match self {
-            Self::Route(RouteError::UnknownPath { .. }) => StatusCode::NOT_FOUND,
             Self::Route(RouteError::MethodNotAllowed { .. }) => StatusCode::METHOD_NOT_ALLOWED,
-            _ => StatusCode::BAD_REQUEST,
+            Self::Route(_) => StatusCode::NOT_FOUND,
+            Self::Json(_) | Self::Form(_) | Self::Missing { .. } | Self::Invalid { .. } => {
+                StatusCode::BAD_REQUEST
+            }
         }
     }
 }
