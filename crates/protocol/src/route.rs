@@ -3,7 +3,7 @@
 use http::{Method, Uri};
 use percent_encoding::percent_decode_str;
 
-use crate::{Api, Dialect, OperationId, PathPart};
+use crate::{Api, Dialect, Limits, OperationId, PathPart};
 
 /// The operation that a request asks for, and the identifier in its path.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -38,6 +38,12 @@ pub enum RouteError {
     /// A dated Azure path without its `api-version`.
     #[error("the query parameter `api-version` is missing")]
     MissingApiVersion,
+    /// The host that the request names makes no URL.
+    #[error("`{origin}` is not where a service can be: check the request's Host")]
+    InvalidOrigin {
+        /// The origin as given.
+        origin: String,
+    },
     /// An `api-version` that is no date.
     #[error(
         "`{version}` is not an api-version: it must be a date such as 2024-10-21, perhaps with -preview behind it"
@@ -53,13 +59,13 @@ impl Api {
     ///
     /// `/v1/…` is OpenAI, `/openai/v1/…` is Azure v1, any other `/openai/…` is Azure with a dated version. `origin`
     /// is the scheme and authority under which the service is known, such as `http://127.0.0.1:8080`; it ends up in
-    /// `Location` headers. The limits are [`Limits::for_service`](crate::Limits::for_service).
+    /// `Location` headers. The limits are [`Limits::for_service`].
     ///
     /// # Errors
-    /// [`RouteError`] when the path belongs to no family or a dated path has no usable `api-version`.
+    /// [`RouteError`] when the path belongs to no family, a dated path has no usable `api-version`, or `origin` is no
+    /// plain `http(s)://host…`.
     pub fn of_request(origin: &str, uri: &Uri) -> Result<Self, RouteError> {
         let path = uri.path();
-        let unknown = || RouteError::UnknownPath { path: path.to_owned() };
         let version = query_pairs(uri).find(|(name, _)| name == "api-version").map(|(_, value)| value);
         let (prefix, dialect) = if is_below(path, "/v1") {
             ("/v1", Dialect::OpenAi)
@@ -72,10 +78,12 @@ impl Api {
             }
             ("/openai", Dialect::AzureDated { api_version })
         } else {
-            return Err(unknown());
+            return Err(RouteError::UnknownPath { path: path.to_owned() });
         };
-        let limits = crate::Limits::for_service(&dialect);
-        let api = Self::with_base(&format!("{origin}{prefix}"), dialect).map_err(|_| unknown())?;
+        let limits = Limits::for_service(&dialect);
+        let api = Self::with_base(&format!("{origin}{prefix}"), dialect).ok();
+        let api = api.filter(|api| api.base_path() == prefix);
+        let api = api.ok_or_else(|| RouteError::InvalidOrigin { origin: origin.to_owned() })?;
         Ok(api.with_limits(limits))
     }
 
@@ -184,6 +192,14 @@ mod tests {
         insta::assert_snapshot!(refusal(&Method::GET, "/openai/files?api-version=new"), @"`new` is not an api-version: it must be a date such as 2024-10-21, perhaps with -preview behind it");
         insta::assert_snapshot!(refusal(&Method::POST, "/openai/deployments/d/files?api-version=2024-10-21"), @"there is nothing at `/openai/deployments/d/files`");
         insta::assert_snapshot!(refusal(&Method::POST, "/openai/uploads?api-version=2024-06-01"), @"there is nothing at `/openai/uploads`");
+    }
+
+    #[test]
+    fn a_host_that_makes_no_url_is_not_taken_for_a_missing_path() {
+        for origin in ["http://a b", "http://", "localhost", "http://me@h", "http://h/x", "http://h/"] {
+            let found = Api::of_request(origin, &"/v1/files".parse().unwrap());
+            assert_eq!(found, Err(RouteError::InvalidOrigin { origin: origin.into() }));
+        }
     }
 
     #[test]

@@ -59,10 +59,16 @@ impl DecodeError {
     fn status(&self) -> StatusCode {
         match self {
             Self::Route(RouteError::MethodNotAllowed { .. }) => StatusCode::METHOD_NOT_ALLOWED,
-            Self::Route(_) => StatusCode::NOT_FOUND,
-            Self::Json(_) | Self::Form(_) | Self::Missing { .. } | Self::Invalid { .. } => {
-                StatusCode::BAD_REQUEST
-            }
+            Self::Route(
+                RouteError::UnknownPath { .. }
+                | RouteError::MissingApiVersion
+                | RouteError::InvalidApiVersion { .. },
+            ) => StatusCode::NOT_FOUND,
+            Self::Route(RouteError::InvalidOrigin { .. })
+            | Self::Json(_)
+            | Self::Form(_)
+            | Self::Missing { .. }
+            | Self::Invalid { .. } => StatusCode::BAD_REQUEST,
         }
     }
 }
