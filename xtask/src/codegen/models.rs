@@ -82,23 +82,24 @@ const IMPORTS: [(&str, &str); 13] = [
     ("crate", "UnixSeconds"),
 ];
 
+/// Modules that generated code may name: the words that show it, where the module is from, and the name.
+const MODULES: [(&str, &str, &str); 3] = [
+    ("lenient::", "crate::lenient", "self"),
+    ("strict::", "crate::strict", "self"),
+    ("fmt::", "core", "fmt"),
+];
+
 /// The `use` lines that the body of a file needs.
 fn imports(body: &str, schemas: &[(&str, &Schema)]) -> Result<String> {
     let code: Vec<_> = body.lines().filter(|line| !line.trim_start().starts_with("///")).collect();
     let code = code.join("\n");
 
     let mut names: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
-    for module in ["lenient", "strict"].into_iter().filter(|module| code.contains(&format!("{module}::"))) {
-        names
-            .entry(if module == "lenient" { "crate::lenient" } else { "crate::strict" })
-            .or_default()
-            .push("self");
+    for (_, path, name) in MODULES.into_iter().filter(|(words, ..)| code.contains(words)) {
+        names.entry(path).or_default().push(name);
     }
     for (path, name) in IMPORTS.into_iter().filter(|(_, name)| uses(&code, name)) {
         names.entry(path).or_default().push(name);
-    }
-    if code.contains("fmt::") {
-        names.entry("core").or_default().push("fmt");
     }
     let types = types_elsewhere(schemas)?;
     if !types.is_empty() {

@@ -1,6 +1,6 @@
 //! How the wire types read and write.
 
-#![expect(clippy::unwrap_used, reason = "a helper that cannot go on fails its test")]
+#![expect(clippy::unwrap_used, reason = "what cannot go on fails its test")]
 
 mod lenient;
 mod open_enums;
