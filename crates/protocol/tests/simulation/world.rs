@@ -83,6 +83,8 @@ pub(crate) struct World {
     pub(crate) service: Service,
     pub(crate) plan: Plan,
     pub(crate) crash_after_arrival: bool,
+    /// Whether the story is told while it happens.
+    pub(crate) is_told: bool,
     api: Api,
     source: Source,
     original: Vec<u8>,
@@ -138,7 +140,7 @@ impl World {
         plan.route = RouteChoice::Parts;
         let service = Service::new(3600, 0, true, true);
         let api = Api::with_base("http://service/v1", partwise_protocol::Dialect::OpenAi).unwrap();
-        Self::assemble(Dice::new(7), Faults::none(), service, plan, api, length, 0)
+        Self { is_told: true, ..Self::assemble(Dice::new(7), Faults::none(), service, plan, api, length, 0) }
     }
 
     fn assemble(
@@ -157,6 +159,7 @@ impl World {
             service,
             plan,
             crash_after_arrival: false,
+            is_told: false,
             api,
             original: content.clone(),
             source: Source { content, changes: 0, readable: true },
@@ -455,6 +458,9 @@ impl World {
 
     /// One line of the story, for whoever reads a failing seed: `cargo test` shows what failing tests print.
     fn tell(&self, what: impl std::fmt::Display) {
+        if !self.is_told {
+            return;
+        }
         println!("{:>10.3} [{}] {what}", self.time.as_secs_f64(), self.process_number);
     }
 
