@@ -65,7 +65,10 @@ fn value(boundary: &Boundary) -> impl Strategy<Value = Vec<u8>> + use<> {
 }
 
 fn content(boundary: &Boundary) -> impl Strategy<Value = Vec<u8>> + use<> {
-    (value(boundary), vec(any::<u8>(), 0..64)).prop_map(|(text, bytes)| [bytes, text].concat())
+    let delimiter = boundary.delimiter();
+    (value(boundary), vec(any::<u8>(), 0..64))
+        .prop_map(|(text, bytes)| [bytes, text].concat())
+        .prop_filter("holds a delimiter", move |content| memchr::memmem::find(content, &delimiter).is_none())
 }
 
 fn form() -> impl Strategy<Value = (Boundary, Vec<Field>)> {
