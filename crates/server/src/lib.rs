@@ -1,1 +1,53 @@
-//! Placeholder.
+//! The service side of the OpenAI and Azure OpenAI Files and Uploads APIs: all operations of `partwise-protocol`, in
+//! the other direction, over one object store.
+//!
+//! It never holds a file or a part in memory, never changes a record that it has written, takes no lock and needs no
+//! database: any number of servers may work on one [`Store`].
+//!
+//! - [`Server`] is a service to mount over hyper or behind any `tower` stack; [`Server::serve`] runs it on a socket.
+//! - [`Store`] is where it keeps everything: [a folder](Store::local), [memory](Store::memory), or any `ObjectStore`.
+//! - [`Keys`] says who may call, and as which [`Tenant`].
+//!
+//! ```no_run
+//! use partwise_server::{Keys, Server, Store};
+//!
+//! # #[tokio::main(flavor = "current_thread")]
+//! # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! let server = Server::builder(Store::local("/var/lib/partwise")?).keys(Keys::any()).build().await?;
+//! let listener = tokio::net::TcpListener::bind("127.0.0.1:8080").await?;
+//! server.serve(listener, std::future::pending()).await;
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! # What is durable
+//! On a local disk every success is answered after the file, and the folders above it, are synced. A crash leaves
+//! either all of what a request did or nothing that a later request could see; what it leaves on the disk is removed
+//! by [`Server::sweep`].
+
+mod auth;
+mod backend;
+mod blob;
+mod files;
+mod id;
+mod layout;
+mod listing;
+mod open;
+mod record;
+mod refusal;
+mod rules;
+mod serve;
+mod server;
+mod service;
+mod store;
+mod sweeper;
+mod tenant;
+mod uploads;
+
+pub use auth::{Keys, KeysError};
+pub use open::OpenError;
+pub use server::{Builder, Server, SweepError};
+pub use service::{BrokenContent, ResponseBody};
+pub use store::Store;
+pub use sweeper::Swept;
+pub use tenant::{Tenant, TenantNameError};

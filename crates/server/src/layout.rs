@@ -1,0 +1,117 @@
+//! Where everything stands in the store. Nothing else builds or takes apart an object's path.
+//!
+//! ```text
+//! partwise.json                                  the store's format
+//! tenants/<tenant>/files/<id>.json               a file
+//! tenants/<tenant>/files/<id>.deleted.json       … is deleted
+//! tenants/<tenant>/uploads/<id>/created.json     an upload
+//! tenants/<tenant>/uploads/<id>/part-<part>.json … has this part
+//! tenants/<tenant>/uploads/<id>/final.json       … is completed, cancelled or expired
+//! tenants/<tenant>/blobs/<stem>                  the bytes of a file sent at once
+//! tenants/<tenant>/blobs/<id>-<part>             the bytes of a part
+//! ```
+//!
+//! A blob's name leads to the file or upload that it belongs to (the stem is the first 25 digits of the identifier),
+//! so that bytes that belong to nothing are found by their names.
+
+use object_store::path::Path;
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    id::{ObjectId, PartId, Stem},
+    tenant::Tenant,
+};
+
+pub(crate) const TENANTS: &str = "tenants";
+const JSON: &str = ".json";
+const DELETED: &str = ".deleted.json";
+
+pub(crate) fn marker() -> Path {
+    Path::from("partwise.json")
+}
+
+pub(crate) fn tenants() -> Path {
+    Path::from(TENANTS)
+}
+
+pub(crate) fn files(tenant: &Tenant) -> Path {
+    Path::from(format!("{TENANTS}/{tenant}/files"))
+}
+
+pub(crate) fn file(tenant: &Tenant, id: ObjectId) -> Path {
+    Path::from(format!("{TENANTS}/{tenant}/files/{id}{JSON}"))
+}
+
+pub(crate) fn file_deleted(tenant: &Tenant, id: ObjectId) -> Path {
+    Path::from(format!("{TENANTS}/{tenant}/files/{id}{DELETED}"))
+}
+
+pub(crate) fn upload_created(tenant: &Tenant, id: ObjectId) -> Path {
+    Path::from(format!("{TENANTS}/{tenant}/uploads/{id}/created{JSON}"))
+}
+
+pub(crate) fn upload_final(tenant: &Tenant, id: ObjectId) -> Path {
+    Path::from(format!("{TENANTS}/{tenant}/uploads/{id}/final{JSON}"))
+}
+
+pub(crate) fn part(tenant: &Tenant, upload: ObjectId, part: PartId) -> Path {
+    Path::from(format!("{TENANTS}/{tenant}/uploads/{upload}/part-{part}{JSON}"))
+}
+
+pub(crate) fn blobs(tenant: &Tenant) -> Path {
+    Path::from(format!("{TENANTS}/{tenant}/blobs"))
+}
+
+pub(crate) fn blob(tenant: &Tenant, name: &BlobName) -> Path {
+    Path::from(format!("{TENANTS}/{tenant}/blobs/{}", name.0))
+}
+
+/// What a record in a tenant's `files` says of a file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum FileMark {
+    Stored(ObjectId),
+    Deleted(ObjectId),
+}
+
+impl FileMark {
+    /// Reads the last segment of a path in `files`; `None` for what is not ours.
+    pub(crate) fn parse(name: &str) -> Option<Self> {
+        if let Some(digits) = name.strip_suffix(DELETED) {
+            return ObjectId::parse(digits).map(Self::Deleted);
+        }
+        ObjectId::parse(name.strip_suffix(JSON)?).map(Self::Stored)
+    }
+}
+
+/// The name of a run of stored bytes that never changes.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(transparent)]
+pub(crate) struct BlobName(String);
+
+impl BlobName {
+    pub(crate) fn whole(stem: Stem) -> Self {
+        Self(stem.to_string())
+    }
+
+    pub(crate) fn of_part(upload: ObjectId, part: PartId) -> Self {
+        Self(format!("{upload}-{part}"))
+    }
+
+    /// Reads the last segment of a path in `blobs`, with what the bytes belong to; `None` for what is not ours.
+    pub(crate) fn parse(name: &str) -> Option<(Self, Owner)> {
+        let owner = match name.split_once('-') {
+            None => Owner::File(Stem::parse(name)?),
+            Some((upload, _)) => Owner::Upload(ObjectId::parse(upload)?),
+        };
+        Some((Self(name.to_owned()), owner))
+    }
+}
+
+/// What a blob belongs to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Owner {
+    /// A file that was sent at once.
+    File(Stem),
+    /// An upload, and the file that it may have become.
+    Upload(ObjectId),
+}

@@ -1,0 +1,165 @@
+//! Every no that this server says, with its status and its words.
+
+use http::{HeaderName, HeaderValue, Method, StatusCode, header};
+use partwise_models::{ErrorCode, Purpose, UploadStatus};
+use partwise_protocol::{ApiError, DecodeError, Dialect, EncodeError, FormError, RouteError};
+
+use crate::store::StoreError;
+
+/// A request that is not done. What the caller did wrong is said in full; what went wrong inside goes to the log.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum Refusal {
+    #[error("no key was sent: send it as `Authorization: Bearer` or as `api-key`")]
+    NoKey,
+    #[error("the key that was sent is not one that this server takes")]
+    WrongKey,
+    #[error(transparent)]
+    Request(#[from] DecodeError),
+
+    #[error("there is no file `{id}`")]
+    NoSuchFile { id: String },
+    #[error("there is no upload `{id}`")]
+    NoSuchUpload { id: String },
+    #[error("there is no file `{id}` to list from")]
+    NoSuchCursor { id: String },
+
+    #[error("`{purpose}` is not a purpose to send a file with: take one of {}", names(accepted))]
+    Purpose { purpose: Purpose, accepted: Vec<Purpose> },
+    #[error(
+        "a file with the purpose `{purpose}` must have a name that ends with .jsonl, and is named `{filename}`"
+    )]
+    FilenameSuffix { purpose: Purpose, filename: String },
+    #[error("the file has no content type: send one with its form field")]
+    NoFileType,
+    #[error("`{field}` is empty")]
+    Empty { field: &'static str },
+    #[error("an upload has at least one byte and at most {limit}, and this one would have {bytes}")]
+    UploadBytes { bytes: u64, limit: u64 },
+    #[error("`{anchor}` is not what a lifetime can start from: take created_at")]
+    Anchor { anchor: String },
+    #[error("a file can live for {} to {} seconds, and {seconds} were asked for", bounds.0, bounds.1)]
+    Lifetime { seconds: u64, bounds: (u64, u64) },
+    #[error("`{what}` is larger than the {limit} bytes that it may have")]
+    TooLarge { what: &'static str, limit: u64 },
+    #[error("the request body is larger than the {limit} bytes that this operation takes")]
+    BodyTooLarge { limit: u64 },
+
+    #[error("the upload `{id}` is {status}: nothing can be done with it any more")]
+    UploadOver { id: String, status: UploadStatus },
+    #[error("the upload `{id}` was completed with other parts")]
+    CompletedOtherwise { id: String },
+    #[error("the upload has no part `{id}`")]
+    NoSuchPart { id: String },
+    #[error("the part `{id}` is named twice")]
+    RepeatedPart { id: String },
+    #[error("the upload is to have {expected} bytes, but the parts named have {found} together")]
+    WrongSize { found: u64, expected: u64 },
+    #[error("`md5` is not a digest of 32 hex digits")]
+    NotAnMd5,
+    #[error("the parts named have the MD5 {found}, not {expected}")]
+    WrongMd5 { found: String, expected: String },
+
+    #[error("this server fetches nothing from other hosts: send the file itself with POST /files")]
+    ImportUnsupported,
+    #[error("the file has {bytes} bytes: the range asked for lies behind its end")]
+    Range { bytes: u64 },
+    #[error("the request body broke off")]
+    Interrupted(#[source] Box<dyn std::error::Error + Send + Sync>),
+    #[error("no byte of the request body came for {seconds} seconds")]
+    Stalled { seconds: u64 },
+
+    #[error("the store failed")]
+    Store(#[from] StoreError),
+    #[error("no random number is to be had")]
+    Entropy(#[from] getrandom::Error),
+    #[error("the answer cannot be written")]
+    Answer(#[from] EncodeError),
+}
+
+impl From<FormError> for Refusal {
+    fn from(error: FormError) -> Self {
+        Self::Request(error.into())
+    }
+}
+
+impl From<RouteError> for Refusal {
+    fn from(error: RouteError) -> Self {
+        Self::Request(error.into())
+    }
+}
+
+impl Refusal {
+    /// The field that the refusal is about.
+    fn param(&self) -> Option<&'static str> {
+        Some(match self {
+            Self::NoSuchFile { .. } | Self::NoSuchUpload { .. } => "id",
+            Self::NoSuchCursor { .. } => "after",
+            Self::Purpose { .. } => "purpose",
+            Self::FilenameSuffix { .. } => "filename",
+            Self::NoFileType => "file",
+            Self::Empty { field } => field,
+            Self::UploadBytes { .. } => "bytes",
+            Self::Anchor { .. } | Self::Lifetime { .. } => "expires_after",
+            Self::NoSuchPart { .. } | Self::RepeatedPart { .. } | Self::WrongSize { .. } => "part_ids",
+            Self::NotAnMd5 | Self::WrongMd5 { .. } => "md5",
+            Self::ImportUnsupported => "content_url",
+            _ => return None,
+        })
+    }
+
+    /// The status of the answer.
+    pub(crate) fn status(&self) -> StatusCode {
+        match self {
+            Self::NoKey | Self::WrongKey => StatusCode::UNAUTHORIZED,
+            Self::NoSuchFile { .. } | Self::NoSuchUpload { .. } => StatusCode::NOT_FOUND,
+            Self::TooLarge { .. } | Self::BodyTooLarge { .. } => StatusCode::PAYLOAD_TOO_LARGE,
+            Self::Range { .. } => StatusCode::RANGE_NOT_SATISFIABLE,
+            Self::Stalled { .. } => StatusCode::REQUEST_TIMEOUT,
+            Self::Store(error) if error.is_full() => StatusCode::INSUFFICIENT_STORAGE,
+            Self::Store(_) | Self::Entropy(_) | Self::Answer(_) => StatusCode::INTERNAL_SERVER_ERROR,
+            _ => StatusCode::BAD_REQUEST,
+        }
+    }
+
+    fn code(&self, dialect: &Dialect) -> Option<ErrorCode> {
+        match (self, dialect) {
+            // What Azure's gateway says.
+            (Self::NoKey | Self::WrongKey, Dialect::AzureDated { .. }) => Some(ErrorCode::from("401")),
+            (Self::NoKey | Self::WrongKey, _) => Some(ErrorCode::InvalidApiKey),
+            (Self::ImportUnsupported, _) => Some(ErrorCode::FileImportFailed),
+            _ => None,
+        }
+    }
+
+    /// A header that goes with the status.
+    pub(crate) fn header(&self) -> Option<(HeaderName, HeaderValue)> {
+        let (name, value) = match self {
+            Self::Request(DecodeError::Route(RouteError::MethodNotAllowed { allowed, .. })) => {
+                let allowed: Vec<&str> = allowed.iter().map(Method::as_str).collect();
+                (header::ALLOW, allowed.join(", "))
+            }
+            Self::Range { bytes } => (header::CONTENT_RANGE, format!("bytes */{bytes}")),
+            _ => return None,
+        };
+        Some((name, HeaderValue::try_from(value).ok()?))
+    }
+
+    /// What is answered in this dialect.
+    pub(crate) fn into_api_error(self, dialect: &Dialect) -> ApiError {
+        let (status, code, param) = (self.status(), self.code(dialect), self.param());
+        let mut error = match self {
+            Self::Request(error) => return error.into(),
+            // How the store failed is nothing for the caller to read.
+            Self::Store(error) if error.is_full() => ApiError::new(status, "the server's disk is full"),
+            Self::Store(_) => ApiError::new(status, "the server's store failed: try again"),
+            other => ApiError::new(status, other.to_string()),
+        };
+        error.error.code = code;
+        error.error.param = param.map(str::to_owned);
+        error
+    }
+}
+
+fn names(purposes: &[Purpose]) -> String {
+    purposes.iter().map(Purpose::as_str).collect::<Vec<_>>().join(", ")
+}

@@ -1,0 +1,147 @@
+//! The server and what it is built from.
+
+use std::{fmt, sync::Arc};
+
+use partwise_models::UnixSeconds;
+
+use crate::{
+    auth::Keys,
+    backend::{Backend, Clock, Entropy, system_clock},
+    layout,
+    open::OpenError,
+    record::Marker,
+    store::{Created, Store, StoreError},
+    sweeper::Swept,
+};
+
+/// The ten operations of the Files and Uploads APIs, as a [`tower_service::Service`] of HTTP requests.
+///
+/// Which dialect a request speaks is told by its path: `/v1/…` is OpenAI, `/openai/v1/…` is Azure v1, any other
+/// `/openai/…` is Azure with a dated `api-version`. Cheap to clone; clones share everything. Must be called within a
+/// tokio runtime.
+///
+/// ```
+/// use partwise_server::{Keys, Server, Store, Tenant};
+/// use tower_service::Service;
+///
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let keys = Keys::new([("secret", Tenant::new("team")?)]);
+/// let mut server = Server::builder(Store::memory()).keys(keys).build().await?;
+///
+/// let request = http::Request::get("/v1/files").header("authorization", "Bearer secret");
+/// let response = server.call(request.body(http_body_util::Empty::new())?).await?;
+/// assert_eq!(response.status(), 200);
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Clone)]
+pub struct Server(Arc<Shared>);
+
+struct Shared {
+    backend: Backend,
+    keys: Keys,
+}
+
+/// Builds a [`Server`].
+#[derive(Clone)]
+#[must_use]
+pub struct Builder {
+    store: Store,
+    keys: Keys,
+    clock: Clock,
+    entropy: Entropy,
+}
+
+/// A sweep stopped half-way; the next one begins anew.
+#[derive(Debug, thiserror::Error)]
+#[error("the store cannot be swept")]
+#[non_exhaustive]
+pub struct SweepError(#[source] Box<dyn std::error::Error + Send + Sync>);
+
+impl Server {
+    /// A server over this store, which takes no key until [`Builder::keys`] says which.
+    pub fn builder(store: impl Into<Store>) -> Builder {
+        Builder {
+            store: store.into(),
+            keys: Keys::new([]),
+            clock: Arc::new(system_clock),
+            entropy: Entropy::System,
+        }
+    }
+
+    /// Removes the bytes of what was deleted, expired, cancelled or left behind, some time after that happened; also
+    /// ends uploads whose time is over, and makes files whole whose making broke off. [`serve`](Self::serve) does so
+    /// by itself; who mounts the server elsewhere calls this now and then. Several servers may sweep one store.
+    ///
+    /// # Errors
+    /// [`SweepError`] when the store fails.
+    pub async fn sweep(&self) -> Result<Swept, SweepError> {
+        self.0.backend.sweep().await.map_err(|error| SweepError(error.into()))
+    }
+
+    pub(crate) fn backend(&self) -> &Backend {
+        &self.0.backend
+    }
+
+    pub(crate) fn keys(&self) -> &Keys {
+        &self.0.keys
+    }
+}
+
+impl Builder {
+    /// Takes these keys.
+    pub fn keys(mut self, keys: Keys) -> Self {
+        self.keys = keys;
+        self
+    }
+
+    /// Takes the time from here instead of the system, for tests.
+    pub fn clock(mut self, clock: impl Fn() -> UnixSeconds + Send + Sync + 'static) -> Self {
+        self.clock = Arc::new(clock);
+        self
+    }
+
+    /// Takes random numbers from here instead of the system, for tests; no number may come twice.
+    pub fn entropy(mut self, random: impl Fn() -> u128 + Send + Sync + 'static) -> Self {
+        self.entropy = Entropy::Given(Arc::new(random));
+        self
+    }
+
+    /// Opens the store, and marks one that is new with the format that this release writes.
+    ///
+    /// # Errors
+    /// [`OpenError`] when the store fails or has a format of a later release.
+    pub async fn build(self) -> Result<Server, OpenError> {
+        let Self { store, keys, clock, entropy } = self;
+        check_format(&store).await?;
+        Ok(Server(Arc::new(Shared { backend: Backend::new(store, clock, entropy), keys })))
+    }
+}
+
+async fn check_format(store: &Store) -> Result<(), OpenError> {
+    let failed = |error: StoreError| OpenError::Store(error.into());
+    let path = layout::marker();
+    let marker: Option<Marker> = match store.create(&path, &Marker::CURRENT).await.map_err(failed)? {
+        Created::Now => return Ok(()),
+        Created::Before => store.read(&path).await.map_err(failed)?,
+    };
+    match marker {
+        Some(marker) if marker != Marker::CURRENT => {
+            Err(OpenError::Format { found: marker.format, known: Marker::CURRENT.format })
+        }
+        _ => Ok(()),
+    }
+}
+
+impl fmt::Debug for Server {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Server").field("store", &self.0.backend.store).finish_non_exhaustive()
+    }
+}
+
+impl fmt::Debug for Builder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Builder").field("store", &self.store).finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,33 @@
+//! What to do with a request's body that an early answer leaves unread.
+
+use std::time::Duration;
+
+use http::{HeaderValue, Response, header};
+
+use super::{
+    body::{RequestBody, ResponseBody},
+    head::Head,
+};
+
+/// A rest up to this is read so that the connection can go on.
+const WORTH_KEEPING: u64 = 1024 * 1024;
+/// A rest up to this is read so that the caller sees the answer: one who is still sending finds a closed connection
+/// reset, and many never look at what came before that.
+const MOST: u64 = 64 * 1024 * 1024;
+const LONGEST: Duration = Duration::from_secs(30);
+
+/// Reads on beside the answer, within bounds, when the body has not been read to its end.
+pub(super) fn drain(mut body: RequestBody, head: &Head, response: &mut Response<ResponseBody>) {
+    // Who waits to be told to go on has sent nothing, and will not.
+    if body.is_at_end() || head.expects_continue() && body.received() == 0 {
+        return;
+    }
+    let keeps_connection = body.remaining().is_some_and(|rest| rest <= WORTH_KEEPING);
+    if !keeps_connection && head.has_connection_header() {
+        response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
+    }
+    let end = body.received().saturating_add(MOST);
+    tokio::spawn(tokio::time::timeout(LONGEST, async move {
+        while body.received() < end && matches!(body.next().await, Ok(Some(_))) {}
+    }));
+}

@@ -1,0 +1,96 @@
+//! The server as a service: from an HTTP request to its answer.
+
+mod body;
+mod drain;
+mod form;
+mod head;
+mod operations;
+
+use std::{
+    convert::Infallible,
+    future::Future,
+    pin::Pin,
+    task::{Context, Poll},
+};
+
+use bytes::Bytes;
+use http::{Request, Response};
+use http_body::Body;
+use partwise_protocol::Api;
+use tower_service::Service;
+use tracing::Instrument as _;
+
+pub use self::body::{BrokenContent, ResponseBody};
+use self::{
+    body::{BoxError, RequestBody},
+    head::Head,
+};
+use crate::{Server, refusal::Refusal};
+
+impl<B> Service<Request<B>> for Server
+where
+    B: Body<Data = Bytes> + Send + 'static,
+    B::Error: Into<BoxError>,
+{
+    type Response = Response<ResponseBody>;
+    type Error = Infallible;
+    type Future = Pin<Box<dyn Future<Output = Result<Self::Response, Infallible>> + Send>>;
+
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, request: Request<B>) -> Self::Future {
+        let server = self.clone();
+        let (parts, body) = request.into_parts();
+        // A request without a number of its own is served all the same.
+        let head = Head::new(parts, server.backend().random().unwrap_or_default());
+        let span = tracing::info_span!("request", id = %head.id(), method = %head.parts.method, path = head.parts.uri.path());
+        Box::pin(async move { Ok(server.answer(&head, RequestBody::new(body)).await) }.instrument(span))
+    }
+}
+
+impl Server {
+    async fn answer(&self, head: &Head, mut body: RequestBody) -> Response<ResponseBody> {
+        let (api, answer) = match Api::of_request(&head.origin(), &head.parts.uri) {
+            Ok(api) => {
+                let answer = self.operate(&api, &head.parts, &mut body).await;
+                (api, answer)
+            }
+            Err(error) => (head.api_of_unknown_path(), Err(error.into())),
+        };
+        let mut response = match answer {
+            Ok(response) => response,
+            Err(refusal) => refuse(refusal, &api),
+        };
+        head.finish(&api, &mut response);
+        let (status, received) = (response.status().as_u16(), body.received());
+        tracing::info!(status, received, "answered");
+        drain::drain(body, head, &mut response);
+        response
+    }
+}
+
+fn refuse(refusal: Refusal, api: &Api) -> Response<ResponseBody> {
+    let cause: &dyn std::error::Error = &refusal;
+    if refusal.status().is_server_error() {
+        tracing::error!(error = cause, "the server failed");
+    } else {
+        tracing::debug!(error = cause, "refused");
+    }
+    let header = refusal.header();
+    let answer = refusal.into_api_error(api.dialect()).encode_response(api);
+    let mut response = match answer {
+        Ok(answer) => answer.map(ResponseBody::of),
+        Err(error) => {
+            tracing::error!(error = &error as &dyn std::error::Error, "a refusal cannot be written");
+            let mut bare = Response::new(ResponseBody::bytes(Bytes::new()));
+            *bare.status_mut() = http::StatusCode::INTERNAL_SERVER_ERROR;
+            bare
+        }
+    };
+    if let Some((name, value)) = header {
+        response.headers_mut().insert(name, value);
+    }
+    response
+}

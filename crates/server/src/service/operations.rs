@@ -1,0 +1,159 @@
+//! The ten operations: read, done, answered.
+
+use bytes::Bytes;
+use http::{Request, Response, request::Parts};
+use partwise_models::FileList;
+use partwise_protocol::{
+    AddUploadPart, Api, CancelUpload, CompleteUpload, CreateFile, CreateUpload, Credential, DeleteFile,
+    Dialect, DownloadFile, DownloadHead, ImportFile, ListFiles, Operation, OperationId, RetrieveFile, Route,
+    Segment, SourceRange,
+};
+
+use super::{
+    body::{RequestBody, ResponseBody},
+    form::{self, Content},
+};
+use crate::{Server, refusal::Refusal, rules, tenant::Tenant};
+
+/// The largest JSON body: a `complete` that names some hundred thousand parts.
+const JSON_LIMIT: u64 = 4 * 1024 * 1024;
+
+type Answer = Result<Response<ResponseBody>, Refusal>;
+
+/// One request of a known caller for a known operation.
+struct Call<'a> {
+    api: &'a Api,
+    tenant: Tenant,
+    route: Route,
+    parts: &'a Parts,
+    body: &'a mut RequestBody,
+}
+
+impl Server {
+    /// Does what the request asks for. Its body is not touched before the caller is known.
+    pub(super) async fn operate(&self, api: &Api, parts: &Parts, body: &mut RequestBody) -> Answer {
+        let credential = Credential::extract(&Request::from_parts(parts.clone(), ()));
+        let tenant = self.keys().tenant(credential.as_ref())?;
+        let route = api.route(&parts.method, &parts.uri)?;
+        let mut call = Call { api, tenant, route, parts, body };
+        match call.route.operation {
+            OperationId::ListFiles => self.list_files(call).await,
+            OperationId::CreateFile => self.create_file(call).await,
+            OperationId::ImportFile => {
+                call.read::<ImportFile>().await?;
+                Err(Refusal::ImportUnsupported)
+            }
+            OperationId::RetrieveFile => {
+                let RetrieveFile { file_id, .. } = call.read().await?;
+                let file = self.backend().file(&call.tenant, &file_id).await?;
+                call.answer::<RetrieveFile>(&file.to_model())
+            }
+            OperationId::DeleteFile => {
+                let DeleteFile { file_id, .. } = call.read().await?;
+                let deleted = self.backend().delete_file(&call.tenant, &file_id).await?;
+                call.answer::<DeleteFile>(&Some(deleted))
+            }
+            OperationId::DownloadFile => self.download_file(call).await,
+            OperationId::CreateUpload => {
+                let CreateUpload { request, .. } = call.read().await?;
+                let upload = self.backend().create_upload(&call.tenant, api, request).await?;
+                call.answer::<CreateUpload>(&upload.to_model())
+            }
+            OperationId::AddUploadPart => self.add_upload_part(call).await,
+            OperationId::CompleteUpload => {
+                let CompleteUpload { upload_id, request, .. } = call.read().await?;
+                let upload = self.backend().complete_upload(&call.tenant, &upload_id, &request).await?;
+                call.answer::<CompleteUpload>(&upload.to_model())
+            }
+            OperationId::CancelUpload => {
+                let CancelUpload { upload_id, .. } = call.read().await?;
+                let upload = self.backend().cancel_upload(&call.tenant, &upload_id).await?;
+                call.answer::<CancelUpload>(&upload.to_model())
+            }
+        }
+    }
+
+    async fn list_files(&self, mut call: Call<'_>) -> Answer {
+        let request: ListFiles = call.read().await?;
+        let mut list = self.backend().list_files(&call.tenant, &request).await?;
+        if matches!(call.api.dialect(), Dialect::AzureDated { api_version } if api_version.as_str() < "2025-04-01")
+        {
+            without_paging(&mut list);
+        }
+        call.answer::<ListFiles>(&list)
+    }
+
+    async fn create_file(&self, call: Call<'_>) -> Answer {
+        let Call { api, tenant, parts, body, .. } = call;
+        let (stem, mut blob) = self.backend().begin_file(&tenant)?;
+        let content = Content { field: CreateFile::CONTENT_FIELD, limit: api.limits().file };
+        let fields = form::receive(parts, body, content, &mut blob).await?;
+        let stored = Segment::Source(SourceRange::new(0, blob.total()));
+        let request = CreateFile::from_form(parts, &fields, stored)?;
+        if request.mime_type.is_empty() && matches!(api.dialect(), Dialect::AzureDated { .. }) {
+            return Err(Refusal::NoFileType);
+        }
+        let CreateFile { purpose, filename, expires_after, .. } = request;
+        let attributes = rules::attributes(api.dialect(), &purpose, &filename, expires_after.as_ref())?;
+        let bytes = blob.finish().await?;
+        let file = self.backend().create_file(&tenant, stem, attributes, filename, bytes).await?;
+        answer::<CreateFile>(&file.to_model(), api)
+    }
+
+    async fn add_upload_part(&self, call: Call<'_>) -> Answer {
+        let Call { api, tenant, route, parts, body } = call;
+        let upload_id = route.id.unwrap_or_default();
+        let mut part = self.backend().begin_part(&tenant, &upload_id).await?;
+        let content = Content { field: AddUploadPart::CONTENT_FIELD, limit: api.limits().part };
+        form::receive(parts, body, content, &mut part.blob).await?;
+        let part = self.backend().finish_part(&tenant, part, api.dialect()).await?;
+        answer::<AddUploadPart>(&part, api)
+    }
+
+    async fn download_file(&self, mut call: Call<'_>) -> Answer {
+        let request: DownloadFile = call.read().await?;
+        let file = self.backend().file(&call.tenant, &request.file_id).await?;
+        let bytes = file.record.bytes;
+        // The content under an identifier never changes.
+        let etag = format!("\"{}\"", file.id.file_id());
+        let asked = request.range.filter(|_| request.if_range.as_ref().is_none_or(|known| *known == etag));
+        let range = asked.map(|range| range.within(bytes).ok_or(Refusal::Range { bytes })).transpose()?;
+        let wanted = range.map_or(0..bytes, |range| range.first..range.last + 1);
+        let mut head = DownloadHead::default();
+        let length = wanted.end - wanted.start;
+        head.length = Some(length);
+        head.range = range;
+        head.filename = Some(file.record.filename.clone());
+        head.etag = Some(etag);
+        let chunks = self.backend().read_file(&call.tenant, &file, wanted).await?;
+        Ok(DownloadFile::encode_response(&head, call.api)?.map(|_| ResponseBody::stream(chunks, length)))
+    }
+}
+
+impl Call<'_> {
+    /// The request, with its JSON body if the operation has one; any other body is left alone.
+    async fn read<O: Operation>(&mut self) -> Result<O, Refusal> {
+        let body = match O::ID {
+            OperationId::CreateUpload | OperationId::CompleteUpload | OperationId::ImportFile => {
+                self.body.collect(JSON_LIMIT).await?
+            }
+            _ => Bytes::new(),
+        };
+        Ok(O::decode_request(&self.route, Request::from_parts(self.parts.clone(), body))?)
+    }
+
+    fn answer<O: Operation>(&self, response: &O::Response) -> Answer {
+        answer::<O>(response, self.api)
+    }
+}
+
+fn answer<O: Operation>(response: &O::Response, api: &Api) -> Answer {
+    Ok(O::encode_response(response, api)?.map(ResponseBody::of))
+}
+
+/// Azure's versions before 2025-04-01 answer with a bare list.
+fn without_paging(list: &mut FileList) {
+    list.first_id = None;
+    list.last_id = None;
+    list.has_more = None;
+}

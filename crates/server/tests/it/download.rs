@@ -1,0 +1,94 @@
+//! Content on its way out.
+
+use http::{Response, StatusCode};
+use partwise_protocol::{ByteRange, DownloadFile};
+use proptest::prelude::*;
+
+use crate::world::{Caller, World, printed};
+
+async fn file_of_parts(caller: &Caller, sizes: &[usize]) -> (String, Vec<u8>) {
+    let content: Vec<u8> = (0..sizes.iter().sum()).map(|index: usize| (index * 31 % 251) as u8).collect();
+    let upload = caller.create_upload("x.bin", content.len() as u64).await;
+    let (mut parts, mut start) = (Vec::new(), 0);
+    for size in sizes {
+        parts.push(caller.add_part(&upload, &content[start..start + size]).await);
+        start += size;
+    }
+    (caller.complete(&upload, &parts).await.id, content)
+}
+
+async fn get(caller: &Caller, id: &str, first: u64, last: Option<u64>) -> Response<bytes::Bytes> {
+    let mut request = DownloadFile::new(id);
+    request.range = Some(ByteRange { first, last });
+    caller.send_operation(&request).await
+}
+
+#[tokio::test]
+async fn a_range_goes_across_parts() {
+    let world = World::new().await;
+    let caller = world.caller();
+    let (id, content) = file_of_parts(&caller, &[3, 1, 4]).await;
+    for first in 0..content.len() {
+        for last in first..content.len() {
+            let response = get(&caller, &id, first as u64, Some(last as u64)).await;
+            assert_eq!(response.status(), StatusCode::PARTIAL_CONTENT);
+            assert_eq!(response.headers()["content-range"], format!("bytes {first}-{last}/8"));
+            assert_eq!(response.body(), &content[first..=last]);
+        }
+    }
+    assert_eq!(get(&caller, &id, 6, None).await.body(), &content[6..]);
+    assert_eq!(get(&caller, &id, 6, Some(99)).await.body(), &content[6..]);
+}
+
+#[tokio::test]
+async fn a_range_behind_the_end_is_refused_with_the_length() {
+    let world = World::new().await;
+    let caller = world.caller();
+    let file = caller.create_file("x.bin", b"0123456789").await;
+    insta::assert_snapshot!(printed(&get(&caller, &file.id, 10, None).await));
+}
+
+#[tokio::test]
+async fn a_range_that_is_none_gets_everything() {
+    let world = World::new().await;
+    let caller = world.caller();
+    let file = caller.create_file("x.bin", b"0123456789").await;
+    for range in ["bytes=1-2,4-5", "lines=1-2", "bytes=5-1", "nonsense"] {
+        let request = caller.plain("GET", &format!("/files/{}/content", file.id)).header("range", range);
+        let response = caller.send(request.body(bytes::Bytes::new()).unwrap()).await;
+        assert_eq!(response.status(), StatusCode::OK, "{range}");
+        assert_eq!(response.body(), "0123456789");
+    }
+}
+
+#[tokio::test]
+async fn a_range_counts_only_for_the_content_that_it_was_meant_for() {
+    let world = World::new().await;
+    let caller = world.caller();
+    let file = caller.create_file("x.bin", b"0123456789").await;
+    let mut request = DownloadFile::new(&file.id);
+    request.range = Some(ByteRange { first: 5, last: None });
+    request.if_range = Some(format!("\"{}\"", file.id));
+    assert_eq!(caller.send_operation(&request).await.body(), "56789");
+    request.if_range = Some("\"another\"".into());
+    assert_eq!(caller.send_operation(&request).await.body(), "0123456789");
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 16, ..ProptestConfig::default() })]
+    #[test]
+    fn what_went_up_in_parts_of_any_size_comes_down_from_memory_and_from_disk(
+        sizes in prop::collection::vec(1usize..600_000, 1..5), on_disk: bool,
+    ) {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        runtime.block_on(async {
+            let folder = tempfile::tempdir().unwrap();
+            let world = if on_disk { World::in_folder(folder.path()).await } else { World::new().await };
+            let caller = world.caller();
+            let (id, content) = file_of_parts(&caller, &sizes).await;
+            assert_eq!(caller.download(&id).await.unwrap(), content);
+            let middle = content.len() as u64 / 2;
+            assert_eq!(get(&caller, &id, middle, None).await.body(), &content[middle as usize..]);
+        });
+    }
+}

@@ -1,0 +1,182 @@
+//! Forms as clients send them, and as they arrive when the network fails.
+
+use std::{
+    convert::Infallible,
+    pin::Pin,
+    task::{Context, Poll},
+};
+
+use bytes::Bytes;
+use http::{Request, Response, StatusCode};
+use http_body::{Body, Frame};
+use http_body_util::BodyExt;
+use partwise_models::File;
+use partwise_protocol::{AddUploadPart, CreateFile, Operation};
+use proptest::prelude::*;
+use tower_service::Service;
+
+use crate::world::{Caller, World, azure, new_file, openai};
+
+async fn post(caller: &Caller, path: &str, form: &str) -> Response<Bytes> {
+    let request = caller.plain("POST", path).header("content-type", "multipart/form-data; boundary=b");
+    caller.send(request.body(Bytes::from(form.replace('\n', "\r\n"))).unwrap()).await
+}
+
+fn message(response: &Response<Bytes>) -> String {
+    let refusal = partwise_protocol::ApiError::decode_response(response);
+    crate::world::told(&refusal)
+}
+
+const PURPOSE: &str = "--b\nContent-Disposition: form-data; name=\"purpose\"\n\nassistants\n";
+const FILE: &str = "--b\nContent-Disposition: form-data; name=\"file\"; filename=\"a.txt\"\nContent-Type: text/plain\n\nabc\n";
+const EXPIRY: &str = "--b\nContent-Disposition: form-data; name=\"expires_after[anchor]\"\n\ncreated_at\n\
+    --b\nContent-Disposition: form-data; name=\"expires_after[seconds]\"\n\n3600\n";
+
+#[tokio::test]
+async fn fields_come_in_any_order() {
+    let world = World::new().await;
+    let caller = world.caller();
+    for form in [[PURPOSE, EXPIRY, FILE], [FILE, PURPOSE, EXPIRY], [EXPIRY, FILE, PURPOSE]] {
+        let response = post(&caller, "/files", &format!("{}--b--\n", form.concat())).await;
+        assert_eq!(response.status(), StatusCode::OK, "{form:?}");
+        let file: File = CreateFile::decode_response(response).unwrap();
+        assert_eq!(file.expires_at.unwrap().0, world.now() + 3600);
+        assert_eq!(caller.download(&file.id).await.unwrap(), "abc");
+    }
+}
+
+#[tokio::test]
+async fn a_part_may_come_as_a_text_field_and_is_taken_as_it_is() {
+    let world = World::new().await;
+    let caller = world.caller();
+    let upload = caller.create_upload("a.txt", 4).await;
+    let form = "--b\nContent-Disposition: form-data; name=\"data\"\n\nYWJj\n--b--\n";
+    let response = post(&caller, &format!("/uploads/{}/parts", upload.id), form).await;
+    let part = AddUploadPart::decode_response(response).unwrap();
+    let file = caller.complete(&upload, &[part.id]).await;
+    assert_eq!(caller.download(&file.id).await.unwrap(), "YWJj", "not decoded from base64");
+}
+
+#[tokio::test]
+async fn forms_that_lack_something_say_what() {
+    let world = World::new().await;
+    let caller = world.caller();
+    let nameless = FILE.replace("; filename=\"a.txt\"", "");
+    let unnamed = FILE.replace("a.txt", "");
+    let empty = FILE.replace("abc", "");
+    for (form, expected) in [
+        (
+            format!("{PURPOSE}--b--\n"),
+            "400: the multipart form cannot be read: the form has no field \"file\"",
+        ),
+        (format!("{FILE}--b--\n"), "400: `purpose` is missing"),
+        (format!("{PURPOSE}{nameless}--b--\n"), "400: `filename` is missing"),
+        (format!("{PURPOSE}{unnamed}--b--\n"), "400: `filename` is empty"),
+        (format!("{PURPOSE}{empty}--b--\n"), "400: `file` is empty"),
+        (
+            format!("{PURPOSE}{FILE}"),
+            "400: the multipart form cannot be read: the form ended after 168 bytes, before its closing boundary",
+        ),
+        (
+            format!("{PURPOSE}{FILE}{FILE}--b--\n"),
+            "400: the multipart form cannot be read: the form has a second field \"file\"",
+        ),
+        (
+            String::new(),
+            "400: the multipart form cannot be read: the form's boundary does not occur in its body of 0 bytes",
+        ),
+    ] {
+        assert_eq!(message(&post(&caller, "/files", &form).await), expected);
+    }
+    let upload = caller.create_upload("a.txt", 1).await;
+    let path = format!("/uploads/{}/parts", upload.id);
+    let no_data = format!("{FILE}--b--\n");
+    assert_eq!(
+        message(&post(&caller, &path, &no_data).await),
+        "400: the multipart form cannot be read: the form has no field \"data\""
+    );
+    let empty = "--b\nContent-Disposition: form-data; name=\"data\"\n\n\n--b--\n";
+    assert_eq!(message(&post(&caller, &path, empty).await), "400: `data` is empty");
+    assert!(world.objects_in("blobs").await.is_empty());
+}
+
+#[tokio::test]
+async fn azure_wants_a_content_type_on_the_file_and_openai_does_not() {
+    let world = World::new().await;
+    let form = format!("{}{}--b--\n", PURPOSE, FILE.replace("Content-Type: text/plain\n", ""));
+    let response = post(&world.caller_of(azure("2024-10-21")), "/files?api-version=2024-10-21", &form).await;
+    assert_eq!(message(&response), "400: the file has no content type: send one with its form field");
+    assert_eq!(post(&world.caller_of(openai()), "/files", &form).await.status(), StatusCode::OK);
+}
+
+/// A body that comes in pieces and may break off.
+struct Pieces {
+    pieces: std::vec::IntoIter<Bytes>,
+    breaks_off: bool,
+}
+
+#[derive(Debug, thiserror::Error)]
+#[error("the connection was reset")]
+struct Reset;
+
+impl Body for Pieces {
+    type Data = Bytes;
+    type Error = Reset;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        _: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Reset>>> {
+        Poll::Ready(match self.pieces.next() {
+            Some(bytes) => Some(Ok(Frame::data(bytes))),
+            None if self.breaks_off => Some(Err(Reset)),
+            None => None,
+        })
+    }
+}
+
+async fn send_pieces(world: &World, request: Request<Bytes>, piece: usize, cut: Option<usize>) -> StatusCode {
+    let (parts, body) = request.into_parts();
+    let body = body.slice(..cut.unwrap_or(body.len()));
+    let pieces: Vec<Bytes> = body.chunks(piece).map(Bytes::copy_from_slice).collect();
+    let body = Pieces { pieces: pieces.into_iter(), breaks_off: cut.is_some() };
+    let response: Result<_, Infallible> = world.server.clone().call(Request::from_parts(parts, body)).await;
+    let response = response.unwrap();
+    let status = response.status();
+    response.into_body().collect().await.unwrap();
+    status
+}
+
+#[tokio::test]
+async fn a_body_that_breaks_off_anywhere_leaves_nothing() {
+    for on_disk in [false, true] {
+        let folder = tempfile::tempdir().unwrap();
+        let world = if on_disk { World::in_folder(folder.path()).await } else { World::new().await };
+        let caller = world.caller();
+        let content = vec![b'x'; 600_000];
+        let request = caller.request(&new_file(partwise_models::Purpose::Assistants, "a.txt", &content));
+        let length = request.body().len();
+        for cut in [0, 1, 50, 200, 300_000, 599_999, length - 60, length - 3, length - 1] {
+            let status = send_pieces(&world, request.clone(), 65_536, Some(cut)).await;
+            assert_eq!(status, StatusCode::BAD_REQUEST, "cut at {cut} of {length}");
+        }
+        assert_eq!(world.objects().await, Vec::<String>::new());
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 16, ..ProptestConfig::default() })]
+    #[test]
+    fn a_form_may_arrive_in_pieces_of_any_size(piece in 1usize..2000, length in 1usize..20_000) {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        runtime.block_on(async {
+            let world = World::new().await;
+            let content: Vec<u8> = (0..length).map(|index| [13, 10, 45, 7][index % 4]).collect();
+            let request = world.caller().request(&new_file(partwise_models::Purpose::Vision, "a.png", &content));
+            assert_eq!(send_pieces(&world, request, piece, None).await, StatusCode::OK);
+            let [blob] = &world.objects_in("blobs").await[..] else { panic!("one blob") };
+            let stored = world.objects.get_opts(&blob.as_str().into(), object_store::GetOptions::default()).await.unwrap();
+            assert_eq!(stored.bytes().await.unwrap(), content);
+        });
+    }
+}

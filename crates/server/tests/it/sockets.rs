@@ -1,0 +1,238 @@
+//! The server on a real socket, and what hyper makes of it.
+
+use std::{future::Future, net::SocketAddr, time::Duration};
+
+use bytes::Bytes;
+use http::{Request, Response, StatusCode};
+use http_body_util::{BodyExt, Full};
+use hyper::client::conn::http1::{SendRequest, handshake};
+use hyper_util::rt::TokioIo;
+use partwise_models::Purpose;
+use partwise_protocol::{CreateFile, DownloadFile, Operation};
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
+    net::{TcpListener, TcpStream},
+    sync::oneshot,
+    task::JoinHandle,
+};
+
+use crate::world::{KEY, World, new_file};
+
+/// A served world.
+struct Served {
+    address: SocketAddr,
+    stop: oneshot::Sender<()>,
+    server: JoinHandle<()>,
+}
+
+async fn serve(world: &World) -> Served {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    let (stop, stopped) = oneshot::channel();
+    let server = world.server.clone().serve(listener, async { drop(stopped.await) });
+    Served { address, stop, server: tokio::spawn(server) }
+}
+
+impl Served {
+    async fn connect(&self) -> TcpStream {
+        TcpStream::connect(self.address).await.unwrap()
+    }
+
+    async fn client(&self) -> SendRequest<Full<Bytes>> {
+        let (client, connection) = handshake(TokioIo::new(self.connect().await)).await.unwrap();
+        tokio::spawn(connection);
+        client
+    }
+}
+
+async fn send(client: &mut SendRequest<Full<Bytes>>, request: Request<Bytes>) -> Response<Bytes> {
+    let response = client.send_request(in_origin_form(request)).await.unwrap();
+    let (parts, body) = response.into_parts();
+    Response::from_parts(parts, body.collect().await.unwrap().to_bytes())
+}
+
+fn in_origin_form(mut request: Request<Bytes>) -> Request<Full<Bytes>> {
+    let target = request.uri().path_and_query().unwrap().to_string();
+    *request.uri_mut() = target.parse().unwrap();
+    request.headers_mut().insert("host", "partwise.test".parse().unwrap());
+    request.map(Full::new)
+}
+
+/// Fails a test that would otherwise wait for ever.
+async fn in_time<T>(future: impl Future<Output = T>) -> T {
+    tokio::time::timeout(Duration::from_secs(60), future).await.expect("it hangs")
+}
+
+fn post_head(key: &str, length: impl std::fmt::Display, more: &str) -> String {
+    format!(
+        "POST /v1/files HTTP/1.1\r\nHost: h\r\nAuthorization: Bearer {key}\r\n{more}\
+         Content-Type: multipart/form-data; boundary=b\r\nContent-Length: {length}\r\n\r\n"
+    )
+}
+
+/// Reads up to and including the head of an answer and `Content-Length` bytes more.
+async fn read_answer(stream: &mut TcpStream) -> String {
+    let mut text = Vec::new();
+    loop {
+        let text_so_far = String::from_utf8_lossy(&text).to_lowercase();
+        if let Some(end) = text_so_far.find("\r\n\r\n") {
+            let length =
+                text_so_far.split("content-length: ").nth(1).and_then(|rest| rest.split("\r\n").next());
+            let length: usize = length.map_or(0, |length| length.parse().unwrap());
+            if text.len() >= end + 4 + length {
+                return String::from_utf8(text).unwrap();
+            }
+        }
+        let mut buffer = [0; 1024];
+        let read = stream.read(&mut buffer).await.unwrap();
+        assert_ne!(read, 0, "the connection ended within the answer: {text_so_far}");
+        text.extend_from_slice(&buffer[..read]);
+    }
+}
+
+const FORM: &str = "--b\r\nContent-Disposition: form-data; name=\"purpose\"\r\n\r\nassistants\r\n\
+    --b\r\nContent-Disposition: form-data; name=\"file\"; filename=\"a.txt\"\r\n\r\nabc\r\n--b--\r\n";
+
+#[tokio::test]
+async fn a_large_file_goes_up_and_comes_back_over_a_connection_that_is_kept() {
+    let folder = tempfile::tempdir().unwrap();
+    let world = World::in_folder(folder.path()).await;
+    let served = serve(&world).await;
+    let mut client = served.client().await;
+    let content: Vec<u8> =
+        (0..20_000_003u32).map(|index| (index.wrapping_mul(2_654_435_761) >> 24) as u8).collect();
+    let request = world.caller().request(&new_file(Purpose::Assistants, "large.bin", &content));
+    let response = in_time(send(&mut client, request)).await;
+    assert!(response.headers().contains_key("date"));
+    let file = CreateFile::decode_response(response).unwrap();
+    let download = world.caller().request(&DownloadFile::new(&file.id));
+    let response = in_time(send(&mut client, download)).await;
+    assert_eq!(response.headers()["content-length"], "20000003");
+    assert!(response.body() == &content, "the same bytes");
+}
+
+#[tokio::test]
+async fn a_caller_who_is_still_sending_sees_why_it_was_refused() {
+    let world = World::new().await;
+    let served = serve(&world).await;
+    for (key, length, status) in [("wrong", 32 << 20, "401"), (KEY, 600 << 20, "413")] {
+        let mut stream = served.connect().await;
+        stream.write_all(post_head(key, length, "").as_bytes()).await.unwrap();
+        let chunk = vec![0; 1 << 20];
+        for _ in 0..32 {
+            in_time(stream.write_all(&chunk)).await.expect("the server goes on reading");
+        }
+        let answer = in_time(read_answer(&mut stream)).await;
+        assert!(answer.starts_with(&format!("HTTP/1.1 {status}")), "{answer}");
+        assert!(answer.to_lowercase().contains("connection: close"), "{answer}");
+    }
+}
+
+#[tokio::test]
+async fn a_connection_survives_a_refusal_of_a_small_body() {
+    let world = World::new().await;
+    let served = serve(&world).await;
+    let mut stream = served.connect().await;
+    for (key, status) in [("wrong", "401"), (KEY, "200"), ("wrong", "401"), (KEY, "200")] {
+        stream.write_all(post_head(key, FORM.len(), "").as_bytes()).await.unwrap();
+        stream.write_all(FORM.as_bytes()).await.unwrap();
+        let answer = in_time(read_answer(&mut stream)).await;
+        assert!(answer.starts_with(&format!("HTTP/1.1 {status}")), "{answer}");
+    }
+}
+
+#[tokio::test]
+async fn a_caller_who_waits_to_be_told_to_go_on_is_told_only_if_it_may() {
+    let world = World::new().await;
+    let served = serve(&world).await;
+    let expect = "Expect: 100-continue\r\n";
+
+    let mut stream = served.connect().await;
+    stream.write_all(post_head("wrong", FORM.len(), expect).as_bytes()).await.unwrap();
+    let answer = in_time(read_answer(&mut stream)).await;
+    assert!(answer.starts_with("HTTP/1.1 401"), "{answer}");
+
+    let mut stream = served.connect().await;
+    stream.write_all(post_head(KEY, FORM.len(), expect).as_bytes()).await.unwrap();
+    let answer = in_time(read_answer(&mut stream)).await;
+    assert!(answer.starts_with("HTTP/1.1 100"), "{answer}");
+    stream.write_all(FORM.as_bytes()).await.unwrap();
+    let answer = in_time(read_answer(&mut stream)).await;
+    assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
+}
+
+#[tokio::test]
+async fn a_body_without_a_length_is_taken() {
+    let world = World::new().await;
+    let served = serve(&world).await;
+    let mut stream = served.connect().await;
+    for _ in 0..2 {
+        let head = post_head(KEY, 0, "").replace("Content-Length: 0", "Transfer-Encoding: chunked");
+        stream.write_all(head.as_bytes()).await.unwrap();
+        for piece in FORM.as_bytes().chunks(10) {
+            stream.write_all(format!("{:x}\r\n", piece.len()).as_bytes()).await.unwrap();
+            stream.write_all(piece).await.unwrap();
+            stream.write_all(b"\r\n").await.unwrap();
+        }
+        stream.write_all(b"0\r\n\r\n").await.unwrap();
+        let answer = in_time(read_answer(&mut stream)).await;
+        assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
+        assert!(!answer.to_lowercase().contains("connection: close"), "{answer}");
+    }
+}
+
+#[tokio::test]
+async fn a_connection_that_ends_within_a_body_leaves_nothing() {
+    let folder = tempfile::tempdir().unwrap();
+    let world = World::in_folder(folder.path()).await;
+    let served = serve(&world).await;
+    let big = vec![b'x'; 600_000];
+    let form = FORM.replace("abc", std::str::from_utf8(&big).unwrap());
+    for cut in [0, 100, 300_000, form.len() - 1] {
+        let mut stream = served.connect().await;
+        stream.write_all(post_head(KEY, form.len(), "").as_bytes()).await.unwrap();
+        stream.write_all(&form.as_bytes()[..cut]).await.unwrap();
+        stream.shutdown().await.unwrap();
+        let mut rest = Vec::new();
+        in_time(stream.read_to_end(&mut rest)).await.unwrap();
+        let rest = String::from_utf8_lossy(&rest);
+        assert!(rest.is_empty() || rest.starts_with("HTTP/1.1 400"), "{rest}");
+    }
+    served.stop.send(()).unwrap();
+    in_time(served.server).await.unwrap();
+    assert_eq!(world.objects().await, Vec::<String>::new());
+}
+
+#[tokio::test]
+async fn a_server_that_stops_finishes_what_it_has_begun_and_takes_nothing_new() {
+    let world = World::new().await;
+    let served = serve(&world).await;
+    let mut idle = served.connect().await;
+    let mut busy = served.connect().await;
+    let (first, rest) = FORM.as_bytes().split_at(40);
+    busy.write_all(post_head(KEY, FORM.len(), "Expect: 100-continue\r\n").as_bytes()).await.unwrap();
+    // The server asks for the body, so it has begun.
+    assert!(in_time(read_answer(&mut busy)).await.starts_with("HTTP/1.1 100"));
+    busy.write_all(first).await.unwrap();
+    served.stop.send(()).unwrap();
+    assert_eq!(in_time(idle.read(&mut [0; 1])).await.unwrap(), 0, "the idle connection ends");
+    assert!(TcpStream::connect(served.address).await.is_err(), "no new connection is taken");
+    busy.write_all(rest).await.unwrap();
+    let answer = in_time(read_answer(&mut busy)).await;
+    assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
+    in_time(served.server).await.unwrap();
+}
+
+#[tokio::test]
+async fn the_location_of_a_file_names_the_host_that_was_asked() {
+    let world = World::new().await;
+    let served = serve(&world).await;
+    let mut client = served.client().await;
+    let caller = world.caller_of(crate::world::azure("2024-10-21"));
+    let request = caller.request(&new_file(Purpose::Assistants, "a.txt", b"a"));
+    let response = in_time(send(&mut client, request)).await;
+    assert_eq!(response.status(), StatusCode::CREATED);
+    let location = response.headers()["location"].to_str().unwrap().to_owned();
+    let file = CreateFile::decode_response(response).unwrap();
+    assert_eq!(location, format!("http://partwise.test/openai/files/{}?api-version=2024-10-21", file.id));
+}

@@ -1,0 +1,43 @@
+//! Stores: opened, opened again, and refused.
+
+use std::sync::Arc;
+
+use object_store::{ObjectStore, ObjectStoreExt, memory::InMemory, path::Path};
+use partwise_server::{Keys, OpenError, Server, Store};
+
+use crate::world::World;
+
+#[tokio::test]
+async fn a_folder_holds_its_files_for_the_next_server() {
+    let folder = tempfile::tempdir().unwrap();
+    let first = World::in_folder(folder.path()).await;
+    let file = first.caller().create_file("a.txt", b"abc").await;
+    drop(first);
+    let second = World::in_folder(folder.path()).await;
+    assert_eq!(second.caller().download(&file.id).await.unwrap(), "abc");
+}
+
+#[tokio::test]
+async fn a_store_of_a_later_format_is_refused() {
+    let objects: Arc<dyn ObjectStore> = Arc::new(InMemory::new());
+    objects.put(&Path::from("partwise.json"), r#"{"format":2,"news":true}"#.into()).await.unwrap();
+    let error = Server::builder(objects).build().await.unwrap_err();
+    assert!(matches!(error, OpenError::Format { found: 2, known: 1, .. }), "{error}");
+}
+
+#[tokio::test]
+async fn a_store_that_is_something_else_is_refused() {
+    let objects: Arc<dyn ObjectStore> = Arc::new(InMemory::new());
+    objects.put(&Path::from("partwise.json"), "what?".into()).await.unwrap();
+    let error = Server::builder(objects).keys(Keys::any()).build().await.unwrap_err();
+    assert!(matches!(error, OpenError::Store { .. }), "{error}");
+}
+
+#[tokio::test]
+async fn a_server_without_keys_takes_none() {
+    use tower_service::Service;
+    let mut server = Server::builder(Store::memory()).build().await.unwrap();
+    let request = http::Request::get("/v1/files").header("api-key", "k");
+    let response = server.call(request.body(http_body_util::Empty::new()).unwrap()).await.unwrap();
+    assert_eq!(response.status(), http::StatusCode::UNAUTHORIZED);
+}

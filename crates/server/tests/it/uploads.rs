@@ -1,0 +1,203 @@
+//! Uploads from their first byte to their end.
+
+use bytes::Bytes;
+use http::StatusCode;
+use md5::{Digest, Md5};
+use partwise_models::{ExpiresAfter, ExpiryAnchor, UnixSeconds, UploadStatus};
+use partwise_protocol::{CancelUpload, RetrieveFile};
+
+use crate::world::{Caller, HOUR, START, World, azure, complete, new_upload, told};
+
+async fn cancel(caller: &Caller, id: &str) -> Result<partwise_models::Upload, partwise_protocol::ApiError> {
+    caller.call(&CancelUpload::new(id)).await
+}
+
+#[tokio::test]
+async fn parts_become_a_file_in_the_order_in_which_they_are_named() {
+    let world = World::new().await;
+    let caller = world.caller();
+    let upload = caller.create_upload("abc.txt", 9).await;
+    let last = caller.add_part(&upload, b"ghi").await;
+    let first = caller.add_part(&upload, b"abc").await;
+    let unnamed = caller.add_part(&upload, b"never").await;
+    let middle = caller.add_part(&upload, b"def").await;
+    let file = caller.complete(&upload, &[first, middle, last]).await;
+    assert_eq!(caller.download(&file.id).await.unwrap(), "abcdefghi");
+    assert_eq!(file.bytes, Some(9));
+    assert_ne!(unnamed, file.id);
+}
+
+#[tokio::test]
+async fn the_file_is_as_old_as_its_upload() {
+    let world = World::new().await;
+    let caller = world.caller();
+    let upload = caller.create_upload("a.txt", 1).await;
+    world.advance(100);
+    let part = caller.add_part(&upload, b"a").await;
+    let file = caller.complete(&upload, &[part]).await;
+    assert_eq!(file.created_at, upload.created_at);
+    assert_eq!(caller.call(&RetrieveFile::new(&file.id)).await.unwrap(), file);
+}
+
+#[tokio::test]
+async fn a_part_may_be_named_by_its_block_id() {
+    let world = World::new().await;
+    let caller = world.caller_of(azure("2024-10-21"));
+    let upload = caller.create_upload("a.txt", 2).await;
+    let a = caller.try_add_part(&upload, b"a").await.unwrap();
+    let b = caller.try_add_part(&upload, b"b").await.unwrap();
+    let file = caller.complete(&upload, &[a.azure_block_id.unwrap(), b.id]).await;
+    assert_eq!(caller.download(&file.id).await.unwrap(), "ab");
+}
+
+#[tokio::test]
+async fn a_wrong_size_leaves_the_upload_pending() {
+    let world = World::new().await;
+    let caller = world.caller();
+    let upload = caller.create_upload("a.txt", 4).await;
+    let ab = caller.add_part(&upload, b"ab").await;
+    let refusal = caller.try_complete(&upload, std::slice::from_ref(&ab)).await.unwrap_err();
+    assert_eq!(told(&refusal), "400: the upload is to have 4 bytes, but the parts named have 2 together");
+    let refusal = caller.try_complete(&upload, &[]).await.unwrap_err();
+    assert_eq!(told(&refusal), "400: the upload is to have 4 bytes, but the parts named have 0 together");
+    let cd = caller.add_part(&upload, b"cd").await;
+    let file = caller.complete(&upload, &[ab, cd]).await;
+    assert_eq!(caller.download(&file.id).await.unwrap(), "abcd");
+}
+
+#[tokio::test]
+async fn parts_that_are_unknown_foreign_or_repeated_are_refused() {
+    let world = World::new().await;
+    let caller = world.caller();
+    let upload = caller.create_upload("a.txt", 2).await;
+    let other = caller.create_upload("b.txt", 2).await;
+    let a = caller.add_part(&upload, b"a").await;
+    let foreign = caller.add_part(&other, b"b").await;
+    for (parts, message) in [
+        (vec![a.clone(), a.clone()], format!("400: the part `{a}` is named twice")),
+        (vec![a.clone(), foreign.clone()], format!("400: the upload has no part `{foreign}`")),
+        (vec![a.clone(), "part_1".into()], "400: the upload has no part `part_1`".into()),
+        (vec![a.clone(), "../x".into()], "400: the upload has no part `../x`".into()),
+    ] {
+        assert_eq!(told(&caller.try_complete(&upload, &parts).await.unwrap_err()), message);
+    }
+}
+
+#[tokio::test]
+async fn completing_again_with_the_same_parts_answers_the_same() {
+    let world = World::new().await;
+    let caller = world.caller();
+    let upload = caller.create_upload("ab.txt", 2).await;
+    let a = caller.add_part(&upload, b"a").await;
+    let b = caller.add_part(&upload, b"b").await;
+    let first = caller.try_complete(&upload, &[a.clone(), b.clone()]).await.unwrap();
+    world.advance(2 * HOUR);
+    assert_eq!(caller.try_complete(&upload, &[a.clone(), b.clone()]).await.unwrap(), first);
+    let refusal = caller.try_complete(&upload, &[b, a]).await.unwrap_err();
+    assert_eq!(told(&refusal), format!("400: the upload `{}` was completed with other parts", upload.id));
+}
+
+#[tokio::test]
+async fn an_upload_that_is_over_takes_nothing_more() {
+    let world = World::new().await;
+    let caller = world.caller();
+
+    let completed = caller.create_upload("a.txt", 1).await;
+    let a = caller.add_part(&completed, b"a").await;
+    caller.complete(&completed, &[a]).await;
+    let cancelled = caller.create_upload("a.txt", 1).await;
+    let b = caller.add_part(&cancelled, b"a").await;
+    assert_eq!(cancel(&caller, &cancelled.id).await.unwrap().status, Some(UploadStatus::Cancelled));
+    let expired = caller.create_upload("a.txt", 1).await;
+    let c = caller.add_part(&expired, b"a").await;
+    world.advance(HOUR);
+
+    let over = |id: &str, status: &str| {
+        format!("400: the upload `{id}` is {status}: nothing can be done with it any more")
+    };
+    for (upload, status) in [(&completed, "completed"), (&cancelled, "cancelled"), (&expired, "expired")] {
+        let refusal = caller.try_add_part(upload, b"b").await.unwrap_err();
+        assert_eq!(told(&refusal), over(&upload.id, status));
+    }
+    assert_eq!(
+        told(&caller.try_complete(&cancelled, &[b]).await.unwrap_err()),
+        over(&cancelled.id, "cancelled")
+    );
+    assert_eq!(told(&caller.try_complete(&expired, &[c]).await.unwrap_err()), over(&expired.id, "expired"));
+    assert_eq!(told(&cancel(&caller, &completed.id).await.unwrap_err()), over(&completed.id, "completed"));
+    assert_eq!(told(&cancel(&caller, &expired.id).await.unwrap_err()), over(&expired.id, "expired"));
+    let again = cancel(&caller, &cancelled.id).await.unwrap();
+    assert_eq!(again.status, Some(UploadStatus::Cancelled), "a second cancel is answered like the first");
+}
+
+#[tokio::test]
+async fn an_upload_expires_to_the_second() {
+    let world = World::new().await;
+    for (caller, lifetime) in [(world.caller(), HOUR), (world.caller_of(azure("2024-10-21")), 2 * HOUR)] {
+        let now = world.now();
+        let upload = caller.create_upload("a.txt", 1).await;
+        assert_eq!(upload.expires_at, Some(UnixSeconds(now + lifetime)));
+        world.advance(lifetime - 1);
+        let part = caller.add_part(&upload, b"a").await;
+        world.advance(1);
+        assert_eq!(caller.try_complete(&upload, &[part]).await.unwrap_err().status, StatusCode::BAD_REQUEST);
+    }
+}
+
+#[tokio::test]
+async fn the_file_of_an_upload_lives_as_long_as_was_asked_for() {
+    let world = World::new().await;
+    let caller = world.caller();
+    let mut request = new_upload("a.txt", 1);
+    request.request.expires_after = Some(ExpiresAfter::new(ExpiryAnchor::CreatedAt, HOUR));
+    let upload = caller.call(&request).await.unwrap();
+    let part = caller.add_part(&upload, b"a").await;
+    let file = caller.complete(&upload, &[part]).await;
+    assert_eq!(file.expires_at, Some(UnixSeconds(START + HOUR)));
+    world.advance(HOUR - 1);
+    assert_eq!(caller.download(&file.id).await.unwrap(), "a");
+    world.advance(1);
+    assert_eq!(caller.download(&file.id).await.unwrap_err().status, StatusCode::NOT_FOUND);
+}
+
+#[tokio::test]
+async fn a_digest_is_checked_in_either_case_and_a_wrong_one_leaves_the_upload_pending() {
+    let world = World::new().await;
+    let caller = world.caller();
+    let upload = caller.create_upload("a.txt", 6).await;
+    let def = caller.add_part(&upload, b"def").await;
+    let abc = caller.add_part(&upload, b"abc").await;
+    let digest: String = Md5::digest(b"abcdef").iter().map(|byte| format!("{byte:02X}")).collect();
+
+    let mut request = complete(&upload, &[abc, def]);
+    request.request.md5 = Some("0".repeat(32));
+    let refusal = caller.call(&request).await.unwrap_err();
+    let zeros = "0".repeat(32);
+    assert_eq!(
+        told(&refusal),
+        format!("400: the parts named have the MD5 {}, not {zeros}", digest.to_lowercase())
+    );
+    request.request.md5 = Some("what?".into());
+    assert_eq!(
+        told(&caller.call(&request).await.unwrap_err()),
+        "400: `md5` is not a digest of 32 hex digits"
+    );
+    request.request.md5 = Some(digest);
+    assert_eq!(caller.call(&request).await.unwrap().status, Some(UploadStatus::Completed));
+}
+
+#[tokio::test]
+async fn a_cancelled_upload_needs_no_body_and_takes_any_type_of_it() {
+    let world = World::new().await;
+    let caller = world.caller();
+    for (content_type, body) in [(None, ""), (Some("application/json"), ""), (Some("text/plain"), "whatever")]
+    {
+        let upload = caller.create_upload("a.txt", 1).await;
+        let mut request = caller.plain("POST", &format!("/uploads/{}/cancel", upload.id));
+        if let Some(content_type) = content_type {
+            request = request.header("content-type", content_type);
+        }
+        let response = caller.send(request.body(Bytes::from(body)).unwrap()).await;
+        assert_eq!(response.status(), StatusCode::OK, "{content_type:?}");
+    }
+}
