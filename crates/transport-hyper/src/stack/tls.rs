@@ -165,7 +165,8 @@ impl TlsError {
         let cause = error.get_ref().and_then(|inner| inner.downcast_ref::<Rustls>());
         match cause {
             Some(Rustls::InvalidMessage(InvalidMessage::InvalidContentType)) => Self::NotTls,
-            Some(Rustls::InvalidCertificate(Bad::UnknownIssuer)) => Self::UnknownIssuer,
+            // A signature that does not fit comes from an authority of the same name, such as one that was made anew.
+            Some(Rustls::InvalidCertificate(Bad::UnknownIssuer | Bad::BadSignature)) => Self::UnknownIssuer,
             Some(Rustls::InvalidCertificate(Bad::NotValidForName | Bad::NotValidForNameContext { .. })) => {
                 Self::OtherHost
             }

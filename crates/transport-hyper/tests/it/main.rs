@@ -2,7 +2,10 @@
 #![allow(clippy::unwrap_used, reason = "a test that cannot be set up has failed")]
 
 mod api;
+mod certificates;
 mod connections;
 mod early_answers;
 mod peer;
+mod proxies;
 mod stalls;
+mod tls;

@@ -42,6 +42,8 @@ impl Peer {
         let task = tokio::spawn(async move {
             loop {
                 let (stream, _) = listener.accept().await.unwrap();
+                // Else an answer may still wait to be sent when a reset throws it away.
+                stream.set_nodelay(true).unwrap();
                 tokio::spawn(serve(stream, counter.fetch_add(1, SeqCst)));
             }
         });
@@ -141,7 +143,7 @@ pub(crate) async fn answer(stream: &mut (impl AsyncWrite + Unpin), status: u16, 
 }
 
 /// Answers every request on a connection with this body.
-pub(crate) async fn answer_all(mut stream: TcpStream, body: &'static str) {
+pub(crate) async fn answer_all(mut stream: impl AsyncRead + AsyncWrite + Unpin, body: &'static str) {
     while read_request(&mut stream).await.is_some() {
         answer(&mut stream, 200, "", body).await;
     }

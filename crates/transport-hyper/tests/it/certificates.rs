@@ -1,0 +1,71 @@
+//! An authority of our own, and services with its certificates.
+
+use std::{future::Future, sync::Arc};
+
+use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, DnType, IsCa, KeyPair, KeyUsagePurpose};
+use rustls::pki_types::PrivateKeyDer;
+use tokio::net::TcpStream;
+use tokio_rustls::{TlsAcceptor, server::TlsStream};
+
+use crate::peer::Peer;
+
+pub(crate) struct Authority(CertifiedIssuer<'static, KeyPair>);
+
+impl Authority {
+    pub(crate) fn new() -> Self {
+        let mut params = CertificateParams::default();
+        params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+        params.key_usages = vec![KeyUsagePurpose::KeyCertSign];
+        params.distinguished_name.push(DnType::CommonName, "An authority for tests");
+        Self(CertifiedIssuer::self_signed(params, KeyPair::generate().unwrap()).unwrap())
+    }
+
+    /// Its certificate, to be trusted.
+    pub(crate) fn pem(&self) -> String {
+        self.0.pem()
+    }
+
+    /// TLS for a service with this name.
+    pub(crate) fn acceptor(&self, name: &str) -> TlsAcceptor {
+        self.acceptor_with(CertificateParams::new([name.to_owned()]).unwrap())
+    }
+
+    /// TLS with a certificate that has expired.
+    pub(crate) fn expired(&self, name: &str) -> TlsAcceptor {
+        let mut params = CertificateParams::new([name.to_owned()]).unwrap();
+        params.not_before = rcgen::date_time_ymd(2001, 1, 1);
+        params.not_after = rcgen::date_time_ymd(2001, 9, 9);
+        self.acceptor_with(params)
+    }
+
+    fn acceptor_with(&self, params: CertificateParams) -> TlsAcceptor {
+        let key = KeyPair::generate().unwrap();
+        let certificate = params.signed_by(&key, &self.0).unwrap();
+        let provider = Arc::new(rustls::crypto::ring::default_provider());
+        let mut config = rustls::ServerConfig::builder_with_provider(provider)
+            .with_safe_default_protocol_versions()
+            .unwrap()
+            .with_no_client_auth()
+            .with_single_cert(vec![certificate.der().clone()], PrivateKeyDer::try_from(key.serialize_der()).unwrap())
+            .unwrap();
+        config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
+        TlsAcceptor::from(Arc::new(config))
+    }
+}
+
+/// A peer that speaks TLS. Connections whose handshake fails are not served.
+pub(crate) async fn tls_peer<F, Served>(acceptor: TlsAcceptor, serve: F) -> Peer
+where
+    F: Fn(TlsStream<TcpStream>) -> Served + Clone + Send + Sync + 'static,
+    Served: Future<Output = ()> + Send + 'static,
+{
+    Peer::start(move |stream, _| {
+        let (acceptor, serve) = (acceptor.clone(), serve.clone());
+        async move {
+            if let Ok(stream) = acceptor.accept(stream).await {
+                serve(stream).await;
+            }
+        }
+    })
+    .await
+}
