@@ -27,7 +27,7 @@ impl Authority {
 
     /// TLS for a service with this name.
     pub(crate) fn acceptor(&self, name: &str) -> TlsAcceptor {
-        self.acceptor_with(CertificateParams::new([name.to_owned()]).unwrap())
+        self.acceptor_with(&CertificateParams::new([name.to_owned()]).unwrap())
     }
 
     /// TLS with a certificate that has expired.
@@ -35,10 +35,10 @@ impl Authority {
         let mut params = CertificateParams::new([name.to_owned()]).unwrap();
         params.not_before = rcgen::date_time_ymd(2001, 1, 1);
         params.not_after = rcgen::date_time_ymd(2001, 9, 9);
-        self.acceptor_with(params)
+        self.acceptor_with(&params)
     }
 
-    fn acceptor_with(&self, params: CertificateParams) -> TlsAcceptor {
+    fn acceptor_with(&self, params: &CertificateParams) -> TlsAcceptor {
         let key = KeyPair::generate().unwrap();
         let certificate = params.signed_by(&key, &self.0).unwrap();
         let provider = Arc::new(rustls::crypto::ring::default_provider());
@@ -46,7 +46,10 @@ impl Authority {
             .with_safe_default_protocol_versions()
             .unwrap()
             .with_no_client_auth()
-            .with_single_cert(vec![certificate.der().clone()], PrivateKeyDer::try_from(key.serialize_der()).unwrap())
+            .with_single_cert(
+                vec![certificate.der().clone()],
+                PrivateKeyDer::try_from(key.serialize_der()).unwrap(),
+            )
             .unwrap();
         config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
         TlsAcceptor::from(Arc::new(config))

@@ -4,8 +4,11 @@
 mod api;
 mod certificates;
 mod connections;
+mod downloads;
 mod early_answers;
 mod peer;
 mod proxies;
+mod services;
 mod stalls;
 mod tls;
+mod uploads;

@@ -12,7 +12,10 @@ use tokio::{
 
 use crate::{
     certificates::{Authority, tls_peer},
-    peer::{A_FILE, A_PART, MIB, Peer, answer, answer_all, client, line, options, part, read_head, read_request, zeros},
+    peer::{
+        A_FILE, A_PART, MIB, Peer, answer, answer_all, client, line, options, part, read_head, read_request,
+        zeros,
+    },
 };
 
 fn through(proxy: &str) -> StackOptions {

@@ -11,7 +11,9 @@ use tokio_rustls::TlsAcceptor;
 
 use crate::{
     certificates::{Authority, tls_peer},
-    peer::{A_FILE, A_PART, MIB, Peer, answer, answer_all, client, line, options, part, read_head, read_request},
+    peer::{
+        A_FILE, A_PART, MIB, Peer, answer, answer_all, client, line, options, part, read_head, read_request,
+    },
 };
 
 fn https(peer: &Peer) -> Api {

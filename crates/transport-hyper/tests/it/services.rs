@@ -1,0 +1,126 @@
+//! Services that are not ours.
+
+use std::{
+    convert::Infallible,
+    future::{Ready, ready},
+    task::{Context, Poll},
+};
+
+use bytes::Bytes;
+use http::{Request, Response};
+use http_body_util::{BodyExt, Full};
+use hyper_util::{client::legacy, rt::TokioExecutor};
+use partwise_protocol::{Api, Credential, DownloadFile, FailureKind, RetrieveFile, RetryPolicy};
+use partwise_transport_hyper::{Client, Error, RequestBody};
+use tower_service::Service;
+
+use crate::peer::{A_FILE, A_PART, MIB, Peer, answer_all, line, part, zeros};
+
+fn over<S, B>(api: Api, service: S) -> Client
+where
+    S: Service<Request<RequestBody>, Response = Response<B>> + Clone + Send + Sync + 'static,
+    S::Future: Send,
+    S::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
+    B: http_body::Body<Data = Bytes> + Send + 'static,
+    B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
+{
+    Client::new(api, Credential::key("a-secret-key").unwrap(), service).retry(RetryPolicy::never())
+}
+
+fn pooled() -> impl Service<
+    Request<RequestBody>,
+    Response = Response<hyper::body::Incoming>,
+    Error = legacy::Error,
+    Future: Send,
+> + Clone
++ Send
++ Sync
++ 'static {
+    legacy::Client::builder(TokioExecutor::new()).build_http::<RequestBody>()
+}
+
+#[tokio::test]
+async fn hyper_utils_pooled_client_is_one() {
+    let peer = Peer::start(|stream, _| answer_all(stream, A_PART)).await;
+    let client = over(peer.api(), pooled());
+    for _ in 0..3 {
+        client.call_with(&part(3 * MIB), zeros(3 * MIB)).await.unwrap();
+    }
+}
+
+#[tokio::test]
+async fn the_failures_of_other_services_are_understood() {
+    let gone = Peer::start(|stream, _| async move { drop(stream) }).await;
+    let error = over(gone.api(), pooled()).call(&RetrieveFile::new("file-1")).await.unwrap_err();
+    assert_eq!(error.failure(), Some(FailureKind::Interrupted), "{}", line(&error));
+    let api = gone.api();
+    drop(gone);
+    let error = over(api, pooled()).call(&RetrieveFile::new("file-1")).await.unwrap_err();
+    assert_eq!(error.failure(), Some(FailureKind::Connect), "{}", line(&error));
+}
+
+/// Answers from memory, and announces more than it gives.
+#[derive(Clone)]
+struct Short;
+
+impl Service<Request<RequestBody>> for Short {
+    type Response = Response<Full<Bytes>>;
+    type Error = Infallible;
+    type Future = Ready<Result<Self::Response, Infallible>>;
+
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, request: Request<RequestBody>) -> Self::Future {
+        assert_eq!(request.headers()["authorization"], "Bearer a-secret-key");
+        assert!(request.headers()["user-agent"].to_str().unwrap().starts_with("partwise/"));
+        let body = if request.uri().path().ends_with("/content") { "12345" } else { A_FILE };
+        let response = Response::builder().header("content-length", 9).body(Full::from(body));
+        ready(Ok(response.unwrap()))
+    }
+}
+
+#[tokio::test]
+async fn a_service_that_gives_less_than_it_announces_gives_no_whole_download() {
+    let client = over(Api::openai(), Short);
+    assert_eq!(client.call(&RetrieveFile::new("file-1")).await.unwrap().id, "file-1");
+    let mut download = client.download(&DownloadFile::new("file-1")).await.unwrap();
+    assert_eq!(download.chunk().await.unwrap().unwrap(), "12345");
+    let error = download.chunk().await.unwrap_err();
+    assert!(matches!(error, Error::WrongLength { announced: 9, received: 5 }), "{}", line(&error));
+}
+
+/// Reads the whole body, and tells how it went.
+#[derive(Clone)]
+struct Reads;
+
+impl Service<Request<RequestBody>> for Reads {
+    type Response = Response<Full<Bytes>>;
+    type Error = partwise_protocol::SourceError;
+    type Future = futures_util::future::BoxFuture<'static, Result<Self::Response, Self::Error>>;
+
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Self::Error>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, request: Request<RequestBody>) -> Self::Future {
+        Box::pin(async {
+            request.into_body().collect().await?;
+            Ok(Response::new(Full::from(A_PART)))
+        })
+    }
+}
+
+#[tokio::test]
+async fn a_source_that_ends_early_is_never_a_short_body() {
+    let client = over(Api::openai(), Reads);
+    client.call_with(&part(10), zeros(10)).await.unwrap();
+    let error = client.call_with(&part(10), zeros(9)).await.unwrap_err();
+    assert_eq!(error.failure(), Some(FailureKind::Other));
+    assert_eq!(
+        line(&error),
+        "the request could not be sent: the source cannot be read: the source ends at byte 9, and bytes up to 10 were \
+         to be read"
+    );
+}
