@@ -1,2 +1,113 @@
-//! Placeholder.
-fn main() {}
+//! The `partwise` command: arguments in, the service's objects out. It decides nothing about the protocol and
+//! holds no file in memory; both are the crates' below.
+
+mod args;
+mod connect;
+mod destination;
+mod download;
+mod environment;
+mod explain;
+mod files;
+mod interrupt;
+mod log;
+mod mime;
+mod output;
+mod progress;
+mod purpose;
+mod report;
+mod serve;
+mod service;
+mod size;
+mod store;
+mod upload;
+mod usage;
+
+use std::{
+    io::{self, Write as _},
+    process::ExitCode,
+};
+
+use clap::Parser as _;
+
+use crate::{
+    args::{Arguments, Command, FilesCommand},
+    connect::Connection,
+    environment::{Environment as _, ProcessEnvironment},
+    report::Report,
+};
+
+/// Threads that send and receive. Sources are read on them too: nothing else waits for them.
+const WORKERS: usize = 2;
+
+/// The variables whose values no output may show.
+const SECRETS: [&str; 3] = ["OPENAI_API_KEY", "AZURE_OPENAI_API_KEY", "AZURE_OPENAI_AD_TOKEN"];
+
+fn main() -> ExitCode {
+    std::panic::set_hook(Box::new(|panic| {
+        say(&Report::failed(format!("this is a bug in partwise: {panic}")).hint("please report it").lines());
+    }));
+    let done = match Arguments::try_parse() {
+        Ok(arguments) => run(&arguments),
+        Err(asked) if !asked.use_stderr() => {
+            // Help or the version; a reader that went away has seen enough.
+            let _ = asked.print();
+            return ExitCode::SUCCESS;
+        }
+        Err(refused) => Err(usage::report(&refused)),
+    };
+    match done {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(report) => {
+            let secrets: Vec<_> =
+                SECRETS.iter().filter_map(|name| ProcessEnvironment.get(name).ok().flatten()).collect();
+            let report = report.without(&secrets);
+            say(&report.lines());
+            report.exit_code()
+        }
+    }
+}
+
+fn run(arguments: &Arguments) -> Result<(), Report> {
+    log::start(&ProcessEnvironment)?;
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(WORKERS)
+        .enable_all()
+        .build()
+        .map_err(|cause| Report::because("cannot start", &cause))?;
+    let done = runtime.block_on(dispatch(arguments));
+    // What still runs on a thread for blocking work must not hold up the end.
+    runtime.shutdown_background();
+    done
+}
+
+async fn dispatch(arguments: &Arguments) -> Result<(), Report> {
+    if let Command::Serve(serve) = &arguments.command {
+        arguments.service.refuse_for_serve()?;
+        return serve::run(serve, arguments.service.store.as_deref(), &ProcessEnvironment).await;
+    }
+    let service = arguments.service.resolve(&ProcessEnvironment)?;
+    let connection = Connection::new(service, &ProcessEnvironment);
+    match &arguments.command {
+        Command::Upload(upload) => upload::run(upload, connection).await,
+        Command::Files(files) => run_files(files, connection).await,
+        Command::Serve(_) => Ok(()),
+    }
+}
+
+async fn run_files(
+    files: &FilesCommand,
+    connection: Connection<'_, ProcessEnvironment>,
+) -> Result<(), Report> {
+    match files {
+        FilesCommand::List(list) => files::list(list, connection).await,
+        FilesCommand::Get(get) => files::get(get, connection).await,
+        FilesCommand::Delete(delete) => files::delete(delete, connection).await,
+        FilesCommand::Import(import) => files::import(import, connection).await,
+        FilesCommand::Download(download) => download::run(download, connection).await,
+    }
+}
+
+/// Writes to standard error; when that is gone there is nobody left to tell.
+fn say(lines: &str) {
+    let _ = io::stderr().write_all(lines.as_bytes());
+}

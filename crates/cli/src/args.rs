@@ -1,0 +1,273 @@
+//! What the command takes: the one description that clap parses and that `--help` prints.
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+
+use crate::size;
+
+/// Move files of any size into OpenAI and Azure OpenAI, part by part, or serve the same API.
+#[derive(Debug, Parser)]
+#[command(name = "partwise", version, max_term_width = 100, after_help = ENVIRONMENT, arg_required_else_help = false)]
+pub(crate) struct Arguments {
+    #[command(flatten)]
+    pub(crate) service: ServiceArguments,
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+const ENVIRONMENT: &str = "\
+Environment:
+  OPENAI_API_KEY          the key for openai
+  OPENAI_BASE_URL         where openai is, instead of https://api.openai.com/v1
+  OPENAI_ORG_ID, OPENAI_PROJECT_ID
+                          on whose behalf openai is used
+  AZURE_OPENAI_API_KEY    the key for azure and azure-v1
+  AZURE_OPENAI_AD_TOKEN   an Entra ID token for them, used before the key
+  AZURE_OPENAI_ENDPOINT   where they are: https://NAME.openai.azure.com
+  OPENAI_API_VERSION      the api-version for azure
+  SSL_CERT_FILE           trust these certificates instead of the system's
+  HTTPS_PROXY, HTTP_PROXY, NO_PROXY
+                          the way to the service
+  PARTWISE_API_KEYS       the keys that serve takes: KEY or TENANT:KEY, comma-separated
+  PARTWISE_LOG            what to log on standard error: debug, partwise_server=trace, ...
+
+Exit status: 0 done, 1 failed or refused, 2 the arguments are wrong.";
+
+/// Which service to speak to, and how. Global: every one of these may also follow the subcommand.
+#[derive(Args, Debug)]
+#[command(next_help_heading = "Service")]
+pub(crate) struct ServiceArguments {
+    /// Whose API to speak: OpenAI's, Azure OpenAI's dated one or its v1 [default: openai].
+    #[arg(long, global = true, value_enum, value_name = "PROVIDER")]
+    pub(crate) provider: Option<Provider>,
+    /// Where the service is, such as `https://NAME.openai.azure.com` or `http://127.0.0.1:8080/v1`.
+    #[arg(long, global = true, value_name = "URL")]
+    pub(crate) endpoint: Option<String>,
+    /// The api-version of Azure [default for azure: 2024-10-21].
+    #[arg(long, global = true, value_name = "VERSION")]
+    pub(crate) api_version: Option<String>,
+    /// Use the embedded server inside this command: no account, no network.
+    #[arg(long, global = true)]
+    pub(crate) local: bool,
+    /// Where `--local` and `serve` keep their files [default: a folder among the platform's application data].
+    #[arg(long, global = true, value_name = "DIR")]
+    pub(crate) store: Option<String>,
+    /// Also trust the certificates in this PEM file.
+    #[arg(long, global = true, value_name = "FILE")]
+    pub(crate) ca_cert: Option<PathBuf>,
+}
+
+/// The families of the API.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Provider {
+    Openai,
+    Azure,
+    AzureV1,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Upload one file, in parallel parts when it is large, and print the stored object.
+    Upload(UploadArguments),
+    /// List, show, delete, download or import files.
+    #[command(subcommand, arg_required_else_help = false)]
+    Files(FilesCommand),
+    /// Serve the same API from a folder.
+    Serve(ServeArguments),
+}
+
+#[derive(Args, Debug)]
+#[command(after_help = "\
+Examples:
+  partwise upload train.jsonl --purpose fine-tune
+  partwise upload big.jsonl --purpose fine-tune --parallel 8 --part-size 32MiB --md5
+  partwise upload train.jsonl --purpose fine-tune --provider azure
+  partwise upload notes.md --purpose assistants --local --json
+
+SIZE is a number of bytes or has a unit: k, M, G or KiB, MiB, GiB (by 1024), KB, MB, GB (by 1000).")]
+pub(crate) struct UploadArguments {
+    /// The file to upload.
+    pub(crate) file: PathBuf,
+    #[command(flatten)]
+    pub(crate) purpose: RequiredPurpose,
+    /// How many parts to send at once.
+    #[arg(long, value_name = "N", default_value_t = 4, value_parser = clap::value_parser!(u16).range(1..=64))]
+    pub(crate) parallel: u16,
+    /// The size of a part [default: chosen by the file's size, at most 64MiB].
+    #[arg(long, value_name = "SIZE", value_parser = part_size)]
+    pub(crate) part_size: Option<u64>,
+    /// Send the file's MD5, so that the service checks what it has put together.
+    #[arg(long)]
+    pub(crate) md5: bool,
+    /// The file's MIME type [default: by its extension].
+    #[arg(long, value_name = "TYPE", value_parser = mime_type)]
+    pub(crate) mime_type: Option<String>,
+    /// Force the way it goes: as parts or as a single request [default: parts when it is larger than one].
+    #[arg(long, value_enum, value_name = "ROUTE")]
+    pub(crate) route: Option<RouteName>,
+    #[command(flatten)]
+    pub(crate) output: OutputArguments,
+}
+
+/// The ways that a file can go.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum RouteName {
+    Parts,
+    Single,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum FilesCommand {
+    /// List the files that the service holds, newest first.
+    List(ListArguments),
+    /// Show one file's object.
+    Get(GetArguments),
+    /// Delete one file.
+    Delete(GetArguments),
+    /// Download one file's content.
+    Download(DownloadArguments),
+    /// Have Azure (dated api-versions) fetch a file from a URL.
+    Import(ImportArguments),
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct ListArguments {
+    /// Only files of this purpose.
+    #[arg(long, value_name = "PURPOSE")]
+    pub(crate) purpose: Option<String>,
+    /// Send the purpose even if no service is known to have it.
+    #[arg(long)]
+    pub(crate) allow_unknown_purpose: bool,
+    /// At most this many files [default: all].
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
+    pub(crate) limit: Option<u32>,
+    /// The order by creation time [default: the service's, newest first].
+    #[arg(long, value_enum, value_name = "ORDER")]
+    pub(crate) order: Option<OrderName>,
+    #[command(flatten)]
+    pub(crate) output: OutputArguments,
+}
+
+/// The orders of a list.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum OrderName {
+    Asc,
+    Desc,
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct GetArguments {
+    /// The file's id.
+    #[arg(value_name = "ID")]
+    pub(crate) id: String,
+    #[command(flatten)]
+    pub(crate) output: OutputArguments,
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct DownloadArguments {
+    /// The file's id.
+    #[arg(value_name = "ID")]
+    pub(crate) id: String,
+    /// Where to write it; `-` is standard output. The file appears under this name only when it is complete.
+    #[arg(short, long, value_name = "FILE")]
+    pub(crate) output: PathBuf,
+    /// Replace a file that is there already.
+    #[arg(long)]
+    pub(crate) force: bool,
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct ImportArguments {
+    /// Where the service fetches the content from.
+    #[arg(long, value_name = "URL")]
+    pub(crate) url: String,
+    /// The name that the file gets.
+    #[arg(long, value_name = "NAME")]
+    pub(crate) filename: String,
+    #[command(flatten)]
+    pub(crate) purpose: RequiredPurpose,
+    #[command(flatten)]
+    pub(crate) output: OutputArguments,
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct RequiredPurpose {
+    #[arg(
+        long,
+        value_name = "PURPOSE",
+        help = "What the file is for: assistants, batch, evals, fine-tune, user_data or vision"
+    )]
+    pub(crate) purpose: String,
+    /// Send the purpose even if no service is known to have it.
+    #[arg(long)]
+    pub(crate) allow_unknown_purpose: bool,
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct OutputArguments {
+    /// Print the service's object as JSON, one per line, and nothing else on standard output.
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+#[derive(Args, Debug)]
+#[command(after_help = "\
+Examples:
+  partwise serve --store ./files
+  partwise serve --listen 0.0.0.0:8080 --store /srv/files --api-key-file keys.txt
+  partwise serve --listen 127.0.0.1:0 --store memory://
+
+Then, with any client of OpenAI or of Azure OpenAI:
+  OPENAI_BASE_URL=http://127.0.0.1:8080/v1
+  AZURE_OPENAI_ENDPOINT=http://127.0.0.1:8080
+
+Without keys it takes any key, and then listens on loopback addresses only.")]
+pub(crate) struct ServeArguments {
+    /// The address to listen on; port 0 picks a free one.
+    #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:8080")]
+    pub(crate) listen: String,
+    /// A file with the keys to take: one `key` or `tenant:key` per line.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) api_key_file: Option<PathBuf>,
+}
+
+fn part_size(text: &str) -> Result<u64, String> {
+    match size::parse(text)? {
+        0 => Err("a part has at least one byte".into()),
+        size => Ok(size),
+    }
+}
+
+/// A header value of its own in the multipart form: visible ASCII and spaces.
+fn mime_type(text: &str) -> Result<String, String> {
+    let text = text.trim();
+    if text.is_empty() || !text.bytes().all(|byte| byte == b' ' || byte.is_ascii_graphic()) {
+        return Err("a MIME type looks like application/jsonl".into());
+    }
+    Ok(text.into())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::CommandFactory as _;
+
+    #[test]
+    fn the_description_is_consistent() {
+        Arguments::command().debug_assert();
+    }
+
+    #[test]
+    fn global_flags_may_follow_the_subcommand() {
+        let before =
+            Arguments::try_parse_from(["partwise", "--local", "--store", "x", "files", "get", "file-1"]);
+        let after =
+            Arguments::try_parse_from(["partwise", "files", "get", "file-1", "--local", "--store", "x"]);
+        for arguments in [before.expect("before"), after.expect("after")] {
+            assert!(arguments.service.local);
+            assert_eq!(arguments.service.store.as_deref(), Some("x"));
+        }
+    }
+}

@@ -1,0 +1,136 @@
+//! From a service that was named to a client that can be used.
+
+use std::{
+    fs,
+    path::Path,
+    task::{Context, Poll},
+};
+
+use http::{HeaderMap, HeaderName, HeaderValue, Request};
+use partwise_protocol::{Api, RetryPolicy};
+use partwise_server::{Keys, Server};
+use partwise_transport_hyper::{
+    Client, Reading, RequestBody,
+    stack::{Stack, StackOptions},
+};
+use tower_service::Service as TowerService;
+
+use crate::{
+    environment::Environment,
+    explain::Explain,
+    report::Report,
+    service::{Reach, Service},
+    store,
+};
+
+/// As many as there can be parts in flight.
+const CONNECTIONS: usize = 64;
+
+/// Somebody waits for a single operation; a whole upload is more patient.
+const FAILURES_OF_ONE_OPERATION: u32 = 3;
+
+/// A service that was named and that nobody has spoken to yet.
+#[derive(Debug)]
+pub(crate) struct Connection<'e, E> {
+    service: Service,
+    environment: &'e E,
+}
+
+/// A client and what it speaks to.
+#[derive(Debug)]
+pub(crate) struct Connected {
+    pub(crate) client: Client,
+    /// Says what errors of this client mean.
+    pub(crate) explain: Explain,
+    embedded: Option<Server>,
+}
+
+impl<'e, E: Environment> Connection<'e, E> {
+    pub(crate) fn new(service: Service, environment: &'e E) -> Self {
+        Self { service, environment }
+    }
+
+    pub(crate) fn api(&self) -> &Api {
+        &self.service.api
+    }
+
+    /// Finds the key and makes the client. Nothing is sent yet.
+    pub(crate) async fn connect(self) -> Result<Connected, Report> {
+        let Self { service, environment } = self;
+        let credential = service.credential(environment)?;
+        let explain = Explain::new(&service);
+        let (client, embedded) = match &service.reach {
+            Reach::Embedded { store } => {
+                // The server is called where it stands: no socket, no port, and nobody else on the machine
+                // can reach it.
+                let server = Server::builder(store::open(store.as_deref())?)
+                    .keys(Keys::any())
+                    .build()
+                    .await
+                    .map_err(|cause| Report::of(&cause))?;
+                (Client::new(service.api.clone(), credential, server.clone()), Some(server))
+            }
+            Reach::Network { ca_cert } => {
+                let stack = stack(ca_cert.as_deref())?;
+                let headers = account_headers(&service, environment)?;
+                (Client::new(service.api.clone(), credential, WithHeaders { headers, stack }), None)
+            }
+        };
+        let mut patience = RetryPolicy::default();
+        patience.max_failures = FAILURES_OF_ONE_OPERATION;
+        Ok(Connected { client: client.reading(Reading::Inline).retry(patience), explain, embedded })
+    }
+}
+
+impl Connected {
+    /// Clears up behind the embedded server. What is left over does no harm and the next command finds it, so
+    /// a failure is no one's concern but the log's.
+    pub(crate) async fn sweep(&self) {
+        if let Some(server) = &self.embedded {
+            if let Err(cause) = server.sweep().await {
+                tracing::warn!(cause = &cause as &dyn std::error::Error, "the store was not swept");
+            }
+        }
+    }
+}
+
+fn stack(ca_cert: Option<&Path>) -> Result<Stack, Report> {
+    let mut options = StackOptions::new().connections(CONNECTIONS);
+    if let Some(path) = ca_cert {
+        let name = format!("--ca-cert {}", path.display());
+        let pem = fs::read(path).map_err(|cause| Report::because(&name, &cause))?;
+        options = options.trust_ca_pem(&pem).map_err(|cause| Report::because(&name, &cause))?;
+    }
+    Ok(Stack::new(options))
+}
+
+fn account_headers(service: &Service, environment: &impl Environment) -> Result<HeaderMap, Report> {
+    let mut headers = HeaderMap::new();
+    for (header, variable, value) in service.account_headers(environment)? {
+        let value = HeaderValue::try_from(value).map_err(|cause| Report::because(variable, &cause))?;
+        headers.insert(HeaderName::from_static(header), value);
+    }
+    Ok(headers)
+}
+
+/// The stack, with the same headers on every request.
+#[derive(Clone)]
+struct WithHeaders {
+    headers: HeaderMap,
+    stack: Stack,
+}
+
+impl TowerService<Request<RequestBody>> for WithHeaders {
+    type Response = <Stack as TowerService<Request<RequestBody>>>::Response;
+    type Error = <Stack as TowerService<Request<RequestBody>>>::Error;
+    type Future = <Stack as TowerService<Request<RequestBody>>>::Future;
+
+    fn poll_ready(&mut self, context: &mut Context<'_>) -> Poll<Result<(), Self::Error>> {
+        self.stack.poll_ready(context)
+    }
+
+    fn call(&mut self, mut request: Request<RequestBody>) -> Self::Future {
+        request.headers_mut().extend(self.headers.clone());
+        self.stack.call(request)
+    }
+}

@@ -1,0 +1,83 @@
+//! Purposes as people type them.
+
+use partwise_models::Purpose;
+
+use crate::{args::RequiredPurpose, report::Report};
+
+impl RequiredPurpose {
+    /// The purpose to send.
+    pub(crate) fn resolve(&self) -> Result<Purpose, Report> {
+        resolve(&self.purpose, self.allow_unknown_purpose)
+    }
+}
+
+/// Reads a purpose; one that no service is known to have is refused with the nearest one that is, unless it
+/// is allowed.
+pub(crate) fn resolve(text: &str, allow_unknown: bool) -> Result<Purpose, Report> {
+    if text.trim().is_empty() {
+        return Err(Report::usage("the purpose is empty").hint(format!("one of {}", known())));
+    }
+    let purpose = Purpose::from(text);
+    match purpose {
+        Purpose::Other(_) if !allow_unknown => {
+            Err(Report::usage(format!("no service has the purpose '{text}'"))
+                .hint(format!("{} --allow-unknown-purpose sends it all the same", suggestion(text))))
+        }
+        purpose => Ok(purpose),
+    }
+}
+
+fn suggestion(text: &str) -> String {
+    // Spelled with other case, dashes or underscores it is as good as meant.
+    let plain = |text: &str| text.to_ascii_lowercase().replace('_', "-");
+    let nearest = Purpose::KNOWN
+        .iter()
+        .map(Purpose::as_str)
+        .map(|known| (strsim::jaro_winkler(&plain(text), &plain(known)), known))
+        .max_by(|(a, _), (b, _)| a.total_cmp(b))
+        .filter(|(likeness, _)| *likeness > 0.7);
+    match nearest {
+        Some((_, known)) => format!("did you mean '{known}'?"),
+        None => format!("the known ones are {};", known()),
+    }
+}
+
+fn known() -> String {
+    Purpose::KNOWN.iter().map(Purpose::as_str).collect::<Vec<_>>().join(", ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_known_purpose_is_taken() {
+        for purpose in Purpose::KNOWN {
+            assert_eq!(resolve(purpose.as_str(), false).expect("known"), *purpose);
+        }
+    }
+
+    #[test]
+    fn the_nearest_purpose_is_named() {
+        for (typed, nearest) in [
+            ("finetune", "fine-tune"),
+            ("fine_tune", "fine-tune"),
+            ("Assistant", "assistants"),
+            ("user-data", "user_data"),
+        ] {
+            let refused = resolve(typed, false).expect_err(typed).lines();
+            assert!(refused.contains(&format!("did you mean '{nearest}'")), "{refused}");
+        }
+    }
+
+    #[test]
+    fn what_resembles_none_gets_the_whole_list() {
+        let refused = resolve("qqq", false).expect_err("unknown").lines();
+        assert!(refused.contains("the known ones are assistants"), "{refused}");
+    }
+
+    #[test]
+    fn an_unknown_purpose_goes_through_when_it_is_allowed() {
+        assert_eq!(resolve("qqq", true).expect("allowed").as_str(), "qqq");
+    }
+}

@@ -1,0 +1,174 @@
+//! What went wrong, as one line that a person can act on.
+
+use std::{error::Error, fmt::Write as _, process::ExitCode};
+
+/// Why the command did not do what it was asked to: one line that says what was wrong and where, and perhaps
+/// one that says what to do.
+#[derive(Debug)]
+pub(crate) struct Report {
+    status: Status,
+    message: String,
+    hint: Option<String>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Status {
+    /// Something failed or was refused.
+    Failed = 1,
+    /// The arguments alone are wrong: no file, network or environment could make them right.
+    Usage = 2,
+}
+
+impl Report {
+    /// The arguments alone are wrong: exit status 2.
+    pub(crate) fn usage(message: impl Into<String>) -> Self {
+        Self { status: Status::Usage, message: message.into(), hint: None }
+    }
+
+    /// Something failed or was refused: exit status 1.
+    pub(crate) fn failed(message: impl Into<String>) -> Self {
+        Self { status: Status::Failed, message: message.into(), hint: None }
+    }
+
+    /// `what` failed because of `cause`, whose own causes follow on the same line.
+    pub(crate) fn because(what: impl Into<String>, cause: &(dyn Error + 'static)) -> Self {
+        Self::failed(format!("{}: {}", what.into(), chain(cause)))
+    }
+
+    /// `error` says it all, with its causes on the same line.
+    pub(crate) fn of(error: &(dyn Error + 'static)) -> Self {
+        Self::failed(chain(error))
+    }
+
+    /// Adds what to do about it.
+    #[must_use]
+    pub(crate) fn hint(mut self, hint: impl Into<String>) -> Self {
+        self.hint = Some(hint.into());
+        self
+    }
+
+    /// Adds what to do about it, when there is something.
+    #[must_use]
+    pub(crate) fn maybe_hint(mut self, hint: Option<String>) -> Self {
+        self.hint = hint.or(self.hint);
+        self
+    }
+
+    /// Takes every secret out of what is shown.
+    #[must_use]
+    pub(crate) fn without(mut self, secrets: &[String]) -> Self {
+        // What is shorter is no secret, and would be found in the midst of other words.
+        let secrets: Vec<_> = secrets.iter().filter(|secret| secret.len() >= 8).map(String::as_str).collect();
+        self.message = redact(&self.message, &secrets);
+        self.hint = self.hint.map(|hint| redact(&hint, &secrets));
+        self
+    }
+
+    /// The lines for standard error.
+    pub(crate) fn lines(&self) -> String {
+        let mut lines = format!("error: {}\n", one_line(&self.message));
+        if let Some(hint) = &self.hint {
+            let _ = writeln!(lines, "hint: {}", one_line(hint));
+        }
+        lines
+    }
+
+    /// What the process ends with.
+    pub(crate) fn exit_code(&self) -> ExitCode {
+        ExitCode::from(self.status as u8)
+    }
+}
+
+/// An error and its causes on one line. A layer that repeats what is already said adds nothing.
+pub(crate) fn chain(error: &(dyn Error + 'static)) -> String {
+    let mut line = error.to_string();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        let text = error.to_string();
+        if !line.contains(&text) {
+            let _ = write!(line, ": {text}");
+        }
+        cause = error.source();
+    }
+    line
+}
+
+/// Text from outside on one line: no line break, no control character that a terminal would obey.
+pub(crate) fn one_line(text: &str) -> String {
+    let mut line = String::with_capacity(text.len());
+    for word in text.split_whitespace() {
+        if !line.is_empty() {
+            line.push(' ');
+        }
+        line.extend(word.chars().map(|c| if c.is_control() { char::REPLACEMENT_CHARACTER } else { c }));
+    }
+    line
+}
+
+/// Puts `[redacted]` where a secret stands, whole or masked in its middle as some services echo it.
+fn redact(text: &str, secrets: &[&str]) -> String {
+    let mut text = text.to_owned();
+    for secret in secrets {
+        text = text.replace(secret, "[redacted]");
+    }
+    text.split_inclusive(char::is_whitespace)
+        .map(|word| {
+            let bare = word.trim_end();
+            if bare.contains("***") { format!("[redacted]{}", &word[bare.len()..]) } else { word.to_owned() }
+        })
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[derive(Debug, thiserror::Error)]
+    #[error("{text}")]
+    struct Layer {
+        text: &'static str,
+        source: Option<Box<Layer>>,
+    }
+
+    fn layers(texts: &[&'static str]) -> Layer {
+        let (text, rest) = texts.split_first().expect("at least one layer");
+        Layer { text, source: (!rest.is_empty()).then(|| Box::new(layers(rest))) }
+    }
+
+    #[test]
+    fn causes_follow_on_the_same_line_and_no_layer_is_said_twice() {
+        let error = layers(&[
+            "cannot connect",
+            "tcp connect error",
+            "tcp connect error",
+            "Connection refused\n(os error 111)",
+        ]);
+        let report = Report::because("cannot reach http://127.0.0.1:9", &error);
+        assert_eq!(
+            report.lines(),
+            "error: cannot reach http://127.0.0.1:9: cannot connect: tcp connect error: Connection refused (os error 111)\n"
+        );
+    }
+
+    #[test]
+    fn text_from_outside_cannot_break_the_line_or_drive_the_terminal() {
+        assert_eq!(one_line("a\r\nb\tc \u{1b}[31mred"), "a b c \u{fffd}[31mred");
+    }
+
+    #[test]
+    fn a_secret_is_never_shown_whole_or_masked() {
+        let report = Report::failed("Incorrect API key provided: sk-abcdef, also sk-ab***def. Try again")
+            .hint("sk-abcdef is wrong")
+            .without(&["sk-abcdef".into(), String::new()]);
+        assert_eq!(
+            report.lines(),
+            "error: Incorrect API key provided: [redacted], also [redacted] Try again\nhint: [redacted] is wrong\n"
+        );
+    }
+
+    #[test]
+    fn the_exit_status_tells_wrong_arguments_from_all_else() {
+        assert_eq!(format!("{:?}", Report::usage("x").exit_code()), format!("{:?}", ExitCode::from(2)));
+        assert_eq!(format!("{:?}", Report::failed("x").exit_code()), format!("{:?}", ExitCode::from(1)));
+    }
+}

@@ -1,0 +1,294 @@
+//! Which service the arguments and the environment name, and with what key.
+
+use std::path::PathBuf;
+
+use partwise_protocol::{Api, Credential, Dialect, EncodeError};
+
+use crate::{
+    args::{Provider, ServiceArguments},
+    environment::Environment,
+    report::Report,
+};
+
+/// The api-version of `--provider azure` when nothing says another: the first generally available one that
+/// has Uploads.
+const AZURE_API_VERSION: &str = "2024-10-21";
+
+/// Where the embedded server is said to be; no request to it ever leaves the process.
+const EMBEDDED_ORIGIN: &str = "http://localhost";
+
+/// A service, as far as the arguments say; its key is looked up later, so that wrong arguments are told
+/// first.
+#[derive(Debug)]
+pub(crate) struct Service {
+    /// Its URLs and dialect.
+    pub(crate) api: Api,
+    /// How it is reached.
+    pub(crate) reach: Reach,
+    provider: Provider,
+}
+
+/// How a service is reached.
+#[derive(Debug)]
+pub(crate) enum Reach {
+    /// It runs inside this process, over this store.
+    Embedded { store: Option<String> },
+    /// Over the network, trusting these certificates too.
+    Network { ca_cert: Option<PathBuf> },
+}
+
+impl ServiceArguments {
+    /// Refuses what `serve` would silently ignore.
+    pub(crate) fn refuse_for_serve(&self) -> Result<(), Report> {
+        let given = [
+            ("--provider", self.provider.is_some()),
+            ("--endpoint", self.endpoint.is_some()),
+            ("--api-version", self.api_version.is_some()),
+            ("--local", self.local),
+            ("--ca-cert", self.ca_cert.is_some()),
+        ];
+        match given.into_iter().find(|(_, given)| *given) {
+            Some((flag, _)) => Err(Report::usage(format!("{flag} has no meaning for serve"))
+                .hint("it says which service to use; serve is one and speaks to every kind of client")),
+            None => Ok(()),
+        }
+    }
+
+    /// Finds the service.
+    pub(crate) fn resolve(&self, environment: &impl Environment) -> Result<Service, Report> {
+        self.refuse_contradictions()?;
+        let provider = self.provider.unwrap_or(Provider::Openai);
+        let dialect = self.dialect(provider, environment)?;
+        let (api, reach) = if self.local {
+            let reach = Reach::Embedded { store: self.store.clone() };
+            (api(dialect, EMBEDDED_ORIGIN).map_err(|cause| Report::of(&cause))?, reach)
+        } else {
+            let reach = Reach::Network { ca_cert: self.ca_cert.clone() };
+            (self.api_at_endpoint(provider, dialect, environment)?, reach)
+        };
+        Ok(Service { api, reach, provider })
+    }
+
+    fn refuse_contradictions(&self) -> Result<(), Report> {
+        if self.local && self.endpoint.is_some() {
+            return Err(Report::usage("--local and --endpoint name two services").hint("give one of them"));
+        }
+        if self.local && self.ca_cert.is_some() {
+            return Err(Report::usage(
+                "--ca-cert has no meaning with --local: nothing goes over the network",
+            ));
+        }
+        if !self.local && self.store.is_some() {
+            return Err(Report::usage("--store says where the embedded server keeps its files")
+                .hint("add --local to use the embedded server"));
+        }
+        if self.api_version.is_some() && self.provider.unwrap_or(Provider::Openai) == Provider::Openai {
+            return Err(Report::usage("--api-version is Azure's: OpenAI has none")
+                .hint("add --provider azure or --provider azure-v1"));
+        }
+        Ok(())
+    }
+
+    fn dialect(&self, provider: Provider, environment: &impl Environment) -> Result<Dialect, Report> {
+        Ok(match provider {
+            Provider::Openai => Dialect::OpenAi,
+            Provider::Azure => Dialect::AzureDated { api_version: self.dated_version(environment)? },
+            // OPENAI_API_VERSION is a dated version wherever it is set, and v1 has none of those.
+            Provider::AzureV1 => Dialect::AzureV1 { api_version: self.api_version.clone() },
+        })
+    }
+
+    fn dated_version(&self, environment: &impl Environment) -> Result<String, Report> {
+        let is_dated = |version: &String| Dialect::is_dated_version(version);
+        let refused = match &self.api_version {
+            Some(version) if is_dated(version) => return Ok(version.clone()),
+            Some(version) => Report::usage(format!("--api-version: '{version}' is not a dated version")),
+            None => match environment.get("OPENAI_API_VERSION")? {
+                None => return Ok(AZURE_API_VERSION.into()),
+                Some(version) if is_dated(&version) => return Ok(version),
+                Some(version) => {
+                    Report::failed(format!("OPENAI_API_VERSION: '{version}' is not a dated version"))
+                }
+            },
+        };
+        Err(refused.hint("it looks like 2024-10-21; for Azure's v1 API use --provider azure-v1"))
+    }
+
+    fn api_at_endpoint(
+        &self,
+        provider: Provider,
+        dialect: Dialect,
+        environment: &impl Environment,
+    ) -> Result<Api, Report> {
+        if let Some(endpoint) = &self.endpoint {
+            return api(dialect, endpoint).map_err(|cause| {
+                Report::usage(cause.to_string())
+                    .hint("an endpoint looks like https://NAME.openai.azure.com or http://127.0.0.1:8080/v1")
+            });
+        }
+        let variable = match provider {
+            Provider::Openai => "OPENAI_BASE_URL",
+            Provider::Azure | Provider::AzureV1 => "AZURE_OPENAI_ENDPOINT",
+        };
+        match environment.get(variable)? {
+            Some(endpoint) => api(dialect, &endpoint).map_err(|cause| Report::because(variable, &cause)),
+            None if provider == Provider::Openai => Ok(Api::openai()),
+            None => Err(Report::usage("Azure needs an endpoint")
+                .hint("give --endpoint https://NAME.openai.azure.com or set AZURE_OPENAI_ENDPOINT")),
+        }
+    }
+}
+
+/// The API at `endpoint`, which may be a resource's or the base of all paths.
+fn api(dialect: Dialect, endpoint: &str) -> Result<Api, EncodeError> {
+    match dialect {
+        Dialect::AzureDated { api_version } => Api::azure(endpoint, &api_version),
+        Dialect::AzureV1 { .. } => {
+            Api::azure_v1(endpoint).and_then(|api| Api::with_base(api.base(), dialect))
+        }
+        dialect => Api::with_base(&openai_base(endpoint), dialect),
+    }
+}
+
+impl Service {
+    /// Looks the key up in the environment; the embedded server takes any.
+    pub(crate) fn credential(&self, environment: &impl Environment) -> Result<Credential, Report> {
+        let usable = |name: &str, credential: Result<Credential, EncodeError>| {
+            credential.map_err(|cause| Report::because(name, &cause))
+        };
+        if let Reach::Embedded { .. } = self.reach {
+            return usable("the embedded server's key", Credential::key("embedded"));
+        }
+        if self.provider != Provider::Openai {
+            // As in the official SDKs a token goes before a key.
+            if let Some(token) = environment.get("AZURE_OPENAI_AD_TOKEN")? {
+                return usable("AZURE_OPENAI_AD_TOKEN", Credential::token(&token));
+            }
+        }
+        let variable = self.key_variable();
+        match environment.get(variable)? {
+            Some(key) => usable(variable, Credential::key(&key)),
+            None => Err(self.no_key(variable, environment)?),
+        }
+    }
+
+    /// The variable that holds the key.
+    pub(crate) fn key_variable(&self) -> &'static str {
+        match self.provider {
+            Provider::Openai => "OPENAI_API_KEY",
+            Provider::Azure | Provider::AzureV1 => "AZURE_OPENAI_API_KEY",
+        }
+    }
+
+    /// The headers that say on whose behalf an OpenAI key is used.
+    ///
+    /// Each as header, variable, value.
+    pub(crate) fn account_headers(
+        &self,
+        environment: &impl Environment,
+    ) -> Result<Vec<(&'static str, &'static str, String)>, Report> {
+        if self.provider != Provider::Openai {
+            return Ok(Vec::new());
+        }
+        let mut headers = Vec::new();
+        for (header, variable) in
+            [("openai-organization", "OPENAI_ORG_ID"), ("openai-project", "OPENAI_PROJECT_ID")]
+        {
+            headers.extend(environment.get(variable)?.map(|value| (header, variable, value)));
+        }
+        Ok(headers)
+    }
+
+    fn no_key(&self, variable: &str, environment: &impl Environment) -> Result<Report, Report> {
+        let hint = match self.provider {
+            Provider::Openai if environment.get("AZURE_OPENAI_API_KEY")?.is_some() => {
+                "AZURE_OPENAI_API_KEY is set: --provider azure or azure-v1 uses it"
+            }
+            Provider::Openai => "set OPENAI_API_KEY, or use --local, which needs no key",
+            Provider::Azure | Provider::AzureV1 => {
+                "set AZURE_OPENAI_API_KEY, or AZURE_OPENAI_AD_TOKEN for Entra ID"
+            }
+        };
+        Ok(Report::failed(format!("no key: the environment variable {variable} is not set")).hint(hint))
+    }
+}
+
+/// OpenAI's base for what people write: a bare origin gets `/v1`, any other path is the base itself, as in
+/// `OPENAI_BASE_URL`.
+fn openai_base(endpoint: &str) -> String {
+    let host = endpoint.strip_prefix("https://").or_else(|| endpoint.strip_prefix("http://"));
+    match host.map(|host| host.trim_end_matches('/')) {
+        Some(host) if !host.is_empty() && !host.contains(['/', '?', '#']) => {
+            format!("{}/v1", endpoint.trim_end_matches('/'))
+        }
+        _ => endpoint.to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::Parser as _;
+
+    use super::*;
+    use crate::args::Arguments;
+
+    type Variables<'a> = &'a [(&'a str, &'a str)];
+
+    fn resolved(arguments: &[&str], environment: Variables<'_>) -> Result<Service, Report> {
+        let arguments = [&["partwise", "files", "list"], arguments].concat();
+        Arguments::try_parse_from(arguments).expect("arguments").service.resolve(&environment)
+    }
+
+    fn api(arguments: &[&str], environment: Variables<'_>) -> String {
+        resolved(arguments, environment).expect("a service").api.to_string()
+    }
+
+    #[test]
+    fn without_a_word_it_is_openai() {
+        assert_eq!(api(&[], &[]), "https://api.openai.com/v1 (OpenAI)");
+    }
+
+    #[test]
+    fn arguments_go_before_the_environment() {
+        let environment: Variables<'_> = &[
+            ("OPENAI_BASE_URL", "https://gateway.example/openai/v1/"),
+            ("AZURE_OPENAI_ENDPOINT", "https://r.openai.azure.com/"),
+            ("OPENAI_API_VERSION", "2025-04-01-preview"),
+        ];
+        let [endpoint, azure] = [["--endpoint", "https://other.example"], ["--provider", "azure"]];
+        let cases: [(&[&str], &str); 5] = [
+            (&[], "https://gateway.example/openai/v1 (OpenAI)"),
+            (&endpoint, "https://other.example/v1 (OpenAI)"),
+            (&azure, "https://r.openai.azure.com/openai (Azure OpenAI 2025-04-01-preview)"),
+            (
+                &[&azure[..], &endpoint, &["--api-version", "2024-06-01"]].concat(),
+                "https://other.example/openai (Azure OpenAI 2024-06-01)",
+            ),
+            (&["--provider", "azure-v1"], "https://r.openai.azure.com/openai/v1 (Azure OpenAI v1)"),
+        ];
+        for (arguments, expected) in cases {
+            assert_eq!(api(arguments, environment), expected);
+        }
+    }
+
+    #[test]
+    fn azure_without_a_version_is_the_first_that_has_uploads() {
+        let arguments = ["--provider", "azure", "--endpoint", "https://r.openai.azure.com"];
+        assert_eq!(api(&arguments, &[]), "https://r.openai.azure.com/openai (Azure OpenAI 2024-10-21)");
+    }
+
+    #[test]
+    fn each_provider_has_its_own_key_and_a_token_goes_before_it() {
+        let azure = ["--provider", "azure", "--endpoint", "https://r.openai.azure.com"];
+        let secret = |arguments: &[&str], environment: Variables<'_>| {
+            resolved(arguments, environment)?.credential(&environment).map(|found| found.secret().to_owned())
+        };
+        let (openai_key, azure_key) = (("OPENAI_API_KEY", "o"), ("AZURE_OPENAI_API_KEY", "a"));
+        let token = ("AZURE_OPENAI_AD_TOKEN", "t");
+        assert_eq!(secret(&[], &[openai_key, azure_key, token]).expect("a key"), "o");
+        assert_eq!(secret(&azure, &[openai_key, azure_key]).expect("a key"), "a");
+        assert_eq!(secret(&azure, &[openai_key, azure_key, token]).expect("a token"), "t");
+        secret(&azure, &[openai_key]).expect_err("the other provider's key is not sent");
+        secret(&["--local"], &[]).expect("the embedded server needs none");
+    }
+}

@@ -1,0 +1,225 @@
+//! What fails or is refused: status 1 and one clear line.
+
+use std::{
+    io::Write as _,
+    net::TcpListener,
+    process::Stdio,
+    sync::atomic::{AtomicBool, Ordering},
+    thread,
+};
+
+use insta::assert_snapshot;
+
+use crate::{
+    listener::answering,
+    sandbox::{Ran, Sandbox, noise, signal},
+};
+
+const KEY: (&str, &str) = ("OPENAI_API_KEY", "sk-very-secret-0123456789");
+
+fn upload(sandbox: &Sandbox, file: &str) -> Ran {
+    sandbox.run(&["upload", "--local", file, "--purpose", "assistants"])
+}
+
+#[test]
+fn what_is_no_file_with_bytes_in_it_cannot_be_uploaded() {
+    let sandbox = Sandbox::new();
+    sandbox.write("empty.jsonl", "");
+    std::fs::create_dir(sandbox.path("folder")).unwrap();
+    assert_snapshot!(upload(&sandbox, "missing.jsonl").refused(1), @"error: cannot read missing.jsonl: No such file or directory (os error 2)");
+    assert_snapshot!(upload(&sandbox, "no-such-folder/data.jsonl").refused(1), @"error: cannot read no-such-folder/data.jsonl: No such file or directory (os error 2)");
+    assert_snapshot!(upload(&sandbox, "folder").refused(1), @"error: cannot read folder: it is a directory, and only files can be uploaded");
+    assert_snapshot!(upload(&sandbox, "empty.jsonl").refused(1), @"error: cannot upload empty.jsonl: the file is empty, and the service takes no empty files");
+    assert_snapshot!(upload(&sandbox, "-").refused(1), @"
+    error: cannot read -: No such file or directory (os error 2)
+    hint: standard input cannot be uploaded: write it to a file first
+    ");
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn a_device_or_a_pipe_cannot_be_uploaded() {
+    assert_snapshot!(upload(&Sandbox::new(), "/dev/null").refused(1), @"error: cannot read /dev/null: it is a pipe, a device or a socket, and only regular files can be uploaded");
+}
+
+#[test]
+fn without_a_key_the_variable_is_named() {
+    let sandbox = Sandbox::new();
+    let list = |arguments: &[&str], environment: &[(&str, &str)]| {
+        sandbox.run_with(&[&["files", "list"], arguments].concat(), environment).refused(1)
+    };
+    assert_snapshot!(list(&[], &[]), @"
+    error: no key: the environment variable OPENAI_API_KEY is not set
+    hint: set OPENAI_API_KEY, or use --local, which needs no key
+    ");
+    assert_snapshot!(list(&[], &[("OPENAI_API_KEY", "")]), @"
+    error: no key: the environment variable OPENAI_API_KEY is not set
+    hint: set OPENAI_API_KEY, or use --local, which needs no key
+    ");
+    assert_snapshot!(list(&[], &[("AZURE_OPENAI_API_KEY", "k")]), @"
+    error: no key: the environment variable OPENAI_API_KEY is not set
+    hint: AZURE_OPENAI_API_KEY is set: --provider azure or azure-v1 uses it
+    ");
+    assert_snapshot!(list(&["--provider", "azure", "--endpoint", "https://r.openai.azure.com"], &[KEY]), @"
+    error: no key: the environment variable AZURE_OPENAI_API_KEY is not set
+    hint: set AZURE_OPENAI_API_KEY, or AZURE_OPENAI_AD_TOKEN for Entra ID
+    ");
+    assert_snapshot!(list(&[], &[("OPENAI_API_KEY", "two\nlines")]), @"error: OPENAI_API_KEY: the key or token has characters that cannot stand in a header");
+}
+
+#[test]
+fn what_the_environment_says_wrongly_is_named() {
+    let sandbox = Sandbox::new();
+    let list = |arguments: &[&str], variable| sandbox.run_with(arguments, &[KEY, variable]).refused(1);
+    assert_snapshot!(list(&["files", "list"], ("OPENAI_BASE_URL", "example.com/v1")), @"error: OPENAI_BASE_URL: the endpoint `example.com/v1` must start with https:// or http://");
+    let azure = ["files", "list", "--provider", "azure", "--endpoint", "https://r.openai.azure.com"];
+    assert_snapshot!(list(&azure, ("OPENAI_API_VERSION", "latest")), @"
+    error: OPENAI_API_VERSION: 'latest' is not a dated version
+    hint: it looks like 2024-10-21; for Azure's v1 API use --provider azure-v1
+    ");
+    assert_snapshot!(list(&["files", "list"], ("PARTWISE_LOG", "partwise=loud")), @r#"
+    error: PARTWISE_LOG: error parsing level filter: expected one of "off", "error", "warn", "info", "debug", "trace", or a number 0-5
+    hint: write a level (error, warn, info, debug, trace) or target=level, comma-separated
+    "#);
+}
+
+#[test]
+fn a_service_that_cannot_be_reached_is_named() {
+    let sandbox = Sandbox::new();
+    let closed = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let list = |endpoint: &str| {
+        let ran = sandbox.run_with(&["files", "list", "--endpoint", endpoint], &[KEY]);
+        ran.refused(1).replace(&closed.port().to_string(), "PORT")
+    };
+    assert_snapshot!(list(&format!("http://{closed}")), @"
+    error: cannot list the files at http://127.0.0.1:PORT/v1: the service could not be reached: cannot connect to 127.0.0.1:PORT: Connection refused (os error 111)
+    hint: is the service running, and is http://127.0.0.1:PORT/v1 where it is?
+    ");
+    assert_snapshot!(list(&format!("https://{closed}")), @"
+    error: cannot list the files at https://127.0.0.1:PORT/v1: the service could not be reached: cannot connect to 127.0.0.1:PORT: Connection refused (os error 111)
+    hint: is the service running, and is https://127.0.0.1:PORT/v1 where it is?
+    ");
+    // What the resolver says about it depends on the machine's network.
+    let unknown = list("https://no-such-host.invalid/v1");
+    let expected = "error: cannot list the files at https://no-such-host.invalid/v1: the service could not be reached: \
+                    the host `no-such-host.invalid` is not known: ";
+    assert!(unknown.starts_with(expected), "{unknown}");
+    assert!(unknown.ends_with("\nhint: check how the endpoint is spelt, and the network\n"), "{unknown}");
+    assert_snapshot!(list("http://example.invalid/v1"), @"error: cannot list the files at http://example.invalid/v1: the request could not be sent: the key would go to example.invalid over plain http, where anyone on the way can read it: use https");
+}
+
+#[test]
+fn a_port_that_answers_something_else_is_named() {
+    let sandbox = Sandbox::new();
+    let list = |scheme: &str, answer| {
+        let address = answering(answer);
+        let ran =
+            sandbox.run_with(&["files", "list", "--endpoint", &format!("{scheme}://{address}")], &[KEY]);
+        ran.refused(1).replace(&address.port().to_string(), "PORT")
+    };
+    assert_snapshot!(list("http", b"SSH-2.0-OpenSSH_9.2\r\n"), @"
+    error: cannot list the files at http://127.0.0.1:PORT/v1: the request could not be sent: what listens at 127.0.0.1:PORT does not speak HTTP: invalid HTTP version parsed
+    hint: something else listens there
+    ");
+    assert_snapshot!(list("http", b"HTTP/1.1 200 OK\r\ncontent-type: text/html\r\ncontent-length: 21\r\n\r\n<title>Router</title>\n"), @r#"
+    error: cannot list the files at http://127.0.0.1:PORT/v1: the answer with status 200 is not what this API answers: "<title>Router</title>": expected value at line 1 column 1
+    hint: something else may be answering: is http://127.0.0.1:PORT/v1 the right endpoint?
+    "#);
+    assert_snapshot!(list("http", b"HTTP/1.1 404 Not Found\r\ncontent-type: text/html\r\ncontent-length: 21\r\n\r\n<title>Router</title>\n"), @"
+    error: cannot list the files at http://127.0.0.1:PORT/v1: the service refused: 404 Not Found: a page with the title “Router”
+    hint: something else may be answering: is http://127.0.0.1:PORT/v1 the right endpoint?
+    ");
+    assert_snapshot!(list("http", b"HTTP/1.1 301 Moved Permanently\r\nlocation: https://elsewhere.example/\r\ncontent-length: 0\r\n\r\n"), @"
+    error: cannot list the files at http://127.0.0.1:PORT/v1: the service refused: 301 Moved Permanently
+    hint: something else may be answering: is http://127.0.0.1:PORT/v1 the right endpoint?
+    ");
+    assert_snapshot!(list("https", b"HTTP/1.1 400 Bad Request\r\ncontent-length: 0\r\n\r\n"), @"error: cannot list the files at https://127.0.0.1:PORT/v1: the request could not be sent: no TLS with 127.0.0.1: what listens there does not speak TLS: is it an http:// address?");
+}
+
+#[test]
+fn a_wrong_key_is_told_and_never_shown() {
+    let sandbox = Sandbox::new();
+    let server = sandbox.serve(&[], &[("PARTWISE_API_KEYS", "right-key")]);
+    sandbox.write("a.txt", noise(100_000));
+    for arguments in
+        [&["files", "list"][..], &["upload", "a.txt", "--purpose", "assistants"], &["files", "get", "file-1"]]
+    {
+        let arguments = [arguments, &["--endpoint", &server.origin]].concat();
+        let said = sandbox.run_with(&arguments, &[KEY]).refused(1);
+        assert!(said.starts_with("error: ") && said.contains("401"), "{said}");
+        assert!(said.contains("hint: OPENAI_API_KEY"), "{said}");
+        assert!(!said.contains("secret"), "{said}");
+    }
+    let echo = b"HTTP/1.1 401 Unauthorized\r\ncontent-type: application/json\r\ncontent-length: 114\r\n\r\n{\"error\":{\"message\":\"Incorrect API key provided: sk-very-********6789, sk-very-secret-0123456789.\",\"type\":\"x\"}}   ";
+    let address = answering(echo);
+    let ran = sandbox.run_with(&["files", "list", "--endpoint", &format!("http://{address}")], &[KEY]);
+    assert_snapshot!(ran.refused(1).replace(&address.port().to_string(), "PORT"), @"
+    error: cannot list the files at http://127.0.0.1:PORT/v1: the service refused: 401 Unauthorized: Incorrect API key provided: [redacted] [redacted].
+    hint: OPENAI_API_KEY holds no key that this service takes
+    ");
+}
+
+#[test]
+fn a_key_is_not_sent_in_the_clear() {
+    let ran = Sandbox::new().run_with(&["files", "list", "--endpoint", "http://192.0.2.1/v1"], &[KEY]);
+    assert_snapshot!(ran.refused(1), @"error: cannot list the files at http://192.0.2.1/v1: the request could not be sent: the key would go to 192.0.2.1 over plain http, where anyone on the way can read it: use https");
+}
+
+#[test]
+fn a_file_that_changes_under_the_upload_is_an_error() {
+    let sandbox = Sandbox::new();
+    let path = sandbox.write("growing.jsonl", noise(8 << 20));
+    let done = AtomicBool::new(false);
+    let ran = thread::scope(|scope| {
+        scope.spawn(|| {
+            let mut file = std::fs::OpenOptions::new().append(true).open(&path).unwrap();
+            while !done.load(Ordering::Relaxed) {
+                file.write_all(b"more\n").unwrap();
+            }
+        });
+        let arguments =
+            ["upload", "--local", "growing.jsonl", "--purpose", "fine-tune", "--part-size", "1MiB"];
+        let ran = sandbox.run(&arguments);
+        done.store(true, Ordering::Relaxed);
+        ran
+    });
+    let said = ran.refused(1);
+    let expected =
+        "error: cannot upload growing.jsonl: the source changed while it was uploaded: its length was ";
+    assert!(said.starts_with(expected), "{said}");
+    assert!(said.ends_with("\nhint: upload it again when nothing writes to it any more\n"), "{said}");
+}
+
+#[test]
+fn certificates_that_cannot_be_used_are_named() {
+    let sandbox = Sandbox::new();
+    sandbox.write("ca.pem", "no certificate");
+    let list = |file| sandbox.run_with(&["files", "list", "--ca-cert", file], &[KEY]).refused(1);
+    assert_snapshot!(list("missing.pem"), @"error: --ca-cert missing.pem: No such file or directory (os error 2)");
+    assert_snapshot!(list("ca.pem"), @"error: --ca-cert ca.pem: there is no certificate in the given CA certificates: they must be in PEM format");
+}
+
+#[test]
+fn a_store_that_cannot_be_opened_is_named() {
+    let sandbox = Sandbox::new();
+    sandbox.write("a-file", "x");
+    assert_snapshot!(sandbox.run(&["files", "list", "--local", "--store", "a-file"]).refused(1), @"error: the store `a-file` is not a folder");
+}
+
+#[test]
+fn an_interrupted_upload_says_so() {
+    let sandbox = Sandbox::new();
+    sandbox.write("a.txt", noise(100_000));
+    let silent = TcpListener::bind("127.0.0.1:0").unwrap();
+    let endpoint = format!("http://{}", silent.local_addr().unwrap());
+    let arguments = ["upload", "a.txt", "--purpose", "assistants", "--endpoint", &endpoint];
+    let mut command = sandbox.command(&arguments);
+    let child = command.envs([KEY]).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    let (_connection, _) = silent.accept().unwrap();
+    signal(&child, "INT");
+    let ran = Ran::of(child.wait_with_output().unwrap());
+    assert_snapshot!(ran.refused(1).replace(&endpoint, "ENDPOINT"), @"
+    error: cannot upload a.txt at ENDPOINT/v1: the upload was cancelled, but the service may have made a file of it before
+    hint: look with `partwise files list` whether the file is there
+    ");
+}

@@ -1,0 +1,13 @@
+//! The real binary, run as people and scripts run it.
+
+#![allow(clippy::unwrap_used, reason = "what a test cannot set up ends it")]
+
+mod arguments;
+mod download;
+mod errors;
+mod files;
+mod listener;
+mod local;
+mod network;
+mod sandbox;
+mod serve;

@@ -1,0 +1,95 @@
+//! What goes over the wire besides the protocol: certificates, and on whose behalf a key is used.
+
+use std::{net::TcpListener, sync::Arc, thread};
+
+use insta::assert_snapshot;
+use rustls::{ServerConfig, ServerConnection, StreamOwned, pki_types::PrivateKeyDer};
+
+use crate::{
+    listener::{exchange, recording},
+    sandbox::Sandbox,
+};
+
+const EMPTY_LIST: &[u8] =
+    b"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: 27\r\n\r\n{\"object\":\"list\",\"data\":[]}";
+
+const KEY: (&str, &str) = ("OPENAI_API_KEY", "sk-0123456789");
+
+#[test]
+fn organisation_and_project_are_sent_to_openai_alone() {
+    let sandbox = Sandbox::new();
+    let (address, heard) = recording(EMPTY_LIST);
+    let endpoint = format!("http://{address}");
+    let environment =
+        [KEY, ("AZURE_OPENAI_API_KEY", "k"), ("OPENAI_ORG_ID", "org-1"), ("OPENAI_PROJECT_ID", "proj-2")];
+    let list = |provider| {
+        sandbox
+            .run_with(&["files", "list", "--endpoint", &endpoint, "--provider", provider], &environment)
+            .done();
+        heard.recv().unwrap().to_lowercase()
+    };
+    let openai = list("openai");
+    assert!(
+        openai.contains("openai-organization: org-1\r\n") && openai.contains("openai-project: proj-2\r\n"),
+        "{openai}"
+    );
+    for provider in ["azure", "azure-v1"] {
+        let azure = list(provider);
+        assert!(!azure.contains("openai-organization") && !azure.contains("openai-project"), "{azure}");
+    }
+}
+
+#[test]
+fn a_certificate_is_trusted_when_its_ca_is_named() {
+    let sandbox = Sandbox::new();
+    let certified = rcgen::generate_simple_self_signed(["localhost".to_owned()]).unwrap();
+    sandbox.write("ca.pem", certified.cert.pem());
+    let mut other = rcgen::CertificateParams::new(["elsewhere".to_owned()]).unwrap();
+    other.distinguished_name.push(rcgen::DnType::CommonName, "another CA");
+    sandbox.write("other.pem", other.self_signed(&rcgen::KeyPair::generate().unwrap()).unwrap().pem());
+    let key = PrivateKeyDer::try_from(certified.signing_key.serialize_der()).unwrap();
+    let provider = rustls::crypto::ring::default_provider();
+    let config =
+        ServerConfig::builder_with_provider(provider.into()).with_safe_default_protocol_versions().unwrap();
+    let config =
+        config.with_no_client_auth().with_single_cert(vec![certified.cert.der().clone()], key).unwrap();
+    let config = Arc::new(config);
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = listener.local_addr().unwrap().port();
+    thread::spawn(move || {
+        for connection in listener.incoming() {
+            let tls = ServerConnection::new(config.clone()).unwrap();
+            exchange(&mut StreamOwned::new(tls, connection.unwrap()), EMPTY_LIST);
+        }
+    });
+
+    let list = |host: &str, arguments: &[&str], environment: &[(&str, &str)]| {
+        let endpoint = format!("https://{host}:{port}");
+        let arguments = [&["files", "list", "--endpoint", &endpoint][..], arguments].concat();
+        sandbox.run_with(&arguments, &[&[KEY], environment].concat())
+    };
+    list("localhost", &["--ca-cert", "ca.pem"], &[]).done();
+    list("localhost", &[], &[("SSL_CERT_FILE", "ca.pem")]).done();
+    let said = |ran: crate::sandbox::Ran| ran.refused(1).replace(&port.to_string(), "PORT");
+    assert_snapshot!(said(list("localhost", &[], &[("SSL_CERT_FILE", "other.pem")])), @"
+    error: cannot list the files at https://localhost:PORT/v1: the request could not be sent: no TLS with localhost: its certificate is signed by nobody that is trusted here: give the CA's certificate if you trust it
+    hint: --ca-cert FILE trusts another CA's certificate, SSL_CERT_FILE a whole file of them
+    ");
+    assert_snapshot!(said(list("127.0.0.1", &["--ca-cert", "ca.pem"], &[])), @"error: cannot list the files at https://127.0.0.1:PORT/v1: the request could not be sent: no TLS with 127.0.0.1: its certificate is for another host");
+}
+
+#[test]
+fn logs_tell_what_happens_and_never_a_key() {
+    let sandbox = Sandbox::new();
+    let log = ("PARTWISE_LOG", "trace");
+    let server = sandbox.serve(&[], &[("PARTWISE_API_KEYS", "sk-0123456789"), log]);
+    sandbox.write("a.txt", "x");
+    let upload =
+        ["upload", "a.txt", "--purpose", "assistants", "--route", "parts", "--endpoint", &server.origin];
+    let ran = sandbox.run_with(&upload, &[KEY, log]);
+    let served = server.stop().1;
+    for (logged, span) in [(ran.stderr, "upload{"), (served, "request{")] {
+        assert!(logged.contains(span), "{logged}");
+        assert!(!logged.contains("0123456789"), "{logged}");
+    }
+}

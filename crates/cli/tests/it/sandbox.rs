@@ -1,0 +1,159 @@
+//! A folder of its own to run the command in, with an environment of its own.
+
+use std::{
+    fs,
+    io::{BufRead as _, BufReader, Read as _},
+    path::{Path, PathBuf},
+    process::{Child, Command, Output, Stdio},
+};
+
+/// A temporary folder that is the working directory, the home and the place of the data of every command run
+/// in it. The commands see no other environment than what the test gives them.
+pub(crate) struct Sandbox {
+    folder: tempfile::TempDir,
+}
+
+/// What came out of a command.
+#[derive(Debug)]
+pub(crate) struct Ran {
+    pub(crate) status: i32,
+    pub(crate) stdout: String,
+    pub(crate) stderr: String,
+}
+
+impl Sandbox {
+    pub(crate) fn new() -> Self {
+        Self { folder: tempfile::tempdir().unwrap() }
+    }
+
+    pub(crate) fn path(&self, name: impl AsRef<Path>) -> PathBuf {
+        self.folder.path().join(name)
+    }
+
+    /// Writes a file of the test's.
+    pub(crate) fn write(&self, name: &str, content: impl AsRef<[u8]>) -> PathBuf {
+        let path = self.path(name);
+        fs::write(&path, content).unwrap();
+        path
+    }
+
+    pub(crate) fn read(&self, name: &str) -> Vec<u8> {
+        fs::read(self.path(name)).unwrap()
+    }
+
+    /// The command with these arguments, not yet started.
+    pub(crate) fn command(&self, arguments: &[&str]) -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_partwise"));
+        command.args(arguments).env_clear().env("HOME", self.folder.path()).current_dir(self.folder.path());
+        command.env("XDG_DATA_HOME", self.path("data")).stdin(Stdio::null());
+        command
+    }
+
+    pub(crate) fn run(&self, arguments: &[&str]) -> Ran {
+        self.run_with(arguments, &[])
+    }
+
+    pub(crate) fn run_with(&self, arguments: &[&str], environment: &[(&str, &str)]) -> Ran {
+        Ran::of(self.command(arguments).envs(environment.iter().copied()).output().unwrap())
+    }
+
+    /// Uploads a file of the test's to the embedded server and gives back its id.
+    pub(crate) fn stored(&self, name: &str, content: impl AsRef<[u8]>) -> String {
+        self.write(name, content);
+        let ran = self.run(&["upload", "--local", name, "--purpose", "assistants", "--json"]);
+        ran.json()["id"].as_str().unwrap().to_owned()
+    }
+
+    /// Starts `partwise serve` on a free port over the folder `served`.
+    pub(crate) fn serve(&self, arguments: &[&str], environment: &[(&str, &str)]) -> Serving {
+        let mut command = self.command(&["serve", "--listen", "127.0.0.1:0", "--store", "served"]);
+        command
+            .args(arguments)
+            .envs(environment.iter().copied())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped());
+        let mut child = command.spawn().unwrap();
+        let mut first_line = String::new();
+        BufReader::new(child.stdout.as_mut().unwrap()).read_line(&mut first_line).unwrap();
+        let Some(origin) = first_line.trim_end().strip_prefix("listening on ").map(str::to_owned) else {
+            let mut stderr = String::new();
+            child.stderr.take().unwrap().read_to_string(&mut stderr).unwrap();
+            panic!("serve said {first_line:?} and {stderr}");
+        };
+        Serving { child, origin }
+    }
+}
+
+impl Ran {
+    pub(crate) fn of(output: Output) -> Self {
+        let text = |bytes| String::from_utf8(bytes).expect("output is text");
+        let status = output.status.code().expect("the command ends by itself");
+        Self { status, stdout: text(output.stdout), stderr: text(output.stderr) }
+    }
+
+    /// That the command did what it was asked to, and what it wrote to standard output.
+    #[track_caller]
+    pub(crate) fn done(self) -> String {
+        assert_eq!(self.status, 0, "{self:?}");
+        self.stdout
+    }
+
+    /// That it did, and the one object that it printed.
+    #[track_caller]
+    pub(crate) fn json(self) -> serde_json::Value {
+        let stdout = self.done();
+        assert_eq!(stdout.lines().count(), 1, "{stdout}");
+        serde_json::from_str(&stdout).unwrap()
+    }
+
+    /// That it failed with this status, wrote nothing to standard output, and what it said.
+    #[track_caller]
+    pub(crate) fn refused(self, status: i32) -> String {
+        assert_eq!((self.status, self.stdout.as_str()), (status, ""), "{}", self.stderr);
+        self.stderr
+    }
+}
+
+/// A running `partwise serve`, ended when dropped.
+pub(crate) struct Serving {
+    child: Child,
+    pub(crate) origin: String,
+}
+
+impl Serving {
+    /// Asks it to stop, waits until it has, and gives back its exit status and what it said.
+    pub(crate) fn stop(mut self) -> (i32, String) {
+        signal(&self.child, "TERM");
+        let mut stderr = String::new();
+        self.child.stderr.take().unwrap().read_to_string(&mut stderr).unwrap();
+        (self.child.wait().unwrap().code().expect("it ends by itself"), stderr)
+    }
+}
+
+impl Drop for Serving {
+    fn drop(&mut self) {
+        // Already ended is as good.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// Sends a signal, by the name that `kill` knows.
+pub(crate) fn signal(child: &Child, name: &str) {
+    let sent = Command::new("sh").args(["-c", &format!("kill -{name} {}", child.id())]).status().unwrap();
+    assert!(sent.success());
+}
+
+/// `length` bytes that no compression and no repetition would leave alone: a test that mixes up two places sees it.
+pub(crate) fn noise(length: usize) -> Vec<u8> {
+    let mut state = 0x9e37_79b9_7f4a_7c15_u64;
+    std::iter::repeat_with(|| {
+        state ^= state << 13;
+        state ^= state >> 7;
+        state ^= state << 17;
+        state.to_le_bytes()
+    })
+    .flatten()
+    .take(length)
+    .collect()
+}

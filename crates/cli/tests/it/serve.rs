@@ -1,0 +1,165 @@
+//! `partwise serve`, over a socket.
+
+use std::net::TcpListener;
+
+use insta::assert_snapshot;
+
+use crate::sandbox::{Sandbox, Serving, noise};
+
+const MIB: usize = 1 << 20;
+
+/// The three ways to reach a server, each with the environment that the official SDKs would read too.
+fn providers(server: &Serving, key: &str) -> [(&'static str, Vec<(&'static str, String)>); 3] {
+    let azure =
+        || vec![("AZURE_OPENAI_ENDPOINT", server.origin.clone()), ("AZURE_OPENAI_API_KEY", key.to_owned())];
+    let openai =
+        vec![("OPENAI_BASE_URL", format!("{}/v1", server.origin)), ("OPENAI_API_KEY", key.to_owned())];
+    [("openai", openai), ("azure", azure()), ("azure-v1", azure())]
+}
+
+fn borrowed<'a>(environment: &'a [(&'static str, String)]) -> Vec<(&'static str, &'a str)> {
+    environment.iter().map(|(name, value)| (*name, value.as_str())).collect()
+}
+
+#[test]
+fn every_provider_is_served_from_the_same_files() {
+    let sandbox = Sandbox::new();
+    let server = sandbox.serve(&[], &[("PARTWISE_API_KEYS", "the-key")]);
+    let content = noise(3 * MIB + 1);
+    sandbox.write("train.jsonl", &content);
+    for (provider, environment) in providers(&server, "the-key") {
+        let run = |arguments: &[&str]| {
+            sandbox.run_with(&[arguments, &["--provider", provider]].concat(), &borrowed(&environment))
+        };
+        let upload = run(&[
+            "upload",
+            "train.jsonl",
+            "--purpose",
+            "fine-tune",
+            "--part-size",
+            "1MiB",
+            "--md5",
+            "--json",
+        ]);
+        let id = upload.json()["id"].as_str().unwrap().to_owned();
+        run(&["files", "download", &id, "-o", provider]).done();
+        assert_eq!(sandbox.read(provider), content, "{provider}");
+        assert_eq!(run(&["files", "get", &id, "--json"]).json()["bytes"], content.len());
+        run(&["files", "delete", &id]).done();
+        assert_eq!(run(&["files", "list", "--json"]).done(), "");
+    }
+}
+
+#[test]
+fn a_token_goes_before_a_key_on_azure() {
+    let sandbox = Sandbox::new();
+    let server = sandbox.serve(&[], &[("PARTWISE_API_KEYS", "the-token")]);
+    let environment = [
+        ("AZURE_OPENAI_ENDPOINT", server.origin.as_str()),
+        ("AZURE_OPENAI_AD_TOKEN", "the-token"),
+        ("AZURE_OPENAI_API_KEY", "wrong"),
+    ];
+    for provider in ["azure", "azure-v1"] {
+        sandbox.run_with(&["files", "list", "--provider", provider], &environment).done();
+    }
+}
+
+#[test]
+fn tenants_of_a_key_file_do_not_see_each_others_files() {
+    let sandbox = Sandbox::new();
+    sandbox.write("keys", "# who may come in\n\nalone\nred:red-key\n  blue:blue-key  \n");
+    let server = sandbox.serve(&["--api-key-file", "keys"], &[]);
+    sandbox.write("a.txt", "x");
+    let run = |key: &str, arguments: &[&str]| {
+        sandbox.run_with(&[arguments, &["--endpoint", &server.origin]].concat(), &[("OPENAI_API_KEY", key)])
+    };
+    let stored = run("red-key", &["upload", "a.txt", "--purpose", "assistants", "--json"]).json();
+    let id = stored["id"].as_str().unwrap();
+    run("red-key", &["files", "get", id]).done();
+    for stranger in ["blue-key", "alone"] {
+        assert!(run(stranger, &["files", "get", id]).refused(1).contains("404"));
+        assert_eq!(run(stranger, &["files", "list", "--json"]).done(), "");
+    }
+    assert!(run("red", &["files", "list"]).refused(1).contains("401"));
+}
+
+#[test]
+fn what_is_served_is_what_the_embedded_server_stores() {
+    let sandbox = Sandbox::new();
+    sandbox.write("a.txt", "x");
+    let upload = ["upload", "a.txt", "--purpose", "assistants", "--json", "--local", "--store", "served"];
+    let id = sandbox.run(&upload).json()["id"].as_str().unwrap().to_owned();
+    let server = sandbox.serve(&[], &[]);
+    let ran =
+        sandbox.run_with(&["files", "get", &id, "--endpoint", &server.origin], &[("OPENAI_API_KEY", "any")]);
+    ran.done();
+}
+
+#[test]
+fn without_keys_it_says_so_and_stays_on_this_machine() {
+    let sandbox = Sandbox::new();
+    let server = sandbox.serve(&[], &[]);
+    let ran = sandbox
+        .run_with(&["files", "list", "--endpoint", &server.origin, "--json"], &[("OPENAI_API_KEY", "any")]);
+    ran.done();
+    let (status, said) = server.stop();
+    assert_eq!(status, 0);
+    assert_snapshot!(said, @"no keys are set: any key will do, and only this machine can connect");
+    let ran = sandbox.run(&["serve", "--store", "served", "--listen", "0.0.0.0:0"]);
+    assert_snapshot!(ran.refused(1), @"
+    error: no keys are set, and other machines could connect to 0.0.0.0:0
+    hint: give keys with --api-key-file or PARTWISE_API_KEYS, or listen on 127.0.0.1
+    ");
+}
+
+#[test]
+fn it_stops_when_it_is_asked_to() {
+    let sandbox = Sandbox::new();
+    let server = sandbox.serve(&[], &[("PARTWISE_API_KEYS", "k")]);
+    assert_eq!(server.stop(), (0, String::new()));
+}
+
+#[test]
+fn what_keeps_it_from_serving_is_named() {
+    let sandbox = Sandbox::new();
+    sandbox.write("keys", "fine:key\nNot Fine:key\n");
+    sandbox.write("empty", "# none\n");
+    sandbox.write("a-file", "x");
+    let taken = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = taken.local_addr().unwrap();
+    let serve = |arguments: &[&str]| {
+        let ran = sandbox.run(&[&["serve"], arguments].concat());
+        let status = ran.status;
+        ran.refused(status).replace(&address.port().to_string(), "PORT") + &format!("status {status}")
+    };
+    assert_snapshot!(serve(&["--listen", &address.to_string()]), @"
+    error: cannot listen on 127.0.0.1:PORT: Address already in use (os error 98)
+    status 1
+    ");
+    assert_snapshot!(serve(&["--listen", "nonsense"]), @"
+    error: --listen takes an address and a port, and 'nonsense' is not that
+    hint: such as 127.0.0.1:8080 or [::1]:8080
+    status 2
+    ");
+    assert_snapshot!(serve(&["--listen", "192.0.2.1:80", "--api-key-file", "keys"]), @"
+    error: --api-key-file keys: entry 2 cannot be read as `key` or `tenant:key`: `Not Fine` is no tenant name: take 1 to 64 lower-case letters, digits, `-` and `_`
+    status 1
+    ");
+    assert_snapshot!(serve(&["--api-key-file", "missing"]), @"
+    error: --api-key-file missing: No such file or directory (os error 2)
+    status 1
+    ");
+    assert_snapshot!(serve(&["--api-key-file", "empty"]), @"
+    error: --api-key-file empty: there is no key in the list
+    status 1
+    ");
+    assert_snapshot!(serve(&["--store", "a-file"]), @"
+    error: the store `a-file` is not a folder
+    status 1
+    ");
+    assert_snapshot!(serve(&["--store", "gopher://x"]), @"
+    error: --store: there is no kind of store called gopher://
+    hint: give a folder, or memory:// for one that is gone when the server ends
+    status 2
+    ");
+}
