@@ -2,7 +2,10 @@
 //!
 //! A new job is a line in [`JOBS`]; one that is more than a command gets a file of its own beside this one.
 
+mod command;
 mod commands;
+mod main_job;
+mod python;
 
 use std::path::Path;
 use std::time::Instant;
@@ -27,6 +30,8 @@ const JOBS: &[Job] = &[
     Job { name: "docs", run: commands::docs },
     Job { name: "samples", run: |root| samples::run(root, None) },
     Job { name: "examples", run: commands::examples },
+    Job { name: "python", run: python::client },
+    Job { name: "main-job", run: main_job::run },
 ];
 
 /// The names of the jobs, for the command line.

@@ -1,0 +1,41 @@
+//! The command itself, as the jobs start it.
+
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output, Stdio};
+
+use anyhow::{Context, Result, ensure};
+use serde_json::Value;
+
+use crate::workspace::cargo;
+
+/// Builds the command for tests and says where it is.
+pub(super) fn build(root: &Path) -> Result<PathBuf> {
+    let arguments = ["build", "--package", "partwise", "--message-format", "json-render-diagnostics"];
+    let output = cargo(root, arguments).stderr(Stdio::inherit()).output().context("cannot start cargo")?;
+    ensure!(output.status.success(), "the command does not build; mend what is shown above");
+    let messages = String::from_utf8(output.stdout)?;
+    let executable = messages.lines().rev().find_map(|line| {
+        let message: Value = serde_json::from_str(line).ok()?;
+        message["executable"].as_str().map(PathBuf::from)
+    });
+    executable.context("cargo names no executable of the package partwise")
+}
+
+/// Runs it to its end, and gives back what it wrote to standard output.
+pub(super) fn output(command: &mut Command) -> Result<Vec<u8>> {
+    let Output { status, stdout, stderr } = command.output().context("cannot start the command")?;
+    let arguments: Vec<_> = command.get_args().map(|argument| argument.to_string_lossy()).collect();
+    ensure!(
+        status.success(),
+        "{} has failed: {}",
+        arguments.join(" "),
+        String::from_utf8_lossy(&stderr).trim()
+    );
+    Ok(stdout)
+}
+
+/// The identifier in the one object that `--json` prints.
+pub(super) fn id_of(stdout: &[u8]) -> Result<String> {
+    let object: Value = serde_json::from_slice(stdout).context("standard output is not one JSON object")?;
+    Ok(object["id"].as_str().context("the object has no id")?.to_owned())
+}
