@@ -52,3 +52,8 @@ pub use self::{
     source::{FileSource, Source},
     upload::{CheckpointFile, CheckpointStore, Upload},
 };
+
+/// The examples in the project's README.
+#[cfg(doctest)]
+#[doc = include_str!("../../../README.md")]
+struct Readme;
