@@ -20,13 +20,13 @@ pub struct Route {
 #[non_exhaustive]
 pub enum RouteError {
     /// Nothing is served at this path.
-    #[error("there is nothing at `{path}`")]
+    #[error("there is nothing at `{}`", path.escape_debug())]
     UnknownPath {
         /// The path as it came.
         path: String,
     },
     /// The path exists, but not with this method.
-    #[error("`{path}` does not take {method}")]
+    #[error("`{}` does not take {method}", path.escape_debug())]
     MethodNotAllowed {
         /// The path as it came.
         path: String,
@@ -39,14 +39,15 @@ pub enum RouteError {
     #[error("the query parameter `api-version` is missing")]
     MissingApiVersion,
     /// The host that the request names makes no URL.
-    #[error("`{origin}` is not where a service can be: check the request's Host")]
+    #[error("`{}` is not where a service can be: check the request's Host", origin.escape_debug())]
     InvalidOrigin {
         /// The origin as given.
         origin: String,
     },
     /// An `api-version` that is no date.
     #[error(
-        "`{version}` is not an api-version: it must be a date such as 2024-10-21, perhaps with -preview behind it"
+        "`{}` is not an api-version: it must be a date such as 2024-10-21, perhaps with -preview behind it",
+        version.escape_debug()
     )]
     InvalidApiVersion {
         /// The version as it came.
@@ -190,6 +191,7 @@ mod tests {
         insta::assert_snapshot!(refusal(&Method::PUT, "/v1/files"), @"`/v1/files` does not take PUT");
         insta::assert_snapshot!(refusal(&Method::GET, "/openai/files"), @"the query parameter `api-version` is missing");
         insta::assert_snapshot!(refusal(&Method::GET, "/openai/files?api-version=new"), @"`new` is not an api-version: it must be a date such as 2024-10-21, perhaps with -preview behind it");
+        insta::assert_snapshot!(refusal(&Method::GET, "/openai/files?api-version=%0A"), @r"`\n` is not an api-version: it must be a date such as 2024-10-21, perhaps with -preview behind it");
         insta::assert_snapshot!(refusal(&Method::POST, "/openai/deployments/d/files?api-version=2024-10-21"), @"there is nothing at `/openai/deployments/d/files`");
         insta::assert_snapshot!(refusal(&Method::POST, "/openai/uploads?api-version=2024-06-01"), @"there is nothing at `/openai/uploads`");
     }

@@ -9,7 +9,7 @@ use crate::{Dialect, FormError, OperationId};
 #[non_exhaustive]
 pub enum EncodeError {
     /// The endpoint is no URL that paths can be put behind.
-    #[error("the endpoint `{endpoint}` {problem}")]
+    #[error("the endpoint `{}` {problem}", endpoint.escape_debug())]
     Endpoint {
         /// The endpoint, without a user name or password.
         endpoint: String,
@@ -18,7 +18,8 @@ pub enum EncodeError {
     },
     /// The api-version is no date.
     #[error(
-        "`{version}` is not an api-version: it must be a date such as 2024-10-21, perhaps with -preview behind it"
+        "`{}` is not an api-version: it must be a date such as 2024-10-21, perhaps with -preview behind it",
+        version.escape_debug()
     )]
     ApiVersion {
         /// The version as given.
