@@ -31,10 +31,11 @@ impl Operation for ImportFile {
     type Response = File;
 
     fn encode_request(&self, api: &Api) -> Result<Request<Body>, EncodeError> {
+        let uri = Self::ID.uri(api, None, &[])?;
         let mut request = self.request.clone();
         request.filename = sent_filename(&request.filename)?.to_owned();
         check(&request)?;
-        json_request(Self::ID.method(), Self::ID.uri(api, None, &[])?, &request)
+        json_request(Self::ID.method(), uri, &request)
     }
 
     fn decode_response(response: Response<Bytes>) -> Result<File, ResponseError> {

@@ -31,6 +31,7 @@ impl Operation for CreateUpload {
     type Response = Upload;
 
     fn encode_request(&self, api: &Api) -> Result<Request<Body>, EncodeError> {
+        let uri = Self::ID.uri(api, None, &[])?;
         if self.request.expires_after.is_some() && matches!(api.dialect(), Dialect::AzureDated { .. }) {
             return Err(EncodeError::UnavailableField {
                 field: "expires_after",
@@ -40,7 +41,7 @@ impl Operation for CreateUpload {
         let mut request = self.request.clone();
         request.filename = sent_filename(&request.filename)?.to_owned();
         check(&request)?;
-        json_request(Self::ID.method(), Self::ID.uri(api, None, &[])?, &request)
+        json_request(Self::ID.method(), uri, &request)
     }
 
     fn decode_response(response: Response<Bytes>) -> Result<Upload, ResponseError> {
