@@ -126,15 +126,13 @@ fn expiry_fields(dialect: &Dialect) -> Result<[&'static str; 2], EncodeError> {
 /// Either spelling; both members or none.
 fn read_expiry(fields: &FormFields) -> Result<Option<ExpiresAfter>, DecodeError> {
     let field = |index: usize| fields.text(BRACKETED[index]).or_else(|| fields.text(DOTTED[index]));
-    let (anchor, seconds) = match (field(0), field(1)) {
-        (None, None) => return Ok(None),
-        (Some(anchor), Some(seconds)) => (anchor, seconds),
-        (None, Some(_)) => return Err(DecodeError::Missing { field: BRACKETED[0] }),
-        (Some(_), None) => return Err(DecodeError::Missing { field: BRACKETED[1] }),
-    };
-    let seconds = seconds.parse().map_err(|_| DecodeError::Invalid {
-        field: BRACKETED[1],
-        problem: format!("must be a whole number of seconds, and is {seconds:?}"),
-    })?;
-    Ok(Some(ExpiresAfter::new(ExpiryAnchor::from(anchor), seconds)))
+    let invalid = |problem| Err(DecodeError::Invalid { field: "expires_after", problem });
+    match (field(0), field(1)) {
+        (None, None) => Ok(None),
+        (Some(anchor), Some(seconds)) => match seconds.parse() {
+            Ok(seconds) => Ok(Some(ExpiresAfter::new(ExpiryAnchor::from(anchor), seconds))),
+            Err(_) => invalid(format!("must have a whole number of seconds, and has {seconds:?}")),
+        },
+        _ => invalid("must have both an anchor and seconds".to_owned()),
+    }
 }
