@@ -1,0 +1,132 @@
+//! Answers: what a service means is what a client reads.
+
+use std::fmt::Debug;
+
+use partwise_models::{DeletedFile, FileList, TypeDiscriminator, Upload, UploadPartResource, UploadStatus};
+use partwise_protocol::{
+    AddUploadPart, Api, CancelUpload, CompleteUpload, ContentRange, CreateFile, CreateUpload, DeleteFile,
+    Dialect, DownloadFile, DownloadHead, ImportFile, ListFiles, Operation, RetrieveFile,
+};
+use proptest::{collection::vec, option, prelude::*, sample::select};
+
+use super::values::{file, header_text, id, object, purpose, text, time};
+use crate::sides::{answered, apis_with, stated_length};
+
+/// Sends `sent` in every dialect that has the operation, and compares what is read with what `expected` makes of it there.
+fn assert_round_trip<O: Operation>(sent: &O::Response, expected: impl Fn(&Api) -> O::Response)
+where
+    O::Response: Debug + PartialEq,
+{
+    for api in apis_with(O::ID) {
+        let response = O::encode_response(sent, &api).unwrap();
+        assert_eq!(answered::<O>(response).unwrap(), expected(&api), "{}", api.dialect());
+    }
+}
+
+/// The same, for what is read as it was sent in every dialect, by a head that is right about its body.
+fn assert_read<O: Operation>(sent: &O::Response)
+where
+    O::Response: Debug + PartialEq + Clone,
+{
+    assert_round_trip::<O>(sent, |_| sent.clone());
+    for api in apis_with(O::ID) {
+        let response = O::encode_response(sent, &api).unwrap();
+        assert_eq!(response.status(), O::ID.success(api.dialect()));
+        assert_eq!(stated_length(response.headers()), Some(response.body().content_length()));
+    }
+}
+
+fn upload() -> impl Strategy<Value = Upload> {
+    let status = prop_oneof![select(UploadStatus::KNOWN), text().prop_map(UploadStatus::from)];
+    let names = (id(), object(), option::of(text()), option::of(purpose()));
+    let rest = (option::of(any::<u64>()), time(), time(), option::of(status), option::of(file()));
+    (names, rest).prop_map(|(names, rest)| {
+        let mut upload = Upload::new(names.0);
+        (upload.object, upload.filename, upload.purpose) = (names.1, names.2, names.3);
+        (upload.bytes, upload.created_at, upload.expires_at, upload.status, upload.file) = rest;
+        upload
+    })
+}
+
+proptest! {
+    #[test]
+    fn a_list_is_read_with_what_the_dialect_has(
+        data in vec(file(), 0..4),
+        object in object(),
+        first_id in option::of(text()),
+        last_id in option::of(text()),
+        has_more in option::of(any::<bool>()),
+    ) {
+        let mut list = FileList::new(data);
+        (list.object, list.first_id, list.last_id, list.has_more) = (object, first_id, last_id, has_more);
+        assert_round_trip::<ListFiles>(&list, |api| {
+            let mut read = list.clone();
+            read.object.get_or_insert(TypeDiscriminator::List);
+            match api.dialect() {
+                Dialect::AzureDated { api_version } if api_version.as_str() < "2025-04-01" => {
+                    (read.first_id, read.last_id, read.has_more) = (None, None, None);
+                }
+                _ => {
+                    read.has_more.get_or_insert(false);
+                }
+            }
+            read
+        });
+    }
+
+    #[test]
+    fn a_file_is_read(file in file()) {
+        assert_read::<CreateFile>(&file);
+        assert_read::<ImportFile>(&file);
+        assert_read::<RetrieveFile>(&file);
+    }
+
+    #[test]
+    fn a_deletion_is_read_where_it_has_a_body(id in text(), object in object(), deleted in option::of(any::<bool>())) {
+        let mut gone = DeletedFile::new(id);
+        (gone.object, gone.deleted) = (object, deleted);
+        let gone = Some(gone);
+        assert_round_trip::<DeleteFile>(&None, |_| None);
+        assert_round_trip::<DeleteFile>(&gone, |api| match api.dialect() {
+            Dialect::AzureDated { api_version } if api_version == "2024-06-01" => None,
+            _ => gone.clone(),
+        });
+    }
+
+    #[test]
+    fn the_head_of_a_download_is_read(
+        length in option::of(any::<u64>()),
+        (first, more, beyond) in any::<(u64, u64, Option<u64>)>(),
+        is_part in any::<bool>(),
+        filename in option::of(text()),
+        etag in option::of(header_text()),
+    ) {
+        let last = first.saturating_add(more).min(u64::MAX - 1);
+        let first = first.min(last);
+        let total = beyond.map(|beyond| last.saturating_add(beyond.max(1)));
+        let mut head = DownloadHead::default();
+        head.range = is_part.then_some(ContentRange { first, last, total });
+        (head.length, head.filename, head.etag) = (length, filename, etag);
+        assert_round_trip::<DownloadFile>(&head, |_| head.clone());
+    }
+
+    #[test]
+    fn an_upload_is_read(upload in upload()) {
+        assert_read::<CreateUpload>(&upload);
+        assert_read::<CompleteUpload>(&upload);
+        assert_read::<CancelUpload>(&upload);
+    }
+
+    #[test]
+    fn a_part_is_read(
+        id in text(),
+        object in object(),
+        created_at in time(),
+        upload_id in option::of(text()),
+        block in option::of(text()),
+    ) {
+        let mut part = UploadPartResource::new(id);
+        (part.object, part.created_at, part.upload_id, part.azure_block_id) = (object, created_at, upload_id, block);
+        assert_read::<AddUploadPart>(&part);
+    }
+}
