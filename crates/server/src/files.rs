@@ -57,8 +57,7 @@ impl Backend {
         let id = stem.with(attributes);
         let content = vec![Piece { blob: BlobName::whole(stem), bytes }];
         let record = FileRecord { filename, bytes, content };
-        // The stem is new, so a record that is there already can only be this one, written by a try of the store's own.
-        let (Created::Now | Created::Before) = self.store.create(&layout::file(tenant, id), &record).await?;
+        self.store.put_once(&layout::file(tenant, id), &record).await?;
         Ok(StoredFile { id, record })
     }
 
@@ -114,7 +113,7 @@ impl Backend {
     ) -> Result<Option<FileRecord>, StoreError> {
         let end: Option<FinalRecord> = self.store.read(&layout::upload_final(tenant, id)).await?;
         let Some(FinalRecord { outcome: Outcome::Completed { file }, .. }) = end else { return Ok(None) };
-        let (Created::Now | Created::Before) = self.store.create(&layout::file(tenant, id), &file).await?;
+        self.store.put_once(&layout::file(tenant, id), &file).await?;
         Ok(Some(file))
     }
 }

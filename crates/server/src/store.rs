@@ -39,6 +39,20 @@ impl Store {
         }
     }
 
+    /// Creates a record that only its own writer ever creates: one that is there already must be the same, written by a
+    /// try of the store's own whose answer got lost, or by another server that found it missing.
+    pub(crate) async fn put_once<T>(&self, path: &Path, record: &T) -> Result<(), StoreError>
+    where
+        T: Serialize + DeserializeOwned + PartialEq,
+    {
+        match self.create(path, record).await? {
+            Created::Before if self.read(path).await?.as_ref() != Some(record) => {
+                Err(StoreError::Taken { path: path.clone() })
+            }
+            Created::Now | Created::Before => Ok(()),
+        }
+    }
+
     /// Reads a record, if it is there.
     pub(crate) async fn read<T: DeserializeOwned>(&self, path: &Path) -> Result<Option<T>, StoreError> {
         let answer = match self.objects.get(path).await {
@@ -117,6 +131,8 @@ pub(crate) enum StoreError {
     Store(#[from] object_store::Error),
     #[error("the record `{path}` is not what it should be")]
     Record { path: Path, source: serde_json::Error },
+    #[error("another record stands at `{path}`")]
+    Taken { path: Path },
     #[error("the store cannot be read")]
     Read(#[source] io::Error),
     #[error("`{path}` has {found} bytes, but {expected} were stored")]
@@ -134,5 +150,33 @@ impl StoreError {
             cause = error.source();
         }
         false
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn failed_with(kind: io::ErrorKind) -> StoreError {
+        let source = Box::new(io::Error::from(kind));
+        StoreError::Store(object_store::Error::Generic { store: "disk", source })
+    }
+
+    #[test]
+    fn a_full_disk_is_told_from_other_failures() {
+        assert!(failed_with(io::ErrorKind::StorageFull).is_full());
+        assert!(failed_with(io::ErrorKind::QuotaExceeded).is_full());
+        assert!(!failed_with(io::ErrorKind::PermissionDenied).is_full());
+    }
+
+    #[tokio::test]
+    async fn a_record_is_written_once_and_never_over_another() {
+        let store = Store::memory();
+        let path = Path::from("a");
+        assert_eq!(store.create(&path, &1).await.unwrap(), Created::Now);
+        assert_eq!(store.create(&path, &2).await.unwrap(), Created::Before);
+        store.put_once(&path, &1).await.unwrap();
+        assert!(matches!(store.put_once(&path, &2).await, Err(StoreError::Taken { .. })));
+        assert_eq!(store.read(&path).await.unwrap(), Some(1));
     }
 }

@@ -89,9 +89,7 @@ impl Backend {
         let id = Stem::new(self.now(), self.random()?).with(attributes);
         let expires_at = UnixSeconds(id.created_at().0 + rules::upload_lifetime(api.dialect()));
         let record = UploadRecord { filename, bytes, mime_type, expires_at };
-        // The identifier is new, so a record that is there already is this one, written by a try of the store's own.
-        let (Created::Now | Created::Before) =
-            self.store.create(&layout::upload_created(tenant, id), &record).await?;
+        self.store.put_once(&layout::upload_created(tenant, id), &record).await?;
         Ok(StoredUpload { id, record, outcome: None })
     }
 
@@ -114,8 +112,7 @@ impl Backend {
         // Sending the bytes may have taken longer than the upload lived.
         self.pending_upload(tenant, &upload.upload_id()).await?;
         let bytes = blob.finish().await?;
-        let path = layout::part(tenant, upload, id);
-        let (Created::Now | Created::Before) = self.store.create(&path, &PartRecord { bytes }).await?;
+        self.store.put_once(&layout::part(tenant, upload, id), &PartRecord { bytes }).await?;
         let mut resource = UploadPartResource::new(id.part_id());
         resource.object = Some(TypeDiscriminator::UploadPart);
         resource.created_at = Some(id.created_at());
@@ -206,8 +203,7 @@ impl Backend {
             return Err(Refusal::CompletedOtherwise { id: upload.id.upload_id() });
         }
         // The file's record follows from the upload's end; whoever finds it missing writes it.
-        let (Created::Now | Created::Before) =
-            self.store.create(&layout::file(tenant, upload.id), file).await?;
+        self.store.put_once(&layout::file(tenant, upload.id), file).await?;
         Ok(upload)
     }
 

@@ -109,10 +109,18 @@ async fn azure_wants_a_content_type_on_the_file_and_openai_does_not() {
     assert_eq!(post(&world.caller_of(openai()), "/files", &form).await.status(), StatusCode::OK);
 }
 
-/// A body that comes in pieces and may break off.
+/// A body that comes in pieces.
 struct Pieces {
     pieces: std::vec::IntoIter<Bytes>,
-    breaks_off: bool,
+    end: End,
+}
+
+/// How a body ends.
+#[derive(Clone, Copy)]
+enum End {
+    Well,
+    Reset,
+    Never,
 }
 
 #[derive(Debug, thiserror::Error)]
@@ -127,19 +135,19 @@ impl Body for Pieces {
         mut self: Pin<&mut Self>,
         _: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, Reset>>> {
-        Poll::Ready(match self.pieces.next() {
-            Some(bytes) => Some(Ok(Frame::data(bytes))),
-            None if self.breaks_off => Some(Err(Reset)),
-            None => None,
-        })
+        match (self.pieces.next(), self.end) {
+            (Some(bytes), _) => Poll::Ready(Some(Ok(Frame::data(bytes)))),
+            (None, End::Well) => Poll::Ready(None),
+            (None, End::Reset) => Poll::Ready(Some(Err(Reset))),
+            (None, End::Never) => Poll::Pending,
+        }
     }
 }
 
-async fn send_pieces(world: &World, request: Request<Bytes>, piece: usize, cut: Option<usize>) -> StatusCode {
+async fn send_pieces(world: &World, request: Request<Bytes>, piece: usize, end: End) -> StatusCode {
     let (parts, body) = request.into_parts();
-    let body = body.slice(..cut.unwrap_or(body.len()));
     let pieces: Vec<Bytes> = body.chunks(piece).map(Bytes::copy_from_slice).collect();
-    let body = Pieces { pieces: pieces.into_iter(), breaks_off: cut.is_some() };
+    let body = Pieces { pieces: pieces.into_iter(), end };
     let response: Result<_, Infallible> = world.server.clone().call(Request::from_parts(parts, body)).await;
     let response = response.unwrap();
     let status = response.status();
@@ -157,11 +165,22 @@ async fn a_body_that_breaks_off_anywhere_leaves_nothing() {
         let request = caller.request(&new_file(partwise_models::Purpose::Assistants, "a.txt", &content));
         let length = request.body().len();
         for cut in [0, 1, 50, 200, 300_000, 599_999, length - 60, length - 3, length - 1] {
-            let status = send_pieces(&world, request.clone(), 65_536, Some(cut)).await;
+            let begun = request.clone().map(|body| body.slice(..cut));
+            let status = send_pieces(&world, begun, 65_536, End::Reset).await;
             assert_eq!(status, StatusCode::BAD_REQUEST, "cut at {cut} of {length}");
         }
         assert_eq!(world.objects().await, Vec::<String>::new());
     }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_body_that_stalls_is_given_up_and_leaves_nothing() {
+    let world = World::new().await;
+    let request =
+        world.caller().request(&new_file(partwise_models::Purpose::Assistants, "a.txt", &[b'x'; 600_000]));
+    let begun = request.map(|body| body.slice(..500_000));
+    assert_eq!(send_pieces(&world, begun, 65_536, End::Never).await, StatusCode::REQUEST_TIMEOUT);
+    assert_eq!(world.objects().await, Vec::<String>::new());
 }
 
 proptest! {
@@ -173,7 +192,7 @@ proptest! {
             let world = World::new().await;
             let content: Vec<u8> = (0..length).map(|index| [13, 10, 45, 7][index % 4]).collect();
             let request = world.caller().request(&new_file(partwise_models::Purpose::Vision, "a.png", &content));
-            assert_eq!(send_pieces(&world, request, piece, None).await, StatusCode::OK);
+            assert_eq!(send_pieces(&world, request, piece, End::Well).await, StatusCode::OK);
             let [blob] = &world.objects_in("blobs").await[..] else { panic!("one blob") };
             let stored = world.objects.get_opts(&blob.as_str().into(), object_store::GetOptions::default()).await.unwrap();
             assert_eq!(stored.bytes().await.unwrap(), content);

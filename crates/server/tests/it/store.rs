@@ -3,7 +3,8 @@
 use std::sync::Arc;
 
 use object_store::{ObjectStore, ObjectStoreExt, memory::InMemory, path::Path};
-use partwise_server::{Keys, OpenError, Server, Store};
+use partwise_protocol::ListFiles;
+use partwise_server::{Keys, OpenError, Server, Store, Swept};
 
 use crate::world::World;
 
@@ -15,6 +16,15 @@ async fn a_folder_holds_its_files_for_the_next_server() {
     drop(first);
     let second = World::in_folder(folder.path()).await;
     assert_eq!(second.caller().download(&file.id).await.unwrap(), "abc");
+}
+
+#[tokio::test]
+async fn an_empty_folder_can_be_listed_and_swept() {
+    let folder = tempfile::tempdir().unwrap();
+    let world = World::in_folder(folder.path()).await;
+    let list = world.caller().call(&ListFiles::new()).await.unwrap();
+    assert!(list.data.is_empty());
+    assert_eq!(world.server.sweep().await.unwrap(), Swept::default());
 }
 
 #[tokio::test]

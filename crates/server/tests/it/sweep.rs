@@ -5,8 +5,10 @@ use std::{
     time::{Duration, SystemTime},
 };
 
+use http_body_util::{BodyExt, Full};
 use object_store::{ObjectStoreExt, path::Path};
-use partwise_protocol::{CancelUpload, DeleteFile};
+use partwise_protocol::{CancelUpload, DeleteFile, DownloadFile};
+use tower_service::Service;
 
 use crate::world::{HOUR, START, World};
 
@@ -30,6 +32,21 @@ async fn the_bytes_of_a_deleted_file_stay_for_an_hour() {
     assert_eq!(world.objects_in("/blobs/").await.len(), 1);
     assert_eq!(caller.download(&kept.id).await.unwrap(), "b");
     assert_eq!(world.server.sweep().await.unwrap().blobs, 0);
+}
+
+#[tokio::test]
+async fn who_is_reading_a_file_when_it_is_deleted_gets_all_of_it() {
+    let world = World::new().await;
+    let caller = world.caller();
+    let upload = caller.create_upload("a.txt", 2).await;
+    let parts = [caller.add_part(&upload, b"a").await, caller.add_part(&upload, b"b").await];
+    let file = caller.complete(&upload, &parts).await;
+    let request = caller.request(&DownloadFile::new(&file.id)).map(Full::new);
+    let mut body = world.server.clone().call(request).await.unwrap().into_body();
+    let first = body.frame().await.unwrap().unwrap().into_data().unwrap();
+    caller.call(&DeleteFile::new(&file.id)).await.unwrap();
+    world.server.sweep().await.unwrap();
+    assert_eq!((first, body.collect().await.unwrap().to_bytes()), ("a".into(), "b".into()));
 }
 
 #[tokio::test]
