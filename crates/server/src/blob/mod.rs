@@ -8,6 +8,6 @@ pub(crate) use writer::BlobWriter;
 
 /// How many bytes go to or come from the store at once.
 ///
-/// A request holds at most this much on its way to the disk while the next bytes gather, so that its memory stays
-/// bounded however large the file is; smaller pieces cost more hand-overs between threads than they save.
+/// A request holds at most this much on its way to the disk while as much gathers, however large the file is; smaller
+/// pieces cost more hand-overs between threads than they save.
 const CHUNK: usize = 256 * 1024;

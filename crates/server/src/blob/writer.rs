@@ -3,20 +3,22 @@
 use std::mem;
 
 use bytes::Bytes;
-use object_store::{MultipartUpload, ObjectStoreExt, PutPayload, path::Path};
+use object_store::{MultipartUpload, ObjectStoreExt, PutPayloadMut, path::Path};
 use tokio::{runtime::Handle, task::JoinHandle};
 
 use super::CHUNK;
 use crate::store::{Store, StoreError};
+
+/// A slice of this size is kept as it came; a smaller one costs more as a write of its own than as a copy.
+const WORTH_KEEPING: usize = 4 * 1024;
 
 /// Writes one blob as its bytes arrive. Nothing is to be seen of it before [`finish`](Self::finish) has returned; a
 /// writer that is dropped earlier takes back what it has written.
 pub(crate) struct BlobWriter {
     store: Store,
     path: Path,
-    /// Slices as they came, uncopied, until they are worth a write.
-    gathered: Vec<Bytes>,
-    gathered_bytes: usize,
+    /// What came since the last write.
+    gathered: PutPayloadMut,
     total: u64,
     unfinished: Option<Unfinished>,
 }
@@ -30,7 +32,7 @@ struct Unfinished {
 
 impl BlobWriter {
     pub(crate) fn new(store: Store, path: Path) -> Self {
-        Self { store, path, gathered: Vec::new(), gathered_bytes: 0, total: 0, unfinished: None }
+        Self { store, path, gathered: PutPayloadMut::new(), total: 0, unfinished: None }
     }
 
     /// How many bytes were given to the writer.
@@ -41,9 +43,12 @@ impl BlobWriter {
     /// Takes the next bytes; waits when the store is slower than they come.
     pub(crate) async fn write(&mut self, bytes: Bytes) -> Result<(), StoreError> {
         self.total += bytes.len() as u64;
-        self.gathered_bytes += bytes.len();
-        self.gathered.push(bytes);
-        if self.gathered_bytes >= CHUNK {
+        if bytes.len() < WORTH_KEEPING {
+            self.gathered.extend_from_slice(&bytes);
+        } else {
+            self.gathered.push(bytes);
+        }
+        if self.gathered.content_length() >= CHUNK {
             self.flush().await?;
         }
         Ok(())
@@ -52,27 +57,22 @@ impl BlobWriter {
     /// Writes what is left, makes the blob durable and then visible. Says how many bytes it has.
     pub(crate) async fn finish(mut self) -> Result<u64, StoreError> {
         if self.unfinished.is_none() {
-            let payload = self.take_gathered();
+            let payload = mem::take(&mut self.gathered).freeze();
             self.store.objects.put(&self.path, payload).await?;
             return Ok(self.total);
         }
-        if self.gathered_bytes > 0 {
+        if !self.gathered.is_empty() {
             self.flush().await?;
         }
-        if let Some(mut unfinished) = self.unfinished.take() {
-            match unfinished.complete().await {
-                Ok(()) => {}
-                Err(error) => {
-                    self.unfinished = Some(unfinished);
-                    return Err(error.into());
-                }
-            }
+        if let Some(unfinished) = &mut self.unfinished {
+            unfinished.complete().await?;
         }
+        self.unfinished = None;
         Ok(self.total)
     }
 
     async fn flush(&mut self) -> Result<(), StoreError> {
-        let payload = self.take_gathered();
+        let payload = mem::take(&mut self.gathered).freeze();
         let unfinished = match &mut self.unfinished {
             Some(unfinished) => unfinished,
             none => {
@@ -83,11 +83,6 @@ impl BlobWriter {
         unfinished.settle().await?;
         unfinished.writing = Some(tokio::spawn(unfinished.upload.put_part(payload)));
         Ok(())
-    }
-
-    fn take_gathered(&mut self) -> PutPayload {
-        self.gathered_bytes = 0;
-        mem::take(&mut self.gathered).into_iter().collect()
     }
 }
 
