@@ -49,6 +49,7 @@ pub struct SourceTooShort {
 
 impl Body {
     /// A body of no bytes.
+    #[must_use]
     pub fn empty() -> Self {
         Self::default()
     }
@@ -64,16 +65,19 @@ impl Body {
     }
 
     /// The exact length in bytes: the value of `Content-Length`.
+    #[must_use]
     pub fn content_length(&self) -> u64 {
         self.len
     }
 
     /// The segments in wire order.
+    #[must_use]
     pub fn segments(&self) -> &[Segment] {
         &self.segments
     }
 
     /// The segments in wire order, owned.
+    #[must_use]
     pub fn into_segments(self) -> Vec<Segment> {
         self.segments
     }
@@ -145,26 +149,31 @@ impl From<SourceRange> for Segment {
 impl SourceRange {
     /// The bytes from `start` up to, but not including, `end`. As with `std`'s ranges, an `end` before
     /// `start` names no bytes: the range is then empty and lies at `start`.
+    #[must_use]
     pub fn new(start: u64, end: u64) -> Self {
         Self { start, end: end.max(start) }
     }
 
     /// The offset of the first byte.
+    #[must_use]
     pub fn start(&self) -> u64 {
         self.start
     }
 
     /// The offset after the last byte.
+    #[must_use]
     pub fn end(&self) -> u64 {
         self.end
     }
 
     /// The length in bytes.
+    #[must_use]
     pub fn len(&self) -> u64 {
         self.end - self.start
     }
 
     /// Whether the range has no bytes.
+    #[must_use]
     pub fn is_empty(&self) -> bool {
         self.start == self.end
     }

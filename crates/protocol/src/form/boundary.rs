@@ -22,6 +22,7 @@ impl Boundary {
     ///
     /// It must not occur in the content, which nobody searches for it: so the entropy has to be random, and
     /// new for each form.
+    #[must_use]
     pub fn from_entropy(entropy: [u8; 16]) -> Self {
         Self(format!("{:032x}", u128::from_be_bytes(entropy)).into())
     }
@@ -49,6 +50,7 @@ impl Boundary {
     }
 
     /// The `Content-Type` of a form with this boundary.
+    #[must_use]
     pub fn content_type(&self) -> HeaderValue {
         let Self(boundary) = self;
         let value = if boundary.bytes().all(is_token) {
@@ -60,6 +62,7 @@ impl Boundary {
     }
 
     /// The boundary as it stands in the body, without the dashes around it.
+    #[must_use]
     pub fn as_str(&self) -> &str {
         &self.0
     }

@@ -160,11 +160,13 @@ fn extend_value(name: &str, value: &mut Vec<u8>, bytes: &[u8]) -> Result<(), For
 
 impl FormFields {
     /// The value of the text field of this name.
+    #[must_use]
     pub fn text(&self, name: &str) -> Option<&str> {
         self.texts.iter().find(|(known, _)| known == name).map(|(_, value)| value.as_str())
     }
 
     /// The header of the field that carries the content.
+    #[must_use]
     pub fn content(&self) -> &FieldHead {
         &self.content
     }

@@ -18,6 +18,7 @@ const READ: [(&str, char); 5] = [("%22", '"'), ("%0D", '\r'), ("%0A", '\n'), ("\
 /// assert_eq!(base_name("/home/ada/train.jsonl"), "train.jsonl");
 /// assert_eq!(base_name(r"C:\data\train.jsonl"), "train.jsonl");
 /// ```
+#[must_use]
 pub fn base_name(path: &str) -> &str {
     path.rsplit(['/', '\\']).next().unwrap_or(path)
 }

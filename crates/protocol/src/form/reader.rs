@@ -76,6 +76,7 @@ impl Default for FormLimits {
 
 impl FormReader {
     /// A reader at the start of a body.
+    #[must_use]
     pub fn new(boundary: &Boundary, limits: FormLimits) -> Self {
         Self {
             limits,
