@@ -235,6 +235,7 @@ mod tests {
         assert_eq!(range("bytes=9-9").within(10).unwrap().len(), 1);
         assert_eq!(range("bytes=10-").within(10), None);
         assert_eq!(range("bytes=0-").within(0), None);
+        assert_eq!(ContentRange { first: 0, last: u64::MAX, total: None }.len(), u64::MAX);
     }
 
     #[test]

@@ -4,16 +4,15 @@ use bytes::Bytes;
 use http::{HeaderMap, Request, Response, Uri};
 use partwise_protocol::{Api, Body, DecodeError, Operation, OperationId, ResponseError, Route};
 
-/// The API in every dialect that differs from another, by the versions that the documents have.
+/// Azure's versions at which something changes, by the documents.
+const AZURE: [&str; 5] =
+    ["2024-06-01", "2024-08-01-preview", "2024-10-21", "2025-03-01-preview", "2025-04-01-preview"];
+
+/// The API in every dialect.
 pub(crate) fn apis() -> Vec<Api> {
-    let azure = "https://example.openai.azure.com";
-    vec![
-        Api::openai(),
-        Api::azure(azure, "2024-06-01").unwrap(),
-        Api::azure(azure, "2024-10-21").unwrap(),
-        Api::azure(azure, "2025-04-01-preview").unwrap(),
-        Api::azure_v1(azure).unwrap(),
-    ]
+    let endpoint = "https://example.openai.azure.com";
+    let dated = AZURE.map(|version| Api::azure(endpoint, version).unwrap());
+    [vec![Api::openai()], dated.to_vec(), vec![Api::azure_v1(endpoint).unwrap()]].concat()
 }
 
 /// The API in every dialect that has an operation.
