@@ -64,8 +64,8 @@ impl Api {
     /// Any base URL, for gateways, compatible services and tests: operation paths are put directly behind it.
     ///
     /// # Errors
-    /// [`EncodeError::Endpoint`] when the base has no `http` or `https` scheme, no host, or carries a user name,
-    /// a query or a fragment.
+    /// [`EncodeError::Endpoint`] when the base has no `http` or `https` scheme, no host, or a port that cannot be, or
+    /// carries a user name, a query or a fragment.
     pub fn with_base(base: &str, dialect: Dialect) -> Result<Self, EncodeError> {
         let wrong = |problem| EncodeError::Endpoint { endpoint: without_user(base), problem };
         let Some(behind_scheme) = base.strip_prefix("https://").or_else(|| base.strip_prefix("http://"))
@@ -86,6 +86,10 @@ impl Api {
         }
         if authority.host().is_empty() {
             return Err(wrong("names no host"));
+        }
+        let port = authority.as_str()[authority.host().len()..].trim_start_matches(':');
+        if !port.is_empty() && authority.port_u16().is_none_or(|port| port == 0) {
+            return Err(wrong("must have a port from 1 to 65535 behind its colon"));
         }
         Ok(Self { base: base.to_owned(), identity: None, limits: Limits::for_client(&dialect), dialect })
     }
@@ -198,7 +202,17 @@ mod tests {
         insta::assert_snapshot!(refusal("https://me:pw@h/v1"), @"the endpoint `https://…@h/v1` must not carry a user name or password");
         insta::assert_snapshot!(refusal("me:pw@h/v1"), @"the endpoint `…@h/v1` must start with https:// or http://");
         insta::assert_snapshot!(refusal("https://:80/v1"), @"the endpoint `https://:80/v1` names no host");
+        insta::assert_snapshot!(refusal("https://h:99999"), @"the endpoint `https://h:99999` must have a port from 1 to 65535 behind its colon");
+        insta::assert_snapshot!(refusal("http://[::1]:0/v1"), @"the endpoint `http://[::1]:0/v1` must have a port from 1 to 65535 behind its colon");
         insta::assert_snapshot!(refusal("https://a b/v1"), @"the endpoint `https://a b/v1` is not a valid URL");
+    }
+
+    #[test]
+    fn any_plain_url_is_a_base() {
+        for base in ["http://localhost", "http://127.0.0.1:8080/v1", "http://[::1]", "http://[::1]:65535/v1"]
+        {
+            assert_eq!(base_of(Api::with_base(base, Dialect::OpenAi)), base);
+        }
     }
 
     #[test]

@@ -2,6 +2,7 @@
 
 use http::HeaderName;
 
+use super::excerpt::one_line;
 use crate::{Dialect, FormError, OperationId};
 
 /// A request that cannot be built: the caller's input is wrong, and sending it again will not help.
@@ -68,7 +69,7 @@ pub enum EncodeError {
     #[error("the JSON body cannot be written")]
     Json(#[source] serde_json::Error),
     /// The parts make no URI.
-    #[error("`{uri}` is not a valid URI")]
+    #[error("`{}` is not a valid URI", one_line(uri))]
     Uri {
         /// The text that was tried.
         uri: String,

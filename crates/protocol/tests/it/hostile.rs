@@ -298,3 +298,11 @@ fn json_without_end_is_no_way_to_exhaust_the_stack() {
         assert_request_is_survived(&Method::POST, "/v1/uploads".parse().unwrap(), &[], body);
     }
 }
+
+#[test]
+fn an_identifier_too_long_for_a_uri_is_refused_in_few_words() {
+    for api in apis() {
+        let error = RetrieveFile::new("x".repeat(100_000)).encode_request(&api).unwrap_err();
+        assert!(error.to_string().len() < 1000);
+    }
+}
