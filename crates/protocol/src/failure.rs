@@ -2,6 +2,8 @@
 
 use std::{error::Error, fmt, sync::Arc};
 
+use crate::SourceError;
+
 /// A request that ended without an answer: the kind decides what is done about it, the cause is for people.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
@@ -49,6 +51,13 @@ impl Failure {
     #[must_use]
     pub fn with_cause(kind: FailureKind, cause: impl Into<Box<dyn Error + Send + Sync>>) -> Self {
         Self { kind, cause: Some(Arc::from(cause.into())) }
+    }
+}
+
+/// The cause is the source's own, without a second "cannot be read" around it.
+impl From<SourceError> for Failure {
+    fn from(error: SourceError) -> Self {
+        Self { kind: FailureKind::Source, cause: Some(error.into_cause()) }
     }
 }
 

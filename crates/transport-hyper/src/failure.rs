@@ -8,6 +8,10 @@ use crate::{service::BoxError, stack::StackError};
 
 /// Finds out what kind of failure this is by looking through its causes; what nobody knows is taken for final.
 pub(crate) fn classify(error: BoxError) -> Failure {
+    // That a body broke off is not worth telling when it is the source that did.
+    if let Some(error) = causes(&*error).find_map(|cause| cause.downcast_ref::<SourceError>()) {
+        return error.clone().into();
+    }
     let kind = causes(&*error).find_map(kind_of).unwrap_or(FailureKind::Other);
     Failure::with_cause(kind, error)
 }
@@ -18,9 +22,6 @@ fn causes<'e>(error: &'e (dyn Error + 'static)) -> impl Iterator<Item = &'e (dyn
 
 /// What one error of the chain says by itself; the outermost that knows decides.
 fn kind_of(error: &(dyn Error + 'static)) -> Option<FailureKind> {
-    if error.is::<SourceError>() {
-        return Some(FailureKind::Other);
-    }
     if let Some(error) = error.downcast_ref::<StackError>() {
         return of_stack(error);
     }
@@ -97,6 +98,6 @@ mod tests {
     #[test]
     fn a_source_that_cannot_be_read_is_no_broken_connection() {
         let cause = io::Error::from(io::ErrorKind::UnexpectedEof);
-        assert_eq!(kind(SourceError::new(cause)), FailureKind::Other);
+        assert_eq!(kind(SourceError::new(cause)), FailureKind::Source);
     }
 }

@@ -52,6 +52,10 @@ impl SourceError {
     pub fn new(cause: impl Into<Box<dyn Error + Send + Sync>>) -> Self {
         Self(Arc::from(cause.into()))
     }
+
+    pub(crate) fn into_cause(self) -> Arc<dyn Error + Send + Sync> {
+        self.0
+    }
 }
 
 impl SaveError {

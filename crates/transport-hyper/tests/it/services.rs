@@ -117,10 +117,9 @@ async fn a_source_that_ends_early_is_never_a_short_body() {
     let client = over(Api::openai(), Reads);
     client.call_with(&part(10), zeros(10)).await.unwrap();
     let error = client.call_with(&part(10), zeros(9)).await.unwrap_err();
-    assert_eq!(error.failure(), Some(FailureKind::Other));
+    assert_eq!(error.failure(), Some(FailureKind::Source));
     assert_eq!(
         line(&error),
-        "the request could not be sent: the source cannot be read: the source ends at byte 9, and bytes up to 10 were \
-         to be read"
+        "the source could not be read: the source ends at byte 9, and bytes up to 10 were to be read"
     );
 }
