@@ -1,15 +1,11 @@
 //! The client: operations in, answers out.
 
-use std::{
-    fmt,
-    sync::Arc,
-    time::{Duration, Instant, SystemTime, UNIX_EPOCH},
-};
+use std::{fmt, sync::Arc};
 
 use bytes::Bytes;
 use http::{Request, Response};
 use partwise_models::UnixSeconds;
-use partwise_protocol::{Api, Now, Operation, RetryPolicy};
+use partwise_protocol::{Api, Operation, RetryPolicy};
 use tower_service::Service;
 
 use crate::{
@@ -19,6 +15,7 @@ use crate::{
     retries::Retries,
     service::{AnyService, BoxError},
     stack::Stack,
+    system::System,
 };
 
 /// Executes operations against one service, and drives uploads. Cheap to clone; clones share their connections.
@@ -43,6 +40,7 @@ pub struct Client {
     pub(crate) reading: Reading,
     pub(crate) plain_http: bool,
     pub(crate) retry: RetryPolicy,
+    pub(crate) system: System,
 }
 
 impl Client {
@@ -65,6 +63,7 @@ impl Client {
             reading: Reading::default(),
             plain_http: false,
             retry: RetryPolicy::default(),
+            system: System::default(),
         }
     }
 
@@ -92,6 +91,21 @@ impl Client {
     #[must_use]
     pub fn allow_plain_http(mut self) -> Self {
         self.plain_http = true;
+        self
+    }
+
+    /// Takes the time of day from here instead of the system, for tests; how long something lasts is always measured on
+    /// tokio's clock.
+    #[must_use]
+    pub fn clock(mut self, clock: impl Fn() -> UnixSeconds + Send + Sync + 'static) -> Self {
+        self.system.set_time_of_day(clock);
+        self
+    }
+
+    /// Takes random numbers from here instead of the system, for tests; none may come twice.
+    #[must_use]
+    pub fn entropy(mut self, random: impl Fn() -> [u8; 32] + Send + Sync + 'static) -> Self {
+        self.system.set_entropy(random);
         self
     }
 
@@ -128,7 +142,7 @@ impl Client {
         operation: &O,
         reader: Option<Reader>,
     ) -> Result<O::Response, Error> {
-        let mut retries = Retries::new(&self.retry, O::ID.repeat());
+        let mut retries = Retries::new(self, O::ID.repeat());
         loop {
             match self.execute_once(operation, reader.clone()).await {
                 Ok(response) => return Ok(response),
@@ -155,30 +169,4 @@ impl fmt::Debug for Client {
             .field("reading", &self.reading)
             .finish_non_exhaustive()
     }
-}
-
-/// The clocks of one run.
-pub(crate) struct Clock(Instant);
-
-impl Clock {
-    pub(crate) fn start() -> Self {
-        Self(Instant::now())
-    }
-
-    pub(crate) fn now(&self) -> Now {
-        let unix = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or(Duration::ZERO);
-        Now { monotonic: self.0.elapsed(), unix: UnixSeconds(unix.as_secs()) }
-    }
-
-    /// The moment of the monotonic clock as tokio's timers take it; `None` when it is too far away to ever come.
-    pub(crate) fn instant(&self, monotonic: Duration) -> Option<tokio::time::Instant> {
-        self.0.checked_add(monotonic).map(tokio::time::Instant::from_std)
-    }
-}
-
-/// Random numbers of the system.
-pub(crate) fn entropy<const N: usize>() -> Result<[u8; N], Error> {
-    let mut entropy = [0; N];
-    getrandom::fill(&mut entropy).map_err(Error::Entropy)?;
-    Ok(entropy)
 }

@@ -26,7 +26,7 @@ impl Client {
     /// # Errors
     /// As for [`call`](Self::call).
     pub async fn download(&self, operation: &DownloadFile) -> Result<Download, Error> {
-        let mut retries = Retries::new(&self.retry, ID.repeat());
+        let mut retries = Retries::new(self, ID.repeat());
         loop {
             match self.download_once(operation).await {
                 Ok(download) => return Ok(download),

@@ -27,6 +27,7 @@
 //! Everything here runs inside a tokio runtime with time and I/O enabled.
 
 mod attempt;
+mod blocking;
 mod body;
 mod buffers;
 mod client;
@@ -40,6 +41,7 @@ mod retries;
 mod service;
 mod source;
 pub mod stack;
+mod system;
 mod upload;
 
 pub use self::{

@@ -8,10 +8,10 @@ use std::{
 };
 
 use bytes::Bytes;
-use partwise_protocol::SourceRange;
-use tokio::task::JoinHandle;
+use partwise_protocol::{SourceError, SourceRange, SourceStamp};
 
 use crate::{
+    blocking::Blocking,
     buffers::Buffers,
     source::{Source, read_exact_at},
 };
@@ -64,6 +64,15 @@ impl Reader {
         Pieces { reader: self.clone(), at }
     }
 
+    /// What the source looks like now.
+    pub(crate) async fn stamp(self) -> Result<SourceStamp, SourceError> {
+        let stamp = match self.reading {
+            Reading::Blocking => Blocking::start(move || self.source.stamp()).await,
+            Reading::Inline => self.source.stamp(),
+        };
+        stamp.map_err(SourceError::new)
+    }
+
     fn read_piece(&self, piece: SourceRange) -> io::Result<Bytes> {
         // A piece is never longer than a buffer, so the length fits.
         let len = usize::try_from(piece.len()).unwrap_or(usize::MAX);
@@ -79,17 +88,7 @@ pub(crate) struct Pieces {
 
 enum At {
     Memory(Bytes),
-    Source { rest: SourceRange, ahead: Option<Ahead> },
-}
-
-/// A piece that is being read.
-struct Ahead(JoinHandle<io::Result<Bytes>>);
-
-impl Drop for Ahead {
-    fn drop(&mut self) {
-        // One that has begun is read to its end and thrown away; one that has not never begins.
-        self.0.abort();
-    }
+    Source { rest: SourceRange, ahead: Option<Blocking<Bytes>> },
 }
 
 impl Pieces {
@@ -107,8 +106,7 @@ impl Pieces {
             }
             At::Source { rest, ahead } => {
                 let current = ahead.get_or_insert_with(|| self.reader.clone().start(take_piece(rest, size)));
-                let read = ready!(Pin::new(&mut current.0).poll(cx));
-                let piece = read.unwrap_or_else(|stopped| Err(stopped.into()));
+                let piece = ready!(Pin::new(current).poll(cx));
                 *ahead = match piece {
                     Ok(_) if !rest.is_empty() => Some(self.reader.clone().start(take_piece(rest, size))),
                     _ => None,
@@ -120,8 +118,8 @@ impl Pieces {
 }
 
 impl Reader {
-    fn start(self, piece: SourceRange) -> Ahead {
-        Ahead(tokio::task::spawn_blocking(move || self.read_piece(piece)))
+    fn start(self, piece: SourceRange) -> Blocking<Bytes> {
+        Blocking::start(move || self.read_piece(piece))
     }
 }
 
@@ -136,8 +134,6 @@ fn take_piece(rest: &mut SourceRange, size: usize) -> SourceRange {
 #[cfg(test)]
 mod tests {
     use std::{future::poll_fn, sync::Mutex};
-
-    use partwise_protocol::SourceStamp;
 
     use super::*;
 
@@ -194,7 +190,7 @@ mod tests {
         let mut pieces = reader.read(SourceRange::new(0, len as u64));
         let first = poll_fn(|cx| pieces.poll_next(cx)).await.unwrap().unwrap();
         let At::Source { ahead: Some(ahead), .. } = &pieces.at else { panic!("nothing is read ahead") };
-        while !ahead.0.is_finished() {
+        while !ahead.is_finished() {
             tokio::task::yield_now().await;
         }
         assert_eq!(source.reads.lock().unwrap().len(), 2);

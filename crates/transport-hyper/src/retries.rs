@@ -1,37 +1,26 @@
 //! Trying a single operation again.
 
-use partwise_protocol::{Repeat, RetryPolicy, Verdict};
+use partwise_protocol::{Repeat, Verdict};
 
-use crate::{
-    Error,
-    client::{Clock, entropy},
-};
+use crate::{Client, Error, system::Clock};
 
 /// The failures of one operation so far.
-pub(crate) struct Retries<'p> {
-    policy: &'p RetryPolicy,
+pub(crate) struct Retries<'c> {
+    client: &'c Client,
     repeat: Repeat,
     clock: Clock,
     failures: u32,
 }
 
-impl<'p> Retries<'p> {
-    pub(crate) fn new(policy: &'p RetryPolicy, repeat: Repeat) -> Self {
-        Self { policy, repeat, clock: Clock::start(), failures: 0 }
+impl<'c> Retries<'c> {
+    pub(crate) fn new(client: &'c Client, repeat: Repeat) -> Self {
+        Self { client, repeat, clock: client.system.start_clock(), failures: 0 }
     }
 
     /// Waits until the operation may be tried again, or gives the error back when it must not.
     pub(crate) async fn after(&mut self, error: Error) -> Result<(), Error> {
         self.failures += 1;
-        let random = u64::from_ne_bytes(entropy()?);
-        let verdict = match &error {
-            Error::Refused(refusal) => {
-                self.policy.on_refused(self.repeat, self.failures, refusal, self.clock.now(), random)
-            }
-            Error::Failed(failure) => self.policy.on_failure(self.repeat, self.failures, failure, random),
-            _ => Verdict::GiveUp,
-        };
-        match verdict {
+        match self.judge(&error)? {
             Verdict::GiveUp => Err(error),
             Verdict::Retry { wait, .. } => {
                 tracing::debug!(?wait, failures = self.failures, "trying again");
@@ -39,5 +28,15 @@ impl<'p> Retries<'p> {
                 Ok(())
             }
         }
+    }
+
+    fn judge(&self, error: &Error) -> Result<Verdict, Error> {
+        let (policy, repeat, failures) = (&self.client.retry, self.repeat, self.failures);
+        let random = self.client.system.random()?;
+        Ok(match error {
+            Error::Refused(refusal) => policy.on_refused(repeat, failures, refusal, self.clock.now(), random),
+            Error::Failed(failure) => policy.on_failure(repeat, failures, failure, random),
+            _ => Verdict::GiveUp,
+        })
     }
 }

@@ -1,41 +1,70 @@
 //! Where checkpoints survive a crash.
 
 use std::{
+    error::Error,
     fs::{self, File},
     io::{self, Write},
     path::{Path, PathBuf},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
+use futures_util::future::BoxFuture;
 use partwise_protocol::Checkpoint;
 
-/// Keeps the last checkpoint of one upload. Its methods may block; they run on threads for blocking work.
+use crate::{blocking::Blocking, service::BoxError};
+
+/// Keeps the last checkpoint of one upload: a file ([`CheckpointFile`]), or a row of your own database. One call is
+/// under way at a time.
 pub trait CheckpointStore: Send + Sync + 'static {
-    /// Puts this checkpoint in the place of the one before. When it returns, the checkpoint must survive a crash.
+    /// Why a checkpoint cannot be kept or forgotten.
+    type Error: Into<Box<dyn Error + Send + Sync>>;
+
+    /// Puts this checkpoint in the place of the one before. When it is ready, the checkpoint must survive a crash. It
+    /// is dropped half-way when the upload is; then either checkpoint may be the last one.
     ///
     /// # Errors
     /// When that cannot be promised; the upload then ends, since going on would risk a second file after a crash.
-    fn save(&self, checkpoint: &Checkpoint) -> io::Result<()>;
+    fn save(&self, checkpoint: Checkpoint) -> impl Future<Output = Result<(), Self::Error>> + Send;
 
-    /// Forgets the checkpoint: the file is complete.
+    /// Forgets the checkpoint: the file is complete, or nothing can be gone on with.
     ///
     /// # Errors
-    /// When it cannot be removed. The upload has succeeded all the same, so this is only logged.
-    fn remove(&self) -> io::Result<()>;
+    /// When it cannot be removed. The upload has ended all the same, so this is only logged.
+    fn remove(&self) -> impl Future<Output = Result<(), Self::Error>> + Send;
+}
+
+/// Any store behind one type.
+pub(super) trait AnyCheckpoints: Send + Sync {
+    fn keep(self: Arc<Self>, checkpoint: Checkpoint) -> BoxFuture<'static, Result<(), BoxError>>;
+    fn forget(self: Arc<Self>) -> BoxFuture<'static, Result<(), BoxError>>;
+}
+
+impl<S: CheckpointStore> AnyCheckpoints for S {
+    fn keep(self: Arc<Self>, checkpoint: Checkpoint) -> BoxFuture<'static, Result<(), BoxError>> {
+        Box::pin(async move { self.save(checkpoint).await.map_err(Into::into) })
+    }
+
+    fn forget(self: Arc<Self>) -> BoxFuture<'static, Result<(), BoxError>> {
+        Box::pin(async move { self.remove().await.map_err(Into::into) })
+    }
 }
 
 /// One checkpoint in one file.
 ///
 /// It is written beside its place, synced, and put there in one step, so that a crash leaves the one before or this
-/// one, never half of each. The folder is synced too where the system has that (Unix).
+/// one, never half of each. The folder is synced too where the system has that (Unix). All of it happens on threads for
+/// blocking work; clones wait for each other.
 #[derive(Clone, Debug)]
 pub struct CheckpointFile {
-    path: PathBuf,
+    path: Arc<Path>,
+    /// A save goes on to its end although the upload was dropped, and must not come after what is done next.
+    turn: Arc<Mutex<()>>,
 }
 
 impl CheckpointFile {
     /// A checkpoint at this path. Its folder must exist, and nobody else may use the path at the same time.
     pub fn at(path: impl Into<PathBuf>) -> Self {
-        Self { path: path.into() }
+        Self { path: path.into().into(), turn: Arc::default() }
     }
 
     /// The path.
@@ -49,10 +78,34 @@ impl CheckpointFile {
     /// # Errors
     /// When the file is there and cannot be read, or holds something else.
     pub fn load(&self) -> io::Result<Option<Checkpoint>> {
+        let _turn = self.turn();
         match fs::read(&self.path) {
             Ok(json) => Ok(Some(serde_json::from_slice(&json)?)),
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
             Err(error) => Err(error),
+        }
+    }
+
+    fn turn(&self) -> MutexGuard<'_, ()> {
+        self.turn.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn write(&self, checkpoint: &Checkpoint) -> io::Result<()> {
+        let _turn = self.turn();
+        let beside = self.beside();
+        let mut file = File::create(&beside)?;
+        file.write_all(&serde_json::to_vec(checkpoint)?)?;
+        file.sync_all()?;
+        drop(file);
+        fs::rename(&beside, &self.path)?;
+        self.sync_folder()
+    }
+
+    fn unlink(&self) -> io::Result<()> {
+        let _turn = self.turn();
+        match fs::remove_file(&self.path) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
+            _ => Ok(()),
         }
     }
 
@@ -79,20 +132,15 @@ impl CheckpointFile {
 }
 
 impl CheckpointStore for CheckpointFile {
-    fn save(&self, checkpoint: &Checkpoint) -> io::Result<()> {
-        let beside = self.beside();
-        let mut file = File::create(&beside)?;
-        file.write_all(&serde_json::to_vec(checkpoint)?)?;
-        file.sync_all()?;
-        drop(file);
-        fs::rename(&beside, &self.path)?;
-        self.sync_folder()
+    type Error = io::Error;
+
+    async fn save(&self, checkpoint: Checkpoint) -> io::Result<()> {
+        let file = self.clone();
+        Blocking::start(move || file.write(&checkpoint)).await
     }
 
-    fn remove(&self) -> io::Result<()> {
-        match fs::remove_file(&self.path) {
-            Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
-            _ => Ok(()),
-        }
+    async fn remove(&self) -> io::Result<()> {
+        let file = self.clone();
+        Blocking::start(move || file.unlink()).await
     }
 }

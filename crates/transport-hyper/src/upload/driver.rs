@@ -1,23 +1,20 @@
 //! The driver: does what the machine says, and tells it what came of it.
 
-use std::{future::pending, io, sync::Arc, time::Duration};
+use std::{future::pending, sync::Arc, time::Duration};
 
+use futures_util::future::BoxFuture;
 use partwise_models::File;
 use partwise_protocol::{
     Action, Checkpoint, Progress, SaveError, SourceError, SourceRange, SourceStamp, Transfer,
 };
-use tokio::{
-    sync::watch,
-    task::{JoinError, JoinHandle, spawn_blocking},
-    time::Instant,
-};
+use tokio::{sync::watch, time::Instant};
 
 use super::{
-    CheckpointStore,
+    checkpoints::AnyCheckpoints,
     flights::{Flights, Landed},
     hasher::Hashing,
 };
-use crate::{Client, Error, RequestBody, client::Clock, reading::Reader};
+use crate::{Client, Error, RequestBody, reading::Reader, service::BoxError, system::Clock};
 
 /// How often bytes in flight are counted while something flies.
 const COUNTING: Duration = Duration::from_millis(250);
@@ -27,12 +24,12 @@ pub(super) struct Driver {
     clock: Clock,
     transfer: Transfer,
     reader: Reader,
-    store: Option<Arc<dyn CheckpointStore>>,
+    store: Option<Arc<dyn AnyCheckpoints>>,
     progress: watch::Sender<Progress>,
     flights: Flights,
     hashing: Option<Hashing>,
-    stamping: Option<JoinHandle<io::Result<SourceStamp>>>,
-    saving: Option<JoinHandle<io::Result<()>>>,
+    stamping: Option<BoxFuture<'static, Result<SourceStamp, SourceError>>>,
+    saving: Option<BoxFuture<'static, Result<(), BoxError>>>,
 }
 
 /// What the driver waited for.
@@ -48,15 +45,14 @@ enum Event {
 impl Driver {
     pub(super) fn new(
         client: Client,
-        clock: Clock,
         transfer: Transfer,
         reader: Reader,
-        store: Option<Arc<dyn CheckpointStore>>,
+        store: Option<Arc<dyn AnyCheckpoints>>,
         progress: watch::Sender<Progress>,
     ) -> Self {
         Self {
+            clock: client.system.start_clock(),
             client,
-            clock,
             transfer,
             reader,
             store,
@@ -79,12 +75,14 @@ impl Driver {
             };
             self.progress.send_replace(self.transfer.progress());
             let deadline = self.next_look(until);
+            // What comes seldom goes first; so nothing has to wait for ever, and the same run takes the same turns.
             let event = tokio::select! {
-                landed = self.flights.land() => Event::Landed(landed),
-                hashed = hashed(&mut self.hashing) => Event::Hashed(hashed),
-                stamped = ended(&mut self.stamping) => Event::Stamped(flatten(stamped).map_err(SourceError::new)),
-                saved = ended(&mut self.saving) => Event::Saved(flatten(saved).map_err(SaveError::new)),
+                biased;
                 () = &mut cancel, if !cancelled => Event::Cancelled,
+                saved = ended(&mut self.saving) => Event::Saved(saved.map_err(SaveError::new)),
+                stamped = ended(&mut self.stamping) => Event::Stamped(stamped),
+                hashed = hashed(&mut self.hashing) => Event::Hashed(hashed),
+                landed = self.flights.land() => Event::Landed(landed),
                 () = sleep_until(deadline) => Event::Time,
             };
             cancelled |= matches!(event, Event::Cancelled);
@@ -115,13 +113,12 @@ impl Driver {
     }
 
     fn stamp(&mut self) {
-        let source = self.reader.source().clone();
-        self.stamping = Some(spawn_blocking(move || source.stamp()));
+        self.stamping = Some(Box::pin(self.reader.clone().stamp()));
     }
 
     fn save(&mut self, checkpoint: Checkpoint) {
         match self.store.clone() {
-            Some(store) => self.saving = Some(spawn_blocking(move || store.save(&checkpoint))),
+            Some(store) => self.saving = Some(store.keep(checkpoint)),
             None => self.transfer.handle_saved(Ok(())),
         }
     }
@@ -161,12 +158,27 @@ impl Driver {
             // A checkpoint that is still being written must not appear after its removal.
             let _ = saving.await;
         }
-        if let (Ok(_), Some(store)) = (&result, self.store.take()) {
-            if let Err(error) = flatten(spawn_blocking(move || store.remove()).await) {
-                tracing::warn!(%error, "the checkpoint of a complete upload cannot be removed");
-            }
+        if is_over(&result) {
+            self.forget().await;
         }
         result
+    }
+
+    async fn forget(&mut self) {
+        let Some(store) = self.store.take() else { return };
+        if let Err(error) = store.forget().await {
+            let error: &dyn std::error::Error = &*error;
+            tracing::warn!(error, "a checkpoint that is of no use any more cannot be removed");
+        }
+    }
+}
+
+/// Whether there is nothing to be gone on with.
+fn is_over(result: &Result<File, Error>) -> bool {
+    match result {
+        Ok(_) => true,
+        Err(Error::Transfer(error)) => !error.is_resumable(),
+        Err(_) => false,
     }
 }
 
@@ -184,15 +196,11 @@ async fn hashed(hashing: &mut Option<Hashing>) -> Result<[u8; 16], SourceError> 
 }
 
 /// Waits for what runs elsewhere, once something does.
-async fn ended<T>(task: &mut Option<JoinHandle<T>>) -> Result<T, JoinError> {
+async fn ended<T>(task: &mut Option<BoxFuture<'static, T>>) -> T {
     let Some(running) = task else { return pending().await };
     let result = running.await;
     *task = None;
     result
-}
-
-fn flatten<T>(result: Result<io::Result<T>, JoinError>) -> io::Result<T> {
-    result.unwrap_or_else(|stopped| Err(stopped.into()))
 }
 
 async fn sleep_until(deadline: Option<Instant>) {

@@ -9,17 +9,13 @@ use std::{fmt, future::pending, sync::Arc};
 
 use futures_util::future::BoxFuture;
 use partwise_models::File;
-use partwise_protocol::{Checkpoint, Plan, Progress, SourceError, SourceStamp, Transfer};
+use partwise_protocol::{Checkpoint, Plan, Progress, Transfer};
 use tokio::sync::watch;
 use tracing::Instrument;
 
 pub use self::checkpoints::{CheckpointFile, CheckpointStore};
-use self::driver::Driver;
-use crate::{
-    Client, Error, Source,
-    client::{Clock, entropy},
-    reading::Reader,
-};
+use self::{checkpoints::AnyCheckpoints, driver::Driver};
+use crate::{Client, Error, Source, reading::Reader};
 
 impl Client {
     /// Uploads `source` as the plan says: in parallel parts or in one request.
@@ -37,10 +33,10 @@ impl Client {
     /// # Errors
     /// [`Error::Source`] when the source cannot be stamped, [`Error::Plan`] when the plan does not suit it.
     pub async fn prepare(&self, source: impl Source, plan: Plan) -> Result<Upload, Error> {
-        let source: Arc<dyn Source> = Arc::new(source);
-        let stamp = stamp(&source).await?;
-        let transfer = Transfer::new(self.api().clone(), plan, stamp, entropy()?)?;
-        Ok(Upload::new(self.clone(), source, transfer))
+        let reader = Reader::new(Arc::new(source), self.reading);
+        let stamp = reader.clone().stamp().await?;
+        let transfer = Transfer::new(self.api().clone(), plan, stamp, self.system.entropy()?)?;
+        Ok(Upload::new(self.clone(), reader, transfer))
     }
 
     /// Makes the rest of an upload ready that was begun before, as far as `saved` says. What is sent comes from there;
@@ -50,18 +46,10 @@ impl Client {
     /// [`Error::Source`] when the source cannot be stamped, [`Error::Resume`] when it is not the same any more or the
     /// checkpoint belongs to another service.
     pub async fn resume(&self, source: impl Source, plan: Plan, saved: Checkpoint) -> Result<Upload, Error> {
-        let source: Arc<dyn Source> = Arc::new(source);
-        let stamp = stamp(&source).await?;
-        let transfer = Transfer::resume(self.api().clone(), plan, saved, stamp, entropy()?)?;
-        Ok(Upload::new(self.clone(), source, transfer))
-    }
-}
-
-async fn stamp(source: &Arc<dyn Source>) -> Result<SourceStamp, SourceError> {
-    let source = source.clone();
-    match tokio::task::spawn_blocking(move || source.stamp()).await {
-        Ok(stamp) => stamp.map_err(SourceError::new),
-        Err(stopped) => Err(SourceError::new(stopped)),
+        let reader = Reader::new(Arc::new(source), self.reading);
+        let stamp = reader.clone().stamp().await?;
+        let transfer = Transfer::resume(self.api().clone(), plan, saved, stamp, self.system.entropy()?)?;
+        Ok(Upload::new(self.clone(), reader, transfer))
     }
 }
 
@@ -94,21 +82,21 @@ async fn stamp(source: &Arc<dyn Source>) -> Result<SourceStamp, SourceError> {
 #[must_use = "nothing is sent before it runs"]
 pub struct Upload {
     client: Client,
-    source: Arc<dyn Source>,
+    reader: Reader,
     transfer: Transfer,
-    store: Option<Arc<dyn CheckpointStore>>,
+    store: Option<Arc<dyn AnyCheckpoints>>,
     cancel: BoxFuture<'static, ()>,
     progress: watch::Sender<Progress>,
 }
 
 impl Upload {
-    fn new(client: Client, source: Arc<dyn Source>, transfer: Transfer) -> Self {
+    fn new(client: Client, reader: Reader, transfer: Transfer) -> Self {
         let progress = watch::Sender::new(transfer.progress());
-        Self { client, source, transfer, store: None, cancel: Box::pin(pending()), progress }
+        Self { client, reader, transfer, store: None, cancel: Box::pin(pending()), progress }
     }
 
     /// Keeps checkpoints there, so that [`Client::resume`] can go on after a crash. The last one is removed when the
-    /// file is complete. By default none are kept.
+    /// file is complete, and when the upload has ended in a way that cannot be gone on from. By default none are kept.
     pub fn save_to(mut self, store: impl CheckpointStore) -> Self {
         self.store = Some(Arc::new(store));
         self
@@ -135,10 +123,8 @@ impl Upload {
     /// [`Error::Transfer`]; whether resuming may help is said by
     /// [`TransferError::is_resumable`](partwise_protocol::TransferError::is_resumable).
     pub async fn run(self) -> Result<File, Error> {
-        let clock = Clock::start();
         let span = tracing::info_span!("upload", bytes = self.progress.borrow().bytes_total);
-        let reader = Reader::new(self.source, self.client.reading);
-        Driver::new(self.client, clock, self.transfer, reader, self.store, self.progress)
+        Driver::new(self.client, self.transfer, self.reader, self.store, self.progress)
             .run(self.cancel)
             .instrument(span)
             .await

@@ -1,0 +1,83 @@
+//! What a client takes from the system beside sockets: the time of day, and random numbers.
+
+use std::{
+    fmt,
+    sync::Arc,
+    time::{Duration, SystemTime, UNIX_EPOCH},
+};
+
+use partwise_models::UnixSeconds;
+use partwise_protocol::Now;
+use tokio::time::Instant;
+
+use crate::Error;
+
+/// The system, or what a test puts in its place.
+#[derive(Clone, Default)]
+pub(crate) struct System {
+    time_of_day: Option<Arc<dyn Fn() -> UnixSeconds + Send + Sync>>,
+    entropy: Option<Arc<dyn Fn() -> [u8; 32] + Send + Sync>>,
+}
+
+impl System {
+    pub(crate) fn set_time_of_day(&mut self, clock: impl Fn() -> UnixSeconds + Send + Sync + 'static) {
+        self.time_of_day = Some(Arc::new(clock));
+    }
+
+    pub(crate) fn set_entropy(&mut self, random: impl Fn() -> [u8; 32] + Send + Sync + 'static) {
+        self.entropy = Some(Arc::new(random));
+    }
+
+    /// The clocks of one run, which begins now.
+    pub(crate) fn start_clock(&self) -> Clock {
+        Clock { began: Instant::now(), system: self.clone() }
+    }
+
+    pub(crate) fn entropy(&self) -> Result<[u8; 32], Error> {
+        if let Some(random) = &self.entropy {
+            return Ok(random());
+        }
+        let mut entropy = [0; 32];
+        getrandom::fill(&mut entropy).map_err(Error::Entropy)?;
+        Ok(entropy)
+    }
+
+    pub(crate) fn random(&self) -> Result<u64, Error> {
+        let [a, b, c, d, e, f, g, h, ..] = self.entropy()?;
+        Ok(u64::from_ne_bytes([a, b, c, d, e, f, g, h]))
+    }
+
+    fn unix(&self) -> UnixSeconds {
+        match &self.time_of_day {
+            Some(clock) => clock(),
+            None => {
+                let since_epoch = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+                UnixSeconds(since_epoch.as_secs())
+            }
+        }
+    }
+}
+
+impl fmt::Debug for System {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("System").finish_non_exhaustive()
+    }
+}
+
+/// The clocks of one run: how long it has been running, on tokio's clock, and the time of day, which may jump.
+#[derive(Clone, Debug)]
+pub(crate) struct Clock {
+    began: Instant,
+    system: System,
+}
+
+impl Clock {
+    pub(crate) fn now(&self) -> Now {
+        Now { monotonic: self.began.elapsed(), unix: self.system.unix() }
+    }
+
+    /// The moment of the run as timers take it; `None` when it is too far away to ever come.
+    pub(crate) fn instant(&self, monotonic: Duration) -> Option<Instant> {
+        self.began.checked_add(monotonic)
+    }
+}
