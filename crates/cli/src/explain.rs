@@ -109,13 +109,15 @@ impl Explain {
             TransferError::Cancelled { file_possible: true } => {
                 Some("look with `partwise files list` whether the file is there".into())
             }
-            TransferError::CompletionUnknown { candidates, .. } => Some(match candidates.as_slice() {
-                [] => "look with `partwise files list` in a while, before you upload it again".into(),
-                candidates => {
-                    let ids: Vec<_> = candidates.iter().map(|file| file.id.as_str()).collect();
-                    format!("it may be one of {}", ids.join(", "))
-                }
-            }),
+            TransferError::CompletionUnknown { candidates, .. } => {
+                Some(match candidates.as_deref().unwrap_or_default() {
+                    [] => "look with `partwise files list` in a while, before you upload it again".into(),
+                    candidates => {
+                        let ids: Vec<_> = candidates.iter().map(|file| file.id.as_str()).collect();
+                        format!("it may be one of {}", ids.join(", "))
+                    }
+                })
+            }
             _ => None,
         }
     }

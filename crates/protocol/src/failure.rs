@@ -28,7 +28,10 @@ pub enum FailureKind {
     AnswerTooLong,
     /// The source could not be read while it was sent.
     Source,
-    /// Anything else; taken for final.
+    /// The request reached nothing that could act on it, and sending it again would not change that: there is no
+    /// credential, the host does not exist, its certificate is not trusted, what listens there does not speak HTTP.
+    Unsent,
+    /// Anything else; taken for final, and for something that the service may have acted on.
     Other,
 }
 
@@ -37,6 +40,12 @@ impl FailureKind {
     #[must_use]
     pub fn is_transient(self) -> bool {
         matches!(self, Self::Connect | Self::Interrupted | Self::Timeout)
+    }
+
+    /// Whether the service has certainly not seen the request.
+    #[must_use]
+    pub fn is_before_sending(self) -> bool {
+        matches!(self, Self::Connect | Self::Unsent)
     }
 }
 
@@ -69,7 +78,8 @@ impl fmt::Display for Failure {
             FailureKind::Timeout => "the service did not answer or take anything for too long",
             FailureKind::AnswerTooLong => "the answer is too long to be one of this API",
             FailureKind::Source => "the source could not be read",
-            FailureKind::Other => "the request could not be sent",
+            FailureKind::Unsent => "the request could not be sent",
+            FailureKind::Other => "the request failed",
         })
     }
 }

@@ -5,7 +5,7 @@ use std::time::{Duration, UNIX_EPOCH};
 use http::{HeaderMap, HeaderName, HeaderValue, header};
 use partwise_models::UnixSeconds;
 
-use crate::{ApiError, ApiErrorKind, Failure, FailureKind, Repeat};
+use crate::{ApiError, ApiErrorKind, Failure, Repeat};
 
 const SHOULD_RETRY: HeaderName = HeaderName::from_static("x-should-retry");
 const RETRY_AFTER_MS: HeaderName = HeaderName::from_static("retry-after-ms");
@@ -203,7 +203,7 @@ impl RetryPolicy {
     /// Judges a failure without an answer. `failures` counts this one; `random` is any number, drawn anew each time.
     #[must_use]
     pub fn on_failure(&self, repeat: Repeat, failures: u32, failure: &Failure, random: u64) -> Verdict {
-        let never_sent = failure.kind == FailureKind::Connect;
+        let never_sent = failure.kind.is_before_sending();
         if failures > self.max_failures
             || (repeat == Repeat::Ambiguous && !never_sent)
             || !failure.kind.is_transient()
@@ -227,6 +227,7 @@ mod tests {
     use http::StatusCode;
 
     use super::*;
+    use crate::FailureKind;
 
     const NOW: Now = Now { monotonic: Duration::ZERO, unix: UnixSeconds(1_000_000_000) };
 
@@ -307,7 +308,7 @@ mod tests {
         for status in [408, 409, 429, 500, 502, 503, 504, 529] {
             assert_ne!(verdict(Repeat::Orphans, &refused(status)), Verdict::GiveUp, "{status}");
         }
-        for status in [301, 400, 401, 403, 404, 413, 415, 422] {
+        for status in [301, 400, 401, 403, 404, 413, 415, 422, 501, 505] {
             assert_eq!(verdict(Repeat::Orphans, &refused(status)), Verdict::GiveUp, "{status}");
         }
     }

@@ -105,6 +105,6 @@ pub(crate) enum Withheld {
 
 impl From<Withheld> for Failure {
     fn from(withheld: Withheld) -> Self {
-        Self::with_cause(FailureKind::Other, withheld)
+        Self::with_cause(FailureKind::Unsent, withheld)
     }
 }

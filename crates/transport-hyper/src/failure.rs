@@ -40,6 +40,9 @@ fn kind_of(error: &(dyn Error + 'static)) -> Option<FailureKind> {
 fn of_stack(error: &StackError) -> Option<FailureKind> {
     match error {
         StackError::Connect(error) if error.is_transient() => Some(FailureKind::Connect),
+        StackError::Connect(_) | StackError::SpeaksTls { .. } | StackError::NotHttp { .. } => {
+            Some(FailureKind::Unsent)
+        }
         StackError::Stalled { .. } | StackError::NoAnswer { .. } => Some(FailureKind::Timeout),
         // The cause may know more: that the kernel gave the peer up, or that the body's source failed.
         StackError::Interrupted { .. } | StackError::Body(_) | StackError::Exchange(_) => None,

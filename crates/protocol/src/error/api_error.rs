@@ -115,10 +115,11 @@ impl ApiError {
         }
     }
 
-    /// Whether services give this status for what may work, or may have worked, a moment later: 408, 409, 429, 5xx.
+    /// Whether services give this status for what may work, or may have worked, a moment later: 408, 409, 429, and 5xx
+    /// but 501 and 505, which say that the request can never work there.
     #[must_use]
     pub fn is_transient(&self) -> bool {
-        matches!(self.status.as_u16(), 408 | 409 | 429 | 500..=599)
+        matches!(self.status.as_u16(), 408 | 409 | 429 | 500 | 502..=504 | 506..=599)
     }
 
     /// Whether the service asks for patience from everything that is sent to it: 429, 503.

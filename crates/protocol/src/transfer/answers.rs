@@ -19,6 +19,10 @@ use crate::{
     Verdict,
 };
 
+/// A service that never answered in any way that makes sense is not there, or is another one: whoever waits for it should
+/// soon be told. Patience is for a service that was there a moment ago.
+const FAILURES_BEFORE_CONTACT: u32 = 3;
+
 /// Why a request brought nothing.
 enum Setback {
     Refused(Box<ApiError>),
@@ -40,7 +44,7 @@ impl Setback {
     fn was_never_done(&self) -> bool {
         match self {
             Self::Refused(error) => error.kind() == ApiErrorKind::RateLimited,
-            Self::Failed(failure) => matches!(failure.kind, FailureKind::Connect),
+            Self::Failed(failure) => failure.kind.is_before_sending(),
             Self::Garbled(_) => false,
         }
     }
@@ -49,7 +53,7 @@ impl Setback {
     fn may_be_done(&self) -> bool {
         match self {
             Self::Refused(error) => error.is_transient(),
-            Self::Failed(failure) => !matches!(failure.kind, FailureKind::Source | FailureKind::Connect),
+            Self::Failed(failure) => failure.kind != FailureKind::Source && !failure.kind.is_before_sending(),
             Self::Garbled(_) => true,
         }
     }
@@ -151,13 +155,13 @@ impl Transfer {
         match settling.page(list, &wanted, now.monotonic) {
             Settled::NextPage => {}
             Settled::Later(moment) => self.solo.not_before = moment,
-            Settled::Unclear(candidates) => self.unknown(candidates, None),
+            Settled::Unclear(candidates) => self.unknown(Some(candidates)),
             Settled::Found(file) => match self.way {
                 Way::Parts { .. } => self.finish(Ok(file)),
                 Way::Single { .. } => self.posted(file),
             },
             Settled::None => match self.way {
-                Way::Parts { .. } => self.unknown(Vec::new(), None),
+                Way::Parts { .. } => self.unknown(Some(Vec::new())),
                 // The list has settled without it, so the service has not made it.
                 Way::Single { .. } => self.post_again(now),
             },
@@ -167,7 +171,7 @@ impl Transfer {
     fn post_again(&mut self, now: Now) {
         self.reposts += 1;
         if self.reposts > self.plan.retry.max_failures {
-            return self.unknown(Vec::new(), None);
+            return self.unknown(Some(Vec::new()));
         }
         self.ambiguous = false;
         let wait = self.plan.retry.wait(self.reposts, self.random.next());
@@ -242,6 +246,9 @@ impl Transfer {
         setback: &Setback,
         now: Now,
     ) -> Option<Duration> {
+        if !self.understood && failures > FAILURES_BEFORE_CONTACT {
+            return None;
+        }
         let random = self.random.next();
         let verdict = match setback {
             Setback::Refused(error) => self.plan.retry.on_refused(repeat, failures, error, now, random),
@@ -289,7 +296,7 @@ impl Transfer {
         if setback.was_never_done() {
             match self.try_solo_again(id, Repeat::Orphans, setback, now) {
                 Ok(()) => {}
-                Err(setback) if self.ambiguous => self.unknown(Vec::new(), refusal_of(setback)),
+                Err(_) if self.ambiguous => self.unknown(None),
                 Err(setback) => self.finish(Err(setback.into_error(operation))),
             }
             return;
@@ -304,7 +311,7 @@ impl Transfer {
             }
             _ => {
                 self.ambiguous = true;
-                self.last_refusal = refusal_of(setback);
+                self.cause_of_doubt = Some(Box::new(setback.into_error(operation)));
                 self.settle();
             }
         }
@@ -315,15 +322,15 @@ impl Transfer {
     }
 
     fn list_set_back(&mut self, id: Option<RequestId>, setback: Setback, now: Now) {
-        if let Err(setback) = self.try_solo_again(id, Repeat::Harmless, setback, now) {
-            self.unknown(Vec::new(), refusal_of(setback));
+        if self.try_solo_again(id, Repeat::Harmless, setback, now).is_err() {
+            self.unknown(None);
         }
     }
 
-    fn unknown(&mut self, candidates: Vec<File>, refusal: Option<Box<ApiError>>) {
+    fn unknown(&mut self, candidates: Option<Vec<File>>) {
         let upload_id = self.way.upload().map(|upload| upload.id.clone());
-        let refusal = refusal.or_else(|| self.last_refusal.take());
-        self.finish(Err(TransferError::CompletionUnknown { upload_id, candidates, refusal }));
+        let cause = self.cause_of_doubt.take();
+        self.finish(Err(TransferError::CompletionUnknown { upload_id, candidates, cause }));
     }
 
     fn cancel_set_back(&mut self, id: Option<RequestId>, setback: Setback, now: Now) {
@@ -336,12 +343,5 @@ impl Transfer {
     fn is_expired(&self, now: Now) -> bool {
         let expires = self.way.upload().and_then(|upload| Some((upload.expires_at?, upload.clock)));
         expires.is_some_and(|(moment, clock)| clock.service_time(now) >= moment)
-    }
-}
-
-fn refusal_of(setback: Setback) -> Option<Box<ApiError>> {
-    match setback {
-        Setback::Refused(error) => Some(error),
-        Setback::Garbled(_) | Setback::Failed(_) => None,
     }
 }

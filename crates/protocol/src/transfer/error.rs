@@ -65,19 +65,25 @@ pub enum TransferError {
         file_possible: bool,
     },
     /// The request that makes the file was sent and its fate cannot be found out.
-    #[error(
-        "it is not known whether the service made a file: {}",
-        match candidates.len() { 0 => "none in its list matches".to_owned(), count => format!("{count} in its list match") }
-    )]
+    #[error("it is not known whether the service made a file: {}", found(candidates.as_deref()))]
     CompletionUnknown {
         /// The upload, when the file went in parts.
         upload_id: Option<String>,
-        /// Files in the service's list that may be it.
-        candidates: Vec<File>,
-        /// What the service said last about it.
+        /// Files in the service's list that may be it; `None` when the list cannot be read.
+        candidates: Option<Vec<File>>,
+        /// Why its fate became unknown.
         #[source]
-        refusal: Option<Box<ApiError>>,
+        cause: Option<Box<TransferError>>,
     },
+}
+
+fn found(candidates: Option<&[File]>) -> String {
+    match candidates {
+        None => "its list cannot be read".to_owned(),
+        Some([]) => "none in its list matches".to_owned(),
+        Some([_]) => "one in its list may be it, or may be of another day".to_owned(),
+        Some(several) => format!("{} in its list match", several.len()),
+    }
 }
 
 impl TransferError {

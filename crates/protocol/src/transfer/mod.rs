@@ -32,7 +32,7 @@ use partwise_models::File;
 
 use bytes::Bytes;
 
-use crate::{Api, ApiError, Failure, Now, SourceRange};
+use crate::{Api, Failure, Now, SourceRange};
 use flights::Flights;
 use pace::Pace;
 use plan::Decided;
@@ -136,8 +136,8 @@ pub struct Transfer {
     restarts: u8,
     /// How often a single request was sent again because the list did not have its file.
     reposts: u32,
-    /// What the service said last to the request that makes the file.
-    last_refusal: Option<Box<ApiError>>,
+    /// Why it is not known what became of the request that makes the file.
+    cause_of_doubt: Option<Box<TransferError>>,
     abandoned: VecDeque<RequestId>,
     outcome: Outcome,
     statistics: Statistics,
@@ -187,7 +187,7 @@ impl Transfer {
             cancel_wanted: false,
             restarts: 0,
             reposts: 0,
-            last_refusal: None,
+            cause_of_doubt: None,
             abandoned: VecDeque::new(),
             outcome: Outcome::Open,
             statistics: Statistics::default(),

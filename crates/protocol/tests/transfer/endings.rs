@@ -64,6 +64,44 @@ fn something_else_that_answers_there_is_told_apart_at_once() {
 }
 
 #[test]
+fn a_service_that_was_never_there_is_given_up_soon() {
+    let mut bench = Bench::new(plan());
+    bench.run();
+    for _ in 0..3 {
+        bench.fail(0, FailureKind::Connect);
+        bench.pass(Duration::from_secs(20));
+        assert!(bench.end.is_none());
+    }
+    bench.fail(0, FailureKind::Connect);
+    insta::assert_snapshot!(bench.error(), @"POST /uploads failed: the service could not be reached: no route to host");
+}
+
+#[test]
+fn what_reached_nothing_made_no_file() {
+    let mut wanted = plan();
+    wanted.route = partwise_protocol::RouteChoice::Single;
+    let mut bench = Bench::new(wanted.clone());
+    bench.run();
+    bench.fail(0, FailureKind::Unsent);
+    insta::assert_snapshot!(bench.error(), @"POST /files failed: the request could not be sent: no route to host");
+    let mut bench = Bench::new(wanted);
+    bench.run();
+    bench.answer(0, 501, "<html><head><title>Unsupported method</title></head></html>");
+    insta::assert_snapshot!(bench.error(), @"POST /files was refused: the service refused: 501 Not Implemented: a page with the title “Unsupported method”");
+}
+
+#[test]
+fn a_list_that_cannot_be_read_is_no_list_without_the_file() {
+    let mut wanted = plan();
+    wanted.route = partwise_protocol::RouteChoice::Single;
+    let mut bench = Bench::new(wanted);
+    bench.run();
+    bench.fail(0, FailureKind::Interrupted);
+    bench.answer(0, 404, "");
+    insta::assert_snapshot!(bench.error(), @"it is not known whether the service made a file: its list cannot be read: POST /files failed: the connection broke: no route to host");
+}
+
+#[test]
 fn an_answer_cut_on_its_way_is_asked_for_again() {
     let mut bench = Bench::sending(plan());
     bench.answer(0, 200, r#"{"id":"par"#);

@@ -191,7 +191,7 @@ async fn what_does_not_speak_http_is_told_so() {
     })
     .await;
     let error = peer.client(options()).call(&a_file()).await.unwrap_err();
-    assert_eq!(error.failure(), Some(FailureKind::Other));
+    assert_eq!(error.failure(), Some(FailureKind::Unsent));
     let expected =
         format!("the request could not be sent: what listens at {} does not speak HTTP: ", peer.address);
     assert!(line(&error).starts_with(&expected), "{}", line(&error));

@@ -30,7 +30,7 @@ async fn secure_peer(acceptor: TlsAcceptor) -> Peer {
 
 async fn refused(client: &Client) -> String {
     let error = client.call(&RetrieveFile::new("file-1")).await.unwrap_err();
-    assert_eq!(error.failure(), Some(FailureKind::Other), "what is refused now is refused a moment later");
+    assert_eq!(error.failure(), Some(FailureKind::Unsent), "what is refused now is refused a moment later");
     line(&error)
 }
 
