@@ -132,9 +132,13 @@ impl Transfer {
     }
 
     fn completed(&mut self, upload: Upload) {
-        match upload.file {
+        let is_completed =
+            matches!(upload.status, None | Some(UploadStatus::Completed | UploadStatus::Other(_)));
+        let length = self.source.length;
+        // Azure's documents show a file in answers of every status, and one of another size.
+        match upload.file.filter(|file| is_completed && file.bytes.is_none_or(|bytes| bytes == length)) {
             Some(file) => self.finish(Ok(file)),
-            // Completed, but the answer does not say as what.
+            // A success, but the answer does not say with which file.
             None => {
                 self.ambiguous = true;
                 self.settle();
@@ -176,7 +180,7 @@ impl Transfer {
         self.ambiguous = false;
         let wait = self.plan.retry.wait(self.reposts, self.random.next());
         self.enter(Stage::Commit);
-        self.solo.not_before = now.monotonic + wait;
+        self.solo.not_before = now.monotonic.saturating_add(wait);
     }
 
     fn cancelled(&mut self, upload: &Upload) {
@@ -200,7 +204,7 @@ impl Transfer {
         match self.judge(id, Repeat::Orphans, failures, &setback, now) {
             Some(wait) => {
                 if let Way::Parts { parts, .. } = &mut self.way {
-                    parts.give_back(index, failures, now.monotonic + wait);
+                    parts.give_back(index, failures, now.monotonic.saturating_add(wait));
                 }
             }
             None if self.is_expired(now) => self.expire(),
@@ -231,7 +235,7 @@ impl Transfer {
     ) -> Result<(), Setback> {
         self.solo.failures += 1;
         match self.judge(id, repeat, self.solo.failures, &setback, now) {
-            Some(wait) => self.solo.not_before = now.monotonic + wait,
+            Some(wait) => self.solo.not_before = now.monotonic.saturating_add(wait),
             None => return Err(setback),
         }
         Ok(())
@@ -283,7 +287,7 @@ impl Transfer {
             Verdict::GiveUp => error.retry.wait(now).unwrap_or_default().min(self.plan.retry.max_hinted_wait),
         };
         self.statistics.overloads += 1;
-        self.pace.hold(now.monotonic + wait, id, self.flights.next_id());
+        self.pace.hold(now.monotonic.saturating_add(wait), id, self.flights.next_id());
     }
 
     /// The request that makes the file brought nothing that can be relied on.
@@ -301,15 +305,19 @@ impl Transfer {
             }
             return;
         }
-        let wait = self.judge(id, Repeat::Orphans, 1, &setback, now);
         match (self.ambiguous, setback.may_be_done()) {
             (false, false) if self.is_expired(now) => self.expire(),
             (false, false) => self.finish(Err(setback.into_error(operation))),
             (false, true) if !is_single => {
                 self.ambiguous = true;
-                self.solo.not_before = now.monotonic + wait.unwrap_or(self.plan.retry.base_wait);
+                let wait = self.judge(id, Repeat::Orphans, 1, &setback, now);
+                self.solo.not_before =
+                    now.monotonic.saturating_add(wait.unwrap_or(self.plan.retry.base_wait));
             }
             _ => {
+                if let (Some(id), Setback::Refused(error)) = (id, &setback) {
+                    self.hold_if_overloaded(id, error, Verdict::GiveUp, now);
+                }
                 self.ambiguous = true;
                 self.cause_of_doubt = Some(Box::new(setback.into_error(operation)));
                 self.settle();

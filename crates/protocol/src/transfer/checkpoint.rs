@@ -75,6 +75,12 @@ pub enum ResumeError {
         /// The version that it has.
         version: u16,
     },
+    /// It is no checkpoint, or half of one.
+    #[error("the checkpoint cannot be read; begin anew: {problem}")]
+    Unreadable {
+        /// What is wrong with it.
+        problem: String,
+    },
     /// It belongs to another service.
     #[error(
         "the checkpoint belongs to {saved}, and this upload goes to {asked}; use the same endpoint and version, or begin anew"
@@ -97,6 +103,23 @@ pub enum ResumeError {
 }
 
 impl Checkpoint {
+    /// Reads a checkpoint from its JSON.
+    ///
+    /// # Errors
+    /// [`ResumeError::Version`] when another release wrote it, whatever else stands in it;
+    /// [`ResumeError::Unreadable`] when it is none.
+    pub fn from_json(json: &[u8]) -> Result<Self, ResumeError> {
+        #[derive(Deserialize)]
+        struct Versioned {
+            version: u16,
+        }
+        let unreadable = |error: serde_json::Error| ResumeError::Unreadable { problem: error.to_string() };
+        match serde_json::from_slice(json).map_err(unreadable)? {
+            Versioned { version: VERSION } => serde_json::from_slice(json).map_err(unreadable),
+            Versioned { version } => Err(ResumeError::Version { version }),
+        }
+    }
+
     pub(super) fn new(api: &Api, plan: &super::Plan, source: &SourceStamp, route: SavedRoute) -> Self {
         Self {
             version: VERSION,

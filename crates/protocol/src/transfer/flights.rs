@@ -23,7 +23,7 @@ pub(super) enum Asked {
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Flight {
     pub(super) asked: Asked,
-    /// Content bytes that have left.
+    /// Body bytes that have left.
     sent: u64,
 }
 

@@ -57,7 +57,7 @@ impl Parts {
 
     pub(super) fn range(&self, index: usize) -> SourceRange {
         let start = self.part_size * index as u64;
-        SourceRange::new(start, (start + self.part_size).min(self.length))
+        SourceRange::new(start, start.saturating_add(self.part_size).min(self.length))
     }
 
     pub(super) fn ids(&self) -> &[Option<String>] {

@@ -2,13 +2,15 @@
 
 use partwise_models::{ExpiresAfter, Purpose};
 
-use crate::{Api, Dialect, OperationId, RetryPolicy};
+use crate::{Api, Dialect, OperationId, RetryPolicy, base_name};
 
 const MIB: u64 = 1 << 20;
 /// Smaller parts spend a noticeable share of their time waiting for the answer.
 const SMALLEST_DEFAULT_PART: u64 = 8 * MIB;
 /// Larger parts lose too much when one fails; it is also the most that OpenAI takes.
 const LARGEST_DEFAULT_PART: u64 = 64 * MIB;
+/// No service states a limit. A checkpoint names every part, so this many take tens of megabytes.
+const MOST_PARTS: u64 = 1_000_000;
 /// Cuts stay on whole pages.
 const ALIGNMENT: u64 = 64 * 1024;
 
@@ -61,6 +63,15 @@ pub enum PlanError {
     /// The file has no name.
     #[error("the file has no name")]
     NoFilename,
+    /// The content has no media type, and Azure refuses such files.
+    #[error("the file has no media type; `application/octet-stream` says that it is not known")]
+    NoMimeType,
+    /// The file would be cut into more parts than any service takes and a checkpoint can hold.
+    #[error("the file would have {parts} parts, and at most {MOST_PARTS} are possible: choose larger ones")]
+    TooManyParts {
+        /// How many parts there would be.
+        parts: u64,
+    },
     /// The part size is zero or more than the service takes.
     #[error("the part size must be between 1 and {limit} bytes, and is {part_size}")]
     PartSize {
@@ -120,8 +131,11 @@ impl Plan {
 
     /// The one place where it is decided which way a file of this length goes.
     pub(super) fn decide(&self, api: &Api, length: u64) -> Result<Decided, PlanError> {
-        if self.filename.is_empty() {
+        if base_name(&self.filename).is_empty() {
             return Err(PlanError::NoFilename);
+        }
+        if self.mime_type.is_empty() {
+            return Err(PlanError::NoMimeType);
         }
         if length == 0 {
             return Err(PlanError::Empty);
@@ -150,6 +164,10 @@ impl Plan {
         if length > limit {
             return Err(PlanError::TooLarge { length, limit, way });
         }
+        let parts = length.div_ceil(part_size);
+        if in_parts && parts > MOST_PARTS {
+            return Err(PlanError::TooManyParts { parts });
+        }
         if self.md5 && !in_parts {
             return Err(PlanError::Md5WithoutParts);
         }
@@ -169,6 +187,7 @@ impl Plan {
                 Err(PlanError::PartSize { part_size, limit })
             }
             Some(part_size) => Ok(part_size),
+            None if limit == 0 => Err(PlanError::PartSize { part_size: 0, limit }),
             None => Ok(default_part_size(length, u64::from(self.parallel), limit)),
         }
     }
@@ -220,7 +239,9 @@ mod tests {
         insta::assert_snapshot!(refusal(plan(Purpose::UserData), 600 * MIB), @"the file has 629145600 bytes, and the service takes at most 512000000 in one request");
         insta::assert_snapshot!(refusal(Plan { parallel: 0, ..batch() }, 1), @"at least one part must be allowed in flight");
         insta::assert_snapshot!(refusal(Plan { md5: true, route: RouteChoice::Single, ..batch() }, 1), @"an MD5 can only be sent with a file in parts, and this one goes in one request");
-        insta::assert_snapshot!(refusal(Plan { filename: String::new(), ..batch() }, 1), @"the file has no name");
+        insta::assert_snapshot!(refusal(Plan { filename: "dir/".into(), ..batch() }, 1), @"the file has no name");
+        insta::assert_snapshot!(refusal(Plan { mime_type: String::new(), ..batch() }, 1), @"the file has no media type; `application/octet-stream` says that it is not known");
+        insta::assert_snapshot!(refusal(Plan { part_size: Some(1), ..batch() }, 1_000_001), @"the file would have 1000001 parts, and at most 1000000 are possible: choose larger ones");
     }
 
     #[test]

@@ -195,7 +195,9 @@ impl Transfer {
             filename: base_name(&self.plan.filename).to_owned(),
             bytes: self.source.length,
             purpose: self.plan.purpose.clone(),
-            created: created.map(|(from, clock)| from..=UnixSeconds(clock.service_time(now).0 + CLOCK_SLACK)),
+            created: created.map(|(from, clock)| {
+                from..=UnixSeconds(clock.service_time(now).0.saturating_add(CLOCK_SLACK))
+            }),
         }
     }
 
@@ -253,8 +255,9 @@ impl Transfer {
             return;
         }
         let (_, _, acknowledged) = self.way.counts(self.source.length, &self.stage);
-        let rest = self.source.length.saturating_sub(acknowledged + self.flights.bytes());
-        let needed = elapsed.mul_f64(rest as f64 / sent as f64);
+        let rest = self.source.length.saturating_sub(acknowledged.saturating_add(self.flights.bytes()));
+        let needed = elapsed.as_secs_f64() * (rest as f64 / sent as f64);
+        let needed = Duration::try_from_secs_f64(needed).unwrap_or(Duration::MAX);
         if needed > left {
             self.warning = Some(Warning::TooSlow { needed, left });
         } else if matches!(self.warning, Some(Warning::TooSlow { .. })) {
@@ -278,7 +281,7 @@ impl Transfer {
             }
             _ => None,
         };
-        let expiry = self.time_left(now).map(|left| now.monotonic + left);
+        let expiry = self.time_left(now).map(|left| now.monotonic.saturating_add(left));
         [request, expiry].into_iter().flatten().min()
     }
 
@@ -291,7 +294,7 @@ impl Transfer {
         };
         self.abandoned.extend(self.flights.end_all());
         if self.way.upload().is_some() {
-            self.enter(Stage::Cancel { until: now.monotonic + CANCEL_BUDGET, file_possible });
+            self.enter(Stage::Cancel { until: now.monotonic.saturating_add(CANCEL_BUDGET), file_possible });
         } else {
             self.finish(Err(TransferError::Cancelled { file_possible }));
         }

@@ -19,6 +19,9 @@ const ROUNDS: [Duration; 5] = [
 /// Files of one page; the newest come first, so one page is nearly always enough.
 const PAGE: u32 = 100;
 
+/// Pages of one round; a list that goes on behind so many new files is no list of ours.
+const MOST_PAGES: usize = 100;
+
 /// What the file must be like.
 #[derive(Clone, Debug)]
 pub(super) struct Wanted {
@@ -69,13 +72,14 @@ pub(super) struct Settling {
     /// When the first page came.
     began: Option<Duration>,
     round: usize,
-    after: Option<String>,
+    /// The ends of this round's pages; the last one is where the next page begins.
+    ends: Vec<String>,
     matches: Vec<File>,
 }
 
 impl Settling {
     pub(super) fn new() -> Self {
-        Self { began: None, round: 0, after: None, matches: Vec::new() }
+        Self { began: None, round: 0, ends: Vec::new(), matches: Vec::new() }
     }
 
     /// The next page to ask for.
@@ -84,29 +88,32 @@ impl Settling {
         list.purpose = Some(purpose.clone());
         list.limit = Some(PAGE);
         list.order = Some(Order::Descending);
-        list.after.clone_from(&self.after);
+        list.after = self.ends.last().cloned();
         list
     }
 
     /// Takes a page in.
     pub(super) fn page(&mut self, list: FileList, wanted: &Wanted, now: Duration) -> Settled {
         let began = *self.began.get_or_insert(now);
-        let last = list.last_id.clone().or_else(|| list.data.last().map(|file| file.id.clone()));
-        let goes_on = list.has_more == Some(true)
-            && last.is_some()
-            && last != self.after
-            && list.data.last().is_some_and(|oldest| wanted.may_be_behind(oldest));
+        let end = list.last_id.clone().or_else(|| list.data.last().map(|file| file.id.clone()));
+        // Some services page in circles.
+        let next = end.filter(|end| {
+            list.has_more == Some(true)
+                && self.ends.len() < MOST_PAGES
+                && !self.ends.contains(end)
+                && list.data.last().is_some_and(|oldest| wanted.may_be_behind(oldest))
+        });
         for file in list.data {
             let known = self.matches.iter().any(|other| other.id == file.id);
             if !known && wanted.matches(&file) {
                 self.matches.push(file);
             }
         }
-        if goes_on {
-            self.after = last;
+        if let Some(end) = next {
+            self.ends.push(end);
             return Settled::NextPage;
         }
-        self.after = None;
+        self.ends.clear();
         let mut matches = std::mem::take(&mut self.matches);
         match matches.pop() {
             None => self.next_round(began),
@@ -120,6 +127,6 @@ impl Settling {
 
     fn next_round(&mut self, began: Duration) -> Settled {
         self.round += 1;
-        ROUNDS.get(self.round).map_or(Settled::None, |wait| Settled::Later(began + *wait))
+        ROUNDS.get(self.round).map_or(Settled::None, |wait| Settled::Later(began.saturating_add(*wait)))
     }
 }

@@ -63,7 +63,7 @@ impl Bench {
     }
 
     pub(crate) fn now(&self) -> Now {
-        Now { monotonic: self.time, unix: UnixSeconds(BEGAN + self.time.as_secs()) }
+        Now { monotonic: self.time, unix: UnixSeconds(BEGAN.saturating_add(self.time.as_secs())) }
     }
 
     /// Polls until there is nothing to do; gives back when there will be.

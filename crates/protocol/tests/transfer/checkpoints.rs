@@ -28,7 +28,7 @@ const VERSION_1: &str = r#"{
 }"#;
 
 fn resume(text: &str, api: Api, source: SourceStamp) -> Result<Transfer, String> {
-    let saved: Checkpoint = serde_json::from_str(text).map_err(|error| error.to_string())?;
+    let saved = Checkpoint::from_json(text.as_bytes()).map_err(|error| error.to_string())?;
     Transfer::resume(api, plan(), saved, source, [2; 32]).map_err(|error| error.to_string())
 }
 
@@ -75,6 +75,8 @@ fn a_checkpoint_that_does_not_fit_is_refused_and_says_what_differs() {
     insta::assert_snapshot!(refusal(VERSION_1, Api::azure_v1("https://r.example").unwrap(), stamp()), @"the checkpoint belongs to https://api.openai.com/v1 (OpenAI), and this upload goes to https://r.example/openai/v1 (Azure OpenAI v1); use the same endpoint and version, or begin anew");
     insta::assert_snapshot!(refusal(VERSION_1, Api::openai(), SourceStamp::new(24)), @"the source changed since the checkpoint was saved: its length was 25 bytes and is 24; begin anew");
     insta::assert_snapshot!(refusal(VERSION_1, Api::openai(), other), @"the source changed since the checkpoint was saved: it was modified; begin anew");
+    insta::assert_snapshot!(refusal(r#"{"version": 7, "new": true}"#, Api::openai(), stamp()), @"the checkpoint has version 7, and this release reads version 1; begin anew or use the release that wrote it");
+    insta::assert_snapshot!(refusal(&VERSION_1[..40], Api::openai(), stamp()), @"the checkpoint cannot be read; begin anew: EOF while parsing a string at line 3 column 20");
     insta::assert_snapshot!(refusal(&VERSION_1.replace("null, ", ""), Api::openai(), stamp()), @"the checkpoint is damaged: its parts do not fit the file; begin anew");
 }
 

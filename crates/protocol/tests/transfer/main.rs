@@ -5,6 +5,7 @@
 mod bench;
 mod checkpoints;
 mod endings;
+mod hostile;
 mod misuse;
 mod steps;
 mod time;

@@ -126,7 +126,7 @@ fn several_matches_are_reported_and_none_is_guessed() {
     bench.pass(Duration::from_secs(1));
     bench.fail(0, FailureKind::Timeout);
     bench.answer(0, 200, &list_json(&[file_json("file-1", BEGAN), file_json("file-2", BEGAN)]));
-    insta::assert_snapshot!(bench.error(), @"it is not known whether the service made a file: 2 in its list match");
+    insta::assert_snapshot!(bench.error(), @"it is not known whether the service made a file: 2 in its list match: POST /uploads/{upload_id}/complete failed: the service did not answer or take anything for too long: no route to host");
 }
 
 #[test]

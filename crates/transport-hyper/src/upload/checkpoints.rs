@@ -80,7 +80,7 @@ impl CheckpointFile {
     pub fn load(&self) -> io::Result<Option<Checkpoint>> {
         let _turn = self.turn();
         match fs::read(&self.path) {
-            Ok(json) => Ok(Some(serde_json::from_slice(&json)?)),
+            Ok(json) => Checkpoint::from_json(&json).map(Some).map_err(io::Error::other),
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
             Err(error) => Err(error),
         }
