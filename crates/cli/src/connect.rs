@@ -57,8 +57,8 @@ impl<'e, E: Environment> Connection<'e, E> {
     /// Finds the key and makes the client. Nothing is sent yet.
     pub(crate) async fn connect(self) -> Result<Connected, Report> {
         let Self { service, environment } = self;
-        let credential = service.credential(environment)?;
-        let explain = Explain::new(&service);
+        let (credential, variable) = service.credential(environment)?;
+        let explain = Explain::new(&service, variable);
         let (client, embedded) = match &service.reach {
             Reach::Embedded { store } => {
                 // The server is called where it stands: no socket, no port, and nobody else on the machine

@@ -19,17 +19,17 @@ pub(crate) struct Explain {
     base: String,
     dialect: Dialect,
     embedded: bool,
-    /// The variable that holds the key.
+    /// The variable that holds the key or token.
     key: &'static str,
 }
 
 impl Explain {
-    pub(crate) fn new(service: &Service) -> Self {
+    pub(crate) fn new(service: &Service, key: &'static str) -> Self {
         Self {
             base: service.api.base().to_owned(),
             dialect: service.api.dialect().clone(),
             embedded: matches!(service.reach, Reach::Embedded { .. }),
-            key: service.key_variable(),
+            key,
         }
     }
 
@@ -66,9 +66,9 @@ impl Explain {
             let about_the_thing = refusal.error.param.is_some() || refusal.error.code.is_some();
             return match refusal.kind() {
                 ApiErrorKind::Unauthorized => {
-                    Some(format!("{} holds no key that this service takes", self.key))
+                    Some(format!("{} holds nothing that this service takes", self.key))
                 }
-                ApiErrorKind::Forbidden => Some(format!("the key in {} may not do this", self.key)),
+                ApiErrorKind::Forbidden => Some(format!("what {} holds may not be used for this", self.key)),
                 ApiErrorKind::RateLimited => Some("try again later, or with a smaller --parallel".into()),
                 ApiErrorKind::NotFound if !about_the_thing => Some(self.other_service()),
                 ApiErrorKind::Other => Some(self.other_service()),

@@ -151,32 +151,30 @@ fn api(dialect: Dialect, endpoint: &str) -> Result<Api, EncodeError> {
 }
 
 impl Service {
-    /// Looks the key up in the environment; the embedded server takes any.
-    pub(crate) fn credential(&self, environment: &impl Environment) -> Result<Credential, Report> {
-        let usable = |name: &str, credential: Result<Credential, EncodeError>| {
-            credential.map_err(|cause| Report::because(name, &cause))
+    /// Looks the key up in the environment, and says in which variable it was; the embedded server takes any.
+    pub(crate) fn credential(
+        &self,
+        environment: &impl Environment,
+    ) -> Result<(Credential, &'static str), Report> {
+        let usable = |name: &'static str, credential: Result<Credential, EncodeError>| {
+            credential.map(|credential| (credential, name)).map_err(|cause| Report::because(name, &cause))
         };
         if let Reach::Embedded { .. } = self.reach {
             return usable("the embedded server's key", Credential::key("embedded"));
         }
-        if self.provider != Provider::Openai {
-            // As in the official SDKs a token goes before a key.
-            if let Some(token) = environment.get("AZURE_OPENAI_AD_TOKEN")? {
-                return usable("AZURE_OPENAI_AD_TOKEN", Credential::token(&token));
+        let variable = match self.provider {
+            Provider::Openai => "OPENAI_API_KEY",
+            Provider::Azure | Provider::AzureV1 => {
+                // As in the official SDKs a token goes before a key.
+                if let Some(token) = environment.get("AZURE_OPENAI_AD_TOKEN")? {
+                    return usable("AZURE_OPENAI_AD_TOKEN", Credential::token(&token));
+                }
+                "AZURE_OPENAI_API_KEY"
             }
-        }
-        let variable = self.key_variable();
+        };
         match environment.get(variable)? {
             Some(key) => usable(variable, Credential::key(&key)),
             None => Err(self.no_key(variable, environment)?),
-        }
-    }
-
-    /// The variable that holds the key.
-    pub(crate) fn key_variable(&self) -> &'static str {
-        match self.provider {
-            Provider::Openai => "OPENAI_API_KEY",
-            Provider::Azure | Provider::AzureV1 => "AZURE_OPENAI_API_KEY",
         }
     }
 
@@ -281,7 +279,9 @@ mod tests {
     fn each_provider_has_its_own_key_and_a_token_goes_before_it() {
         let azure = ["--provider", "azure", "--endpoint", "https://r.openai.azure.com"];
         let secret = |arguments: &[&str], environment: Variables<'_>| {
-            resolved(arguments, environment)?.credential(&environment).map(|found| found.secret().to_owned())
+            resolved(arguments, environment)?
+                .credential(&environment)
+                .map(|(found, _)| found.secret().to_owned())
         };
         let (openai_key, azure_key) = (("OPENAI_API_KEY", "o"), ("AZURE_OPENAI_API_KEY", "a"));
         let token = ("AZURE_OPENAI_AD_TOKEN", "t");

@@ -155,7 +155,7 @@ fn a_wrong_key_is_told_and_never_shown() {
     let ran = sandbox.run_with(&["files", "list", "--endpoint", &format!("http://{address}")], &[KEY]);
     assert_snapshot!(ran.refused(1).replace(&address.port().to_string(), "PORT"), @"
     error: cannot list the files at http://127.0.0.1:PORT/v1: the service refused: 401 Unauthorized: Incorrect API key provided: [redacted] [redacted].
-    hint: OPENAI_API_KEY holds no key that this service takes
+    hint: OPENAI_API_KEY holds nothing that this service takes
     ");
 }
 
