@@ -34,7 +34,14 @@ impl Client {
         request.headers_mut().entry(header::USER_AGENT).or_insert(USER_AGENT);
         let credential = self.credentials.ask().await.map_err(Withheld::NoCredential)?;
         credential.apply(&self.api, &mut request);
-        self.service.call(request).await.map_err(classify)
+        let handoff = request.body().handoff();
+        let answer = self.service.call(request).await;
+        // A service may answer to a body that breaks off, as if that were its caller's doing: one that runs in this
+        // process does.
+        match handoff.broken() {
+            Some(error) => Err(error.clone().into()),
+            None => answer.map_err(classify),
+        }
     }
 
     fn refuse_plain_http(&self, request: &Request<RequestBody>) -> Result<(), Withheld> {

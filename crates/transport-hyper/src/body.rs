@@ -4,7 +4,7 @@ use std::{
     fmt,
     pin::Pin,
     sync::{
-        Arc,
+        Arc, OnceLock,
         atomic::{AtomicBool, AtomicU64, Ordering::Relaxed},
     },
     task::{Context, Poll, ready},
@@ -34,6 +34,7 @@ pub(crate) struct Handoff {
     len: u64,
     taken: AtomicU64,
     stopped: AtomicBool,
+    broken: OnceLock<SourceError>,
 }
 
 impl Handoff {
@@ -47,6 +48,11 @@ impl Handoff {
         self.taken() == self.len
     }
 
+    /// Why the source could not be read to its end, if that is what happened.
+    pub(crate) fn broken(&self) -> Option<&SourceError> {
+        self.broken.get()
+    }
+
     /// The rest is no longer wanted: from now on the body is silent, and never ends.
     pub(crate) fn stop(&self) {
         self.stopped.store(true, Relaxed);
@@ -56,8 +62,12 @@ impl Handoff {
 impl RequestBody {
     /// A body whose ranges of a source are read by `reader`.
     pub(crate) fn new(body: Body, reader: Option<Reader>) -> Self {
-        let handoff =
-            Handoff { len: body.content_length(), taken: AtomicU64::new(0), stopped: AtomicBool::new(false) };
+        let handoff = Handoff {
+            len: body.content_length(),
+            taken: AtomicU64::new(0),
+            stopped: AtomicBool::new(false),
+            broken: OnceLock::new(),
+        };
         Self { segments: body.into_segments().into_iter(), reader, pieces: None, handoff: Arc::new(handoff) }
     }
 
@@ -108,7 +118,10 @@ impl http_body::Body for RequestBody {
                 self.handoff.taken.fetch_add(bytes.len() as u64, Relaxed);
                 Poll::Ready(Some(Ok(Frame::data(bytes))))
             }
-            Some(Err(error)) => Poll::Ready(Some(Err(error))),
+            Some(Err(error)) => {
+                let _ = self.handoff.broken.set(error.clone());
+                Poll::Ready(Some(Err(error)))
+            }
             None => Poll::Ready(None),
         }
     }

@@ -123,3 +123,32 @@ async fn a_source_that_ends_early_is_never_a_short_body() {
         "the source could not be read: the source ends at byte 9, and bytes up to 10 were to be read"
     );
 }
+
+/// Reads the whole body, and says what it thinks of one that breaks off.
+#[derive(Clone)]
+struct Answers;
+
+impl Service<Request<RequestBody>> for Answers {
+    type Response = Response<Full<Bytes>>;
+    type Error = Infallible;
+    type Future = futures_util::future::BoxFuture<'static, Result<Self::Response, Infallible>>;
+
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, request: Request<RequestBody>) -> Self::Future {
+        Box::pin(async {
+            let status = if request.into_body().collect().await.is_ok() { 200 } else { 400 };
+            Ok(Response::builder().status(status).body(Full::from(A_PART)).unwrap())
+        })
+    }
+}
+
+#[tokio::test]
+async fn a_source_that_ends_early_is_told_whatever_the_service_says_about_it() {
+    let client = over(Api::openai(), Answers);
+    client.call_with(&part(10), zeros(10)).await.unwrap();
+    let error = client.call_with(&part(10), zeros(9)).await.unwrap_err();
+    assert_eq!(error.failure(), Some(FailureKind::Source), "{}", line(&error));
+}
