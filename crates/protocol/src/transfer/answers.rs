@@ -64,7 +64,7 @@ impl Setback {
             Self::Garbled(source) => TransferError::Garbled { operation, source },
             Self::Failed(source) if source.kind == FailureKind::Source => {
                 TransferError::Source(match source.cause {
-                    Some(cause) => SourceError::new(cause),
+                    Some(cause) => SourceError::of_cause(cause),
                     None => SourceError::new("no cause was given"),
                 })
             }

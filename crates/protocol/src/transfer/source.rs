@@ -53,6 +53,11 @@ impl SourceError {
         Self(Arc::from(cause.into()))
     }
 
+    /// The same without another layer around the cause, which callers may want to downcast.
+    pub(crate) fn of_cause(cause: Arc<dyn Error + Send + Sync>) -> Self {
+        Self(cause)
+    }
+
     pub(crate) fn into_cause(self) -> Arc<dyn Error + Send + Sync> {
         self.0
     }
