@@ -1,6 +1,6 @@
 //! What an error of the client means, and what can be done about it.
 
-use std::error::Error as StdError;
+use std::{error::Error as StdError, io};
 
 use partwise_protocol::{ApiErrorKind, Dialect, EncodeError, FailureKind, PlanError, TransferError};
 use partwise_transport_hyper::{
@@ -12,6 +12,8 @@ use crate::{
     report::{Report, chain},
     service::{Reach, Service},
 };
+
+const UPLOAD_AGAIN: &str = "upload it again when nothing writes to it any more";
 
 /// Turns errors of one service's client into reports.
 #[derive(Debug)]
@@ -102,9 +104,8 @@ impl Explain {
             TransferError::SourceChanged { file: Some(file), .. } => {
                 Some(format!("the service made {} of what it got: delete it", file.id))
             }
-            TransferError::SourceChanged { file: None, .. } => {
-                Some("upload it again when nothing writes to it any more".into())
-            }
+            TransferError::SourceChanged { file: None, .. } => Some(UPLOAD_AGAIN.into()),
+            TransferError::Source(cause) if ends_early(cause) => Some(UPLOAD_AGAIN.into()),
             TransferError::Expired => Some("try again with a larger --parallel".into()),
             TransferError::Cancelled { file_possible: true } => {
                 Some("look with `partwise files list` whether the file is there".into())
@@ -148,6 +149,13 @@ fn stack_hint(cause: &(dyn StdError + 'static)) -> Option<String> {
         StackError::NotHttp { .. } => Some("something else listens there".into()),
         _ => None,
     }
+}
+
+/// Whether a file became shorter than it was.
+fn ends_early(cause: &(dyn StdError + 'static)) -> bool {
+    causes(cause)
+        .filter_map(|cause| cause.downcast_ref::<io::Error>())
+        .any(|cause| cause.kind() == io::ErrorKind::UnexpectedEof)
 }
 
 fn causes<'e>(error: &'e (dyn StdError + 'static)) -> impl Iterator<Item = &'e (dyn StdError + 'static)> {
