@@ -3,7 +3,7 @@
 use partwise_models::File;
 
 use super::{SaveError, SourceError};
-use crate::{ApiError, EncodeError, Failure, Garbled, OperationId};
+use crate::{ApiError, ApiErrorKind, EncodeError, Failure, Garbled, OperationId};
 
 /// A transfer that ended without a file, or without knowing of one.
 #[derive(Debug, thiserror::Error)]
@@ -91,6 +91,10 @@ impl TransferError {
     #[must_use]
     pub fn is_resumable(&self) -> bool {
         match self {
+            // All parts are there, and they do not make the file: a wrong MD5, or an upload that is gone.
+            Self::Refused { operation: OperationId::CompleteUpload, source } => {
+                !matches!(source.kind(), ApiErrorKind::Invalid | ApiErrorKind::NotFound)
+            }
             Self::Refused { .. }
             | Self::Failed { .. }
             | Self::Garbled { .. }
