@@ -5,6 +5,7 @@
 mod command;
 mod commands;
 mod main_job;
+mod platforms;
 mod python;
 
 use std::path::Path;
@@ -30,6 +31,7 @@ const JOBS: &[Job] = &[
     Job { name: "docs", run: commands::docs },
     Job { name: "samples", run: |root| samples::run(root, None) },
     Job { name: "examples", run: commands::examples },
+    Job { name: "platforms", run: platforms::check },
     Job { name: "python", run: python::client },
     Job { name: "main-job", run: main_job::run },
 ];
