@@ -21,7 +21,7 @@ impl Client {
             let outcome = self.send_silently(request).await;
             match &outcome {
                 Ok(response) => tracing::debug!(status = response.status().as_u16(), "answered"),
-                Err(failure) => tracing::debug!(kind = ?failure.kind, cause = %Causes(failure), "failed"),
+                Err(failure) => tracing::debug!(error = failure as &dyn std::error::Error, "failed"),
             }
             outcome
         }
@@ -82,21 +82,6 @@ pub(crate) async fn read_whole(response: Response<AnyBody>, limit: u64) -> Resul
         }
     }
     Ok(Response::from_parts(head, whole.freeze()))
-}
-
-/// An error and its causes on one line.
-struct Causes<'e>(&'e (dyn std::error::Error + 'static));
-
-impl std::fmt::Display for Causes<'_> {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "{}", self.0)?;
-        let mut cause = self.0.source();
-        while let Some(inner) = cause {
-            write!(f, ": {inner}")?;
-            cause = inner.source();
-        }
-        Ok(())
-    }
 }
 
 #[cfg(test)]

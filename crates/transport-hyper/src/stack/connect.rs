@@ -26,6 +26,9 @@ use super::{
     wire::Wire,
 };
 
+/// Well below the four minutes after which Azure's load balancers drop a connection, which are among the shortest.
+const KEEPALIVE: Duration = Duration::from_secs(30);
+
 /// Opens streams. Cheap to clone.
 #[derive(Clone)]
 pub(super) struct Connector {
@@ -150,6 +153,9 @@ impl Connector {
         let mut tcp = HttpConnector::new_with_resolver(Resolver(GaiResolver::new()));
         tcp.enforce_http(false);
         tcp.set_nodelay(true);
+        // A service may be silent for minutes before it answers, and what lies between forgets silent connections.
+        tcp.set_keepalive(Some(KEEPALIVE));
+        tcp.set_keepalive_interval(Some(KEEPALIVE));
         // The kernel sees what nobody above can: whether the peer still acknowledges what lies in the send buffer.
         // Elsewhere only writes that find no room are watched.
         #[cfg(any(target_os = "linux", target_os = "android", target_os = "fuchsia"))]

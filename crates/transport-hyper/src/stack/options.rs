@@ -16,9 +16,9 @@ pub struct Timeouts {
     pub connect: Duration,
     /// While bytes wait to be sent and none leaves, and between two pieces of an answer's body. 60 s by default.
     ///
-    /// On Linux the kernel watches too (`TCP_USER_TIMEOUT`) whether the peer acknowledges what was sent. Elsewhere
-    /// only writes are seen, and a send buffer of megabytes on a very slow line may look like a stall: give more time
-    /// there.
+    /// On Linux the kernel watches too (`TCP_USER_TIMEOUT`) whether the peer acknowledges what was sent, and holds back
+    /// no more than 512 KiB that it cannot send yet, so that a line of 10 kB/s is no stall. Elsewhere only writes are
+    /// seen, and a send buffer of megabytes on a very slow line may look like one: give more time there.
     pub stall: Duration,
     /// From the last byte of a `POST` to the first of its answer. 600 s by default, since a service may take minutes to
     /// assemble a file of gigabytes before it answers.
@@ -82,7 +82,8 @@ impl StackOptions {
         }
     }
 
-    /// At most so many connections at a time, in use and idle together; at least one. Requests beyond wait for one.
+    /// At most so many connections at a time, in use and idle together; at least one. Requests beyond wait for one, so
+    /// there should be as many as parts in flight.
     pub fn connections(mut self, limit: usize) -> Self {
         self.connections = limit.max(1);
         self

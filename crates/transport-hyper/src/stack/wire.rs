@@ -47,6 +47,7 @@ const FIRST_BYTE_SEEN: u16 = 0x100;
 
 impl Wire {
     pub(super) fn new(tcp: TcpStream) -> Self {
+        limit_unsent(&tcp);
         let gauge = Gauge {
             opened: Instant::now(),
             moved: AtomicU64::new(0),
@@ -82,6 +83,17 @@ impl Wire {
         }
     }
 }
+
+/// Lets the kernel take no more than a moment's worth of bytes that it cannot send yet. Else it takes megabytes, and on a
+/// slow line nothing can be written for minutes although all is well. What is on its way does not count, so a fast line is
+/// filled as before. A connection without it works too.
+#[cfg(any(target_os = "linux", target_os = "android"))]
+fn limit_unsent(tcp: &TcpStream) {
+    let _ = socket2::SockRef::from(tcp).set_tcp_notsent_lowat(512 * 1024);
+}
+
+#[cfg(not(any(target_os = "linux", target_os = "android")))]
+fn limit_unsent(_: &TcpStream) {}
 
 impl AsyncRead for Wire {
     fn poll_read(

@@ -8,6 +8,7 @@ use partwise_protocol::{
     Action, Checkpoint, Progress, SaveError, SourceError, SourceRange, SourceStamp, Transfer,
 };
 use tokio::{sync::watch, time::Instant};
+use tracing::Span;
 
 use super::{
     checkpoints::AnyCheckpoints,
@@ -73,7 +74,7 @@ impl Driver {
                 Step::Wait { until } => until,
                 Step::Done(result) => return self.end(result).await,
             };
-            self.progress.send_replace(self.transfer.progress());
+            self.publish();
             let deadline = self.next_look(until);
             // What comes seldom goes first; so nothing has to wait for ever, and the same run takes the same turns.
             let event = tokio::select! {
@@ -152,8 +153,20 @@ impl Driver {
         deadline.into_iter().chain(counting).min()
     }
 
+    fn publish(&self) {
+        let progress = self.transfer.progress();
+        if self.progress.borrow().upload_id != progress.upload_id {
+            Span::current().record("id", progress.upload_id.as_deref());
+        }
+        self.progress.send_replace(progress);
+    }
+
     async fn end(mut self, result: Result<File, Error>) -> Result<File, Error> {
-        self.progress.send_replace(self.transfer.progress());
+        self.publish();
+        match &result {
+            Ok(file) => tracing::info!(file = file.id, "uploaded"),
+            Err(error) => tracing::info!(error = error as &dyn std::error::Error, "not uploaded"),
+        }
         if let Some(saving) = self.saving.take() {
             // A checkpoint that is still being written must not appear after its removal.
             let _ = saving.await;

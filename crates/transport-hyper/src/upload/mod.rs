@@ -123,7 +123,8 @@ impl Upload {
     /// [`Error::Transfer`]; whether resuming may help is said by
     /// [`TransferError::is_resumable`](partwise_protocol::TransferError::is_resumable).
     pub async fn run(self) -> Result<File, Error> {
-        let span = tracing::info_span!("upload", bytes = self.progress.borrow().bytes_total);
+        let bytes = self.progress.borrow().bytes_total;
+        let span = tracing::info_span!("upload", bytes, id = tracing::field::Empty);
         Driver::new(self.client, self.transfer, self.reader, self.store, self.progress)
             .run(self.cancel)
             .instrument(span)

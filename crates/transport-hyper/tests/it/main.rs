@@ -8,6 +8,7 @@ mod downloads;
 mod early_answers;
 mod peer;
 mod proxies;
+mod secrets;
 mod service_side;
 mod services;
 mod stalls;
