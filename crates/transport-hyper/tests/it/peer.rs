@@ -140,6 +140,8 @@ pub(crate) async fn read_request(stream: &mut (impl AsyncRead + Unpin)) -> Optio
 pub(crate) async fn answer(stream: &mut (impl AsyncWrite + Unpin), status: u16, headers: &str, body: &str) {
     let head = format!("HTTP/1.1 {status} Told\r\nContent-Length: {}\r\n{headers}\r\n", body.len());
     stream.write_all(format!("{head}{body}").as_bytes()).await.unwrap();
+    // What was written over TLS may still wait for its turn.
+    stream.flush().await.unwrap();
 }
 
 /// Answers every request on a connection with this body.
