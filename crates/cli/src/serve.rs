@@ -61,18 +61,18 @@ async fn resolve(listen: &str) -> Result<Vec<SocketAddr>, Report> {
 
 /// The keys to take; `None` when there are none.
 fn keys(arguments: &ServeArguments, environment: &impl Environment) -> Result<Option<Keys>, Report> {
-    let (name, text) = match &arguments.api_key_file {
+    let (name, keys) = match &arguments.api_key_file {
         Some(path) => {
             let name = format!("--api-key-file {}", path.display());
             let text = fs::read_to_string(path).map_err(|cause| Report::because(&name, &cause))?;
-            (name, text)
+            (name, Keys::of_lines(&text))
         }
         None => match environment.get(KEYS)? {
-            Some(text) => (KEYS.to_owned(), text),
+            Some(text) => (KEYS.to_owned(), Keys::of_entries(&text)),
             None => return Ok(None),
         },
     };
-    Keys::parse(&text).map(Some).map_err(|cause| Report::because(name, &cause))
+    keys.map(Some).map_err(|cause| Report::because(name, &cause))
 }
 
 /// Without keys everybody who can connect owns everything.

@@ -1,14 +1,14 @@
 //! Who may call, and as whom.
 
-use std::{collections::HashMap, fmt::Write as _};
+use std::{
+    collections::HashMap,
+    fmt::{self, Write as _},
+};
 
 use partwise_protocol::Credential;
 use sha2::{Digest as _, Sha256};
 
-use crate::{
-    refusal::Refusal,
-    tenant::{Tenant, TenantNameError},
-};
+use crate::{refusal::Refusal, tenant::Tenant};
 
 /// The keys that a server takes, and the tenant that each stands for.
 ///
@@ -17,7 +17,7 @@ use crate::{
 /// ```
 /// use partwise_server::{Keys, Tenant};
 ///
-/// let keys = Keys::parse("team-a:first-key\nteam-a:second-key\na-key-of-its-own\n")?;
+/// let keys = Keys::of_lines("team-a:first-key\nteam-a:second-key\na-key-of-its-own\n")?;
 /// let same = Keys::new([("first-key", Tenant::new("team-a")?)]);
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
@@ -32,7 +32,7 @@ enum Taken {
 
 type Digest = [u8; 32];
 
-/// A list of keys cannot be read.
+/// A list of keys cannot be read. No part of the list is in it: what stands in the wrong place may be a key.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum KeysError {
@@ -40,31 +40,51 @@ pub enum KeysError {
     #[error("there is no key in the list")]
     Empty,
     /// A tenant without a key behind it.
-    #[error("entry {entry} has no key behind the colon")]
+    #[error("{place} has no key behind the colon")]
     NoKey {
-        /// Which entry of the list, from 1.
-        entry: usize,
+        /// Where it stands.
+        place: KeyPlace,
     },
     /// A key that cannot stand in a header.
-    #[error("the key of entry {entry} has other characters than visible ASCII")]
+    #[error("the key of {place} has other characters than visible ASCII")]
     Key {
-        /// Which entry of the list, from 1.
-        entry: usize,
+        /// Where it stands.
+        place: KeyPlace,
     },
     /// A tenant's name that is none.
-    #[error("entry {entry} cannot be read as `key` or `tenant:key`")]
+    #[error(
+        "{place} has no tenant name before its colon: take 1 to 64 lower-case letters, digits, `-` and `_`, \
+         with the key behind the colon"
+    )]
     Tenant {
-        /// Which entry of the list, from 1.
-        entry: usize,
-        /// What is wrong with the name.
-        source: TenantNameError,
+        /// Where it stands.
+        place: KeyPlace,
     },
     /// Two tenants with one key.
-    #[error("the key of entry {entry} is another tenant's already")]
+    #[error("the key of {place} is another tenant's already")]
     Shared {
-        /// Which entry of the list, from 1.
-        entry: usize,
+        /// Where the second stands.
+        place: KeyPlace,
     },
+}
+
+/// Where in a list of keys, counted from 1 and with what is skipped.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum KeyPlace {
+    /// A line of [`Keys::of_lines`].
+    Line(usize),
+    /// An entry of [`Keys::of_entries`].
+    Entry(usize),
+}
+
+impl fmt::Display for KeyPlace {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Line(number) => write!(f, "line {number}"),
+            Self::Entry(number) => write!(f, "entry {number}"),
+        }
+    }
 }
 
 impl Keys {
@@ -80,30 +100,43 @@ impl Keys {
         Self(Taken::Listed(keys.into_iter().map(|(key, tenant)| (digest(key), tenant)).collect()))
     }
 
-    /// Reads entries separated by line ends or commas, each a `key` or a `tenant:key`; blank ones, and lines that
-    /// begin with `#`, are skipped. A key without a tenant is a tenant of its own, named after its digest.
+    /// Reads a file of keys, one `key` or `tenant:key` a line; blank lines, lines that begin with `#` and a byte
+    /// order mark are skipped. A key without a tenant is a tenant of its own, named after its digest.
     ///
     /// # Errors
     /// [`KeysError`], which never shows a key.
-    pub fn parse(text: &str) -> Result<Self, KeysError> {
+    pub fn of_lines(text: &str) -> Result<Self, KeysError> {
+        let lines = text.strip_prefix('\u{feff}').unwrap_or(text).lines().map(str::trim);
+        let lines = lines.zip(1..).filter(|(line, _)| !line.starts_with('#'));
+        Self::read(lines.map(|(line, number)| (line, KeyPlace::Line(number))))
+    }
+
+    /// Reads entries separated by commas, as an environment variable holds them, each a `key` or a `tenant:key`;
+    /// blank ones are skipped. A key without a tenant is a tenant of its own, named after its digest.
+    ///
+    /// # Errors
+    /// [`KeysError`], which never shows a key.
+    pub fn of_entries(text: &str) -> Result<Self, KeysError> {
+        let entries = text.split(',').map(str::trim).zip(1..);
+        Self::read(entries.map(|(entry, number)| (entry, KeyPlace::Entry(number))))
+    }
+
+    fn read<'a>(entries: impl Iterator<Item = (&'a str, KeyPlace)>) -> Result<Self, KeysError> {
         let mut keys = HashMap::new();
-        let lines = text.lines().map(str::trim).filter(|line| !line.starts_with('#'));
-        let entries = lines.flat_map(|line| line.split(',')).map(str::trim).filter(|entry| !entry.is_empty());
-        for (index, text) in entries.enumerate() {
-            let entry = index + 1;
+        for (text, place) in entries.filter(|(text, _)| !text.is_empty()) {
             let (key, tenant) = match text.split_once(':') {
                 None => (text, own_tenant(text)),
-                Some((_, "")) => return Err(KeysError::NoKey { entry }),
+                Some((_, "")) => return Err(KeysError::NoKey { place }),
                 Some((tenant, key)) => {
-                    let tenant = Tenant::new(tenant).map_err(|source| KeysError::Tenant { entry, source })?;
-                    (key, tenant)
+                    let tenant = Tenant::new(tenant.trim_end()).map_err(|_| KeysError::Tenant { place })?;
+                    (key.trim_start(), tenant)
                 }
             };
             if Credential::key(key).is_err() {
-                return Err(KeysError::Key { entry });
+                return Err(KeysError::Key { place });
             }
             if keys.insert(digest(key), tenant.clone()).is_some_and(|before| before != tenant) {
-                return Err(KeysError::Shared { entry });
+                return Err(KeysError::Shared { place });
             }
         }
         if keys.is_empty() { Err(KeysError::Empty) } else { Ok(Self(Taken::Listed(keys))) }
@@ -144,7 +177,7 @@ mod tests {
 
     #[test]
     fn a_key_leads_to_its_tenant_and_to_no_other() {
-        let keys = Keys::parse("# ours\nteam-a:one, team-b:two\n\nthree\n").unwrap();
+        let keys = Keys::of_lines("\u{feff}# ours\nteam-a:one\nteam-b: two\n\n three\r\n").unwrap();
         assert_eq!(tenant_of(&keys, "one").as_deref(), Some("team-a"));
         assert_eq!(tenant_of(&keys, "two").as_deref(), Some("team-b"));
         assert_eq!(tenant_of(&keys, "three").as_deref(), Some("key-8b5b9db0c13db242"));
@@ -160,21 +193,57 @@ mod tests {
     }
 
     #[test]
+    fn commas_separate_in_a_variable_and_are_part_of_a_key_in_a_file() {
+        let keys = Keys::of_entries("team-a:one, team-b:two,,#three").unwrap();
+        assert_eq!(tenant_of(&keys, "one").as_deref(), Some("team-a"));
+        assert_eq!(tenant_of(&keys, "two").as_deref(), Some("team-b"));
+        assert!(tenant_of(&keys, "#three").is_some(), "there are no comments in a variable");
+        let keys = Keys::of_lines("team-a:one,two").unwrap();
+        assert_eq!(tenant_of(&keys, "one,two").as_deref(), Some("team-a"));
+        assert_eq!(tenant_of(&keys, "two"), None);
+    }
+
+    #[test]
     fn a_list_that_cannot_be_meant_is_refused_without_showing_a_key() {
+        let line = KeyPlace::Line;
         for (text, error) in [
             ("", KeysError::Empty),
-            ("# none\n ,", KeysError::Empty),
-            ("k\na:", KeysError::NoKey { entry: 2 }),
-            ("a:k,b:k", KeysError::Shared { entry: 2 }),
-            ("a:sécret", KeysError::Key { entry: 1 }),
+            ("# zzcomment\n \n", KeysError::Empty),
+            ("# zzcomment\n\nzzkey\nzzteam:", KeysError::NoKey { place: line(4) }),
+            ("zzteam:zzkey\nzzother:zzkey", KeysError::Shared { place: line(2) }),
+            ("zzteam:zzsécret", KeysError::Key { place: line(1) }),
+            ("zzteam:zzone, zzother:zztwo", KeysError::Key { place: line(1) }),
+            ("ZZteam zzb:zzkey", KeysError::Tenant { place: line(1) }),
+            ("\nSk-ZZSECRETKEY123:zzteam", KeysError::Tenant { place: line(2) }),
         ] {
-            assert_eq!(Keys::parse(text).unwrap_err(), error, "{text:?}");
+            assert_refusal(text, &Keys::of_lines(text).unwrap_err(), &error);
         }
-        assert!(matches!(Keys::parse("A B:k").unwrap_err(), KeysError::Tenant { entry: 1, .. }));
+        let entry = KeyPlace::Entry;
+        for (text, error) in [
+            (" ,", KeysError::Empty),
+            ("zzkey,,zzteam:", KeysError::NoKey { place: entry(3) }),
+            ("zzteam:zzkey,zzother:zzkey", KeysError::Shared { place: entry(2) }),
+            ("zzteam:zzone\nzzother:zztwo", KeysError::Key { place: entry(1) }),
+            ("zzkey, Sk-ZZSECRETKEY123:zzteam", KeysError::Tenant { place: entry(2) }),
+        ] {
+            assert_refusal(text, &Keys::of_entries(text).unwrap_err(), &error);
+        }
+    }
+
+    /// Every word of the inputs has a `zz`, and no word of a message has.
+    fn assert_refusal(text: &str, refused: &KeysError, expected: &KeysError) {
+        assert_eq!(refused, expected, "{text:?}");
+        let mut shown = format!("{refused:?}");
+        let mut layer: Option<&dyn std::error::Error> = Some(refused);
+        while let Some(error) = layer {
+            let _ = write!(shown, " {error}");
+            layer = error.source();
+        }
+        assert!(!shown.to_lowercase().contains("zz"), "{shown}");
     }
 
     #[test]
     fn no_key_is_in_the_debug_output() {
-        assert!(!format!("{:?}", Keys::parse("team:hunter2").unwrap()).contains("hunter2"));
+        assert!(!format!("{:?}", Keys::of_lines("team:hunter2").unwrap()).contains("hunter2"));
     }
 }

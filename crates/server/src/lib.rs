@@ -44,7 +44,7 @@ mod sweeper;
 mod tenant;
 mod uploads;
 
-pub use auth::{Keys, KeysError};
+pub use auth::{KeyPlace, Keys, KeysError};
 pub use open::OpenError;
 pub use server::{Builder, Server, SweepError};
 pub use service::{BrokenContent, ResponseBody};

@@ -122,7 +122,7 @@ fn it_stops_when_it_is_asked_to() {
 #[test]
 fn what_keeps_it_from_serving_is_named() {
     let sandbox = Sandbox::new();
-    sandbox.write("keys", "fine:key\nNot Fine:key\n");
+    sandbox.write("keys", "# who may come in\n\nfine:key\nSk-SECRETKEY123:team\n");
     sandbox.write("empty", "# none\n");
     sandbox.write("a-file", "x");
     let taken = TcpListener::bind("127.0.0.1:0").unwrap();
@@ -142,7 +142,7 @@ fn what_keeps_it_from_serving_is_named() {
     status 2
     ");
     assert_snapshot!(serve(&["--listen", "192.0.2.1:80", "--api-key-file", "keys"]), @"
-    error: --api-key-file keys: entry 2 cannot be read as `key` or `tenant:key`: `Not Fine` is no tenant name: take 1 to 64 lower-case letters, digits, `-` and `_`
+    error: --api-key-file keys: line 4 has no tenant name before its colon: take 1 to 64 lower-case letters, digits, `-` and `_`, with the key behind the colon
     status 1
     ");
     assert_snapshot!(serve(&["--api-key-file", "missing"]), @"
