@@ -50,8 +50,9 @@ pub(crate) struct ServiceArguments {
     /// Use the embedded server inside this command: no account, no network.
     #[arg(long, global = true)]
     pub(crate) local: bool,
-    /// Where `--local` and `serve` keep their files [default: a folder among the platform's application data].
-    #[arg(long, global = true, value_name = "DIR")]
+    /// Where `--local` and `serve` keep their files: a folder, `file:///…`, or `memory://` for as long as the
+    /// command runs; S3 and Azure stores are not there yet [default: among the platform's application data].
+    #[arg(long, global = true, value_name = "PATH-OR-URL")]
     pub(crate) store: Option<String>,
     /// Also trust the certificates in this PEM file.
     #[arg(long, global = true, value_name = "FILE")]

@@ -16,7 +16,7 @@ pub(crate) fn open(named: Option<&str>) -> Result<Store, Report> {
             Some(("file", path)) if path.starts_with('/') => PathBuf::from(path),
             Some((scheme, _)) => {
                 return Err(Report::usage(format!("--store: there is no kind of store called {scheme}://"))
-                    .hint("give a folder, or memory:// for one that is gone when the server ends"));
+                    .hint("give a folder, file:///… or memory://; S3 and Azure stores are not there yet"));
             }
         },
     };

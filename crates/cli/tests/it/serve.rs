@@ -89,10 +89,13 @@ fn what_is_served_is_what_the_embedded_server_stores() {
     sandbox.write("a.txt", "x");
     let upload = ["upload", "a.txt", "--purpose", "assistants", "--json", "--local", "--store", "served"];
     let id = sandbox.run(&upload).json()["id"].as_str().unwrap().to_owned();
-    let server = sandbox.serve(&[], &[]);
-    let ran =
-        sandbox.run_with(&["files", "get", &id, "--endpoint", &server.origin], &[("OPENAI_API_KEY", "any")]);
-    ran.done();
+    let get = |server: &Serving, key| {
+        sandbox.run_with(&["files", "get", &id, "--endpoint", &server.origin], &[("OPENAI_API_KEY", key)])
+    };
+    get(&sandbox.serve(&[], &[]), "any").done();
+    let with_keys = sandbox.serve(&[], &[("PARTWISE_API_KEYS", "everyone:ours,theirs")]);
+    get(&with_keys, "ours").done();
+    get(&with_keys, "theirs").refused(1);
 }
 
 #[test]
@@ -159,7 +162,7 @@ fn what_keeps_it_from_serving_is_named() {
     ");
     assert_snapshot!(serve(&["--store", "gopher://x"]), @"
     error: --store: there is no kind of store called gopher://
-    hint: give a folder, or memory:// for one that is gone when the server ends
+    hint: give a folder, file:///… or memory://; S3 and Azure stores are not there yet
     status 2
     ");
 }
