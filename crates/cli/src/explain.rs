@@ -2,7 +2,9 @@
 
 use std::{error::Error as StdError, io};
 
-use partwise_protocol::{ApiErrorKind, Dialect, EncodeError, FailureKind, PlanError, TransferError};
+use partwise_protocol::{
+    ApiErrorKind, Dialect, EncodeError, FailureKind, OperationId, PlanError, TransferError,
+};
 use partwise_transport_hyper::{
     Error,
     stack::{ConnectError, StackError, TlsError},
@@ -10,7 +12,8 @@ use partwise_transport_hyper::{
 
 use crate::{
     report::{Report, chain},
-    service::{Reach, Service},
+    service::{AZURE_API_VERSION, Reach, Service},
+    size::Human,
 };
 
 const UPLOAD_AGAIN: &str = "upload it again when nothing writes to it any more";
@@ -21,6 +24,7 @@ pub(crate) struct Explain {
     base: String,
     dialect: Dialect,
     embedded: bool,
+    version_is_open: bool,
     /// The variable that holds the key or token.
     key: &'static str,
 }
@@ -31,6 +35,7 @@ impl Explain {
             base: service.api.base().to_owned(),
             dialect: service.api.dialect().clone(),
             embedded: matches!(service.reach, Reach::Embedded { .. }),
+            version_is_open: service.version_is_open,
             key,
         }
     }
@@ -39,7 +44,7 @@ impl Explain {
     pub(crate) fn report(&self, what: &str, error: &Error) -> Report {
         match error {
             Error::Encode(cause) => return self.unsendable(cause),
-            Error::Plan(cause) => return unplannable(what, cause),
+            Error::Plan(cause) => return self.unplannable(what, cause),
             Error::Transfer(cause) => {
                 if let TransferError::Encode { source, .. } = &**cause {
                     return self.unsendable(source);
@@ -51,9 +56,14 @@ impl Explain {
         Report::failed(format!("{what}{place}: {}", chain(error))).maybe_hint(self.hint(error))
     }
 
-    /// What was asked for cannot be sent, whatever the service is like: the arguments are wrong.
+    /// What was asked for cannot be sent, whatever the service answers.
     fn unsendable(&self, cause: &EncodeError) -> Report {
-        let report = Report::usage(chain(cause));
+        let report = match cause {
+            EncodeError::Unavailable { .. } | EncodeError::UnavailableField { .. } => {
+                self.lacking(chain(cause))
+            }
+            _ => Report::usage(chain(cause)),
+        };
         match cause {
             EncodeError::Unavailable { .. } if self.dialect == Dialect::OpenAi => {
                 report.hint("only Azure's dated api-versions have it: --provider azure")
@@ -61,6 +71,36 @@ impl Explain {
             EncodeError::Unavailable { .. } => report.hint("another --provider or --api-version may have it"),
             _ => report,
         }
+    }
+
+    /// What cannot be planned for this file, or for any.
+    fn unplannable(&self, what: &str, cause: &PlanError) -> Report {
+        let has_uploads = OperationId::CreateUpload.available_in(&self.dialect);
+        let later = || format!("a later api-version has them: --api-version {AZURE_API_VERSION}");
+        match cause {
+            PlanError::PartSize { .. } => Report::usage(cause.to_string()),
+            PlanError::NoUploads { .. } => self.lacking(cause.to_string()).hint(later()),
+            PlanError::Md5WithoutParts if has_uploads => Report::usage(cause.to_string()),
+            PlanError::Md5WithoutParts => self.lacking(cause.to_string()),
+            PlanError::TooLarge { length, limit, way } => {
+                let (length, limit) = sizes_apart(*length, *limit);
+                let report = Report::failed(format!(
+                    "{what}: the file has {length}, and the service takes at most {limit} {way}"
+                ));
+                match *way {
+                    "in one request" if has_uploads => report
+                        .hint("in parts it may be larger, for the purposes that have them: --route parts"),
+                    "in one request" => report.hint(format!("in parts it may be larger, and {}", later())),
+                    _ => report,
+                }
+            }
+            _ => Report::because(what, cause),
+        }
+    }
+
+    /// What the dialect does not have: wrong by the arguments alone unless a variable could name another version.
+    fn lacking(&self, message: String) -> Report {
+        if self.version_is_open { Report::failed(message) } else { Report::usage(message) }
     }
 
     fn hint(&self, error: &Error) -> Option<String> {
@@ -124,16 +164,10 @@ impl Explain {
     }
 }
 
-/// A plan that does not work for any file is wrong by its arguments alone.
-fn unplannable(what: &str, cause: &PlanError) -> Report {
-    match cause {
-        PlanError::PartSize { .. } | PlanError::NoUploads { .. } | PlanError::Md5WithoutParts => {
-            Report::usage(cause.to_string())
-        }
-        PlanError::TooLarge { way: "in one request", .. } => Report::because(what, cause)
-            .hint("in parts it may be larger, for the purposes that have them: --route parts"),
-        _ => Report::because(what, cause),
-    }
+/// Two sizes for people, to the byte where they would read the same.
+fn sizes_apart(length: u64, limit: u64) -> (String, String) {
+    let shown = (Human(length).to_string(), Human(limit).to_string());
+    if shown.0 == shown.1 { (format!("{length} bytes"), format!("{limit} bytes")) } else { shown }
 }
 
 fn stack_hint(cause: &(dyn StdError + 'static)) -> Option<String> {

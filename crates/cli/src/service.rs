@@ -12,7 +12,7 @@ use crate::{
 
 /// The api-version of `--provider azure` when nothing says another: the first generally available one that
 /// has Uploads.
-const AZURE_API_VERSION: &str = "2024-10-21";
+pub(crate) const AZURE_API_VERSION: &str = "2024-10-21";
 
 /// Where the embedded server is said to be; no request to it ever leaves the process.
 const EMBEDDED_ORIGIN: &str = "http://localhost";
@@ -25,6 +25,9 @@ pub(crate) struct Service {
     pub(crate) api: Api,
     /// How it is reached.
     pub(crate) reach: Reach,
+    /// Whether the environment has a say in the api-version: then what the version lacks does not make the
+    /// arguments wrong.
+    pub(crate) version_is_open: bool,
     provider: Provider,
 }
 
@@ -66,7 +69,8 @@ impl ServiceArguments {
             let reach = Reach::Network { ca_cert: self.ca_cert.clone() };
             (self.api_at_endpoint(provider, dialect, environment)?, reach)
         };
-        Ok(Service { api, reach, provider })
+        let version_is_open = provider == Provider::Azure && self.api_version.is_none();
+        Ok(Service { api, reach, version_is_open, provider })
     }
 
     fn refuse_contradictions(&self) -> Result<(), Report> {
@@ -133,7 +137,7 @@ impl ServiceArguments {
         match environment.get(variable)? {
             Some(endpoint) => api(dialect, &endpoint).map_err(|cause| Report::because(variable, &cause)),
             None if provider == Provider::Openai => Ok(Api::openai()),
-            None => Err(Report::usage("Azure needs an endpoint")
+            None => Err(Report::failed("Azure needs an endpoint")
                 .hint("give --endpoint https://NAME.openai.azure.com or set AZURE_OPENAI_ENDPOINT")),
         }
     }

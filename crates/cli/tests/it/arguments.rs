@@ -108,9 +108,16 @@ fn what_is_missing_is_named() {
     error: the following required arguments were not provided: --output <FILE>
     hint: usage: partwise files download --output <FILE> <ID>
     ");
-    assert_snapshot!(refused(&["files", "list", "--provider", "azure"]), @"
-    error: Azure needs an endpoint
-    hint: give --endpoint https://NAME.openai.azure.com or set AZURE_OPENAI_ENDPOINT
+}
+
+#[test]
+fn what_the_named_version_lacks_makes_the_arguments_wrong() {
+    let sandbox = Sandbox::new();
+    sandbox.write("data.jsonl", "x");
+    let azure = ["--local", "--provider", "azure", "--api-version", "2024-06-01", "--route", "parts"];
+    assert_snapshot!(sandbox.run(&[&UPLOAD[..], &azure].concat()).refused(2), @"
+    error: Azure OpenAI 2024-06-01 does not take files in parts
+    hint: a later api-version has them: --api-version 2024-10-21
     ");
 }
 
@@ -155,6 +162,9 @@ fn help_and_version_are_no_errors() {
     assert_eq!(sandbox.run(&["--version"]).done(), concat!("partwise ", env!("CARGO_PKG_VERSION"), "\n"));
     let help = sandbox.run(&["--help"]).done();
     assert!(help.lines().count() < 60, "short enough to read:\n{help}");
+    for kind in ["--store <PATH-OR-URL>", "memory://", "file:///"] {
+        assert!(help.contains(kind), "{kind} is in\n{help}");
+    }
     for command in ["upload", "serve"] {
         assert!(sandbox.run(&[command, "--help"]).done().contains("Examples:"));
     }

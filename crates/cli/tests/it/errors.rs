@@ -84,6 +84,50 @@ fn what_the_environment_says_wrongly_is_named() {
 }
 
 #[test]
+fn what_a_variable_could_make_right_is_no_wrong_argument() {
+    let sandbox = Sandbox::new();
+    sandbox.write("a.jsonl", "x");
+    assert_snapshot!(sandbox.run(&["files", "list", "--provider", "azure"]).refused(1), @"
+    error: Azure needs an endpoint
+    hint: give --endpoint https://NAME.openai.azure.com or set AZURE_OPENAI_ENDPOINT
+    ");
+    let upload = ["upload", "a.jsonl", "--purpose", "fine-tune", "--local", "--provider", "azure"];
+    let old = |arguments: &[&str]| {
+        let arguments = [&upload[..], arguments].concat();
+        sandbox.run_with(&arguments, &[("OPENAI_API_VERSION", "2024-06-01")]).refused(1)
+    };
+    assert_snapshot!(old(&["--route", "parts"]), @"
+    error: Azure OpenAI 2024-06-01 does not take files in parts
+    hint: a later api-version has them: --api-version 2024-10-21
+    ");
+    assert_snapshot!(old(&["--md5"]), @"error: an MD5 can only be sent with a file in parts, and this one goes in one request");
+}
+
+#[test]
+fn a_file_too_large_for_one_request_is_told_what_has_parts() {
+    let sandbox = Sandbox::new();
+    let large = std::fs::File::create(sandbox.path("large.jsonl")).unwrap();
+    large.set_len(600 << 20).unwrap();
+    let upload = |arguments: &[&str]| {
+        let upload = ["upload", "large.jsonl", "--purpose", "fine-tune", "--local"];
+        sandbox.run(&[&upload[..], arguments].concat()).refused(1)
+    };
+    assert_snapshot!(upload(&["--route", "single"]), @"
+    error: cannot upload large.jsonl: the file has 600 MiB, and the service takes at most 488.2 MiB in one request
+    hint: in parts it may be larger, for the purposes that have them: --route parts
+    ");
+    assert_snapshot!(upload(&["--provider", "azure", "--api-version", "2024-06-01"]), @"
+    error: cannot upload large.jsonl: the file has 600 MiB, and the service takes at most 488.2 MiB in one request
+    hint: in parts it may be larger, and a later api-version has them: --api-version 2024-10-21
+    ");
+    large.set_len(512_000_001).unwrap();
+    assert_snapshot!(upload(&["--route", "single"]), @"
+    error: cannot upload large.jsonl: the file has 512000001 bytes, and the service takes at most 512000000 bytes in one request
+    hint: in parts it may be larger, for the purposes that have them: --route parts
+    ");
+}
+
+#[test]
 fn a_service_that_cannot_be_reached_is_named() {
     let sandbox = Sandbox::new();
     let closed = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
