@@ -40,6 +40,7 @@ fn kind_of(error: &(dyn Error + 'static)) -> Option<FailureKind> {
 fn of_stack(error: &StackError) -> Option<FailureKind> {
     match error {
         StackError::Connect(error) if error.is_transient() => Some(FailureKind::Connect),
+        StackError::ClosedBeforeSending { .. } => Some(FailureKind::Connect),
         StackError::Connect(_) | StackError::SpeaksTls { .. } | StackError::NotHttp { .. } => {
             Some(FailureKind::Unsent)
         }

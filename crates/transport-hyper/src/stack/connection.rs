@@ -10,7 +10,7 @@ use hyper::client::conn::http1::SendRequest;
 use hyper_util::rt::TokioIo;
 use tokio::{
     sync::{OwnedSemaphorePermit, Semaphore},
-    task::AbortHandle,
+    task::JoinHandle,
     time::{Instant, timeout},
 };
 
@@ -33,7 +33,7 @@ pub(super) struct Connection {
     pub(super) sender: SendRequest<RequestBody>,
     pub(super) gauge: Arc<Gauge>,
     pub(super) forwarded: Option<Forwarded>,
-    task: AbortHandle,
+    task: JoinHandle<hyper::Result<()>>,
 }
 
 impl Connection {
@@ -43,9 +43,19 @@ impl Connection {
         let (sender, connection) = hyper::client::conn::http1::handshake(TokioIo::new(stream))
             .await
             .map_err(StackError::Exchange)?;
-        // What goes wrong in there is told to the request that it goes wrong for.
-        let task = tokio::spawn(async move { drop(connection.await) }).abort_handle();
+        // What goes wrong in there is told to the request that it goes wrong for, if one was sent by then.
+        let task = tokio::spawn(connection);
         Ok(Self { sender, gauge, forwarded, task })
+    }
+
+    /// How the connection ended, when it takes no requests any more; `None` is an ordinary end.
+    async fn end(mut self) -> Result<Option<hyper::Error>, StackError> {
+        match timeout(LONGEST_TO_READY, &mut self.task).await {
+            Ok(Ok(ended)) => Ok(ended.err()),
+            // Only the runtime ends the task of a connection that is still held.
+            Ok(Err(_)) => Err(StackError::Closed),
+            Err(_) => Ok(None),
+        }
     }
 }
 
@@ -128,6 +138,14 @@ impl Lease {
     /// The connection; there is one until the lease ends.
     pub(super) fn connection(&mut self) -> Option<&mut Connection> {
         self.connection.as_mut()
+    }
+
+    /// How the connection ended, when it takes no requests any more; `None` is an ordinary end.
+    pub(super) async fn end(mut self) -> Result<Option<hyper::Error>, StackError> {
+        match self.connection.take() {
+            Some(connection) => connection.end().await,
+            None => Ok(None),
+        }
     }
 
     /// The answer is complete: the next request may use the connection.

@@ -34,8 +34,16 @@ pub enum StackError {
     NotHttp {
         /// Host and port.
         at: String,
-        /// What could not be read.
-        source: hyper::Error,
+        /// What could not be read; none when it spoke before anything was sent to it.
+        source: Option<hyper::Error>,
+    },
+    /// The peer closed a new connection before it took anything, so the request has certainly not left.
+    #[error("the connection to {at} was closed before the request was sent")]
+    ClosedBeforeSending {
+        /// Host and port.
+        at: String,
+        /// How it ended, when that was no ordinary end.
+        source: Option<hyper::Error>,
     },
     /// The connection ended before the answer did.
     #[error("the connection to {at} was closed before the answer was complete")]

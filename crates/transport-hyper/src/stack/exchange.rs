@@ -1,6 +1,6 @@
 //! One request and its answer: sent again when it never left, watched while it is under way.
 
-use std::{pin::pin, sync::Arc, time::Duration};
+use std::{error::Error, pin::pin, sync::Arc, time::Duration};
 
 use http::{HeaderValue, Request, Response, Uri, header};
 use hyper::body::Incoming;
@@ -34,11 +34,11 @@ pub(super) async fn exchange(
         let response = match send(&mut lease, &uri, &handoff, timeouts.stall, answer_within, request).await? {
             Sent::Answered(response) => response,
             // A connection that was closed while it lay idle: the next one, and in the end a new one, takes it.
-            Sent::Never(unsent) if reused => {
+            Sent::Never { request: unsent, .. } if reused => {
                 request = *unsent;
                 continue;
             }
-            Sent::Never(_) => return Err(StackError::Closed),
+            Sent::Never { canceled, .. } => return Err(never_sent(lease, canceled, &uri).await),
         };
         if !handoff.is_finished() {
             // The service has made up its mind, so the rest would be sent for nothing. The answer is still read.
@@ -50,8 +50,11 @@ pub(super) async fn exchange(
 
 enum Sent {
     Answered(Response<Incoming>),
-    /// No byte of it has left.
-    Never(Box<Request<RequestBody>>),
+    /// No byte of it has left: the connection takes no requests any more.
+    Never {
+        request: Box<Request<RequestBody>>,
+        canceled: hyper::Error,
+    },
 }
 
 async fn send(
@@ -62,14 +65,14 @@ async fn send(
     answer_within: Duration,
     mut request: Request<RequestBody>,
 ) -> Result<Sent, StackError> {
-    let Some(connection) = lease.connection() else { return Ok(Sent::Never(Box::new(request))) };
+    let Some(connection) = lease.connection() else { return Err(StackError::Closed) };
     prepare(&mut request, uri, connection.forwarded.as_ref());
     let sending = connection.sender.try_send_request(request);
     let gauge = connection.gauge.clone();
     match watch(sending, &gauge, handoff, stall, answer_within).await? {
         Ok(response) => Ok(Sent::Answered(response)),
         Err(mut error) => match error.take_message() {
-            Some(request) => Ok(Sent::Never(Box::new(request))),
+            Some(request) => Ok(Sent::Never { request: Box::new(request), canceled: error.into_error() }),
             None => Err(explain(error.into_error(), &gauge, uri)),
         },
     }
@@ -137,12 +140,109 @@ pub(super) fn explain(error: hyper::Error, gauge: &Gauge, uri: &Uri) -> StackErr
     if error.is_user() {
         return StackError::Body(error);
     }
-    let plain = uri.scheme() == Some(&http::uri::Scheme::HTTP);
-    if plain && gauge.first_byte() == Some(TLS_ALERT) {
+    if speaks_tls(gauge, uri) {
         return StackError::SpeaksTls { at };
     }
     if error.is_parse() {
-        return StackError::NotHttp { at, source: error };
+        return StackError::NotHttp { at, source: Some(error) };
     }
     StackError::Interrupted { at, source: error }
+}
+
+fn speaks_tls(gauge: &Gauge, uri: &Uri) -> bool {
+    let plain = uri.scheme() == Some(&http::uri::Scheme::HTTP);
+    plain && gauge.first_byte() == Some(TLS_ALERT)
+}
+
+/// Why a new connection took no request.
+async fn never_sent(mut lease: Lease, canceled: hyper::Error, uri: &Uri) -> StackError {
+    let Some(gauge) = lease.connection().map(|connection| connection.gauge.clone()) else {
+        return StackError::Closed;
+    };
+    // A request that was waiting when the connection ended is told why. Who comes later has to ask the connection.
+    let ended = if reason(&canceled).is_some() {
+        Some(canceled)
+    } else {
+        match lease.end().await {
+            Ok(ended) => ended,
+            Err(closed) => return closed,
+        }
+    };
+    let at = host_and_port(uri).unwrap_or_default();
+    if speaks_tls(&gauge, uri) {
+        return StackError::SpeaksTls { at };
+    }
+    match ended {
+        Some(ended) if spoke_first(reason(&ended).unwrap_or(&ended)) => {
+            StackError::NotHttp { at, source: None }
+        }
+        ended => {
+            let source = ended.filter(|ended| !reason(ended).unwrap_or(ended).is_incomplete_message());
+            StackError::ClosedBeforeSending { at, source }
+        }
+    }
+}
+
+/// What a request was canceled for, if that is known.
+fn reason(canceled: &hyper::Error) -> Option<&hyper::Error> {
+    canceled.source()?.downcast_ref()
+}
+
+/// Whether bytes came that nobody had asked for. hyper has no question for that; but a connection without a request
+/// ends in no other way than this one, the peer's closing, and an error of the socket, which is then the source.
+fn spoke_first(ended: &hyper::Error) -> bool {
+    ended.is_parse() || (ended.source().is_none() && !ended.is_incomplete_message())
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "a test that cannot be set up has failed")]
+
+    use partwise_protocol::{Body, FailureKind};
+    use tokio::{io::AsyncWriteExt, net::TcpListener};
+
+    use super::*;
+    use crate::{
+        failure::classify,
+        stack::{Proxy, StackOptions},
+    };
+
+    /// A request for a new connection whose peer has said `first` and closed before.
+    async fn too_late(first: &[u8]) -> (StackError, String) {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let at = listener.local_addr().unwrap().to_string();
+        let uri = Uri::try_from(format!("http://{at}/v1/files")).unwrap();
+        let connector = StackOptions::new().proxy(Proxy::none()).connector();
+        let mut lease = Arc::new(Slots::new(connector, 1)).lease(&uri).await.unwrap();
+        let (mut peer, _) = listener.accept().await.unwrap();
+        peer.write_all(first).await.unwrap();
+        drop(peer);
+        while !lease.connection().unwrap().sender.is_closed() {
+            tokio::task::yield_now().await;
+        }
+        let request = Request::new(RequestBody::new(Body::empty(), None));
+        let handoff = request.body().handoff();
+        let long = Duration::from_secs(60);
+        match send(&mut lease, &uri, &handoff, long, long, request).await.unwrap() {
+            Sent::Never { canceled, .. } => (never_sent(lease, canceled, &uri).await, at),
+            Sent::Answered(_) => panic!("nobody answers"),
+        }
+    }
+
+    #[tokio::test]
+    async fn a_new_connection_that_was_closed_is_told_so_and_may_be_tried_again() {
+        let (error, at) = too_late(b"").await;
+        assert_eq!(
+            error.to_string(),
+            format!("the connection to {at} was closed before the request was sent")
+        );
+        assert_eq!(classify(error.into()).kind, FailureKind::Connect);
+    }
+
+    #[tokio::test]
+    async fn a_peer_that_speaks_first_does_not_speak_http() {
+        let (error, at) = too_late(b"SSH-2.0-OpenSSH_9.6\r\n").await;
+        assert_eq!(error.to_string(), format!("what listens at {at} does not speak HTTP"));
+        assert_eq!(classify(error.into()).kind, FailureKind::Unsent);
+    }
 }
