@@ -1,11 +1,18 @@
 //! TLS: whom to trust, and which implementation of the cryptography does the work.
 
-use std::{error::Error, io, sync::Arc};
+use std::{
+    env,
+    error::Error,
+    io,
+    path::{Path, PathBuf},
+    sync::Arc,
+};
 
 use rustls::{
     ClientConfig, RootCertStore,
     pki_types::{CertificateDer, ServerName, pem::PemObject},
 };
+use rustls_native_certs::{CertificateResult, ErrorKind};
 use tokio_rustls::{TlsConnector, client::TlsStream};
 
 use super::{connect::ConnectError, stream::Stream};
@@ -66,7 +73,21 @@ pub enum CertificateError {
     #[error(
         "no trusted certificates were found on this system: install them, or name a file of them in SSL_CERT_FILE"
     )]
-    NoneFound,
+    NoneFound(#[source] Option<BoxError>),
+    /// The file that `SSL_CERT_FILE` names cannot be read.
+    #[error("the trusted certificates in {}, which SSL_CERT_FILE names, cannot be read", file.display())]
+    NamedFile {
+        /// The file.
+        file: PathBuf,
+        /// What the system said, or where the file is no PEM.
+        source: BoxError,
+    },
+    /// The file that `SSL_CERT_FILE` names holds no certificate, and nobody else is trusted.
+    #[error("there is no certificate in {}, which SSL_CERT_FILE names: it must be in PEM format", file.display())]
+    NoneInNamedFile {
+        /// The file.
+        file: PathBuf,
+    },
     /// The cryptography does not offer what TLS needs.
     #[error("the TLS implementation cannot be set up")]
     Provider(#[source] BoxError),
@@ -94,13 +115,8 @@ pub(super) fn connector(
     provider: CryptoProvider,
     extra: &[CertificateDer<'static>],
 ) -> Result<TlsConnector, CertificateError> {
-    let mut roots = RootCertStore::empty();
-    // System stores hold odd certificates, and none of them is a reason to trust nobody.
-    roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
-    roots.add_parsable_certificates(extra.iter().cloned());
-    if roots.is_empty() {
-        return Err(CertificateError::NoneFound);
-    }
+    let named = env::var_os("SSL_CERT_FILE").map(PathBuf::from);
+    let roots = roots(named.as_deref(), rustls_native_certs::load_native_certs, extra)?;
     let mut config = ClientConfig::builder_with_provider(Arc::new(provider.provider()))
         .with_safe_default_protocol_versions()
         .map_err(|error| CertificateError::Provider(error.into()))?
@@ -108,6 +124,47 @@ pub(super) fn connector(
         .with_no_client_auth();
     config.alpn_protocols = vec![b"http/1.1".to_vec()];
     Ok(TlsConnector::from(Arc::new(config)))
+}
+
+/// Who is trusted. `load` reads what the system trusts, or the file `named` and more.
+fn roots(
+    named: Option<&Path>,
+    load: impl FnOnce() -> CertificateResult,
+    extra: &[CertificateDer<'static>],
+) -> Result<RootCertStore, CertificateError> {
+    if let Some(file) = named {
+        // Read by itself, since not every error that `load` tells says which file it is about.
+        let errors = rustls_native_certs::load_certs_from_paths(Some(file), None).errors;
+        if let Some(error) = errors.into_iter().next() {
+            return Err(CertificateError::NamedFile { file: file.to_owned(), source: cause(error) });
+        }
+    }
+    let CertificateResult { certs, errors, .. } = load();
+    let mut roots = RootCertStore::empty();
+    // System stores hold odd certificates, and none of them is a reason to trust nobody.
+    roots.add_parsable_certificates(certs);
+    roots.add_parsable_certificates(extra.iter().cloned());
+    let mut errors = errors.into_iter();
+    let first = if roots.is_empty() { errors.next() } else { None };
+    for error in errors {
+        tracing::warn!(%error, "trusted certificates that cannot be read are left out");
+    }
+    match (roots.is_empty(), named, first) {
+        (false, ..) => Ok(roots),
+        (true, Some(file), None) => Err(CertificateError::NoneInNamedFile { file: file.to_owned() }),
+        // As text, since this error says its cause both itself and as its source.
+        (true, _, first) => Err(CertificateError::NoneFound(first.map(|error| error.to_string().into()))),
+    }
+}
+
+/// What is wrong with a file whose path is known.
+fn cause(error: rustls_native_certs::Error) -> BoxError {
+    match error.kind {
+        ErrorKind::Io { inner, .. } => inner.into(),
+        ErrorKind::Pem(error) => error.into(),
+        ErrorKind::Os(error) => error,
+        _ => error.context.into(),
+    }
 }
 
 /// Starts TLS on an open stream.
@@ -176,5 +233,80 @@ impl TlsError {
             Some(other) => Self::Refused(other.clone().into()),
             None => Self::Broken(error),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "a test that cannot be set up has failed")]
+
+    use std::fs;
+
+    use rustls_native_certs::load_certs_from_paths;
+
+    use super::*;
+
+    fn authority() -> String {
+        let key = rcgen::KeyPair::generate().unwrap();
+        let mut params = rcgen::CertificateParams::default();
+        params.is_ca = rcgen::IsCa::Ca(rcgen::BasicConstraints::Unconstrained);
+        params.self_signed(&key).unwrap().pem()
+    }
+
+    /// What comes of `file` in `SSL_CERT_FILE` and `folder` in `SSL_CERT_DIR`.
+    fn trusted(file: &Path, folder: Option<&Path>) -> Result<RootCertStore, CertificateError> {
+        roots(Some(file), || load_certs_from_paths(Some(file), folder), &[])
+    }
+
+    #[test]
+    fn a_missing_file_of_trusted_certificates_is_named_even_when_a_folder_has_some() {
+        let folder = tempfile::tempdir().unwrap();
+        fs::write(folder.path().join("ca.pem"), authority()).unwrap();
+        let missing = folder.path().join("missing.pem");
+        for folder in [None, Some(folder.path())] {
+            let error = trusted(&missing, folder).unwrap_err();
+            let expected = format!(
+                "the trusted certificates in {}, which SSL_CERT_FILE names, cannot be read",
+                missing.display()
+            );
+            assert_eq!(error.to_string(), expected);
+            let cause = error.source().unwrap().downcast_ref::<io::Error>().unwrap();
+            assert_eq!(cause.kind(), io::ErrorKind::NotFound);
+        }
+    }
+
+    #[test]
+    fn a_file_of_trusted_certificates_that_is_no_pem_is_named() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("ca.der");
+        fs::write(&file, "no certificate").unwrap();
+        assert_eq!(
+            trusted(&file, None).unwrap_err().to_string(),
+            format!(
+                "there is no certificate in {}, which SSL_CERT_FILE names: it must be in PEM format",
+                file.display()
+            )
+        );
+        fs::write(&file, "-----BEGIN CERTIFICATE-----\n????\n-----END CERTIFICATE-----\n").unwrap();
+        let error = trusted(&file, None).unwrap_err();
+        assert!(matches!(error, CertificateError::NamedFile { .. }), "{error}");
+    }
+
+    #[test]
+    fn a_system_whose_certificates_cannot_be_read_says_why() {
+        let folder = tempfile::tempdir().unwrap();
+        let missing = folder.path().join("missing");
+        let error = roots(None, || load_certs_from_paths(None, Some(&missing)), &[]).unwrap_err();
+        assert!(matches!(error, CertificateError::NoneFound(_)), "{error}");
+        let cause = error.source().unwrap().to_string();
+        assert!(cause.contains(&missing.display().to_string()), "{cause}");
+    }
+
+    #[test]
+    fn certificates_that_can_be_read_are_trusted() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("ca.pem");
+        fs::write(&file, authority()).unwrap();
+        assert_eq!(trusted(&file, None).unwrap().len(), 1);
     }
 }
