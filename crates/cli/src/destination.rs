@@ -82,7 +82,8 @@ impl Destination {
             Way::Beside { temporary, target, replace } => temporary.as_file().sync_all().and_then(|()| {
                 let named =
                     if replace { temporary.persist(&target) } else { temporary.persist_noclobber(&target) };
-                named.map(drop).map_err(|refused| refused.error)
+                named.map_err(|refused| refused.error)?;
+                sync_folder(folder_of(&target))
             }),
         }
         .map_err(|cause| cannot_write(&name, &cause))
@@ -91,10 +92,7 @@ impl Destination {
 
 /// A temporary file in the target's folder, so that giving it its name is one rename.
 fn beside(target: PathBuf, replace: bool, name: &str) -> Result<Way, Report> {
-    let folder = match target.parent() {
-        Some(folder) if !folder.as_os_str().is_empty() => folder,
-        _ => Path::new("."),
-    };
+    let folder = folder_of(&target);
     fs::metadata(folder).map_err(|cause| cannot_write(name, &cause))?;
     let mut builder = tempfile::Builder::new();
     builder.prefix(".partwise-").suffix(".part");
@@ -106,6 +104,36 @@ fn beside(target: PathBuf, replace: bool, name: &str) -> Result<Way, Report> {
     }
     let temporary = builder.tempfile_in(folder).map_err(|cause| cannot_write(name, &cause))?;
     Ok(Way::Beside { temporary, target, replace })
+}
+
+fn folder_of(target: &Path) -> &Path {
+    match target.parent() {
+        Some(folder) if !folder.as_os_str().is_empty() => folder,
+        _ => Path::new("."),
+    }
+}
+
+/// Makes the name durable too: on Unix it is the folder's, not the file's.
+#[cfg(unix)]
+fn sync_folder(folder: &Path) -> io::Result<()> {
+    // A folder that may be written to but not read cannot be opened, and some file systems sync no folder: the
+    // file is complete all the same.
+    match fs::File::open(folder).and_then(|folder| folder.sync_all()) {
+        Err(cause)
+            if matches!(
+                cause.kind(),
+                io::ErrorKind::PermissionDenied | io::ErrorKind::InvalidInput | io::ErrorKind::Unsupported
+            ) =>
+        {
+            Ok(())
+        }
+        done => done,
+    }
+}
+
+#[cfg(not(unix))]
+fn sync_folder(_folder: &Path) -> io::Result<()> {
+    Ok(())
 }
 
 fn cannot_write(name: &str, cause: &io::Error) -> Report {
@@ -170,6 +198,23 @@ mod tests {
         assert_eq!(fs::read(&path).expect("still there"), b"old");
         Destination::open(&path, true).expect("may replace").finish().expect("replaced");
         assert_eq!(fs::read(&path).expect("replaced"), b"");
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn a_folder_that_cannot_be_listed_takes_a_download_and_a_missing_one_is_an_error() {
+        use std::os::unix::fs::PermissionsExt as _;
+        let folder = tempfile::tempdir().expect("a folder");
+        let mode = |mode| fs::set_permissions(folder.path(), fs::Permissions::from_mode(mode)).expect("own");
+        let path = folder.path().join("out");
+        mode(0o300);
+        Destination::open(&path, false).expect("free").finish().expect("written");
+        mode(0o700);
+        assert!(path.exists());
+        assert_eq!(
+            sync_folder(&folder.path().join("none")).expect_err("no folder").kind(),
+            io::ErrorKind::NotFound
+        );
     }
 
     #[cfg(unix)]
