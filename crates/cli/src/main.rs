@@ -32,7 +32,7 @@ use clap::Parser as _;
 use crate::{
     args::{Arguments, Command, FilesCommand},
     connect::Connection,
-    environment::{Environment as _, ProcessEnvironment},
+    environment::{Environment, ProcessEnvironment},
     report::Report,
 };
 
@@ -44,7 +44,8 @@ const SECRETS: [&str; 3] = ["OPENAI_API_KEY", "AZURE_OPENAI_API_KEY", "AZURE_OPE
 
 fn main() -> ExitCode {
     std::panic::set_hook(Box::new(|panic| {
-        say(&Report::failed(format!("this is a bug in partwise: {panic}")).hint("please report it").lines());
+        let report = Report::failed(format!("this is a bug in partwise: {panic}")).hint("please report it");
+        say(&shown(report, &ProcessEnvironment).lines());
     }));
     let done = match Arguments::try_parse() {
         Ok(arguments) => run(&arguments),
@@ -58,9 +59,7 @@ fn main() -> ExitCode {
     match done {
         Ok(()) => ExitCode::SUCCESS,
         Err(report) => {
-            let secrets: Vec<_> =
-                SECRETS.iter().filter_map(|name| ProcessEnvironment.get(name).ok().flatten()).collect();
-            let report = report.without(&secrets);
+            let report = shown(report, &ProcessEnvironment);
             say(&report.lines());
             report.exit_code()
         }
@@ -107,7 +106,27 @@ async fn run_files(
     }
 }
 
+/// A report as it may be shown: without any secret of the environment.
+fn shown(report: Report, environment: &impl Environment) -> Report {
+    let secrets: Vec<_> = SECRETS.iter().filter_map(|name| environment.get(name).ok().flatten()).collect();
+    report.without(&secrets)
+}
+
 /// Writes to standard error; when that is gone there is nobody left to tell.
 fn say(lines: &str) {
     let _ = io::stderr().write_all(lines.as_bytes());
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_secret_of_the_environment_is_in_what_is_shown() {
+        let environment: &[(&str, &str)] =
+            &[("OPENAI_API_KEY", "key-of-openai"), ("AZURE_OPENAI_AD_TOKEN", "token-of-azure")];
+        let report = Report::failed("key-of-openai or").hint("token-of-azure");
+        let lines = shown(report, &environment).lines();
+        assert_eq!(lines, "error: [redacted] or\nhint: [redacted]\n");
+    }
 }
