@@ -41,7 +41,12 @@ pub(crate) async fn run(
 }
 
 fn plan(arguments: &UploadArguments) -> Result<Plan, Report> {
-    let name = arguments.file.file_name().unwrap_or_default().to_string_lossy();
+    let name = arguments.file.file_name().unwrap_or_default();
+    let name = name.to_str().ok_or_else(|| {
+        let path = arguments.file.display();
+        Report::usage(format!("the name of {path} is not valid UTF-8, and the service takes no other"))
+            .hint("rename the file, or upload a link to it that has another name")
+    })?;
     let mime_type = arguments.mime_type.as_deref().unwrap_or_else(|| mime::guess(&arguments.file));
     let mut plan = Plan::new(name, mime_type, arguments.purpose.resolve()?);
     plan.parallel = arguments.parallel;

@@ -9,7 +9,9 @@ pub(crate) fn report(error: &clap::Error) -> Report {
     let message = paragraphs.next().unwrap_or_default().trim_start_matches("error: ");
     let (mut tip, mut usage) = (None, None);
     for paragraph in paragraphs.map(str::trim) {
-        tip = tip.or_else(|| paragraph.strip_prefix("tip: "));
+        // That a flag could be a value is no help: no file is called like one.
+        let useful = |tip: &&str| !tip.starts_with("to pass ");
+        tip = tip.or_else(|| paragraph.strip_prefix("tip: ").filter(useful));
         usage = usage.or_else(|| paragraph.strip_prefix("Usage: "));
     }
     let hint = tip.map(str::to_owned).or_else(|| usage.map(|usage| format!("usage: {usage}")));

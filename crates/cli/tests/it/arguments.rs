@@ -99,6 +99,30 @@ fn unknown_flags_and_commands_are_told_with_the_nearest_one() {
 }
 
 #[test]
+fn a_flag_that_a_command_does_not_have_is_not_said_to_be_a_value() {
+    assert_snapshot!(upload_with(&["--zzz"]), @"
+    error: unexpected argument '--zzz' found
+    hint: usage: partwise upload --purpose <PURPOSE> <FILE>
+    ");
+}
+
+#[cfg(unix)]
+#[test]
+fn a_name_that_is_not_utf_8_is_refused_and_not_changed() {
+    use std::{ffi::OsStr, os::unix::ffi::OsStrExt as _};
+
+    use crate::sandbox::Ran;
+
+    let sandbox = Sandbox::new();
+    let mut command = sandbox.command(&["upload", "--local", "--purpose", "assistants"]);
+    let ran = Ran::of(command.arg(OsStr::from_bytes(b"caf\xe9.txt")).output().unwrap());
+    assert_snapshot!(ran.refused(2), @"
+    error: the name of caf�.txt is not valid UTF-8, and the service takes no other
+    hint: rename the file, or upload a link to it that has another name
+    ");
+}
+
+#[test]
 fn what_is_missing_is_named() {
     assert_snapshot!(refused(&["upload"]), @"
     error: the following required arguments were not provided: --purpose <PURPOSE> <FILE>
