@@ -39,7 +39,11 @@ impl Drop for Running {
 }
 
 async fn server() -> Server {
-    Server::builder(Store::memory()).keys(Keys::of_entries(&format!("team:{KEY}")).unwrap()).build().await.unwrap()
+    Server::builder(Store::memory())
+        .keys(Keys::of_entries(&format!("team:{KEY}")).unwrap())
+        .build()
+        .await
+        .unwrap()
 }
 
 async fn serve() -> Running {
