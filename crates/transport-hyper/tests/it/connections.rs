@@ -215,29 +215,6 @@ async fn what_speaks_first_is_told_that_it_does_not_speak_http() {
     }
 }
 
-/// Whether it closes before the request is sent, or after, is for the machine to say.
-#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
-async fn what_closes_at_once_may_be_asked_again() {
-    let peer = Peer::start(|stream, _| async move { drop(stream) }).await;
-    let client = peer.client(options());
-    let at = peer.address;
-    for round in 0..100 {
-        let error = client.call(&a_file()).await.unwrap_err();
-        let expected = match error.failure() {
-            Some(FailureKind::Connect) => format!(
-                "the service could not be reached: the connection to {at} was closed before the request was sent"
-            ),
-            Some(FailureKind::Interrupted) => {
-                format!(
-                    "the connection broke: the connection to {at} was closed before the answer was complete: "
-                )
-            }
-            _ => panic!("round {round}: {}", line(&error)),
-        };
-        assert!(line(&error).starts_with(&expected), "round {round}: {}", line(&error));
-    }
-}
-
 #[tokio::test]
 async fn a_key_does_not_go_over_plain_http_to_another_machine() {
     // An address of the range for documentation: nobody would answer there, and nobody is asked.
