@@ -8,10 +8,24 @@ use serde_json::Value;
 
 use crate::workspace::cargo;
 
-/// Builds the command for tests and says where it is.
-pub(super) fn build(root: &Path) -> Result<PathBuf> {
+/// How the command is built.
+#[derive(Clone, Copy)]
+pub(super) enum Profile {
+    Debug,
+    Release,
+}
+
+/// Builds the command and says where it is.
+pub(super) fn build(root: &Path, profile: Profile) -> Result<PathBuf> {
     let arguments = ["build", "--package", "partwise", "--message-format", "json-render-diagnostics"];
-    let output = cargo(root, arguments).stderr(Stdio::inherit()).output().context("cannot start cargo")?;
+    let release = match profile {
+        Profile::Debug => None,
+        Profile::Release => Some("--release"),
+    };
+    let output = cargo(root, arguments.into_iter().chain(release))
+        .stderr(Stdio::inherit())
+        .output()
+        .context("cannot start cargo")?;
     ensure!(output.status.success(), "the command does not build; mend what is shown above");
     let messages = String::from_utf8(output.stdout)?;
     let executable = messages.lines().rev().find_map(|line| {

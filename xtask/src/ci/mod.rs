@@ -4,6 +4,7 @@
 
 mod command;
 mod commands;
+mod large_file;
 mod main_job;
 mod platforms;
 mod python;

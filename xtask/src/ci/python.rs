@@ -13,7 +13,7 @@ const KEYS: [&str; 2] = ["interop-key-one", "interop-key-two"];
 
 pub(super) fn client(root: &Path) -> Result<()> {
     let python = environment(root)?;
-    let executable = command::build(root)?;
+    let executable = command::build(root, command::Profile::Debug)?;
     let store = tempfile::tempdir()?;
     let server = Server::start(&executable, store.path())?;
     let mut client = Command::new(python);
