@@ -1,7 +1,7 @@
 //! A file of two gibibytes goes up and comes back, from client to server in one process, within little memory.
 
 use std::fs::File;
-use std::io::{BufWriter, Read, Write};
+use std::io::{Read, Write};
 use std::path::Path;
 use std::process::Command;
 
@@ -15,11 +15,11 @@ const MEMORY_KIB: u64 = 64 * 1024;
 const PIECE: usize = 1 << 20;
 
 pub(super) fn run(root: &Path, executable: &Path, folder: &Path) -> Result<()> {
-    let mut file = BufWriter::with_capacity(PIECE, File::create(folder.join("large.bin"))?);
+    let noise = noise();
+    let mut file = File::create(folder.join("large.bin"))?;
     for piece in 0..LENGTH / PIECE as u64 {
-        file.write_all(&content(piece))?;
+        file.write_all(&content(&noise, piece))?;
     }
-    file.flush()?;
     let upload = [
         "upload",
         "large.bin",
@@ -34,12 +34,21 @@ pub(super) fn run(root: &Path, executable: &Path, folder: &Path) -> Result<()> {
     let id = command::id_of(measured(root, executable, folder, &upload)?.as_bytes())?;
     std::fs::remove_file(folder.join("large.bin"))?;
     measured(root, executable, folder, &["files", "download", &id, "-o", "large.copy"])?;
-    compare(&folder.join("large.copy"))
+    compare(&noise, &folder.join("large.copy"))
 }
 
-/// One piece of bytes that no compression and no other piece has.
-fn content(piece: u64) -> Vec<u8> {
-    let mut word = piece.wrapping_add(1).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+/// The bytes of a piece: noise, with the piece's number every few kilobytes, so that none is like another.
+fn content(noise: &[u8], piece: u64) -> Vec<u8> {
+    let mut content = noise.to_vec();
+    for block in content.chunks_exact_mut(4096) {
+        block[..8].copy_from_slice(&piece.to_le_bytes());
+    }
+    content
+}
+
+/// One piece that no compression makes smaller.
+fn noise() -> Vec<u8> {
+    let mut word = 0x9e37_79b9_7f4a_7c15_u64;
     let words = std::iter::repeat_with(|| {
         word ^= word << 13;
         word ^= word >> 7;
@@ -62,14 +71,14 @@ fn measured(root: &Path, executable: &Path, folder: &Path, arguments: &[&str]) -
     Ok(printed.to_owned())
 }
 
-fn compare(copy: &Path) -> Result<()> {
+fn compare(noise: &[u8], copy: &Path) -> Result<()> {
     let mut file = File::open(copy)?;
     ensure!(file.metadata()?.len() == LENGTH, "what came back has another length than what was sent");
     let mut read = vec![0; PIECE];
     for piece in 0..LENGTH / PIECE as u64 {
         file.read_exact(&mut read)?;
         ensure!(
-            read == content(piece),
+            read == content(noise, piece),
             "what came back differs from what was sent at {}",
             piece * PIECE as u64
         );
