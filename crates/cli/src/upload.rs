@@ -94,8 +94,7 @@ async fn show(mut progress: watch::Receiver<Progress>, name: String) {
     while progress.changed().await.is_ok() {
         let now = progress.borrow_and_update().clone();
         bar.set(now.bytes_acknowledged + now.bytes_in_flight);
-        let statistics = now.statistics;
-        let retries = statistics.retries_refused + statistics.retries_failed + statistics.retries_garbled;
+        let retries = now.statistics.retries.total;
         if retries > 0 {
             bar.name(format!("{name} ({retries} sent again)"));
         }

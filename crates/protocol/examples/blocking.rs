@@ -38,7 +38,7 @@ fn main() -> Result<(), Error> {
     };
     loop {
         match transfer.poll(now()) {
-            Action::Send { id, mut request, answer_limit } => {
+            Action::Send { id, mut request, answer_limit, .. } => {
                 key.apply(&api, &mut request);
                 match exchange(&request, &mut file, answer_limit) {
                     Ok(response) => transfer.handle_response(id, response, now()),

@@ -6,11 +6,23 @@ use http::Request;
 use partwise_models::File;
 
 use super::{Checkpoint, TransferError};
-use crate::{Body, SourceRange};
+use crate::{Body, OperationId, SourceRange};
 
 /// Names one request of one machine. Never used twice.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct RequestId(pub(super) u64);
+
+/// What a request is about, for people: nothing needs to be decided by it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Attempt {
+    /// What is asked for.
+    pub operation: OperationId,
+    /// Which part is sent, counted from 1.
+    pub part: Option<u64>,
+    /// How often this was sent in this run, this time included.
+    pub number: u64,
+}
 
 /// What the driver must do next. It does so without waiting for the result, and polls again.
 #[must_use]
@@ -26,6 +38,8 @@ pub enum Action {
     Send {
         /// Names the request in reports.
         id: RequestId,
+        /// What it is about.
+        attempt: Attempt,
         /// The request, without a credential.
         request: Request<Body>,
         /// Read no more than this many bytes of the answer's body; a longer one is a failure.

@@ -7,9 +7,10 @@ use http::Response;
 use partwise_models::{File, FileList, Upload, UploadPartResource, UploadStatus};
 
 use super::{
-    RequestId, Transfer, TransferError, Warning,
+    Attempt, Retry, RetryReason, Transfer, TransferError, Warning,
     clock::{ClockOffset, Expiry},
-    flights::Asked,
+    flights::{Asked, Flight},
+    parts::Tries,
     settle::{Settled, Settling},
     state::{OpenUpload, Stage, Way},
 };
@@ -58,6 +59,20 @@ impl Setback {
         }
     }
 
+    /// What it is counted as when the same is asked for again.
+    fn reason(&self) -> RetryReason {
+        match self {
+            Self::Refused(error) => RetryReason::of_refusal(error),
+            Self::Garbled(_) => RetryReason::Garbled,
+            Self::Failed(failure) => RetryReason::of_failure(failure),
+        }
+    }
+
+    /// Whether nothing at all may be sent for a while.
+    fn is_overload(&self) -> bool {
+        matches!(self, Self::Refused(error) if error.is_overload())
+    }
+
     fn into_error(self, operation: OperationId) -> TransferError {
         match self {
             Self::Refused(source) => TransferError::Refused { operation, source },
@@ -74,9 +89,9 @@ impl Setback {
 }
 
 impl Transfer {
-    pub(super) fn answered(&mut self, id: RequestId, asked: Asked, response: Response<Bytes>, now: Now) {
+    pub(super) fn answered(&mut self, flight: Flight, response: Response<Bytes>, now: Now) {
         let clock = ClockOffset::of_answer(response.headers(), now);
-        let outcome = match asked {
+        let outcome = match flight.asked {
             Asked::Create => {
                 CreateUpload::decode_response(response).map(|upload| self.created(upload, clock, now))
             }
@@ -89,17 +104,19 @@ impl Transfer {
                 }
                 Way::Single { .. } => CreateFile::decode_response(response).map(|file| self.posted(file)),
             },
-            Asked::List => ListFiles::decode_response(response).map(|list| self.listed(list, clock, now)),
+            Asked::List => {
+                ListFiles::decode_response(response).map(|list| self.listed(flight.attempt, list, clock, now))
+            }
             Asked::Cancel => CancelUpload::decode_response(response).map(|upload| self.cancelled(&upload)),
         };
         match outcome {
             Ok(()) => self.understood = true,
-            Err(error) => self.set_back(Some(id), asked, error.into(), now),
+            Err(error) => self.set_back(flight, error.into(), now),
         }
     }
 
-    pub(super) fn failed(&mut self, asked: Asked, failure: Failure, now: Now) {
-        self.set_back(None, asked, Setback::Failed(failure), now);
+    pub(super) fn failed(&mut self, flight: Flight, failure: Failure, now: Now) {
+        self.set_back(flight, Setback::Failed(failure), now);
     }
 
     fn created(&mut self, upload: Upload, clock: Option<ClockOffset>, now: Now) {
@@ -124,6 +141,7 @@ impl Transfer {
     fn taken(&mut self, index: usize, part: UploadPartResource) {
         let Way::Parts { parts, .. } = &mut self.way else { return };
         parts.acknowledge(index, part.id);
+        self.statistics.bytes_acknowledged += parts.range(index).len();
         self.pace.success();
         self.saver.part();
         if parts.is_complete() {
@@ -147,10 +165,11 @@ impl Transfer {
     }
 
     fn posted(&mut self, file: File) {
+        self.statistics.bytes_acknowledged = self.source.length;
         self.enter(Stage::Verify { file: Box::new(file), asked: false });
     }
 
-    fn listed(&mut self, list: FileList, shown: Option<ClockOffset>, now: Now) {
+    fn listed(&mut self, attempt: Attempt, list: FileList, shown: Option<ClockOffset>, now: Now) {
         if let Way::Single { clock, .. } = &mut self.way {
             *clock = shown.or(*clock);
         }
@@ -158,7 +177,10 @@ impl Transfer {
         let Stage::Settle(settling) = &mut self.stage else { return };
         match settling.page(list, &wanted, now.monotonic) {
             Settled::NextPage => {}
-            Settled::Later(moment) => self.solo.not_before = moment,
+            Settled::Later(moment) => {
+                self.solo.not_before = moment;
+                self.statistics.settling += moment.saturating_sub(now.monotonic);
+            }
             Settled::Unclear(candidates) => self.unknown(Some(candidates)),
             Settled::Found(file) => match self.way {
                 Way::Parts { .. } => self.finish(Ok(file)),
@@ -167,18 +189,19 @@ impl Transfer {
             Settled::None => match self.way {
                 Way::Parts { .. } => self.unknown(Some(Vec::new())),
                 // The list has settled without it, so the service has not made it.
-                Way::Single { .. } => self.post_again(now),
+                Way::Single { .. } => self.post_again(attempt, now),
             },
         }
     }
 
-    fn post_again(&mut self, now: Now) {
+    fn post_again(&mut self, attempt: Attempt, now: Now) {
         self.reposts += 1;
         if self.reposts > self.plan.retry.max_failures {
             return self.unknown(Some(Vec::new()));
         }
         self.ambiguous = false;
         let wait = self.plan.retry.wait(self.reposts, self.random.next());
+        self.count_retry(Retry { attempt, reason: RetryReason::NotListed, wait }, false);
         self.enter(Stage::Commit);
         self.solo.not_before = now.monotonic.saturating_add(wait);
     }
@@ -190,51 +213,46 @@ impl Transfer {
     }
 
     /// Something was asked for in vain: again, another way, or the end.
-    fn set_back(&mut self, id: Option<RequestId>, asked: Asked, setback: Setback, now: Now) {
-        match asked {
-            Asked::Create => self.retry_solo(id, Repeat::Orphans, OperationId::CreateUpload, setback, now),
-            Asked::Part { index, failures } => self.retry_part(id, index, failures + 1, setback, now),
-            Asked::Commit => self.commit_set_back(id, setback, now),
-            Asked::List => self.list_set_back(id, setback, now),
-            Asked::Cancel => self.cancel_set_back(id, setback, now),
+    fn set_back(&mut self, flight: Flight, setback: Setback, now: Now) {
+        match flight.asked {
+            Asked::Create => self.create_set_back(flight, setback, now),
+            Asked::Part { index, tries } => self.part_set_back(flight, index, tries, setback, now),
+            Asked::Commit => self.commit_set_back(flight, setback, now),
+            Asked::List => self.list_set_back(flight, setback, now),
+            Asked::Cancel => self.cancel_set_back(flight, setback, now),
         }
     }
 
-    fn retry_part(&mut self, id: Option<RequestId>, index: usize, failures: u32, setback: Setback, now: Now) {
-        match self.judge(id, Repeat::Orphans, failures, &setback, now) {
+    fn create_set_back(&mut self, flight: Flight, setback: Setback, now: Now) {
+        if let Err(setback) = self.try_solo_again(flight, Repeat::Orphans, setback, now) {
+            self.finish(Err(setback.into_error(flight.attempt.operation)));
+        }
+    }
+
+    fn part_set_back(&mut self, flight: Flight, index: usize, tries: Tries, setback: Setback, now: Now) {
+        let Way::Parts { parts, .. } = &self.way else { return };
+        let tries = parts.failed_again(tries);
+        match self.judge(flight, Repeat::Orphans, tries.failures, &setback, now) {
             Some(wait) => {
                 if let Way::Parts { parts, .. } = &mut self.way {
-                    parts.give_back(index, failures, now.monotonic.saturating_add(wait));
+                    parts.give_back(index, tries, now.monotonic.saturating_add(wait));
                 }
             }
             None if self.is_expired(now) => self.expire(),
-            None => self.finish(Err(setback.into_error(OperationId::AddUploadPart))),
-        }
-    }
-
-    fn retry_solo(
-        &mut self,
-        id: Option<RequestId>,
-        repeat: Repeat,
-        operation: OperationId,
-        setback: Setback,
-        now: Now,
-    ) {
-        if let Err(setback) = self.try_solo_again(id, repeat, setback, now) {
-            self.finish(Err(setback.into_error(operation)));
+            None => self.finish(Err(setback.into_error(flight.attempt.operation))),
         }
     }
 
     /// Plans the same request once more, or gives the setback back when that is not worth it.
     fn try_solo_again(
         &mut self,
-        id: Option<RequestId>,
+        flight: Flight,
         repeat: Repeat,
         setback: Setback,
         now: Now,
     ) -> Result<(), Setback> {
         self.solo.failures += 1;
-        match self.judge(id, repeat, self.solo.failures, &setback, now) {
+        match self.judge(flight, repeat, self.solo.failures, &setback, now) {
             Some(wait) => self.solo.not_before = now.monotonic.saturating_add(wait),
             None => return Err(setback),
         }
@@ -244,7 +262,7 @@ impl Transfer {
     /// How long to wait before the same request goes again; `None` when it does not.
     fn judge(
         &mut self,
-        id: Option<RequestId>,
+        flight: Flight,
         repeat: Repeat,
         failures: u32,
         setback: &Setback,
@@ -264,21 +282,20 @@ impl Transfer {
             }
             Setback::Garbled(_) => Verdict::GiveUp,
         };
-        if let (Setback::Refused(error), Some(id)) = (setback, id) {
-            self.hold_if_overloaded(id, error, verdict, now);
-        }
+        self.hold_if_overloaded(flight, setback, verdict, now);
         let Verdict::Retry { wait, .. } = verdict else { return None };
-        match setback {
-            Setback::Refused(_) => self.statistics.retries_refused += 1,
-            Setback::Failed(_) => self.statistics.retries_failed += 1,
-            Setback::Garbled(_) => self.statistics.retries_garbled += 1,
-        }
-        self.statistics.waited += wait;
+        self.count_again(flight, setback, wait);
         Some(wait)
     }
 
+    fn count_again(&mut self, flight: Flight, setback: &Setback, wait: Duration) {
+        let retry = Retry { attempt: flight.attempt, reason: setback.reason(), wait };
+        self.count_retry(retry, setback.is_overload());
+    }
+
     /// A service that asks for patience gets it from everything that comes next, this request or another.
-    fn hold_if_overloaded(&mut self, id: RequestId, error: &ApiError, verdict: Verdict, now: Now) {
+    fn hold_if_overloaded(&mut self, flight: Flight, setback: &Setback, verdict: Verdict, now: Now) {
+        let Setback::Refused(error) = setback else { return };
         if !error.is_overload() {
             return;
         }
@@ -287,18 +304,16 @@ impl Transfer {
             Verdict::GiveUp => error.retry.wait(now).unwrap_or_default().min(self.plan.retry.max_hinted_wait),
         };
         self.statistics.overloads += 1;
-        self.pace.hold(now.monotonic.saturating_add(wait), id, self.flights.next_id());
+        let until = now.monotonic.saturating_add(wait);
+        self.pace.hold(now.monotonic, until, flight.id, self.flights.next_id());
     }
 
     /// The request that makes the file brought nothing that can be relied on.
-    fn commit_set_back(&mut self, id: Option<RequestId>, setback: Setback, now: Now) {
-        let operation = match self.way {
-            Way::Parts { .. } => OperationId::CompleteUpload,
-            Way::Single { .. } => OperationId::CreateFile,
-        };
+    fn commit_set_back(&mut self, flight: Flight, setback: Setback, now: Now) {
+        let operation = flight.attempt.operation;
         let is_single = matches!(self.way, Way::Single { .. });
         if setback.was_never_done() {
-            match self.try_solo_again(id, Repeat::Orphans, setback, now) {
+            match self.try_solo_again(flight, Repeat::Orphans, setback, now) {
                 Ok(()) => {}
                 Err(_) if self.ambiguous => self.unknown(None),
                 Err(setback) => self.finish(Err(setback.into_error(operation))),
@@ -310,14 +325,16 @@ impl Transfer {
             (false, false) => self.finish(Err(setback.into_error(operation))),
             (false, true) if !is_single => {
                 self.ambiguous = true;
-                let wait = self.judge(id, Repeat::Orphans, 1, &setback, now);
-                self.solo.not_before =
-                    now.monotonic.saturating_add(wait.unwrap_or(self.plan.retry.base_wait));
+                // Once in any case, whatever the policy says of it: another try shows more than the list does.
+                let wait = self.judge(flight, Repeat::Orphans, 1, &setback, now).unwrap_or_else(|| {
+                    let wait = self.plan.retry.base_wait;
+                    self.count_again(flight, &setback, wait);
+                    wait
+                });
+                self.solo.not_before = now.monotonic.saturating_add(wait);
             }
             _ => {
-                if let (Some(id), Setback::Refused(error)) = (id, &setback) {
-                    self.hold_if_overloaded(id, error, Verdict::GiveUp, now);
-                }
+                self.hold_if_overloaded(flight, &setback, Verdict::GiveUp, now);
                 self.ambiguous = true;
                 self.cause_of_doubt = Some(Box::new(setback.into_error(operation)));
                 self.settle();
@@ -329,8 +346,8 @@ impl Transfer {
         self.enter(Stage::Settle(Settling::new()));
     }
 
-    fn list_set_back(&mut self, id: Option<RequestId>, setback: Setback, now: Now) {
-        if self.try_solo_again(id, Repeat::Harmless, setback, now).is_err() {
+    fn list_set_back(&mut self, flight: Flight, setback: Setback, now: Now) {
+        if self.try_solo_again(flight, Repeat::Harmless, setback, now).is_err() {
             self.unknown(None);
         }
     }
@@ -341,9 +358,9 @@ impl Transfer {
         self.finish(Err(TransferError::CompletionUnknown { upload_id, candidates, cause }));
     }
 
-    fn cancel_set_back(&mut self, id: Option<RequestId>, setback: Setback, now: Now) {
+    fn cancel_set_back(&mut self, flight: Flight, setback: Setback, now: Now) {
         let Stage::Cancel { file_possible, .. } = self.stage else { return };
-        if self.try_solo_again(id, Repeat::Harmless, setback, now).is_err() {
+        if self.try_solo_again(flight, Repeat::Harmless, setback, now).is_err() {
             self.finish(Err(TransferError::Cancelled { file_possible }));
         }
     }

@@ -2,16 +2,15 @@
 
 use std::collections::BTreeMap;
 
-use super::RequestId;
+use super::{Attempt, RequestId, parts::Tries};
 
 /// What a request asked for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Asked {
     Create,
-    /// A part, and how often it had failed before without progress.
     Part {
         index: usize,
-        failures: u32,
+        tries: Tries,
     },
     /// `complete`, or the single `POST /files`.
     Commit,
@@ -22,7 +21,9 @@ pub(super) enum Asked {
 /// One request under way.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Flight {
+    pub(super) id: RequestId,
     pub(super) asked: Asked,
+    pub(super) attempt: Attempt,
     /// Body bytes that have left.
     sent: u64,
 }
@@ -35,10 +36,10 @@ pub(super) struct Flights {
 }
 
 impl Flights {
-    pub(super) fn start(&mut self, asked: Asked) -> RequestId {
+    pub(super) fn start(&mut self, asked: Asked, attempt: Attempt) -> RequestId {
         let id = RequestId(self.next);
         self.next += 1;
-        self.flying.insert(id, Flight { asked, sent: 0 });
+        self.flying.insert(id, Flight { id, asked, attempt, sent: 0 });
         id
     }
 
@@ -52,11 +53,16 @@ impl Flights {
         std::mem::take(&mut self.flying).into_keys().collect()
     }
 
-    /// More bytes of a request have left. False when the name is stale.
-    pub(super) fn sent(&mut self, id: RequestId, bytes: u64) -> bool {
-        let Some(flight) = self.flying.get_mut(&id) else { return false };
-        flight.sent = flight.sent.saturating_add(bytes);
-        true
+    /// More bytes of a request have left.
+    pub(super) fn sent(&mut self, id: RequestId, bytes: u64) {
+        if let Some(flight) = self.flying.get_mut(&id) {
+            flight.sent = flight.sent.saturating_add(bytes);
+        }
+    }
+
+    /// Whether this is the name of a request that flies or has flown.
+    pub(super) fn was_started(&self, id: RequestId) -> bool {
+        id < self.next_id()
     }
 
     /// The name that the next request will get.

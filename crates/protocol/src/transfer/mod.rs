@@ -17,13 +17,15 @@ mod saver;
 mod settle;
 mod source;
 mod state;
+mod statistics;
 
-pub use action::{Action, RequestId};
+pub use action::{Action, Attempt, RequestId};
 pub use checkpoint::{Checkpoint, ResumeError};
 pub use error::TransferError;
 pub use plan::{Plan, PlanError, RouteChoice};
-pub use progress::{Phase, Progress, Statistics, Warning};
+pub use progress::{Phase, Progress, Retry, Warning};
 pub use source::{SaveError, SourceError, SourceStamp};
+pub use statistics::{Attempts, Retries, RetryReason, Statistics};
 
 use std::{collections::VecDeque, time::Duration};
 
@@ -141,9 +143,10 @@ pub struct Transfer {
     abandoned: VecDeque<RequestId>,
     outcome: Outcome,
     statistics: Statistics,
+    latest_retry: Option<Retry>,
     warning: Option<Warning>,
-    /// When the first part of this run left.
-    sending_since: Option<Duration>,
+    /// When the first part of this upload left in this run, and how many bytes had left before.
+    sending_since: Option<(Duration, u64)>,
 }
 
 impl Transfer {
@@ -191,6 +194,7 @@ impl Transfer {
             abandoned: VecDeque::new(),
             outcome: Outcome::Open,
             statistics: Statistics::default(),
+            latest_retry: None,
             warning: None,
             sending_since: None,
         }
@@ -206,6 +210,9 @@ impl Transfer {
     pub fn poll(&mut self, now: Now) -> Action {
         if std::mem::take(&mut self.cancel_wanted) {
             self.begin_cancel(now);
+        }
+        if !matches!(self.stage, Stage::End { .. }) {
+            self.pace.pass(now.monotonic);
         }
         self.watch_time(now);
         if let Some(id) = self.abandoned.pop_front() {
@@ -230,21 +237,22 @@ impl Transfer {
     /// A request was answered.
     pub fn handle_response(&mut self, id: RequestId, response: Response<Bytes>, now: Now) {
         if let Some(flight) = self.flights.end(id) {
-            self.answered(id, flight.asked, response, now);
+            self.answered(flight, response, now);
         }
     }
 
     /// A request ended without an answer.
     pub fn handle_failure(&mut self, id: RequestId, failure: Failure, now: Now) {
         if let Some(flight) = self.flights.end(id) {
-            self.failed(flight.asked, failure, now);
+            self.failed(flight, failure, now);
         }
     }
 
-    /// So many more bytes of a request's body have left; counted from the last report on. Only statistics, rates and
-    /// warnings depend on it.
+    /// So many more bytes of a request's body have left; counted from the last report on. What an abandoned request had
+    /// sent may be reported too. Only statistics, rates and warnings depend on it.
     pub fn handle_sent(&mut self, id: RequestId, bytes: u64) {
-        if self.flights.sent(id, bytes) {
+        if self.flights.was_started(id) {
+            self.flights.sent(id, bytes);
             self.statistics.bytes_sent = self.statistics.bytes_sent.saturating_add(bytes);
         }
     }
@@ -308,7 +316,8 @@ impl Transfer {
             parts_total,
             parts_acknowledged,
             window: self.pace.window(),
-            statistics: self.statistics,
+            statistics: Statistics { held: self.pace.held(), ..self.statistics },
+            latest_retry: self.latest_retry,
             warning: self.warning,
         }
     }

@@ -11,13 +11,24 @@ pub(super) struct Pace {
     window: u16,
     successes: u16,
     gate: Duration,
+    /// The gate's time before this has passed or was counted.
+    counted: Duration,
+    held: Duration,
     /// Refusals of requests older than this tell nothing new: the window was halved after they were sent.
     halved_before: Option<RequestId>,
 }
 
 impl Pace {
     pub(super) fn new(parallel: u16) -> Self {
-        Self { parallel, window: parallel, successes: 0, gate: Duration::ZERO, halved_before: None }
+        Self {
+            parallel,
+            window: parallel,
+            successes: 0,
+            gate: Duration::ZERO,
+            counted: Duration::ZERO,
+            held: Duration::ZERO,
+            halved_before: None,
+        }
     }
 
     /// How many parts may be in flight now.
@@ -30,8 +41,20 @@ impl Pace {
         self.gate
     }
 
+    /// How long the gate was closed so far.
+    pub(super) fn held(&self) -> Duration {
+        self.held
+    }
+
+    /// Time passes.
+    pub(super) fn pass(&mut self, now: Duration) {
+        self.held += now.min(self.gate).saturating_sub(self.counted);
+        self.counted = self.counted.max(now);
+    }
+
     /// The service is overloaded: nothing goes before `until`, and half as much at a time from then on.
-    pub(super) fn hold(&mut self, until: Duration, refused: RequestId, next: RequestId) {
+    pub(super) fn hold(&mut self, now: Duration, until: Duration, refused: RequestId, next: RequestId) {
+        self.pass(now);
         self.gate = self.gate.max(until);
         if self.halved_before.is_none_or(|before| refused >= before) {
             self.window = (self.window / 2).max(1);
@@ -60,10 +83,10 @@ mod tests {
         let mut pace = Pace::new(8);
         let until = Duration::from_secs(5);
         for id in 0..8 {
-            pace.hold(until, RequestId(id), RequestId(8));
+            pace.hold(Duration::ZERO, until, RequestId(id), RequestId(8));
         }
         assert_eq!((pace.window(), pace.gate()), (4, until));
-        pace.hold(Duration::from_secs(1), RequestId(8), RequestId(9));
+        pace.hold(Duration::ZERO, Duration::from_secs(1), RequestId(8), RequestId(9));
         assert_eq!((pace.window(), pace.gate()), (2, until));
         let mut windows = Vec::new();
         for _ in 0..40 {
@@ -78,8 +101,25 @@ mod tests {
     fn at_least_one_part_may_always_fly() {
         let mut pace = Pace::new(2);
         for id in 0..5 {
-            pace.hold(Duration::ZERO, RequestId(id), RequestId(id + 1));
+            pace.hold(Duration::ZERO, Duration::ZERO, RequestId(id), RequestId(id + 1));
         }
         assert_eq!(pace.window(), 1);
+    }
+
+    #[test]
+    fn the_gate_counts_the_time_that_it_was_closed_and_no_time_twice() {
+        let seconds = Duration::from_secs;
+        let mut pace = Pace::new(2);
+        let mut hold = |now, until| {
+            pace.hold(seconds(now), seconds(until), RequestId(0), RequestId(1));
+            pace.pass(seconds(until));
+            pace.held()
+        };
+        assert_eq!(hold(10, 12), seconds(2));
+        assert_eq!(hold(11, 13), seconds(3), "two refusals of one moment hold once");
+        assert_eq!(hold(20, 25), seconds(8));
+        pace.hold(seconds(30), seconds(90), RequestId(0), RequestId(1));
+        pace.pass(seconds(31));
+        assert_eq!(pace.held(), seconds(9), "what has not passed yet is not counted");
     }
 }

@@ -20,8 +20,19 @@ pub(super) struct Parts {
 
 #[derive(Clone, Copy, Debug)]
 struct Failed {
-    failures: u32,
+    tries: Tries,
     not_before: Duration,
+}
+
+/// How often a part was tried.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Tries {
+    /// How often it was sent in this run.
+    pub(super) sent: u64,
+    /// How often it failed since any part was acknowledged.
+    pub(super) failures: u32,
+    /// How many parts were acknowledged when it last failed.
+    progress: usize,
 }
 
 impl Parts {
@@ -77,12 +88,18 @@ impl Parts {
         (self.acknowledged, self.acknowledged_bytes)
     }
 
-    /// Takes the lowest part that may be sent now, and how often it failed since there was progress.
-    pub(super) fn take_next(&mut self, now: Duration) -> Option<(usize, u32)> {
+    /// Takes the lowest part that may be sent now, and how often it was tried, this time included.
+    pub(super) fn take_next(&mut self, now: Duration) -> Option<(usize, Tries)> {
+        let (index, mut tries) = self.take_lowest(now)?;
+        tries.sent += 1;
+        Some((index, tries))
+    }
+
+    fn take_lowest(&mut self, now: Duration) -> Option<(usize, Tries)> {
         let ready = self.failed.iter().find(|(_, failed)| failed.not_before <= now).map(|(index, _)| *index);
         // A failed part always lies before those never sent.
         if let Some(index) = ready {
-            return self.failed.remove(&index).map(|failed| (index, failed.failures));
+            return self.failed.remove(&index).map(|failed| (index, failed.tries));
         }
         if self.fresh == self.ids.len() {
             return None;
@@ -90,7 +107,7 @@ impl Parts {
         let index = self.fresh;
         self.fresh += 1;
         self.skip_acknowledged();
-        Some((index, 0))
+        Some((index, Tries::default()))
     }
 
     /// When a part may be sent: at once, later, or never as far as is known now.
@@ -101,20 +118,23 @@ impl Parts {
         self.failed.values().map(|failed| failed.not_before).min()
     }
 
-    /// The service has this part. Progress refills the budget of all that failed.
+    /// The service has this part.
     pub(super) fn acknowledge(&mut self, index: usize, id: String) {
         if self.ids[index].replace(id).is_none() {
             self.acknowledged += 1;
             self.acknowledged_bytes += self.range(index).len();
         }
-        for failed in self.failed.values_mut() {
-            failed.failures = 0;
-        }
+    }
+
+    /// A part failed once more. Progress refills its budget, whether it flew meanwhile or waited.
+    pub(super) fn failed_again(&self, tries: Tries) -> Tries {
+        let before = if tries.progress == self.acknowledged { tries.failures } else { 0 };
+        Tries { failures: before + 1, progress: self.acknowledged, ..tries }
     }
 
     /// This part was not taken and goes again, not before `not_before`.
-    pub(super) fn give_back(&mut self, index: usize, failures: u32, not_before: Duration) {
-        self.failed.insert(index, Failed { failures, not_before });
+    pub(super) fn give_back(&mut self, index: usize, tries: Tries, not_before: Duration) {
+        self.failed.insert(index, Failed { tries, not_before });
     }
 
     fn skip_acknowledged(&mut self) {
@@ -128,19 +148,37 @@ impl Parts {
 mod tests {
     use super::*;
 
+    fn take(parts: &mut Parts, now: u64) -> Option<(usize, u64)> {
+        parts.take_next(Duration::from_secs(now)).map(|(index, tries)| (index, tries.sent))
+    }
+
     #[test]
     fn the_lowest_part_that_may_go_goes_next() {
         let mut parts = Parts::new(25, 10);
         let now = Duration::from_secs(1);
-        assert_eq!(parts.take_next(now), Some((0, 0)));
-        assert_eq!(parts.take_next(now), Some((1, 0)));
-        parts.give_back(0, 1, Duration::from_secs(9));
-        parts.give_back(1, 2, now);
-        assert_eq!(parts.take_next(now), Some((1, 2)));
-        assert_eq!(parts.take_next(now), Some((2, 0)));
-        assert_eq!((parts.take_next(now), parts.next_at()), (None, Some(Duration::from_secs(9))));
+        let (first, first_tries) = parts.take_next(now).unwrap();
+        let (second, second_tries) = parts.take_next(now).unwrap();
+        assert_eq!((first, first_tries.sent, second, second_tries.sent), (0, 1, 1, 1));
+        parts.give_back(0, first_tries, Duration::from_secs(9));
+        parts.give_back(1, second_tries, now);
+        assert_eq!(take(&mut parts, 1), Some((1, 2)));
+        assert_eq!(take(&mut parts, 1), Some((2, 1)));
+        assert_eq!((take(&mut parts, 1), parts.next_at()), (None, Some(Duration::from_secs(9))));
+        assert_eq!(take(&mut parts, 9), Some((0, 2)));
+    }
+
+    #[test]
+    fn progress_refills_the_budget_of_parts_that_wait_and_of_parts_that_fly() {
+        let mut parts = Parts::new(25, 10);
+        let (_, mut tries) = parts.take_next(Duration::ZERO).unwrap();
+        for failures in 1..=3 {
+            tries = parts.failed_again(tries);
+            assert_eq!(tries.failures, failures);
+        }
         parts.acknowledge(2, "c".into());
-        assert_eq!(parts.take_next(Duration::from_secs(9)), Some((0, 0)), "progress refills the budget");
+        tries = parts.failed_again(tries);
+        assert_eq!(tries.failures, 1);
+        assert_eq!(parts.failed_again(tries).failures, 2);
     }
 
     #[test]
@@ -163,9 +201,9 @@ mod tests {
         let ids = vec![Some("a".into()), None, Some("c".into()), None];
         let mut parts = Parts::with_ids(35, 10, ids);
         assert_eq!(parts.acknowledged(), (2, 20));
-        assert_eq!(parts.take_next(Duration::ZERO), Some((1, 0)));
-        assert_eq!(parts.take_next(Duration::ZERO), Some((3, 0)));
-        assert_eq!(parts.take_next(Duration::ZERO), None);
+        assert_eq!(take(&mut parts, 0), Some((1, 1)));
+        assert_eq!(take(&mut parts, 0), Some((3, 1)));
+        assert_eq!(take(&mut parts, 0), None);
         parts.acknowledge(3, "d".into());
         parts.acknowledge(1, "b".into());
         assert_eq!(parts.acknowledged(), (4, 35));

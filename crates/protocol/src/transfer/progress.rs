@@ -1,6 +1,8 @@
-//! How far a transfer is, and what it took so far.
+//! How far a transfer is.
 
 use std::time::Duration;
+
+use super::{Attempt, RetryReason, Statistics};
 
 /// A transfer at one moment, for a person, a log or a bar.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -24,6 +26,8 @@ pub struct Progress {
     pub window: u16,
     /// What this run took so far.
     pub statistics: Statistics,
+    /// What was last asked for again.
+    pub latest_retry: Option<Retry>,
     /// What a person should know now.
     pub warning: Option<Warning>,
 }
@@ -48,24 +52,16 @@ pub enum Phase {
     Done,
 }
 
-/// Counts of one run; a resumed transfer begins anew.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+/// A request that is asked for again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
-pub struct Statistics {
-    /// Requests sent, those that failed included.
-    pub requests: u64,
-    /// Body bytes of files and parts that left, those sent again included.
-    pub bytes_sent: u64,
-    /// Requests that were refused and sent again.
-    pub retries_refused: u64,
-    /// Requests that failed without an answer and were sent again.
-    pub retries_failed: u64,
-    /// Requests whose answer could not be read and that were sent again.
-    pub retries_garbled: u64,
-    /// How often the service asked for patience: 429, 503.
-    pub overloads: u64,
-    /// The sum of all waits before something was sent again.
-    pub waited: Duration,
+pub struct Retry {
+    /// The attempt that brought nothing.
+    pub attempt: Attempt,
+    /// What became of it.
+    pub reason: RetryReason,
+    /// How long it is waited before the next one.
+    pub wait: Duration,
 }
 
 /// What a person should know while the transfer goes on.

@@ -5,7 +5,7 @@ use std::time::Duration;
 use partwise_models::{CompleteUploadRequest, CreateUploadRequest, UnixSeconds};
 
 use super::{
-    Action, Checkpoint, Transfer, TransferError, Warning,
+    Action, Attempt, Checkpoint, Transfer, TransferError, Warning,
     checkpoint::SavedRoute,
     clock,
     flights::Asked,
@@ -105,11 +105,11 @@ impl Transfer {
         }
         let boundary = Boundary::from_entropy(self.random.bytes());
         let Way::Parts { upload: Some(upload), parts } = &mut self.way else { return Ok(None) };
-        let Some((index, failures)) = parts.take_next(now.monotonic) else { return Ok(None) };
+        let Some((index, tries)) = parts.take_next(now.monotonic) else { return Ok(None) };
         let part = AddUploadPart::new(upload.id.clone(), parts.range(index), boundary);
         let request = part.encode_request(&self.api);
-        self.sending_since.get_or_insert(now.monotonic);
-        self.send(Asked::Part { index, failures }, OperationId::AddUploadPart, request).map(Some)
+        self.sending_since.get_or_insert((now.monotonic, self.statistics.bytes_sent));
+        self.send(Asked::Part { index, tries }, OperationId::AddUploadPart, request).map(Some)
     }
 
     /// Not more than the window, and not more than a crash may cost: what flies may be acknowledged before the
@@ -127,9 +127,14 @@ impl Transfer {
         request: Encoded,
     ) -> Result<Action, TransferError> {
         let request = request.map_err(|source| TransferError::Encode { operation, source })?;
-        self.statistics.requests += 1;
-        let id = self.flights.start(asked);
-        Ok(Action::Send { id, request, answer_limit: operation.answer_limit() })
+        let of_its_kind = self.statistics.attempts.count(operation);
+        let (part, number) = match asked {
+            Asked::Part { index, tries } => (Some(index as u64 + 1), tries.sent),
+            Asked::Create | Asked::Commit | Asked::List | Asked::Cancel => (None, of_its_kind),
+        };
+        let attempt = Attempt { operation, part, number };
+        let id = self.flights.start(asked, attempt);
+        Ok(Action::Send { id, attempt, request, answer_limit: operation.answer_limit() })
     }
 
     fn create_request(&self) -> Encoded {
@@ -249,8 +254,9 @@ impl Transfer {
     }
 
     fn warn_if_too_slow(&mut self, now: Now, left: Duration) {
-        let (Stage::Send, Some(since)) = (&self.stage, self.sending_since) else { return };
-        let (elapsed, sent) = (now.monotonic.saturating_sub(since), self.statistics.bytes_sent);
+        let (Stage::Send, Some((since, before))) = (&self.stage, self.sending_since) else { return };
+        let elapsed = now.monotonic.saturating_sub(since);
+        let sent = self.statistics.bytes_sent.saturating_sub(before);
         if elapsed < RATE_NEEDS || sent == 0 {
             return;
         }

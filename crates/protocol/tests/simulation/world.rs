@@ -279,7 +279,7 @@ impl World {
                 return self.crash(process);
             }
             let until = match process.transfer.poll(self.now(process)) {
-                Action::Send { id, request, answer_limit } => {
+                Action::Send { id, request, answer_limit, .. } => {
                     assert!(answer_limit > 0);
                     self.send(process, id, request);
                     continue;

@@ -6,8 +6,8 @@ use bytes::Bytes;
 use http::Response;
 use partwise_models::{File, Purpose, UnixSeconds};
 use partwise_protocol::{
-    Action, Api, Checkpoint, Failure, FailureKind, Now, Plan, RequestId, RouteChoice, SourceStamp, Transfer,
-    TransferError,
+    Action, Api, Attempt, Checkpoint, Failure, FailureKind, Now, Plan, RequestId, RouteChoice, SourceStamp,
+    Transfer, TransferError,
 };
 
 /// Our wall clock when a bench begins.
@@ -18,6 +18,8 @@ pub(crate) struct Bench {
     pub(crate) time: Duration,
     /// Names of the requests under way, in the order in which they left.
     pub(crate) flying: Vec<RequestId>,
+    /// What every request that left was about.
+    pub(crate) attempts: Vec<Attempt>,
     /// The Content-Type of every form that left.
     pub(crate) forms: Vec<String>,
     pub(crate) saved: Option<Checkpoint>,
@@ -46,6 +48,7 @@ impl Bench {
             machine,
             time: Duration::ZERO,
             flying: Vec::new(),
+            attempts: Vec::new(),
             forms: Vec::new(),
             saved: None,
             end: None,
@@ -75,8 +78,9 @@ impl Bench {
             }
             self.log.push(describe(&action));
             match action {
-                Action::Send { id, request, .. } => {
+                Action::Send { id, attempt, request, .. } => {
                     self.flying.push(id);
+                    self.attempts.push(attempt);
                     let content_type =
                         request.headers().get("content-type").map(|value| value.to_str().unwrap());
                     self.forms.extend(

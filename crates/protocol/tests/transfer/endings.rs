@@ -107,7 +107,7 @@ fn an_answer_cut_on_its_way_is_asked_for_again() {
     bench.answer(0, 200, r#"{"id":"par"#);
     assert!(bench.end.is_none());
     bench.pass(Duration::from_secs(1));
-    assert_eq!((bench.flying.len(), bench.machine.progress().statistics.retries_garbled), (2, 1));
+    assert_eq!((bench.flying.len(), bench.machine.progress().statistics.retries.garbled), (2, 1));
 }
 
 #[test]

@@ -7,5 +7,6 @@ mod checkpoints;
 mod endings;
 mod hostile;
 mod misuse;
+mod statistics;
 mod steps;
 mod time;

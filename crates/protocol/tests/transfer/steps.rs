@@ -61,7 +61,7 @@ fn a_failed_part_is_read_and_sent_again_with_a_new_boundary() {
       <- Interrupted
     POST /v1/uploads/upload_1/parts 0..13
     ");
-    assert_eq!(bench.machine.progress().statistics.retries_failed, 1);
+    assert_eq!(bench.machine.progress().statistics.retries.interrupted, 1);
     bench.forms.sort();
     bench.forms.dedup();
     assert_eq!(bench.forms.len(), 3);
@@ -98,7 +98,7 @@ fn progress_counts_what_was_acknowledged_and_what_flies() {
     assert_eq!((progress.phase, progress.upload_id.as_deref()), (Phase::Sending, Some("upload_1")));
     assert_eq!((progress.bytes_total, progress.bytes_acknowledged, progress.bytes_in_flight), (25, 10, 9));
     assert_eq!((progress.parts_total, progress.parts_acknowledged), (3, 1));
-    assert_eq!((progress.statistics.requests, progress.statistics.bytes_sent), (4, 9));
+    assert_eq!((progress.statistics.attempts.total, progress.statistics.bytes_sent), (4, 9));
 }
 
 #[test]

@@ -76,6 +76,21 @@ fn a_rate_that_cannot_finish_in_time_is_warned_of_early() {
 }
 
 #[test]
+fn the_rate_of_an_upload_that_begins_anew_is_its_own() {
+    let mut wanted = plan();
+    wanted.restart_when_expired = true;
+    let mut bench = Bench::new(wanted);
+    bench.run();
+    bench.answer(0, 200, &upload_json(60));
+    bench.machine.handle_sent(bench.flying[0], 1000);
+    bench.pass(Duration::from_secs(60));
+    bench.answer(0, 200, &upload_json(120));
+    bench.machine.handle_sent(bench.flying[0], 1);
+    bench.pass(Duration::from_secs(10));
+    assert!(matches!(bench.machine.progress().warning, Some(Warning::TooSlow { .. })));
+}
+
+#[test]
 fn nothing_is_waited_for_longer_than_until_the_expiry() {
     let mut bench = Bench::sending(plan());
     assert_eq!(bench.run(), Some(Duration::from_secs(3600)));

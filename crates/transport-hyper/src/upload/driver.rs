@@ -95,11 +95,14 @@ impl Driver {
     fn act(&mut self) -> Step {
         loop {
             match self.transfer.poll(self.clock.now()) {
-                Action::Send { id, request, answer_limit } => {
+                Action::Send { id, request, answer_limit, .. } => {
                     let request = request.map(|body| RequestBody::new(body, Some(self.reader.clone())));
                     self.flights.start(self.client.clone(), id, request, answer_limit);
                 }
-                Action::Abandon(id) => self.flights.abandon(id),
+                Action::Abandon(id) => {
+                    let sent = self.flights.abandon(id);
+                    self.transfer.handle_sent(id, sent);
+                }
                 Action::Hash(range) => self.hash(range),
                 Action::Stamp => self.stamp(),
                 Action::Save(checkpoint) => self.save(checkpoint),

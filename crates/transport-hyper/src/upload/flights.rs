@@ -40,15 +40,18 @@ impl Flights {
         self.by_task.insert(task.id(), Flight { request: id, handoff, reported: 0, task });
     }
 
-    /// Ends this request, if it still runs.
-    pub(super) fn abandon(&mut self, id: RequestId) {
+    /// Ends this request, if it still runs, and says how many bytes had left since the last report.
+    pub(super) fn abandon(&mut self, id: RequestId) -> u64 {
+        let mut sent = 0;
         self.by_task.retain(|_, flight| {
             let abandoned = flight.request == id;
             if abandoned {
                 flight.task.abort();
+                sent = flight.newly_sent();
             }
             !abandoned
         });
+        sent
     }
 
     pub(super) fn is_empty(&self) -> bool {

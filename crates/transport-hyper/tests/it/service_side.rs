@@ -17,7 +17,7 @@ use http_body_util::BodyExt;
 use partwise_models::Purpose;
 use partwise_protocol::{
     Api, Credential, DeleteFile, Dialect, DownloadFile, ListFiles, OperationId, Plan, RouteChoice,
-    SourceStamp, Statistics,
+    SourceStamp,
 };
 use partwise_server::{Keys, Server, Store};
 use partwise_transport_hyper::{CheckpointFile, Client, Error, FileSource, Reading, Source, stack::Stack};
@@ -173,8 +173,7 @@ async fn a_wrong_key_is_refused_once_and_for_all() {
         let progress = upload.progress();
         let error = upload.run().await.unwrap_err();
         assert_eq!(error.refusal().unwrap().status, StatusCode::UNAUTHORIZED, "{}", line(&error));
-        let Statistics { requests, .. } = progress.borrow().statistics;
-        assert_eq!(requests, 1);
+        assert_eq!(progress.borrow().statistics.attempts.total, 1);
     }
 }
 
