@@ -36,6 +36,20 @@ pub enum FailureKind {
 }
 
 impl FailureKind {
+    /// Its name in logs.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Connect => "connect",
+            Self::Interrupted => "interrupted",
+            Self::Timeout => "timeout",
+            Self::AnswerTooLong => "answer_too_long",
+            Self::Source => "source",
+            Self::Unsent => "unsent",
+            Self::Other => "other",
+        }
+    }
+
     /// Whether the same request may work a moment later.
     #[must_use]
     pub fn is_transient(self) -> bool {

@@ -5,7 +5,6 @@ use http::{HeaderValue, Request, Response, header};
 use http_body::Body as _;
 use http_body_util::BodyExt;
 use partwise_protocol::{Failure, FailureKind};
-use tracing::Instrument;
 
 use crate::{
     Client, RequestBody, error::Withheld, failure::classify, loopback::is_loopback, service::AnyBody,
@@ -15,22 +14,9 @@ const USER_AGENT: HeaderValue = HeaderValue::from_static(concat!("partwise/", en
 
 impl Client {
     /// Sends the request with a credential and hands out the answer once its head is there.
-    pub(crate) async fn send(&self, request: Request<RequestBody>) -> Result<Response<AnyBody>, Failure> {
-        let span = tracing::debug_span!("request", method = %request.method(), path = request.uri().path());
-        async {
-            let outcome = self.send_silently(request).await;
-            match &outcome {
-                Ok(response) => tracing::debug!(status = response.status().as_u16(), "answered"),
-                Err(failure) => tracing::debug!(error = failure as &dyn std::error::Error, "failed"),
-            }
-            outcome
-        }
-        .instrument(span)
-        .await
-    }
-
-    async fn send_silently(&self, mut request: Request<RequestBody>) -> Result<Response<AnyBody>, Failure> {
+    pub(crate) async fn send(&self, mut request: Request<RequestBody>) -> Result<Response<AnyBody>, Failure> {
         self.refuse_plain_http(&request)?;
+        tracing::debug!(path = request.uri().path(), "sending");
         request.headers_mut().entry(header::USER_AGENT).or_insert(USER_AGENT);
         let credential = self.credentials.ask().await.map_err(Withheld::NoCredential)?;
         credential.apply(&self.api, &mut request);

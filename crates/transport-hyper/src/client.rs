@@ -16,6 +16,7 @@ use crate::{
     service::{AnyService, BoxError},
     stack::Stack,
     system::System,
+    trace::{self, attempt_span},
 };
 
 /// Executes operations against one service, and drives uploads. Cheap to clone; clones share their connections.
@@ -144,7 +145,7 @@ impl Client {
     ) -> Result<O::Response, Error> {
         let mut retries = Retries::new(self, O::ID.repeat());
         loop {
-            match self.execute_once(operation, reader.clone()).await {
+            match self.execute_once(operation, reader.clone(), retries.attempt()).await {
                 Ok(response) => return Ok(response),
                 Err(error) => retries.after(error).await?,
             }
@@ -155,9 +156,11 @@ impl Client {
         &self,
         operation: &O,
         reader: Option<Reader>,
+        attempt: u64,
     ) -> Result<O::Response, Error> {
         let request = operation.encode_request(&self.api)?.map(|body| RequestBody::new(body, reader));
-        let response = self.exchange(request, O::ID.answer_limit()).await?;
+        let sending = self.exchange(request, O::ID.answer_limit());
+        let response = trace::attempt(attempt_span(O::ID, None, attempt), sending).await?;
         Ok(O::decode_response(response)?)
     }
 }

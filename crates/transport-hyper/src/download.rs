@@ -14,7 +14,12 @@ use http_body::Body as _;
 use partwise_protocol::{ContentRange, DownloadFile, DownloadHead, Operation, OperationId};
 
 use crate::{
-    Client, Error, RequestBody, attempt::read_whole, failure::classify, retries::Retries, service::AnyBody,
+    Client, Error, RequestBody,
+    attempt::read_whole,
+    failure::classify,
+    retries::Retries,
+    service::AnyBody,
+    trace::{self, attempt_span},
 };
 
 const ID: OperationId = DownloadFile::ID;
@@ -28,16 +33,16 @@ impl Client {
     pub async fn download(&self, operation: &DownloadFile) -> Result<Download, Error> {
         let mut retries = Retries::new(self, ID.repeat());
         loop {
-            match self.download_once(operation).await {
+            match self.download_once(operation, retries.attempt()).await {
                 Ok(download) => return Ok(download),
                 Err(error) => retries.after(error).await?,
             }
         }
     }
 
-    async fn download_once(&self, operation: &DownloadFile) -> Result<Download, Error> {
+    async fn download_once(&self, operation: &DownloadFile, attempt: u64) -> Result<Download, Error> {
         let request = operation.encode_request(&self.api)?.map(|body| RequestBody::new(body, None));
-        let response = self.send(request).await?;
+        let response = trace::attempt(attempt_span(ID, None, attempt), self.send(request)).await?;
         if !response.status().is_success() {
             let refusal = read_whole(response, ID.answer_limit()).await?;
             return Ok(Download::new(DownloadFile::decode_response(refusal)?, None));

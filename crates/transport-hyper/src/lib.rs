@@ -42,6 +42,7 @@ mod service;
 mod source;
 pub mod stack;
 mod system;
+mod trace;
 mod upload;
 
 pub use self::{

@@ -17,6 +17,11 @@ impl<'c> Retries<'c> {
         Self { client, repeat, clock: client.system.start_clock(), failures: 0 }
     }
 
+    /// Which attempt comes next, counted from 1.
+    pub(crate) fn attempt(&self) -> u64 {
+        u64::from(self.failures) + 1
+    }
+
     /// Waits until the operation may be tried again, or gives the error back when it must not.
     pub(crate) async fn after(&mut self, error: Error) -> Result<(), Error> {
         self.failures += 1;

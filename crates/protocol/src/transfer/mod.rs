@@ -206,6 +206,12 @@ impl Transfer {
         &self.api
     }
 
+    /// Whether the file goes in parts; else it goes in one request.
+    #[must_use]
+    pub fn is_in_parts(&self) -> bool {
+        matches!(self.way, Way::Parts { .. })
+    }
+
     /// What to do next. See the [rules](Self#rules) for when to call it.
     pub fn poll(&mut self, now: Now) -> Action {
         if std::mem::take(&mut self.cancel_wanted) {

@@ -14,8 +14,11 @@ use super::{
     checkpoints::AnyCheckpoints,
     flights::{Flights, Landed},
     hasher::Hashing,
+    trace::Trace,
 };
-use crate::{Client, Error, RequestBody, reading::Reader, service::BoxError, system::Clock};
+use crate::{
+    Client, Error, RequestBody, reading::Reader, service::BoxError, system::Clock, trace::attempt_span,
+};
 
 /// How often bytes in flight are counted while something flies.
 const COUNTING: Duration = Duration::from_millis(250);
@@ -27,6 +30,7 @@ pub(super) struct Driver {
     reader: Reader,
     store: Option<Arc<dyn AnyCheckpoints>>,
     progress: watch::Sender<Progress>,
+    trace: Trace,
     flights: Flights,
     hashing: Option<Hashing>,
     stamping: Option<BoxFuture<'static, Result<SourceStamp, SourceError>>>,
@@ -53,6 +57,7 @@ impl Driver {
     ) -> Self {
         Self {
             clock: client.system.start_clock(),
+            trace: Trace::begin(&transfer),
             client,
             transfer,
             reader,
@@ -63,6 +68,11 @@ impl Driver {
             stamping: None,
             saving: None,
         }
+    }
+
+    /// The span in which it has to run.
+    pub(super) fn span(&self) -> &Span {
+        self.trace.span()
     }
 
     /// Drives the machine to its end. Everything that it started ends with this future.
@@ -95,9 +105,10 @@ impl Driver {
     fn act(&mut self) -> Step {
         loop {
             match self.transfer.poll(self.clock.now()) {
-                Action::Send { id, request, answer_limit, .. } => {
+                Action::Send { id, attempt, request, answer_limit } => {
                     let request = request.map(|body| RequestBody::new(body, Some(self.reader.clone())));
-                    self.flights.start(self.client.clone(), id, request, answer_limit);
+                    let span = attempt_span(attempt.operation, attempt.part, attempt.number);
+                    self.flights.start(self.client.clone(), id, request, answer_limit, span);
                 }
                 Action::Abandon(id) => {
                     let sent = self.flights.abandon(id);
@@ -156,20 +167,15 @@ impl Driver {
         deadline.into_iter().chain(counting).min()
     }
 
-    fn publish(&self) {
-        let progress = self.transfer.progress();
-        if self.progress.borrow().upload_id != progress.upload_id {
-            Span::current().record("id", progress.upload_id.as_deref());
-        }
-        self.progress.send_replace(progress);
+    fn publish(&mut self) {
+        let now = self.transfer.progress();
+        self.trace.changed(&self.progress.borrow(), &now);
+        self.progress.send_replace(now);
     }
 
     async fn end(mut self, result: Result<File, Error>) -> Result<File, Error> {
         self.publish();
-        match &result {
-            Ok(file) => tracing::info!(file = file.id, "uploaded"),
-            Err(error) => tracing::info!(error = error as &dyn std::error::Error, "not uploaded"),
-        }
+        self.trace.end(&result);
         if let Some(saving) = self.saving.take() {
             // A checkpoint that is still being written must not appear after its removal.
             let _ = saving.await;

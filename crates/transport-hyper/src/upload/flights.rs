@@ -6,9 +6,9 @@ use bytes::Bytes;
 use http::{Request, Response};
 use partwise_protocol::{Failure, FailureKind, RequestId};
 use tokio::task::{AbortHandle, Id, JoinSet};
-use tracing::Instrument;
+use tracing::Span;
 
-use crate::{Client, RequestBody, body::Handoff};
+use crate::{Client, RequestBody, body::Handoff, trace};
 
 /// The requests of one upload that have no answer yet.
 #[derive(Default)]
@@ -22,6 +22,7 @@ struct Flight {
     handoff: Arc<Handoff>,
     reported: u64,
     task: AbortHandle,
+    span: Span,
 }
 
 /// A request that has come to its end.
@@ -33,11 +34,18 @@ pub(super) struct Landed {
 }
 
 impl Flights {
-    pub(super) fn start(&mut self, client: Client, id: RequestId, request: Request<RequestBody>, limit: u64) {
+    pub(super) fn start(
+        &mut self,
+        client: Client,
+        id: RequestId,
+        request: Request<RequestBody>,
+        limit: u64,
+        span: Span,
+    ) {
         let handoff = request.body().handoff();
         let sending = async move { client.exchange(request, limit).await };
-        let task = self.tasks.spawn(sending.in_current_span());
-        self.by_task.insert(task.id(), Flight { request: id, handoff, reported: 0, task });
+        let task = self.tasks.spawn(trace::attempt(span.clone(), sending));
+        self.by_task.insert(task.id(), Flight { request: id, handoff, reported: 0, task, span });
     }
 
     /// Ends this request, if it still runs, and says how many bytes had left since the last report.
@@ -47,6 +55,7 @@ impl Flights {
             let abandoned = flight.request == id;
             if abandoned {
                 flight.task.abort();
+                flight.span.record("failure", "abandoned");
                 sent = flight.newly_sent();
             }
             !abandoned

@@ -4,6 +4,7 @@ mod checkpoints;
 mod driver;
 mod flights;
 mod hasher;
+mod trace;
 
 use std::{fmt, future::pending, sync::Arc};
 
@@ -21,6 +22,16 @@ impl Client {
     /// Uploads `source` as the plan says: in parallel parts or in one request.
     ///
     /// For progress, checkpoints or cancelling, [prepare](Self::prepare) it and [run](Upload::run) it.
+    ///
+    /// # Tracing
+    /// An upload is a span `upload` (info): `service`, `dialect`, `route` (`parts` or `single`), `bytes`, `id` once the
+    /// service has given one, and when it ends or is dropped, `attempts`, `retries`, `bytes_sent`, `bytes_acknowledged`
+    /// and `waited_ms`, as [`Statistics`](partwise_protocol::Statistics) counts them. Each request is a span `attempt`
+    /// (debug) in it: `operation`, `part` and `number` as [`Attempt`](partwise_protocol::Attempt) has them, and in the
+    /// end `status`, or `failure` with the kind of failure, or `abandoned`.
+    ///
+    /// Events in the upload's span: how it ended (info), what is tried again and why (debug), that the service asked for
+    /// patience, and what [`Warning`](partwise_protocol::Warning) says (both warn). Keys and bodies are in none of them.
     ///
     /// # Errors
     /// As for [`prepare`](Self::prepare) and [`Upload::run`].
@@ -123,12 +134,10 @@ impl Upload {
     /// [`Error::Transfer`]; whether resuming may help is said by
     /// [`TransferError::is_resumable`](partwise_protocol::TransferError::is_resumable).
     pub async fn run(self) -> Result<File, Error> {
-        let bytes = self.progress.borrow().bytes_total;
-        let span = tracing::info_span!("upload", bytes, id = tracing::field::Empty);
-        Driver::new(self.client, self.transfer, self.reader, self.store, self.progress)
-            .run(self.cancel)
-            .instrument(span)
-            .await
+        let driver = Driver::new(self.client, self.transfer, self.reader, self.store, self.progress);
+        let span = driver.span().clone();
+        // Boxed, so that the futures of those who upload stay small.
+        Box::pin(driver.run(self.cancel)).instrument(span).await
     }
 }
 

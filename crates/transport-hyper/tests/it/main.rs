@@ -11,6 +11,7 @@ mod proxies;
 mod secrets;
 mod service_side;
 mod services;
+mod spans;
 mod stalls;
 mod tls;
 mod uploads;

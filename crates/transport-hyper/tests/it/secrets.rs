@@ -50,7 +50,7 @@ async fn neither_logs_nor_debug_forms_show_the_key() {
     upload.run().await.unwrap();
 
     let log = String::from_utf8(log.0.lock().unwrap().clone()).unwrap();
-    assert!(log.contains("upload{bytes=1048576") && log.contains("status=200"), "{log}");
+    assert!(log.contains("bytes=1048576") && log.contains("status=200"), "{log}");
     assert!(!log.contains("secret"), "{log}");
     assert!(!shown.contains("secret"), "{shown}");
 }
