@@ -1,7 +1,7 @@
 //! What a request may ask for, by dialect. What no source states is chosen in `docs/contract/choices.md`.
 
 use partwise_models::{ExpiresAfter, ExpiryAnchor, Purpose};
-use partwise_protocol::{Dialect, OperationId};
+use partwise_protocol::{CreateFile, Dialect, OperationId};
 
 use crate::{id::Attributes, refusal::Refusal};
 
@@ -62,8 +62,10 @@ fn lifetime(
     purpose: &Purpose,
     expires_after: Option<&ExpiresAfter>,
 ) -> Result<Option<u64>, Refusal> {
+    if !CreateFile::takes_expiry(dialect) {
+        return Ok(None);
+    }
     let bounds = match dialect {
-        Dialect::AzureDated { api_version } if api_version.as_str() < "2025-03-01" => return Ok(None),
         Dialect::AzureDated { .. } => (14 * DAY, 30 * DAY),
         _ => (3600, 30 * DAY),
     };

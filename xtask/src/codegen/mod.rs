@@ -2,6 +2,7 @@
 
 mod conditions;
 mod enums;
+mod fields;
 mod models;
 mod operations;
 mod purposes;

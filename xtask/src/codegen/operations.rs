@@ -4,7 +4,7 @@ use anyhow::{Context, Result, bail};
 
 use crate::codegen::conditions::{condition, grouped};
 use crate::codegen::rust::{HEADER, doc, file_doc, pascal_case, with_availability};
-use crate::codegen::{Generated, purposes};
+use crate::codegen::{Generated, fields, purposes};
 use crate::contract::{Contract, Operation, Repeat, Versions};
 
 const FOLDER: &str = "crates/protocol/src/generated";
@@ -13,6 +13,7 @@ pub(super) fn files(contract: &Contract) -> Result<Vec<Generated>> {
     let file = |name: &str, text: String| Generated { path: format!("{FOLDER}/{name}.rs").into(), text };
     Ok(vec![
         file("mod", list()),
+        file("fields", fields::table(contract)?),
         file("operations", table(&contract.operations)?),
         file("purposes", purposes::table(contract)?),
     ])
@@ -26,7 +27,7 @@ fn list() -> String {
         0,
     );
     format!(
-        "{HEADER}{about}\nmod operations;\nmod purposes;\n\npub use operations::{{OperationId, PathPart}};\n\n\
+        "{HEADER}{about}\nmod fields;\nmod operations;\nmod purposes;\n\npub use operations::{{OperationId, PathPart}};\n\n\
          {date}fn date(api_version: &str) -> &str {{\napi_version.get(..10).unwrap_or(api_version)\n}}\n"
     )
 }

@@ -16,6 +16,8 @@ pub(crate) struct Operation {
     pub(crate) availability: Availability,
     pub(crate) repeat: Repeat,
     pub(crate) answer_limit: u64,
+    /// Its own query parameters, by name; `api-version`, which all of Azure's have, is none of them.
+    pub(crate) query: Vec<(String, Availability)>,
     pub(crate) request: Option<Payload>,
     /// The answers of success.
     pub(crate) successes: Vec<Success>,
@@ -56,6 +58,9 @@ impl Operation {
                 payload: answer.content.as_ref().map(Payload::new).transpose()?,
             });
         }
+        for Parameter { name, place, .. } in &raw.parameters {
+            ensure!(place == "query", "the parameter {name} stands in the {place}, which nothing reads");
+        }
         Ok(Self {
             id: raw.operation_id,
             summary: raw.summary,
@@ -64,6 +69,7 @@ impl Operation {
             availability: raw.availability,
             repeat: raw.repeat,
             answer_limit: raw.answer_limit,
+            query: raw.parameters.into_iter().map(|query| (query.name, query.availability)).collect(),
             request: raw.request_body.map(|body| Payload::new(&body.content)).transpose()?,
             successes,
         })
@@ -95,6 +101,8 @@ impl Payload {
 pub(super) struct RawOperation {
     operation_id: String,
     summary: String,
+    #[serde(default)]
+    parameters: Vec<Parameter>,
     request_body: Option<RequestBody>,
     responses: Ordered<Answer>,
     #[serde(default, rename = "x-availability")]
@@ -103,6 +111,15 @@ pub(super) struct RawOperation {
     repeat: Repeat,
     #[serde(rename = "x-answer-limit")]
     answer_limit: u64,
+}
+
+#[derive(Deserialize)]
+struct Parameter {
+    name: String,
+    #[serde(rename = "in")]
+    place: String,
+    #[serde(default, rename = "x-availability")]
+    availability: Availability,
 }
 
 #[derive(Deserialize)]

@@ -57,6 +57,13 @@ impl CreateFile {
         }
     }
 
+    /// Whether a file can be created in this dialect so that it goes away by itself. A service that has no such field
+    /// ignores it.
+    #[must_use]
+    pub fn takes_expiry(dialect: &Dialect) -> bool {
+        expiry_fields(dialect).is_ok()
+    }
+
     /// Reads the request from its head and its form, wherever the content went: a streaming service hands in what it
     /// has of it, a test the bytes.
     ///
@@ -112,15 +119,15 @@ impl Operation for CreateFile {
 const BRACKETED: [&str; 2] = ["expires_after[anchor]", "expires_after[seconds]"];
 const DOTTED: [&str; 2] = ["expires_after.anchor", "expires_after.seconds"];
 
-/// OpenAI spells the two fields with brackets, Azure with dots; Azure's versions before 2025-03-01 ignore them.
+/// OpenAI spells the two fields with brackets, Azure with dots, if it has them; where both are taken, Azure's own goes.
 fn expiry_fields(dialect: &Dialect) -> Result<[&'static str; 2], EncodeError> {
-    match dialect {
-        Dialect::OpenAi => Ok(BRACKETED),
-        Dialect::AzureDated { api_version } if api_version.as_str() < "2025-03-01" => {
-            Err(EncodeError::UnavailableField { field: "expires_after", dialect: dialect.clone() })
-        }
-        Dialect::AzureDated { .. } | Dialect::AzureV1 { .. } => Ok(DOTTED),
-    }
+    let taken = |spelling: &[&str; 2]| {
+        spelling.iter().all(|field| OperationId::CreateFile.takes_field(field, dialect))
+    };
+    [DOTTED, BRACKETED]
+        .into_iter()
+        .find(taken)
+        .ok_or_else(|| EncodeError::UnavailableField { field: "expires_after", dialect: dialect.clone() })
 }
 
 /// Either spelling; both members or none.

@@ -18,8 +18,8 @@ const LIMITS: RangeInclusive<u32> = 1..=10_000;
 
 /// Lists files.
 ///
-/// Azure's versions before 2025-04-01 page nothing: of the parameters they get `purpose` alone, and their answer is
-/// `object` and `data` alone.
+/// Azure's older dated versions page nothing: of the parameters they get `purpose` alone, and their answer is `object` and
+/// `data` alone. [`OperationId::takes_field`] says where the others are.
 ///
 /// To read all pages, repeat with `after` = [`FileList::last_id`] while [`FileList::has_more`] is true. Stop when
 /// it is missing or a page repeats its last identifier: some services ignore `after`.
@@ -145,10 +145,7 @@ struct Page<'a> {
 
 /// Whether the documents of a dialect know pages.
 fn pages(dialect: &Dialect) -> bool {
-    match dialect {
-        Dialect::OpenAi | Dialect::AzureV1 { .. } => true,
-        Dialect::AzureDated { api_version } => api_version.as_str() >= "2025-04-01",
-    }
+    ListFiles::ID.takes_field("after", dialect)
 }
 
 fn read_limit(value: &str) -> Result<u32, DecodeError> {

@@ -2,6 +2,7 @@
 
 //! What the contract says of the operations, as tables that clients and servers read.
 
+mod fields;
 mod operations;
 mod purposes;
 

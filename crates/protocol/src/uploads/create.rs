@@ -32,7 +32,7 @@ impl Operation for CreateUpload {
 
     fn encode_request(&self, api: &Api) -> Result<Request<Body>, EncodeError> {
         let uri = Self::ID.uri(api, None, &[])?;
-        if self.request.expires_after.is_some() && matches!(api.dialect(), Dialect::AzureDated { .. }) {
+        if self.request.expires_after.is_some() && !Self::ID.takes_field("expires_after", api.dialect()) {
             return Err(EncodeError::UnavailableField {
                 field: "expires_after",
                 dialect: api.dialect().clone(),

@@ -2,7 +2,6 @@
 
 use bytes::Bytes;
 use http::{Request, Response, request::Parts};
-use partwise_models::FileList;
 use partwise_protocol::{
     AddUploadPart, Api, CancelUpload, CompleteUpload, CreateFile, CreateUpload, Credential, DeleteFile,
     Dialect, DownloadFile, DownloadHead, ImportFile, ListFiles, Operation, OperationId, RetrieveFile, Route,
@@ -75,11 +74,7 @@ impl Server {
 
     async fn list_files(&self, mut call: Call<'_>) -> Answer {
         let request: ListFiles = call.read().await?;
-        let mut list = self.backend().list_files(&call.tenant, &request).await?;
-        if matches!(call.api.dialect(), Dialect::AzureDated { api_version } if api_version.as_str() < "2025-04-01")
-        {
-            without_paging(&mut list);
-        }
+        let list = self.backend().list_files(&call.tenant, &request).await?;
         call.answer::<ListFiles>(&list)
     }
 
@@ -149,11 +144,4 @@ impl Call<'_> {
 
 fn answer<O: Operation>(response: &O::Response, api: &Api) -> Answer {
     Ok(O::encode_response(response, api)?.map(ResponseBody::of))
-}
-
-/// Azure's versions before 2025-04-01 answer with a bare list.
-fn without_paging(list: &mut FileList) {
-    list.first_id = None;
-    list.last_id = None;
-    list.has_more = None;
 }
