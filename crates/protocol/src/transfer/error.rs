@@ -58,6 +58,9 @@ pub enum TransferError {
     /// The upload expired before all parts were there.
     #[error("the upload expired before it was complete")]
     Expired,
+    /// The caller stopped it for now.
+    #[error("the upload was stopped")]
+    Stopped,
     /// The caller cancelled.
     #[error("the upload was cancelled{}", if *file_possible { ", but the service may have made a file of it before" } else { "" })]
     Cancelled {
@@ -100,6 +103,7 @@ impl TransferError {
             | Self::Garbled { .. }
             | Self::Source(_)
             | Self::Save(_)
+            | Self::Stopped
             | Self::CompletionUnknown { .. } => true,
             Self::Encode { .. } | Self::SourceChanged { .. } | Self::Expired | Self::Cancelled { .. } => {
                 false

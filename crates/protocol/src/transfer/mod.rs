@@ -18,6 +18,7 @@ mod settle;
 mod source;
 mod state;
 mod statistics;
+mod stop;
 
 pub use action::{Action, Attempt, RequestId};
 pub use checkpoint::{Checkpoint, ResumeError};
@@ -41,6 +42,7 @@ use plan::Decided;
 use random::Random;
 use saver::Saver;
 use state::{Hash, Outcome, Solo, Stage, Way};
+use stop::Stop;
 
 /// One file's way to the service, in parallel parts or in one request, as a state machine.
 ///
@@ -49,7 +51,7 @@ use state::{Hash, Outcome, Solo, Stage, Way};
 /// arguments, so the same inputs always give the same actions.
 ///
 /// # Rules
-/// 1. After any `handle_*`, [`cancel`](Self::cancel) or reached deadline, poll until [`Action::Wait`] or
+/// 1. After any `handle_*`, [`stop`](Self::stop), [`cancel`](Self::cancel) or reached deadline, poll until [`Action::Wait`] or
 ///    [`Action::Done`]. Stale request names are ignored. `Done` comes once. Misuse never panics.
 /// 2. A part is `[form head][source range][form tail]`: its length is exact, nothing is copied, and sending it again
 ///    reads the range again.
@@ -71,7 +73,8 @@ use state::{Hash, Outcome, Solo, Stage, Way};
 ///    a file that changed under the upload is an error, not a corrupt training set.
 /// 8. An MD5, if wanted, is computed by the driver in file order while parts fly, and sent with `complete`.
 /// 9. Cancelling abandons what flies and cancels on the service with a small budget of its own; it ends even when the
-///    service is gone.
+///    service is gone. Stopping leaves the upload on the service to be resumed: nothing new is sent, what flies has a
+///    moment to be answered, and whatever was acknowledged is saved.
 ///
 /// # Example
 /// A whole driver, blocking, one request at a time:
@@ -134,6 +137,7 @@ pub struct Transfer {
     ambiguous: bool,
     /// Some answer made sense: what answers there speaks this API.
     understood: bool,
+    stop: Stop,
     cancel_wanted: bool,
     restarts: u8,
     /// How often a single request was sent again because the list did not have its file.
@@ -187,6 +191,7 @@ impl Transfer {
             saver: Saver::default(),
             ambiguous: false,
             understood: false,
+            stop: Stop::NotWanted,
             cancel_wanted: false,
             restarts: 0,
             reposts: 0,
@@ -221,6 +226,7 @@ impl Transfer {
             self.pace.pass(now.monotonic);
         }
         self.watch_time(now);
+        self.watch_stop(now);
         if let Some(id) = self.abandoned.pop_front() {
             return Action::Abandon(id);
         }
@@ -306,6 +312,15 @@ impl Transfer {
     /// reached. A file that is already known to exist is reported as a success all the same.
     pub fn cancel(&mut self) {
         self.cancel_wanted = true;
+    }
+
+    /// Stops for now: ends with [`TransferError::Stopped`], to be gone on with from the last checkpoint. Nothing new is
+    /// sent; what flies has a few seconds to be answered, and what was acknowledged is saved. A file that is made in
+    /// these seconds is reported as a success. [`cancel`](Self::cancel) may still follow.
+    pub fn stop(&mut self) {
+        if matches!(self.stop, Stop::NotWanted) {
+            self.stop = Stop::Wanted;
+        }
     }
 
     /// How far the transfer is.

@@ -11,6 +11,7 @@ use super::{
     flights::Asked,
     settle::Wanted,
     state::{Hash, OpenUpload, Solo, Stage, Way},
+    stop::Stop,
 };
 use crate::{
     AddUploadPart, Body, Boundary, CancelUpload, CompleteUpload, CreateFile, CreateUpload, EncodeError, Now,
@@ -34,16 +35,18 @@ impl Transfer {
         if matches!(self.stage, Stage::Cancel { .. } | Stage::End { .. }) {
             return None;
         }
-        if self.hash == Hash::Wanted {
+        let stops = self.stop.is_under_way();
+        if self.hash == Hash::Wanted && !stops {
             self.hash = Hash::Running;
             return Some(Action::Hash(self.whole()));
         }
         match &mut self.stage {
-            Stage::Check { asked } if !*asked && self.hash.is_settled() => {
+            Stage::Verify { asked, .. } if !*asked => {
                 *asked = true;
                 return Some(Action::Stamp);
             }
-            Stage::Verify { asked, .. } if !*asked => {
+            _ if stops => {}
+            Stage::Check { asked } if !*asked && self.hash.is_settled() => {
                 *asked = true;
                 return Some(Action::Stamp);
             }
@@ -68,7 +71,7 @@ impl Transfer {
 
     /// The next request that may leave now.
     pub(super) fn next_request(&mut self, now: Now) -> Result<Option<Action>, TransferError> {
-        if now.monotonic < self.pace.gate() {
+        if self.stop.is_under_way() || now.monotonic < self.pace.gate() {
             return Ok(None);
         }
         if matches!(self.stage, Stage::Send) {
@@ -288,7 +291,9 @@ impl Transfer {
             _ => None,
         };
         let expiry = self.time_left(now).map(|left| now.monotonic.saturating_add(left));
-        [request, expiry].into_iter().flatten().min()
+        // What may not be sent any more has no moment to be sent at.
+        let next = if self.stop.is_under_way() { self.stop_deadline() } else { request };
+        [next, expiry].into_iter().flatten().min()
     }
 
     pub(super) fn begin_cancel(&mut self, now: Now) {
@@ -298,6 +303,7 @@ impl Transfer {
             Stage::Settle(_) => true,
             _ => self.ambiguous || self.flights.is_flying(Asked::Commit),
         };
+        self.stop = Stop::NotWanted;
         self.abandoned.extend(self.flights.end_all());
         if self.way.upload().is_some() {
             self.enter(Stage::Cancel { until: now.monotonic.saturating_add(CANCEL_BUDGET), file_possible });

@@ -25,7 +25,7 @@ impl Saver {
 
     /// Whether a checkpoint has to be saved now; it then counts as under way.
     pub(super) fn begin(&mut self) -> bool {
-        if self.in_flight.is_some() || self.saved == self.changes {
+        if self.in_flight.is_some() || self.is_done() {
             return false;
         }
         self.in_flight = Some(self.changes);
@@ -44,6 +44,11 @@ impl Saver {
     /// Whether this change is durable.
     pub(super) fn has(&self, change: u64) -> bool {
         self.saved >= change
+    }
+
+    /// Whether all changes are durable.
+    pub(super) fn is_done(&self) -> bool {
+        self.saved == self.changes
     }
 
     /// How many acknowledged parts a crash would forget.

@@ -9,4 +9,5 @@ mod hostile;
 mod misuse;
 mod statistics;
 mod steps;
+mod stopping;
 mod time;

@@ -43,8 +43,16 @@ enum Event {
     Hashed(Result<[u8; 16], SourceError>),
     Stamped(Result<SourceStamp, SourceError>),
     Saved(Result<(), SaveError>),
-    Cancelled,
+    StopWanted,
+    CancelWanted,
     Time,
+}
+
+/// What the caller may want while it runs; each is heard once.
+#[derive(Default)]
+pub(super) struct Signals {
+    pub(super) stop: Option<BoxFuture<'static, ()>>,
+    pub(super) cancel: Option<BoxFuture<'static, ()>>,
 }
 
 impl Driver {
@@ -76,9 +84,7 @@ impl Driver {
     }
 
     /// Drives the machine to its end. Everything that it started ends with this future.
-    pub(super) async fn run(mut self, cancel: impl Future<Output = ()>) -> Result<File, Error> {
-        let mut cancel = std::pin::pin!(cancel);
-        let mut cancelled = false;
+    pub(super) async fn run(mut self, mut signals: Signals) -> Result<File, Error> {
         loop {
             let until = match self.act() {
                 Step::Wait { until } => until,
@@ -89,14 +95,14 @@ impl Driver {
             // What comes seldom goes first; so nothing has to wait for ever, and the same run takes the same turns.
             let event = tokio::select! {
                 biased;
-                () = &mut cancel, if !cancelled => Event::Cancelled,
+                () = ended(&mut signals.cancel) => Event::CancelWanted,
+                () = ended(&mut signals.stop) => Event::StopWanted,
                 saved = ended(&mut self.saving) => Event::Saved(saved.map_err(SaveError::new)),
                 stamped = ended(&mut self.stamping) => Event::Stamped(stamped),
                 hashed = hashed(&mut self.hashing) => Event::Hashed(hashed),
                 landed = self.flights.land() => Event::Landed(landed),
                 () = sleep_until(deadline) => Event::Time,
             };
-            cancelled |= matches!(event, Event::Cancelled);
             self.tell(event);
         }
     }
@@ -151,7 +157,8 @@ impl Driver {
             Event::Hashed(digest) => self.transfer.handle_hashed(digest),
             Event::Stamped(stamp) => self.transfer.handle_stamped(stamp),
             Event::Saved(saved) => self.transfer.handle_saved(saved),
-            Event::Cancelled => self.transfer.cancel(),
+            Event::CancelWanted => self.transfer.cancel(),
+            Event::StopWanted => self.transfer.stop(),
             Event::Time => {
                 for (request, sent) in self.flights.newly_sent() {
                     self.transfer.handle_sent(request, sent);
@@ -217,7 +224,7 @@ async fn hashed(hashing: &mut Option<Hashing>) -> Result<[u8; 16], SourceError> 
     digest
 }
 
-/// Waits for what runs elsewhere, once something does.
+/// Waits for what runs elsewhere, once something does; what has ended is gone.
 async fn ended<T>(task: &mut Option<BoxFuture<'static, T>>) -> T {
     let Some(running) = task else { return pending().await };
     let result = running.await;

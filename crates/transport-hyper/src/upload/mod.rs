@@ -6,16 +6,18 @@ mod flights;
 mod hasher;
 mod trace;
 
-use std::{fmt, future::pending, sync::Arc};
+use std::{fmt, sync::Arc};
 
-use futures_util::future::BoxFuture;
 use partwise_models::File;
 use partwise_protocol::{Checkpoint, Plan, Progress, Transfer};
 use tokio::sync::watch;
 use tracing::Instrument;
 
 pub use self::checkpoints::{CheckpointFile, CheckpointStore};
-use self::{checkpoints::AnyCheckpoints, driver::Driver};
+use self::{
+    checkpoints::AnyCheckpoints,
+    driver::{Driver, Signals},
+};
 use crate::{Client, Error, Source, reading::Reader};
 
 impl Client {
@@ -96,14 +98,14 @@ pub struct Upload {
     reader: Reader,
     transfer: Transfer,
     store: Option<Arc<dyn AnyCheckpoints>>,
-    cancel: BoxFuture<'static, ()>,
+    signals: Signals,
     progress: watch::Sender<Progress>,
 }
 
 impl Upload {
     fn new(client: Client, reader: Reader, transfer: Transfer) -> Self {
         let progress = watch::Sender::new(transfer.progress());
-        Self { client, reader, transfer, store: None, cancel: Box::pin(pending()), progress }
+        Self { client, reader, transfer, store: None, signals: Signals::default(), progress }
     }
 
     /// Keeps checkpoints there, so that [`Client::resume`] can go on after a crash. The last one is removed when the
@@ -113,10 +115,18 @@ impl Upload {
         self
     }
 
-    /// Gives the upload up once this future ends, on the service too; it then ends as cancelled. Dropping
-    /// [`run`](Self::run)'s future instead stops at once and leaves the upload on the service to be resumed, or to expire.
+    /// Stops the upload once this future ends, to be resumed later: nothing new is sent, what is under way has five
+    /// seconds to be acknowledged, and the checkpoint that is saved last knows of all that was. It then ends with
+    /// [`TransferError::Stopped`](partwise_protocol::TransferError). Dropping [`run`](Self::run)'s future instead stops at
+    /// once; the checkpoint then knows of all but what was acknowledged at that moment.
+    pub fn stop_when(mut self, signal: impl Future<Output = ()> + Send + 'static) -> Self {
+        self.signals.stop = Some(Box::pin(signal));
+        self
+    }
+
+    /// Gives the upload up once this future ends, on the service too; it then ends as cancelled.
     pub fn cancel_when(mut self, signal: impl Future<Output = ()> + Send + 'static) -> Self {
-        self.cancel = Box::pin(signal);
+        self.signals.cancel = Some(Box::pin(signal));
         self
     }
 
@@ -137,7 +147,7 @@ impl Upload {
         let driver = Driver::new(self.client, self.transfer, self.reader, self.store, self.progress);
         let span = driver.span().clone();
         // Boxed, so that the futures of those who upload stay small.
-        Box::pin(driver.run(self.cancel)).instrument(span).await
+        Box::pin(driver.run(self.signals)).instrument(span).await
     }
 }
 

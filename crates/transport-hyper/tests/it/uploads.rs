@@ -129,9 +129,9 @@ async fn a_key_that_is_refused_in_the_middle_of_a_part_ends_the_upload_with_the_
     assert_eq!(error.refusal().unwrap().error.message.as_deref(), Some("Incorrect API key"));
 }
 
-#[tokio::test]
-async fn progress_tells_bytes_that_have_left_before_they_are_acknowledged() {
-    let (asked, _was_asked) = mpsc::unbounded_channel();
+/// A peer that takes parts as fast as they come, and answers none before it may.
+async fn withholding() -> (Peer, mpsc::UnboundedReceiver<String>, tokio::sync::watch::Sender<bool>) {
+    let (asked, was_asked) = mpsc::unbounded_channel();
     let (answering, may_answer) = tokio::sync::watch::channel(false);
     let peer = Peer::start(move |stream, _| {
         let may_answer = may_answer.clone();
@@ -149,6 +149,12 @@ async fn progress_tells_bytes_that_have_left_before_they_are_acknowledged() {
         })
     })
     .await;
+    (peer, was_asked, answering)
+}
+
+#[tokio::test]
+async fn progress_tells_bytes_that_have_left_before_they_are_acknowledged() {
+    let (peer, _was_asked, answering) = withholding().await;
     let upload = peer.client(options()).prepare(zeros(32 * MIB), plan()).await.unwrap();
     let mut progress = upload.progress();
     assert_eq!((progress.borrow().bytes_total, progress.borrow().phase), (32 * MIB, Phase::Creating));
@@ -159,6 +165,30 @@ async fn progress_tells_bytes_that_have_left_before_they_are_acknowledged() {
     progress.wait_for(|now| now.bytes_acknowledged == 32 * MIB).await.unwrap();
     // This service has no answer to what makes the file.
     running.abort();
+}
+
+#[tokio::test]
+async fn stopping_keeps_what_is_acknowledged_and_begins_no_part() {
+    let folder = tempfile::tempdir().unwrap();
+    let checkpoint = CheckpointFile::at(folder.path().join("upload.json"));
+    let (peer, _was_asked, answering) = withholding().await;
+    let mut plan = plan();
+    plan.parallel = 2;
+    let (stop, stopped) = tokio::sync::oneshot::channel::<()>();
+    let upload = peer.client(options()).prepare(zeros(32 * MIB), plan).await.unwrap();
+    let upload = upload.save_to(checkpoint.clone()).stop_when(async { stopped.await.unwrap_or_default() });
+    let mut progress = upload.progress();
+    let part = progress.borrow().bytes_total / progress.borrow().parts_total;
+    let running = tokio::spawn(upload.run());
+    progress.wait_for(|now| now.bytes_in_flight >= 2 * part).await.unwrap();
+    stop.send(()).unwrap();
+    // Between a signal and its hearing there is no event to wait for: a part that is sent after it would show below.
+    tokio::time::sleep(Duration::from_millis(50)).await;
+    answering.send(true).unwrap();
+    let error = running.await.unwrap().unwrap_err();
+    let Error::Transfer(error) = error else { panic!("{}", line(&error)) };
+    assert!(matches!(*error, TransferError::Stopped), "{error}");
+    assert_eq!(checkpoint.load().unwrap().unwrap().acknowledged(), (2 * part, 32 * MIB));
 }
 
 #[tokio::test]
