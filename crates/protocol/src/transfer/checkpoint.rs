@@ -156,6 +156,15 @@ impl Checkpoint {
         &self.filename
     }
 
+    /// The size of its parts in bytes; `None` when the file goes in one request.
+    #[must_use]
+    pub fn part_size(&self) -> Option<u64> {
+        match &self.route {
+            SavedRoute::Parts { part_size, .. } => Some(*part_size),
+            SavedRoute::Single { .. } => None,
+        }
+    }
+
     /// How many bytes of how many the service had acknowledged.
     #[must_use]
     pub fn acknowledged(&self) -> (u64, u64) {

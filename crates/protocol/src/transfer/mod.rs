@@ -343,6 +343,13 @@ impl Transfer {
         }
     }
 
+    /// Whether the checkpoint that was saved last may still lead to a file after this end. It may not when all that it
+    /// says is that a single request was about to leave, and that request is known to have made nothing.
+    #[must_use]
+    pub fn is_resumable_after(&self, error: &TransferError) -> bool {
+        error.is_resumable() && (self.ambiguous || self.way.upload().is_some())
+    }
+
     /// The whole source, as [`Action::Hash`] names it.
     fn whole(&self) -> SourceRange {
         SourceRange::new(0, self.source.length)

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use super::{
     Transfer, TransferError,
+    flights::Asked,
     state::{Stage, Way},
 };
 use crate::Now;
@@ -40,6 +41,7 @@ impl Transfer {
         }
         let Stop::UnderWay { until } = self.stop else { return };
         if now.monotonic >= until {
+            self.ambiguous |= self.flights.is_flying(Asked::Commit);
             self.abandoned.extend(self.flights.end_all());
         }
         // A file that is known to exist is told of before anything else.

@@ -150,6 +150,27 @@ fn a_complete_without_an_answer_is_settled_by_the_next_run() {
 }
 
 #[test]
+fn only_what_may_have_arrived_is_gone_on_with() {
+    let mut wanted = plan();
+    wanted.route = RouteChoice::Single;
+    let mut bench = Bench::new(wanted.clone());
+    bench.run();
+    bench.machine.stop();
+    bench.run();
+    bench.pass(Duration::from_secs(5));
+    let Some(Err(error)) = bench.end.take() else { panic!("it has ended without a file") };
+    assert!(bench.machine.is_resumable_after(&error));
+
+    let mut bench = Bench::new(wanted);
+    bench.run();
+    bench.fail(0, FailureKind::Connect);
+    bench.machine.stop();
+    bench.run();
+    let Some(Err(error)) = bench.end.take() else { panic!("it has ended without a file") };
+    assert!(bench.saved.is_some() && !bench.machine.is_resumable_after(&error));
+}
+
+#[test]
 fn cancelling_may_follow() {
     let mut bench = Bench::sending(plan());
     bench.machine.stop();

@@ -103,10 +103,14 @@ impl CheckpointFile {
 
     fn unlink(&self) -> io::Result<()> {
         let _turn = self.turn();
-        match fs::remove_file(&self.path) {
-            Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
-            _ => Ok(()),
+        // A crash may have left one that was being written.
+        for path in [&self.beside(), &*self.path] {
+            match fs::remove_file(path) {
+                Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+                _ => {}
+            }
         }
+        Ok(())
     }
 
     fn beside(&self) -> PathBuf {

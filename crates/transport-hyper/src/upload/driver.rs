@@ -187,10 +187,15 @@ impl Driver {
             // A checkpoint that is still being written must not appear after its removal.
             let _ = saving.await;
         }
-        if is_over(&result) {
+        if !self.is_resumable(&result) {
             self.forget().await;
         }
         result
+    }
+
+    /// Whether there is anything to be gone on with.
+    fn is_resumable(&self, result: &Result<File, Error>) -> bool {
+        matches!(result, Err(Error::Transfer(error)) if self.transfer.is_resumable_after(error))
     }
 
     async fn forget(&mut self) {
@@ -199,15 +204,6 @@ impl Driver {
             let error: &dyn std::error::Error = &*error;
             tracing::warn!(error, "a checkpoint that is of no use any more cannot be removed");
         }
-    }
-}
-
-/// Whether there is nothing to be gone on with.
-fn is_over(result: &Result<File, Error>) -> bool {
-    match result {
-        Ok(_) => true,
-        Err(Error::Transfer(error)) => !error.is_resumable(),
-        Err(_) => false,
     }
 }
 
