@@ -32,7 +32,7 @@ Environment:
   PARTWISE_API_KEYS       the keys that serve takes: KEY or TENANT:KEY, comma-separated
   PARTWISE_LOG            what to log on standard error: debug, partwise_server=trace, ...
 
-Exit status: 0 done, 1 failed or refused, 2 the arguments are wrong.";
+Exit status: 0 done, 1 failed or refused, 2 the arguments are wrong, 75 stopped: the same command goes on.";
 
 /// Which service to speak to, and how. Global: every one of these may also follow the subcommand.
 #[derive(Args, Debug)]
@@ -71,6 +71,9 @@ pub(crate) enum Provider {
 pub(crate) enum Command {
     /// Upload one file, in parallel parts when it is large, and print the stored object.
     Upload(UploadArguments),
+    /// Show or end what is unfinished.
+    #[command(subcommand, arg_required_else_help = false)]
+    Uploads(UploadsCommand),
     /// List, show, delete, download or import files.
     #[command(subcommand, arg_required_else_help = false)]
     Files(FilesCommand),
@@ -85,6 +88,9 @@ Examples:
   partwise upload big.jsonl --purpose fine-tune --parallel 8 --part-size 32MiB --md5
   partwise upload train.jsonl --purpose fine-tune --provider azure
   partwise upload notes.md --purpose assistants --local --json
+
+When it is interrupted, killed or cut off, the same command goes on from where it was. Ctrl-C stops it so that it can;
+Ctrl-C twice cancels the upload on the service.
 
 SIZE is a number of bytes or has a unit: k, M, G or KiB, MiB, GiB (by 1024), KB, MB, GB (by 1000).")]
 pub(crate) struct UploadArguments {
@@ -107,6 +113,46 @@ pub(crate) struct UploadArguments {
     /// Force the way it goes: as parts or as a single request [default: parts when it is larger than one].
     #[arg(long, value_enum, value_name = "ROUTE")]
     pub(crate) route: Option<RouteName>,
+    /// Begin anew, whatever an earlier run has sent.
+    #[arg(long)]
+    pub(crate) no_resume: bool,
+    #[command(flatten)]
+    pub(crate) state: StateArguments,
+    #[command(flatten)]
+    pub(crate) output: OutputArguments,
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct StateArguments {
+    /// Where it is remembered how far uploads are [default: among the platform's application state].
+    #[arg(long, value_name = "DIR")]
+    pub(crate) state: Option<PathBuf>,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum UploadsCommand {
+    /// List the uploads that are unfinished here; the same `partwise upload` goes on with each.
+    List(UploadsListArguments),
+    /// Cancel an upload on the service, and forget it here.
+    Cancel(UploadsCancelArguments),
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct UploadsListArguments {
+    #[command(flatten)]
+    pub(crate) state: StateArguments,
+    /// Print one JSON object per line, and nothing else on standard output.
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct UploadsCancelArguments {
+    /// The upload's id, as `uploads list` shows it.
+    #[arg(value_name = "ID")]
+    pub(crate) id: String,
+    #[command(flatten)]
+    pub(crate) state: StateArguments,
     #[command(flatten)]
     pub(crate) output: OutputArguments,
 }

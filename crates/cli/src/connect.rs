@@ -42,6 +42,8 @@ pub(crate) struct Connected {
     pub(crate) client: Client,
     /// Says what errors of this client mean.
     pub(crate) explain: Explain,
+    /// Whether the service outlives this process.
+    pub(crate) is_lasting: bool,
     embedded: Option<Server>,
 }
 
@@ -59,26 +61,36 @@ impl<'e, E: Environment> Connection<'e, E> {
         let Self { service, environment } = self;
         let (credential, variable) = service.credential(environment)?;
         let explain = Explain::new(&service, variable);
-        let (client, embedded) = match &service.reach {
+        let (client, is_lasting, embedded) = match &service.reach {
             Reach::Embedded { store } => {
+                let opened = store::open(store.as_deref())?;
                 // The server is called where it stands: no socket, no port, and nobody else on the machine
                 // can reach it.
-                let server = Server::builder(store::open(store.as_deref())?)
+                let server = Server::builder(opened.store)
                     .keys(Keys::any())
                     .build()
                     .await
                     .map_err(|cause| Report::of(&cause))?;
-                (Client::new(service.api.clone(), credential, server.clone()), Some(server))
+                let api = match &opened.identity {
+                    Some(identity) => service.api.with_identity(identity),
+                    None => service.api,
+                };
+                (Client::new(api, credential, server.clone()), opened.identity.is_some(), Some(server))
             }
             Reach::Network { ca_cert } => {
                 let stack = stack(ca_cert.as_deref())?;
                 let headers = account_headers(&service, environment)?;
-                (Client::new(service.api.clone(), credential, WithHeaders { headers, stack }), None)
+                (Client::new(service.api, credential, WithHeaders { headers, stack }), true, None)
             }
         };
         let mut patience = RetryPolicy::default();
         patience.max_failures = FAILURES_OF_ONE_OPERATION;
-        Ok(Connected { client: client.reading(Reading::Inline).retry(patience), explain, embedded })
+        Ok(Connected {
+            client: client.reading(Reading::Inline).retry(patience),
+            explain,
+            is_lasting,
+            embedded,
+        })
     }
 }
 

@@ -51,6 +51,14 @@ impl Signals {
         (first, second)
     }
 
+    /// Waits for the next Ctrl-C alone.
+    pub(crate) async fn interrupt(&mut self) {
+        #[cfg(unix)]
+        self.interrupt.recv().await;
+        #[cfg(not(unix))]
+        self.next().await;
+    }
+
     /// Waits for the next one.
     pub(crate) async fn next(&mut self) {
         #[cfg(unix)]

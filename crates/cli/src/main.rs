@@ -19,7 +19,9 @@ mod serve;
 mod service;
 mod size;
 mod store;
+mod unfinished;
 mod upload;
+mod uploads;
 mod usage;
 
 use std::{
@@ -30,7 +32,7 @@ use std::{
 use clap::Parser as _;
 
 use crate::{
-    args::{Arguments, Command, FilesCommand},
+    args::{Arguments, Command, FilesCommand, UploadsCommand},
     connect::Connection,
     environment::{Environment, ProcessEnvironment},
     report::Report,
@@ -84,12 +86,17 @@ async fn dispatch(arguments: &Arguments) -> Result<(), Report> {
         arguments.service.refuse_for_serve()?;
         return serve::run(serve, arguments.service.store.as_deref(), &ProcessEnvironment).await;
     }
+    if let Command::Uploads(UploadsCommand::List(list)) = &arguments.command {
+        arguments.service.refuse_without_service("uploads list")?;
+        return uploads::list(list);
+    }
     let service = arguments.service.resolve(&ProcessEnvironment)?;
     let connection = Connection::new(service, &ProcessEnvironment);
     match &arguments.command {
         Command::Upload(upload) => upload::run(upload, connection).await,
         Command::Files(files) => run_files(files, connection).await,
-        Command::Serve(_) => Ok(()),
+        Command::Uploads(UploadsCommand::Cancel(cancel)) => uploads::cancel(cancel, connection).await,
+        Command::Uploads(UploadsCommand::List(_)) | Command::Serve(_) => Ok(()),
     }
 }
 

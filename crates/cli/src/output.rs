@@ -2,7 +2,7 @@
 
 use std::io::{self, Write};
 
-use partwise_models::File;
+use partwise_models::{File, Upload};
 use serde::Serialize;
 
 use crate::{report::Report, report::one_line, size::Human};
@@ -80,20 +80,35 @@ impl<W: Write> Output<W> {
         }
         let heading = Row { id: "ID", name: "NAME", size: "SIZE", purpose: "PURPOSE", status: "STATUS" }
             .map(str::to_owned);
-        let rows: Vec<_> = std::iter::once(heading).chain(files.iter().map(Row::of)).collect();
-        let width = |cell: fn(&Row<String>) -> &String| {
-            rows.iter().map(|row| cell(row).chars().count()).max().unwrap_or(0)
-        };
-        let (id, name) = (width(|row| &row.id), width(|row| &row.name));
-        let (size, purpose) = (width(|row| &row.size), width(|row| &row.purpose));
-        for row in &rows {
-            let line = format!(
-                "{:<id$}  {:<name$}  {:>size$}  {:<purpose$}  {}",
-                row.id, row.name, row.size, row.purpose, row.status
-            );
-            self.line(line.trim_end())?;
+        let rows = std::iter::once(heading).chain(files.iter().map(Row::of));
+        let cells = rows.map(|row| [row.id, row.name, row.size, row.purpose, row.status]);
+        self.aligned(&cells.collect::<Vec<_>>(), Some(2))
+    }
+
+    /// Rows of cells in columns; one column may be aligned to the right.
+    pub(crate) fn aligned<const N: usize>(
+        &mut self,
+        rows: &[[String; N]],
+        right: Option<usize>,
+    ) -> Result<(), Report> {
+        let widths: [usize; N] = std::array::from_fn(|column| {
+            rows.iter().map(|row| row[column].chars().count()).max().unwrap_or(0)
+        });
+        for row in rows {
+            let cells = row.iter().zip(widths).enumerate().map(|(column, (cell, width))| {
+                if right == Some(column) { format!("{cell:>width$}") } else { format!("{cell:<width$}") }
+            });
+            self.line(cells.collect::<Vec<_>>().join("  ").trim_end())?;
         }
         Ok(())
+    }
+
+    /// One upload for people.
+    pub(crate) fn upload(&mut self, upload: &Upload) -> Result<(), Report> {
+        let status =
+            upload.status.as_ref().map_or_else(|| "-".to_owned(), |status| one_line(status.as_str()));
+        self.line(&format!("{:<8} {}", "id", one_line(&upload.id)))?;
+        self.line(&format!("{:<8} {status}", "status"))
     }
 }
 

@@ -1,6 +1,6 @@
 //! The progress bar on standard error.
 
-use std::io::{self, IsTerminal as _};
+use std::io::{self, IsTerminal as _, Write as _};
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
@@ -11,7 +11,10 @@ const DRAWS: u8 = 10;
 
 /// A bar that is drawn when standard error is a terminal, and removed when it is dropped.
 #[derive(Debug)]
-pub(crate) struct Bar(ProgressBar);
+pub(crate) struct Bar {
+    what: String,
+    bar: ProgressBar,
+}
 
 impl Bar {
     /// A bar for `total` bytes.
@@ -24,27 +27,30 @@ impl Bar {
         if let Ok(style) = ProgressStyle::with_template(TEMPLATE) {
             bar.set_style(style);
         }
-        Self(bar)
+        Self { what: what.to_owned(), bar }
     }
 
-    /// Says what it is about.
-    pub(crate) fn name(&self, what: String) {
-        self.0.set_message(what);
+    /// Adds a few words to what it is about.
+    pub(crate) fn note(&self, words: &str) {
+        self.bar.set_message(format!("{} ({words})", self.what));
     }
 
-    /// Does something that writes to standard error, with the bar out of the way.
-    pub(crate) fn suspended(&self, write: impl FnOnce()) {
-        self.0.suspend(write);
+    /// Writes a line to standard error, with the bar out of the way.
+    pub(crate) fn say(&self, line: &str) {
+        // When standard error is gone there is nobody to tell.
+        self.bar.suspend(|| {
+            let _ = writeln!(io::stderr(), "{line}");
+        });
     }
 
     /// So many bytes are done. It may go back: what a failed attempt sent does not count.
     pub(crate) fn set(&self, bytes: u64) {
-        self.0.set_position(bytes);
+        self.bar.set_position(bytes);
     }
 }
 
 impl Drop for Bar {
     fn drop(&mut self) {
-        self.0.finish_and_clear();
+        self.bar.finish_and_clear();
     }
 }

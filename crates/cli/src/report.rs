@@ -15,6 +15,8 @@ pub(crate) struct Report {
 enum Status {
     /// Something failed or was refused.
     Failed = 1,
+    /// Asked to stop before the end: try again later (what sendmail calls a temporary failure).
+    Stopped = 75,
     /// The arguments alone are wrong: no file, network or environment could make them right.
     Usage = 2,
 }
@@ -28,6 +30,11 @@ impl Report {
     /// Something failed or was refused: exit status 1.
     pub(crate) fn failed(message: impl Into<String>) -> Self {
         Self { status: Status::Failed, message: message.into(), hint: None }
+    }
+
+    /// Somebody wanted it to stop before the end: exit status 75.
+    pub(crate) fn stopped(message: impl Into<String>) -> Self {
+        Self { status: Status::Stopped, message: message.into(), hint: None }
     }
 
     /// `what` failed because of `cause`, whose own causes follow on the same line.
@@ -44,6 +51,16 @@ impl Report {
     #[must_use]
     pub(crate) fn hint(mut self, hint: impl Into<String>) -> Self {
         self.hint = Some(hint.into());
+        self
+    }
+
+    /// Adds what else to do about it.
+    #[must_use]
+    pub(crate) fn also_hint(mut self, hint: String) -> Self {
+        self.hint = Some(match self.hint {
+            Some(first) => format!("{first}; {hint}"),
+            None => hint,
+        });
         self
     }
 
@@ -66,7 +83,8 @@ impl Report {
 
     /// The lines for standard error.
     pub(crate) fn lines(&self) -> String {
-        let mut lines = format!("error: {}\n", one_line(&self.message));
+        let label = if self.status == Status::Stopped { "stopped" } else { "error" };
+        let mut lines = format!("{label}: {}\n", one_line(&self.message));
         if let Some(hint) = &self.hint {
             let _ = writeln!(lines, "hint: {}", one_line(hint));
         }

@@ -24,7 +24,7 @@ pub(crate) async fn run(
     }
     let is_open = keys.is_none();
     let (first, second) = Signals::listen()?.stages();
-    let server = Server::builder(store::open(store)?).keys(keys.unwrap_or_else(Keys::any));
+    let server = Server::builder(store::open(store)?.store).keys(keys.unwrap_or_else(Keys::any));
     let server = server.build().await.map_err(|cause| Report::of(&cause))?;
     let cannot_listen = |cause| Report::because(format!("cannot listen on {}", arguments.listen), &cause);
     let listener = TcpListener::bind(&addresses[..]).await.map_err(cannot_listen)?;

@@ -43,6 +43,22 @@ pub(crate) enum Reach {
 impl ServiceArguments {
     /// Refuses what `serve` would silently ignore.
     pub(crate) fn refuse_for_serve(&self) -> Result<(), Report> {
+        self.refuse_for(
+            "serve",
+            "it says which service to use; serve is one and speaks to every kind of client",
+        )
+    }
+
+    /// Refuses what a command that uses no service would silently ignore.
+    pub(crate) fn refuse_without_service(&self, command: &str) -> Result<(), Report> {
+        let hint = format!("{command} looks at this machine alone");
+        if self.store.is_some() {
+            return Err(Report::usage(format!("--store has no meaning for {command}")).hint(hint));
+        }
+        self.refuse_for(command, &hint)
+    }
+
+    fn refuse_for(&self, command: &str, hint: &str) -> Result<(), Report> {
         let given = [
             ("--provider", self.provider.is_some()),
             ("--endpoint", self.endpoint.is_some()),
@@ -51,8 +67,7 @@ impl ServiceArguments {
             ("--ca-cert", self.ca_cert.is_some()),
         ];
         match given.into_iter().find(|(_, given)| *given) {
-            Some((flag, _)) => Err(Report::usage(format!("{flag} has no meaning for serve"))
-                .hint("it says which service to use; serve is one and speaks to every kind of client")),
+            Some((flag, _)) => Err(Report::usage(format!("{flag} has no meaning for {command}")).hint(hint)),
             None => Ok(()),
         }
     }

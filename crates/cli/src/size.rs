@@ -60,6 +60,11 @@ impl fmt::Display for Human {
     }
 }
 
+/// So many bytes of so many.
+pub(crate) fn share((done, all): (u64, u64)) -> String {
+    format!("{} of {}", Human(done), Human(all))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -1,18 +1,27 @@
 //! The store of `--local` and `serve`.
 
-use std::path::PathBuf;
+use std::{fs, path::PathBuf};
 
 use partwise_server::Store;
 
 use crate::report::Report;
 
+/// A store that is open.
+#[derive(Debug)]
+pub(crate) struct Opened {
+    pub(crate) store: Store,
+    /// What it is known by from run to run: the path of its folder without links and dots. `None` when it ends with this
+    /// process.
+    pub(crate) identity: Option<String>,
+}
+
 /// Opens the store that `--store` names, by default a folder among the platform's application data.
-pub(crate) fn open(named: Option<&str>) -> Result<Store, Report> {
+pub(crate) fn open(named: Option<&str>) -> Result<Opened, Report> {
     let folder = match named {
         None => default_folder()?,
         Some(named) => match named.split_once("://") {
             None => PathBuf::from(named),
-            Some(("memory", "" | "/")) => return Ok(Store::memory()),
+            Some(("memory", "" | "/")) => return Ok(Opened { store: Store::memory(), identity: None }),
             Some(("file", path)) if path.starts_with('/') => PathBuf::from(path),
             Some((scheme, _)) => {
                 return Err(Report::usage(format!("--store: there is no kind of store called {scheme}://"))
@@ -20,7 +29,10 @@ pub(crate) fn open(named: Option<&str>) -> Result<Store, Report> {
             }
         },
     };
-    Store::local(folder).map_err(|cause| Report::of(&cause))
+    let store = Store::local(&folder).map_err(|cause| Report::of(&cause))?;
+    let folder = fs::canonicalize(&folder)
+        .map_err(|cause| Report::because(format!("the store {}", folder.display()), &cause))?;
+    Ok(Opened { store, identity: Some(format!("file://{}", folder.display())) })
 }
 
 fn default_folder() -> Result<PathBuf, Report> {

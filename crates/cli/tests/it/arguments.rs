@@ -89,7 +89,7 @@ fn unknown_flags_and_commands_are_told_with_the_nearest_one() {
     ");
     assert_snapshot!(refused(&["--provider", "aws", "files", "list"]), @"error: invalid value 'aws' for '--provider <PROVIDER>' [possible values: openai, azure, azure-v1]");
     assert_snapshot!(refused(&[]), @"
-    error: 'partwise' requires a subcommand but one was not provided [subcommands: upload, files, serve, help]
+    error: 'partwise' requires a subcommand but one was not provided [subcommands: upload, uploads, files, serve, help]
     hint: usage: partwise [OPTIONS] <COMMAND>
     ");
     assert_snapshot!(refused(&["files"]), @"

@@ -3,7 +3,6 @@
 use std::{
     io::Write as _,
     net::TcpListener,
-    process::Stdio,
     sync::atomic::{AtomicBool, Ordering},
     thread,
 };
@@ -12,7 +11,7 @@ use insta::assert_snapshot;
 
 use crate::{
     listener::answering,
-    sandbox::{Ran, Sandbox, noise, signal},
+    sandbox::{Ran, Sandbox, noise},
 };
 
 const KEY: (&str, &str) = ("OPENAI_API_KEY", "sk-very-secret-0123456789");
@@ -248,22 +247,4 @@ fn a_store_that_cannot_be_opened_is_named() {
     let sandbox = Sandbox::new();
     sandbox.write("a-file", "x");
     assert_snapshot!(sandbox.run(&["files", "list", "--local", "--store", "a-file"]).refused(1), @"error: the store `a-file` is not a folder");
-}
-
-#[test]
-fn an_interrupted_upload_says_so() {
-    let sandbox = Sandbox::new();
-    sandbox.write("a.txt", noise(100_000));
-    let silent = TcpListener::bind("127.0.0.1:0").unwrap();
-    let endpoint = format!("http://{}", silent.local_addr().unwrap());
-    let arguments = ["upload", "a.txt", "--purpose", "assistants", "--endpoint", &endpoint];
-    let mut command = sandbox.command(&arguments);
-    let child = command.envs([KEY]).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
-    let (_connection, _) = silent.accept().unwrap();
-    signal(&child, "INT");
-    let ran = Ran::of(child.wait_with_output().unwrap());
-    assert_snapshot!(ran.refused(1).replace(&endpoint, "ENDPOINT"), @"
-    error: cannot upload a.txt at ENDPOINT/v1: the upload was cancelled, but the service may have made a file of it before
-    hint: look with `partwise files list` whether the file is there
-    ");
 }

@@ -9,5 +9,6 @@ mod files;
 mod listener;
 mod local;
 mod network;
+mod resume;
 mod sandbox;
 mod serve;

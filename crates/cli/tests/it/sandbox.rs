@@ -121,6 +121,11 @@ pub(crate) struct Serving {
 }
 
 impl Serving {
+    /// Sends it a signal.
+    pub(crate) fn signal(&self, name: &str) {
+        signal(&self.child, name);
+    }
+
     /// Asks it to stop, waits until it has, and gives back its exit status and what it said.
     pub(crate) fn stop(mut self) -> (i32, String) {
         signal(&self.child, "TERM");

@@ -1,0 +1,162 @@
+//! Going on from where an earlier run was.
+
+use std::{io::Write as _, time::SystemTime};
+
+use partwise_protocol::{Checkpoint, Plan, ResumeError};
+use partwise_transport_hyper::{Error, Upload};
+
+use super::open;
+use crate::{
+    args::{RouteName, UploadArguments},
+    connect::Connected,
+    report::Report,
+    size::{Human, share},
+    unfinished::{Entry, Subject, Unfinished, settled},
+};
+
+const ANEW: &str = "--no-resume begins anew";
+
+/// Makes sure that no other run works on the same upload. `None` when the service ends with this process, so that there
+/// is nothing to go on from.
+pub(super) async fn enter(
+    arguments: &UploadArguments,
+    plan: &Plan,
+    connected: &Connected,
+) -> Result<Option<Entry>, Report> {
+    if !connected.is_lasting {
+        return Ok(None);
+    }
+    let file = settled(&arguments.file)
+        .map_err(|cause| Report::because(format!("cannot read {}", arguments.file.display()), &cause))?;
+    let subject = Subject {
+        file,
+        purpose: &plan.purpose,
+        mime_type: &plan.mime_type,
+        place: connected.client.api().identity(),
+    };
+    Unfinished::at(arguments.state.state.as_deref())?.enter(&subject).await.map(Some)
+}
+
+/// The rest of what an earlier run began, or all of it.
+pub(super) async fn prepare(
+    arguments: &UploadArguments,
+    plan: Plan,
+    connected: &Connected,
+    entry: Option<&Entry>,
+) -> Result<Upload, Report> {
+    let what = format!("cannot upload {}", arguments.file.display());
+    let explain = |error: Error| connected.explain.report(&what, &error);
+    if let Some(saved) = earlier(arguments, entry).await? {
+        fits(arguments, &saved)?;
+        let resuming = resuming(&saved);
+        let mut plan = plan.clone();
+        // One that has expired since is as if it had never been.
+        plan.restart_when_expired = true;
+        match connected.client.resume(open(arguments)?, plan, saved).await {
+            Ok(upload) => {
+                say(&resuming);
+                return Ok(upload);
+            }
+            Err(Error::Resume(ResumeError::SourceChanged { difference })) => {
+                say(&format!(
+                    "the file has changed since an earlier run began to upload it ({difference}): beginning anew"
+                ));
+            }
+            Err(Error::Resume(cause)) => return Err(not_gone_on_with(&cause)),
+            Err(error) => return Err(explain(error)),
+        }
+    }
+    connected.client.prepare(open(arguments)?, plan).await.map_err(explain)
+}
+
+async fn earlier(arguments: &UploadArguments, entry: Option<&Entry>) -> Result<Option<Checkpoint>, Report> {
+    let Some(entry) = entry else { return Ok(None) };
+    if arguments.no_resume {
+        let cannot = |cause| Report::because("cannot remove the checkpoint of an earlier run", &cause);
+        entry.forget().await.map_err(cannot)?;
+        return Ok(None);
+    }
+    entry.load().map_err(|cause| not_gone_on_with(&cause))
+}
+
+fn not_gone_on_with(cause: &(dyn std::error::Error + 'static)) -> Report {
+    Report::because("cannot go on with the upload that an earlier run began", cause).hint(ANEW)
+}
+
+/// What was asked for explicitly must not be silently ignored.
+fn fits(arguments: &UploadArguments, saved: &Checkpoint) -> Result<(), Report> {
+    let refused = |how: &str| {
+        Err(Report::failed(format!("an earlier run began to upload this file {how}"))
+            .hint(format!("without that flag it is gone on with; {ANEW}")))
+    };
+    match saved.part_size() {
+        Some(_) if arguments.route == Some(RouteName::Single) => refused("in parts, not as --route single"),
+        Some(size) if arguments.part_size.is_some_and(|asked| asked != size) => {
+            refused(&format!("in parts of {}, and --part-size differs", Human(size)))
+        }
+        None if arguments.route == Some(RouteName::Parts) => refused("in one request, not as --route parts"),
+        None if arguments.md5 => refused("in one request, which takes no --md5"),
+        _ => Ok(()),
+    }
+}
+
+fn resuming(saved: &Checkpoint) -> String {
+    match saved.upload_id() {
+        Some(id) => {
+            format!(
+                "going on with {id}, which an earlier run began: {} are there",
+                share(saved.acknowledged())
+            )
+        }
+        None => "an earlier run may have sent this file: looking for it on the service first".into(),
+    }
+}
+
+/// The report of a run that was asked to stop.
+pub(super) fn stopped(arguments: &UploadArguments, entry: Option<&Entry>) -> Report {
+    let name = arguments.file.display();
+    let Some(saved) = left(entry) else {
+        return Report::stopped(format!("nothing of {name} is on the service"));
+    };
+    match saved.upload_id() {
+        Some(id) => {
+            let until = saved.expires_at().map(|moment| minutes_until(moment.0)).unwrap_or_default();
+            Report::stopped(format!("{} of {name} are on the service", share(saved.acknowledged()))).hint(
+                format!(
+                    "the same command goes on from there{until}; `partwise uploads cancel {id}` gives it up"
+                ),
+            )
+        }
+        None => Report::stopped(format!("it is not known whether {name} has arrived"))
+            .hint("the same command looks for it before it sends it again"),
+    }
+}
+
+/// The report of a run that failed, with what can be done about it.
+pub(super) fn after(report: Report, entry: Option<&Entry>) -> Report {
+    match left(entry) {
+        Some(saved) if saved.upload_id().is_some() => {
+            report.also_hint(format!("the same command goes on from where it was; {ANEW}"))
+        }
+        _ => report,
+    }
+}
+
+fn left(entry: Option<&Entry>) -> Option<Checkpoint> {
+    // One that cannot be read is told of by the next run.
+    entry?.load().ok()?
+}
+
+/// How long that is from now, roughly: the service's clock may be another.
+fn minutes_until(moment: u64) -> String {
+    let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).map_or(0, |now| now.as_secs());
+    match moment.saturating_sub(now) / 60 {
+        0 => String::new(),
+        minutes => format!(" within {minutes} min"),
+    }
+}
+
+fn say(line: &str) {
+    // When standard error is gone there is nobody to tell.
+    let _ = writeln!(std::io::stderr(), "{line}");
+}

@@ -1,0 +1,37 @@
+//! Ctrl-C, once and again.
+
+use partwise_transport_hyper::Upload;
+use tokio::sync::oneshot;
+
+use crate::{interrupt::Signals, progress::Bar};
+
+/// The upload, which stops and is cancelled when the other future has heard that it should; that one ends when nobody
+/// wants to wait any more.
+pub(super) fn heeded(upload: Upload, mut signals: Signals, bar: &Bar) -> (Upload, impl Future<Output = ()>) {
+    let (stop, stopped) = heard();
+    let (cancel, cancelled) = heard();
+    let heed = async move {
+        signals.next().await;
+        bar.say(
+            "stopping: what is under way has 5 s to arrive; Ctrl-C again cancels the upload on the service",
+        );
+        // When nobody listens any more, all is done.
+        let _ = stop.send(());
+        // A supervisor that asks twice wants an end, not the loss of what is there.
+        signals.interrupt().await;
+        bar.say("cancelling on the service; Ctrl-C again does not wait for it");
+        let _ = cancel.send(());
+        signals.next().await;
+    };
+    (upload.stop_when(stopped).cancel_when(cancelled), heed)
+}
+
+fn heard() -> (oneshot::Sender<()>, impl Future<Output = ()> + Send + 'static) {
+    let (sender, receiver) = oneshot::channel();
+    let heard = async {
+        if receiver.await.is_err() {
+            std::future::pending::<()>().await;
+        }
+    };
+    (sender, heard)
+}

@@ -1,0 +1,108 @@
+//! `partwise upload`.
+
+mod going_on;
+mod interruption;
+mod shown;
+
+use partwise_models::File;
+use partwise_protocol::{Plan, RouteChoice, TransferError};
+use partwise_transport_hyper::{Error, FileSource, Upload};
+
+use crate::{
+    args::{RouteName, UploadArguments},
+    connect::{Connected, Connection},
+    environment::Environment,
+    interrupt::Signals,
+    mime,
+    output::Output,
+    progress::Bar,
+    report::Report,
+    size::Human,
+    unfinished::Entry,
+};
+
+/// Uploads one file and prints the stored object.
+pub(crate) async fn run(
+    arguments: &UploadArguments,
+    connection: Connection<'_, impl Environment>,
+) -> Result<(), Report> {
+    let plan = plan(arguments)?;
+    let limit = connection.api().limits().part;
+    if let Some(size) = arguments.part_size.filter(|size| *size > limit) {
+        let (size, limit, dialect) = (Human(size), Human(limit), connection.api().dialect());
+        return Err(Report::usage(format!(
+            "--part-size: {dialect} takes parts of at most {limit}, and this is {size}"
+        )));
+    }
+    // A file that cannot be read is told of before a key that is missing.
+    open(arguments)?;
+    let connected = connection.connect().await?;
+    let entry = going_on::enter(arguments, &plan, &connected).await?;
+    let upload = going_on::prepare(arguments, plan, &connected, entry.as_ref()).await?;
+    let file = send(arguments, upload, &connected, entry.as_ref()).await?;
+    drop(entry);
+    connected.sweep().await;
+    let mut output = Output::stdout();
+    if arguments.output.json { output.json(&file) } else { output.file(&file) }
+}
+
+fn plan(arguments: &UploadArguments) -> Result<Plan, Report> {
+    let name = arguments.file.file_name().unwrap_or_default();
+    let name = name.to_str().ok_or_else(|| {
+        let path = arguments.file.display();
+        Report::usage(format!("the name of {path} is not valid UTF-8, and the service takes no other"))
+            .hint("rename the file, or upload a link to it that has another name")
+    })?;
+    let mime_type = arguments.mime_type.as_deref().unwrap_or_else(|| mime::guess(&arguments.file));
+    let mut plan = Plan::new(name, mime_type, arguments.purpose.resolve()?);
+    plan.parallel = arguments.parallel;
+    plan.part_size = arguments.part_size;
+    plan.md5 = arguments.md5;
+    plan.route = match arguments.route {
+        None => RouteChoice::Automatic,
+        Some(RouteName::Parts) => RouteChoice::Parts,
+        Some(RouteName::Single) => RouteChoice::Single,
+    };
+    Ok(plan)
+}
+
+fn open(arguments: &UploadArguments) -> Result<FileSource, Report> {
+    FileSource::open(&arguments.file).map_err(|cause| {
+        let report = Report::of(&cause);
+        match arguments.file.to_str() {
+            Some("-") => report.hint("standard input cannot be uploaded: write it to a file first"),
+            _ => report,
+        }
+    })
+}
+
+async fn send(
+    arguments: &UploadArguments,
+    mut upload: Upload,
+    connected: &Connected,
+    entry: Option<&Entry>,
+) -> Result<File, Report> {
+    if let Some(entry) = entry {
+        upload = upload.save_to(entry.checkpoint());
+    }
+    let bar = Bar::new(&arguments.file.display().to_string(), Some(upload.progress().borrow().bytes_total));
+    let (upload, heed) = interruption::heeded(upload, Signals::listen()?, &bar);
+    let shown = shown::show(upload.progress(), &bar);
+    let sent = tokio::select! {
+        (sent, ()) = async { tokio::join!(upload.run(), shown) } => Some(sent),
+        () = heed => None,
+    };
+    // The bar is gone before anything else is written.
+    drop(bar);
+    match sent {
+        Some(Ok(file)) => Ok(file),
+        Some(Err(Error::Transfer(error))) if matches!(*error, TransferError::Stopped) => {
+            Err(going_on::stopped(arguments, entry))
+        }
+        Some(Err(error)) => {
+            let what = format!("cannot upload {}", arguments.file.display());
+            Err(going_on::after(connected.explain.report(&what, &error), entry))
+        }
+        None => Err(going_on::stopped(arguments, entry)),
+    }
+}

@@ -1,0 +1,33 @@
+//! What a person sees while a file goes up.
+
+use partwise_protocol::{Progress, Warning};
+use tokio::sync::watch;
+
+use crate::progress::Bar;
+
+/// Shows how far the upload is until its channel closes.
+pub(super) async fn show(mut progress: watch::Receiver<Progress>, bar: &Bar) {
+    let mut warned = false;
+    let mut upload = progress.borrow().upload_id.clone();
+    while progress.changed().await.is_ok() {
+        let now = progress.borrow_and_update().clone();
+        bar.set(now.bytes_acknowledged + now.bytes_in_flight);
+        let retries = now.statistics.retries.total;
+        if retries > 0 {
+            bar.note(&format!("{retries} sent again"));
+        }
+        if upload.is_some() && now.upload_id.is_some() && upload != now.upload_id {
+            bar.say("the upload that was begun before has expired: beginning anew");
+        }
+        if now.upload_id.is_some() {
+            upload = now.upload_id;
+        }
+        if let (Some(Warning::TooSlow { needed, left }), false) = (now.warning, warned) {
+            warned = true;
+            let (needed, left) = (needed.as_secs(), left.as_secs());
+            bar.say(&format!(
+                "warning: at this rate the rest takes {needed} s, but the service gives the upload only {left} s more"
+            ));
+        }
+    }
+}

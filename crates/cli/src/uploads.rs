@@ -1,0 +1,185 @@
+//! `partwise uploads list` and `cancel`.
+
+use std::{
+    io::Write as _,
+    time::{SystemTime, UNIX_EPOCH},
+};
+
+use partwise_models::UnixSeconds;
+use partwise_protocol::{ApiErrorKind, CancelUpload, Checkpoint};
+use serde::Serialize;
+
+use crate::{
+    args::{UploadsCancelArguments, UploadsListArguments},
+    connect::{Connected, Connection},
+    environment::Environment,
+    output::Output,
+    report::{Report, one_line},
+    size::share,
+    unfinished::{Entry, Found, Unfinished},
+};
+
+/// Prints what is unfinished here.
+pub(crate) fn list(arguments: &UploadsListArguments) -> Result<(), Report> {
+    let found = Unfinished::at(arguments.state.state.as_deref())?.list()?;
+    let mut output = Output::stdout();
+    if arguments.json {
+        return found.iter().try_for_each(|found| output.json(&Listed::of(found)));
+    }
+    if found.is_empty() {
+        // Said to people alone; when they are gone it is not said.
+        let _ = writeln!(std::io::stderr(), "nothing is unfinished");
+        return Ok(());
+    }
+    let heading = ["ID", "STATE", "SENT", "EXPIRES", "FILE", "SERVICE"].map(str::to_owned);
+    let rows = found.iter().map(|found| Listed::of(found).row(now()));
+    output.aligned(&std::iter::once(heading).chain(rows).collect::<Vec<_>>(), None)
+}
+
+/// One unfinished upload, as it is printed.
+#[derive(Debug, Serialize)]
+struct Listed {
+    id: String,
+    file: Option<String>,
+    running: bool,
+    #[serde(flatten)]
+    known: Option<Known>,
+    /// Why its checkpoint cannot be read.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    problem: Option<String>,
+}
+
+/// What its checkpoint says.
+#[derive(Debug, Serialize)]
+struct Known {
+    place: String,
+    bytes: u64,
+    bytes_acknowledged: u64,
+    expires_at: Option<UnixSeconds>,
+}
+
+impl Known {
+    fn of(checkpoint: &Checkpoint) -> Self {
+        let (bytes_acknowledged, bytes) = checkpoint.acknowledged();
+        let expires_at = checkpoint.expires_at();
+        Self { place: checkpoint.place().to_owned(), bytes, bytes_acknowledged, expires_at }
+    }
+}
+
+impl Listed {
+    fn of(found: &Found) -> Self {
+        Self {
+            id: found.id(),
+            file: found.file.clone(),
+            running: found.is_running,
+            known: found.checkpoint.as_ref().ok().map(Known::of),
+            problem: found.checkpoint.as_ref().err().map(ToString::to_string),
+        }
+    }
+
+    fn row(self, now: u64) -> [String; 6] {
+        let state = match (self.running, &self.problem) {
+            (true, _) => "running",
+            (false, None) => "unfinished",
+            (false, Some(_)) => "unreadable",
+        };
+        let dash = || "-".to_owned();
+        let (sent, expires, place) = match self.known {
+            None => (dash(), dash(), dash()),
+            Some(known) => (
+                share((known.bytes_acknowledged, known.bytes)),
+                known.expires_at.map_or_else(dash, |moment| remaining(moment.0, now)),
+                known.place,
+            ),
+        };
+        [self.id, state.into(), sent, expires, self.file.unwrap_or_else(dash), place]
+            .map(|cell| one_line(&cell))
+    }
+}
+
+/// How long it has, by our clock; the service's may be another.
+fn remaining(moment: u64, now: u64) -> String {
+    match moment.checked_sub(now) {
+        None | Some(0) => "expired".into(),
+        Some(left) if left < 60 => format!("in {left} s"),
+        Some(left) if left < 2 * 3600 => format!("in {} min", left / 60),
+        Some(left) => format!("in {} h", left / 3600),
+    }
+}
+
+fn now() -> u64 {
+    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |now| now.as_secs())
+}
+
+/// Cancels one upload on the service, and forgets it here.
+pub(crate) async fn cancel(
+    arguments: &UploadsCancelArguments,
+    connection: Connection<'_, impl Environment>,
+) -> Result<(), Report> {
+    let unfinished = Unfinished::at(arguments.state.state.as_deref())?;
+    let id = &arguments.id;
+    let found = unfinished.list()?.into_iter().find(|found| found.id() == *id);
+    let connected = connection.connect().await?;
+    let Some(found) = found else { return cancel_there(arguments, &connected).await };
+    let Some(entry) = unfinished.enter_found(&found).await? else {
+        return Err(Report::failed(format!("another run of partwise is at work on {id}"))
+            .hint("stop it there first; Ctrl-C twice cancels it too"));
+    };
+    let Some(checkpoint) = found.checkpoint.as_ref().ok().filter(|saved| saved.upload_id().is_some()) else {
+        forget(&entry).await?;
+        let left = match &found.checkpoint {
+            Ok(_) => "nothing of it is on the service that could be cancelled",
+            Err(_) => "what it may have left on the service expires there",
+        };
+        // Said to people alone: there is no object to print.
+        let _ = writeln!(std::io::stderr(), "{id} is forgotten here; {left}");
+        return Ok(());
+    };
+    let (place, asked) = (checkpoint.place(), connected.client.api().identity());
+    if place != asked {
+        return Err(Report::failed(format!("{id} is at {place}, and this command speaks to {asked}"))
+            .hint("name that service: --endpoint URL, or --local with its --store"));
+    }
+    let is_past = checkpoint.expires_at().is_some_and(|moment| moment.0 <= now());
+    match connected.client.call(&CancelUpload::new(id)).await {
+        Ok(upload) => {
+            forget(&entry).await?;
+            print(arguments, &upload)
+        }
+        Err(error) => {
+            let is_gone = error.refusal().is_some_and(|refusal| {
+                refusal.kind() == ApiErrorKind::NotFound
+                    || (is_past && refusal.kind() == ApiErrorKind::Invalid)
+            });
+            if !is_gone {
+                return Err(explained(id, &connected, &error));
+            }
+            forget(&entry).await?;
+            let _ = writeln!(
+                std::io::stderr(),
+                "the service does not have {id} any more; it is forgotten here too"
+            );
+            Ok(())
+        }
+    }
+}
+
+/// One that is not known here may be another machine's.
+async fn cancel_there(arguments: &UploadsCancelArguments, connected: &Connected) -> Result<(), Report> {
+    let id = &arguments.id;
+    let upload = connected.client.call(&CancelUpload::new(id)).await;
+    print(arguments, &upload.map_err(|error| explained(id, connected, &error))?)
+}
+
+fn explained(id: &str, connected: &Connected, error: &partwise_transport_hyper::Error) -> Report {
+    connected.explain.report(&format!("cannot cancel {id}"), error)
+}
+
+fn print(arguments: &UploadsCancelArguments, upload: &partwise_models::Upload) -> Result<(), Report> {
+    let mut output = Output::stdout();
+    if arguments.output.json { output.json(upload) } else { output.upload(upload) }
+}
+
+async fn forget(entry: &Entry) -> Result<(), Report> {
+    entry.forget().await.map_err(|cause| Report::because("cannot remove its checkpoint", &cause))
+}
