@@ -116,6 +116,9 @@ pub(crate) struct UploadArguments {
     /// Begin anew, whatever an earlier run has sent.
     #[arg(long)]
     pub(crate) no_resume: bool,
+    /// Print also what it took: requests, retries by reason, bytes, waits; with --json as a second object.
+    #[arg(long)]
+    pub(crate) stats: bool,
     #[command(flatten)]
     pub(crate) state: StateArguments,
     #[command(flatten)]

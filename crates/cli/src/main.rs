@@ -93,7 +93,7 @@ async fn dispatch(arguments: &Arguments) -> Result<(), Report> {
     let service = arguments.service.resolve(&ProcessEnvironment)?;
     let connection = Connection::new(service, &ProcessEnvironment);
     match &arguments.command {
-        Command::Upload(upload) => upload::run(upload, connection).await,
+        Command::Upload(upload) => Box::pin(upload::run(upload, connection)).await,
         Command::Files(files) => run_files(files, connection).await,
         Command::Uploads(UploadsCommand::Cancel(cancel)) => uploads::cancel(cancel, connection).await,
         Command::Uploads(UploadsCommand::List(_)) | Command::Serve(_) => Ok(()),

@@ -122,10 +122,12 @@ pub(super) const LAYERS: &[Layer] = &[
         others: Others::Only(&[
             "clap",
             "directories",
+            "fs4",
             "http",
             "indicatif",
             "serde",
             "serde_json",
+            "sha2",
             "strsim",
             "tempfile",
             "tokio",

@@ -3,11 +3,15 @@
 mod going_on;
 mod interruption;
 mod shown;
+mod stats;
+
+use std::time::Instant;
 
 use partwise_models::File;
 use partwise_protocol::{Plan, RouteChoice, TransferError};
 use partwise_transport_hyper::{Error, FileSource, Upload};
 
+use self::stats::Stats;
 use crate::{
     args::{RouteName, UploadArguments},
     connect::{Connected, Connection},
@@ -39,11 +43,15 @@ pub(crate) async fn run(
     let connected = connection.connect().await?;
     let entry = going_on::enter(arguments, &plan, &connected).await?;
     let upload = going_on::prepare(arguments, plan, &connected, entry.as_ref()).await?;
+    let (progress, begin) = (upload.progress(), Instant::now());
     let file = send(arguments, upload, &connected, entry.as_ref()).await?;
+    let stats = Stats::new(progress.borrow().statistics, begin.elapsed());
     drop(entry);
     connected.sweep().await;
     let mut output = Output::stdout();
-    if arguments.output.json { output.json(&file) } else { output.file(&file) }
+    let json = arguments.output.json;
+    if json { output.json(&file) } else { output.file(&file) }?;
+    if arguments.stats { stats.print(&mut output, json) } else { Ok(()) }
 }
 
 fn plan(arguments: &UploadArguments) -> Result<Plan, Report> {

@@ -93,6 +93,33 @@ fn people_get_a_summary() {
 }
 
 #[test]
+fn what_it_took_is_told_on_request() {
+    let sandbox = Sandbox::new();
+    sandbox.write("data.bin", noise(3 * MIB));
+    let upload =
+        ["upload", "data.bin", "--purpose", "assistants", "--local", "--part-size", "1MiB", "--stats"];
+    let objects = sandbox.run(&[&upload[..], &["--json"]].concat()).done();
+    let [file, stats] = objects.lines().collect::<Vec<_>>()[..] else { panic!("{objects}") };
+    let (file, stats): (serde_json::Value, serde_json::Value) =
+        (serde_json::from_str(file).unwrap(), serde_json::from_str(stats).unwrap());
+    assert_eq!(file["object"], "file");
+    assert_eq!(
+        stats["attempts"],
+        serde_json::json!({
+            "total": 5, "create_upload": 1, "add_upload_part": 3, "complete_upload": 1,
+            "cancel_upload": 0, "create_file": 0, "list_files": 0
+        })
+    );
+    assert_eq!((&stats["retries"]["total"], &stats["bytes_acknowledged"]), (&0.into(), &(3 * MIB).into()));
+    assert!(stats["elapsed_ms"].is_u64() && stats["bytes_sent"].as_u64() > Some(3 * MIB as u64), "{stats}");
+
+    let lines = sandbox.run(&upload).done();
+    for line in ["\nwaited   0.0 s\n", " for 3 MiB of the file\n", "\nrequests 5\n", "\nretries  0\n"] {
+        assert!(lines.contains(line), "{lines}");
+    }
+}
+
+#[test]
 fn an_unknown_purpose_is_sent_when_it_is_allowed_and_the_service_has_the_last_word() {
     let sandbox = Sandbox::new();
     sandbox.write("a.txt", "x");

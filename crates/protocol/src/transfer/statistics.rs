@@ -181,6 +181,23 @@ pub struct Retries {
 }
 
 impl Retries {
+    /// Each reason with its count.
+    #[must_use]
+    pub fn by_reason(&self) -> [(RetryReason, u64); 10] {
+        [
+            (RetryReason::Connect, self.connect),
+            (RetryReason::Interrupted, self.interrupted),
+            (RetryReason::Timeout, self.timeout),
+            (RetryReason::Garbled, self.garbled),
+            (RetryReason::Http408, self.http_408),
+            (RetryReason::Http409, self.http_409),
+            (RetryReason::Http429, self.http_429),
+            (RetryReason::Http5xx, self.http_5xx),
+            (RetryReason::NotListed, self.not_listed),
+            (RetryReason::Other, self.other),
+        ]
+    }
+
     pub(super) fn count(&mut self, reason: RetryReason) {
         let kind = match reason {
             RetryReason::Connect => &mut self.connect,
