@@ -49,17 +49,16 @@ impl AnswerBody {
     }
 
     fn complete(&mut self) {
-        let Some(mut lease) = self.lease.take() else { return };
-        let everything_left =
-            self.handoff.is_finished() && lease.connection().is_some_and(|open| !open.gauge.is_blocked());
+        let Some(lease) = self.lease.take() else { return };
+        let everything_left = self.handoff.is_finished() && !lease.connection.gauge.is_blocked();
         if everything_left {
             lease.give_back();
         }
     }
 
     fn fail(&mut self, error: hyper::Error) -> StackError {
-        match self.lease.take().as_mut().and_then(Lease::connection) {
-            Some(connection) => explain(error, &connection.gauge, &self.uri),
+        match self.lease.take() {
+            Some(lease) => explain(error, &lease.connection.gauge, &self.uri),
             None => StackError::Exchange(error),
         }
     }

@@ -34,6 +34,8 @@ pub(super) struct Connection {
     pub(super) gauge: Arc<Gauge>,
     pub(super) forwarded: Option<Forwarded>,
     task: JoinHandle<hyper::Result<()>>,
+    /// Closed now, it would cut a request or an answer in two.
+    in_use: bool,
 }
 
 impl Connection {
@@ -45,7 +47,7 @@ impl Connection {
             .map_err(StackError::Exchange)?;
         // What goes wrong in there is told to the request that it goes wrong for, if one was sent by then.
         let task = tokio::spawn(connection);
-        Ok(Self { sender, gauge, forwarded, task })
+        Ok(Self { sender, gauge, forwarded, task, in_use: false })
     }
 
     /// How the connection ended, when it takes no requests any more; `None` is an ordinary end.
@@ -61,6 +63,9 @@ impl Connection {
 
 impl Drop for Connection {
     fn drop(&mut self) {
+        if self.in_use {
+            self.gauge.reset_on_close();
+        }
         self.task.abort();
     }
 }
@@ -84,7 +89,7 @@ struct Origin(Option<http::uri::Scheme>, Option<http::uri::Authority>);
 
 /// The use of one connection for one request. Dropped before the answer is complete, it closes the connection.
 pub(super) struct Lease {
-    connection: Option<Connection>,
+    pub(super) connection: Connection,
     origin: Origin,
     slots: Arc<Slots>,
     /// Whether requests were sent on this connection before.
@@ -101,11 +106,12 @@ impl Slots {
     pub(super) async fn lease(self: &Arc<Self>, uri: &Uri) -> Result<Lease, StackError> {
         let slot = self.free.clone().acquire_owned().await.map_err(|_| StackError::Closed)?;
         let origin = Origin(uri.scheme().cloned(), uri.authority().cloned());
-        let (connection, reused) = match self.take_idle(&origin).await {
+        let (mut connection, reused) = match self.take_idle(&origin).await {
             Some(connection) => (connection, true),
             None => (Connection::open(&self.connector, uri).await?, false),
         };
-        Ok(Lease { connection: Some(connection), origin, slots: self.clone(), reused, _slot: slot })
+        connection.in_use = true;
+        Ok(Lease { connection, origin, slots: self.clone(), reused, _slot: slot })
     }
 
     async fn take_idle(&self, origin: &Origin) -> Option<Connection> {
@@ -135,32 +141,16 @@ impl Slots {
 }
 
 impl Lease {
-    /// The connection; there is one until the lease ends.
-    pub(super) fn connection(&mut self) -> Option<&mut Connection> {
-        self.connection.as_mut()
-    }
-
     /// How the connection ended, when it takes no requests any more; `None` is an ordinary end.
-    pub(super) async fn end(mut self) -> Result<Option<hyper::Error>, StackError> {
-        match self.connection.take() {
-            Some(connection) => connection.end().await,
-            None => Ok(None),
-        }
+    pub(super) async fn end(self) -> Result<Option<hyper::Error>, StackError> {
+        self.connection.end().await
     }
 
     /// The answer is complete: the next request may use the connection.
-    pub(super) fn give_back(mut self) {
-        if let Some(connection) = self.connection.take() {
-            let kept = Idle { origin: self.origin.clone(), connection, since: Instant::now() };
-            self.slots.idle.lock().unwrap_or_else(PoisonError::into_inner).push(kept);
-        }
-    }
-}
-
-impl Drop for Lease {
-    fn drop(&mut self) {
-        if let Some(connection) = &self.connection {
-            connection.gauge.reset_on_close();
-        }
+    pub(super) fn give_back(self) {
+        let Self { mut connection, origin, slots, _slot, .. } = self;
+        connection.in_use = false;
+        let kept = Idle { origin, connection, since: Instant::now() };
+        slots.idle.lock().unwrap_or_else(PoisonError::into_inner).push(kept);
     }
 }

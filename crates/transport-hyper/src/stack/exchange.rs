@@ -65,7 +65,7 @@ async fn send(
     answer_within: Duration,
     mut request: Request<RequestBody>,
 ) -> Result<Sent, StackError> {
-    let Some(connection) = lease.connection() else { return Err(StackError::Closed) };
+    let connection = &mut lease.connection;
     prepare(&mut request, uri, connection.forwarded.as_ref());
     let sending = connection.sender.try_send_request(request);
     let gauge = connection.gauge.clone();
@@ -155,10 +155,8 @@ fn speaks_tls(gauge: &Gauge, uri: &Uri) -> bool {
 }
 
 /// Why a new connection took no request.
-async fn never_sent(mut lease: Lease, canceled: hyper::Error, uri: &Uri) -> StackError {
-    let Some(gauge) = lease.connection().map(|connection| connection.gauge.clone()) else {
-        return StackError::Closed;
-    };
+async fn never_sent(lease: Lease, canceled: hyper::Error, uri: &Uri) -> StackError {
+    let gauge = lease.connection.gauge.clone();
     // A request that was waiting when the connection ended is told why. Who comes later has to ask the connection.
     let ended = if reason(&canceled).is_some() {
         Some(canceled)
@@ -217,7 +215,7 @@ mod tests {
         let (mut peer, _) = listener.accept().await.unwrap();
         peer.write_all(first).await.unwrap();
         drop(peer);
-        while !lease.connection().unwrap().sender.is_closed() {
+        while !lease.connection.sender.is_closed() {
             tokio::task::yield_now().await;
         }
         let request = Request::new(RequestBody::new(Body::empty(), None));
