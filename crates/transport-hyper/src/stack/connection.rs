@@ -10,7 +10,7 @@ use hyper::client::conn::http1::SendRequest;
 use hyper_util::rt::TokioIo;
 use tokio::{
     sync::{OwnedSemaphorePermit, Semaphore},
-    task::JoinHandle,
+    task::{JoinError, JoinHandle},
     time::{Instant, timeout},
 };
 
@@ -34,6 +34,8 @@ pub(super) struct Connection {
     pub(super) gauge: Arc<Gauge>,
     pub(super) forwarded: Option<Forwarded>,
     task: JoinHandle<hyper::Result<()>>,
+    /// How the task ended, once that was asked for.
+    ended: Option<Result<hyper::Result<()>, JoinError>>,
     /// Closed now, it would cut a request or an answer in two.
     in_use: bool,
 }
@@ -47,16 +49,25 @@ impl Connection {
             .map_err(StackError::Exchange)?;
         // What goes wrong in there is told to the request that it goes wrong for, if one was sent by then.
         let task = tokio::spawn(connection);
-        Ok(Self { sender, gauge, forwarded, task, in_use: false })
+        Ok(Self { sender, gauge, forwarded, task, ended: None, in_use: false })
+    }
+
+    /// Waits until the connection has ended. Whatever it had to say to a request has been said by then.
+    pub(super) async fn ended(&mut self) {
+        if self.ended.is_none() {
+            self.ended = Some((&mut self.task).await);
+        }
     }
 
     /// How the connection ended, when it takes no requests any more; `None` is an ordinary end.
     async fn end(mut self) -> Result<Option<hyper::Error>, StackError> {
-        match timeout(LONGEST_TO_READY, &mut self.task).await {
-            Ok(Ok(ended)) => Ok(ended.err()),
+        // Late is no other end than an ordinary one.
+        let _ = timeout(LONGEST_TO_READY, self.ended()).await;
+        match self.ended.take() {
+            Some(Ok(ended)) => Ok(ended.err()),
             // Only the runtime ends the task of a connection that is still held.
-            Ok(Err(_)) => Err(StackError::Closed),
-            Err(_) => Ok(None),
+            Some(Err(_)) => Err(StackError::Closed),
+            None => Ok(None),
         }
     }
 }

@@ -2,6 +2,7 @@
 
 use std::{error::Error, pin::pin, sync::Arc, time::Duration};
 
+use futures_util::FutureExt;
 use http::{HeaderValue, Request, Response, Uri, header};
 use hyper::body::Incoming;
 use tokio::time::Instant;
@@ -38,7 +39,8 @@ pub(super) async fn exchange(
                 request = *unsent;
                 continue;
             }
-            Sent::Never { canceled, .. } => return Err(never_sent(lease, canceled, &uri).await),
+            Sent::Never { canceled, .. } => return Err(never_sent(lease, Some(canceled), &uri).await),
+            Sent::Stranded => return Err(never_sent(lease, None, &uri).await),
         };
         if !handoff.is_finished() {
             // The service has made up its mind, so the rest would be sent for nothing. The answer is still read.
@@ -55,6 +57,9 @@ enum Sent {
         request: Box<Request<RequestBody>>,
         canceled: hyper::Error,
     },
+    /// The same, and it cannot be had back: it was queued at the very moment at which the connection ended, and nobody
+    /// will ever look for it.
+    Stranded,
 }
 
 async fn send(
@@ -69,7 +74,14 @@ async fn send(
     prepare(&mut request, uri, connection.forwarded.as_ref());
     let sending = connection.sender.try_send_request(request);
     let gauge = connection.gauge.clone();
-    match watch(sending, &gauge, handoff, stall, answer_within).await? {
+    let mut watched = pin!(watch(sending, &gauge, handoff, stall, answer_within));
+    let outcome = tokio::select! {
+        biased;
+        outcome = &mut watched => Some(outcome),
+        () = connection.ended() => watched.now_or_never(),
+    };
+    let Some(outcome) = outcome else { return Ok(Sent::Stranded) };
+    match outcome? {
         Ok(response) => Ok(Sent::Answered(response)),
         Err(mut error) => match error.take_message() {
             Some(request) => Ok(Sent::Never { request: Box::new(request), canceled: error.into_error() }),
@@ -155,16 +167,15 @@ fn speaks_tls(gauge: &Gauge, uri: &Uri) -> bool {
 }
 
 /// Why a new connection took no request.
-async fn never_sent(lease: Lease, canceled: hyper::Error, uri: &Uri) -> StackError {
+async fn never_sent(lease: Lease, canceled: Option<hyper::Error>, uri: &Uri) -> StackError {
     let gauge = lease.connection.gauge.clone();
     // A request that was waiting when the connection ended is told why. Who comes later has to ask the connection.
-    let ended = if reason(&canceled).is_some() {
-        Some(canceled)
-    } else {
-        match lease.end().await {
+    let ended = match canceled.filter(|canceled| reason(canceled).is_some()) {
+        Some(canceled) => Some(canceled),
+        None => match lease.end().await {
             Ok(ended) => ended,
             Err(closed) => return closed,
-        }
+        },
     };
     let at = host_and_port(uri).unwrap_or_default();
     if speaks_tls(&gauge, uri) {
@@ -222,7 +233,8 @@ mod tests {
         let handoff = request.body().handoff();
         let long = Duration::from_secs(60);
         match send(&mut lease, &uri, &handoff, long, long, request).await.unwrap() {
-            Sent::Never { canceled, .. } => (never_sent(lease, canceled, &uri).await, at),
+            Sent::Never { canceled, .. } => (never_sent(lease, Some(canceled), &uri).await, at),
+            Sent::Stranded => (never_sent(lease, None, &uri).await, at),
             Sent::Answered(_) => panic!("nobody answers"),
         }
     }

@@ -1,6 +1,6 @@
 //! How connections are opened, used again, and closed.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use futures_util::future::join_all;
 use partwise_protocol::{Credential, FailureKind, RetrieveFile, RetryPolicy};
@@ -9,12 +9,16 @@ use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::TcpListener,
     sync::{Barrier, mpsc},
+    time::timeout,
 };
 
 use crate::peer::{
     A_FILE, A_PART, MIB, Peer, answer, answer_all, client, line, options, part, read_head, read_request,
     zeros,
 };
+
+/// For whoever waits for what must come.
+const SAFETY: Duration = Duration::from_secs(60);
 
 fn a_file() -> RetrieveFile {
     RetrieveFile::new("file-1")
@@ -148,7 +152,7 @@ async fn what_failed_on_the_way_is_tried_again_when_that_is_harmless() {
     })
     .await;
     let mut patient = RetryPolicy::default();
-    patient.base_wait = std::time::Duration::from_millis(1);
+    patient.base_wait = Duration::from_millis(1);
     let file = peer.client(options()).retry(patient).call(&a_file()).await.unwrap();
     assert_eq!((file.id.as_str(), peer.accepted()), ("file-1", 3));
 }
@@ -211,6 +215,31 @@ async fn what_speaks_first_is_told_that_it_does_not_speak_http() {
     for round in 0..100 {
         let error = client.call(&a_file()).await.unwrap_err();
         assert_eq!(error.failure(), Some(FailureKind::Unsent), "round {round}: {}", line(&error));
+        assert!(line(&error).starts_with(&expected), "round {round}: {}", line(&error));
+    }
+}
+
+/// Whether it closes before the request is sent, or after, is for the machine to say; and now and then it does so while
+/// the request is being handed to the connection.
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn what_closes_at_once_may_be_asked_again() {
+    let peer = Peer::start(|stream, _| async move { drop(stream) }).await;
+    let client = peer.client(options());
+    let at = peer.address;
+    for round in 0..4000 {
+        let asked = timeout(SAFETY, client.call_with(&part(9), zeros(9))).await;
+        let error = asked.unwrap_or_else(|_| panic!("round {round}: it never ends")).unwrap_err();
+        let expected = match error.failure() {
+            Some(FailureKind::Connect) => format!(
+                "the service could not be reached: the connection to {at} was closed before the request was sent"
+            ),
+            Some(FailureKind::Interrupted) => {
+                format!(
+                    "the connection broke: the connection to {at} was closed before the answer was complete: "
+                )
+            }
+            _ => panic!("round {round}: {}", line(&error)),
+        };
         assert!(line(&error).starts_with(&expected), "round {round}: {}", line(&error));
     }
 }
