@@ -44,6 +44,7 @@ impl Connection {
     async fn open(connector: &Connector, uri: &Uri) -> Result<Self, StackError> {
         let Opened { stream, forwarded } = connector.open(uri).await?;
         let gauge = stream.gauge();
+        gauge.defer_write_errors();
         let (sender, connection) = hyper::client::conn::http1::handshake(TokioIo::new(stream))
             .await
             .map_err(StackError::Exchange)?;

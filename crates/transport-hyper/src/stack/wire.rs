@@ -22,6 +22,7 @@ use tokio::{
 /// A service that refuses an upload early answers and closes while we still write. The write then fails although the
 /// answer already lies in the kernel, and HTTP above would end before it reads. So a write error is stored, writing
 /// stays pending from then on, and the error comes out of reading, once everything that had arrived has been read.
+/// That begins with [`Gauge::defer_write_errors`]: a TLS handshake does not read while it has something to write.
 #[derive(Debug)]
 pub(super) struct Wire {
     tcp: TcpStream,
@@ -39,6 +40,8 @@ pub(super) struct Gauge {
     blocked: AtomicBool,
     /// The first byte that ever came in, plus `FIRST_BYTE_SEEN`.
     first_byte: AtomicU16,
+    /// HTTP is spoken now: a write error waits until everything has been read.
+    defers_write_errors: AtomicBool,
     /// Close by a reset instead of delivering what the kernel still holds.
     reset: AtomicBool,
 }
@@ -53,6 +56,7 @@ impl Wire {
             moved: AtomicU64::new(0),
             blocked: AtomicBool::new(false),
             first_byte: AtomicU16::new(0),
+            defers_write_errors: AtomicBool::new(false),
             reset: AtomicBool::new(false),
         };
         Self { tcp, write_error: None, gauge: Arc::new(gauge) }
@@ -68,6 +72,9 @@ impl Wire {
                 self.gauge.blocked.store(false, Relaxed);
                 self.gauge.note_movement();
                 Poll::Ready(Ok(written))
+            }
+            Poll::Ready(Err(error)) if !self.gauge.defers_write_errors.load(Relaxed) => {
+                Poll::Ready(Err(error))
             }
             Poll::Ready(Err(error)) => {
                 self.gauge.blocked.store(true, Relaxed);
@@ -175,6 +182,11 @@ impl Gauge {
     pub(super) fn first_byte(&self) -> Option<u8> {
         let seen = self.first_byte.load(Relaxed);
         (seen >= FIRST_BYTE_SEEN).then_some((seen & 0xFF) as u8)
+    }
+
+    /// From now on, write errors come out of reading.
+    pub(super) fn defer_write_errors(&self) {
+        self.defers_write_errors.store(true, Relaxed);
     }
 
     /// From now on, closing discards what the kernel has not sent yet.
