@@ -45,8 +45,13 @@ fn of_stack(error: &StackError) -> Option<FailureKind> {
             Some(FailureKind::Unsent)
         }
         StackError::Stalled { .. } | StackError::NoAnswer { .. } => Some(FailureKind::Timeout),
-        // The cause may know more: that the kernel gave the peer up, or that the body's source failed.
-        StackError::Interrupted { .. } | StackError::Body(_) | StackError::Exchange(_) => None,
+        // As good as an answer that was lost.
+        StackError::Garbled { .. } => Some(FailureKind::Interrupted),
+        // The cause may know more: that the kernel gave the peer up.
+        StackError::Interrupted { source, .. } => {
+            Some(causes(source).find_map(kind_of).unwrap_or(FailureKind::Interrupted))
+        }
+        StackError::Body(_) | StackError::Exchange(_) => None,
         _ => Some(FailureKind::Other),
     }
 }
@@ -64,16 +69,18 @@ fn of_hyper(error: &hyper::Error) -> Option<FailureKind> {
 
 fn of_io(error: &io::Error) -> Option<FailureKind> {
     match error.kind() {
-        io::ErrorKind::ConnectionRefused
-        | io::ErrorKind::HostUnreachable
-        | io::ErrorKind::NetworkUnreachable
-        | io::ErrorKind::NetworkDown => Some(FailureKind::Connect),
+        io::ErrorKind::ConnectionRefused => Some(FailureKind::Connect),
         io::ErrorKind::TimedOut => Some(FailureKind::Timeout),
+        // The last three also end connections that stood, when the way to the peer is gone for too long: by then the
+        // service may have acted.
         io::ErrorKind::ConnectionReset
         | io::ErrorKind::ConnectionAborted
         | io::ErrorKind::BrokenPipe
         | io::ErrorKind::NotConnected
-        | io::ErrorKind::UnexpectedEof => Some(FailureKind::Interrupted),
+        | io::ErrorKind::UnexpectedEof
+        | io::ErrorKind::HostUnreachable
+        | io::ErrorKind::NetworkUnreachable
+        | io::ErrorKind::NetworkDown => Some(FailureKind::Interrupted),
         _ => None,
     }
 }
@@ -94,6 +101,7 @@ mod tests {
     fn the_kind_is_found_below_errors_that_are_not_known() {
         assert_eq!(kind(io::Error::from(io::ErrorKind::ConnectionRefused)), FailureKind::Connect);
         assert_eq!(kind(io::Error::from(io::ErrorKind::ConnectionReset)), FailureKind::Interrupted);
+        assert_eq!(kind(io::Error::from(io::ErrorKind::HostUnreachable)), FailureKind::Interrupted);
         assert_eq!(kind(io::Error::from(io::ErrorKind::TimedOut)), FailureKind::Timeout);
         assert_eq!(kind(StackError::Stalled { after: std::time::Duration::ZERO }), FailureKind::Timeout);
         assert_eq!(kind("nobody knows"), FailureKind::Other);

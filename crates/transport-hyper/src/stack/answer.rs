@@ -58,7 +58,7 @@ impl AnswerBody {
 
     fn fail(&mut self, error: hyper::Error) -> StackError {
         match self.lease.take() {
-            Some(lease) => explain(error, &lease.connection.gauge, &self.uri),
+            Some(lease) => explain(error, &lease, &self.uri),
             None => StackError::Exchange(error),
         }
     }

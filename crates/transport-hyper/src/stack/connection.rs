@@ -1,6 +1,7 @@
 //! One HTTP/1.1 connection with its one task, and the slots that limit how many there are.
 
 use std::{
+    collections::HashSet,
     sync::{Arc, Mutex, PoisonError},
     time::Duration,
 };
@@ -87,6 +88,8 @@ pub(super) struct Slots {
     connector: Connector,
     free: Arc<Semaphore>,
     idle: Mutex<Vec<Idle>>,
+    /// Where somebody has answered in HTTP.
+    speak_http: Mutex<HashSet<Origin>>,
 }
 
 struct Idle {
@@ -96,7 +99,7 @@ struct Idle {
 }
 
 /// What a connection is good for: scheme and authority.
-#[derive(Clone, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq, Hash)]
 struct Origin(Option<http::uri::Scheme>, Option<http::uri::Authority>);
 
 /// The use of one connection for one request. Dropped before the answer is complete, it closes the connection.
@@ -111,7 +114,12 @@ pub(super) struct Lease {
 
 impl Slots {
     pub(super) fn new(connector: Connector, limit: usize) -> Self {
-        Self { connector, free: Arc::new(Semaphore::new(limit)), idle: Mutex::new(Vec::new()) }
+        Self {
+            connector,
+            free: Arc::new(Semaphore::new(limit)),
+            idle: Mutex::default(),
+            speak_http: Mutex::default(),
+        }
     }
 
     /// A connection for `uri`: one that is open and idle, else a new one. Waits while all slots are taken.
@@ -156,6 +164,19 @@ impl Lease {
     /// How the connection ended, when it takes no requests any more; `None` is an ordinary end.
     pub(super) async fn end(self) -> Result<Option<hyper::Error>, StackError> {
         self.connection.end().await
+    }
+
+    /// An answer has come.
+    pub(super) fn note_http(&self) {
+        let mut speak_http = self.slots.speak_http.lock().unwrap_or_else(PoisonError::into_inner);
+        if !speak_http.contains(&self.origin) {
+            speak_http.insert(self.origin.clone());
+        }
+    }
+
+    /// Whether an answer ever came from there, on this connection or on another.
+    pub(super) fn speaks_http(&self) -> bool {
+        self.slots.speak_http.lock().unwrap_or_else(PoisonError::into_inner).contains(&self.origin)
     }
 
     /// The answer is complete: the next request may use the connection.

@@ -29,7 +29,7 @@ pub enum StackError {
         /// Host and port.
         at: String,
     },
-    /// What listens there speaks another protocol.
+    /// What listens there speaks another protocol: nothing that looks like HTTP ever came from there.
     #[error("what listens at {at} does not speak HTTP")]
     NotHttp {
         /// Host and port.
@@ -44,6 +44,15 @@ pub enum StackError {
         at: String,
         /// How it ended, when that was no ordinary end.
         source: Option<hyper::Error>,
+    },
+    /// What came is no answer, and yet it came from where HTTP is spoken, or from whoever has a certificate for this
+    /// host: the service may have acted.
+    #[error("what {at} answered cannot be read")]
+    Garbled {
+        /// Host and port.
+        at: String,
+        /// What could not be read.
+        source: hyper::Error,
     },
     /// The connection ended before the answer did.
     #[error("the connection to {at} was closed before the answer was complete")]

@@ -19,6 +19,8 @@ use crate::{RequestBody, body::Handoff};
 
 /// A TLS record of the kind "alert": what a TLS server says to plain HTTP.
 const TLS_ALERT: u8 = 0x15;
+/// Every answer begins with the protocol's name.
+const HTTP: u8 = b'H';
 
 /// Sends the request on a free connection and hands out the answer as soon as its head is there.
 pub(super) async fn exchange(
@@ -42,6 +44,7 @@ pub(super) async fn exchange(
             Sent::Never { canceled, .. } => return Err(never_sent(lease, Some(canceled), &uri).await),
             Sent::Stranded => return Err(never_sent(lease, None, &uri).await),
         };
+        lease.note_http();
         if !handoff.is_finished() {
             // The service has made up its mind, so the rest would be sent for nothing. The answer is still read.
             handoff.stop();
@@ -85,7 +88,7 @@ async fn send(
         Ok(response) => Ok(Sent::Answered(response)),
         Err(mut error) => match error.take_message() {
             Some(request) => Ok(Sent::Never { request: Box::new(request), canceled: error.into_error() }),
-            None => Err(explain(error.into_error(), &gauge, uri)),
+            None => Err(explain(error.into_error(), lease, uri)),
         },
     }
 }
@@ -147,28 +150,40 @@ async fn watch<F: Future>(
 }
 
 /// What HTTP's error means to somebody who gave a URL.
-pub(super) fn explain(error: hyper::Error, gauge: &Gauge, uri: &Uri) -> StackError {
+pub(super) fn explain(error: hyper::Error, lease: &Lease, uri: &Uri) -> StackError {
     let at = host_and_port(uri).unwrap_or_default();
     if error.is_user() {
         return StackError::Body(error);
     }
-    if speaks_tls(gauge, uri) {
+    if speaks_tls(lease, uri) {
         return StackError::SpeaksTls { at };
     }
     if error.is_parse() {
-        return StackError::NotHttp { at, source: Some(error) };
+        // Who has a certificate for the host may be whom the request was for, and may have acted on it.
+        return match is_secure(uri) || speaks_http(lease) {
+            true => StackError::Garbled { at, source: error },
+            false => StackError::NotHttp { at, source: Some(error) },
+        };
     }
     StackError::Interrupted { at, source: error }
 }
 
-fn speaks_tls(gauge: &Gauge, uri: &Uri) -> bool {
-    let plain = uri.scheme() == Some(&http::uri::Scheme::HTTP);
-    plain && gauge.first_byte() == Some(TLS_ALERT)
+fn is_secure(uri: &Uri) -> bool {
+    uri.scheme() == Some(&http::uri::Scheme::HTTPS)
+}
+
+fn speaks_tls(lease: &Lease, uri: &Uri) -> bool {
+    !is_secure(uri) && !lease.speaks_http() && lease.connection.gauge.first_byte() == Some(TLS_ALERT)
+}
+
+/// Whether what is there has ever said anything that looks like HTTP.
+fn speaks_http(lease: &Lease) -> bool {
+    lease.speaks_http() || lease.connection.gauge.first_byte() == Some(HTTP)
 }
 
 /// Why a new connection took no request.
 async fn never_sent(lease: Lease, canceled: Option<hyper::Error>, uri: &Uri) -> StackError {
-    let gauge = lease.connection.gauge.clone();
+    let (speaks_tls, speaks_http) = (speaks_tls(&lease, uri), speaks_http(&lease));
     // A request that was waiting when the connection ended is told why. Who comes later has to ask the connection.
     let ended = match canceled.filter(|canceled| reason(canceled).is_some()) {
         Some(canceled) => Some(canceled),
@@ -178,11 +193,11 @@ async fn never_sent(lease: Lease, canceled: Option<hyper::Error>, uri: &Uri) -> 
         },
     };
     let at = host_and_port(uri).unwrap_or_default();
-    if speaks_tls(&gauge, uri) {
+    if speaks_tls {
         return StackError::SpeaksTls { at };
     }
     match ended {
-        Some(ended) if spoke_first(reason(&ended).unwrap_or(&ended)) => {
+        Some(ended) if !speaks_http && spoke_first(reason(&ended).unwrap_or(&ended)) => {
             StackError::NotHttp { at, source: None }
         }
         ended => {
@@ -242,6 +257,16 @@ mod tests {
     #[tokio::test]
     async fn a_new_connection_that_was_closed_is_told_so_and_may_be_tried_again() {
         let (error, at) = too_late(b"").await;
+        assert_eq!(
+            error.to_string(),
+            format!("the connection to {at} was closed before the request was sent")
+        );
+        assert_eq!(classify(error.into()).kind, FailureKind::Connect);
+    }
+
+    #[tokio::test]
+    async fn a_service_that_sends_us_away_before_it_was_asked_may_be_tried_again() {
+        let (error, at) = too_late(b"HTTP/1.1 503 Service Unavailable\r\nContent-Length: 0\r\n\r\n").await;
         assert_eq!(
             error.to_string(),
             format!("the connection to {at} was closed before the request was sent")

@@ -201,6 +201,40 @@ async fn what_does_not_speak_http_is_told_so() {
     assert!(line(&error).starts_with(&expected), "{}", line(&error));
 }
 
+/// What cannot be read from where HTTP is spoken is an answer that was lost: the service may have acted.
+#[tokio::test]
+async fn garbage_from_where_an_answer_came_before_is_an_interruption() {
+    for close in ["", "Connection: close\r\n"] {
+        let peer = Peer::start(move |mut stream, connection| async move {
+            if connection == 0 {
+                read_request(&mut stream).await.unwrap();
+                answer(&mut stream, 200, close, A_FILE).await;
+            }
+            if read_request(&mut stream).await.is_some() {
+                stream.write_all(b"220 mail.example ESMTP ready\r\n").await.unwrap();
+            }
+        })
+        .await;
+        let client = peer.client(options());
+        client.call(&a_file()).await.unwrap();
+        let error = client.call(&a_file()).await.unwrap_err();
+        assert_eq!(error.failure(), Some(FailureKind::Interrupted), "{}", line(&error));
+        let expected = format!("the connection broke: what {} answered cannot be read: ", peer.address);
+        assert!(line(&error).starts_with(&expected), "{}", line(&error));
+    }
+}
+
+#[tokio::test]
+async fn an_answer_that_begins_as_http_and_goes_on_as_garbage_is_an_interruption() {
+    let peer = Peer::start(move |mut stream, _| async move {
+        read_request(&mut stream).await.unwrap();
+        stream.write_all(b"HTTP/1.1 2\x80\x80\r\n\r\n").await.unwrap();
+    })
+    .await;
+    let error = peer.client(options()).call(&a_file()).await.unwrap_err();
+    assert_eq!(error.failure(), Some(FailureKind::Interrupted), "{}", line(&error));
+}
+
 /// Whether the first bytes are there before the request is sent, or after, is for the machine to say.
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn what_speaks_first_is_told_that_it_does_not_speak_http() {
