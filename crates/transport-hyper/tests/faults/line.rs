@@ -1,0 +1,9 @@
+//! Errors as a command would print them.
+
+use std::error::Error;
+
+/// An error and its causes on one line.
+pub(crate) fn line(error: &(dyn Error + 'static)) -> String {
+    let causes = std::iter::successors(Some(error), |&error| error.source());
+    causes.map(ToString::to_string).collect::<Vec<_>>().join(": ")
+}
