@@ -17,8 +17,8 @@ pub enum Error {
     #[error(transparent)]
     Encode(#[from] EncodeError),
     /// The service answered no.
-    #[error(transparent)]
-    Refused(Box<ApiError>),
+    #[error("the service refused")]
+    Refused(#[source] Box<ApiError>),
     /// The service answered yes, with something that cannot be read.
     #[error(transparent)]
     Garbled(Box<Garbled>),

@@ -185,10 +185,11 @@ struct Envelope<E> {
     error: E,
 }
 
-/// One line, whatever the service sent: of long texts only the beginning.
+/// What the service answered, on one line whatever it sent: of long texts only the beginning. That it is a refusal is
+/// for the layer above to say.
 impl fmt::Display for ApiError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "the service refused: {}", self.status)?;
+        write!(f, "{}", self.status)?;
         if let Some(message) = self.error.message.as_deref().map(one_line).filter(|line| !line.is_empty()) {
             write!(f, ": {message}")?;
         }
@@ -309,29 +310,29 @@ mod tests {
 
     #[test]
     fn every_known_shape_of_a_refusal_is_read() {
-        insta::assert_snapshot!(read(400, &[("x-request-id", "req_1")], r#"{"error":{"message":"'x' is not one of ['fine-tune'] - 'purpose'","type":"invalid_request_error","param":"purpose","code":null}}"#), @"Invalid: the service refused: 400 Bad Request: 'x' is not one of ['fine-tune'] - 'purpose' (about purpose, request req_1)");
-        insta::assert_snapshot!(read(400, &[("apim-request-id", "a-1")], r#"{"error":{"code":"invalidPayload","message":"The file has no or an empty content type specified."}}"#), @"Invalid: the service refused: 400 Bad Request: The file has no or an empty content type specified. (code invalidPayload, request a-1)");
-        insta::assert_snapshot!(read(401, &[], r#"{"error":{"code":"401","message":"Access denied due to invalid subscription key"}}"#), @"Unauthorized: the service refused: 401 Unauthorized: Access denied due to invalid subscription key (code 401)");
-        insta::assert_snapshot!(read(401, &[], r#"{"error":{"code":401,"message":"a code that is a number"}}"#), @"Unauthorized: the service refused: 401 Unauthorized: a code that is a number (code 401)");
-        insta::assert_snapshot!(read(401, &[], r#"{"statusCode":401,"message":"Unauthorized. Access token is missing."}"#), @"Unauthorized: the service refused: 401 Unauthorized: Unauthorized. Access token is missing.");
-        insta::assert_snapshot!(read(401, &[], ""), @"Unauthorized: the service refused: 401 Unauthorized");
-        insta::assert_snapshot!(read(404, &[], r#"{"error":"no such route"}"#), @"NotFound: the service refused: 404 Not Found: no such route");
-        insta::assert_snapshot!(read(413, &[("content-type", "text/html")], "<html>\n<head><title>413 Request Entity\n Too Large</title></head></html>"), @"TooLarge: the service refused: 413 Payload Too Large: a page with the title “413 Request Entity Too Large”");
-        insta::assert_snapshot!(read(502, &[("content-type", "text/html")], "<html><body>bad</body></html>"), @"Failed: the service refused: 502 Bad Gateway: an HTML page without a title");
-        insta::assert_snapshot!(read(503, &[], "upstream connect error"), @"Failed: the service refused: 503 Service Unavailable: upstream connect error");
-        insta::assert_snapshot!(read(429, &[], r#"{"error":{"type":"insufficient_quota","code":"insufficient_quota","message":"You exceeded your current quota"}}"#), @"QuotaExhausted: the service refused: 429 Too Many Requests: You exceeded your current quota (code insufficient_quota)");
-        insta::assert_snapshot!(read(500, &[], r#"{"unexpected":[1,2]}"#), @r#"Failed: the service refused: 500 Internal Server Error: {"unexpected":[1,2]}"#);
-        insta::assert_snapshot!(read(400, &[], r#"{"error":{"message":{"odd":1}},"detail":{"message":"sibling"}}"#), @"Invalid: the service refused: 400 Bad Request");
+        insta::assert_snapshot!(read(400, &[("x-request-id", "req_1")], r#"{"error":{"message":"'x' is not one of ['fine-tune'] - 'purpose'","type":"invalid_request_error","param":"purpose","code":null}}"#), @"Invalid: 400 Bad Request: 'x' is not one of ['fine-tune'] - 'purpose' (about purpose, request req_1)");
+        insta::assert_snapshot!(read(400, &[("apim-request-id", "a-1")], r#"{"error":{"code":"invalidPayload","message":"The file has no or an empty content type specified."}}"#), @"Invalid: 400 Bad Request: The file has no or an empty content type specified. (code invalidPayload, request a-1)");
+        insta::assert_snapshot!(read(401, &[], r#"{"error":{"code":"401","message":"Access denied due to invalid subscription key"}}"#), @"Unauthorized: 401 Unauthorized: Access denied due to invalid subscription key (code 401)");
+        insta::assert_snapshot!(read(401, &[], r#"{"error":{"code":401,"message":"a code that is a number"}}"#), @"Unauthorized: 401 Unauthorized: a code that is a number (code 401)");
+        insta::assert_snapshot!(read(401, &[], r#"{"statusCode":401,"message":"Unauthorized. Access token is missing."}"#), @"Unauthorized: 401 Unauthorized: Unauthorized. Access token is missing.");
+        insta::assert_snapshot!(read(401, &[], ""), @"Unauthorized: 401 Unauthorized");
+        insta::assert_snapshot!(read(404, &[], r#"{"error":"no such route"}"#), @"NotFound: 404 Not Found: no such route");
+        insta::assert_snapshot!(read(413, &[("content-type", "text/html")], "<html>\n<head><title>413 Request Entity\n Too Large</title></head></html>"), @"TooLarge: 413 Payload Too Large: a page with the title “413 Request Entity Too Large”");
+        insta::assert_snapshot!(read(502, &[("content-type", "text/html")], "<html><body>bad</body></html>"), @"Failed: 502 Bad Gateway: an HTML page without a title");
+        insta::assert_snapshot!(read(503, &[], "upstream connect error"), @"Failed: 503 Service Unavailable: upstream connect error");
+        insta::assert_snapshot!(read(429, &[], r#"{"error":{"type":"insufficient_quota","code":"insufficient_quota","message":"You exceeded your current quota"}}"#), @"QuotaExhausted: 429 Too Many Requests: You exceeded your current quota (code insufficient_quota)");
+        insta::assert_snapshot!(read(500, &[], r#"{"unexpected":[1,2]}"#), @r#"Failed: 500 Internal Server Error: {"unexpected":[1,2]}"#);
+        insta::assert_snapshot!(read(400, &[], r#"{"error":{"message":{"odd":1}},"detail":{"message":"sibling"}}"#), @"Invalid: 400 Bad Request");
     }
 
     #[test]
     fn a_refusal_is_one_line_whatever_the_service_says() {
-        insta::assert_snapshot!(read(400, &[], r#"{"error":{"code":"a\nb","param":"c\u001b[2Jd","message":"line\r\nline\ttab"}}"#), @"Invalid: the service refused: 400 Bad Request: line line tab (code a b, about c [2Jd)");
-        insta::assert_snapshot!(read(502, &[("content-type", "Text/HTML")], "<title> </title>"), @"Failed: the service refused: 502 Bad Gateway: an HTML page without a title");
+        insta::assert_snapshot!(read(400, &[], r#"{"error":{"code":"a\nb","param":"c\u001b[2Jd","message":"line\r\nline\ttab"}}"#), @"Invalid: 400 Bad Request: line line tab (code a b, about c [2Jd)");
+        insta::assert_snapshot!(read(502, &[("content-type", "Text/HTML")], "<title> </title>"), @"Failed: 502 Bad Gateway: an HTML page without a title");
         let long: &'static str = format!(r#"{{"error":"{}"}}"#, "long ".repeat(200)).leak();
         assert_eq!(
             read(500, &[], long).chars().count(),
-            "Failed: the service refused: 500 Internal Server Error: …".chars().count() + 512
+            "Failed: 500 Internal Server Error: …".chars().count() + 512
         );
     }
 

@@ -19,8 +19,8 @@ pub use garbled::Garbled;
 #[non_exhaustive]
 pub enum ResponseError {
     /// The service answered no.
-    #[error(transparent)]
-    Refused(Box<ApiError>),
+    #[error("the service refused")]
+    Refused(#[source] Box<ApiError>),
     /// The service answered yes, but with something that we cannot read.
     #[error(transparent)]
     Garbled(Box<Garbled>),

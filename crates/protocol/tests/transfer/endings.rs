@@ -21,7 +21,7 @@ fn a_final_refusal_abandons_what_flies_and_says_what_was_refused() {
     abandon
     done: POST /uploads/{upload_id}/parts was refused
     "#);
-    insta::assert_snapshot!(bench.error(), @"POST /uploads/{upload_id}/parts was refused: the service refused: 401 Unauthorized: wrong key (code invalid_api_key, request req_9)");
+    insta::assert_snapshot!(bench.error(), @"POST /uploads/{upload_id}/parts was refused: 401 Unauthorized: wrong key (code invalid_api_key, request req_9)");
 }
 
 #[test]
@@ -87,7 +87,7 @@ fn what_reached_nothing_made_no_file() {
     let mut bench = Bench::new(wanted);
     bench.run();
     bench.answer(0, 501, "<html><head><title>Unsupported method</title></head></html>");
-    insta::assert_snapshot!(bench.error(), @"POST /files was refused: the service refused: 501 Not Implemented: a page with the title “Unsupported method”");
+    insta::assert_snapshot!(bench.error(), @"POST /files was refused: 501 Not Implemented: a page with the title “Unsupported method”");
 }
 
 #[test]

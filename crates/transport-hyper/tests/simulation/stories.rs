@@ -138,7 +138,7 @@ fn a_used_up_quota_ends_the_upload_at_once() {
     assert_eq!((end, world.requests()), ("refused", 1 + 2));
     assert_eq!(
         line(&world),
-        "POST /uploads/{upload_id}/parts was refused: the service refused: 429 Too Many Requests: You exceeded your \
+        "POST /uploads/{upload_id}/parts was refused: 429 Too Many Requests: You exceeded your \
          quota (code insufficient_quota)"
     );
     assert!(world.disk.checkpoint().is_some(), "it can be gone on with");
@@ -198,7 +198,7 @@ fn a_source_that_changes_unseen_behind_its_digest_is_refused_and_not_gone_on_wit
     );
     assert_eq!((end, world.disk.checkpoint()), ("refused", None));
     let line = line(&world);
-    let expected = "POST /uploads/{upload_id}/complete was refused: the service refused: 400 Bad Request: the parts \
+    let expected = "POST /uploads/{upload_id}/complete was refused: 400 Bad Request: the parts \
                     named have the MD5 ";
     assert!(line.starts_with(expected) && line.contains(" (about md5, request "), "{line}");
 }
