@@ -89,8 +89,8 @@ Examples:
   partwise upload train.jsonl --purpose fine-tune --provider azure
   partwise upload notes.md --purpose assistants --local --json
 
-When it is interrupted, killed or cut off, the same command goes on from where it was. Ctrl-C stops it so that it can;
-Ctrl-C twice cancels the upload on the service.
+When it is killed, stopped or cut off, the same command goes on from where it was.
+Ctrl-C stops it; Ctrl-C twice cancels the upload on the service.
 
 SIZE is a number of bytes or has a unit: k, M, G or KiB, MiB, GiB (by 1024), KB, MB, GB (by 1000).")]
 pub(crate) struct UploadArguments {

@@ -146,12 +146,22 @@ impl Books {
         };
         let Ok(body) = serde_json::from_slice::<serde_json::Value>(answer.body()) else { return };
         state.acknowledged.insert(part, body["id"].as_str().expect("a part has an identifier").to_owned());
-        let saved: BTreeSet<_> = self.disk.acknowledged().into_iter().collect();
-        let ahead =
-            state.acknowledged.iter().filter(|(at, id)| !saved.contains(&(**at, (*id).clone()))).count();
+        let ahead = self.ahead(&state);
         self.broken.hold(Rule::CheckpointClose, ahead <= self.parallel, || {
             format!("{ahead} parts are acknowledged that no checkpoint knows")
         });
+    }
+}
+
+impl Books {
+    /// How many parts are acknowledged to this run that no checkpoint knows.
+    pub(crate) fn unknown_to_the_checkpoint(&self) -> usize {
+        self.ahead(&self.state())
+    }
+
+    fn ahead(&self, state: &State) -> usize {
+        let saved: BTreeSet<_> = self.disk.acknowledged().into_iter().collect();
+        state.acknowledged.iter().filter(|(at, id)| !saved.contains(&(**at, (*id).clone()))).count()
     }
 }
 

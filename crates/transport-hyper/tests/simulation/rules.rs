@@ -19,12 +19,14 @@ pub(crate) enum Rule {
     Parallel,
     /// After a 429 or 503, nothing leaves before the moment that the service named.
     Gate,
-    /// It always ends, and soon after it was cancelled.
+    /// It always ends, and soon after it was cancelled or asked to stop.
     Ends,
     /// After the end, and after the upload was dropped, no task, thread or request of the client is left.
     NothingLeft,
     /// The checkpoint is never behind by more than the parts that may be in flight.
     CheckpointClose,
+    /// The checkpoint of an upload that was asked to stop knows every part that was acknowledged in time.
+    StoppedKnowsAll,
     /// One checkpoint is saved at a time.
     OneSave,
     /// A part that is acknowledged, to this run or to the checkpoint that it began with, is not sent again.

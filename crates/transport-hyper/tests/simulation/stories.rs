@@ -8,7 +8,7 @@ use crate::{
     fate::{Ending, Fate, Rates, Way, bare_refusal, quota_exhausted},
     in_paused_time,
     source::Mishap,
-    world::{Drop, Moment, Setting, World},
+    world::{How, Interruption, Setting, World},
 };
 
 const MINUTE: Duration = Duration::from_secs(60);
@@ -73,15 +73,30 @@ fn an_upload_that_is_dropped_between_complete_and_its_answer_makes_no_second_fil
     let late = Fate::smooth(Way::Done(Ending::Answered)).back_after(HOUR / 2);
     let (end, world) = told(
         |setting| setting.script = vec![(OperationId::CompleteUpload, late)],
-        |world| world.drops = [Drop { at: Moment::Time(MINUTE), pause: MINUTE }].into(),
+        |world| world.interruptions = [Interruption { how: How::DroppedAfter(MINUTE), pause: MINUTE }].into(),
     );
     assert_eq!((end, world.requests()), ("a file", 1 + 11 + 2));
 }
 
 #[test]
+fn an_upload_that_is_stopped_sends_nothing_twice() {
+    let (end, world) = told(
+        |_| {},
+        |world| {
+            world.interruptions = [Interruption { how: How::StoppedAfter(SOME_PARTS), pause: MINUTE }].into();
+        },
+    );
+    assert_eq!((end, world.requests()), ("a file", 1 + 11 + 1));
+}
+
+#[test]
 fn an_upload_that_is_dropped_goes_on_with_what_was_not_acknowledged() {
-    let (end, world) =
-        told(|_| {}, |world| world.drops = [Drop { at: Moment::Time(SOME_PARTS), pause: MINUTE }].into());
+    let (end, world) = told(
+        |_| {},
+        |world| {
+            world.interruptions = [Interruption { how: How::DroppedAfter(SOME_PARTS), pause: MINUTE }].into()
+        },
+    );
     assert_eq!(end, "a file");
     // Two parts were under way.
     assert_eq!(world.requests(), 1 + 11 + 2 + 1);
@@ -97,7 +112,10 @@ fn an_upload_may_be_dropped_at_any_turn() {
                     // Slow enough to be interrupted too.
                     setting.disk.0 = Duration::from_millis(5);
                 },
-                |world| world.drops = [Drop { at: Moment::Turns(turns), pause: MINUTE }].into(),
+                |world| {
+                    world.interruptions =
+                        [Interruption { how: How::DroppedAfterTurns(turns), pause: MINUTE }].into()
+                },
             );
             assert_eq!(end, "a file", "when it is dropped after {turns} turns");
         }
@@ -109,7 +127,10 @@ fn an_upload_that_expired_before_it_was_gone_on_with_says_so_or_begins_anew() {
     for (restart, expected) in [(false, "expired"), (true, "a file")] {
         let (end, _) = told(
             |setting| setting.plan.restart_when_expired = restart,
-            |world| world.drops = [Drop { at: Moment::Time(SOME_PARTS), pause: 3 * HOUR }].into(),
+            |world| {
+                world.interruptions =
+                    [Interruption { how: How::DroppedAfter(SOME_PARTS), pause: 3 * HOUR }].into()
+            },
         );
         assert_eq!(end, expected);
     }
@@ -185,7 +206,9 @@ fn the_services_digest_of_what_it_received_is_compared_with_that_of_the_source()
 fn a_digest_is_computed_anew_when_an_upload_is_gone_on_with() {
     let (end, _) = told(
         |setting| setting.plan.md5 = true,
-        |world| world.drops = [Drop { at: Moment::Time(SOME_PARTS), pause: MINUTE }].into(),
+        |world| {
+            world.interruptions = [Interruption { how: How::DroppedAfter(SOME_PARTS), pause: MINUTE }].into()
+        },
     );
     assert_eq!(end, "a file");
 }

@@ -12,13 +12,18 @@ use tokio::{
 
 use crate::{
     rules::Rule,
-    world::{Moment, World},
+    world::{How, World},
 };
 
 /// Everything in a story is over long before.
 const LONGEST: Duration = Duration::from_secs(7 * 24 * 3600);
 /// How long an upload may take to end after it was cancelled: the budget for the service, and two saves.
 const LONGEST_CANCEL: Duration = Duration::from_secs(10 + 2 * 6 + 1);
+/// How long an upload may take to end after it was asked to stop: the grace for what flies, and three saves, since one that
+/// begins may find another under way.
+const LONGEST_STOP: Duration = Duration::from_secs(5 + 3 * 6 + 1);
+/// The grace alone.
+const GRACE: Duration = Duration::from_secs(5);
 /// By then, whatever the server still does is done.
 const SETTLED: Duration = Duration::from_secs(3600);
 
@@ -42,11 +47,11 @@ impl World {
     pub(crate) async fn tell(&mut self) -> &'static str {
         loop {
             self.books.begin_run();
-            let (begun, drop) = (self.run().await, self.drops.pop_front());
+            let (begun, interruption) = (self.run().await, self.interruptions.pop_front());
             self.broken.check();
             match begun {
                 Err(not_begun) => return self.close(not_begun).await,
-                Ok(None) => sleep(drop.map(|drop| drop.pause).unwrap_or_default()).await,
+                Ok(None) => sleep(interruption.map(|it| it.pause).unwrap_or_default()).await,
                 Ok(Some(progress)) => match &self.result {
                     Some(Err(error)) if error.is_resumable() && self.reruns_left > 0 => {
                         self.reruns_left -= 1;
@@ -58,7 +63,7 @@ impl World {
         }
     }
 
-    /// Runs the upload once, from the last checkpoint if there is one. Nothing comes back when it was dropped.
+    /// Runs the upload once, from the last checkpoint if there is one. Nothing comes back when it was interrupted.
     async fn run(&mut self) -> Result<Option<Progress>, &'static str> {
         let (client, sign) = self.client();
         let saved = self.disk.checkpoint();
@@ -99,17 +104,17 @@ impl World {
         }
     }
 
-    /// Lets the upload run to its end, or drops it.
+    /// Lets the upload run to its end, or interrupts it.
     async fn live(&mut self, upload: Upload) -> Option<Progress> {
         let (progress, began) = (upload.progress(), Instant::now());
         let cancel_at = self.cancel_after.map(|after| Instant::now() + after);
-        let cancel = async move {
-            match cancel_at {
-                Some(at) => sleep_until(at).await,
-                None => std::future::pending().await,
-            }
+        let stop_at = match self.interruptions.front().map(|interruption| interruption.how) {
+            Some(How::StoppedAfter(time)) => Some(began + time),
+            _ => None,
         };
-        let running = upload.save_to(self.disk.clone()).cancel_when(cancel).run();
+        let upload =
+            upload.save_to(self.disk.clone()).cancel_when(until(cancel_at)).stop_when(until(stop_at));
+        let running = upload.run();
         let Some(result) = self.until_dropped(running).await else {
             self.journal.write(&self.clocks, || "the upload is dropped".to_owned());
             return None;
@@ -121,18 +126,32 @@ impl World {
         self.journal.write(&self.clocks, || format!("the upload ends: {result:?}"));
         let late = cancel_at.map(|at| Instant::now().saturating_duration_since(at)).unwrap_or_default();
         self.broken.hold(Rule::Ends, late <= LONGEST_CANCEL, || format!("{late:?} after it was cancelled"));
+        if let (Err(TransferError::Stopped), Some(at)) = (&result, stop_at) {
+            self.hold_stopped(at);
+            return None;
+        }
         (self.took, self.result) = (began.elapsed(), Some(result));
         let progress = progress.borrow().clone();
         Some(progress)
     }
 
+    /// One that was stopped ends soon, and its checkpoint knows all that was acknowledged in time.
+    fn hold_stopped(&self, at: Instant) {
+        let late = Instant::now().saturating_duration_since(at);
+        self.broken.hold(Rule::Ends, late <= LONGEST_STOP, || format!("{late:?} after it was stopped"));
+        let unknown = self.books.unknown_to_the_checkpoint();
+        self.broken.hold(Rule::StoppedKnowsAll, unknown == 0 || late >= GRACE, || {
+            format!("{unknown} acknowledged parts are forgotten")
+        });
+    }
+
     /// Runs until the end, or until it is dropped.
     async fn until_dropped<T>(&self, running: impl Future<Output = T>) -> Option<T> {
         let mut running = pin!(running);
-        let (mut turns, time) = match self.drops.front().map(|drop| drop.at) {
-            None => (u64::MAX, LONGEST),
-            Some(Moment::Turns(turns)) => (turns, LONGEST),
-            Some(Moment::Time(time)) => (u64::MAX, time),
+        let (mut turns, time) = match self.interruptions.front().map(|interruption| interruption.how) {
+            None | Some(How::StoppedAfter(_)) => (u64::MAX, LONGEST),
+            Some(How::DroppedAfterTurns(turns)) => (turns, LONGEST),
+            Some(How::DroppedAfter(time)) => (u64::MAX, time),
         };
         let turning = poll_fn(|cx| match turns.checked_sub(1) {
             None => Poll::Ready(None),
@@ -226,5 +245,12 @@ impl World {
         });
         self.broken.check();
         end
+    }
+}
+
+async fn until(moment: Option<Instant>) {
+    match moment {
+        Some(moment) => sleep_until(moment).await,
+        None => std::future::pending().await,
     }
 }

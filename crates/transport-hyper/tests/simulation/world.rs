@@ -50,8 +50,8 @@ pub(crate) struct World {
     pub(crate) journal: Journal,
     /// When the caller gives up, counted from the beginning.
     pub(crate) cancel_after: Option<Duration>,
-    /// When the upload is dropped before its end, run by run.
-    pub(crate) drops: VecDeque<Drop>,
+    /// What interrupts the upload before its end, run by run.
+    pub(crate) interruptions: VecDeque<Interruption>,
     /// How often an upload that has failed is begun again.
     pub(crate) reruns_left: u64,
     /// How long the last run took, and how it ended.
@@ -63,30 +63,34 @@ pub(crate) struct World {
     entropy: Arc<AtomicU64>,
 }
 
-/// When an upload is dropped, and how long it is before somebody begins it again.
+/// How an upload is interrupted, and how long it is before somebody begins it again.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Drop {
-    pub(crate) at: Moment,
+pub(crate) struct Interruption {
+    pub(crate) how: How,
     pub(crate) pause: Duration,
 }
 
 #[derive(Clone, Copy, Debug)]
-pub(crate) enum Moment {
-    /// After so many turns of the driver.
-    Turns(u64),
-    /// After it has run so long.
-    Time(Duration),
+pub(crate) enum How {
+    /// Dropped after so many turns of the driver.
+    DroppedAfterTurns(u64),
+    /// Dropped after it has run so long.
+    DroppedAfter(Duration),
+    /// Asked to stop after it has run so long.
+    StoppedAfter(Duration),
 }
 
-impl Drop {
+impl Interruption {
     fn draw(dice: &mut Dice) -> Self {
-        let at = match dice.chance(500) {
-            true => Moment::Turns(dice.below(60)),
-            false => Moment::Time(dice.up_to(Duration::from_secs(20))),
+        let time = |dice: &mut Dice| dice.up_to(Duration::from_secs(20));
+        let how = match dice.below(4) {
+            0 | 1 => How::DroppedAfterTurns(dice.below(60)),
+            2 => How::DroppedAfter(time(dice)),
+            _ => How::StoppedAfter(time(dice)),
         };
         // Mostly soon, sometimes too late for the upload.
         let longest = *dice.pick(&[0, 1, 60, 60, 9000]);
-        Self { at, pause: dice.up_to(Duration::from_secs(longest)) }
+        Self { how, pause: dice.up_to(Duration::from_secs(longest)) }
     }
 }
 
@@ -176,7 +180,7 @@ impl World {
         let setting = Setting::draw(seed, &mut dice, journal);
         let mut world = Self::new(setting).await;
         world.cancel_after = dice.chance(50).then(|| dice.up_to(Duration::from_secs(30)));
-        world.drops = (0..*dice.pick(&[0, 0, 1, 3])).map(|_| Drop::draw(&mut dice)).collect();
+        world.interruptions = (0..*dice.pick(&[0, 0, 1, 3])).map(|_| Interruption::draw(&mut dice)).collect();
         world.reruns_left = dice.below(3);
         world.add_foreign_files(dice.below(4)).await;
         world
@@ -220,7 +224,7 @@ impl World {
             broken,
             journal,
             cancel_after: None,
-            drops: VecDeque::new(),
+            interruptions: VecDeque::new(),
             reruns_left: 0,
             took: Duration::ZERO,
             result: None,
