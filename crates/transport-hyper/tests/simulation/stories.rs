@@ -94,7 +94,7 @@ fn an_upload_that_is_dropped_goes_on_with_what_was_not_acknowledged() {
     let (end, world) = told(
         |_| {},
         |world| {
-            world.interruptions = [Interruption { how: How::DroppedAfter(SOME_PARTS), pause: MINUTE }].into()
+            world.interruptions = [Interruption { how: How::DroppedAfter(SOME_PARTS), pause: MINUTE }].into();
         },
     );
     assert_eq!(end, "a file");
@@ -114,7 +114,7 @@ fn an_upload_may_be_dropped_at_any_turn() {
                 },
                 |world| {
                     world.interruptions =
-                        [Interruption { how: How::DroppedAfterTurns(turns), pause: MINUTE }].into()
+                        [Interruption { how: How::DroppedAfterTurns(turns), pause: MINUTE }].into();
                 },
             );
             assert_eq!(end, "a file", "when it is dropped after {turns} turns");
@@ -129,7 +129,7 @@ fn an_upload_that_expired_before_it_was_gone_on_with_says_so_or_begins_anew() {
             |setting| setting.plan.restart_when_expired = restart,
             |world| {
                 world.interruptions =
-                    [Interruption { how: How::DroppedAfter(SOME_PARTS), pause: 3 * HOUR }].into()
+                    [Interruption { how: How::DroppedAfter(SOME_PARTS), pause: 3 * HOUR }].into();
             },
         );
         assert_eq!(end, expected);
@@ -207,7 +207,7 @@ fn a_digest_is_computed_anew_when_an_upload_is_gone_on_with() {
     let (end, _) = told(
         |setting| setting.plan.md5 = true,
         |world| {
-            world.interruptions = [Interruption { how: How::DroppedAfter(SOME_PARTS), pause: MINUTE }].into()
+            world.interruptions = [Interruption { how: How::DroppedAfter(SOME_PARTS), pause: MINUTE }].into();
         },
     );
     assert_eq!(end, "a file");
