@@ -53,7 +53,7 @@ impl Setback {
     /// Whether the service may have done what was asked all the same: what it refuses for good, it has not done.
     fn may_be_done(&self) -> bool {
         match self {
-            Self::Refused(error) => error.is_transient(),
+            Self::Refused(error) => error.is_transient() && error.kind() != ApiErrorKind::QuotaExhausted,
             Self::Failed(failure) => failure.kind != FailureKind::Source && !failure.kind.is_before_sending(),
             Self::Garbled(_) => true,
         }

@@ -54,27 +54,36 @@ use stop::Stop;
 /// 1. After any `handle_*`, [`stop`](Self::stop), [`cancel`](Self::cancel) or reached deadline, poll until [`Action::Wait`] or
 ///    [`Action::Done`]. Stale request names are ignored. `Done` comes once. Misuse never panics.
 /// 2. A part is `[form head][source range][form tail]`: its length is exact, nothing is copied, and sending it again
-///    reads the range again.
-/// 3. Part identifiers are kept by position, so parts may finish in any order. The lowest missing part goes first, and
-///    up to [`Plan::parallel`] are in flight.
-/// 4. A refusal is final unless the [`RetryPolicy`](crate::RetryPolicy) says otherwise. A 429 or 503 holds back the
-///    whole upload, not one part, and halves the parts in flight; success raises them again, one for each full window.
-///    A part's retry budget is refilled whenever any part is acknowledged. An exhausted quota is final.
+///    reads the range again, between boundaries that were never used before.
+/// 3. Part identifiers are kept by position, so parts may finish in any order. The lowest part that may go goes first,
+///    up to [`Plan::parallel`] are in flight, and what was acknowledged is never sent again.
+/// 4. A refusal is final unless the [`RetryPolicy`](crate::RetryPolicy) says otherwise: `x-should-retry` decides; else
+///    408, 409, 429, 5xx and broken connections are repeated. The wait is what the service asks for, `retry-after-ms`
+///    before `Retry-After` in seconds or as a date, and else drawn below a cap that doubles; a service that asks for more
+///    than [`max_hinted_wait`](crate::RetryPolicy::max_hinted_wait) has failed. A 429 or 503 holds back the whole
+///    upload, not one part, and halves the parts in flight, once for all that flew together; success raises them again,
+///    one for each full window. A part's retry budget is refilled whenever any part is acknowledged. An exhausted quota
+///    is final.
 /// 5. The two requests that make a file, `complete` and a single `POST /files`, are sent only after a checkpoint that
 ///    says so has been saved: a crash between request and answer is then known as ambiguous. An ambiguous `complete`
 ///    is repeated once; when that is refused or ambiguous again, the machine lists files, up to five times over 30
 ///    seconds since lists lag, and takes the one whose name, size and purpose match and which was created since. An
 ///    ambiguous `POST /files` is never repeated blindly: it is looked for in the same way, and sent again only when the
 ///    settled list does not have it. None, or several: [`TransferError::CompletionUnknown`], never a guess.
-/// 6. An upload expires on the service's clock, whose distance from ours the create answer shows. The machine warns
-///    when the rate so far cannot finish in time, stops when the moment is past, and begins anew when
-///    [`Plan::restart_when_expired`] allows it. An expiry before the upload's own beginning is ignored with a warning.
-/// 7. Resuming needs the same service, dialect and source. The source is stamped again before the file is made of it:
-///    a file that changed under the upload is an error, not a corrupt training set.
-/// 8. An MD5, if wanted, is computed by the driver in file order while parts fly, and sent with `complete`.
-/// 9. Cancelling abandons what flies and cancels on the service with a small budget of its own; it ends even when the
-///    service is gone. Stopping leaves the upload on the service to be resumed: nothing new is sent, what flies has a
-///    moment to be answered, and whatever was acknowledged is saved.
+/// 6. An upload expires on the service's clock, whose distance from ours the create answer shows: by its `Date`, else by
+///    `created_at`. The machine warns when the rate so far cannot finish in time, stops when the moment is past, and
+///    begins anew, up to three times, when [`Plan::restart_when_expired`] allows it. An expiry before the upload's own
+///    beginning is ignored with a warning.
+/// 7. One checkpoint is saved at a time, and none is behind by more parts than may be in flight. Resuming needs the same
+///    service, dialect and source. The source is stamped again before the file is made of it: a file that changed under
+///    the upload is an error, not a corrupt training set.
+/// 8. An MD5, if wanted, is computed by the driver in file order while parts fly, and sent with `complete`, which waits
+///    for it.
+/// 9. Cancelling abandons what flies and cancels on the service with a budget of its own of ten seconds; it ends even
+///    when the service is gone. Stopping leaves the upload on the service to be resumed: nothing new is sent, what flies
+///    has a moment to be answered, and whatever was acknowledged is saved.
+///
+/// The simulation in the tests of this crate holds each of them by invariants that have its number.
 ///
 /// # Example
 /// A whole driver, blocking, one request at a time:

@@ -24,6 +24,8 @@ pub(crate) struct Faults {
     pub(crate) refused_before: u64,
     /// The service or a gateway refuses although it was done.
     pub(crate) refused_after: u64,
+    /// The service refuses for good.
+    pub(crate) refused_finally: u64,
     /// A success is cut on its way.
     pub(crate) truncated: u64,
     /// The quota is used up, for good.
@@ -51,6 +53,7 @@ impl Faults {
             reset: 0,
             refused_before: 0,
             refused_after: 0,
+            refused_finally: 0,
             truncated: 0,
             quota: 0,
             crash: 0,
@@ -72,6 +75,7 @@ impl Faults {
             reset: rate(&[0, 0, 30, 150]),
             refused_before: rate(&[0, 0, 50, 250]),
             refused_after: rate(&[0, 0, 50, 150]),
+            refused_finally: rate(&[0, 0, 0, 0, 10]),
             truncated: rate(&[0, 0, 30, 100]),
             quota: rate(&[0, 0, 0, 0, 0, 0, 0, 5]),
             crash: rate(&[0, 0, 5, 30]),
@@ -91,13 +95,17 @@ pub(crate) fn refusal(dice: &mut Dice, executed: bool, service_time: u64) -> Res
     let status = *dice.pick(statuses);
     let mut response = Response::builder().status(StatusCode::from_u16(status).unwrap());
     if dice.chance(500) {
-        let wait = dice.below(8);
+        // Now and then longer than anybody waits.
+        let wait = if dice.chance(20) { 121 + dice.below(4000) } else { dice.below(8) };
         let date =
             |at: u64| httpdate::fmt_http_date(std::time::UNIX_EPOCH + std::time::Duration::from_secs(at));
-        response = match dice.below(4) {
+        response = match dice.below(5) {
             0 => response.header("retry-after-ms", (wait * 900).to_string()),
             1 => response.header("retry-after", wait.to_string()),
-            2 => response.header("retry-after", date(service_time + wait)).header("date", date(service_time)),
+            2 => response
+                .header("retry-after", (wait + 5).to_string())
+                .header("retry-after-ms", (wait * 700).to_string()),
+            3 => response.header("retry-after", date(service_time + wait)).header("date", date(service_time)),
             _ => response.header("retry-after", "soon").header("x-should-retry", "true"),
         };
     }
@@ -115,8 +123,21 @@ pub(crate) fn refusal(dice: &mut Dice, executed: bool, service_time: u64) -> Res
     response.body(Bytes::from_static(dice.pick(&bodies).as_bytes())).unwrap()
 }
 
-/// The account has nothing left, and waiting does not help.
-pub(crate) fn quota_exhausted() -> Response<Bytes> {
+/// A refusal of what nobody should ask for again, unless the service itself says so.
+pub(crate) fn final_refusal(dice: &mut Dice) -> Response<Bytes> {
+    let mut response = Response::builder().status(*dice.pick(&[400, 401, 403, 404, 413, 422, 501]));
+    if dice.chance(500) {
+        response = response.header("x-should-retry", "true");
+    }
+    response.body(Bytes::from_static(br#"{"error":{"message":"no"}}"#)).unwrap()
+}
+
+/// The account has nothing left, and waiting does not help, whatever the service says of it.
+pub(crate) fn quota_exhausted(dice: &mut Dice) -> Response<Bytes> {
+    let mut response = Response::builder().status(429);
+    if dice.chance(300) {
+        response = response.header("x-should-retry", "true").header("retry-after", "1");
+    }
     let body = r#"{"error":{"type":"insufficient_quota","code":"insufficient_quota","message":"You exceeded your quota"}}"#;
-    Response::builder().status(429).body(Bytes::from_static(body.as_bytes())).unwrap()
+    response.body(Bytes::from_static(body.as_bytes())).unwrap()
 }

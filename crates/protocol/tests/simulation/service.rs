@@ -31,6 +31,8 @@ struct Open {
 #[derive(Debug)]
 pub(crate) struct Service {
     pub(crate) files: Vec<Stored>,
+    /// Whether answers name an expiry before the upload's beginning.
+    pub(crate) names_nonsense: bool,
     uploads: BTreeMap<String, Open>,
     lifetime: u64,
     list_lag: u64,
@@ -44,6 +46,7 @@ impl Service {
     pub(crate) fn new(lifetime: u64, list_lag: u64, dates_by_upload: bool, sends_date: bool) -> Self {
         Self {
             files: Vec::new(),
+            names_nonsense: false,
             uploads: BTreeMap::new(),
             lifetime,
             list_lag,
@@ -56,6 +59,12 @@ impl Service {
     /// A file of somebody else, or of an earlier day.
     pub(crate) fn add_file(&mut self, filename: &str, purpose: Purpose, content: Vec<u8>, created: u64) {
         self.store(filename, purpose, content, created, created * 1000);
+    }
+
+    /// When an upload expires, on the service's clock in milliseconds, as far as it has said so.
+    pub(crate) fn expiry_of(&self, upload: &str) -> Option<u64> {
+        let open = self.uploads.get(upload).filter(|_| !self.names_nonsense)?;
+        Some(open.upload.expires_at?.0 * 1000)
     }
 
     /// Answers a request at a moment of its own clock, in milliseconds.
@@ -128,6 +137,9 @@ impl Service {
         upload.created_at = Some(UnixSeconds(clock / 1000));
         upload.expires_at = Some(UnixSeconds(clock / 1000 + self.lifetime));
         self.uploads.insert(upload.id.clone(), Open { upload: upload.clone(), parts: BTreeMap::new() });
+        if self.names_nonsense {
+            upload.expires_at = Some(UnixSeconds(clock / 1000 - 57_615));
+        }
         upload
     }
 

@@ -91,6 +91,15 @@ fn what_reached_nothing_made_no_file() {
 }
 
 #[test]
+fn an_exhausted_quota_made_no_file_and_is_not_looked_for() {
+    let mut bench = Bench::sending(plan());
+    bench.finish_parts();
+    bench.stamp(25);
+    bench.answer(0, 429, r#"{"error":{"code":"insufficient_quota","message":"nothing left"}}"#);
+    insta::assert_snapshot!(bench.error(), @"POST /uploads/{upload_id}/complete was refused: 429 Too Many Requests: nothing left (code insufficient_quota)");
+}
+
+#[test]
 fn a_list_that_cannot_be_read_is_no_list_without_the_file() {
     let mut wanted = plan();
     wanted.route = partwise_protocol::RouteChoice::Single;

@@ -1,0 +1,412 @@
+//! The driver's own books on one process: what it saw leave and come back, and what follows from that.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    time::Duration,
+};
+
+use http::{Method, Request};
+use partwise_protocol::{Body, Phase, Plan, Progress, RequestId, Segment};
+
+use crate::{
+    pace::Pace,
+    patience::{Ending, Expected, Setback},
+    rules::{Rule, hold},
+    saved::Saved,
+};
+
+/// How long the list is asked before a single request goes again.
+const SETTLING: Duration = Duration::from_secs(30);
+
+/// What a request asks for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Asked {
+    Create,
+    /// A part, by the place where it begins in the source.
+    Part(u64),
+    Complete,
+    Post,
+    List,
+    Cancel,
+}
+
+#[derive(Debug)]
+struct Flight {
+    asked: Asked,
+    number: u64,
+    sent: u64,
+}
+
+/// How often a part failed: in all, and since any part was taken.
+#[derive(Clone, Copy, Debug, Default)]
+struct Failures {
+    all: u32,
+    since: u32,
+    taken_then: u64,
+}
+
+pub(crate) struct Books {
+    plan: Plan,
+    length: u64,
+    part_size: u64,
+    flights: BTreeMap<RequestId, Flight>,
+    pub(crate) requests: u64,
+    pub(crate) cancels: u64,
+    pub(crate) bytes_sent: u64,
+    pub(crate) pace: Pace,
+    /// Parts that the checkpoint which this process began with knew as acknowledged.
+    known: BTreeSet<u64>,
+    /// Parts acknowledged to this process.
+    acknowledged: BTreeSet<u64>,
+    /// How many parts were taken, and their bytes.
+    taken: u64,
+    bytes_taken: u64,
+    failures: BTreeMap<u64, Failures>,
+    /// Parts that wait for their turn, until when.
+    waiting: BTreeMap<u64, Duration>,
+    /// Parts that were sent.
+    begun: BTreeSet<u64>,
+    /// The request that is no part: which, and how often it failed.
+    solo: (Option<Asked>, u32),
+    understood: bool,
+    /// What became of the request that makes the file is not known.
+    in_doubt: bool,
+    completes_in_doubt: u32,
+    listed_since: Option<Duration>,
+    /// The upload that is open, as far as this process knows.
+    pub(crate) upload: Option<String>,
+    pub(crate) restarts: u32,
+    /// When the first part of this upload left, and how many bytes had left before.
+    since: Option<(Duration, u64)>,
+    /// A stamp said that the source is another one.
+    pub(crate) saw_change: bool,
+}
+
+impl Books {
+    /// Of a process that begins with this checkpoint.
+    pub(crate) fn new(plan: &Plan, length: u64, saved: Option<&str>) -> Self {
+        let saved = saved.map(Saved::read).unwrap_or_default();
+        Self {
+            plan: plan.clone(),
+            length,
+            part_size: saved.part_size.or(plan.part_size).unwrap(),
+            flights: BTreeMap::new(),
+            requests: 0,
+            cancels: 0,
+            bytes_sent: 0,
+            pace: Pace::new(plan.parallel),
+            known: saved.acknowledged,
+            acknowledged: BTreeSet::new(),
+            taken: 0,
+            bytes_taken: 0,
+            failures: BTreeMap::new(),
+            waiting: BTreeMap::new(),
+            begun: BTreeSet::new(),
+            solo: (None, 0),
+            understood: false,
+            in_doubt: saved.is_committing,
+            completes_in_doubt: 0,
+            listed_since: None,
+            upload: saved.upload,
+            restarts: 0,
+            since: None,
+            saw_change: false,
+        }
+    }
+
+    pub(crate) fn flies(&self, id: RequestId) -> bool {
+        self.flights.contains_key(&id)
+    }
+
+    pub(crate) fn is_anything_flying(&self) -> bool {
+        !self.flights.is_empty()
+    }
+
+    pub(crate) fn abandon(&mut self, id: RequestId) -> bool {
+        self.flights.remove(&id).is_some()
+    }
+
+    /// How many acknowledged parts a crash would forget.
+    pub(crate) fn at_risk(&self, saved: Option<&str>) -> usize {
+        let saved = saved.map(Saved::read).unwrap_or_default();
+        self.acknowledged.difference(&saved.acknowledged).count()
+    }
+
+    /// A request leaves.
+    pub(crate) fn leaves(
+        &mut self,
+        id: RequestId,
+        request: &Request<Body>,
+        saved: Option<&str>,
+        now: Duration,
+    ) -> Asked {
+        let range = range_of(request);
+        let asked = asked(request, range);
+        hold(Rule::Gate, now >= self.pace.gate, || format!("{asked:?} leaves before the gate opens"));
+        match asked {
+            Asked::Create => self.begin_upload(),
+            Asked::Part(start) => self.part_leaves(start, range.unwrap(), now),
+            Asked::Complete => self.complete_leaves(request, saved),
+            Asked::Post => self.post_leaves(saved, now),
+            Asked::List => {}
+            Asked::Cancel => self.cancels += 1,
+        }
+        if !matches!(asked, Asked::Part(_)) && self.solo.0 != Some(asked) {
+            self.solo = (Some(asked), 0);
+        }
+        let flight = Flight { asked, number: self.requests, sent: request.body().content_length() / 2 };
+        self.requests += 1;
+        self.bytes_sent += flight.sent;
+        let is_new = self.flights.insert(id, flight).is_none();
+        hold(Rule::StaleIgnored, is_new, || format!("{id:?} names two requests"));
+        let (flying, parallel) = (self.flights.len(), self.plan.parallel);
+        hold(Rule::Parallel, flying <= usize::from(parallel), || format!("{flying} fly, of {parallel}"));
+        asked
+    }
+
+    /// A new upload has no parts yet.
+    fn begin_upload(&mut self) {
+        self.restarts += u32::from(self.upload.take().is_some());
+        self.known.clear();
+        self.acknowledged.clear();
+        self.begun.clear();
+        self.waiting.clear();
+        self.failures.clear();
+        self.since = None;
+    }
+
+    fn part_leaves(&mut self, start: u64, range: (u64, u64), now: Duration) {
+        let whole = (start, (start + self.part_size).min(self.length));
+        hold(Rule::SameRange, range == whole && start % self.part_size == 0, || {
+            format!("{range:?} is no part, {whole:?} is")
+        });
+        let is_there = self.known.contains(&start) || self.acknowledged.contains(&start);
+        let flies = self.flights.values().any(|flight| flight.asked == Asked::Part(start));
+        hold(Rule::NotSentAgain, !is_there && !flies, || format!("the part at {start} is sent once more"));
+        match self.waiting.remove(&start) {
+            Some(until) => {
+                hold(Rule::Backoff, until <= now, || format!("the part at {start} goes too early"));
+            }
+            None => {
+                let fresh = (0..).map(|index| index * self.part_size);
+                let lowest =
+                    fresh.into_iter().find(|it| !self.known.contains(it) && !self.begun.contains(it));
+                hold(Rule::LowestFirst, lowest == Some(start), || format!("{start} goes before {lowest:?}"));
+            }
+        }
+        let ready = self.waiting.iter().find(|(other, until)| **other < start && **until <= now);
+        hold(Rule::LowestFirst, ready.is_none(), || format!("{start} goes before {ready:?}"));
+        let window = usize::from(self.pace.window);
+        hold(Rule::Window, self.flights.len() < window, || format!("more than {window} parts fly"));
+        self.begun.insert(start);
+        self.since.get_or_insert((now, self.bytes_sent));
+    }
+
+    fn complete_leaves(&mut self, request: &Request<Body>, saved: Option<&str>) {
+        let is_announced = saved.is_some_and(|saved| saved.contains("\"completing\":true"));
+        hold(Rule::Announced, is_announced, || "complete leaves before it is announced".into());
+        hold(Rule::SourceSame, !self.saw_change, || "complete leaves although the source changed".into());
+        let body = request.body().clone().into_bytes().unwrap();
+        let body: serde_json::Value = serde_json::from_slice(&body).unwrap();
+        let md5 = self.plan.md5.then(|| "07".repeat(16));
+        hold(Rule::Md5, body["md5"].as_str() == md5.as_deref(), || format!("{} goes as MD5", body["md5"]));
+        self.completes_in_doubt += u32::from(self.in_doubt);
+        hold(Rule::CompleteOnce, self.completes_in_doubt <= 1, || "complete goes once more".into());
+    }
+
+    fn post_leaves(&mut self, saved: Option<&str>, now: Duration) {
+        let is_announced = saved.is_some_and(|saved| saved.contains("\"posted_at\""));
+        hold(Rule::Announced, is_announced, || "the file leaves before it is announced".into());
+        if std::mem::take(&mut self.in_doubt) {
+            let listed = self.listed_since.take().map(|since| now.saturating_sub(since));
+            let is_settled = listed.is_some_and(|listed| listed >= SETTLING);
+            hold(Rule::NoBlindPost, is_settled, || format!("the list was asked for {listed:?}"));
+        }
+    }
+
+    /// A request that flew came to its end, and the machine has been told.
+    pub(crate) fn comes_back(
+        &mut self,
+        id: RequestId,
+        ending: &Ending<'_>,
+        [before, after]: [&Progress; 2],
+        now: Duration,
+    ) {
+        let flight = self.flights.remove(&id).unwrap();
+        match ending.setback() {
+            None => self.succeeds(&flight, ending, now),
+            Some(setback) => self.set_back(&flight, setback, [before, after], now),
+        }
+        let rule = match ending.setback() {
+            Some(setback) if setback.is_overload() => Rule::Halving,
+            None => Rule::Raising,
+            Some(_) => Rule::Window,
+        };
+        let (is, due) = (after.window, self.pace.window);
+        let is_over = after.phase == Phase::Done;
+        hold(rule, is == due || is_over, || format!("the window is {is} and should be {due}"));
+    }
+
+    fn succeeds(&mut self, flight: &Flight, ending: &Ending<'_>, now: Duration) {
+        self.understood = true;
+        match flight.asked {
+            Asked::Create => {
+                let Ending::Answered(answer) = ending else { return };
+                let upload: serde_json::Value = serde_json::from_slice(answer.body()).unwrap();
+                self.upload = upload["id"].as_str().map(str::to_owned);
+                self.solo.1 = 0;
+            }
+            Asked::Part(start) => {
+                self.acknowledged.insert(start);
+                self.taken += 1;
+                self.bytes_taken += (start + self.part_size).min(self.length) - start;
+                self.pace.part_taken();
+            }
+            Asked::List => {
+                self.listed_since.get_or_insert(now);
+            }
+            Asked::Complete | Asked::Post | Asked::Cancel => {}
+        }
+    }
+
+    fn set_back(
+        &mut self,
+        flight: &Flight,
+        setback: Setback,
+        [before, after]: [&Progress; 2],
+        now: Duration,
+    ) {
+        let is_again = after.statistics.retries.total > before.statistics.retries.total;
+        let again = after.latest_retry.filter(|_| is_again).map(|retry| retry.wait);
+        if setback.is_overload() {
+            let hint = setback.hint().map(|hint| hint.min(self.plan.retry.max_hinted_wait));
+            let until = now + hint.or(again).unwrap_or_default();
+            self.pace.overloaded(until, flight.number, self.requests);
+        }
+        match flight.asked {
+            Asked::Complete | Asked::Post if !setback.was_never_done() => {
+                self.commit_set_back(flight.asked, setback, again, after);
+            }
+            Asked::Part(start) => {
+                let failures = self.count_failure(start);
+                let expected = setback.expected(failures.since, self.understood, &self.plan.retry);
+                let is_refilled = failures.all > self.plan.retry.max_failures && expected.again.is_some();
+                judge(&expected, again, after, setback, is_refilled);
+                self.waiting.extend(again.map(|wait| (start, now + wait)));
+            }
+            Asked::Create | Asked::List | Asked::Cancel | Asked::Complete | Asked::Post => {
+                self.solo.1 += 1;
+                let expected = setback.expected(self.solo.1, self.understood, &self.plan.retry);
+                judge(&expected, again, after, setback, false);
+                if flight.asked == Asked::Complete {
+                    self.completes_in_doubt = self.completes_in_doubt.saturating_sub(1);
+                }
+            }
+        }
+    }
+
+    fn count_failure(&mut self, start: u64) -> Failures {
+        let failures = self.failures.entry(start).or_default();
+        failures.all += 1;
+        failures.since = if failures.taken_then == self.taken { failures.since + 1 } else { 1 };
+        failures.taken_then = self.taken;
+        *failures
+    }
+
+    /// Rule 5 comes before rule 4.
+    fn commit_set_back(&mut self, asked: Asked, setback: Setback, again: Option<Duration>, after: &Progress) {
+        let was_in_doubt = self.in_doubt;
+        self.in_doubt |= setback.may_be_done();
+        let says = || format!("{setback:?} leads to {:?}, again: {again:?}", after.phase);
+        if !self.in_doubt {
+            let rule = if setback.is_quota() { Rule::QuotaFinal } else { Rule::Final };
+            let is_over = matches!(after.phase, Phase::Done | Phase::Creating);
+            hold(rule, again.is_none() && is_over, says);
+        } else if !was_in_doubt && asked == Asked::Complete {
+            hold(Rule::CompleteOnce, again.is_some() && after.phase == Phase::Completing, says);
+        } else {
+            let rule = if asked == Asked::Complete { Rule::CompleteOnce } else { Rule::NoBlindPost };
+            hold(rule, again.is_none() && after.phase == Phase::Settling, says);
+        }
+    }
+
+    /// How long the rest would take, and since when that is measured.
+    pub(crate) fn needed(&self, now: Duration) -> Option<Duration> {
+        let (since, before) = self.since?;
+        let (elapsed, sent) = (now.saturating_sub(since), self.bytes_sent - before);
+        if elapsed <= Duration::from_secs(5) || sent == 0 {
+            return None;
+        }
+        let there = self.known.union(&self.acknowledged);
+        let there: u64 = there.map(|start| (start + self.part_size).min(self.length) - start).sum();
+        let flying: u64 = self.flights.values().map(|flight| flight.sent).sum();
+        Some(elapsed.mul_f64(self.length.saturating_sub(there + flying) as f64 / sent as f64))
+    }
+
+    /// Holds the statistics against what was seen.
+    pub(crate) fn check_counts(&self, progress: &Progress, elapsed: Duration) {
+        let is = progress.statistics;
+        let (attempts, retries) = (is.attempts, is.retries);
+        let by_operation = attempts.create_upload
+            + attempts.add_upload_part
+            + attempts.complete_upload
+            + attempts.cancel_upload
+            + attempts.create_file
+            + attempts.list_files;
+        let by_reason = retries.connect
+            + retries.interrupted
+            + retries.timeout
+            + retries.garbled
+            + retries.http_408
+            + retries.http_409
+            + retries.http_429
+            + retries.http_5xx
+            + retries.not_listed
+            + retries.other;
+        let is_right = (attempts.total, by_operation, by_reason)
+            == (self.requests, self.requests, retries.total)
+            && is.bytes_sent == self.bytes_sent
+            && (is.bytes_acknowledged == self.bytes_taken || attempts.add_upload_part == 0)
+            && is.held <= elapsed;
+        hold(Rule::Counts, is_right, || format!("{is:?}, but {} requests were seen", self.requests));
+    }
+}
+
+fn judge(
+    expected: &Expected,
+    again: Option<Duration>,
+    after: &Progress,
+    setback: Setback,
+    is_refilled: bool,
+) {
+    let rule = if is_refilled { Rule::Refill } else { expected.rule };
+    let holds = match (&expected.again, again) {
+        (Some(due), Some(wait)) => due.contains(&wait),
+        // An upload that has expired meanwhile may begin anew.
+        (None, None) => matches!(after.phase, Phase::Done | Phase::Creating),
+        _ => false,
+    };
+    hold(rule, holds, || {
+        format!("{setback:?} leads to {:?}, again: {again:?}, not {expected:?}", after.phase)
+    });
+}
+
+fn range_of(request: &Request<Body>) -> Option<(u64, u64)> {
+    request.body().segments().iter().find_map(|segment| match segment {
+        Segment::Source(range) => Some((range.start(), range.end())),
+        Segment::Bytes(_) => None,
+    })
+}
+
+fn asked(request: &Request<Body>, range: Option<(u64, u64)>) -> Asked {
+    let path = request.uri().path();
+    match (path.rsplit('/').next(), range) {
+        (Some("uploads"), _) => Asked::Create,
+        (Some("parts"), Some((start, _))) => Asked::Part(start),
+        (Some("complete"), _) => Asked::Complete,
+        (Some("cancel"), _) => Asked::Cancel,
+        (Some("files"), _) if request.method() == Method::GET => Asked::List,
+        (Some("files"), Some(_)) => Asked::Post,
+        _ => panic!("the machine never sends {} {path}", request.method()),
+    }
+}

@@ -1,0 +1,164 @@
+//! What becomes of a request on its way, and of everything else that takes time.
+
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::{Method, Request};
+use partwise_protocol::{Body, Failure, FailureKind, RequestId, SaveError, SourceError};
+
+use crate::faults;
+use crate::patience::Ending;
+use crate::process::Process;
+use crate::rules::{Rule, hold};
+use crate::world::{Event, World};
+
+impl World {
+    /// Time goes on to the next event or deadline, whichever is first.
+    pub(crate) fn pass_time(&mut self, process: &mut Process, until: Option<Duration>) {
+        let next = self.events.first_key_value().map(|(key, _)| *key);
+        match (next, until) {
+            (Some(key), until) if until.is_none_or(|until| key.0 <= until) => {
+                self.time = self.time.max(key.0);
+                let event = self.events.remove(&key).expect("it was there a moment ago");
+                self.happen(process, event);
+            }
+            (_, Some(until)) => {
+                hold(Rule::Ends, until > self.time, || "a deadline has passed and nothing was done".into());
+                self.time = until;
+            }
+            (_, None) => hold(Rule::Ends, false, || "the machine waits for nothing".into()),
+        }
+    }
+
+    /// What becomes of a request on its way to the service.
+    pub(crate) fn take_off(&mut self, id: RequestId, request: Request<Body>) {
+        let process = self.process_number;
+        let (parts, body) = request.into_parts();
+        let content = match body.resolve(&self.source.content) {
+            Ok(content) if self.source.readable => content,
+            _ => {
+                return self.schedule(Duration::ZERO, Event::Fail { process, id, kind: FailureKind::Source });
+            }
+        };
+        let request = Request::from_parts(parts, content);
+        let faults = self.faults.clone();
+        let patience = Duration::from_secs(4) + self.dice.millis(4000);
+        if self.dice.chance(faults.connect) {
+            return self.schedule(Duration::ZERO, Event::Fail { process, id, kind: FailureKind::Connect });
+        }
+        if self.dice.chance(faults.request_lost) {
+            return self.schedule(patience, Event::Fail { process, id, kind: FailureKind::Timeout });
+        }
+        let delay = self.delay();
+        if self.dice.chance(faults.reset) {
+            return self.schedule(delay, Event::Fail { process, id, kind: FailureKind::Interrupted });
+        }
+        let makes_file = request.uri().path().ends_with("/files") && request.method() == Method::POST;
+        if !makes_file && self.dice.chance(faults.request_doubled) {
+            let later = delay + self.delay();
+            self.schedule(later, Event::Arrive { process, id, request: request.clone(), answered: false });
+        }
+        self.schedule(delay, Event::Arrive { process, id, request, answered: true });
+    }
+
+    fn happen(&mut self, process: &mut Process, event: Event) {
+        let mine = self.process_number;
+        match event {
+            Event::Arrive { process, id, request, answered } => self.arrive(process, id, request, answered),
+            Event::Answer { process: sender, id, response } if sender == mine => {
+                let body = String::from_utf8_lossy(response.body());
+                self.tell(format_args!("{id:?} is answered {}: {body}", response.status()));
+                let told = response.clone();
+                self.come_back(process, id, &Ending::Answered(&response), |process, now| {
+                    process.transfer.handle_response(id, told, now);
+                });
+            }
+            Event::Fail { process: sender, id, kind } if sender == mine => {
+                self.tell(format_args!("{id:?} fails: {kind:?}"));
+                self.come_back(process, id, &Ending::Failed(kind), |process, now| {
+                    let failure = Failure::with_cause(kind, "the story wants it");
+                    process.transfer.handle_failure(id, failure, now);
+                });
+            }
+            Event::Saved { process: sender, checkpoint, durable } if sender == mine => {
+                process.saving = false;
+                if durable {
+                    self.disk = Some(checkpoint);
+                    process.transfer.handle_saved(Ok(()));
+                } else {
+                    process.transfer.handle_saved(Err(SaveError::new("the disk is full")));
+                }
+            }
+            Event::Hashed { process: sender, digest } if sender == mine => {
+                process.transfer.handle_hashed(digest.map_err(|()| SourceError::new("unreadable")));
+            }
+            Event::Stamped { process: sender } if sender == mine => {
+                process.books.saw_change |= self.source.changes != self.begun_with;
+                let stamp = self.source.readable.then(|| self.source.stamp());
+                process.transfer.handle_stamped(stamp.ok_or_else(|| SourceError::new("gone")));
+            }
+            // Of a process that is no more.
+            _ => {}
+        }
+    }
+
+    /// The machine is told how a request ended, and what it makes of it is looked at.
+    fn come_back(
+        &self,
+        process: &mut Process,
+        id: RequestId,
+        ending: &Ending<'_>,
+        tell: impl FnOnce(&mut Process, partwise_protocol::Now),
+    ) {
+        let (now, before) = (self.clock(process), process.transfer.progress());
+        tell(process, now);
+        let after = process.transfer.progress();
+        if process.books.flies(id) {
+            process.books.comes_back(id, ending, [&before, &after], now.monotonic);
+        } else {
+            hold(Rule::StaleIgnored, before == after, || format!("{id:?} had ended, and changes {after:?}"));
+        }
+    }
+
+    /// A request reaches the service.
+    pub(crate) fn arrive(&mut self, process: u32, id: RequestId, request: Request<Bytes>, answered: bool) {
+        let faults = self.faults.clone();
+        let clock = self.service_clock();
+        let back = self.delay();
+        self.tell(format_args!("{id:?} of [{process}] arrives: {} {}", request.method(), request.uri()));
+        self.quota_exhausted |= self.dice.chance(faults.quota);
+        if self.quota_exhausted {
+            let response = faults::quota_exhausted(&mut self.dice);
+            return self.schedule(back, Event::Answer { process, id, response });
+        }
+        if answered && self.dice.chance(faults.refused_before) {
+            let response = faults::refusal(&mut self.dice, false, clock / 1000);
+            return self.schedule(back, Event::Answer { process, id, response });
+        }
+        if answered && self.dice.chance(faults.refused_finally) {
+            let response = faults::final_refusal(&mut self.dice);
+            return self.schedule(back, Event::Answer { process, id, response });
+        }
+        let mut response = self.service.answer(request, clock);
+        if !answered {
+            return;
+        }
+        if response.status().is_success() {
+            if self.dice.chance(faults.refused_after) {
+                response = faults::refusal(&mut self.dice, true, clock / 1000);
+            } else if self.dice.chance(faults.truncated) {
+                let half = response.body().len() / 2;
+                response.body_mut().truncate(half);
+            }
+        }
+        if self.dice.chance(faults.answer_lost) {
+            let kind = *self.dice.pick(&[FailureKind::Interrupted, FailureKind::Timeout]);
+            return self.schedule(back, Event::Fail { process, id, kind });
+        }
+        if self.dice.chance(faults.answer_doubled) {
+            let later = back + self.delay();
+            self.schedule(later, Event::Answer { process, id, response: response.clone() });
+        }
+        self.schedule(back, Event::Answer { process, id, response });
+    }
+}

@@ -1,0 +1,291 @@
+//! One process of a story: a driver with virtual time, from its start to its end or its crash.
+
+use std::time::Duration;
+
+use http::Request;
+use partwise_models::File;
+use partwise_protocol::{
+    Action, Api, Body, Checkpoint, Dialect, Now, Phase, RequestId, Segment, Transfer, TransferError, Warning,
+};
+
+use crate::books::{Asked, Books};
+use crate::rules::{Rule, hold};
+use crate::world::{Event, World};
+
+/// Nothing takes longer than this; whatever does never ends.
+const LONGEST: Duration = Duration::from_secs(12 * 3600);
+const MOST_STEPS: usize = 50_000;
+/// What cancelling may take: the budget for the service, and the last look at a file that is already there.
+const LONGEST_CANCEL: Duration = Duration::from_secs(13);
+/// How far the machine's picture of the service's clock may be behind, and ahead: answers take their time, and clocks are
+/// read in whole seconds.
+const CLOCK_BEHIND: u64 = 4000;
+const CLOCK_AHEAD: u64 = 2000;
+const MOST_RESTARTS: u32 = 3;
+
+/// The process that runs now.
+pub(crate) struct Process {
+    pub(crate) transfer: Transfer,
+    pub(crate) books: Books,
+    /// The monotonic clock of a process starts anywhere.
+    clock_origin: Duration,
+    began: Duration,
+    pub(crate) saving: bool,
+    cancelled_at: Option<Duration>,
+}
+
+type Outcome = Result<File, TransferError>;
+
+impl World {
+    pub(crate) fn clock(&self, process: &Process) -> Now {
+        self.now(process.clock_origin)
+    }
+
+    /// The command is run: from the last durable checkpoint if there is one.
+    pub(crate) fn start(&mut self) -> Option<Process> {
+        let transfer = match self.disk.clone() {
+            Some(saved) => self.resume(&saved)?,
+            None => self.begin()?,
+        };
+        Some(Process {
+            transfer,
+            books: Books::new(&self.plan, self.original.len() as u64, self.disk.as_deref()),
+            clock_origin: self.dice.millis(1_000_000),
+            began: self.time,
+            saving: false,
+            cancelled_at: None,
+        })
+    }
+
+    fn begin(&mut self) -> Option<Transfer> {
+        let files = self.our_files();
+        hold(Rule::Announced, files == 0, || "a file was made that no checkpoint knows of".into());
+        let stamp = self.source.stamp();
+        if stamp.length == 0 {
+            return None;
+        }
+        self.original.clone_from(&self.source.content);
+        self.begun_with = self.source.changes;
+        let (api, plan, entropy) = (self.api.clone(), self.plan.clone(), self.dice.entropy());
+        Some(Transfer::new(api, plan, stamp, entropy).expect("the plan works"))
+    }
+
+    fn resume(&mut self, saved: &str) -> Option<Transfer> {
+        let entropy = self.dice.entropy();
+        let resume = |api: Api| {
+            let checkpoint: Checkpoint = serde_json::from_str(saved).expect("what was written is read");
+            Transfer::resume(api, self.plan.clone(), checkpoint, self.source.stamp(), entropy)
+        };
+        let elsewhere = Api::with_base("http://elsewhere/v1", self.api.dialect().clone());
+        let other = Dialect::AzureDated { api_version: "2025-04-01-preview".into() };
+        let otherwise = Api::with_base(self.api.base(), other);
+        for another in [elsewhere.unwrap(), otherwise.unwrap()] {
+            let is_refused = resume(another.clone()).is_err();
+            hold(Rule::ResumeChecks, is_refused, || format!("resumed at {another:?}"));
+        }
+        let resumed = resume(self.api.clone());
+        let is_same = self.source.changes == self.begun_with;
+        hold(Rule::ResumeChecks, resumed.is_ok() == is_same, || {
+            format!("same source: {is_same}, {resumed:?}")
+        });
+        resumed.ok()
+    }
+
+    /// Drives one process to its end; `None` when it crashed.
+    pub(crate) fn live(&mut self, process: &mut Process) -> Option<Outcome> {
+        for _ in 0..MOST_STEPS {
+            self.misfortune(process);
+            if self.dice.chance(self.faults.crash) {
+                return self.crash(process);
+            }
+            let until = match process.transfer.poll(self.clock(process)) {
+                Action::Done(result) => return Some(self.end(process, result)),
+                Action::Wait { until } => until.map(|until| until.saturating_sub(process.clock_origin)),
+                action => {
+                    self.act(process, action);
+                    continue;
+                }
+            };
+            self.check_warning(process);
+            self.pass_time(process, until);
+            if self.crash_after_arrival && self.our_files() > 0 {
+                self.crash_after_arrival = false;
+                return self.crash(process);
+            }
+            hold(Rule::Ends, self.time < LONGEST, || "the story never ends".into());
+        }
+        hold(Rule::Ends, false, || "the machine is busy for ever".into());
+        None
+    }
+
+    fn act(&mut self, process: &mut Process, action: Action) {
+        let number = self.process_number;
+        match action {
+            Action::Send { id, request, answer_limit, .. } => {
+                assert!(answer_limit > 0);
+                self.send(process, id, request);
+            }
+            Action::Abandon(id) => {
+                let flew = process.books.abandon(id);
+                hold(Rule::StaleIgnored, flew, || format!("{id:?}, which does not fly, is abandoned"));
+            }
+            Action::Hash(range) => {
+                assert_eq!((range.start(), range.end()), (0, self.original.len() as u64));
+                let digest = if self.dice.chance(self.faults.source_fails) { Err(()) } else { Ok([7; 16]) };
+                let delay = self.dice.millis(20_000);
+                self.schedule(delay, Event::Hashed { process: number, digest });
+            }
+            Action::Stamp => {
+                let delay = self.delay();
+                self.schedule(delay, Event::Stamped { process: number });
+            }
+            Action::Save(checkpoint) => {
+                let was_saving = std::mem::replace(&mut process.saving, true);
+                hold(Rule::OneSave, !was_saving, || "two checkpoints are saved at once".into());
+                let checkpoint = serde_json::to_string(&checkpoint).expect("a checkpoint can be written");
+                let durable = !self.dice.chance(self.faults.save);
+                let delay = self.delay();
+                self.schedule(delay, Event::Saved { process: number, checkpoint, durable });
+            }
+            Action::Wait { .. } | Action::Done(_) => unreachable!("the caller has taken these"),
+        }
+    }
+
+    fn send(&mut self, process: &mut Process, id: RequestId, request: Request<Body>) {
+        self.tell(format_args!("{id:?} leaves: {} {}", request.method(), request.uri()));
+        let (upload, restarts) = (process.books.upload.clone(), process.books.restarts);
+        let now = self.clock(process).monotonic;
+        let asked = process.books.leaves(id, &request, self.disk.as_deref(), now);
+        self.check_form(&request, asked);
+        let expiry = upload.as_deref().and_then(|id| self.service.expiry_of(id));
+        if let (Some(expiry), Asked::Part(_) | Asked::Complete) = (expiry, asked) {
+            let clock = self.service_clock();
+            let is_open = clock < expiry + CLOCK_BEHIND;
+            hold(Rule::NotTooLate, is_open, || format!("{asked:?} at {clock}, after {expiry}"));
+        }
+        if asked == Asked::Create && process.books.restarts > restarts {
+            let is_allowed = self.plan.restart_when_expired && process.books.restarts <= MOST_RESTARTS;
+            hold(Rule::Restart, is_allowed, || format!("begun anew after {restarts} times"));
+            self.check_expired(expiry);
+        }
+        process.transfer.handle_sent(id, request.body().content_length() / 2);
+        self.take_off(id, request);
+    }
+
+    fn check_form(&mut self, request: &Request<Body>, asked: Asked) {
+        let header = |name| request.headers().get(name).map(|value| value.to_str().unwrap().to_owned());
+        let (announced, is) = (header("content-length"), request.body().content_length().to_string());
+        let is_exact = announced.as_ref() == Some(&is) || (announced.is_none() && is == "0");
+        hold(Rule::ExactLength, is_exact, || format!("{announced:?} is announced for {is}"));
+        if !matches!(asked, Asked::Part(_) | Asked::Post) {
+            return;
+        }
+        let is_form =
+            matches!(request.body().segments(), [Segment::Bytes(_), Segment::Source(_), Segment::Bytes(_)]);
+        hold(Rule::ExactLength, is_form, || format!("{:?} is no form around a range", request.body()));
+        let boundary = header("content-type").unwrap();
+        let is_new = self.boundaries.insert(boundary.clone());
+        hold(Rule::NewBoundary, is_new, || format!("{boundary} comes twice"));
+    }
+
+    /// The machine says that the upload is over.
+    fn check_expired(&self, expiry: Option<u64>) {
+        let clock = self.service_clock();
+        let is_over = expiry.is_some_and(|expiry| clock + CLOCK_AHEAD >= expiry);
+        hold(Rule::NotTooEarly, is_over, || format!("expired at {clock}, before {expiry:?}"));
+        hold(Rule::Nonsense, !self.service.names_nonsense, || "nonsense was taken for an expiry".into());
+    }
+
+    fn check_warning(&self, process: &Process) {
+        let progress = process.transfer.progress();
+        if progress.phase != Phase::Sending || process.books.upload.is_none() {
+            return;
+        }
+        if self.service.names_nonsense {
+            // Of a run that has seen the create answer; a checkpoint does not say.
+            let is_warned = progress.warning == Some(Warning::ExpiryIgnored) || self.process_number > 0;
+            return hold(Rule::Nonsense, is_warned, || format!("{:?}", progress.warning));
+        }
+        let Some(needed) = process.books.needed(self.clock(process).monotonic) else { return };
+        let expiry = process.books.upload.as_deref().and_then(|id| self.service.expiry_of(id)).unwrap();
+        let left = Duration::from_millis(expiry.saturating_sub(self.service_clock()));
+        let is_warned = matches!(progress.warning, Some(Warning::TooSlow { .. }));
+        let is_right = match is_warned {
+            true => needed * 2 + Duration::from_secs(10) > left,
+            false => needed < left * 2 + Duration::from_secs(10),
+        };
+        hold(Rule::Warned, is_right, || format!("{needed:?} needed, {left:?} left, warned: {is_warned}"));
+    }
+
+    /// What comes from outside at any moment.
+    fn misfortune(&mut self, process: &mut Process) {
+        if self.dice.chance(self.faults.source_changes) {
+            self.source.changes += 1;
+            let length = self.source.content.len() as u64;
+            match self.dice.below(3) {
+                0 => self.source.content.truncate(self.dice.below(length.max(1)) as usize),
+                1 => self.source.content.push(0),
+                _ => self.source.content.iter_mut().for_each(|byte| *byte ^= 0x55),
+            }
+        }
+        if self.dice.chance(self.faults.source_fails) {
+            self.source.readable = false;
+        }
+        if process.cancelled_at.is_none() && self.dice.chance(self.faults.cancel) {
+            self.tell("the caller cancels");
+            process.cancelled_at = Some(self.time);
+            process.transfer.cancel();
+        }
+        if let Some(since) = process.cancelled_at {
+            let took = self.time - since;
+            hold(Rule::CancelEnds, took <= LONGEST_CANCEL, || format!("cancelling takes {took:?}"));
+        }
+    }
+
+    fn crash(&mut self, process: &Process) -> Option<Outcome> {
+        let forgotten = process.books.at_risk(self.disk.as_deref());
+        let is_close = forgotten <= usize::from(self.plan.parallel);
+        hold(Rule::CheckpointClose, is_close, || format!("a crash forgets {forgotten} parts"));
+        // What was being written may be there or not.
+        let mine = self.process_number;
+        let saving = self.events.iter().find_map(|(key, event)| match event {
+            Event::Saved { process, checkpoint, durable: true } if *process == mine => {
+                Some((*key, checkpoint.clone()))
+            }
+            _ => None,
+        });
+        if let Some((key, checkpoint)) = saving {
+            self.events.remove(&key);
+            if self.dice.chance(500) {
+                self.disk = Some(checkpoint);
+            }
+        }
+        None
+    }
+
+    /// The machine says that it has ended.
+    fn end(&mut self, process: &mut Process, result: Outcome) -> Outcome {
+        let flies = process.books.is_anything_flying();
+        let again = process.transfer.poll(self.clock(process));
+        let is_quiet = !flies && matches!(again, Action::Wait { until: None });
+        hold(Rule::EndOnce, is_quiet, || format!("after the end: {again:?}, flying: {flies}"));
+        let progress = process.transfer.progress();
+        process.books.check_counts(&progress, self.time - process.began);
+        match &result {
+            Err(TransferError::Cancelled { .. }) => {
+                let cancelled = process.cancelled_at.expect("only the caller cancels");
+                let may_leave = process.books.pace.gate <= process.clock_origin + cancelled;
+                let is_told = process.books.cancels > 0 || progress.upload_id.is_none();
+                hold(Rule::CancelTells, is_told || !may_leave, || "the service was not told".into());
+            }
+            Err(TransferError::Expired) => {
+                let expiry = progress.upload_id.as_deref().and_then(|id| self.service.expiry_of(id));
+                self.check_expired(expiry);
+                let is_tried = !self.plan.restart_when_expired || process.books.restarts == MOST_RESTARTS;
+                hold(Rule::Restart, is_tried, || "it was not begun anew".into());
+            }
+            _ => {}
+        }
+        result
+    }
+}
