@@ -353,16 +353,7 @@ impl Books {
             + attempts.cancel_upload
             + attempts.create_file
             + attempts.list_files;
-        let by_reason = retries.connect
-            + retries.interrupted
-            + retries.timeout
-            + retries.garbled
-            + retries.http_408
-            + retries.http_409
-            + retries.http_429
-            + retries.http_5xx
-            + retries.not_listed
-            + retries.other;
+        let by_reason: u64 = retries.by_reason().iter().map(|(_, times)| times).sum();
         let is_right = (attempts.total, by_operation, by_reason)
             == (self.requests, self.requests, retries.total)
             && is.bytes_sent == self.bytes_sent

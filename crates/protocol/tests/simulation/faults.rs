@@ -40,6 +40,8 @@ pub(crate) struct Faults {
     pub(crate) source_fails: u64,
     /// The caller gives up before the next step.
     pub(crate) cancel: u64,
+    /// The caller stops for now before the next step.
+    pub(crate) stop: u64,
 }
 
 impl Faults {
@@ -61,6 +63,7 @@ impl Faults {
             source_changes: 0,
             source_fails: 0,
             cancel: 0,
+            stop: 0,
         }
     }
 
@@ -83,6 +86,7 @@ impl Faults {
             source_changes: rate(&[0, 0, 0, 0, 0, 0, 5]),
             source_fails: rate(&[0, 0, 0, 0, 0, 0, 5]),
             cancel: rate(&[0, 0, 0, 0, 0, 0, 10]),
+            stop: rate(&[0, 0, 0, 0, 0, 0, 10]),
         }
     }
 }

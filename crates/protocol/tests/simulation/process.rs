@@ -21,6 +21,8 @@ const LONGEST_CANCEL: Duration = Duration::from_secs(13);
 /// read in whole seconds.
 const CLOCK_BEHIND: u64 = 4000;
 const CLOCK_AHEAD: u64 = 2000;
+/// What stopping may take: the moment for what flies, a save that is under way, one more, and a last look at the source.
+const LONGEST_STOP: Duration = Duration::from_secs(5 + 3 * 2);
 const MOST_RESTARTS: u32 = 3;
 
 /// The process that runs now.
@@ -32,6 +34,7 @@ pub(crate) struct Process {
     began: Duration,
     pub(crate) saving: bool,
     cancelled_at: Option<Duration>,
+    stopped_at: Option<Duration>,
 }
 
 type Outcome = Result<File, TransferError>;
@@ -54,6 +57,7 @@ impl World {
             began: self.time,
             saving: false,
             cancelled_at: None,
+            stopped_at: None,
         })
     }
 
@@ -155,6 +159,8 @@ impl World {
         self.tell(format_args!("{id:?} leaves: {} {}", request.method(), request.uri()));
         let (upload, restarts) = (process.books.upload.clone(), process.books.restarts);
         let now = self.clock(process).monotonic;
+        let is_stopping = process.stopped_at.is_some() && process.cancelled_at.is_none();
+        hold(Rule::StopSilent, !is_stopping, || format!("{} leaves after the stop", request.uri()));
         let asked = process.books.leaves(id, &request, self.disk.as_deref(), now);
         self.check_form(&request, asked);
         let expiry = upload.as_deref().and_then(|id| self.service.expiry_of(id));
@@ -236,6 +242,15 @@ impl World {
             process.cancelled_at = Some(self.time);
             process.transfer.cancel();
         }
+        if process.stopped_at.or(process.cancelled_at).is_none() && self.dice.chance(self.faults.stop) {
+            self.tell("the caller stops");
+            process.stopped_at = Some(self.time);
+            process.transfer.stop();
+        }
+        if let (Some(since), None) = (process.stopped_at, process.cancelled_at) {
+            let took = self.time - since;
+            hold(Rule::StopKeeps, took <= LONGEST_STOP, || format!("stopping takes {took:?}"));
+        }
         if let Some(since) = process.cancelled_at {
             let took = self.time - since;
             hold(Rule::CancelEnds, took <= LONGEST_CANCEL, || format!("cancelling takes {took:?}"));
@@ -277,6 +292,10 @@ impl World {
                 let may_leave = process.books.pace.gate <= process.clock_origin + cancelled;
                 let is_told = process.books.cancels > 0 || progress.upload_id.is_none();
                 hold(Rule::CancelTells, is_told || !may_leave, || "the service was not told".into());
+            }
+            Err(TransferError::Stopped) => {
+                let forgotten = process.books.at_risk(self.disk.as_deref());
+                hold(Rule::StopKeeps, forgotten == 0, || format!("the stop forgets {forgotten} parts"));
             }
             Err(TransferError::Expired) => {
                 let expiry = progress.upload_id.as_deref().and_then(|id| self.service.expiry_of(id));

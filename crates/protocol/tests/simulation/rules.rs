@@ -108,6 +108,10 @@ rules! {
     9 CancelEnds,
     /// Cancelling tells the service, if anything may leave.
     9 CancelTells,
+    /// Stopping sends nothing new.
+    9 StopSilent,
+    /// Stopping ends soon, with everything that was acknowledged in the checkpoint.
+    9 StopKeeps,
     /// The statistics are what happened.
     0 Counts,
 }

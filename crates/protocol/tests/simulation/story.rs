@@ -7,7 +7,7 @@ use crate::rules::{Rule, hold};
 use crate::world::{Event, World};
 
 /// Every way in which a story can end; the seeds must show each of them.
-pub(crate) const ENDS: [&str; 10] = [
+pub(crate) const ENDS: [&str; 11] = [
     "a file",
     "refused",
     "failed",
@@ -17,6 +17,7 @@ pub(crate) const ENDS: [&str; 10] = [
     "not saved",
     "expired",
     "cancelled",
+    "stopped",
     "unknown",
 ];
 
@@ -62,6 +63,7 @@ impl World {
             Err(TransferError::Save(_)) => self.close("not saved", false),
             Err(TransferError::Expired) => self.close("expired", true),
             Err(TransferError::Cancelled { file_possible }) => self.close("cancelled", !file_possible),
+            Err(TransferError::Stopped) => self.close("stopped", false),
             Err(TransferError::CompletionUnknown { .. }) => self.close("unknown", false),
             Err(other) => panic!("the story has no place for {other:?}"),
         }
