@@ -15,7 +15,7 @@ use tokio::{
 use tokio_rustls::TlsAcceptor;
 
 use crate::{
-    certificates,
+    certificates::Authority,
     line::line,
     world::{KIB, Security},
 };
@@ -70,15 +70,15 @@ async fn is_reported(status: StatusCode) {
     let part = AddUploadPart::new("upload_1", SourceRange::new(0, LENGTH), Boundary::from_entropy([7; 16]));
     for security in [Security::Plain, Security::Tls] {
         for reads in [0, 1024 * KIB] {
-            let (acceptor, certificate) = certificates::localhost();
+            let authority = Authority::new();
             let (scheme, tls) = match security {
                 Security::Plain => ("http", None),
-                Security::Tls => ("https", Some(acceptor)),
+                Security::Tls => ("https", Some(authority.acceptor("localhost"))),
             };
             let port = refusing(tls, status.as_u16(), reads).await;
             let api = Api::with_base(&format!("{scheme}://localhost:{port}/v1"), Dialect::OpenAi).unwrap();
             let options = StackOptions::new().proxy(Proxy::none());
-            let options = options.trust_ca_pem(certificate.as_bytes()).unwrap();
+            let options = options.trust_ca_pem(authority.pem().as_bytes()).unwrap();
             let key = Credential::key("a-key").unwrap();
             let client = Client::new(api, key, Stack::new(options)).retry(RetryPolicy::never());
             for number in 0..TRIES {

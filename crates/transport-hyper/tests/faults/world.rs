@@ -10,10 +10,14 @@ use partwise_transport_hyper::{
     CheckpointFile, Client, FileSource,
     stack::{Proxy as NoProxy, Stack, StackOptions, Timeouts},
 };
-use tokio::{net::TcpListener, task::JoinHandle};
+use tokio::{
+    net::{TcpListener, TcpStream},
+    task::JoinHandle,
+};
+use tokio_rustls::TlsAcceptor;
 
 use crate::{
-    certificates,
+    certificates::Authority,
     proxy::{Fault, Proxy},
 };
 
@@ -39,7 +43,7 @@ pub(crate) struct World {
     /// What the client connects to when nothing is between.
     pub(crate) front: SocketAddr,
     security: Security,
-    certificate: String,
+    authority: Authority,
     serving: JoinHandle<()>,
 }
 
@@ -54,12 +58,12 @@ impl World {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let server = listener.local_addr().unwrap();
         let serving = tokio::spawn(serve.serve(listener, std::future::pending()));
-        let (acceptor, certificate) = certificates::localhost();
+        let authority = Authority::new();
         let front = match security {
             Security::Plain => server,
-            Security::Tls => certificates::terminate(acceptor, server).await,
+            Security::Tls => terminate(authority.acceptor("localhost"), server).await,
         };
-        Self { folder, content, server, front, security, certificate, serving }
+        Self { folder, content, server, front, security, authority, serving }
     }
 
     /// A proxy before the server.
@@ -103,7 +107,7 @@ impl World {
         let base = format!("{scheme}://localhost:{}/v1", address.port());
         // A proxy's port changes; the place does not.
         let api = Api::with_base(&base, Dialect::OpenAi).unwrap().with_identity("the server of this test");
-        let options = options.trust_ca_pem(self.certificate.as_bytes()).unwrap();
+        let options = options.trust_ca_pem(self.authority.pem().as_bytes()).unwrap();
         Client::new(api, Credential::key(key).unwrap(), Stack::new(options))
     }
 
@@ -135,6 +139,25 @@ impl Drop for World {
     fn drop(&mut self) {
         self.serving.abort();
     }
+}
+
+/// Takes TLS connections on the address that it gives back, and speaks plainly to `behind`.
+async fn terminate(acceptor: TlsAcceptor, behind: SocketAddr) -> SocketAddr {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    tokio::spawn(async move {
+        loop {
+            let (stream, _) = listener.accept().await.unwrap();
+            let acceptor = acceptor.clone();
+            tokio::spawn(async move {
+                let Ok(mut outside) = acceptor.accept(stream).await else { return };
+                let mut inside = TcpStream::connect(behind).await.unwrap();
+                // That one side broke off is what the other sees as well.
+                let _ = tokio::io::copy_bidirectional(&mut outside, &mut inside).await;
+            });
+        }
+    });
+    address
 }
 
 /// Of all that was sent, next to nothing but the `rest` of the file: forms and heads, and not one part more.

@@ -1,13 +1,10 @@
-//! An authority of our own, and services with its certificates.
+//! An authority of our own, and TLS with its certificates.
 
-use std::{future::Future, sync::Arc};
+use std::sync::Arc;
 
 use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, DnType, IsCa, KeyPair, KeyUsagePurpose};
 use rustls::pki_types::PrivateKeyDer;
-use tokio::net::TcpStream;
-use tokio_rustls::{TlsAcceptor, server::TlsStream};
-
-use crate::peer::Peer;
+use tokio_rustls::TlsAcceptor;
 
 pub(crate) struct Authority(CertifiedIssuer<'static, KeyPair>);
 
@@ -30,15 +27,8 @@ impl Authority {
         self.acceptor_with(&CertificateParams::new([name.to_owned()]).unwrap())
     }
 
-    /// TLS with a certificate that has expired.
-    pub(crate) fn expired(&self, name: &str) -> TlsAcceptor {
-        let mut params = CertificateParams::new([name.to_owned()]).unwrap();
-        params.not_before = rcgen::date_time_ymd(2001, 1, 1);
-        params.not_after = rcgen::date_time_ymd(2001, 9, 9);
-        self.acceptor_with(&params)
-    }
-
-    fn acceptor_with(&self, params: &CertificateParams) -> TlsAcceptor {
+    /// TLS with such a certificate.
+    pub(crate) fn acceptor_with(&self, params: &CertificateParams) -> TlsAcceptor {
         let key = KeyPair::generate().unwrap();
         let certificate = params.signed_by(&key, &self.0).unwrap();
         let provider = Arc::new(rustls::crypto::ring::default_provider());
@@ -54,21 +44,4 @@ impl Authority {
         config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
         TlsAcceptor::from(Arc::new(config))
     }
-}
-
-/// A peer that speaks TLS. Connections whose handshake fails are not served.
-pub(crate) async fn tls_peer<F, Served>(acceptor: TlsAcceptor, serve: F) -> Peer
-where
-    F: Fn(TlsStream<TcpStream>) -> Served + Clone + Send + Sync + 'static,
-    Served: Future<Output = ()> + Send + 'static,
-{
-    Peer::start(move |stream, _| {
-        let (acceptor, serve) = (acceptor.clone(), serve.clone());
-        async move {
-            if let Ok(stream) = acceptor.accept(stream).await {
-                serve(stream).await;
-            }
-        }
-    })
-    .await
 }

@@ -20,6 +20,7 @@ use tokio::{
     net::{TcpListener, TcpStream},
     task::JoinHandle,
 };
+use tokio_rustls::{TlsAcceptor, server::TlsStream};
 
 /// Accepts connections until it is dropped, and counts them.
 pub(crate) struct Peer {
@@ -69,6 +70,23 @@ impl Drop for Peer {
     fn drop(&mut self) {
         self.task.abort();
     }
+}
+
+/// A peer that speaks TLS. Connections whose handshake fails are not served.
+pub(crate) async fn tls_peer<F, Served>(acceptor: TlsAcceptor, serve: F) -> Peer
+where
+    F: Fn(TlsStream<TcpStream>) -> Served + Clone + Send + Sync + 'static,
+    Served: Future<Output = ()> + Send + 'static,
+{
+    Peer::start(move |stream, _| {
+        let (acceptor, serve) = (acceptor.clone(), serve.clone());
+        async move {
+            if let Ok(stream) = acceptor.accept(stream).await {
+                serve(stream).await;
+            }
+        }
+    })
+    .await
 }
 
 /// Options that the environment does not change.

@@ -11,10 +11,10 @@ use tokio::{
 };
 
 use crate::{
-    certificates::{Authority, tls_peer},
+    certificates::Authority,
     peer::{
         A_FILE, A_PART, MIB, Peer, answer, answer_all, client, line, options, part, read_head, read_request,
-        zeros,
+        tls_peer, zeros,
     },
 };
 

@@ -6,13 +6,15 @@ use partwise_transport_hyper::{
     Client,
     stack::{CertificateError, CryptoProvider, StackOptions},
 };
+use rcgen::CertificateParams;
 use tokio::sync::mpsc;
 use tokio_rustls::TlsAcceptor;
 
 use crate::{
-    certificates::{Authority, tls_peer},
+    certificates::Authority,
     peer::{
         A_FILE, A_PART, MIB, Peer, answer, answer_all, client, line, options, part, read_head, read_request,
+        tls_peer,
     },
 };
 
@@ -93,7 +95,10 @@ async fn a_certificate_for_another_host_is_refused() {
 #[tokio::test]
 async fn a_certificate_that_has_expired_is_refused() {
     let authority = Authority::new();
-    let peer = secure_peer(authority.expired("localhost")).await;
+    let mut expired = CertificateParams::new(["localhost".to_owned()]).unwrap();
+    expired.not_before = rcgen::date_time_ymd(2001, 1, 1);
+    expired.not_after = rcgen::date_time_ymd(2001, 9, 9);
+    let peer = secure_peer(authority.acceptor_with(&expired)).await;
     assert_eq!(
         refused(&client(https(&peer), trusting(&authority))).await,
         "the request could not be sent: no TLS with localhost: its certificate is not valid at this time: it has \
