@@ -4,7 +4,7 @@ use std::{
     error::Error,
     net::SocketAddr,
     sync::{
-        Arc,
+        Arc, Once,
         atomic::{AtomicUsize, Ordering::SeqCst},
     },
 };
@@ -21,6 +21,7 @@ use tokio::{
     task::JoinHandle,
 };
 use tokio_rustls::{TlsAcceptor, server::TlsStream};
+use tracing_subscriber::Registry;
 
 /// Accepts connections until it is dropped, and counts them.
 pub(crate) struct Peer {
@@ -36,6 +37,7 @@ impl Peer {
         F: Fn(TcpStream, usize) -> Served + Send + Sync + 'static,
         Served: Future<Output = ()> + Send + 'static,
     {
+        listen_to_everything();
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         let accepted = Arc::new(AtomicUsize::new(0));
@@ -89,8 +91,16 @@ where
     .await
 }
 
+/// A span that is first reached while nobody listens, and at the very moment at which a test begins to, is not heard by
+/// that test. So there is always somebody who listens.
+fn listen_to_everything() {
+    static LISTENER: Once = Once::new();
+    LISTENER.call_once(|| tracing::subscriber::set_global_default(Registry::default()).unwrap());
+}
+
 /// Options that the environment does not change.
 pub(crate) fn options() -> StackOptions {
+    listen_to_everything();
     StackOptions::new().proxy(Proxy::none())
 }
 
