@@ -41,13 +41,13 @@ impl Runtimes {
 }
 
 /// Drops an upload whose connections all hang, and goes on with it when the service is well again.
-fn dropped_at(fault: Fault, security: Security) {
+fn dropped_at(fault: Fault, parts: u64, part_size: u64, security: Security) {
     let runtimes = Runtimes::new();
     let alive = || runtimes.client.metrics().num_alive_tasks();
-    let world = runtimes.world.block_on(World::new(security));
+    let world = runtimes.world.block_on(World::with_file_of(parts * part_size, security));
     let proxy = runtimes.world.block_on(world.proxy(move |_| fault));
     let mut plan = plan();
-    (plan.md5, plan.part_size) = (true, Some(64 * KIB));
+    (plan.md5, plan.part_size) = (true, Some(part_size));
 
     // What ends, ends because it was dropped, and not because it has waited long enough.
     let hour = Duration::from_secs(3600);
@@ -77,16 +77,17 @@ fn dropped_at(fault: Fault, security: Security) {
     assert_eq!(world.checkpoint().load().unwrap(), None);
 }
 
+/// More of a part is missing than the kernels take, so the client is in the middle of writing.
 #[test]
 fn an_upload_to_a_peer_that_has_stopped_reading_is_gone_at_once_when_it_is_dropped() {
     for security in [Security::Plain, Security::Tls] {
-        dropped_at(Fault::Stall { after: 600 * KIB }, security);
+        dropped_at(Fault::Stall { after: 2048 * KIB }, 8, 1536 * KIB, security);
     }
 }
 
 #[test]
 fn an_upload_to_a_peer_that_has_stopped_answering_is_gone_at_once_when_it_is_dropped() {
     for security in [Security::Plain, Security::Tls] {
-        dropped_at(Fault::StallAnswers { after: 4 * KIB }, security);
+        dropped_at(Fault::StallAnswers { after: 4 * KIB }, 48, 64 * KIB, security);
     }
 }

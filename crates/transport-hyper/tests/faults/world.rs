@@ -49,8 +49,12 @@ pub(crate) struct World {
 
 impl World {
     pub(crate) async fn new(security: Security) -> Self {
+        Self::with_file_of(LENGTH, security).await
+    }
+
+    pub(crate) async fn with_file_of(length: u64, security: Security) -> Self {
         let folder = tempfile::tempdir().unwrap();
-        let content = content();
+        let content = content(length);
         std::fs::write(folder.path().join("content.jsonl"), &content).unwrap();
         let store = Store::local(folder.path().join("store")).unwrap();
         let keys = Keys::of_entries(&format!("team:{KEY}")).unwrap();
@@ -176,9 +180,9 @@ pub(crate) fn plan() -> Plan {
 }
 
 /// Bytes that repeat nowhere near.
-fn content() -> Vec<u8> {
+fn content(length: u64) -> Vec<u8> {
     let mut state = 0x9E37_79B9_7F4A_7C15_u64;
-    let bytes = (0..LENGTH).map(|_| {
+    let bytes = (0..length).map(|_| {
         state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
         (state >> 56) as u8
     });
