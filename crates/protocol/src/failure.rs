@@ -20,7 +20,7 @@ pub struct Failure {
 pub enum FailureKind {
     /// No connection came about, so the service has certainly not seen the request.
     Connect,
-    /// The connection broke after the request may have been seen.
+    /// The connection broke after the request may have been seen, or what came back from the service is no HTTP.
     Interrupted,
     /// Nothing moved for too long, or the answer did not come.
     Timeout,
