@@ -46,6 +46,13 @@ pub(crate) enum Fault {
     SlowReader,
 }
 
+impl Fault {
+    /// Whether nobody may ever say that anything is wrong: a garbled length is one to wait for.
+    pub(crate) fn may_be_silent(self) -> bool {
+        matches!(self, Self::Stall { .. } | Self::StallAnswers { .. } | Self::GarbleAnswers { .. })
+    }
+}
+
 /// What a client is told that shall come back later.
 const SENT_AWAY: &str = "HTTP/1.1 429 Too Many Requests\r\nConnection: close\r\nContent-Length: 0\r\n\r\n";
 

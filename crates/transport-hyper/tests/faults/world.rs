@@ -26,7 +26,7 @@ pub(crate) const KEY: &str = "a-secret-key";
 /// A few parts, the last of them short.
 const LENGTH: u64 = 3 * 1024 * KIB + 17;
 /// For whoever waits for what must come.
-pub(crate) const SAFETY: Duration = Duration::from_secs(60);
+pub(crate) const SAFETY: Duration = Duration::from_secs(120);
 
 /// Whether the client speaks TLS.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -92,14 +92,6 @@ impl World {
         self.client_that_waits(address, Timeouts::default())
     }
 
-    /// A client that soon has enough of silence.
-    pub(crate) fn impatient_client(&self, address: SocketAddr) -> Client {
-        let mut timeouts = Timeouts::default();
-        (timeouts.connect, timeouts.stall) = (Duration::from_secs(1), Duration::from_millis(500));
-        timeouts.answer = Duration::from_secs(2);
-        self.client_that_waits(address, timeouts)
-    }
-
     /// A client that waits so long.
     pub(crate) fn client_that_waits(&self, address: SocketAddr, timeouts: Timeouts) -> Client {
         let options = StackOptions::new().proxy(NoProxy::none()).timeouts(timeouts);
@@ -162,6 +154,14 @@ async fn terminate(acceptor: TlsAcceptor, behind: SocketAddr) -> SocketAddr {
         }
     });
     address
+}
+
+/// Soon enough of silence, and yet time for a machine that is busy with other things.
+pub(crate) fn impatience() -> Timeouts {
+    let mut timeouts = Timeouts::default();
+    (timeouts.connect, timeouts.stall) = (Duration::from_secs(3), Duration::from_secs(1));
+    timeouts.answer = Duration::from_secs(3);
+    timeouts
 }
 
 /// Of all that was sent, next to nothing but the `rest` of the file: forms and heads, and not one part more.
