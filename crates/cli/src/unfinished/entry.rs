@@ -3,10 +3,14 @@
 use std::{
     io::{self, Seek as _, Write as _},
     path::Path,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering::SeqCst},
+    },
 };
 
 use partwise_protocol::Checkpoint;
-use partwise_transport_hyper::{CheckpointFile, CheckpointStore as _};
+use partwise_transport_hyper::{CheckpointFile, CheckpointStore};
 use serde::{Deserialize, Serialize};
 
 use super::lock::Locked;
@@ -23,6 +27,30 @@ struct Content {
 pub(crate) struct Entry {
     locked: Locked,
     checkpoint: CheckpointFile,
+    is_over: Arc<AtomicBool>,
+}
+
+/// Where the upload keeps its checkpoints.
+///
+/// The last one stays when the upload is over, until [`Entry::close`]: a run that is killed before anybody was told of
+/// the file would otherwise have the next one make a second file.
+#[derive(Clone, Debug)]
+pub(crate) struct Checkpoints {
+    file: CheckpointFile,
+    is_over: Arc<AtomicBool>,
+}
+
+impl CheckpointStore for Checkpoints {
+    type Error = io::Error;
+
+    async fn save(&self, checkpoint: Checkpoint) -> io::Result<()> {
+        self.file.save(checkpoint).await
+    }
+
+    async fn remove(&self) -> io::Result<()> {
+        self.is_over.store(true, SeqCst);
+        Ok(())
+    }
 }
 
 impl Entry {
@@ -31,21 +59,33 @@ impl Entry {
         locked.file.set_len(0)?;
         locked.file.rewind()?;
         locked.file.write_all(&content)?;
-        Ok(Self { locked, checkpoint })
+        Ok(Self::of_earlier_run(locked, checkpoint))
     }
 
     pub(super) fn of_earlier_run(locked: Locked, checkpoint: CheckpointFile) -> Self {
-        Self { locked, checkpoint }
+        Self { locked, checkpoint, is_over: Arc::default() }
     }
 
     /// Where checkpoints are kept.
-    pub(crate) fn checkpoint(&self) -> CheckpointFile {
-        self.checkpoint.clone()
+    pub(crate) fn checkpoints(&self) -> Checkpoints {
+        Checkpoints { file: self.checkpoint.clone(), is_over: self.is_over.clone() }
     }
 
     /// The checkpoint of an earlier run, if there is one.
     pub(crate) fn load(&self) -> io::Result<Option<Checkpoint>> {
         self.checkpoint.load()
+    }
+
+    /// Forgets an upload that is over; any other is remembered.
+    pub(crate) async fn close(&self) {
+        if !self.is_over.load(SeqCst) {
+            return;
+        }
+        if let Err(cause) = self.forget().await {
+            // The next run of the same upload finds that it is over.
+            let cause: &dyn std::error::Error = &cause;
+            tracing::warn!(cause, "a checkpoint that is of no use any more cannot be removed");
+        }
     }
 
     /// Forgets how far it was.

@@ -46,11 +46,19 @@ pub(crate) async fn run(
     let (progress, begin) = (upload.progress(), Instant::now());
     let file = send(arguments, upload, &connected, entry.as_ref()).await?;
     let stats = Stats::new(progress.borrow().statistics, begin.elapsed());
-    drop(entry);
+    print(arguments, &file, &stats)?;
+    if let Some(entry) = entry {
+        // Not before: who was killed without having been told of the file is told by the next run.
+        entry.close().await;
+    }
     connected.sweep().await;
+    Ok(())
+}
+
+fn print(arguments: &UploadArguments, file: &File, stats: &Stats) -> Result<(), Report> {
     let mut output = Output::stdout();
     let json = arguments.output.json;
-    if json { output.json(&file) } else { output.file(&file) }?;
+    if json { output.json(file) } else { output.file(file) }?;
     if arguments.stats { stats.print(&mut output, json) } else { Ok(()) }
 }
 
@@ -91,7 +99,7 @@ async fn send(
     entry: Option<&Entry>,
 ) -> Result<File, Report> {
     if let Some(entry) = entry {
-        upload = upload.save_to(entry.checkpoint());
+        upload = upload.save_to(entry.checkpoints());
     }
     let bar = Bar::new(&arguments.file.display().to_string(), Some(upload.progress().borrow().bytes_total));
     let (upload, heed) = interruption::heeded(upload, Signals::listen()?, &bar);
@@ -102,6 +110,9 @@ async fn send(
     };
     // The bar is gone before anything else is written.
     drop(bar);
+    if let (Some(entry), Some(Err(_))) = (entry, &sent) {
+        entry.close().await;
+    }
     match sent {
         Some(Ok(file)) => Ok(file),
         Some(Err(Error::Transfer(error))) if matches!(*error, TransferError::Stopped) => {

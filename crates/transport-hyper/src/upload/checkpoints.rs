@@ -28,6 +28,8 @@ pub trait CheckpointStore: Send + Sync + 'static {
 
     /// Forgets the checkpoint: the file is complete, or nothing can be gone on with.
     ///
+    /// A store may keep it until somebody was told of the file: to go on from it finds that file and makes no other.
+    ///
     /// # Errors
     /// When it cannot be removed. The upload has ended all the same, so this is only logged.
     fn remove(&self) -> impl Future<Output = Result<(), Self::Error>> + Send;
