@@ -1,0 +1,68 @@
+//! The folder that `--state` names, seen from outside.
+
+use std::{
+    collections::BTreeMap,
+    fs, io,
+    path::{Path, PathBuf},
+};
+
+use partwise_protocol::Checkpoint;
+use serde_json::Value;
+
+/// The folder.
+pub(crate) struct State(pub(crate) PathBuf);
+
+/// What the checkpoint of an upload in parts says.
+#[derive(Clone, Debug)]
+pub(crate) struct Saved {
+    pub(crate) upload: String,
+    /// The parts that the service has acknowledged, by their offset in the file.
+    pub(crate) parts: BTreeMap<u64, String>,
+}
+
+impl State {
+    /// The one checkpoint that is there.
+    pub(crate) fn saved(&self) -> Option<Saved> {
+        Some(Saved::of(&self.json()?))
+    }
+
+    /// Whether a run is at work on the next checkpoint, or was killed while it was.
+    pub(crate) fn is_saving(&self) -> bool {
+        self.names().iter().any(|name| name.ends_with(".new"))
+    }
+
+    pub(crate) fn names(&self) -> Vec<String> {
+        let names = match fs::read_dir(&self.0) {
+            // The first run that wants it makes it.
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Vec::new(),
+            names => names.unwrap(),
+        };
+        names.map(|name| name.unwrap().file_name().into_string().unwrap()).collect()
+    }
+
+    fn json(&self) -> Option<Vec<u8>> {
+        let names = self.names();
+        let mut names = names.iter().filter(|name| name.ends_with(".checkpoint"));
+        let name = names.next()?;
+        assert_eq!(names.next(), None, "there is one upload");
+        match fs::read(Path::new(&self.0).join(name)) {
+            // Just now complete.
+            Err(error) if error.kind() == io::ErrorKind::NotFound => None,
+            json => Some(json.unwrap()),
+        }
+    }
+}
+
+impl Saved {
+    fn of(json: &[u8]) -> Self {
+        Checkpoint::from_json(json).expect("a kill leaves no half checkpoint");
+        let json: Value = serde_json::from_slice(json).unwrap();
+        let route = &json["route"]["parts"];
+        let size = route["part_size"].as_u64().unwrap();
+        let ids = route["part_ids"].as_array().unwrap().iter().zip(0_u64..);
+        Self {
+            upload: route["upload_id"].as_str().unwrap().to_owned(),
+            parts: ids.filter_map(|(id, index)| Some((index * size, id.as_str()?.to_owned()))).collect(),
+        }
+    }
+}
