@@ -77,6 +77,19 @@ fn a_file_that_was_stored_without_an_answer_is_the_one_that_the_next_run_prints(
 }
 
 #[test]
+fn what_makes_the_file_is_asked_for_only_when_a_checkpoint_says_so() {
+    for (flags, operation) in [(IN_PARTS, CompleteUpload), (&["--route", "single"], CreateFile)] {
+        let mut uploader = Uploader::new(MEBIBYTES, flags);
+        let (service, state) = (uploader.serve(), uploader.state());
+        service.hold(uploader.next(), operation, Hold::Before);
+        let mut run = uploader.start();
+        service.journal().wait(|all| all.iter().any(|one| one.operation == operation), || run.is_going_on());
+        run.kill();
+        assert!(state.is_committing(), "{operation}");
+    }
+}
+
+#[test]
 fn an_upload_that_was_just_made_is_gone_on_with_or_begun_anew() {
     let mut random = seed::random();
     for _ in 0..ROUNDS {

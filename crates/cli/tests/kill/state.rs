@@ -26,6 +26,14 @@ impl State {
         Some(Saved::of(&self.json()?))
     }
 
+    /// Whether the checkpoint says that the request that makes the file may have been sent.
+    pub(crate) fn is_committing(&self) -> bool {
+        let json = self.json().map(|json| serde_json::from_slice::<Value>(&json).unwrap());
+        json.is_some_and(|json| {
+            json["route"]["parts"]["completing"] == true || json["route"]["single"].is_object()
+        })
+    }
+
     /// Whether a run is at work on the next checkpoint, or was killed while it was.
     pub(crate) fn is_saving(&self) -> bool {
         self.names().iter().any(|name| name.ends_with(".new"))
