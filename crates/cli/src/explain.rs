@@ -147,7 +147,7 @@ impl Explain {
             TransferError::SourceChanged { file: None, .. } => Some(UPLOAD_AGAIN.into()),
             TransferError::Source(cause) if ends_early(cause) => Some(UPLOAD_AGAIN.into()),
             TransferError::Expired => Some("try again with a larger --parallel".into()),
-            TransferError::Cancelled { file_possible: true } => {
+            TransferError::Cancelled { file_possible: true, .. } => {
                 Some("look with `partwise files list` whether the file is there".into())
             }
             TransferError::CompletionUnknown { candidates, .. } => {

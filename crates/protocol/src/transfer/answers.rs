@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::Response;
+use http::{Response, StatusCode};
 use partwise_models::{File, FileList, Upload, UploadPartResource, UploadStatus};
 
 use super::{
@@ -71,6 +71,12 @@ impl Setback {
     /// Whether nothing at all may be sent for a while.
     fn is_overload(&self) -> bool {
         matches!(self, Self::Refused(error) if error.is_overload())
+    }
+
+    /// Whether the service says that it has no such upload, or none that is open.
+    fn says_that_there_is_none(&self) -> bool {
+        let Self::Refused(error) = self else { return false };
+        matches!(error.status, StatusCode::BAD_REQUEST | StatusCode::NOT_FOUND | StatusCode::GONE)
     }
 
     fn into_error(self, operation: OperationId) -> TransferError {
@@ -141,6 +147,7 @@ impl Transfer {
     fn taken(&mut self, index: usize, part: UploadPartResource) {
         let Way::Parts { parts, .. } = &mut self.way else { return };
         parts.acknowledge(index, part.id);
+        self.is_untried = false;
         self.statistics.bytes_acknowledged += parts.range(index).len();
         self.pace.success();
         self.saver.part();
@@ -209,7 +216,8 @@ impl Transfer {
     fn cancelled(&mut self, upload: &Upload) {
         let Stage::Cancel { file_possible, .. } = self.stage else { return };
         let is_cancelled = upload.status == Some(UploadStatus::Cancelled);
-        self.finish(Err(TransferError::Cancelled { file_possible: file_possible && !is_cancelled }));
+        let file_possible = file_possible && !is_cancelled;
+        self.finish(Err(TransferError::Cancelled { confirmed: true, file_possible }));
     }
 
     /// Something was asked for in vain: again, another way, or the end.
@@ -239,6 +247,8 @@ impl Transfer {
                 }
             }
             None if self.is_expired(now) => self.expire(),
+            // Whatever became of the upload of an earlier run, it is as good as expired.
+            None if self.is_untried && setback.says_that_there_is_none() && self.may_restart() => self.expire(),
             None => self.finish(Err(setback.into_error(flight.attempt.operation))),
         }
     }
@@ -360,8 +370,9 @@ impl Transfer {
 
     fn cancel_set_back(&mut self, flight: Flight, setback: Setback, now: Now) {
         let Stage::Cancel { file_possible, .. } = self.stage else { return };
-        if self.try_solo_again(flight, Repeat::Harmless, setback, now).is_err() {
-            self.finish(Err(TransferError::Cancelled { file_possible }));
+        if let Err(setback) = self.try_solo_again(flight, Repeat::Harmless, setback, now) {
+            let confirmed = setback.says_that_there_is_none();
+            self.finish(Err(TransferError::Cancelled { confirmed, file_possible }));
         }
     }
 

@@ -18,7 +18,7 @@ const VERSION: u16 = 1;
 ///   "version": 1,
 ///   "place": "https://api.openai.com/v1",
 ///   "dialect": {"provider": "openai"},
-///   "source": {"length": 300, "modified": "1700000000.000000000", "identity": "65025:1234"},
+///   "source": {"length": 300, "modified": "1700000000.000000000", "identity": "1234"},
 ///   "filename": "train.jsonl", "mime_type": "application/jsonl", "purpose": "fine-tune", "md5": false,
 ///   "route": {"parts": {
 ///     "upload_id": "upload_abc123", "created_at": 1719184911, "expires_at": 1719188511, "clock_offset": 0,
@@ -156,6 +156,21 @@ impl Checkpoint {
         &self.filename
     }
 
+    /// Whether the request that makes the file was about to be sent: the service may have a file of it.
+    #[must_use]
+    pub fn may_have_made_a_file(&self) -> bool {
+        match &self.route {
+            SavedRoute::Parts { completing, .. } => *completing,
+            SavedRoute::Single { .. } => true,
+        }
+    }
+
+    /// Whether it belongs to this service and dialect.
+    #[must_use]
+    pub fn is_of(&self, api: &Api) -> bool {
+        self.place == api.identity() && self.dialect == *api.dialect()
+    }
+
     /// The size of its parts in bytes; `None` when the file goes in one request.
     #[must_use]
     pub fn part_size(&self) -> Option<u64> {
@@ -194,7 +209,7 @@ impl Checkpoint {
         if self.version != VERSION {
             return Err(ResumeError::Version { version: self.version });
         }
-        if self.place != api.identity() || self.dialect != *api.dialect() {
+        if !self.is_of(api) {
             let words = |place: &str, dialect: &Dialect| format!("{place} ({dialect})");
             let (saved, asked) = (words(&self.place, &self.dialect), words(api.identity(), api.dialect()));
             return Err(ResumeError::Place { saved, asked });

@@ -62,8 +62,11 @@ pub enum TransferError {
     #[error("the upload was stopped")]
     Stopped,
     /// The caller cancelled.
-    #[error("the upload was cancelled{}", if *file_possible { ", but the service may have made a file of it before" } else { "" })]
+    #[error("{}", cancelled(*confirmed, *file_possible))]
     Cancelled {
+        /// Whether the service has no open upload any more: it said so, or it never had one. Otherwise it could not be
+        /// told, and the upload stays open there until it expires.
+        confirmed: bool,
         /// Whether the request that makes the file had been sent and its fate is not known.
         file_possible: bool,
     },
@@ -78,6 +81,17 @@ pub enum TransferError {
         #[source]
         cause: Option<Box<TransferError>>,
     },
+}
+
+fn cancelled(confirmed: bool, file_possible: bool) -> &'static str {
+    match (confirmed, file_possible) {
+        (true, false) => "the upload was cancelled",
+        (true, true) => "the upload was cancelled, but the service may have made a file of it before",
+        (false, false) => "the upload was given up, but the service did not say that it is cancelled",
+        (false, true) => {
+            "the upload was given up, but the service did not say that it is cancelled, and may have made a file of it before"
+        }
+    }
 }
 
 fn found(candidates: Option<&[File]>) -> String {
@@ -105,9 +119,9 @@ impl TransferError {
             | Self::Save(_)
             | Self::Stopped
             | Self::CompletionUnknown { .. } => true,
-            Self::Encode { .. } | Self::SourceChanged { .. } | Self::Expired | Self::Cancelled { .. } => {
-                false
-            }
+            // It is kept to be cancelled, or to be gone on with after all.
+            Self::Cancelled { confirmed, .. } => !confirmed,
+            Self::Encode { .. } | Self::SourceChanged { .. } | Self::Expired => false,
         }
     }
 }

@@ -148,6 +148,8 @@ pub struct Transfer {
     understood: bool,
     stop: Stop,
     cancel_wanted: bool,
+    /// The upload is of an earlier run, and the service has taken no part of it in this one.
+    is_untried: bool,
     restarts: u8,
     /// How often a single request was sent again because the list did not have its file.
     reposts: u32,
@@ -202,6 +204,7 @@ impl Transfer {
             understood: false,
             stop: Stop::NotWanted,
             cancel_wanted: false,
+            is_untried: false,
             restarts: 0,
             reposts: 0,
             cause_of_doubt: None,

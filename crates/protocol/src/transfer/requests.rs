@@ -192,8 +192,9 @@ impl Transfer {
     pub(super) fn wanted(&self, now: Now) -> Wanted {
         let created = match &self.way {
             Way::Parts { upload: Some(upload), .. } => Some((upload.created_at, upload.clock)),
-            // Our clock was read before the request left, and the service's is known to the second.
-            Way::Single { posted_at: Some(posted), clock: Some(clock) } => {
+            // Our clock was read before the request left, and the service's is known to the second. A clock that was set
+            // back since says nothing.
+            Way::Single { posted_at: Some(posted), clock: Some(clock) } if *posted <= now.unix => {
                 let from = clock.apply(*posted).0.saturating_sub(CLOCK_SLACK);
                 Some((UnixSeconds(from), *clock))
             }
@@ -213,7 +214,7 @@ impl Transfer {
     pub(super) fn watch_time(&mut self, now: Now) {
         if let Stage::Cancel { until, file_possible } = self.stage {
             if now.monotonic >= until {
-                self.finish(Err(TransferError::Cancelled { file_possible }));
+                self.finish(Err(TransferError::Cancelled { confirmed: false, file_possible }));
             }
             return;
         }
@@ -242,8 +243,9 @@ impl Transfer {
     pub(super) fn expire(&mut self) {
         if self.ambiguous {
             self.enter(Stage::Settle(super::settle::Settling::new()));
-        } else if self.plan.restart_when_expired && self.restarts < MAX_RESTARTS {
+        } else if self.may_restart() {
             self.restarts += 1;
+            self.is_untried = false;
             self.abandoned.extend(self.flights.end_all());
             if let Way::Parts { upload, parts } = &mut self.way {
                 *upload = None;
@@ -254,6 +256,10 @@ impl Transfer {
         } else {
             self.finish(Err(TransferError::Expired));
         }
+    }
+
+    pub(super) fn may_restart(&self) -> bool {
+        self.plan.restart_when_expired && self.restarts < MAX_RESTARTS
     }
 
     fn warn_if_too_slow(&mut self, now: Now, left: Duration) {
@@ -304,11 +310,13 @@ impl Transfer {
             _ => self.ambiguous || self.flights.is_flying(Asked::Commit),
         };
         self.stop = Stop::NotWanted;
+        // One that was just being opened may stay open.
+        let is_opening = self.flights.is_flying(Asked::Create);
         self.abandoned.extend(self.flights.end_all());
         if self.way.upload().is_some() {
             self.enter(Stage::Cancel { until: now.monotonic.saturating_add(CANCEL_BUDGET), file_possible });
         } else {
-            self.finish(Err(TransferError::Cancelled { file_possible }));
+            self.finish(Err(TransferError::Cancelled { confirmed: !is_opening, file_possible }));
         }
     }
 }

@@ -61,6 +61,7 @@ impl Transfer {
         };
         let mut transfer = Self::assemble(api, plan, source, entropy, way, stage);
         transfer.ambiguous = ambiguous;
+        transfer.is_untried = true;
         Ok(transfer)
     }
 }

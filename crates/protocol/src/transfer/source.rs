@@ -14,7 +14,7 @@ pub struct SourceStamp {
     /// When the content last changed, in whatever form the caller writes it; compared, never interpreted.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub modified: Option<String>,
-    /// Which file it is (device and inode, an entity tag), in whatever form the caller writes it; compared, never interpreted.
+    /// Which file it is (an inode, an entity tag), in whatever form the caller writes it; compared, never interpreted.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub identity: Option<String>,
 }

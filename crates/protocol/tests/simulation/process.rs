@@ -172,7 +172,10 @@ impl World {
         if asked == Asked::Create && process.books.restarts > restarts {
             let is_allowed = self.plan.restart_when_expired && process.books.restarts <= MOST_RESTARTS;
             hold(Rule::Restart, is_allowed, || format!("begun anew after {restarts} times"));
-            self.check_expired(expiry);
+            // Of what the service does not have open any more, it does not matter why.
+            if upload.is_some_and(|id| self.service.is_open(&id)) {
+                self.check_expired(expiry);
+            }
         }
         process.transfer.handle_sent(id, request.body().content_length() / 2);
         self.take_off(id, request);

@@ -67,6 +67,11 @@ impl Service {
         Some(open.upload.expires_at?.0 * 1000)
     }
 
+    /// Whether it has said that this upload is over, in any way.
+    pub(crate) fn is_open(&self, upload: &str) -> bool {
+        self.uploads.get(upload).is_some_and(|open| open.upload.status == Some(UploadStatus::Pending))
+    }
+
     /// Answers a request at a moment of its own clock, in milliseconds.
     pub(crate) fn answer(&mut self, request: Request<Bytes>, clock: u64) -> Response<Bytes> {
         let api = Api::of_request("http://service", request.uri()).expect("the machine keeps to the API");

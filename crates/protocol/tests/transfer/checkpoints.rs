@@ -2,9 +2,9 @@
 
 use std::time::Duration;
 
-use partwise_protocol::{Api, Checkpoint, FailureKind, SourceStamp, Transfer};
+use partwise_protocol::{Api, Checkpoint, FailureKind, RouteChoice, SourceStamp, Transfer};
 
-use crate::bench::{Bench, completed_json, part_json, plan};
+use crate::bench::{BEGAN, Bench, completed_json, file_json, list_json, part_json, plan};
 
 /// As releases with version 1 wrote it. It must be read for as long as this major version lives.
 const VERSION_1: &str = r#"{
@@ -107,4 +107,51 @@ fn after_a_crash_during_complete_it_is_repeated_once_and_then_looked_for() {
     bench.fail(0, FailureKind::Interrupted);
     bench.pass(Duration::from_secs(1));
     insta::assert_snapshot!(bench.log());
+}
+
+#[test]
+fn an_earlier_upload_that_the_service_does_not_have_any_more_begins_anew_when_the_plan_allows() {
+    let resumed = |restart: bool| {
+        let mut wanted = plan();
+        wanted.restart_when_expired = restart;
+        let saved = Checkpoint::from_json(VERSION_1.as_bytes()).unwrap();
+        let machine = Transfer::resume(Api::openai(), wanted, saved, SourceStamp::new(25), [2; 32]).unwrap();
+        let mut bench = Bench::of(machine);
+        bench.run();
+        bench
+    };
+    for status in [404, 400] {
+        let mut bench = resumed(true);
+        bench.answer(0, status, "");
+        assert!(bench.log().ends_with("POST /v1/uploads {\"filename\":\"train.jsonl\",\"purpose\":\"fine-tune\",\"bytes\":25,\"mime_type\":\"application/jsonl\"}"));
+        // The new one's refusals are its own.
+        bench.answer(0, 200, r#"{"id":"upload_2"}"#);
+        bench.answer(0, status, "");
+        assert!(bench.end.is_some(), "{status}");
+
+        let mut bench = resumed(false);
+        bench.answer(0, status, "");
+        assert!(bench.error().starts_with("POST /uploads/{upload_id}/parts was refused"));
+    }
+    // A wrong key says nothing about the upload.
+    let mut bench = resumed(true);
+    bench.answer(0, 401, "");
+    assert!(bench.error().starts_with("POST /uploads/{upload_id}/parts was refused"));
+}
+
+#[test]
+fn when_our_clock_was_set_back_since_no_file_is_taken_and_none_is_sent_again() {
+    let mut wanted = plan();
+    wanted.route = RouteChoice::Single;
+    let mut bench = Bench::new(wanted.clone());
+    bench.run();
+    let mut saved = serde_json::to_value(bench.saved.unwrap()).unwrap();
+    saved["route"]["single"]["posted_at"] = (BEGAN + 3600).into();
+    let saved = serde_json::from_value(saved).unwrap();
+    let machine = Transfer::resume(Api::openai(), wanted, saved, SourceStamp::new(25), [2; 32]).unwrap();
+    let mut bench = Bench::of(machine);
+    bench.run();
+    let dated = [("date", "Sun, 23 Jun 2024 23:21:51 GMT")];
+    bench.answer_with(0, 200, &dated, &list_json(&[file_json("file-1", BEGAN)]));
+    insta::assert_snapshot!(bench.error(), @"it is not known whether the service made a file: one in its list may be it, or may be of another day");
 }

@@ -178,7 +178,23 @@ fn cancelling_ends_even_when_the_service_is_gone() {
         bench.pass(until.map_or(Duration::from_secs(1), |until| until.saturating_sub(bench.time)));
     }
     assert!(bench.time <= Duration::from_secs(11), "{:?}", bench.time);
-    insta::assert_snapshot!(bench.error(), @"the upload was cancelled");
+    insta::assert_snapshot!(bench.error(), @"the upload was given up, but the service did not say that it is cancelled");
+}
+
+#[test]
+fn only_a_cancel_that_the_service_confirmed_leaves_nothing_to_go_on_with() {
+    let ended = |answer: fn(&mut Bench)| {
+        let mut bench = Bench::sending(plan());
+        bench.machine.cancel();
+        bench.run();
+        answer(&mut bench);
+        let Some(Err(error)) = bench.end.take() else { panic!("it was cancelled") };
+        bench.machine.is_resumable_after(&error)
+    };
+    assert!(!ended(|bench| _ = bench.answer(0, 200, r#"{"id":"upload_1","status":"cancelled"}"#)));
+    assert!(!ended(|bench| _ = bench.answer(0, 404, "")));
+    assert!(ended(|bench| _ = bench.answer(0, 401, "")));
+    assert!(ended(|bench| _ = bench.pass(Duration::from_secs(10))));
 }
 
 #[test]

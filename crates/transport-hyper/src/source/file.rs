@@ -13,7 +13,8 @@ use super::Source;
 
 /// A regular file, held open. Several places of it are read at the same time.
 ///
-/// Its stamp has the length, the time of the last change, and on Unix the device and inode. Elsewhere a file has no
+/// Its stamp has the length, the time of the last change, and on Unix the inode; a
+/// device's number may be another after the next start of the system. Elsewhere a file has no
 /// identity that can be had without the system's own interfaces, so there another file of the same length and time
 /// passes for the same.
 #[derive(Debug)]
@@ -98,7 +99,7 @@ fn modified(metadata: &Metadata) -> Option<String> {
 fn identity(metadata: &Metadata) -> Option<String> {
     use std::os::unix::fs::MetadataExt;
 
-    Some(format!("{}:{}", metadata.dev(), metadata.ino()))
+    Some(metadata.ino().to_string())
 }
 
 #[cfg(not(unix))]

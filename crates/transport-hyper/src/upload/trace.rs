@@ -31,6 +31,7 @@ impl Trace {
             bytes_acknowledged = Empty,
             waited_ms = Empty,
         );
+        span.record("id", transfer.progress().upload_id);
         Self { span, unrecorded: Some(Statistics::default()) }
     }
 

@@ -105,7 +105,7 @@ async fn cancelling_tells_the_service_and_ends_what_flies() {
     cancel.send(()).unwrap();
     let error = running.await.unwrap().unwrap_err();
     let Error::Transfer(error) = error else { panic!("{}", line(&error)) };
-    assert!(matches!(*error, TransferError::Cancelled { file_possible: false }), "{error}");
+    assert!(matches!(*error, TransferError::Cancelled { file_possible: false, .. }), "{error}");
     until(|| open.load(SeqCst) == 0).await;
     let mut last = String::new();
     while let Ok(asked) = was_asked.try_recv() {

@@ -213,7 +213,7 @@ impl World {
             TransferError::SourceChanged { file, .. } => ("source changed", file.is_some()),
             TransferError::Save(_) => ("not saved", may_be_denied),
             TransferError::Expired => ("expired", false),
-            TransferError::Cancelled { file_possible } => ("cancelled", *file_possible),
+            TransferError::Cancelled { file_possible, .. } => ("cancelled", *file_possible),
             TransferError::CompletionUnknown { .. } => ("unknown", true),
             other => panic!("a story has no place for {other:?}"),
         };
