@@ -44,6 +44,8 @@ pub(crate) struct Connected {
     pub(crate) explain: Explain,
     /// Whether the service outlives this process.
     pub(crate) is_lasting: bool,
+    /// On whose behalf the service is used, where that is said besides the key.
+    pub(crate) account: String,
     embedded: Option<Server>,
 }
 
@@ -61,6 +63,10 @@ impl<'e, E: Environment> Connection<'e, E> {
         let Self { service, environment } = self;
         let (credential, variable) = service.credential(environment)?;
         let explain = Explain::new(&service, variable);
+        let account = service.account_headers(environment)?;
+        let account: Vec<_> =
+            account.into_iter().map(|(name, _, value)| format!("{name}: {value}")).collect();
+        let account = account.join(", ");
         let (client, is_lasting, embedded) = match &service.reach {
             Reach::Embedded { store } => {
                 let opened = store::open(store.as_deref())?;
@@ -89,6 +95,7 @@ impl<'e, E: Environment> Connection<'e, E> {
             client: client.reading(Reading::Inline).retry(patience),
             explain,
             is_lasting,
+            account,
             embedded,
         })
     }

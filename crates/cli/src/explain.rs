@@ -146,13 +146,14 @@ impl Explain {
             }
             TransferError::SourceChanged { file: None, .. } => Some(UPLOAD_AGAIN.into()),
             TransferError::Source(cause) if ends_early(cause) => Some(UPLOAD_AGAIN.into()),
+            TransferError::Save(_) => Some("--state DIR keeps it somewhere else".into()),
             TransferError::Expired => Some("try again with a larger --parallel".into()),
             TransferError::Cancelled { file_possible: true, .. } => {
                 Some("look with `partwise files list` whether the file is there".into())
             }
             TransferError::CompletionUnknown { candidates, .. } => {
                 Some(match candidates.as_deref().unwrap_or_default() {
-                    [] => "look with `partwise files list` in a while, before you upload it again".into(),
+                    [] => "`partwise files list` may show it in a while".into(),
                     candidates => {
                         let ids: Vec<_> = candidates.iter().map(|file| file.id.as_str()).collect();
                         format!("it may be one of {}", ids.join(", "))

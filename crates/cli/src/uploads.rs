@@ -6,7 +6,7 @@ use std::{
 };
 
 use partwise_models::UnixSeconds;
-use partwise_protocol::{ApiErrorKind, CancelUpload, Checkpoint};
+use partwise_protocol::{ApiError, ApiErrorKind, CancelUpload, Checkpoint};
 use serde::Serialize;
 
 use crate::{
@@ -16,7 +16,7 @@ use crate::{
     output::Output,
     report::{Report, one_line},
     size::share,
-    unfinished::{Entry, Found, Unfinished},
+    unfinished::{Entry, Found, Unfinished, is_local},
 };
 
 /// Prints what is unfinished here.
@@ -73,7 +73,7 @@ impl Listed {
             file: found.file.clone(),
             running: found.is_running,
             known: found.checkpoint.as_ref().ok().map(Known::of),
-            problem: found.checkpoint.as_ref().err().map(ToString::to_string),
+            problem: found.checkpoint.as_ref().err().cloned(),
         }
     }
 
@@ -119,49 +119,76 @@ pub(crate) async fn cancel(
     let unfinished = Unfinished::at(arguments.state.state.as_deref())?;
     let id = &arguments.id;
     let found = unfinished.list()?.into_iter().find(|found| found.id() == *id);
-    let connected = connection.connect().await?;
-    let Some(found) = found else { return cancel_there(arguments, &connected).await };
-    let Some(entry) = unfinished.enter_found(&found).await? else {
-        return Err(Report::failed(format!("another run of partwise is at work on {id}"))
-            .hint("stop it there first; Ctrl-C twice cancels it too"));
-    };
-    let Some(checkpoint) = found.checkpoint.as_ref().ok().filter(|saved| saved.upload_id().is_some()) else {
-        forget(&entry).await?;
-        let left = match &found.checkpoint {
-            Ok(_) => "nothing of it is on the service that could be cancelled",
-            Err(_) => "what it may have left on the service expires there",
-        };
-        // Said to people alone: there is no object to print.
-        let _ = writeln!(std::io::stderr(), "{id} is forgotten here; {left}");
-        return Ok(());
-    };
-    let (place, asked) = (checkpoint.place(), connected.client.api().identity());
-    if place != asked {
-        return Err(Report::failed(format!("{id} is at {place}, and this command speaks to {asked}"))
-            .hint("name that service: --endpoint URL, or --local with its --store"));
-    }
-    let is_past = checkpoint.expires_at().is_some_and(|moment| moment.0 <= now());
-    match connected.client.call(&CancelUpload::new(id)).await {
-        Ok(upload) => {
-            forget(&entry).await?;
-            print(arguments, &upload)
-        }
-        Err(error) => {
-            let is_gone = error.refusal().is_some_and(|refusal| {
-                refusal.kind() == ApiErrorKind::NotFound
-                    || (is_past && refusal.kind() == ApiErrorKind::Invalid)
-            });
-            if !is_gone {
-                return Err(explained(id, &connected, &error));
+    let entry = match &found {
+        Some(found) => match unfinished.enter_found(found).await? {
+            None => {
+                return Err(Report::failed(format!("another run of partwise is at work on {id}"))
+                    .hint("stop it there first; Ctrl-C twice cancels it too"));
             }
-            forget(&entry).await?;
-            let _ = writeln!(
-                std::io::stderr(),
-                "the service does not have {id} any more; it is forgotten here too"
-            );
-            Ok(())
+            entry => entry,
+        },
+        None if is_local(id) => {
+            return Err(Report::failed(format!("nothing here is called {id}"))
+                .hint("`partwise uploads list` shows what is unfinished"));
         }
+        None => None,
+    };
+    let Some(entry) = entry else { return cancel_there(arguments, &connection.connect().await?).await };
+    // What was listed before it was locked may be another by now.
+    match entry.load() {
+        Ok(Some(saved)) if saved.upload_id() == Some(id) => {
+            cancel_found(arguments, &connection.connect().await?, &entry, &saved).await
+        }
+        Ok(Some(saved)) if saved.upload_id().is_none() && is_local(id) => {
+            let left = "a file may have been made of it all the same: `partwise files list` shows it";
+            forget_with_word(&entry, id, left).await
+        }
+        Ok(_) => Err(Report::failed(format!("{id} is not unfinished any more"))),
+        Err(_) => forget_with_word(&entry, id, "what it may have left on the service expires there").await,
     }
+}
+
+async fn cancel_found(
+    arguments: &UploadsCancelArguments,
+    connected: &Connected,
+    entry: &Entry,
+    saved: &Checkpoint,
+) -> Result<(), Report> {
+    let (id, api) = (&arguments.id, connected.client.api());
+    if !saved.is_of(api) {
+        return Err(Report::failed(format!(
+            "{id} is at {}, and this command speaks to {api}",
+            saved.service()
+        ))
+        .hint("name that service: --provider, --endpoint and --api-version, or --local with its --store"));
+    }
+    let error = match connected.client.call(&CancelUpload::new(id)).await {
+        Ok(upload) => {
+            forget(entry).await?;
+            return print(arguments, &upload);
+        }
+        Err(error) => error,
+    };
+    let is_past = saved.expires_at().is_some_and(|moment| moment.0 <= now());
+    match error.refusal().map(ApiError::kind) {
+        Some(ApiErrorKind::NotFound | ApiErrorKind::Invalid) if saved.may_have_made_a_file() => {
+            Err(explained(id, connected, &error)
+                .hint("it may have been completed: the same `partwise upload` finds its file"))
+        }
+        Some(ApiErrorKind::NotFound | ApiErrorKind::Invalid) if is_past => {
+            forget_with_word(entry, id, "the service does not have it any more").await
+        }
+        Some(ApiErrorKind::NotFound) => Err(explained(id, connected, &error)
+            .hint("it may have been begun with another key; when it has expired it can be forgotten here")),
+        _ => Err(explained(id, connected, &error)),
+    }
+}
+
+/// Forgets one that there is no object of to print: what is said is for people alone.
+async fn forget_with_word(entry: &Entry, id: &str, word: &str) -> Result<(), Report> {
+    forget(entry).await?;
+    let _ = writeln!(std::io::stderr(), "{id} is forgotten here; {word}");
+    Ok(())
 }
 
 /// One that is not known here may be another machine's.

@@ -1,11 +1,11 @@
 //! One upload that this run is at work on.
 
 use std::{
-    io::{self, Seek as _, Write as _},
+    io::{self, Read as _, Seek as _, Write as _},
     path::Path,
     sync::{
         Arc,
-        atomic::{AtomicBool, Ordering::SeqCst},
+        atomic::{AtomicBool, Ordering::Relaxed},
     },
 };
 
@@ -26,59 +26,51 @@ struct Content {
 #[derive(Debug)]
 pub(crate) struct Entry {
     locked: Locked,
-    checkpoint: CheckpointFile,
-    is_over: Arc<AtomicBool>,
-}
-
-/// Where the upload keeps its checkpoints.
-///
-/// The last one stays when the upload is over, until [`Entry::close`]: a run that is killed before anybody was told of
-/// the file would otherwise have the next one make a second file.
-#[derive(Clone, Debug)]
-pub(crate) struct Checkpoints {
-    file: CheckpointFile,
-    is_over: Arc<AtomicBool>,
-}
-
-impl CheckpointStore for Checkpoints {
-    type Error = io::Error;
-
-    async fn save(&self, checkpoint: Checkpoint) -> io::Result<()> {
-        self.file.save(checkpoint).await
-    }
-
-    async fn remove(&self) -> io::Result<()> {
-        self.is_over.store(true, SeqCst);
-        Ok(())
-    }
+    checkpoint: Kept,
 }
 
 impl Entry {
     pub(super) fn new(mut locked: Locked, checkpoint: CheckpointFile, file: &Path) -> io::Result<Self> {
         let content = serde_json::to_vec(&Content { file: file.to_string_lossy().into_owned() })?;
-        locked.file.set_len(0)?;
-        locked.file.rewind()?;
-        locked.file.write_all(&content)?;
+        let mut before = Vec::new();
+        locked.file.read_to_end(&mut before)?;
+        if before != content {
+            locked.file.set_len(0)?;
+            locked.file.rewind()?;
+            locked.file.write_all(&content)?;
+        }
         Ok(Self::of_earlier_run(locked, checkpoint))
     }
 
     pub(super) fn of_earlier_run(locked: Locked, checkpoint: CheckpointFile) -> Self {
-        Self { locked, checkpoint, is_over: Arc::default() }
+        Self { locked, checkpoint: Kept { file: checkpoint, state: Arc::default() } }
     }
 
-    /// Where checkpoints are kept.
-    pub(crate) fn checkpoints(&self) -> Checkpoints {
-        Checkpoints { file: self.checkpoint.clone(), is_over: self.is_over.clone() }
+    /// Where this run keeps its checkpoints.
+    pub(crate) fn checkpoint(&self) -> Kept {
+        self.checkpoint.clone()
     }
 
-    /// The checkpoint of an earlier run, if there is one.
+    /// The last checkpoint, if there is one.
     pub(crate) fn load(&self) -> io::Result<Option<Checkpoint>> {
-        self.checkpoint.load()
+        self.checkpoint.file.load()
     }
 
-    /// Forgets an upload that is over; any other is remembered.
+    /// The checkpoint of the earlier run is this run's now.
+    pub(crate) fn take_over(&self) {
+        self.checkpoint.state.is_ours.store(true, Relaxed);
+    }
+
+    /// Forgets how far it was.
+    pub(crate) async fn forget(&self) -> io::Result<()> {
+        self.checkpoint.file.remove().await
+    }
+
+    /// Forgets an upload that is over; any other is remembered, and so is what an earlier run left as long as this one has
+    /// not come so far as to take its place.
     pub(crate) async fn close(&self) {
-        if !self.is_over.load(SeqCst) {
+        let state = &self.checkpoint.state;
+        if !state.is_over.load(Relaxed) || !state.is_ours.load(Relaxed) {
             return;
         }
         if let Err(cause) = self.forget().await {
@@ -87,16 +79,42 @@ impl Entry {
             tracing::warn!(cause, "a checkpoint that is of no use any more cannot be removed");
         }
     }
+}
 
-    /// Forgets how far it was.
-    pub(crate) async fn forget(&self) -> io::Result<()> {
-        self.checkpoint.remove().await
+/// The checkpoints of one run. The last one outlives the upload: it is removed only when the result has been told, so that
+/// one that nobody heard of is found again.
+#[derive(Clone, Debug)]
+pub(crate) struct Kept {
+    file: CheckpointFile,
+    state: Arc<State>,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    /// The checkpoint is of no use any more.
+    is_over: AtomicBool,
+    /// The checkpoint in the file is this run's.
+    is_ours: AtomicBool,
+}
+
+impl CheckpointStore for Kept {
+    type Error = io::Error;
+
+    async fn save(&self, checkpoint: Checkpoint) -> io::Result<()> {
+        self.file.save(checkpoint).await?;
+        self.state.is_ours.store(true, Relaxed);
+        Ok(())
+    }
+
+    async fn remove(&self) -> io::Result<()> {
+        self.state.is_over.store(true, Relaxed);
+        Ok(())
     }
 }
 
 impl Drop for Entry {
     fn drop(&mut self) {
-        if !self.checkpoint.path().exists() {
+        if !self.checkpoint.file.path().exists() {
             // One that stays does no harm: the next run of the same upload takes it over.
             let _ = self.locked.remove();
         }

@@ -8,6 +8,9 @@ use std::{
 use partwise_models::Purpose;
 use sha2::{Digest as _, Sha256};
 
+/// What identifiers begin with where the service has none.
+const LOCAL: &str = "local-";
+
 /// What is uploaded where.
 #[derive(Debug)]
 pub(crate) struct Subject<'a> {
@@ -17,6 +20,8 @@ pub(crate) struct Subject<'a> {
     pub(crate) mime_type: &'a str,
     /// What the service is known by.
     pub(crate) place: &'a str,
+    /// On whose behalf, where that is said besides the key.
+    pub(crate) account: &'a str,
 }
 
 /// Names one upload in the folder.
@@ -42,6 +47,7 @@ impl Subject<'_> {
             self.purpose.as_str().as_bytes(),
             self.mime_type.as_bytes(),
             self.place.as_bytes(),
+            self.account.as_bytes(),
         ] {
             // With its length before it no field can run into the next one.
             hash.update((field.len() as u64).to_le_bytes());
@@ -62,8 +68,13 @@ impl Key {
 
     /// An identifier for people, where the service has none.
     pub(super) fn local_id(&self) -> String {
-        format!("local-{}", self.0.chars().take(12).collect::<String>())
+        format!("{LOCAL}{}", self.0.chars().take(12).collect::<String>())
     }
+}
+
+/// Whether this is an identifier of ours.
+pub(crate) fn is_local(id: &str) -> bool {
+    id.starts_with(LOCAL)
 }
 
 #[cfg(test)]
@@ -73,10 +84,13 @@ mod tests {
     #[test]
     fn the_key_stays_the_same_and_every_field_counts() {
         let subject = |file: &str, purpose: Purpose, mime_type: &str, place: &str| {
-            Subject { file: file.into(), purpose: &purpose, mime_type, place }.key().name().to_owned()
+            Subject { file: file.into(), purpose: &purpose, mime_type, place, account: "" }
+                .key()
+                .name()
+                .to_owned()
         };
         let key = subject("/data/a.jsonl", Purpose::Batch, "application/jsonl", "https://api.openai.com/v1");
-        assert_eq!(key, "7fee89c96a885d78b484de1004fbcb98");
+        assert_eq!(key, "62bf7624690c15208b0c149b36942071");
         let others = [
             subject("/data/b.jsonl", Purpose::Batch, "application/jsonl", "https://api.openai.com/v1"),
             subject("/data/a.jsonl", Purpose::FineTune, "application/jsonl", "https://api.openai.com/v1"),

@@ -20,24 +20,36 @@ pub(super) struct Locked {
     pub(super) file: File,
 }
 
-/// Locks the file at `path`, which is made when it is not there; `None` when another process has it locked.
-pub(super) async fn patiently(path: &Path) -> io::Result<Option<Locked>> {
-    for _ in 1..TRIES {
-        if let Some(locked) = once(path)? {
-            return Ok(Some(locked));
-        }
-        tokio::time::sleep(BETWEEN_TRIES).await;
-    }
-    once(path)
+/// What a try to lock came to.
+enum Tried {
+    Locked(Locked),
+    /// Another run has it.
+    Taken,
+    /// Somebody looks at it, or has just taken it away: it will be free.
+    Busy,
 }
 
-fn once(path: &Path) -> io::Result<Option<Locked>> {
+/// Locks the file at `path`, which is made when it is not there; `None` when another run has it locked.
+pub(super) async fn patiently(path: &Path) -> io::Result<Option<Locked>> {
+    for _ in 0..TRIES {
+        match once(path)? {
+            Tried::Locked(locked) => return Ok(Some(locked)),
+            Tried::Taken => return Ok(None),
+            Tried::Busy => tokio::time::sleep(BETWEEN_TRIES).await,
+        }
+    }
+    Ok(None)
+}
+
+fn once(path: &Path) -> io::Result<Tried> {
     let file = OpenOptions::new().read(true).write(true).create(true).truncate(false).open(path)?;
     match FileExt::try_lock(&file) {
         // Who had it before may have taken the file away, and the next one has another.
-        Ok(()) if !is_at(&file, path)? => Ok(None),
-        Ok(()) => Ok(Some(Locked { path: path.to_owned(), file })),
-        Err(TryLockError::WouldBlock) => Ok(None),
+        Ok(()) if !is_at(&file, path)? => Ok(Tried::Busy),
+        Ok(()) => Ok(Tried::Locked(Locked { path: path.to_owned(), file })),
+        // A listing shares the lock, a run does not.
+        Err(TryLockError::WouldBlock) if is_held(path)? => Ok(Tried::Taken),
+        Err(TryLockError::WouldBlock) => Ok(Tried::Busy),
         Err(TryLockError::Error(cause)) => Err(cause),
     }
 }

@@ -12,13 +12,13 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use partwise_protocol::{Checkpoint, ResumeError};
+use partwise_protocol::Checkpoint;
 use partwise_transport_hyper::CheckpointFile;
 
 use self::key::Key;
 pub(crate) use self::{
     entry::Entry,
-    key::{Subject, settled},
+    key::{Subject, is_local, settled},
 };
 use crate::report::Report;
 
@@ -37,7 +37,7 @@ pub(crate) struct Found {
     /// The file, as far as it is known.
     pub(crate) file: Option<String>,
     /// How far it is, or why that cannot be read.
-    pub(crate) checkpoint: Result<Checkpoint, ResumeError>,
+    pub(crate) checkpoint: Result<Checkpoint, String>,
     /// Whether a run is at work on it.
     pub(crate) is_running: bool,
 }
@@ -68,7 +68,7 @@ impl Unfinished {
     pub(crate) async fn enter(&self, subject: &Subject<'_>) -> Result<Entry, Report> {
         let key = subject.key();
         let path = self.path(&key, "upload");
-        fs::create_dir_all(&self.folder).map_err(|cause| self.unusable(&cause))?;
+        make_folder(&self.folder).map_err(|cause| self.unusable(&cause))?;
         let locked = lock::patiently(&path).await.map_err(|cause| self.unusable(&cause))?;
         let Some(locked) = locked else {
             return Err(Report::failed(format!(
@@ -99,19 +99,25 @@ impl Unfinished {
         for name in names {
             let name = name.map_err(|cause| self.unusable(&cause))?.file_name();
             let Some(key) = name.to_str().and_then(|name| name.strip_suffix(".checkpoint")) else { continue };
-            all.extend(self.found(Key::of_name(key)).map_err(|cause| self.unusable(&cause))?);
+            all.extend(self.found(Key::of_name(key)));
         }
         all.sort_by(|a, b| (&a.file, a.key.name()).cmp(&(&b.file, b.key.name())));
         Ok(all)
     }
 
-    fn found(&self, key: Key) -> io::Result<Option<Found>> {
-        // A run that ends at this moment takes them away.
-        let Some(json) = read(&self.path(&key, "checkpoint"))? else { return Ok(None) };
+    /// One upload; what cannot be read of it is no reason to show none.
+    fn found(&self, key: Key) -> Option<Found> {
+        let read_checkpoint = |json: io::Result<Option<Vec<u8>>>| match json {
+            // A run that ends at this moment takes it away.
+            Ok(None) => None,
+            Ok(Some(json)) => Some(Checkpoint::from_json(&json).map_err(|cause| cause.to_string())),
+            Err(cause) => Some(Err(cause.to_string())),
+        };
+        let checkpoint = read_checkpoint(read(&self.path(&key, "checkpoint")))?;
         let entry = self.path(&key, "upload");
-        let file = read(&entry)?.and_then(|json| entry::file_of(&json));
-        let is_running = lock::is_held(&entry)?;
-        Ok(Some(Found { key, file, checkpoint: Checkpoint::from_json(&json), is_running }))
+        let file = read(&entry).ok().flatten().and_then(|json| entry::file_of(&json));
+        let is_running = lock::is_held(&entry).unwrap_or(false);
+        Some(Found { key, file, checkpoint, is_running })
     }
 
     fn path(&self, key: &Key, extension: &str) -> PathBuf {
@@ -140,4 +146,13 @@ fn read(path: &Path) -> io::Result<Option<Vec<u8>>> {
         Err(cause) if cause.kind() == io::ErrorKind::NotFound => Ok(None),
         read => read.map(Some),
     }
+}
+
+/// What one uploads is nobody else's business.
+fn make_folder(folder: &Path) -> io::Result<()> {
+    let mut builder = fs::DirBuilder::new();
+    builder.recursive(true);
+    #[cfg(unix)]
+    std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
+    builder.create(folder)
 }

@@ -2,7 +2,7 @@
 
 use std::{io::Write as _, time::SystemTime};
 
-use partwise_protocol::{Checkpoint, Plan, ResumeError};
+use partwise_protocol::{Checkpoint, Plan, ResumeError, TransferError};
 use partwise_transport_hyper::{Error, Upload};
 
 use super::open;
@@ -33,6 +33,7 @@ pub(super) async fn enter(
         purpose: &plan.purpose,
         mime_type: &plan.mime_type,
         place: connected.client.api().identity(),
+        account: &connected.account,
     };
     Unfinished::at(arguments.state.state.as_deref())?.enter(&subject).await.map(Some)
 }
@@ -44,39 +45,70 @@ pub(super) async fn prepare(
     connected: &Connected,
     entry: Option<&Entry>,
 ) -> Result<Upload, Report> {
-    let what = format!("cannot upload {}", arguments.file.display());
-    let explain = |error: Error| connected.explain.report(&what, &error);
-    if let Some(saved) = earlier(arguments, entry).await? {
-        fits(arguments, &saved)?;
-        let resuming = resuming(&saved);
-        let mut plan = plan.clone();
-        // One that has expired since is as if it had never been.
-        plan.restart_when_expired = true;
-        match connected.client.resume(open(arguments)?, plan, saved).await {
-            Ok(upload) => {
-                say(&resuming);
+    let saved = match entry.map(Entry::load).transpose() {
+        Ok(saved) => saved.flatten(),
+        // Whatever stands there, it is not asked for.
+        Err(_) if arguments.no_resume => None,
+        Err(cause) => return Err(not_gone_on_with(&cause)),
+    };
+    if let (Some(saved), Some(entry)) = (saved, entry) {
+        if arguments.no_resume {
+            say_left(&saved);
+        } else {
+            let resumed = resume(arguments, plan.clone(), connected, saved).await?;
+            if let Some(upload) = resumed {
+                entry.take_over();
                 return Ok(upload);
             }
-            Err(Error::Resume(ResumeError::SourceChanged { difference })) => {
-                say(&format!(
-                    "the file has changed since an earlier run began to upload it ({difference}): beginning anew"
-                ));
-            }
-            Err(Error::Resume(cause)) => return Err(not_gone_on_with(&cause)),
-            Err(error) => return Err(explain(error)),
         }
     }
-    connected.client.prepare(open(arguments)?, plan).await.map_err(explain)
+    connected
+        .client
+        .prepare(open(arguments)?, plan)
+        .await
+        .map_err(|error| explained(arguments, connected, &error))
 }
 
-async fn earlier(arguments: &UploadArguments, entry: Option<&Entry>) -> Result<Option<Checkpoint>, Report> {
-    let Some(entry) = entry else { return Ok(None) };
-    if arguments.no_resume {
-        let cannot = |cause| Report::because("cannot remove the checkpoint of an earlier run", &cause);
-        entry.forget().await.map_err(cannot)?;
-        return Ok(None);
+/// The upload from where it was; `None` when the file is another by now.
+async fn resume(
+    arguments: &UploadArguments,
+    mut plan: Plan,
+    connected: &Connected,
+    saved: Checkpoint,
+) -> Result<Option<Upload>, Report> {
+    // One that has expired since is as if it had never been.
+    plan.restart_when_expired = true;
+    match connected.client.resume(open(arguments)?, plan, saved.clone()).await {
+        Ok(upload) => {
+            fits(arguments, &saved)?;
+            say(&resuming(&saved));
+            Ok(Some(upload))
+        }
+        Err(Error::Resume(ResumeError::SourceChanged { difference })) => {
+            say(&format!(
+                "the file has changed since an earlier run began to upload it ({difference}): beginning anew"
+            ));
+            say_left(&saved);
+            Ok(None)
+        }
+        Err(Error::Resume(cause)) => Err(not_gone_on_with(&cause)),
+        Err(error) => Err(explained(arguments, connected, &error)),
     }
-    entry.load().map_err(|cause| not_gone_on_with(&cause))
+}
+
+/// What the upload that nobody goes on with leaves on the service.
+fn say_left(saved: &Checkpoint) {
+    match saved.upload_id() {
+        _ if saved.may_have_made_a_file() => {
+            say("an earlier run may have made a file already: `partwise files list` shows it");
+        }
+        Some(id) => say(&format!("{id}, which an earlier run began, is left to expire on the service")),
+        None => {}
+    }
+}
+
+fn explained(arguments: &UploadArguments, connected: &Connected, error: &Error) -> Report {
+    connected.explain.report(&format!("cannot upload {}", arguments.file.display()), error)
 }
 
 fn not_gone_on_with(cause: &(dyn std::error::Error + 'static)) -> Report {
@@ -116,9 +148,13 @@ fn resuming(saved: &Checkpoint) -> String {
 pub(super) fn stopped(arguments: &UploadArguments, entry: Option<&Entry>) -> Report {
     let name = arguments.file.display();
     let Some(saved) = left(entry) else {
-        return Report::stopped(format!("nothing of {name} is on the service"));
+        return Report::stopped(format!("nothing of {name} has arrived that could be gone on with"));
     };
     match saved.upload_id() {
+        _ if saved.may_have_made_a_file() => {
+            Report::stopped(format!("it is not known whether {name} is a file on the service by now"))
+                .hint("the same command looks for it before it sends anything again")
+        }
         Some(id) => {
             let until = saved.expires_at().map(|moment| minutes_until(moment.0)).unwrap_or_default();
             Report::stopped(format!("{} of {name} are on the service", share(saved.acknowledged()))).hint(
@@ -127,18 +163,33 @@ pub(super) fn stopped(arguments: &UploadArguments, entry: Option<&Entry>) -> Rep
                 ),
             )
         }
-        None => Report::stopped(format!("it is not known whether {name} has arrived"))
-            .hint("the same command looks for it before it sends it again"),
+        None => Report::stopped(format!("nothing of {name} has arrived that could be gone on with")),
     }
 }
 
+/// The report of a run that did not even wait for the service to be told.
+pub(super) fn given_up(arguments: &UploadArguments) -> Report {
+    let name = arguments.file.display();
+    Report::failed(format!(
+        "the upload of {name} was given up, and it is not known whether the service heard of it"
+    ))
+    .hint("`partwise uploads list` shows what is unfinished, and `partwise uploads cancel` ends it")
+}
+
 /// The report of a run that failed, with what can be done about it.
-pub(super) fn after(report: Report, entry: Option<&Entry>) -> Report {
-    match left(entry) {
-        Some(saved) if saved.upload_id().is_some() => {
-            report.also_hint(format!("the same command goes on from where it was; {ANEW}"))
+pub(super) fn after(report: Report, error: &Error, entry: Option<&Entry>) -> Report {
+    let Some(saved) = left(entry) else { return report };
+    match error {
+        Error::Transfer(cause) if matches!(**cause, TransferError::Cancelled { .. }) => {
+            match saved.upload_id() {
+                Some(id) => report.also_hint(format!("`partwise uploads cancel {id}` tells the service")),
+                None => report,
+            }
         }
-        _ => report,
+        _ if saved.may_have_made_a_file() => {
+            report.also_hint(format!("the same command looks for the file again; {ANEW}"))
+        }
+        _ => report.also_hint(format!("the same command goes on from where it was; {ANEW}")),
     }
 }
 

@@ -38,28 +38,42 @@ pub(crate) async fn run(
             "--part-size: {dialect} takes parts of at most {limit}, and this is {size}"
         )));
     }
+    // From here on, a signal ends nothing half-way.
+    let signals = Signals::listen()?;
     // A file that cannot be read is told of before a key that is missing.
     open(arguments)?;
     let connected = connection.connect().await?;
     let entry = going_on::enter(arguments, &plan, &connected).await?;
     let upload = going_on::prepare(arguments, plan, &connected, entry.as_ref()).await?;
     let (progress, begin) = (upload.progress(), Instant::now());
-    let file = send(arguments, upload, &connected, entry.as_ref()).await?;
-    let stats = Stats::new(progress.borrow().statistics, begin.elapsed());
-    print(arguments, &file, &stats)?;
-    if let Some(entry) = entry {
+    let sent = send(arguments, upload, signals, &connected, entry.as_ref()).await;
+    let stats = arguments.stats.then(|| Stats::new(progress.borrow().statistics, begin.elapsed()));
+    print(arguments, sent, stats)?;
+    if let Some(entry) = &entry {
         // Not before: who was killed without having been told of the file is told by the next run.
         entry.close().await;
     }
-    connected.sweep().await;
+    let mut signals = Signals::listen()?;
+    tokio::select! {
+        () = connected.sweep() => {}
+        // What is left over does no harm, and the next command finds it.
+        () = signals.next() => {}
+    }
     Ok(())
 }
 
-fn print(arguments: &UploadArguments, file: &File, stats: &Stats) -> Result<(), Report> {
-    let mut output = Output::stdout();
-    let json = arguments.output.json;
-    if json { output.json(file) } else { output.file(file) }?;
-    if arguments.stats { stats.print(&mut output, json) } else { Ok(()) }
+/// Prints the file if there is one, and what it took in any case.
+fn print(
+    arguments: &UploadArguments,
+    sent: Result<File, Report>,
+    stats: Option<Stats>,
+) -> Result<(), Report> {
+    let (mut output, json) = (Output::stdout(), arguments.output.json);
+    let printed = sent.and_then(|file| if json { output.json(&file) } else { output.file(&file) });
+    if let Some(stats) = stats {
+        stats.print(&mut output, json)?;
+    }
+    printed
 }
 
 fn plan(arguments: &UploadArguments) -> Result<Plan, Report> {
@@ -95,33 +109,40 @@ fn open(arguments: &UploadArguments) -> Result<FileSource, Report> {
 async fn send(
     arguments: &UploadArguments,
     mut upload: Upload,
+    signals: Signals,
     connected: &Connected,
     entry: Option<&Entry>,
 ) -> Result<File, Report> {
     if let Some(entry) = entry {
-        upload = upload.save_to(entry.checkpoints());
+        upload = upload.save_to(entry.checkpoint());
     }
-    let bar = Bar::new(&arguments.file.display().to_string(), Some(upload.progress().borrow().bytes_total));
-    let (upload, heed) = interruption::heeded(upload, Signals::listen()?, &bar);
-    let shown = shown::show(upload.progress(), &bar);
+    let began = upload.progress().borrow().clone();
+    let bar = Bar::new(&arguments.file.display().to_string(), Some(began.bytes_total));
+    let (upload, heed) = interruption::heeded(upload, signals, &bar);
+    let shown = shown::show(upload.progress(), began.upload_id, &bar);
     let sent = tokio::select! {
-        (sent, ()) = async { tokio::join!(upload.run(), shown) } => Some(sent),
-        () = heed => None,
+        (sent, ()) = async { tokio::join!(upload.run(), shown) } => sent,
+        () = heed => {
+            drop(bar);
+            return Err(going_on::given_up(arguments));
+        }
     };
     // The bar is gone before anything else is written.
     drop(bar);
-    if let (Some(entry), Some(Err(_))) = (entry, &sent) {
+    let error = match sent {
+        Ok(file) => return Ok(file),
+        Err(error) => error,
+    };
+    if let Some(entry) = entry {
         entry.close().await;
     }
-    match sent {
-        Some(Ok(file)) => Ok(file),
-        Some(Err(Error::Transfer(error))) if matches!(*error, TransferError::Stopped) => {
+    match error {
+        Error::Transfer(error) if matches!(*error, TransferError::Stopped) => {
             Err(going_on::stopped(arguments, entry))
         }
-        Some(Err(error)) => {
+        error => {
             let what = format!("cannot upload {}", arguments.file.display());
-            Err(going_on::after(connected.explain.report(&what, &error), entry))
+            Err(going_on::after(connected.explain.report(&what, &error), &error, entry))
         }
-        None => Err(going_on::stopped(arguments, entry)),
     }
 }

@@ -6,9 +6,10 @@ use tokio::sync::watch;
 use crate::progress::Bar;
 
 /// Shows how far the upload is until its channel closes.
-pub(super) async fn show(mut progress: watch::Receiver<Progress>, bar: &Bar) {
+///
+/// `upload` is the one that an earlier run began, if there is one.
+pub(super) async fn show(mut progress: watch::Receiver<Progress>, mut upload: Option<String>, bar: &Bar) {
     let mut warned = false;
-    let mut upload = progress.borrow().upload_id.clone();
     while progress.changed().await.is_ok() {
         let now = progress.borrow_and_update().clone();
         bar.set(now.bytes_acknowledged + now.bytes_in_flight);
@@ -17,7 +18,7 @@ pub(super) async fn show(mut progress: watch::Receiver<Progress>, bar: &Bar) {
             bar.note(&format!("{retries} sent again"));
         }
         if upload.is_some() && now.upload_id.is_some() && upload != now.upload_id {
-            bar.say("the upload that was begun before has expired: beginning anew");
+            bar.say("the service does not have that upload any more, or it has expired: beginning anew");
         }
         if now.upload_id.is_some() {
             upload = now.upload_id;

@@ -10,6 +10,8 @@ use crate::{output::Output, report::Report, size::Human};
 /// The statistics of one run, as they are printed.
 #[derive(Debug, Serialize)]
 pub(super) struct Stats {
+    /// Tells it from the file.
+    object: &'static str,
     elapsed_ms: u64,
     #[serde(flatten)]
     counted: Statistics,
@@ -17,7 +19,8 @@ pub(super) struct Stats {
 
 impl Stats {
     pub(super) fn new(counted: Statistics, elapsed: Duration) -> Self {
-        Self { elapsed_ms: u64::try_from(elapsed.as_millis()).unwrap_or(u64::MAX), counted }
+        let elapsed_ms = u64::try_from(elapsed.as_millis()).unwrap_or(u64::MAX);
+        Self { object: "upload.statistics", elapsed_ms, counted }
     }
 
     /// As the second object behind the file's, or as lines for people.

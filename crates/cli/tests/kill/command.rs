@@ -66,7 +66,7 @@ impl Uploader {
         self.runs += 1;
         let upload = ["upload", "big.bin", "--purpose", "assistants", "--state", "state", "--json"];
         let mut command = self.command(&[&upload, self.flags].concat());
-        command.env("OPENAI_ORG_ID", self.runs.to_string());
+        command.env("OPENAI_API_KEY", self.runs.to_string());
         Run { number: self.runs, child: command.spawn().unwrap() }
     }
 

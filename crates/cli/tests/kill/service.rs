@@ -25,8 +25,8 @@ use crate::{
     journal::{Entry, Journal},
 };
 
-/// The header that says which run of the command is asking: its organization.
-const RUN: &str = "openai-organization";
+/// Which run of the command is asking stands in the key that it has.
+const KEY: &str = "Bearer ";
 
 /// As much of a body as it may take to see where its content belongs.
 const HEAD: usize = 16 * 1024;
@@ -98,7 +98,8 @@ impl Recorder {
     }
 
     async fn answer(mut self, request: Request<Incoming>) -> Answer {
-        let run = request.headers().get(RUN).map_or(0, |run| run.to_str().unwrap().parse().unwrap());
+        let key = request.headers().get("authorization").and_then(|key| key.to_str().ok()?.strip_prefix(KEY));
+        let run = key.and_then(|run| run.parse().ok()).unwrap_or_default();
         let api = Api::of_request("http://localhost", request.uri()).unwrap();
         let route = api.route(request.method(), request.uri()).unwrap();
         let operation = route.operation;

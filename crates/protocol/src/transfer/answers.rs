@@ -248,7 +248,9 @@ impl Transfer {
             }
             None if self.is_expired(now) => self.expire(),
             // Whatever became of the upload of an earlier run, it is as good as expired.
-            None if self.is_untried && setback.says_that_there_is_none() && self.may_restart() => self.expire(),
+            None if self.is_untried && setback.says_that_there_is_none() && self.may_restart() => {
+                self.expire();
+            }
             None => self.finish(Err(setback.into_error(flight.attempt.operation))),
         }
     }

@@ -150,6 +150,12 @@ impl Checkpoint {
         &self.place
     }
 
+    /// Where the upload is and which dialect is spoken there, in words.
+    #[must_use]
+    pub fn service(&self) -> String {
+        format!("{} ({})", self.place, self.dialect)
+    }
+
     /// The file's name on the service.
     #[must_use]
     pub fn filename(&self) -> &str {
@@ -210,9 +216,8 @@ impl Checkpoint {
             return Err(ResumeError::Version { version: self.version });
         }
         if !self.is_of(api) {
-            let words = |place: &str, dialect: &Dialect| format!("{place} ({dialect})");
-            let (saved, asked) = (words(&self.place, &self.dialect), words(api.identity(), api.dialect()));
-            return Err(ResumeError::Place { saved, asked });
+            let asked = format!("{} ({})", api.identity(), api.dialect());
+            return Err(ResumeError::Place { saved: self.service(), asked });
         }
         if let Some(difference) = self.source.difference(source) {
             return Err(ResumeError::SourceChanged { difference });

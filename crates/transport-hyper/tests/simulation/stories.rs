@@ -169,7 +169,10 @@ fn a_used_up_quota_ends_the_upload_at_once() {
 fn a_cancelled_upload_leaves_neither_file_nor_checkpoint() {
     let (end, world) = told(|_| {}, |world| world.cancel_after = Some(SOME_PARTS));
     assert_eq!((end, world.disk.checkpoint()), ("cancelled", None));
-    assert!(matches!(world.result, Some(Err(TransferError::Cancelled { file_possible: false, confirmed: false }))));
+    assert!(matches!(
+        world.result,
+        Some(Err(TransferError::Cancelled { file_possible: false, confirmed: true }))
+    ));
 }
 
 #[test]
