@@ -73,6 +73,8 @@ pub(crate) struct Books {
     in_doubt: bool,
     completes_in_doubt: u32,
     listed_since: Option<Duration>,
+    /// The last answer that made sense was a list.
+    pub(crate) has_looked: bool,
     /// The upload that is open, as far as this process knows.
     pub(crate) upload: Option<String>,
     pub(crate) restarts: u32,
@@ -107,6 +109,7 @@ impl Books {
             in_doubt: saved.is_committing,
             completes_in_doubt: 0,
             listed_since: None,
+            has_looked: false,
             upload: saved.upload,
             restarts: 0,
             since: None,
@@ -137,6 +140,7 @@ impl Books {
         &mut self,
         id: RequestId,
         request: &Request<Body>,
+        sent: u64,
         saved: Option<&str>,
         now: Duration,
     ) -> Asked {
@@ -154,7 +158,7 @@ impl Books {
         if !matches!(asked, Asked::Part(_)) && self.solo.0 != Some(asked) {
             self.solo = (Some(asked), 0);
         }
-        let flight = Flight { asked, number: self.requests, sent: request.body().content_length() / 2 };
+        let flight = Flight { asked, number: self.requests, sent };
         self.requests += 1;
         self.bytes_sent += flight.sent;
         let is_new = self.flights.insert(id, flight).is_none();
@@ -249,6 +253,7 @@ impl Books {
 
     fn succeeds(&mut self, flight: &Flight, ending: &Ending<'_>, now: Duration) {
         self.understood = true;
+        self.has_looked = flight.asked == Asked::List;
         match flight.asked {
             Asked::Create => {
                 let Ending::Answered(answer) = ending else { return };
@@ -290,7 +295,7 @@ impl Books {
             Asked::Part(start) => {
                 let failures = self.count_failure(start);
                 let expected = setback.expected(failures.since, self.understood, &self.plan.retry);
-                let is_refilled = failures.all > self.plan.retry.max_failures && expected.again.is_some();
+                let is_refilled = failures.since < failures.all && expected.again.is_some();
                 judge(&expected, again, after, setback, is_refilled);
                 self.waiting.extend(again.map(|wait| (start, now + wait)));
             }

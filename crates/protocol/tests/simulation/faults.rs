@@ -34,6 +34,8 @@ pub(crate) struct Faults {
     pub(crate) crash: u64,
     /// A checkpoint cannot be saved.
     pub(crate) save: u64,
+    /// Somebody else uploads the same file before the next step.
+    pub(crate) twin: u64,
     /// The source changes before the next step.
     pub(crate) source_changes: u64,
     /// The source cannot be read.
@@ -60,6 +62,7 @@ impl Faults {
             quota: 0,
             crash: 0,
             save: 0,
+            twin: 0,
             source_changes: 0,
             source_fails: 0,
             cancel: 0,
@@ -83,6 +86,7 @@ impl Faults {
             quota: rate(&[0, 0, 0, 0, 0, 0, 0, 5]),
             crash: rate(&[0, 0, 5, 30]),
             save: rate(&[0, 0, 0, 0, 0, 0, 10]),
+            twin: rate(&[0, 0, 0, 10]),
             source_changes: rate(&[0, 0, 0, 0, 0, 0, 5]),
             source_fails: rate(&[0, 0, 0, 0, 0, 0, 5]),
             cancel: rate(&[0, 0, 0, 0, 0, 0, 10]),

@@ -5,7 +5,8 @@ use std::time::Duration;
 use http::Request;
 use partwise_models::File;
 use partwise_protocol::{
-    Action, Api, Body, Checkpoint, Dialect, Now, Phase, RequestId, Segment, Transfer, TransferError, Warning,
+    Action, Api, Body, Checkpoint, Dialect, Now, Phase, RequestId, SaveError, Segment, SourceError, Transfer,
+    TransferError, Warning,
 };
 
 use crate::books::{Asked, Books};
@@ -32,6 +33,8 @@ pub(crate) struct Process {
     /// The monotonic clock of a process starts anywhere.
     clock_origin: Duration,
     began: Duration,
+    /// When the list was last asked for from its beginning, on the service's clock.
+    looked_at: Option<u64>,
     pub(crate) saving: bool,
     cancelled_at: Option<Duration>,
     stopped_at: Option<Duration>,
@@ -55,6 +58,7 @@ impl World {
             books: Books::new(&self.plan, self.original.len() as u64, self.disk.as_deref()),
             clock_origin: self.dice.millis(1_000_000),
             began: self.time,
+            looked_at: None,
             saving: false,
             cancelled_at: None,
             stopped_at: None,
@@ -158,11 +162,14 @@ impl World {
     fn send(&mut self, process: &mut Process, id: RequestId, request: Request<Body>) {
         self.tell(format_args!("{id:?} leaves: {} {}", request.method(), request.uri()));
         let (upload, restarts) = (process.books.upload.clone(), process.books.restarts);
-        let now = self.clock(process).monotonic;
+        let (now, sent) = (self.clock(process).monotonic, self.reported(request.body().content_length()));
         let is_stopping = process.stopped_at.is_some() && process.cancelled_at.is_none();
         hold(Rule::StopSilent, !is_stopping, || format!("{} leaves after the stop", request.uri()));
-        let asked = process.books.leaves(id, &request, self.disk.as_deref(), now);
+        let asked = process.books.leaves(id, &request, sent, self.disk.as_deref(), now);
         self.check_form(&request, asked);
+        if asked == Asked::List && !request.uri().query().unwrap_or_default().contains("after=") {
+            process.looked_at = Some(self.service_clock());
+        }
         let expiry = upload.as_deref().and_then(|id| self.service.expiry_of(id));
         if let (Some(expiry), Asked::Part(_) | Asked::Complete) = (expiry, asked) {
             let clock = self.service_clock();
@@ -177,7 +184,7 @@ impl World {
                 self.check_expired(expiry);
             }
         }
-        process.transfer.handle_sent(id, request.body().content_length() / 2);
+        process.transfer.handle_sent(id, sent);
         self.take_off(id, request);
     }
 
@@ -199,10 +206,10 @@ impl World {
 
     /// The machine says that the upload is over.
     fn check_expired(&self, expiry: Option<u64>) {
+        hold(Rule::Nonsense, !self.service.names_nonsense, || "nonsense was taken for an expiry".into());
         let clock = self.service_clock();
         let is_over = expiry.is_some_and(|expiry| clock + CLOCK_AHEAD >= expiry);
         hold(Rule::NotTooEarly, is_over, || format!("expired at {clock}, before {expiry:?}"));
-        hold(Rule::Nonsense, !self.service.names_nonsense, || "nonsense was taken for an expiry".into());
     }
 
     fn check_warning(&self, process: &Process) {
@@ -228,6 +235,10 @@ impl World {
 
     /// What comes from outside at any moment.
     fn misfortune(&mut self, process: &mut Process) {
+        let has_begun = process.books.upload.is_some() || self.disk.is_some();
+        if has_begun && self.dice.chance(self.faults.twin) {
+            self.add_twin();
+        }
         if self.dice.chance(self.faults.source_changes) {
             self.source.changes += 1;
             let length = self.source.content.len() as u64;
@@ -284,12 +295,23 @@ impl World {
     /// The machine says that it has ended.
     fn end(&mut self, process: &mut Process, result: Outcome) -> Outcome {
         let flies = process.books.is_anything_flying();
+        // Whatever is still reported changes nothing.
+        process.transfer.cancel();
+        process.transfer.handle_saved(Err(SaveError::new("too late")));
+        process.transfer.handle_hashed(Err(SourceError::new("too late")));
+        process.transfer.handle_stamped(Err(SourceError::new("too late")));
         let again = process.transfer.poll(self.clock(process));
         let is_quiet = !flies && matches!(again, Action::Wait { until: None });
         hold(Rule::EndOnce, is_quiet, || format!("after the end: {again:?}, flying: {flies}"));
         let progress = process.transfer.progress();
         process.books.check_counts(&progress, self.time - process.began);
         match &result {
+            Ok(file) => {
+                hold(Rule::SourceSame, !process.books.saw_change, || "a changed source made a file".into());
+                let looked = process.looked_at.filter(|_| process.books.has_looked);
+                let is_guess = looked.is_some_and(|clock| self.was_unclear(clock));
+                hold(Rule::NoGuess, !is_guess, || format!("{} is one of several", file.id));
+            }
             Err(TransferError::Cancelled { .. }) => {
                 let cancelled = process.cancelled_at.expect("only the caller cancels");
                 let may_leave = process.books.pace.gate <= process.clock_origin + cancelled;

@@ -18,7 +18,7 @@ pub(crate) struct Stored {
     pub(crate) file: File,
     pub(crate) content: Vec<u8>,
     /// When the list begins to show it, on the service's clock in milliseconds.
-    listed_from: u64,
+    pub(crate) listed_from: u64,
 }
 
 #[derive(Debug)]

@@ -17,6 +17,9 @@ const FILENAME: &str = "train.jsonl";
 /// Our wall clock at the beginning of every story.
 pub(crate) const EPOCH: u64 = 1_700_000_000;
 
+/// How much the client's picture of the service's clock may be wrong, in milliseconds.
+const CLOCK_DOUBT: u64 = 4000;
+
 /// Something that happens at a moment; what belongs to a process dies with it.
 pub(crate) enum Event {
     Arrive { process: u32, id: RequestId, request: Request<Bytes>, answered: bool },
@@ -68,6 +71,10 @@ pub(crate) struct World {
     foreign_files: usize,
     skew: i64,
     slow_network: u64,
+    /// What part of a body is reported as sent while it flies.
+    reported: u64,
+    /// The file of somebody else who uploads the same.
+    twin: Option<String>,
 }
 
 impl World {
@@ -90,6 +97,7 @@ impl World {
         world.add_foreign_files();
         world.reruns_left = world.dice.below(3) as u32;
         world.slow_network = *world.dice.pick(&[50, 2000]);
+        world.reported = *world.dice.pick(&[2, 2, 2, 60]);
         world
     }
 
@@ -135,6 +143,8 @@ impl World {
             foreign_files: 0,
             skew,
             slow_network: 50,
+            reported: 2,
+            twin: None,
         }
     }
 
@@ -164,12 +174,37 @@ impl World {
     }
 
     pub(crate) fn our_files(&self) -> usize {
-        self.service.files.len() - self.foreign_files
+        self.service.files.len() - self.foreign_files - usize::from(self.twin.is_some())
     }
 
     /// Whether this file was there before, or is somebody else's.
     pub(crate) fn is_foreign(&self, id: &str) -> bool {
         self.service.files[..self.foreign_files].iter().any(|stored| stored.file.id == id)
+    }
+
+    /// Somebody uploads the same file under the same name, right now: nobody can tell it from ours.
+    pub(crate) fn add_twin(&mut self) {
+        if self.twin.is_none() {
+            let (content, now) = (self.original.clone(), self.service_clock());
+            self.service.add_file(FILENAME, Purpose::FineTune, content, now / 1000);
+            self.twin = self.service.files.last().map(|stored| stored.file.id.clone());
+        }
+    }
+
+    /// Whether the list showed two files at this moment of the service's clock that cannot be told from each other.
+    pub(crate) fn was_unclear(&self, clock: u64) -> bool {
+        let shown = self.service.files[self.foreign_files..].iter().filter(|stored| {
+            // What has just been created may lie ahead of what the client takes for the service's time.
+            let is_past =
+                stored.file.created_at.is_some_and(|created| created.0 * 1000 + CLOCK_DOUBT <= clock);
+            is_past && stored.listed_from <= clock
+        });
+        shown.count() > 1
+    }
+
+    /// How many bytes of this body are reported as sent while it flies.
+    pub(crate) fn reported(&self, content_length: u64) -> u64 {
+        content_length / self.reported
     }
 
     pub(crate) fn schedule(&mut self, delay: Duration, event: Event) {
