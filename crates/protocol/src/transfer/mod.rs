@@ -75,7 +75,8 @@ use stop::Stop;
 ///    begins anew, up to three times, when [`Plan::restart_when_expired`] allows it. An expiry before the upload's own
 ///    beginning is ignored with a warning.
 /// 7. One checkpoint is saved at a time, and none is behind by more parts than may be in flight. Resuming needs the same
-///    service, dialect and source. The source is stamped again before the file is made of it: a file that changed under
+///    service, dialect and source; an upload of an earlier run that the service refuses parts of has gone like one that
+///    expired. The source is stamped again before the file is made of it: a file that changed under
 ///    the upload is an error, not a corrupt training set.
 /// 8. An MD5, if wanted, is computed by the driver in file order while parts fly, and sent with `complete`, which waits
 ///    for it.

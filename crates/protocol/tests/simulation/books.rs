@@ -78,6 +78,8 @@ pub(crate) struct Books {
     /// The upload that is open, as far as this process knows.
     pub(crate) upload: Option<String>,
     pub(crate) restarts: u32,
+    /// The upload is of an earlier run, and no part of it was taken in this one.
+    pub(crate) is_untried: bool,
     /// When the first part of this upload left, and how many bytes had left before.
     since: Option<(Duration, u64)>,
     /// A stamp said that the source is another one.
@@ -87,6 +89,7 @@ pub(crate) struct Books {
 impl Books {
     /// Of a process that begins with this checkpoint.
     pub(crate) fn new(plan: &Plan, length: u64, saved: Option<&str>) -> Self {
+        let is_resumed = saved.is_some();
         let saved = saved.map(Saved::read).unwrap_or_default();
         Self {
             plan: plan.clone(),
@@ -112,6 +115,7 @@ impl Books {
             has_looked: false,
             upload: saved.upload,
             restarts: 0,
+            is_untried: is_resumed,
             since: None,
             saw_change: false,
         }
@@ -171,6 +175,7 @@ impl Books {
     /// A new upload has no parts yet.
     fn begin_upload(&mut self) {
         self.restarts += u32::from(self.upload.take().is_some());
+        self.is_untried = false;
         self.known.clear();
         self.acknowledged.clear();
         self.begun.clear();
@@ -263,6 +268,7 @@ impl Books {
             }
             Asked::Part(start) => {
                 self.acknowledged.insert(start);
+                self.is_untried = false;
                 self.taken += 1;
                 self.bytes_taken += (start + self.part_size).min(self.length) - start;
                 self.pace.part_taken();

@@ -23,7 +23,8 @@ impl World {
                 self.happen(process, event);
             }
             (_, Some(until)) => {
-                hold(Rule::Ends, until > self.time, || "a deadline has passed and nothing was done".into());
+                let rule = if process.cancelled_at.is_some() { Rule::CancelEnds } else { Rule::Ends };
+                hold(rule, until > self.time, || "a deadline has passed and nothing was done".into());
                 self.time = until;
             }
             (_, None) => hold(Rule::Ends, false, || "the machine waits for nothing".into()),

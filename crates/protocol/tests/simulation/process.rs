@@ -16,6 +16,8 @@ use crate::world::{Event, World};
 /// Nothing takes longer than this; whatever does never ends.
 const LONGEST: Duration = Duration::from_secs(12 * 3600);
 const MOST_STEPS: usize = 50_000;
+/// Whoever crashes for ever never gets anywhere, and that is nobody's fault but theirs.
+const MOST_CRASHES: u32 = 300;
 /// What cancelling may take: the budget for the service, and the last look at a file that is already there.
 const LONGEST_CANCEL: Duration = Duration::from_secs(13);
 /// How far the machine's picture of the service's clock may be behind, and ahead: answers take their time, and clocks are
@@ -36,7 +38,7 @@ pub(crate) struct Process {
     /// When the list was last asked for from its beginning, on the service's clock.
     looked_at: Option<u64>,
     pub(crate) saving: bool,
-    cancelled_at: Option<Duration>,
+    pub(crate) cancelled_at: Option<Duration>,
     stopped_at: Option<Duration>,
 }
 
@@ -103,7 +105,7 @@ impl World {
     pub(crate) fn live(&mut self, process: &mut Process) -> Option<Outcome> {
         for _ in 0..MOST_STEPS {
             self.misfortune(process);
-            if self.dice.chance(self.faults.crash) {
+            if self.process_number < MOST_CRASHES && self.dice.chance(self.faults.crash) {
                 return self.crash(process);
             }
             let until = match process.transfer.poll(self.clock(process)) {
@@ -162,6 +164,7 @@ impl World {
     fn send(&mut self, process: &mut Process, id: RequestId, request: Request<Body>) {
         self.tell(format_args!("{id:?} leaves: {} {}", request.method(), request.uri()));
         let (upload, restarts) = (process.books.upload.clone(), process.books.restarts);
+        let was_untried = process.books.is_untried;
         let (now, sent) = (self.clock(process).monotonic, self.reported(request.body().content_length()));
         let is_stopping = process.stopped_at.is_some() && process.cancelled_at.is_none();
         hold(Rule::StopSilent, !is_stopping, || format!("{} leaves after the stop", request.uri()));
@@ -179,8 +182,8 @@ impl World {
         if asked == Asked::Create && process.books.restarts > restarts {
             let is_allowed = self.plan.restart_when_expired && process.books.restarts <= MOST_RESTARTS;
             hold(Rule::Restart, is_allowed, || format!("begun anew after {restarts} times"));
-            // Of what the service does not have open any more, it does not matter why.
-            if upload.is_some_and(|id| self.service.is_open(&id)) {
+            // Why the service refuses an upload of an earlier run does not matter.
+            if !was_untried && upload.is_some_and(|id| self.service.is_open(&id)) {
                 self.check_expired(expiry);
             }
         }
@@ -309,7 +312,8 @@ impl World {
             Ok(file) => {
                 hold(Rule::SourceSame, !process.books.saw_change, || "a changed source made a file".into());
                 let looked = process.looked_at.filter(|_| process.books.has_looked);
-                let is_guess = looked.is_some_and(|clock| self.was_unclear(clock));
+                let is_guess =
+                    looked.is_some_and(|clock| self.was_unclear(progress.upload_id.as_deref(), clock));
                 hold(Rule::NoGuess, !is_guess, || format!("{} is one of several", file.id));
             }
             Err(TransferError::Cancelled { .. }) => {
@@ -320,7 +324,9 @@ impl World {
             }
             Err(TransferError::Stopped) => {
                 let forgotten = process.books.at_risk(self.disk.as_deref());
-                hold(Rule::StopKeeps, forgotten == 0, || format!("the stop forgets {forgotten} parts"));
+                // Of one that expired at that moment nothing is worth keeping.
+                let is_kept = forgotten == 0 || progress.upload_id.is_none();
+                hold(Rule::StopKeeps, is_kept, || format!("the stop forgets {forgotten} parts"));
             }
             Err(TransferError::Expired) => {
                 let expiry = progress.upload_id.as_deref().and_then(|id| self.service.expiry_of(id));

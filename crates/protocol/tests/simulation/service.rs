@@ -67,9 +67,14 @@ impl Service {
         Some(open.upload.expires_at?.0 * 1000)
     }
 
-    /// Whether it has said that this upload is over, in any way.
+    /// Whether this upload is open, as far as it has noticed.
     pub(crate) fn is_open(&self, upload: &str) -> bool {
         self.uploads.get(upload).is_some_and(|open| open.upload.status == Some(UploadStatus::Pending))
+    }
+
+    /// When an upload began, on the service's clock in milliseconds.
+    pub(crate) fn beginning_of(&self, upload: &str) -> Option<u64> {
+        Some(self.uploads.get(upload)?.upload.created_at?.0 * 1000)
     }
 
     /// Answers a request at a moment of its own clock, in milliseconds.

@@ -191,13 +191,14 @@ impl World {
         }
     }
 
-    /// Whether the list showed two files at this moment of the service's clock that cannot be told from each other.
-    pub(crate) fn was_unclear(&self, clock: u64) -> bool {
+    /// Whether the list showed two files at this moment of the service's clock that cannot be told from each other: both
+    /// came into being since this upload, if it is one.
+    pub(crate) fn was_unclear(&self, upload: Option<&str>, clock: u64) -> bool {
+        let since = upload.and_then(|id| self.service.beginning_of(id)).unwrap_or_default();
         let shown = self.service.files[self.foreign_files..].iter().filter(|stored| {
+            let created = stored.file.created_at.map_or(0, |created| created.0 * 1000);
             // What has just been created may lie ahead of what the client takes for the service's time.
-            let is_past =
-                stored.file.created_at.is_some_and(|created| created.0 * 1000 + CLOCK_DOUBT <= clock);
-            is_past && stored.listed_from <= clock
+            since <= created && created + CLOCK_DOUBT <= clock && stored.listed_from <= clock
         });
         shown.count() > 1
     }
