@@ -281,6 +281,17 @@ pub(crate) struct ServeArguments {
     /// A file with the keys to take: one `key` or `tenant:key` per line.
     #[arg(long, value_name = "FILE")]
     pub(crate) api_key_file: Option<PathBuf>,
+    /// Whether files are synced to the disk before they are answered; `none` is faster, but what was answered may be lost
+    /// when the power fails (not when the server crashes).
+    #[arg(long, value_enum, value_name = "LEVEL", default_value = "strict")]
+    pub(crate) durability: DurabilityName,
+}
+
+/// What an answer of the server is worth when the power fails.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum DurabilityName {
+    Strict,
+    None,
 }
 
 fn part_size(text: &str) -> Result<u64, String> {

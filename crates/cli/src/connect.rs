@@ -8,7 +8,7 @@ use std::{
 
 use http::{HeaderMap, HeaderName, HeaderValue, Request};
 use partwise_protocol::{Api, RetryPolicy};
-use partwise_server::{Keys, Server};
+use partwise_server::{Durability, Keys, Server};
 use partwise_transport_hyper::{
     Client, Reading, RequestBody,
     stack::{Stack, StackOptions},
@@ -69,7 +69,7 @@ impl<'e, E: Environment> Connection<'e, E> {
         let account = account.join(", ");
         let (client, is_lasting, embedded) = match &service.reach {
             Reach::Embedded { store } => {
-                let opened = store::open(store.as_deref())?;
+                let opened = store::open(store.as_deref(), Durability::Strict)?;
                 // The server is called where it stands: no socket, no port, and nobody else on the machine
                 // can reach it.
                 let server = Server::builder(opened.store)

@@ -2,11 +2,16 @@
 
 use std::{fs, io::Write as _, net::SocketAddr};
 
-use partwise_server::{Keys, Server};
+use partwise_server::{Durability, Keys, Server};
 use tokio::net::TcpListener;
 
 use crate::{
-    args::ServeArguments, environment::Environment, interrupt::Signals, output::Output, report::Report, store,
+    args::{DurabilityName, ServeArguments},
+    environment::Environment,
+    interrupt::Signals,
+    output::Output,
+    report::Report,
+    store,
 };
 
 const KEYS: &str = "PARTWISE_API_KEYS";
@@ -24,7 +29,12 @@ pub(crate) async fn run(
     }
     let is_open = keys.is_none();
     let (first, second) = Signals::listen()?.stages();
-    let server = Server::builder(store::open(store)?.store).keys(keys.unwrap_or_else(Keys::any));
+    let durability = match arguments.durability {
+        DurabilityName::Strict => Durability::Strict,
+        DurabilityName::None => Durability::None,
+    };
+    let store = store::open(store, durability)?.store;
+    let server = Server::builder(store).keys(keys.unwrap_or_else(Keys::any));
     let server = server.build().await.map_err(|cause| Report::of(&cause))?;
     let cannot_listen = |cause| Report::because(format!("cannot listen on {}", arguments.listen), &cause);
     let listener = TcpListener::bind(&addresses[..]).await.map_err(cannot_listen)?;

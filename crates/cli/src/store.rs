@@ -2,7 +2,7 @@
 
 use std::{fs, path::PathBuf};
 
-use partwise_server::Store;
+use partwise_server::{Durability, Store};
 
 use crate::report::Report;
 
@@ -16,7 +16,7 @@ pub(crate) struct Opened {
 }
 
 /// Opens the store that `--store` names, by default a folder among the platform's application data.
-pub(crate) fn open(named: Option<&str>) -> Result<Opened, Report> {
+pub(crate) fn open(named: Option<&str>, durability: Durability) -> Result<Opened, Report> {
     let folder = match named {
         None => default_folder()?,
         Some(named) => match named.split_once("://") {
@@ -29,7 +29,7 @@ pub(crate) fn open(named: Option<&str>) -> Result<Opened, Report> {
             }
         },
     };
-    let store = Store::local(&folder).map_err(|cause| Report::of(&cause))?;
+    let store = Store::local_with(&folder, durability).map_err(|cause| Report::of(&cause))?;
     let folder = fs::canonicalize(&folder)
         .map_err(|cause| Report::because(format!("the store {}", folder.display()), &cause))?;
     Ok(Opened { store, identity: Some(format!("file://{}", folder.display())) })

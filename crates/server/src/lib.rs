@@ -23,7 +23,7 @@
 //! # What is durable
 //! On a local disk every success is answered after the file, and the folders above it, are synced. A crash leaves
 //! either all of what a request did or nothing that a later request could see; what it leaves on the disk is removed
-//! by [`Server::sweep`].
+//! by [`Server::sweep`]. With [`Durability::None`] that holds for crashes of the process alone, not of the system.
 
 mod auth;
 mod backend;
@@ -45,7 +45,7 @@ mod tenant;
 mod uploads;
 
 pub use auth::{KeyPlace, Keys, KeysError};
-pub use open::OpenError;
+pub use open::{Durability, OpenError};
 pub use server::{Builder, Server, SweepError};
 pub use service::{BrokenContent, ResponseBody};
 pub use store::Store;

@@ -10,6 +10,18 @@ use object_store::local::LocalFileSystem;
 
 use crate::store::Store;
 
+/// What a success is worth when the power fails. A crash of the process loses nothing either way.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[expect(clippy::exhaustive_enums, reason = "a caller chooses one of them; nothing else is ever returned")]
+pub enum Durability {
+    /// What was answered with success is on the disk: every file, and every folder that got an entry, is synced first.
+    #[default]
+    Strict,
+    /// Nothing is synced. When the system stops, the last answers may be lost, in part or in whole, whatever they said;
+    /// for stores that can be made again.
+    None,
+}
+
 /// A folder cannot be used as a store.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -60,18 +72,27 @@ impl Store {
     /// # Errors
     /// [`OpenError`] when the path is no folder, cannot be made, or cannot be written to.
     pub fn local(path: impl AsRef<Path>) -> Result<Self, OpenError> {
-        let path = path.as_ref();
-        make_folder(path)?;
+        Self::local_with(path, Durability::Strict)
+    }
+
+    /// A folder on a local disk, as of [`local`](Self::local), with this durability instead. It is this process's choice and
+    /// no property of the folder: another may serve the same one more strictly.
+    ///
+    /// # Errors
+    /// As of [`local`](Self::local).
+    pub fn local_with(path: impl AsRef<Path>, durability: Durability) -> Result<Self, OpenError> {
+        let (path, is_synced) = (path.as_ref(), durability == Durability::Strict);
+        make_folder(path, is_synced)?;
         check_writable(path).map_err(|source| OpenError::NotWritable { path: path.to_owned(), source })?;
         let objects =
             LocalFileSystem::new_with_prefix(path).map_err(|error| OpenError::Store(error.into()))?;
         let folder = path.canonicalize().map_err(|error| OpenError::Store(error.into()))?;
-        Ok(Self { objects: Arc::new(objects.with_fsync(true)), folder: Some(folder) })
+        Ok(Self { objects: Arc::new(objects.with_fsync(is_synced)), folder: Some(folder) })
     }
 }
 
-/// Makes the folder and those above it, and syncs whatever got a new entry.
-fn make_folder(path: &Path) -> Result<(), OpenError> {
+/// Makes the folder and those above it, and syncs whatever got a new entry if it is to be synced.
+fn make_folder(path: &Path, is_synced: bool) -> Result<(), OpenError> {
     let failed = |source| OpenError::Create { path: path.to_owned(), source };
     if path.is_dir() {
         return Ok(());
@@ -84,7 +105,7 @@ fn make_folder(path: &Path) -> Result<(), OpenError> {
     fs::create_dir_all(path).map_err(failed)?;
     for folder in missing {
         // Only Unix can open and sync a folder.
-        if cfg!(unix) {
+        if is_synced && cfg!(unix) {
             let parent =
                 folder.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
             fs::File::open(parent).and_then(|parent| parent.sync_all()).map_err(failed)?;

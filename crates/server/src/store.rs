@@ -10,7 +10,8 @@ use serde::{Serialize, de::DeserializeOwned};
 
 /// Where a server keeps everything: one object store.
 ///
-/// On a local disk what was answered with success is on the disk, synced with the folders that lead to it. Several
+/// On a local disk what was answered with success is on the disk, synced with the folders that lead to it, unless
+/// [`Durability::None`](crate::Durability::None) was chosen. Several
 /// servers, in one process or several, may work on the same store at the same time: nothing in it is ever changed, so
 /// there is no lock, and where two compete the store lets exactly one create the deciding record.
 #[derive(Clone, Debug)]

@@ -105,6 +105,7 @@ pub(super) const LAYERS: &[Layer] = &[
             "hyper-util",
             "md-5",
             "object_store",
+            "rustix",
             "serde",
             "serde_json",
             "sha2",

@@ -116,6 +116,25 @@ fn without_keys_it_says_so_and_stays_on_this_machine() {
 }
 
 #[test]
+fn what_it_answered_without_syncing_survives_being_killed() {
+    let sandbox = Sandbox::new();
+    let server = sandbox.serve(&["--durability", "none"], &[]);
+    let content = noise(MIB + 1);
+    sandbox.write("a.txt", &content);
+    let run = |server: &Serving, arguments: &[&str]| {
+        sandbox.run_with(&[arguments, &["--endpoint", &server.origin]].concat(), &[("OPENAI_API_KEY", "any")])
+    };
+    let upload =
+        ["upload", "a.txt", "--purpose", "assistants", "--part-size", "512KiB", "--route", "parts", "--json"];
+    let id = run(&server, &upload).json()["id"].as_str().unwrap().to_owned();
+    // Ends it with SIGKILL.
+    drop(server);
+    let next = sandbox.serve(&[], &[]);
+    run(&next, &["files", "download", &id, "-o", "back"]).done();
+    assert_eq!(sandbox.read("back"), content);
+}
+
+#[test]
 fn it_stops_when_it_is_asked_to() {
     let sandbox = Sandbox::new();
     let server = sandbox.serve(&[], &[("PARTWISE_API_KEYS", "k")]);
@@ -155,6 +174,10 @@ fn what_keeps_it_from_serving_is_named() {
     assert_snapshot!(serve(&["--api-key-file", "empty"]), @"
     error: --api-key-file empty: there is no key in the list
     status 1
+    ");
+    assert_snapshot!(serve(&["--durability", "some"]), @"
+    error: invalid value 'some' for '--durability <LEVEL>' [possible values: strict, none]
+    status 2
     ");
     assert_snapshot!(serve(&["--store", "a-file"]), @"
     error: the store `a-file` is not a folder

@@ -4,6 +4,8 @@
 mod auth;
 mod crash;
 mod download;
+#[cfg(target_os = "linux")]
+mod durability;
 mod forms;
 mod listing;
 mod model;

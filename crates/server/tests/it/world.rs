@@ -17,7 +17,7 @@ use partwise_protocol::{
     AddUploadPart, Api, ApiError, Boundary, CompleteUpload, CreateFile, CreateUpload, Credential, Dialect,
     DownloadFile, Operation, ResponseError,
 };
-use partwise_server::{Keys, Server, Store, Tenant};
+use partwise_server::{Durability, Keys, Server, Store, Tenant};
 use tower_service::Service;
 
 /// When the clock of every world starts.
@@ -62,8 +62,12 @@ impl World {
     }
 
     pub(crate) async fn in_folder(folder: &std::path::Path) -> Self {
+        Self::in_folder_with(folder, Durability::default()).await
+    }
+
+    pub(crate) async fn in_folder_with(folder: &std::path::Path, durability: Durability) -> Self {
         let objects = Arc::new(LocalFileSystem::new_with_prefix(folder).unwrap());
-        Self::with_store(Store::local(folder).unwrap(), objects).await
+        Self::with_store(Store::local_with(folder, durability).unwrap(), objects).await
     }
 
     /// `objects` must be the same place as `store`.
