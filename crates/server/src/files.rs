@@ -7,7 +7,7 @@ use partwise_models::{DeletedFile, File, FileState, TypeDiscriminator};
 
 use crate::{
     backend::Backend,
-    blob::{self, BlobWriter, Chunks},
+    blob::{self, BlobWriter, Stretches},
     id::{Attributes, ObjectId, Stem},
     layout::{self, BlobName},
     record::{FileRecord, FinalRecord, Outcome, Piece, Tombstone},
@@ -83,7 +83,7 @@ impl Backend {
         tenant: &Tenant,
         file: &StoredFile,
         range: Range<u64>,
-    ) -> Result<Chunks, Refusal> {
+    ) -> Result<Stretches, Refusal> {
         Ok(blob::read(&self.store, tenant, &file.record, range).await?)
     }
 

@@ -3,7 +3,7 @@
 mod reader;
 mod writer;
 
-pub(crate) use reader::{Chunks, md5, read};
+pub(crate) use reader::{Chunks, Opened, Stretches, md5, read};
 pub(crate) use writer::BlobWriter;
 
 /// How many bytes go to or come from the store at once.

@@ -9,7 +9,7 @@ use std::{
 use bytes::Bytes;
 use futures_util::{StreamExt, TryStreamExt, stream, stream::BoxStream};
 use md5::{Digest as _, Md5};
-use object_store::{GetOptions, GetRange, GetResult, GetResultPayload, path::Path};
+use object_store::{GetOptions, GetRange, GetResultPayload, path::Path};
 
 use super::CHUNK;
 use crate::{
@@ -20,6 +20,14 @@ use crate::{
 };
 
 pub(crate) type Chunks = BoxStream<'static, Result<Bytes, StoreError>>;
+pub(crate) type Stretches = BoxStream<'static, Result<Opened, StoreError>>;
+
+/// A stretch of one blob that is open for reading.
+pub(crate) enum Opened {
+    /// A file on a local disk, and which of its bytes.
+    File(File, Range<u64>),
+    Chunks(Chunks),
+}
 
 /// The bytes of a file from `range.start` up to `range.end`, blob by blob.
 ///
@@ -29,18 +37,19 @@ pub(crate) async fn read(
     tenant: &Tenant,
     file: &FileRecord,
     range: Range<u64>,
-) -> Result<Chunks, StoreError> {
+) -> Result<Stretches, StoreError> {
     let mut stretches = stretches(tenant, &file.content, range).into_iter();
     let Some(first) = stretches.next() else { return Ok(stream::empty().boxed()) };
     let first = open(store.clone(), first).await?;
     let store = store.clone();
-    let rest = stream::iter(stretches).then(move |stretch| open(store.clone(), stretch)).try_flatten();
-    Ok(first.chain(rest).boxed())
+    let rest = stream::iter(stretches).then(move |stretch| open(store.clone(), stretch));
+    Ok(stream::once(async { Ok(first) }).chain(rest).boxed())
 }
 
 /// The MD5 of a whole file.
 pub(crate) async fn md5(store: &Store, tenant: &Tenant, file: &FileRecord) -> Result<[u8; 16], StoreError> {
-    let mut chunks = read(store, tenant, file, 0..file.bytes).await?;
+    let mut chunks =
+        read(store, tenant, file, 0..file.bytes).await?.map_ok(Opened::into_chunks).try_flatten();
     let mut hash = Md5::new();
     while let Some(chunk) = chunks.next().await.transpose()? {
         // Half a millisecond of computing a chunk: too long for a thread that also serves connections.
@@ -76,21 +85,27 @@ fn stretches(tenant: &Tenant, content: &[Piece], wanted: Range<u64>) -> Vec<Stre
     stretches
 }
 
-async fn open(store: Store, stretch: Stretch) -> Result<Chunks, StoreError> {
+async fn open(store: Store, stretch: Stretch) -> Result<Opened, StoreError> {
     let Stretch { path, bytes, range } = stretch;
     let options = GetOptions { range: Some(GetRange::Bounded(range)), ..GetOptions::default() };
     let answer = store.objects.get_opts(&path, options).await?;
     if answer.meta.size != bytes {
         return Err(StoreError::Damaged { path, expected: bytes, found: answer.meta.size });
     }
-    Ok(chunks(answer))
+    Ok(match answer.payload {
+        GetResultPayload::File(file, _) => Opened::File(file, answer.range),
+        GetResultPayload::Stream(stream) => Opened::Chunks(stream.map_err(StoreError::from).boxed()),
+    })
 }
 
-fn chunks(answer: GetResult) -> Chunks {
-    match answer.payload {
-        // The store's own stream reads 8 KiB at a time, each on another thread.
-        GetResultPayload::File(file, _) => file_chunks(file, answer.range),
-        GetResultPayload::Stream(stream) => stream.map_err(StoreError::from).boxed(),
+impl Opened {
+    /// The bytes, in memory a chunk at a time.
+    pub(crate) fn into_chunks(self) -> Chunks {
+        match self {
+            // The store's own stream reads 8 KiB at a time, each on another thread.
+            Self::File(file, range) => file_chunks(file, range),
+            Self::Chunks(chunks) => chunks,
+        }
     }
 }
 

@@ -2,16 +2,23 @@
 
 use std::{
     fmt,
+    fs::File,
+    ops::Range,
     pin::Pin,
-    task::{Context, Poll},
+    task::{Context, Poll, ready},
     time::Duration,
 };
 
 use bytes::Bytes;
+use futures_util::StreamExt;
 use http_body::{Body, Frame, SizeHint};
 use http_body_util::BodyExt;
 
-use crate::{blob::Chunks, refusal::Refusal};
+use crate::{
+    blob::{Chunks, Opened, Stretches},
+    refusal::Refusal,
+    store::StoreError,
+};
 
 pub(super) type BoxError = Box<dyn std::error::Error + Send + Sync>;
 
@@ -90,7 +97,15 @@ pub struct ResponseBody(Content);
 
 enum Content {
     Bytes(Bytes),
-    Stream { chunks: Chunks, remaining: u64 },
+    Stored(Stored),
+}
+
+/// Content of the store on its way out.
+struct Stored {
+    stretches: Stretches,
+    /// The rest of the stretch that is being read.
+    chunks: Option<Chunks>,
+    remaining: u64,
 }
 
 /// The content of a file cannot be read to its end; what was sent of it is not all.
@@ -109,8 +124,65 @@ impl ResponseBody {
         Self::bytes(body.into_bytes().unwrap_or_default())
     }
 
-    pub(super) fn stream(chunks: Chunks, length: u64) -> Self {
-        Self(Content::Stream { chunks, remaining: length })
+    pub(super) fn stream(stretches: Stretches, length: u64) -> Self {
+        Self(Content::Stored(Stored { stretches, chunks: None, remaining: length }))
+    }
+
+    /// What comes next; files are not read.
+    pub(crate) fn poll_portion(
+        &mut self,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Portion, BrokenContent>>> {
+        match &mut self.0 {
+            Content::Bytes(bytes) => {
+                let bytes = std::mem::take(bytes);
+                Poll::Ready((!bytes.is_empty()).then_some(Ok(Portion::Bytes(bytes))))
+            }
+            Content::Stored(stored) => stored.poll_portion(context).map(|portion| {
+                portion.map(|portion| {
+                    portion.map_err(|error| {
+                        let cause: &dyn std::error::Error = &error;
+                        tracing::error!(error = cause, "a download broke off");
+                        BrokenContent(error.into())
+                    })
+                })
+            }),
+        }
+    }
+}
+
+/// What a body consists of.
+pub(crate) enum Portion {
+    Bytes(Bytes),
+    /// These bytes of the file.
+    File(File, Range<u64>),
+}
+
+impl Stored {
+    fn poll_portion(&mut self, context: &mut Context<'_>) -> Poll<Option<Result<Portion, StoreError>>> {
+        loop {
+            if let Some(chunks) = &mut self.chunks {
+                if let Some(bytes) = ready!(chunks.poll_next_unpin(context)?) {
+                    self.remaining = self.remaining.saturating_sub(bytes.len() as u64);
+                    return Poll::Ready(Some(Ok(Portion::Bytes(bytes))));
+                }
+                self.chunks = None;
+            }
+            match ready!(self.stretches.poll_next_unpin(context)?) {
+                None => return Poll::Ready(None),
+                Some(Opened::Chunks(chunks)) => self.chunks = Some(chunks),
+                Some(Opened::File(file, range)) => {
+                    self.remaining = self.remaining.saturating_sub(range.end - range.start);
+                    return Poll::Ready(Some(Ok(Portion::File(file, range))));
+                }
+            }
+        }
+    }
+
+    /// Takes a file back, to be read after all.
+    fn read(&mut self, file: File, range: Range<u64>) {
+        self.remaining += range.end - range.start;
+        self.chunks = Some(Opened::File(file, range).into_chunks());
     }
 }
 
@@ -122,24 +194,16 @@ impl Body for ResponseBody {
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, BrokenContent>>> {
-        match &mut self.0 {
-            Content::Bytes(bytes) => {
-                let bytes = std::mem::take(bytes);
-                Poll::Ready((!bytes.is_empty()).then(|| Ok(Frame::data(bytes))))
+        loop {
+            match ready!(self.poll_portion(context)?) {
+                None => return Poll::Ready(None),
+                Some(Portion::Bytes(bytes)) => return Poll::Ready(Some(Ok(Frame::data(bytes)))),
+                Some(Portion::File(file, range)) => {
+                    if let Content::Stored(stored) = &mut self.0 {
+                        stored.read(file, range);
+                    }
+                }
             }
-            Content::Stream { chunks, remaining } => chunks.as_mut().poll_next(context).map(|chunk| {
-                Some(match chunk? {
-                    Ok(bytes) => {
-                        *remaining = remaining.saturating_sub(bytes.len() as u64);
-                        Ok(Frame::data(bytes))
-                    }
-                    Err(error) => {
-                        let cause: &dyn std::error::Error = &error;
-                        tracing::error!(error = cause, "a download broke off");
-                        Err(BrokenContent(error.into()))
-                    }
-                })
-            }),
         }
     }
 
@@ -150,7 +214,7 @@ impl Body for ResponseBody {
     fn size_hint(&self) -> SizeHint {
         SizeHint::with_exact(match &self.0 {
             Content::Bytes(bytes) => bytes.len() as u64,
-            Content::Stream { remaining, .. } => *remaining,
+            Content::Stored(stored) => stored.remaining,
         })
     }
 }

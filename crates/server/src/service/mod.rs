@@ -20,6 +20,8 @@ use partwise_protocol::Api;
 use tower_service::Service;
 use tracing::Instrument as _;
 
+#[cfg(all(target_os = "linux", target_pointer_width = "64"))]
+pub(crate) use self::body::Portion;
 pub use self::body::{BrokenContent, ResponseBody};
 use self::{
     body::{BoxError, RequestBody},

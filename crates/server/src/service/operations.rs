@@ -120,8 +120,8 @@ impl Server {
         head.range = range;
         head.filename = Some(file.record.filename.clone());
         head.etag = Some(etag);
-        let chunks = self.backend().read_file(&call.tenant, &file, wanted).await?;
-        Ok(DownloadFile::encode_response(&head, call.api)?.map(|_| ResponseBody::stream(chunks, length)))
+        let content = self.backend().read_file(&call.tenant, &file, wanted).await?;
+        Ok(DownloadFile::encode_response(&head, call.api)?.map(|_| ResponseBody::stream(content, length)))
     }
 }
 

@@ -6,7 +6,7 @@ use proptest::prelude::*;
 
 use crate::world::{Caller, World, printed};
 
-async fn file_of_parts(caller: &Caller, sizes: &[usize]) -> (String, Vec<u8>) {
+pub(crate) async fn file_of_parts(caller: &Caller, sizes: &[usize]) -> (String, Vec<u8>) {
     let content: Vec<u8> = (0..sizes.iter().sum()).map(|index: usize| (index * 31 % 251) as u8).collect();
     let upload = caller.create_upload("x.bin", content.len() as u64).await;
     let (mut parts, mut start) = (Vec::new(), 0);

@@ -8,7 +8,7 @@ use http_body_util::{BodyExt, Full};
 use hyper::client::conn::http1::{SendRequest, handshake};
 use hyper_util::rt::TokioIo;
 use partwise_models::Purpose;
-use partwise_protocol::{CreateFile, DownloadFile, Operation};
+use partwise_protocol::{ByteRange, CreateFile, DownloadFile, Operation, RetrieveFile};
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::{TcpListener, TcpStream},
@@ -16,7 +16,10 @@ use tokio::{
     task::JoinHandle,
 };
 
-use crate::world::{KEY, World, new_file};
+use crate::{
+    download::file_of_parts,
+    world::{KEY, World, new_file},
+};
 
 /// A served world.
 struct Served {
@@ -109,6 +112,25 @@ async fn a_large_file_goes_up_and_comes_back_over_a_connection_that_is_kept() {
     let response = in_time(send(&mut client, download)).await;
     assert_eq!(response.headers()["content-length"], "20000003");
     assert!(response.body() == &content, "the same bytes");
+}
+
+#[tokio::test]
+async fn ranges_of_a_file_on_a_disk_come_one_after_the_other_over_one_connection() {
+    let folder = tempfile::tempdir().unwrap();
+    let world = World::in_folder(folder.path()).await;
+    let caller = world.caller();
+    let (id, content) = file_of_parts(&caller, &[1, 70_000, 3_000_000, 5]).await;
+    let served = serve(&world).await;
+    let mut client = served.client().await;
+    let last = content.len() - 1;
+    for (first, last) in [(0, last), (0, 0), (0, 1), (70_000, 70_001), (69_999, 3_070_002), (last, last)] {
+        let mut download = DownloadFile::new(&id);
+        download.range = Some(ByteRange { first: first as u64, last: Some(last as u64) });
+        let response = in_time(send(&mut client, caller.request(&download))).await;
+        assert!(response.body() == &content[first..=last], "bytes {first} to {last}");
+        let response = in_time(send(&mut client, caller.request(&RetrieveFile::new(&id)))).await;
+        assert_eq!(RetrieveFile::decode_response(response).unwrap().bytes, Some(content.len() as u64));
+    }
 }
 
 #[tokio::test]
