@@ -101,7 +101,7 @@ pub(crate) struct UploadArguments {
     /// How many parts to send at once.
     #[arg(long, value_name = "N", default_value_t = 4, value_parser = clap::value_parser!(u16).range(1..=64))]
     pub(crate) parallel: u16,
-    /// The size of a part [default: chosen by the file's size, at most 64MiB].
+    /// The size of a part [default: by the file's size and --parallel, at most 64MiB, smaller towards the end].
     #[arg(long, value_name = "SIZE", value_parser = part_size)]
     pub(crate) part_size: Option<u64>,
     /// Send the file's MD5, so that the service checks what it has put together.

@@ -121,10 +121,12 @@ fn fits(arguments: &UploadArguments, saved: &Checkpoint) -> Result<(), Report> {
         Err(Report::failed(format!("an earlier run began to upload this file {how}"))
             .hint(format!("without that flag it is gone on with; {ANEW}")))
     };
+    let has_smaller = saved.has_smaller_last_parts();
     match saved.part_size() {
         Some(_) if arguments.route == Some(RouteName::Single) => refused("in parts, not as --route single"),
-        Some(size) if arguments.part_size.is_some_and(|asked| asked != size) => {
-            refused(&format!("in parts of {}, and --part-size differs", Human(size)))
+        Some(size) if arguments.part_size.is_some_and(|asked| asked != size || has_smaller) => {
+            let most = if has_smaller { "at most " } else { "" };
+            refused(&format!("in parts of {most}{}, and --part-size differs", Human(size)))
         }
         None if arguments.route == Some(RouteName::Parts) => refused("in one request, not as --route parts"),
         None if arguments.md5 => refused("in one request, which takes no --md5"),

@@ -122,6 +122,26 @@ fn flags_that_an_earlier_run_contradicts_are_not_ignored() {
 }
 
 #[test]
+fn smaller_last_parts_are_kept_and_contradict_every_part_size() {
+    let scene = Scene::new();
+    scene.killed();
+    let path = scene.checkpoint();
+    let mut saved: serde_json::Value = serde_json::from_slice(&std::fs::read(&path).unwrap()).unwrap();
+    let parts = &mut saved["route"]["parts"];
+    parts["tail"] = serde_json::json!([{"size": 32_768, "count": 2}]);
+    let ids = parts["part_ids"].as_array_mut().unwrap();
+    ids.pop();
+    ids.extend([serde_json::Value::Null, serde_json::Value::Null]);
+    std::fs::write(path, saved.to_string()).unwrap();
+    assert_snapshot!(scene.upload(&["--part-size", "64KiB"]).refused(1), @"
+    error: an earlier run began to upload this file in parts of at most 64 KiB, and --part-size differs
+    hint: without that flag it is gone on with; --no-resume begins anew
+    ");
+    let id = scene.upload(&[]).json()["id"].as_str().unwrap().to_owned();
+    scene.assert_done(&id);
+}
+
+#[test]
 fn the_embedded_server_is_known_by_its_folder_however_that_is_written() {
     let sandbox = Sandbox::new();
     let content = noise(LENGTH);

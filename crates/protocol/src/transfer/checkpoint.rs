@@ -3,11 +3,16 @@
 use partwise_models::{ExpiresAfter, Purpose, UnixSeconds};
 use serde::{Deserialize, Serialize};
 
-use super::{SourceStamp, clock::ClockOffset};
+use super::{
+    SourceStamp,
+    clock::ClockOffset,
+    cut::{Cut, TailRun},
+};
 use crate::{Api, Dialect};
 
-/// The version that this release writes.
-const VERSION: u16 = 1;
+/// The version that this release writes. Version 1 had no tail: all parts were of one size.
+const VERSION: u16 = 2;
+const OLDEST_VERSION: u16 = 1;
 
 /// What is known of a transfer at one moment, enough to go on after a crash. Holds no secret.
 ///
@@ -15,21 +20,25 @@ const VERSION: u16 = 1;
 ///
 /// ```json
 /// {
-///   "version": 1,
+///   "version": 2,
 ///   "place": "https://api.openai.com/v1",
 ///   "dialect": {"provider": "openai"},
 ///   "source": {"length": 300, "modified": "1700000000.000000000", "identity": "1234"},
 ///   "filename": "train.jsonl", "mime_type": "application/jsonl", "purpose": "fine-tune", "md5": false,
 ///   "route": {"parts": {
 ///     "upload_id": "upload_abc123", "created_at": 1719184911, "expires_at": 1719188511, "clock_offset": 0,
-///     "part_size": 100, "part_ids": ["part_def456", null, null], "completing": false
+///     "part_size": 100, "tail": [{"size": 50, "count": 2}], "part_ids": ["part_def456", null, null, null],
+///     "completing": false
 ///   }}
 /// }
 /// ```
 ///
 /// `dialect` may also be `{"provider": "azure", "api_version": "2024-10-21"}` or
 /// `{"provider": "azure-v1", "api_version": null}`, and `route` `{"single": {"posted_at": 1719184911}}`: the request
-/// that makes the file was about to be sent then, on our clock. `part_ids` has one entry a part, in order.
+/// that makes the file was about to be sent then, on our clock. `part_ids` has one entry a part, in order. All parts have
+/// `part_size` bytes but the last ones, which `tail` describes: here the third and the fourth have 50. Without `tail`
+/// all have `part_size`; the very last one ends with the file, whatever its size. Version 1, which is read too, has no
+/// `tail`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Checkpoint {
     version: u16,
@@ -55,6 +64,8 @@ pub(super) enum SavedRoute {
         expires_at: Option<UnixSeconds>,
         clock_offset: ClockOffset,
         part_size: u64,
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        tail: Vec<TailRun>,
         part_ids: Vec<Option<String>>,
         completing: bool,
     },
@@ -69,7 +80,7 @@ pub(super) enum SavedRoute {
 pub enum ResumeError {
     /// Another release wrote it.
     #[error(
-        "the checkpoint has version {version}, and this release reads version {VERSION}; begin anew or use the release that wrote it"
+        "the checkpoint has version {version}, and this release reads versions {OLDEST_VERSION} to {VERSION}; begin anew or use the release that wrote it"
     )]
     Version {
         /// The version that it has.
@@ -115,7 +126,9 @@ impl Checkpoint {
         }
         let unreadable = |error: serde_json::Error| ResumeError::Unreadable { problem: error.to_string() };
         match serde_json::from_slice(json).map_err(unreadable)? {
-            Versioned { version: VERSION } => serde_json::from_slice(json).map_err(unreadable),
+            Versioned { version: OLDEST_VERSION..=VERSION } => {
+                serde_json::from_slice(json).map_err(unreadable)
+            }
             Versioned { version } => Err(ResumeError::Version { version }),
         }
     }
@@ -177,7 +190,8 @@ impl Checkpoint {
         self.place == api.identity() && self.dialect == *api.dialect()
     }
 
-    /// The size of its parts in bytes; `None` when the file goes in one request.
+    /// The size of its parts in bytes, of the first ones when they get smaller towards the end; `None` when the file goes
+    /// in one request.
     #[must_use]
     pub fn part_size(&self) -> Option<u64> {
         match &self.route {
@@ -186,20 +200,22 @@ impl Checkpoint {
         }
     }
 
-    /// How many bytes of how many the service had acknowledged.
+    /// Whether its parts get smaller towards the end.
+    #[must_use]
+    pub fn has_smaller_last_parts(&self) -> bool {
+        matches!(&self.route, SavedRoute::Parts { tail, .. } if !tail.is_empty())
+    }
+
+    /// How many bytes of how many the service had acknowledged; none when it is damaged.
     #[must_use]
     pub fn acknowledged(&self) -> (u64, u64) {
-        let bytes = match &self.route {
-            SavedRoute::Parts { part_size, part_ids, .. } => part_ids
-                .iter()
-                .enumerate()
-                .filter(|(_, id)| id.is_some())
-                .map(|(index, _)| part_size.saturating_mul(index as u64))
-                .map(|start| self.source.length.saturating_sub(start).min(*part_size))
-                .sum(),
-            SavedRoute::Single { .. } => 0,
-        };
-        (bytes, self.source.length)
+        let length = self.source.length;
+        let SavedRoute::Parts { part_size, tail, part_ids, .. } = &self.route else { return (0, length) };
+        let bytes = Cut::saved(length, *part_size, tail, part_ids.len()).map_or(0, |cut| {
+            let there = (0..part_ids.len()).filter(|index| part_ids[*index].is_some());
+            there.map(|index| cut.range(index).len()).sum()
+        });
+        (bytes, length)
     }
 
     /// When the upload expires on the service's clock, if it does.
@@ -212,7 +228,7 @@ impl Checkpoint {
     }
 
     pub(super) fn check(&self, api: &Api, source: &SourceStamp) -> Result<(), ResumeError> {
-        if self.version != VERSION {
+        if !(OLDEST_VERSION..=VERSION).contains(&self.version) {
             return Err(ResumeError::Version { version: self.version });
         }
         if !self.is_of(api) {
@@ -221,11 +237,6 @@ impl Checkpoint {
         }
         if let Some(difference) = self.source.difference(source) {
             return Err(ResumeError::SourceChanged { difference });
-        }
-        if let SavedRoute::Parts { part_size, part_ids, .. } = &self.route {
-            if *part_size == 0 || self.source.length.div_ceil(*part_size) != part_ids.len() as u64 {
-                return Err(ResumeError::Damaged);
-            }
         }
         Ok(())
     }

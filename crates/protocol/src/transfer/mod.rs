@@ -4,6 +4,7 @@ mod action;
 mod answers;
 mod checkpoint;
 mod clock;
+mod cut;
 mod error;
 mod flights;
 mod pace;
@@ -173,7 +174,7 @@ impl Transfer {
     /// [`PlanError`] when the plan cannot work for this source and service.
     pub fn new(api: Api, plan: Plan, source: SourceStamp, entropy: [u8; 32]) -> Result<Self, PlanError> {
         let (way, stage) = match plan.decide(&api, source.length)? {
-            Decided::Parts { part_size } => (Way::parts(source.length, part_size), Stage::Create),
+            Decided::Parts(cut) => (Way::parts(cut), Stage::Create),
             Decided::Single => {
                 (Way::Single { posted_at: None, clock: None }, Stage::Announce { change: None })
             }

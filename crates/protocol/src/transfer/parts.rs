@@ -2,13 +2,13 @@
 
 use std::{collections::BTreeMap, time::Duration};
 
+use super::cut::Cut;
 use crate::SourceRange;
 
 /// The parts of one file, by position.
 #[derive(Clone, Debug)]
 pub(super) struct Parts {
-    length: u64,
-    part_size: u64,
+    cut: Cut,
     ids: Vec<Option<String>>,
     acknowledged: usize,
     acknowledged_bytes: u64,
@@ -36,24 +36,17 @@ pub(super) struct Tries {
 }
 
 impl Parts {
-    /// All parts of a source of this length, none of them with the service.
-    pub(super) fn new(length: u64, part_size: u64) -> Self {
-        let count = usize::try_from(length.div_ceil(part_size)).unwrap_or(usize::MAX);
-        Self::with_ids(length, part_size, vec![None; count])
+    /// All parts of a cut, none of them with the service.
+    pub(super) fn new(cut: Cut) -> Self {
+        let count = usize::try_from(cut.count()).unwrap_or(usize::MAX);
+        Self::with_ids(cut, vec![None; count])
     }
 
     /// The parts as a checkpoint knows them; `ids` has one entry a part.
-    pub(super) fn with_ids(length: u64, part_size: u64, ids: Vec<Option<String>>) -> Self {
+    pub(super) fn with_ids(cut: Cut, ids: Vec<Option<String>>) -> Self {
         let acknowledged = ids.iter().filter(|id| id.is_some()).count();
-        let mut parts = Self {
-            length,
-            part_size,
-            ids,
-            acknowledged,
-            acknowledged_bytes: 0,
-            fresh: 0,
-            failed: BTreeMap::new(),
-        };
+        let mut parts =
+            Self { cut, ids, acknowledged, acknowledged_bytes: 0, fresh: 0, failed: BTreeMap::new() };
         parts.acknowledged_bytes = (0..parts.ids.len())
             .filter(|index| parts.ids[*index].is_some())
             .map(|index| parts.range(index).len())
@@ -62,13 +55,12 @@ impl Parts {
         parts
     }
 
-    pub(super) fn part_size(&self) -> u64 {
-        self.part_size
+    pub(super) fn cut(&self) -> &Cut {
+        &self.cut
     }
 
     pub(super) fn range(&self, index: usize) -> SourceRange {
-        let start = self.part_size * index as u64;
-        SourceRange::new(start, start.saturating_add(self.part_size).min(self.length))
+        self.cut.range(index)
     }
 
     pub(super) fn ids(&self) -> &[Option<String>] {
@@ -154,7 +146,7 @@ mod tests {
 
     #[test]
     fn the_lowest_part_that_may_go_goes_next() {
-        let mut parts = Parts::new(25, 10);
+        let mut parts = Parts::new(Cut::equal(25, 10));
         let now = Duration::from_secs(1);
         let (first, first_tries) = parts.take_next(now).unwrap();
         let (second, second_tries) = parts.take_next(now).unwrap();
@@ -169,7 +161,7 @@ mod tests {
 
     #[test]
     fn progress_refills_the_budget_of_parts_that_wait_and_of_parts_that_fly() {
-        let mut parts = Parts::new(25, 10);
+        let mut parts = Parts::new(Cut::equal(25, 10));
         let (_, mut tries) = parts.take_next(Duration::ZERO).unwrap();
         for failures in 1..=3 {
             tries = parts.failed_again(tries);
@@ -182,24 +174,9 @@ mod tests {
     }
 
     #[test]
-    fn the_ranges_cover_the_source_once_and_in_order() {
-        for (length, size) in [(25, 10), (30, 10), (1, 64), (7, 1)] {
-            let parts = Parts::new(length, size);
-            let mut end = 0;
-            for index in 0..parts.ids().len() {
-                let range = parts.range(index);
-                assert_eq!(range.start(), end);
-                assert!(!range.is_empty() && range.len() <= size);
-                end = range.end();
-            }
-            assert_eq!(end, length);
-        }
-    }
-
-    #[test]
     fn what_a_checkpoint_knows_is_not_sent_again() {
         let ids = vec![Some("a".into()), None, Some("c".into()), None];
-        let mut parts = Parts::with_ids(35, 10, ids);
+        let mut parts = Parts::with_ids(Cut::equal(35, 10), ids);
         assert_eq!(parts.acknowledged(), (2, 20));
         assert_eq!(take(&mut parts, 0), Some((1, 1)));
         assert_eq!(take(&mut parts, 0), Some((3, 1)));

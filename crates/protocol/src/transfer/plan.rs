@@ -2,17 +2,11 @@
 
 use partwise_models::{ExpiresAfter, Purpose};
 
+use super::cut::{Cut, fitting_size};
 use crate::{Api, Dialect, OperationId, RetryPolicy, base_name};
 
-const MIB: u64 = 1 << 20;
-/// Smaller parts spend a noticeable share of their time waiting for the answer.
-const SMALLEST_DEFAULT_PART: u64 = 8 * MIB;
-/// Larger parts lose too much when one fails; it is also the most that OpenAI takes.
-const LARGEST_DEFAULT_PART: u64 = 64 * MIB;
 /// No service states a limit. A checkpoint names every part, so this many take tens of megabytes.
 const MOST_PARTS: u64 = 1_000_000;
-/// Cuts stay on whole pages.
-const ALIGNMENT: u64 = 64 * 1024;
 
 /// What is to be uploaded, and how.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -28,7 +22,8 @@ pub struct Plan {
     pub expires_after: Option<ExpiresAfter>,
     /// Which route to take.
     pub route: RouteChoice,
-    /// The size of a part in bytes; the last one may be smaller. `None` chooses it from the file's length.
+    /// The size of a part in bytes; the last one may be smaller. `None` chooses it from the file's length and `parallel`,
+    /// and cuts the last parts smaller, so that a slow connection does not hold the end up.
     pub part_size: Option<u64>,
     /// At most this many parts are in flight: at least one.
     pub parallel: u16,
@@ -105,9 +100,9 @@ pub enum PlanError {
 }
 
 /// The route that was decided on.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Decided {
-    Parts { part_size: u64 },
+    Parts(Cut),
     Single,
 }
 
@@ -143,7 +138,7 @@ impl Plan {
         if self.parallel == 0 {
             return Err(PlanError::NoParallel);
         }
-        let part_size = self.part_size(api, length)?;
+        let largest_part = self.largest_part(api, length)?;
         let dialect = api.dialect();
         let has_uploads = OperationId::CreateUpload.available_in(dialect);
         let in_parts = match self.route {
@@ -154,7 +149,7 @@ impl Plan {
             RouteChoice::Single => false,
             RouteChoice::Automatic => {
                 // MD5 can only be sent with parts, so wanting it is a reason to cut even a small file.
-                has_uploads && self.is_uploadable(dialect) && (length > part_size || self.md5)
+                has_uploads && self.is_uploadable(dialect) && (length > largest_part || self.md5)
             }
         };
         let (limit, way) = match in_parts {
@@ -164,14 +159,17 @@ impl Plan {
         if length > limit {
             return Err(PlanError::TooLarge { length, limit, way });
         }
-        let parts = length.div_ceil(part_size);
-        if in_parts && parts > MOST_PARTS {
-            return Err(PlanError::TooManyParts { parts });
+        if !in_parts {
+            return if self.md5 { Err(PlanError::Md5WithoutParts) } else { Ok(Decided::Single) };
         }
-        if self.md5 && !in_parts {
-            return Err(PlanError::Md5WithoutParts);
+        let cut = match self.part_size {
+            Some(part_size) => Cut::equal(length, part_size),
+            None => Cut::fitting(length, self.parallel, api.limits().part),
+        };
+        match cut.count() {
+            parts if parts > MOST_PARTS => Err(PlanError::TooManyParts { parts }),
+            _ => Ok(Decided::Parts(cut)),
         }
-        Ok(if in_parts { Decided::Parts { part_size } } else { Decided::Single })
     }
 
     /// Whether uploads take this purpose. Of a purpose that we do not know, nothing speaks against it.
@@ -180,7 +178,7 @@ impl Plan {
             || OperationId::CreateUpload.takes_purpose(&self.purpose, dialect)
     }
 
-    fn part_size(&self, api: &Api, length: u64) -> Result<u64, PlanError> {
+    fn largest_part(&self, api: &Api, length: u64) -> Result<u64, PlanError> {
         let limit = api.limits().part;
         match self.part_size {
             Some(part_size) if part_size == 0 || part_size > limit => {
@@ -188,23 +186,16 @@ impl Plan {
             }
             Some(part_size) => Ok(part_size),
             None if limit == 0 => Err(PlanError::PartSize { part_size: 0, limit }),
-            None => Ok(default_part_size(length, u64::from(self.parallel), limit)),
+            None => Ok(fitting_size(length, self.parallel, limit)),
         }
     }
-}
-
-/// Equal parts whose count is a multiple of those in flight, so that the last wave is full.
-fn default_part_size(length: u64, parallel: u64, limit: u64) -> u64 {
-    let largest = LARGEST_DEFAULT_PART.min(limit);
-    let smallest = SMALLEST_DEFAULT_PART.min(largest);
-    let waves = length.div_ceil(parallel * largest).max(1);
-    let equal = length.div_ceil(waves * parallel).next_multiple_of(ALIGNMENT);
-    equal.clamp(smallest, largest)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    const MIB: u64 = 1 << 20;
 
     fn plan(purpose: Purpose) -> Plan {
         Plan::new("a.jsonl", "application/jsonl", purpose)
@@ -214,8 +205,7 @@ mod tests {
     fn small_files_and_purposes_without_uploads_go_in_one_request() {
         let openai = Api::openai();
         let old = Api::azure("https://r.example", "2024-06-01").unwrap();
-        let parts =
-            |plan: Plan, api: &Api, length| matches!(plan.decide(api, length), Ok(Decided::Parts { .. }));
+        let parts = |plan: Plan, api: &Api, length| matches!(plan.decide(api, length), Ok(Decided::Parts(_)));
         assert!(parts(plan(Purpose::Batch), &openai, 100 * MIB));
         assert!(!parts(plan(Purpose::Batch), &openai, 8 * MIB));
         assert!(!parts(plan(Purpose::UserData), &openai, 100 * MIB));
@@ -242,20 +232,5 @@ mod tests {
         insta::assert_snapshot!(refusal(Plan { filename: "dir/".into(), ..batch() }, 1), @"the file has no name");
         insta::assert_snapshot!(refusal(Plan { mime_type: String::new(), ..batch() }, 1), @"the file has no media type; `application/octet-stream` says that it is not known");
         insta::assert_snapshot!(refusal(Plan { part_size: Some(1), ..batch() }, 1_000_001), @"the file would have 1000001 parts, and at most 1000000 are possible: choose larger ones");
-    }
-
-    #[test]
-    fn default_parts_fill_whole_waves_and_stay_between_8_and_64_mib() {
-        for (length, parallel) in
-            [(9 * MIB, 4), (100 * MIB, 4), (2048 * MIB, 4), (8_000_000_000, 8), (1 << 33, 16)]
-        {
-            let size = default_part_size(length, parallel, LARGEST_DEFAULT_PART);
-            assert!((SMALLEST_DEFAULT_PART..=LARGEST_DEFAULT_PART).contains(&size));
-            let count = length.div_ceil(size);
-            assert!(
-                size == SMALLEST_DEFAULT_PART || count % parallel == 0,
-                "{length} in {count} parts by {parallel}"
-            );
-        }
     }
 }

@@ -178,7 +178,8 @@ impl Transfer {
                     created_at: upload.created_at,
                     expires_at: upload.expires_at,
                     clock_offset: upload.clock,
-                    part_size: parts.part_size(),
+                    part_size: parts.cut().part_size(),
+                    tail: parts.cut().tail(),
                     part_ids: parts.ids().to_vec(),
                     completing: committing,
                 }
@@ -249,7 +250,7 @@ impl Transfer {
             self.abandoned.extend(self.flights.end_all());
             if let Way::Parts { upload, parts } = &mut self.way {
                 *upload = None;
-                *parts = super::parts::Parts::new(self.source.length, parts.part_size());
+                *parts = super::parts::Parts::new(parts.cut().clone());
             }
             self.sending_since = None;
             self.enter(Stage::Create);

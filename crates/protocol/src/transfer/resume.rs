@@ -3,6 +3,7 @@
 use super::{
     Checkpoint, Plan, ResumeError, SourceStamp, Transfer,
     checkpoint::SavedRoute,
+    cut::Cut,
     parts::Parts,
     settle::Settling,
     state::{OpenUpload, Stage, Way},
@@ -45,11 +46,13 @@ impl Transfer {
                 expires_at,
                 clock_offset,
                 part_size,
+                tail,
                 part_ids,
                 completing,
             } => {
                 let upload = OpenUpload { id: upload_id, created_at, expires_at, clock: clock_offset };
-                let parts = Parts::with_ids(length, part_size, part_ids);
+                let cut = Cut::saved(length, part_size, &tail, part_ids.len()).ok_or(ResumeError::Damaged)?;
+                let parts = Parts::with_ids(cut, part_ids);
                 ambiguous = completing;
                 let stage = if parts.is_complete() { Stage::Check { asked: false } } else { Stage::Send };
                 (Way::Parts { upload: Some(upload), parts }, stage)

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use partwise_models::{File, UnixSeconds};
 
-use super::{Phase, TransferError, clock::ClockOffset, parts::Parts, settle::Settling};
+use super::{Phase, TransferError, clock::ClockOffset, cut::Cut, parts::Parts, settle::Settling};
 
 /// The step that a transfer is at.
 #[derive(Debug)]
@@ -54,8 +54,8 @@ pub(super) struct OpenUpload {
 }
 
 impl Way {
-    pub(super) fn parts(length: u64, part_size: u64) -> Self {
-        Self::Parts { upload: None, parts: Parts::new(length, part_size) }
+    pub(super) fn parts(cut: Cut) -> Self {
+        Self::Parts { upload: None, parts: Parts::new(cut) }
     }
 
     pub(super) fn upload(&self) -> Option<&OpenUpload> {

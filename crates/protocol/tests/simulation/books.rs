@@ -48,7 +48,10 @@ struct Failures {
 pub(crate) struct Books {
     plan: Plan,
     length: u64,
-    part_size: u64,
+    /// The most bytes that a part may have.
+    limit: u64,
+    /// Where parts end, by where they begin: all of them, or those that have left when the machine cuts as it likes.
+    ends: BTreeMap<u64, u64>,
     flights: BTreeMap<RequestId, Flight>,
     pub(crate) requests: u64,
     pub(crate) cancels: u64,
@@ -88,13 +91,20 @@ pub(crate) struct Books {
 
 impl Books {
     /// Of a process that begins with this checkpoint.
-    pub(crate) fn new(plan: &Plan, length: u64, saved: Option<&str>) -> Self {
+    pub(crate) fn new(plan: &Plan, length: u64, limit: u64, saved: Option<&str>) -> Self {
         let is_resumed = saved.is_some();
         let saved = saved.map(Saved::read).unwrap_or_default();
+        let ends = match plan.part_size {
+            Some(size) => {
+                (0..length).step_by(size as usize).map(|at| (at, (at + size).min(length))).collect()
+            }
+            None => saved.parts,
+        };
         Self {
             plan: plan.clone(),
             length,
-            part_size: saved.part_size.or(plan.part_size).unwrap(),
+            limit,
+            ends,
             flights: BTreeMap::new(),
             requests: 0,
             cancels: 0,
@@ -185,10 +195,7 @@ impl Books {
     }
 
     fn part_leaves(&mut self, start: u64, range: (u64, u64), now: Duration) {
-        let whole = (start, (start + self.part_size).min(self.length));
-        hold(Rule::SameRange, range == whole && start % self.part_size == 0, || {
-            format!("{range:?} is no part, {whole:?} is")
-        });
+        self.part_is_whole(range);
         let is_there = self.known.contains(&start) || self.acknowledged.contains(&start);
         let flies = self.flights.values().any(|flight| flight.asked == Asked::Part(start));
         hold(Rule::NotSentAgain, !is_there && !flies, || format!("the part at {start} is sent once more"));
@@ -197,10 +204,11 @@ impl Books {
                 hold(Rule::Backoff, until <= now, || format!("the part at {start} goes too early"));
             }
             None => {
-                let fresh = (0..).map(|index| index * self.part_size);
-                let lowest =
-                    fresh.into_iter().find(|it| !self.known.contains(it) && !self.begun.contains(it));
-                hold(Rule::LowestFirst, lowest == Some(start), || format!("{start} goes before {lowest:?}"));
+                let mut lowest = 0;
+                while self.known.contains(&lowest) || self.begun.contains(&lowest) {
+                    lowest = self.ends[&lowest];
+                }
+                hold(Rule::LowestFirst, lowest == start, || format!("{start} goes before {lowest}"));
             }
         }
         let ready = self.waiting.iter().find(|(other, until)| **other < start && **until <= now);
@@ -209,6 +217,23 @@ impl Books {
         hold(Rule::Window, self.flights.len() < window, || format!("more than {window} parts fly"));
         self.begun.insert(start);
         self.since.get_or_insert((now, self.bytes_sent));
+    }
+
+    /// A part that has not left before begins where another ends, and is not larger than that.
+    fn part_is_whole(&mut self, (start, end): (u64, u64)) {
+        let before = self.ends.last_key_value().map_or((0, self.limit), |(start, end)| (*end, end - start));
+        let is_next = start == before.0 && (1..=before.1).contains(&end.saturating_sub(start));
+        let known = self.ends.get(&start).copied();
+        let is_whole = known.map_or(is_next && end <= self.length, |known| known == end);
+        hold(Rule::SameRange, is_whole, || {
+            format!("{start}..{end} is no part: that ends at {known:?}, after {before:?}")
+        });
+        self.ends.insert(start, end);
+    }
+
+    /// How many bytes these parts have.
+    fn bytes_of<'s>(&self, starts: impl IntoIterator<Item = &'s u64>) -> u64 {
+        starts.into_iter().map(|start| self.ends[start] - start).sum()
     }
 
     fn complete_leaves(&mut self, request: &Request<Body>, saved: Option<&str>) {
@@ -270,7 +295,7 @@ impl Books {
                 self.acknowledged.insert(start);
                 self.is_untried = false;
                 self.taken += 1;
-                self.bytes_taken += (start + self.part_size).min(self.length) - start;
+                self.bytes_taken += self.bytes_of([&start]);
                 self.pace.part_taken();
             }
             Asked::List => {
@@ -348,8 +373,7 @@ impl Books {
         if elapsed <= Duration::from_secs(5) || sent == 0 {
             return None;
         }
-        let there = self.known.union(&self.acknowledged);
-        let there: u64 = there.map(|start| (start + self.part_size).min(self.length) - start).sum();
+        let there = self.bytes_of(self.known.union(&self.acknowledged));
         let flying: u64 = self.flights.values().map(|flight| flight.sent).sum();
         Some(elapsed.mul_f64(self.length.saturating_sub(there + flying) as f64 / sent as f64))
     }

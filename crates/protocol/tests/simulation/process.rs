@@ -57,7 +57,12 @@ impl World {
         };
         Some(Process {
             transfer,
-            books: Books::new(&self.plan, self.original.len() as u64, self.disk.as_deref()),
+            books: Books::new(
+                &self.plan,
+                self.original.len() as u64,
+                self.api.limits().part,
+                self.disk.as_deref(),
+            ),
             clock_origin: self.dice.millis(1_000_000),
             began: self.time,
             looked_at: None,

@@ -87,7 +87,13 @@ impl World {
             Api::azure("http://service", "2024-10-21"),
             Api::azure_v1("http://service"),
         ];
-        let api = dice.pick(&apis).as_ref().unwrap().clone();
+        let mut api = dice.pick(&apis).as_ref().unwrap().clone();
+        if plan.part_size.is_none() {
+            // The machine cuts as it likes, and that in parts as small as the file.
+            let mut limits = api.limits();
+            limits.part = 1 + dice.below(60);
+            api = api.with_limits(limits);
+        }
         let lifetime = *dice.pick(&[40, 300, 3600, 3600, 7200]);
         let mut service = Service::new(lifetime, dice.below(15_000), dice.chance(500), dice.chance(700));
         service.names_nonsense = dice.chance(30);
@@ -228,7 +234,8 @@ impl World {
 
 fn draw_plan(dice: &mut Dice) -> Plan {
     let mut plan = Plan::new(FILENAME, "application/jsonl", Purpose::FineTune);
-    plan.part_size = Some(1 + dice.below(60));
+    let part_size = 1 + dice.below(60);
+    plan.part_size = dice.chance(600).then_some(part_size);
     plan.parallel = 1 + dice.below(6) as u16;
     plan.route =
         *dice.pick(&[RouteChoice::Automatic, RouteChoice::Parts, RouteChoice::Parts, RouteChoice::Single]);

@@ -27,6 +27,28 @@ const VERSION_1: &str = r#"{
     }}
 }"#;
 
+/// As releases with version 2 write it when the last parts are smaller.
+const VERSION_2: &str = r#"{
+    "version": 2,
+    "place": "https://api.openai.com/v1",
+    "dialect": {"provider": "openai"},
+    "source": {"length": 25},
+    "filename": "train.jsonl",
+    "mime_type": "application/jsonl",
+    "purpose": "fine-tune",
+    "md5": false,
+    "route": {"parts": {
+        "upload_id": "upload_1",
+        "created_at": 1719184911,
+        "expires_at": 1719188511,
+        "clock_offset": 0,
+        "part_size": 10,
+        "tail": [{"size": 5, "count": 2}, {"size": 3, "count": 2}],
+        "part_ids": ["part_a", null, "part_c", null, "part_e"],
+        "completing": false
+    }}
+}"#;
+
 fn resume(text: &str, api: Api, source: SourceStamp) -> Result<Transfer, String> {
     let saved = Checkpoint::from_json(text.as_bytes()).map_err(|error| error.to_string())?;
     Transfer::resume(api, plan(), saved, source, [2; 32]).map_err(|error| error.to_string())
@@ -40,6 +62,39 @@ fn a_checkpoint_of_version_1_is_read_and_only_what_is_missing_is_sent() {
     bench.stamp(25);
     bench.answer(0, 200, &completed_json());
     insta::assert_snapshot!(bench.log());
+}
+
+#[test]
+fn a_checkpoint_of_version_2_keeps_its_smaller_last_parts_whatever_the_plan_is_now() {
+    let saved = Checkpoint::from_json(VERSION_2.as_bytes()).unwrap();
+    assert_eq!((saved.part_size(), saved.has_smaller_last_parts()), (Some(10), true));
+    assert_eq!(saved.acknowledged(), (17, 25));
+    let mut wanted = plan();
+    (wanted.part_size, wanted.parallel) = (Some(7), 1);
+    let machine = Transfer::resume(Api::openai(), wanted, saved, SourceStamp::new(25), [2; 32]).unwrap();
+    let mut bench = Bench::of(machine);
+    bench.run();
+    bench.answer(0, 200, &part_json("part_b"));
+    let again = serde_json::to_value(bench.saved.as_ref().unwrap()).unwrap();
+    insta::assert_snapshot!(again["route"]["parts"]["tail"], @r#"[{"count":2,"size":5},{"count":2,"size":3}]"#);
+    bench.answer(0, 200, &part_json("part_d"));
+    bench.stamp(25);
+    bench.answer(0, 200, &completed_json());
+    insta::assert_snapshot!(bench.log());
+}
+
+#[test]
+fn without_a_part_size_the_last_parts_are_smaller() {
+    let mut limits = Api::openai().limits();
+    limits.part = 8;
+    let mut wanted = plan();
+    (wanted.part_size, wanted.parallel) = (None, 2);
+    let api = Api::openai().with_limits(limits);
+    let mut bench = Bench::of(Transfer::new(api, wanted, SourceStamp::new(40), [1; 32]).unwrap());
+    bench.run();
+    bench.answer(0, 200, r#"{"id":"upload_1"}"#);
+    let saved = serde_json::to_value(bench.saved.unwrap()).unwrap();
+    insta::assert_snapshot!(saved["route"]["parts"], @r#"{"clock_offset":0,"completing":false,"created_at":1719184911,"expires_at":null,"part_ids":[null,null,null,null,null,null,null,null,null,null,null,null],"part_size":8,"tail":[{"count":2,"size":4},{"count":8,"size":2}],"upload_id":"upload_1"}"#);
 }
 
 #[test]
@@ -71,12 +126,13 @@ fn a_checkpoint_that_does_not_fit_is_refused_and_says_what_differs() {
     let mut other = stamp();
     other.modified = Some("later".into());
     let refusal = |text: &str, api, stamp| resume(text, api, stamp).unwrap_err();
-    insta::assert_snapshot!(refusal(&VERSION_1.replace("\"version\": 1", "\"version\": 2"), Api::openai(), stamp()), @"the checkpoint has version 2, and this release reads version 1; begin anew or use the release that wrote it");
+    insta::assert_snapshot!(refusal(&VERSION_1.replace("\"version\": 1", "\"version\": 3"), Api::openai(), stamp()), @"the checkpoint has version 3, and this release reads versions 1 to 2; begin anew or use the release that wrote it");
     insta::assert_snapshot!(refusal(VERSION_1, Api::azure_v1("https://r.example").unwrap(), stamp()), @"the checkpoint belongs to https://api.openai.com/v1 (OpenAI), and this upload goes to https://r.example/openai/v1 (Azure OpenAI v1); use the same endpoint and version, or begin anew");
     insta::assert_snapshot!(refusal(VERSION_1, Api::openai(), SourceStamp::new(24)), @"the source changed since the checkpoint was saved: its length was 25 bytes and is 24; begin anew");
     insta::assert_snapshot!(refusal(VERSION_1, Api::openai(), other), @"the source changed since the checkpoint was saved: it was modified; begin anew");
-    insta::assert_snapshot!(refusal(r#"{"version": 7, "new": true}"#, Api::openai(), stamp()), @"the checkpoint has version 7, and this release reads version 1; begin anew or use the release that wrote it");
+    insta::assert_snapshot!(refusal(r#"{"version": 7, "new": true}"#, Api::openai(), stamp()), @"the checkpoint has version 7, and this release reads versions 1 to 2; begin anew or use the release that wrote it");
     insta::assert_snapshot!(refusal(&VERSION_1[..40], Api::openai(), stamp()), @"the checkpoint cannot be read; begin anew: EOF while parsing a string at line 3 column 20");
+    insta::assert_snapshot!(refusal(&VERSION_2.replace("\"size\": 5", "\"size\": 9"), Api::openai(), stamp()), @"the checkpoint is damaged: its parts do not fit the file; begin anew");
     insta::assert_snapshot!(refusal(&VERSION_1.replace("null, ", ""), Api::openai(), stamp()), @"the checkpoint is damaged: its parts do not fit the file; begin anew");
 }
 
