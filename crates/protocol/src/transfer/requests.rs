@@ -59,6 +59,10 @@ impl Transfer {
             Stage::Announce { change: Some(change) } if self.saver.has(*change) => self.enter(Stage::Commit),
             _ => {}
         }
+        // It names every part, so one that nobody asked for is not made.
+        if !self.saver.is_due() {
+            return None;
+        }
         let checkpoint = self.checkpoint()?;
         self.saver.begin().then_some(Action::Save(checkpoint))
     }

@@ -23,9 +23,14 @@ impl Saver {
         self.parts_since += 1;
     }
 
-    /// Whether a checkpoint has to be saved now; it then counts as under way.
+    /// Whether a checkpoint has to be saved now.
+    pub(super) fn is_due(&self) -> bool {
+        self.in_flight.is_none() && !self.is_done()
+    }
+
+    /// The same; if so, it then counts as under way.
     pub(super) fn begin(&mut self) -> bool {
-        if self.in_flight.is_some() || self.is_done() {
+        if !self.is_due() {
             return false;
         }
         self.in_flight = Some(self.changes);
