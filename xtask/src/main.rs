@@ -7,6 +7,7 @@
 mod ci;
 mod codegen;
 mod contract;
+mod instructions;
 mod layers;
 mod samples;
 mod workspace;
@@ -41,6 +42,12 @@ enum Task {
         #[arg(long)]
         dialect: Dialect,
     },
+    /// Count what the parts of the protocol cost, in instructions, and compare it with the committed figures.
+    Instructions {
+        /// Commit to what they cost now instead.
+        #[arg(long)]
+        write: bool,
+    },
     /// Check that each crate depends on what its layer may know, and on nothing else.
     Layers,
     /// Hold the contract and the types to documented samples.
@@ -69,6 +76,8 @@ fn run(task: Task) -> Result<()> {
             let document = contract::render(&Contract::read(&root)?, &dialect)?;
             Ok(io::stdout().write_all(yaml_serde::to_string(&document)?.as_bytes())?)
         }
+        Task::Instructions { write: true } => instructions::write(&root),
+        Task::Instructions { write: false } => instructions::check(&root),
         Task::Layers => layers::check(&root),
         Task::Samples { folder } => samples::run(&root, folder.as_deref()),
     }

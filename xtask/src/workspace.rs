@@ -2,9 +2,10 @@
 
 use std::env;
 use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::process::{Command, Stdio};
 
 use anyhow::{Context, Result, ensure};
+use serde_json::Value;
 
 /// The root folder of the workspace.
 pub(crate) fn root() -> PathBuf {
@@ -26,4 +27,17 @@ pub(crate) fn run(command: &mut Command, remedy: &str) -> Result<()> {
     let status = command.status().with_context(|| format!("cannot start `{words}`"))?;
     ensure!(status.success(), "`{words}` has failed ({status}); {remedy}");
     Ok(())
+}
+
+/// Lets cargo build what `command` says, and finds the one executable of it.
+pub(crate) fn built(command: &mut Command) -> Result<PathBuf> {
+    command.args(["--message-format", "json-render-diagnostics"]).stderr(Stdio::inherit());
+    let output = command.output().context("cannot start cargo")?;
+    ensure!(output.status.success(), "it does not build; mend what is shown above");
+    let messages = String::from_utf8(output.stdout)?;
+    let executable = messages.lines().rev().find_map(|line| {
+        let message: Value = serde_json::from_str(line).ok()?;
+        message["executable"].as_str().map(PathBuf::from)
+    });
+    executable.context("cargo names no executable that it has built")
 }

@@ -1,12 +1,12 @@
 //! The command itself, as the jobs start it.
 
 use std::path::{Path, PathBuf};
-use std::process::{Command, Output, Stdio};
+use std::process::{Command, Output};
 
 use anyhow::{Context, Result, ensure};
 use serde_json::Value;
 
-use crate::workspace::cargo;
+use crate::workspace::{built, cargo};
 
 /// How the command is built.
 #[derive(Clone, Copy)]
@@ -17,22 +17,12 @@ pub(super) enum Profile {
 
 /// Builds the command and says where it is.
 pub(super) fn build(root: &Path, profile: Profile) -> Result<PathBuf> {
-    let arguments = ["build", "--package", "partwise", "--message-format", "json-render-diagnostics"];
+    let arguments = ["build", "--package", "partwise"];
     let release = match profile {
         Profile::Debug => None,
         Profile::Release => Some("--release"),
     };
-    let output = cargo(root, arguments.into_iter().chain(release))
-        .stderr(Stdio::inherit())
-        .output()
-        .context("cannot start cargo")?;
-    ensure!(output.status.success(), "the command does not build; mend what is shown above");
-    let messages = String::from_utf8(output.stdout)?;
-    let executable = messages.lines().rev().find_map(|line| {
-        let message: Value = serde_json::from_str(line).ok()?;
-        message["executable"].as_str().map(PathBuf::from)
-    });
-    executable.context("cargo names no executable of the package partwise")
+    built(&mut cargo(root, arguments.into_iter().chain(release)))
 }
 
 /// Runs it to its end, and gives back what it wrote to standard output.

@@ -15,7 +15,7 @@ use std::time::Instant;
 use anyhow::{Result, bail};
 use clap::builder::PossibleValuesParser;
 
-use crate::{codegen, layers, samples};
+use crate::{codegen, instructions, layers, samples};
 
 /// One thing to check.
 struct Job {
@@ -32,6 +32,7 @@ const JOBS: &[Job] = &[
     Job { name: "docs", run: commands::docs },
     Job { name: "samples", run: |root| samples::run(root, None) },
     Job { name: "examples", run: commands::examples },
+    Job { name: "instructions", run: instructions::check },
     Job { name: "platforms", run: platforms::check },
     Job { name: "python", run: python::client },
     Job { name: "main-job", run: main_job::run },

@@ -138,6 +138,14 @@ pub(super) const LAYERS: &[Layer] = &[
         ]),
         pure: false,
     },
+    // Benches alone.
+    Layer {
+        package: "partwise-instructions",
+        ours: &[],
+        ours_in_tests: &["partwise-models", "partwise-protocol"],
+        others: Others::Only(&[]),
+        pure: false,
+    },
     // It has to run when the crates do not compile.
     Layer { package: "xtask", ours: &[], ours_in_tests: &[], others: Others::Any, pure: false },
 ];
