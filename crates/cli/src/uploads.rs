@@ -107,7 +107,8 @@ fn remaining(moment: u64, now: u64) -> String {
     }
 }
 
-fn now() -> u64 {
+/// Our clock, in seconds since 1970.
+pub(crate) fn now() -> u64 {
     SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |now| now.as_secs())
 }
 
@@ -157,8 +158,10 @@ async fn cancel_found(
     let (id, api) = (&arguments.id, connected.client.api());
     if !saved.is_of(api) {
         return Err(Report::failed(format!(
-            "{id} is at {}, and this command speaks to {api}",
-            saved.service()
+            "{id} is at {}, and this command speaks to {} ({})",
+            saved.service(),
+            api.identity(),
+            api.dialect()
         ))
         .hint("name that service: --provider, --endpoint and --api-version, or --local with its --store"));
     }

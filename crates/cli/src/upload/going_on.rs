@@ -1,6 +1,6 @@
 //! Going on from where an earlier run was.
 
-use std::{io::Write as _, time::SystemTime};
+use std::io::Write as _;
 
 use partwise_protocol::{Checkpoint, Plan, ResumeError, TransferError};
 use partwise_transport_hyper::{Error, Upload};
@@ -12,6 +12,7 @@ use crate::{
     report::Report,
     size::{Human, share},
     unfinished::{Entry, Subject, Unfinished, settled},
+    uploads::now,
 };
 
 const ANEW: &str = "--no-resume begins anew";
@@ -107,7 +108,8 @@ fn say_left(saved: &Checkpoint) {
     }
 }
 
-fn explained(arguments: &UploadArguments, connected: &Connected, error: &Error) -> Report {
+/// What went wrong with the upload.
+pub(super) fn explained(arguments: &UploadArguments, connected: &Connected, error: &Error) -> Report {
     connected.explain.report(&format!("cannot upload {}", arguments.file.display()), error)
 }
 
@@ -149,24 +151,18 @@ fn resuming(saved: &Checkpoint) -> String {
 /// The report of a run that was asked to stop.
 pub(super) fn stopped(arguments: &UploadArguments, entry: Option<&Entry>) -> Report {
     let name = arguments.file.display();
-    let Some(saved) = left(entry) else {
+    let saved = left(entry);
+    if saved.as_ref().is_some_and(Checkpoint::may_have_made_a_file) {
+        return Report::stopped(format!("it is not known whether {name} is a file on the service by now"))
+            .hint("the same command looks for it before it sends anything again");
+    }
+    let Some((saved, id)) = saved.as_ref().and_then(|saved| Some((saved, saved.upload_id()?))) else {
         return Report::stopped(format!("nothing of {name} has arrived that could be gone on with"));
     };
-    match saved.upload_id() {
-        _ if saved.may_have_made_a_file() => {
-            Report::stopped(format!("it is not known whether {name} is a file on the service by now"))
-                .hint("the same command looks for it before it sends anything again")
-        }
-        Some(id) => {
-            let until = saved.expires_at().map(|moment| minutes_until(moment.0)).unwrap_or_default();
-            Report::stopped(format!("{} of {name} are on the service", share(saved.acknowledged()))).hint(
-                format!(
-                    "the same command goes on from there{until}; `partwise uploads cancel {id}` gives it up"
-                ),
-            )
-        }
-        None => Report::stopped(format!("nothing of {name} has arrived that could be gone on with")),
-    }
+    let until = saved.expires_at().map(|moment| minutes_until(moment.0)).unwrap_or_default();
+    Report::stopped(format!("{} of {name} are on the service", share(saved.acknowledged()))).hint(format!(
+        "the same command goes on from there{until}; `partwise uploads cancel {id}` gives it up"
+    ))
 }
 
 /// The report of a run that did not even wait for the service to be told.
@@ -202,8 +198,7 @@ fn left(entry: Option<&Entry>) -> Option<Checkpoint> {
 
 /// How long that is from now, roughly: the service's clock may be another.
 fn minutes_until(moment: u64) -> String {
-    let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).map_or(0, |now| now.as_secs());
-    match moment.saturating_sub(now) / 60 {
+    match moment.saturating_sub(now()) / 60 {
         0 => String::new(),
         minutes => format!(" within {minutes} min"),
     }

@@ -1,9 +1,14 @@
 //! Ctrl-C, once and again.
 
+use std::time::Duration;
+
 use partwise_transport_hyper::Upload;
-use tokio::sync::oneshot;
+use tokio::{sync::oneshot, time::Instant};
 
 use crate::{interrupt::Signals, progress::Bar};
+
+/// Wrappers of commands pass on what the terminal has sent to everybody already.
+const ONE_PRESS: Duration = Duration::from_millis(500);
 
 /// The upload, which stops and is cancelled when the other future has heard that it should; that one ends when nobody
 /// wants to wait any more.
@@ -17,8 +22,12 @@ pub(super) fn heeded(upload: Upload, mut signals: Signals, bar: &Bar) -> (Upload
         );
         // When nobody listens any more, all is done.
         let _ = stop.send(());
-        // A supervisor that asks twice wants an end, not the loss of what is there.
-        signals.interrupt().await;
+        // A supervisor that asks twice wants an end, not the loss of what is there, and one key press may come twice.
+        let since = Instant::now();
+        while {
+            signals.interrupt().await;
+            since.elapsed() < ONE_PRESS
+        } {}
         bar.say("cancelling on the service; Ctrl-C again does not wait for it");
         let _ = cancel.send(());
         signals.next().await;

@@ -70,10 +70,8 @@ fn print(
 ) -> Result<(), Report> {
     let (mut output, json) = (Output::stdout(), arguments.output.json);
     let printed = sent.and_then(|file| if json { output.json(&file) } else { output.file(&file) });
-    if let Some(stats) = stats {
-        stats.print(&mut output, json)?;
-    }
-    printed
+    let told = stats.map_or(Ok(()), |stats| stats.print(&mut output, json));
+    printed.and(told)
 }
 
 fn plan(arguments: &UploadArguments) -> Result<Plan, Report> {
@@ -141,8 +139,8 @@ async fn send(
             Err(going_on::stopped(arguments, entry))
         }
         error => {
-            let what = format!("cannot upload {}", arguments.file.display());
-            Err(going_on::after(connected.explain.report(&what, &error), &error, entry))
+            let report = going_on::explained(arguments, connected, &error);
+            Err(going_on::after(report, &error, entry))
         }
     }
 }

@@ -106,6 +106,19 @@ fn what_it_took_is_told_of_a_run_that_was_stopped_too() {
 }
 
 #[test]
+fn one_press_of_ctrl_c_that_comes_twice_cancels_nothing() {
+    let scene = Scene::new();
+    let mut child = scene.stalled();
+    let mut stderr = stderr_of(&mut child);
+    signal(&child, "INT");
+    assert!(line_of(&mut stderr).starts_with("stopping"));
+    signal(&child, "INT");
+    assert_eq!(child.wait().unwrap().code(), Some(75));
+    scene.server.signal("CONT");
+    assert!(scene.listed().is_some());
+}
+
+#[test]
 fn a_supervisor_that_asks_twice_stops_it_and_cancels_nothing() {
     let scene = Scene::new();
     let mut child = scene.stalled();

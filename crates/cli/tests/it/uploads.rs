@@ -35,7 +35,7 @@ fn an_upload_that_was_begun_can_be_cancelled() {
     };
     let there = ["--endpoint", &scene.server.origin];
     assert_snapshot!(plain(&cancel(id, &["--local"]).refused(1), &scene, &listed), @"
-    error: UPLOAD is at ORIGIN/v1 (OpenAI), and this command speaks to http://localhost/v1 (OpenAI)
+    error: UPLOAD is at ORIGIN/v1 (OpenAI), and this command speaks to file://FOLDER/data/partwise/store (OpenAI)
     hint: name that service: --provider, --endpoint and --api-version, or --local with its --store
     ");
     let azure = [&there[..], &["--provider", "azure"]].concat();

@@ -31,7 +31,8 @@ pub struct Plan {
     pub md5: bool,
     /// How patiently failed requests are repeated.
     pub retry: RetryPolicy,
-    /// Whether to begin anew when the upload expires before it is complete.
+    /// Whether to begin anew when the upload expires before it is complete, or when the service does not have an earlier
+    /// run's upload any more.
     pub restart_when_expired: bool,
 }
 
