@@ -4,6 +4,7 @@
 
 #![expect(clippy::print_stderr, reason = "tasks tell people what they do")]
 
+mod bench;
 mod ci;
 mod codegen;
 mod contract;
@@ -25,6 +26,12 @@ use contract::{Contract, Dialect};
 #[derive(Parser)]
 #[command(name = "cargo xtask", bin_name = "cargo xtask")]
 enum Task {
+    /// Measure the data path against its peers; the tables go to `target/bench` as well.
+    Bench {
+        /// What `partwise-bench run --help` lists: `--group plain`, `--rounds 7`, ...
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+        arguments: Vec<String>,
+    },
     /// Check all that a change has to pass.
     Ci {
         /// Only these jobs; all by default.
@@ -70,6 +77,7 @@ fn main() -> ExitCode {
 fn run(task: Task) -> Result<()> {
     let root = workspace::root();
     match task {
+        Task::Bench { arguments } => bench::bench(&root, &arguments),
         Task::Ci { jobs, keep_going } => ci::run(&root, &jobs, keep_going),
         Task::Codegen => codegen::write(&root),
         Task::Contract { dialect } => {

@@ -1,0 +1,57 @@
+//! The data path against its peers. `cargo xtask bench` builds this and runs `partwise-bench run`; the other subcommands are
+//! what it starts, each in a process of its own, so that each is measured alone.
+
+#![expect(clippy::print_stderr, clippy::print_stdout, reason = "it tells people what it measures")]
+
+mod loops;
+mod measure;
+mod run;
+mod sink;
+
+use std::process::ExitCode;
+
+use anyhow::Result;
+use clap::Parser;
+
+/// The data path against its peers.
+#[derive(Parser)]
+#[command(name = "partwise-bench")]
+enum Task {
+    /// Compare, and print the table.
+    Run(run::Options),
+    /// Take uploads and throw them away, as cheaply as can be.
+    Sink(sink::Options),
+    /// Run a command, and print as JSON what it took.
+    Measure {
+        /// The command with its arguments.
+        #[arg(trailing_var_arg = true, required = true, allow_hyphen_values = true)]
+        command: Vec<String>,
+    },
+    /// Upload a file in parts over hyper's connections and nothing else.
+    Hyper(loops::Options),
+    /// Write a file in parts to sockets and nothing else: the limit.
+    Raw(loops::Options),
+}
+
+fn main() -> ExitCode {
+    match run(Task::parse()) {
+        Ok(code) => code,
+        Err(error) => {
+            eprintln!("error: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(task: Task) -> Result<ExitCode> {
+    match task {
+        Task::Run(options) => {
+            return Ok(if run::run(&options)? { ExitCode::SUCCESS } else { ExitCode::FAILURE });
+        }
+        Task::Sink(options) => sink::run(&options)?,
+        Task::Measure { command } => return measure::run(&command),
+        Task::Hyper(options) => loops::hyper(&options)?,
+        Task::Raw(options) => loops::raw(&options)?,
+    }
+    Ok(ExitCode::SUCCESS)
+}

@@ -1,0 +1,97 @@
+//! What is sent where in one comparison.
+
+use std::fs::{self, File};
+use std::io::{Read as _, Seek as _, SeekFrom, Write as _};
+use std::path::{Path, PathBuf};
+
+use anyhow::Result;
+
+use super::sink_process::Sink;
+
+pub(crate) const MIB: u64 = 1 << 20;
+pub(crate) const GIB: u64 = 1 << 30;
+
+/// One file, one service, one way to cut.
+#[derive(Clone, Debug)]
+pub(crate) struct Scene {
+    pub(crate) origin: String,
+    /// The certificate to trust, when the service speaks TLS.
+    pub(crate) certificate: Option<PathBuf>,
+    pub(crate) file: PathBuf,
+    pub(crate) length: u64,
+    /// `None` leaves it to the client.
+    pub(crate) part_size: Option<u64>,
+    pub(crate) parallel: u16,
+    /// Where clients may keep things.
+    pub(crate) scratch: PathBuf,
+}
+
+impl Scene {
+    /// A file of nothing but zeros that takes no room, cut as the client likes.
+    pub(crate) fn at(sink: &Sink, length: u64, parallel: u16, scratch: &Path) -> Self {
+        Self {
+            origin: sink.origin(),
+            certificate: sink.certificate.clone(),
+            file: scratch.join(format!("zeros-{length}.bin")),
+            length,
+            part_size: None,
+            parallel,
+            scratch: scratch.to_owned(),
+        }
+    }
+
+    /// Makes that file.
+    pub(crate) fn sparse(&self) -> Result<()> {
+        Ok(File::create(&self.file)?.set_len(self.length)?)
+    }
+
+    /// The part size for peers that choose none.
+    pub(crate) fn cut(&self) -> u64 {
+        self.part_size.unwrap_or(64 * MIB)
+    }
+
+    pub(crate) fn base(&self) -> String {
+        format!("{}/v1", self.origin)
+    }
+
+    /// A file for each part, since curl sends nothing else in a form.
+    pub(crate) fn parts(&self) -> Result<Vec<PathBuf>> {
+        let folder = self.scratch.join(format!("parts-{}-{}", self.length, self.cut()));
+        let count = self.length.div_ceil(self.cut());
+        let paths: Vec<_> = (0..count).map(|index| folder.join(format!("{index:05}"))).collect();
+        if !folder.exists() {
+            fs::create_dir(&folder)?;
+            let mut file = File::open(&self.file)?;
+            for (index, path) in (0..).zip(&paths) {
+                file.seek(SeekFrom::Start(index * self.cut()))?;
+                std::io::copy(&mut (&file).take(self.cut()), &mut File::create(path)?)?;
+            }
+        }
+        Ok(paths)
+    }
+}
+
+/// A file of so many bytes that nothing makes smaller, made once.
+pub(crate) fn noise(folder: &Path, length: u64) -> Result<PathBuf> {
+    let path = folder.join(format!("noise-{length}.bin"));
+    if path.exists() {
+        return Ok(path);
+    }
+    let mut word = 0x9e37_79b9_7f4a_7c15_u64;
+    let words = std::iter::repeat_with(|| {
+        word ^= word << 13;
+        word ^= word >> 7;
+        word ^= word << 17;
+        word.to_le_bytes()
+    });
+    let piece: Vec<u8> = words.take(MIB as usize / 8).flatten().collect();
+    let mut file = File::create(&path)?;
+    let mut left = length;
+    while left > 0 {
+        let wanted = left.min(MIB);
+        file.write_all(&piece[..usize::try_from(wanted)?])?;
+        left -= wanted;
+    }
+    file.sync_all()?;
+    Ok(path)
+}

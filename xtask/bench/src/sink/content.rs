@@ -1,0 +1,53 @@
+//! How long a request's body is, and throwing it away.
+
+use anyhow::{Context, Result, bail};
+
+use super::connection::Connection;
+
+/// How the end of a body is known.
+pub(super) enum Framing {
+    Length(u64),
+    Chunked,
+}
+
+impl Framing {
+    /// What a head says.
+    pub(super) fn of(head: &str) -> Result<Self> {
+        let header = |name: &str| {
+            head.lines().find_map(|line| {
+                let (key, value) = line.split_once(':')?;
+                key.trim().eq_ignore_ascii_case(name).then(|| value.trim())
+            })
+        };
+        if header("transfer-encoding").is_some_and(|value| value.eq_ignore_ascii_case("chunked")) {
+            return Ok(Self::Chunked);
+        }
+        let length = header("content-length").map_or(Ok(0), str::parse).context("a content-length")?;
+        Ok(Self::Length(length))
+    }
+}
+
+/// Throws a body away, and says how long it was.
+pub(super) fn discard(connection: &mut Connection, framing: &Framing) -> Result<u64> {
+    match framing {
+        Framing::Length(length) => {
+            connection.discard(*length)?;
+            Ok(*length)
+        }
+        Framing::Chunked => {
+            let mut total = 0;
+            loop {
+                let line = connection.line()?;
+                let size = line.split(';').next().unwrap_or_default().trim();
+                let Ok(size) = u64::from_str_radix(size, 16) else { bail!("a chunk begins with {line:?}") };
+                if size == 0 {
+                    // Trailers end with an empty line.
+                    while !connection.line()?.is_empty() {}
+                    return Ok(total);
+                }
+                connection.discard(size + 2)?;
+                total += size;
+            }
+        }
+    }
+}
