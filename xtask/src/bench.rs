@@ -1,25 +1,20 @@
 //! `cargo xtask bench`: the data path against its peers.
 
 use std::path::Path;
+use std::process::Command;
 
-use anyhow::Result;
+use anyhow::{Context, Result};
 
-use crate::workspace::{cargo, run};
+use crate::workspace::{built, cargo, run};
 
-/// Builds the command and what measures it, and measures. The peers are installed under `target/bench`.
+/// Builds the command and what measures it, and measures. The peers are installed in a folder `bench` beside what cargo builds.
 pub(crate) fn bench(root: &Path, arguments: &[String]) -> Result<()> {
-    let build = ["build", "--release", "--package", "partwise", "--package", "partwise-bench"];
-    run(&mut cargo(root, build), "mend what is shown above")?;
-    let target = cargo_target(root);
-    let mut bench = std::process::Command::new(target.join("release/partwise-bench"));
-    bench.arg("run").arg("--partwise").arg(target.join("release/partwise"));
-    bench.arg("--tools").arg(target.join("bench")).arg("--peers").arg(root.join("xtask/bench/peers"));
-    bench.arg("--table").arg(target.join("bench/benchmarks.md"));
-    bench.arg("--json").arg(target.join("bench/benchmarks.json")).args(arguments);
-    run(&mut bench, "the tables above say what does not hold")
-}
-
-/// Where cargo puts what it builds.
-fn cargo_target(root: &Path) -> std::path::PathBuf {
-    std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| root.join("target"), |target| root.join(target))
+    // One after the other: together they would share their features, and the command would not be the one that people have.
+    let release = |package| built(&mut cargo(root, ["build", "--release", "--package", package]));
+    let (partwise, bench) = (release("partwise")?, release("partwise-bench")?);
+    let target = bench.ancestors().nth(2).context("cargo builds in target/release")?;
+    let mut command = Command::new(&bench);
+    command.arg("run").arg("--partwise").arg(partwise).arg("--workspace").arg(root);
+    command.arg("--tools").arg(target.join("bench")).args(arguments);
+    run(&mut command, "the tables above say what does not hold")
 }

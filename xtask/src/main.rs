@@ -26,9 +26,9 @@ use contract::{Contract, Dialect};
 #[derive(Parser)]
 #[command(name = "cargo xtask", bin_name = "cargo xtask")]
 enum Task {
-    /// Measure the data path against its peers; the tables go to `target/bench` as well.
+    /// Measure the data path against its peers, and print tables.
     Bench {
-        /// What `partwise-bench run --help` lists: `--group plain`, `--rounds 7`, ...
+        /// `--group NAME`, `--rounds N`, `--json FILE`, `--scratch DIR`; `--write` makes docs/benchmarks.md.
         #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
         arguments: Vec<String>,
     },

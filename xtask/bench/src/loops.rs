@@ -1,6 +1,8 @@
-//! What an upload costs without a client: a loop over hyper's connections, and one over bare sockets.
+//! What a transfer costs without a client: a loop over hyper's connections, and two over bare sockets.
 
+mod get_loop;
 mod hyper_loop;
+mod plain;
 mod raw_loop;
 
 use std::fs::File;
@@ -8,7 +10,7 @@ use std::path::PathBuf;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
 use anyhow::{Context, Result};
-use clap::Args;
+use clap::{Args, ValueEnum};
 
 /// What is sent where, and how.
 #[derive(Args, Clone, Debug)]
@@ -28,14 +30,56 @@ pub(crate) struct Options {
     ca_cert: Option<PathBuf>,
 }
 
+/// What the loop over bare sockets can do besides.
+#[derive(Args, Clone, Debug)]
+pub(crate) struct RawOptions {
+    #[command(flatten)]
+    common: Options,
+    /// How each part is sent.
+    #[arg(long, value_enum, default_value_t = Form::Multipart)]
+    form: Form,
+    /// Where parts are sent; the part's number follows it if they are put.
+    #[arg(long, default_value = "/v1/uploads/upload_1/parts")]
+    path: String,
+}
+
+/// How a part is sent.
+#[derive(Clone, Copy, Debug, ValueEnum)]
+enum Form {
+    /// `POST` with a form.
+    Multipart,
+    /// `PUT` of the bytes alone.
+    Put,
+}
+
+/// What is asked for.
+#[derive(Args, Clone, Debug)]
+pub(crate) struct GetOptions {
+    /// `http://HOST:PORT`.
+    origin: String,
+    /// The file's path.
+    path: String,
+    /// How often it is asked for.
+    #[arg(long, default_value_t = 1)]
+    count: u32,
+    /// How many connections there are.
+    #[arg(long, default_value_t = 4)]
+    parallel: u16,
+}
+
 /// Uploads over hyper.
 pub(crate) fn hyper(options: &Options) -> Result<()> {
     hyper_loop::run(options)
 }
 
 /// Uploads over sockets.
-pub(crate) fn raw(options: &Options) -> Result<()> {
+pub(crate) fn raw(options: &RawOptions) -> Result<()> {
     raw_loop::run(options)
+}
+
+/// Downloads over sockets.
+pub(crate) fn get(options: &GetOptions) -> Result<()> {
+    get_loop::run(options)
 }
 
 const BOUNDARY: &str = "partwise-bench-7f3a91c4d2e85b60";

@@ -1,15 +1,19 @@
 //! What one command takes: wall time, processor time, memory.
 
 use std::process::{Command, ExitCode};
-use std::time::Instant;
+use std::sync::mpsc::{RecvTimeoutError, channel};
+use std::thread;
+use std::time::{Duration, Instant};
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, ensure};
 use nix::sys::resource::{UsageWho, getrusage};
-use nix::sys::time::TimeValLike as _;
+use nix::sys::signal::{Signal, kill};
+use nix::sys::time::{TimeVal, TimeValLike as _};
+use nix::unistd::Pid;
 use serde::{Deserialize, Serialize};
 
 /// What a whole process took, its children included.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub(crate) struct Taken {
     pub(crate) wall_s: f64,
     pub(crate) user_s: f64,
@@ -17,15 +21,25 @@ pub(crate) struct Taken {
     pub(crate) peak_kib: u64,
 }
 
-/// Runs the command and prints what it took as the last line of standard error. This process has no other children and is
-/// small, so that their sum and their peak are the command's.
-pub(crate) fn run(command: &[String]) -> Result<ExitCode> {
+/// Runs the command and prints what it took as the last line of standard error. This process waits for no other child and is
+/// small, so that what the kernel counts for its children is the command's.
+pub(crate) fn run(command: &[String], limit_s: u64) -> Result<ExitCode> {
     let begin = Instant::now();
-    let status = Command::new(&command[0]).args(&command[1..]).status();
+    let child = Command::new(&command[0]).args(&command[1..]).spawn();
+    let mut child = child.with_context(|| format!("cannot start {}", command[0]))?;
+    let process = Pid::from_raw(child.id().try_into()?);
+    let (ended, wait_for_end) = channel::<()>();
+    let watch = thread::spawn(move || {
+        let end = wait_for_end.recv_timeout(Duration::from_secs(limit_s));
+        // It has not been waited for yet, so the number is still its own.
+        end == Err(RecvTimeoutError::Timeout) && kill(process, Signal::SIGKILL).is_ok()
+    });
+    let status = child.wait()?;
     let wall_s = begin.elapsed().as_secs_f64();
-    let status = status.with_context(|| format!("cannot start {}", command[0]))?;
+    drop(ended);
+    ensure!(!watch.join().unwrap_or_default(), "{} was ended after {limit_s} s", command[0]);
     let usage = getrusage(UsageWho::RUSAGE_CHILDREN)?;
-    let seconds = |time: nix::sys::time::TimeVal| time.num_microseconds() as f64 / 1e6;
+    let seconds = |time: TimeVal| time.num_microseconds() as f64 / 1e6;
     let taken = Taken {
         wall_s,
         user_s: seconds(usage.user_time()),

@@ -1,38 +1,27 @@
 //! Positioned reads and writes, a thread a connection: the limit of what this machine can do through sockets.
 
-use std::io::{IoSlice, Read as _, Write as _};
+use std::io::{IoSlice, Write as _};
 use std::net::TcpStream;
+use std::ops::Range;
 use std::os::unix::fs::FileExt as _;
-use std::thread;
 
-use anyhow::{Context, Result, anyhow, bail, ensure};
+use anyhow::{Result, ensure};
 
-use super::{BOUNDARY, Options, Parts, around, authority};
+use super::plain::{self, read_head, skip_body};
+use super::{BOUNDARY, Form, Parts, RawOptions, around};
 
 const PIECE: usize = 1024 * 1024;
 
-pub(super) fn run(options: &Options) -> Result<()> {
-    let (authority, is_tls) = authority(&options.origin)?;
-    ensure!(!is_tls, "this loop speaks plain HTTP");
-    let parts = Parts::of(options)?;
-    thread::scope(|scope| {
-        let senders: Vec<_> =
-            (0..options.parallel).map(|_| scope.spawn(|| send(authority, &parts))).collect();
-        senders.into_iter().try_for_each(|sender| sender.join().map_err(|_| anyhow!("a sender panicked"))?)
-    })
+pub(super) fn run(options: &RawOptions) -> Result<()> {
+    let parts = Parts::of(&options.common)?;
+    plain::on_threads(&options.common.origin, options.common.parallel, |stream| send(stream, &parts, options))
 }
 
-fn send(authority: &str, parts: &Parts) -> Result<()> {
-    let mut stream = TcpStream::connect(authority)?;
-    stream.set_nodelay(true)?;
+fn send(mut stream: TcpStream, parts: &Parts, options: &RawOptions) -> Result<()> {
     let mut piece = vec![0; PIECE];
-    let (head, tail) = around();
     while let Some(range) = parts.next() {
-        let length = head.len() as u64 + (range.end - range.start) + tail.len() as u64;
-        let request = format!(
-            "POST /v1/uploads/upload_1/parts HTTP/1.1\r\nHost: {authority}\r\nAuthorization: Bearer key\r\nContent-Type: multipart/form-data; boundary={BOUNDARY}\r\nContent-Length: {length}\r\n\r\n{head}"
-        );
-        let mut before = request.as_bytes();
+        let (head, tail) = frame(options, &range);
+        let mut before = head.as_bytes();
         let mut at = range.start;
         while at < range.end {
             let wanted = PIECE.min(usize::try_from(range.end - at).unwrap_or(PIECE));
@@ -42,9 +31,32 @@ fn send(authority: &str, parts: &Parts) -> Result<()> {
             write_both(&mut stream, std::mem::take(&mut before), &piece[..read])?;
         }
         stream.write_all(tail.as_bytes())?;
-        read_answer(&mut stream)?;
+        let head = read_head(&mut stream)?;
+        skip_body(&mut stream, &head)?;
     }
     Ok(())
+}
+
+/// What stands before and behind the bytes of a part.
+fn frame(options: &RawOptions, range: &Range<u64>) -> (String, String) {
+    let (path, bytes) = (&options.path, range.end - range.start);
+    let fields = "Host: localhost\r\nAuthorization: Bearer key";
+    match options.form {
+        Form::Multipart => {
+            let (head, tail) = around();
+            let length = head.len() as u64 + bytes + tail.len() as u64;
+            let request = format!(
+                "POST {path} HTTP/1.1\r\n{fields}\r\nContent-Type: multipart/form-data; boundary={BOUNDARY}\r\nContent-Length: {length}\r\n\r\n{head}"
+            );
+            (request, tail)
+        }
+        Form::Put => {
+            let number = range.start / options.common.part_size;
+            let request =
+                format!("PUT {path}{number} HTTP/1.1\r\n{fields}\r\nContent-Length: {bytes}\r\n\r\n");
+            (request, String::new())
+        }
+    }
 }
 
 fn write_both(stream: &mut TcpStream, mut first: &[u8], second: &[u8]) -> Result<()> {
@@ -56,25 +68,4 @@ fn write_both(stream: &mut TcpStream, mut first: &[u8], second: &[u8]) -> Result
         first = &first[written..];
     }
     Ok(stream.write_all(second)?)
-}
-
-/// The sink's answers are small and come in one piece.
-fn read_answer(stream: &mut TcpStream) -> Result<()> {
-    let mut answer = Vec::new();
-    let mut buffer = [0; 1024];
-    loop {
-        let read = stream.read(&mut buffer)?;
-        ensure!(read > 0, "the sink went away");
-        answer.extend_from_slice(&buffer[..read]);
-        let text = std::str::from_utf8(&answer)?;
-        let Some((head, body)) = text.split_once("\r\n\r\n") else { continue };
-        if !head.starts_with("HTTP/1.1 200 ") {
-            bail!("the sink answered {head}");
-        }
-        let length = head.lines().find_map(|line| line.strip_prefix("Content-Length: "));
-        let length: usize = length.context("the sink gave no length")?.parse()?;
-        if body.len() >= length {
-            return Ok(());
-        }
-    }
 }

@@ -1,4 +1,4 @@
-//! Who uploads, and with which command.
+//! Who uploads or downloads, and with which command.
 
 use std::fs;
 use std::path::Path;
@@ -8,37 +8,71 @@ use anyhow::{Context as _, Result};
 
 use super::Context;
 use super::scene::Scene;
-use super::tools::Tools;
+use super::tools::{Missing, Peer, Tools, said};
 
 type Commands = Box<dyn Fn(&Scene) -> Result<Command>>;
 
-/// Somebody who uploads.
+/// Somebody who is measured.
 pub(crate) struct Contender {
-    pub(crate) name: &'static str,
+    pub(crate) name: String,
+    /// Whether the sink has to have seen the whole file in the end.
+    pub(crate) uploads: bool,
     command: Commands,
 }
 
 impl Contender {
-    fn new(name: &'static str, command: impl Fn(&Scene) -> Result<Command> + 'static) -> Self {
-        Self { name, command: Box::new(command) }
+    fn new(name: impl Into<String>, command: impl Fn(&Scene) -> Result<Command> + 'static) -> Self {
+        Self { name: name.into(), uploads: true, command: Box::new(command) }
     }
 
+    fn uploads_nothing(self) -> Self {
+        Self { uploads: false, ..self }
+    }
+
+    /// What is to be run next; what the run before has left is put away.
     pub(crate) fn command(&self, scene: &Scene) -> Result<Command> {
         (self.command)(scene)
     }
 }
 
-/// The command `partwise upload` with these flags besides.
-pub(crate) fn partwise(context: &Context, name: &'static str, flags: &'static [&'static str]) -> Contender {
-    let partwise = context.partwise.clone();
-    Contender::new(name, move |scene| Ok(upload(&partwise, scene, flags)))
+/// How many parts `partwise upload` sends at once.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Parallel {
+    /// As many as everyone.
+    OfScene,
+    /// As many as these.
+    Fixed(u16),
+    /// As many as it likes.
+    Unsaid,
 }
 
-fn upload(partwise: &Path, scene: &Scene, flags: &[&str]) -> Command {
+/// `partwise upload` with these flags besides.
+pub(crate) fn partwise(
+    context: &Context,
+    name: impl Into<String>,
+    parallel: Parallel,
+    flags: &'static [&'static str],
+) -> Contender {
+    let partwise = context.partwise.clone();
+    Contender::new(name, move |scene| upload(&partwise, scene, parallel, flags))
+}
+
+fn upload(partwise: &Path, scene: &Scene, parallel: Parallel, flags: &[&str]) -> Result<Command> {
+    let state = scene.scratch.join("state");
+    if state.exists() {
+        fs::remove_dir_all(&state)?;
+    }
     let mut command = Command::new(partwise);
     command.arg("upload").arg(&scene.file).args(["--purpose", "assistants", "--endpoint", &scene.base()]);
-    command.arg("--state").arg(scene.scratch.join("state")).env("OPENAI_API_KEY", "key");
-    command.args(["--parallel", &scene.parallel.to_string()]);
+    command.arg("--state").arg(state).env("OPENAI_API_KEY", "key");
+    let parallel = match parallel {
+        Parallel::OfScene => Some(scene.parallel),
+        Parallel::Fixed(parallel) => Some(parallel),
+        Parallel::Unsaid => None,
+    };
+    if let Some(parallel) = parallel {
+        command.args(["--parallel", &parallel.to_string()]);
+    }
     if let Some(size) = scene.part_size {
         command.args(["--part-size", &size.to_string()]);
     }
@@ -46,11 +80,11 @@ fn upload(partwise: &Path, scene: &Scene, flags: &[&str]) -> Command {
         command.arg("--ca-cert").arg(certificate);
     }
     command.args(flags);
-    command
+    Ok(command)
 }
 
 /// A loop of this binary: `hyper` or `raw`, with a parallelism of its own if it has one.
-pub(crate) fn own_loop(name: &'static str, subcommand: &'static str, parallel: Option<u16>) -> Contender {
+pub(crate) fn own_loop(name: &str, subcommand: &'static str, parallel: Option<u16>) -> Contender {
     Contender::new(name, move |scene| {
         let mut command = Command::new(std::env::current_exe()?);
         command.args([subcommand, &scene.origin]).arg(&scene.file);
@@ -63,27 +97,23 @@ pub(crate) fn own_loop(name: &'static str, subcommand: &'static str, parallel: O
     })
 }
 
+/// The MD5 of the file and nothing else.
+pub(crate) fn md5(name: &str) -> Contender {
+    let contender = Contender::new(name, |scene| {
+        let mut command = Command::new(std::env::current_exe()?);
+        command.arg("md5").arg(&scene.file);
+        Ok(command)
+    });
+    contender.uploads_nothing()
+}
+
 /// curl with a file for each part, `parallel` at a time.
-pub(crate) fn curl(tools: &Tools, name: &'static str, parallel: Option<u16>) -> Option<Contender> {
-    let curl = tools.curl.clone()?;
-    Some(Contender::new(name, move |scene| {
-        let mut config = String::new();
-        for part in scene.parts()? {
-            let part = part.to_str().context("a path that is text")?;
-            if !config.is_empty() {
-                config.push_str("next\n");
-            }
-            config.push_str(&format!(
-                "url = \"{}/uploads/upload_1/parts\"\nform = \"data=@{part}\"\nheader = \"Authorization: Bearer key\"\noutput = \"/dev/null\"\nsilent\nfail\nhttp1.1\n",
-                scene.base()
-            ));
-            if let Some(certificate) = &scene.certificate {
-                config.push_str(&format!("cacert = \"{}\"\n", certificate.display()));
-            }
-        }
+pub(crate) fn curl(tools: &Tools, name: &str, parallel: Option<u16>) -> Result<Contender, Missing> {
+    let curl = tools.get(Peer::Curl)?;
+    Ok(Contender::new(name, move |scene| {
         let path = scene.scratch.join("curl.config");
-        fs::write(&path, config)?;
-        let mut command = Command::new(&curl);
+        fs::write(&path, curl_config(scene)?)?;
+        let mut command = curl.command();
         if let Some(parallel) = parallel {
             command.args(["--parallel", "--parallel-max", &parallel.to_string()]);
         }
@@ -92,12 +122,28 @@ pub(crate) fn curl(tools: &Tools, name: &'static str, parallel: Option<u16>) -> 
     }))
 }
 
+fn curl_config(scene: &Scene) -> Result<String> {
+    let mut requests = Vec::new();
+    for part in scene.parts()? {
+        let part = part.to_str().context("a path that is text")?;
+        let mut request = format!(
+            "url = \"{}/uploads/upload_1/parts\"\nform = \"data=@{part}\"\nheader = \"Authorization: Bearer key\"\noutput = \"/dev/null\"\nsilent\nfail\nhttp1.1\n",
+            scene.base()
+        );
+        if let Some(certificate) = &scene.certificate {
+            request.push_str(&format!("cacert = \"{}\"\n", certificate.display()));
+        }
+        requests.push(request);
+    }
+    Ok(requests.join("next\n"))
+}
+
 /// The official Python client, one part after the other: it has no other way.
-pub(crate) fn python(tools: &Tools) -> Option<Contender> {
-    let (python, script) = tools.python.clone()?;
-    Some(Contender::new("openai-python", move |scene| {
-        let mut command = Command::new(&python);
-        command.arg(&script).arg(scene.base()).arg(&scene.file).arg(scene.cut().to_string());
+pub(crate) fn python(tools: &Tools) -> Result<Contender, Missing> {
+    let python = tools.get(Peer::Python)?;
+    Ok(Contender::new(Peer::Python.name(), move |scene| {
+        let mut command = python.command();
+        command.arg(scene.base()).arg(&scene.file).arg(scene.cut().to_string());
         if let Some(certificate) = &scene.certificate {
             command.env("SSL_CERT_FILE", certificate);
         }
@@ -106,30 +152,23 @@ pub(crate) fn python(tools: &Tools) -> Option<Contender> {
 }
 
 /// The official Node client, from streams, several at a time.
-pub(crate) fn node(tools: &Tools) -> Option<Contender> {
-    let (node, script) = tools.node.clone()?;
-    Some(Contender::new("openai-node", move |scene| {
-        let mut command = Command::new(&node);
-        command.arg(&script).arg(scene.base()).arg(&scene.file);
-        command.args([scene.cut().to_string(), scene.parallel.to_string()]);
-        if let Some(certificate) = &scene.certificate {
-            command.env("NODE_EXTRA_CA_CERTS", certificate);
-        }
-        Ok(command)
-    }))
+pub(crate) fn node(tools: &Tools) -> Result<Contender, Missing> {
+    several_at_once(tools, Peer::Node, "NODE_EXTRA_CA_CERTS")
 }
 
 /// async-openai, several parts at a time.
-pub(crate) fn async_openai(tools: &Tools) -> Option<Contender> {
-    let executable = tools.async_openai.clone()?;
-    Some(Contender::new("async-openai", move |scene| {
-        let mut command = Command::new(&executable);
-        command
-            .arg(scene.base())
-            .arg(&scene.file)
-            .args([scene.cut().to_string(), scene.parallel.to_string()]);
+pub(crate) fn async_openai(tools: &Tools) -> Result<Contender, Missing> {
+    several_at_once(tools, Peer::AsyncOpenai, "SSL_CERT_FILE")
+}
+
+fn several_at_once(tools: &Tools, peer: Peer, trust: &'static str) -> Result<Contender, Missing> {
+    let tool = tools.get(peer)?;
+    Ok(Contender::new(peer.name(), move |scene| {
+        let mut command = tool.command();
+        command.arg(scene.base()).arg(&scene.file);
+        command.args([scene.cut().to_string(), scene.parallel.to_string()]);
         if let Some(certificate) = &scene.certificate {
-            command.env("SSL_CERT_FILE", certificate);
+            command.env(trust, certificate);
         }
         Ok(command)
     }))
@@ -138,23 +177,33 @@ pub(crate) fn async_openai(tools: &Tools) -> Option<Contender> {
 /// `partwise files download` into a file.
 pub(crate) fn download(context: &Context) -> Contender {
     let partwise = context.partwise.clone();
-    Contender::new("partwise", move |scene| {
+    let contender = Contender::new("partwise", move |scene| {
         let mut command = Command::new(&partwise);
-        command
-            .args(["files", "download", "file-1", "--force", "--output"])
-            .arg(scene.scratch.join("copy.bin"));
+        command.args(["files", "download", "file-1", "--output"]).arg(fresh_copy(scene)?);
         command.args(["--endpoint", &scene.base()]).env("OPENAI_API_KEY", "key");
         Ok(command)
-    })
+    });
+    contender.uploads_nothing()
 }
 
 /// curl into a file.
-pub(crate) fn curl_download(tools: &Tools) -> Option<Contender> {
-    let curl = tools.curl.clone()?;
-    Some(Contender::new("curl", move |scene| {
-        let mut command = Command::new(&curl);
-        command.args(["--silent", "--fail", "--output"]).arg(scene.scratch.join("copy.bin"));
+pub(crate) fn curl_download(tools: &Tools) -> Result<Contender, Missing> {
+    let curl = tools.get(Peer::Curl)?;
+    let contender = Contender::new("curl", move |scene| {
+        let mut command = curl.command();
+        command.args(["--silent", "--fail", "--output"]).arg(fresh_copy(scene)?);
         command.arg(format!("{}/files/file-1/content", scene.base()));
         Ok(command)
-    }))
+    });
+    Ok(contender.uploads_nothing())
+}
+
+/// Where a download goes. Nothing is there, and nothing waits to be written to the disk.
+fn fresh_copy(scene: &Scene) -> Result<std::path::PathBuf> {
+    let path = scene.scratch.join("copy.bin");
+    if path.exists() {
+        fs::remove_file(&path)?;
+    }
+    said(&mut Command::new("sync"))?;
+    Ok(path)
 }

@@ -2,7 +2,13 @@
 
 use std::fs;
 
+use std::path::Path;
+
+use std::time::Instant;
+
 use anyhow::{Context as _, Result};
+use nix::sys::resource::{UsageWho, getrusage};
+use nix::sys::time::TimeValLike as _;
 
 /// The kernel counts in hundredths of a second, on every platform that Rust runs on.
 const TICKS_PER_SECOND: f64 = 100.0;
@@ -19,8 +25,53 @@ pub(crate) fn words() -> Result<String> {
     Ok(format!("{count} × {model}, {} GiB, Linux {}", kib / (1024 * 1024), kernel.trim()))
 }
 
+/// The kind of file system that a folder is on, and its device.
+pub(crate) fn file_system_of(folder: &Path) -> Result<String> {
+    let folder = folder.canonicalize()?;
+    let mounts = fs::read_to_string("/proc/mounts")?;
+    let mounts = mounts.lines().filter_map(|line| {
+        let mut fields = line.split(' ');
+        Some((fields.next()?, fields.next()?, fields.next()?))
+    });
+    // Of two on one place the later one is seen.
+    let nearest =
+        mounts.filter(|(_, place, _)| folder.starts_with(place)).max_by_key(|(_, place, _)| place.len());
+    Ok(nearest.map_or("an unknown file system".to_owned(), |(device, _, kind)| format!("{kind} on {device}")))
+}
+
+/// Watches what the machine does besides what we know of.
+pub(crate) struct Watch {
+    begin: Instant,
+    busy_s: f64,
+    own_s: f64,
+}
+
+impl Watch {
+    pub(crate) fn begin() -> Result<Self> {
+        Ok(Self { begin: Instant::now(), busy_s: busy_s()?, own_s: own_s()? })
+    }
+
+    /// How many processors have been busy on average with neither this process, nor the children that it has waited for, nor a
+    /// service that took so much meanwhile. What interrupts take is nobody's; a few hundredths are the counters' own.
+    pub(crate) fn others(&self, service_s: f64) -> Result<f64> {
+        let wall_s = self.begin.elapsed().as_secs_f64();
+        let known_s = own_s()? - self.own_s + service_s;
+        Ok(((busy_s()? - self.busy_s - known_s) / wall_s).max(0.0))
+    }
+}
+
+/// The processor time of this process and of the children that it has waited for.
+fn own_s() -> Result<f64> {
+    let mut microseconds = 0;
+    for who in [UsageWho::RUSAGE_SELF, UsageWho::RUSAGE_CHILDREN] {
+        let usage = getrusage(who)?;
+        microseconds += usage.user_time().num_microseconds() + usage.system_time().num_microseconds();
+    }
+    Ok(microseconds as f64 / 1e6)
+}
+
 /// The processor time that all processes together have taken, interrupts included.
-pub(crate) fn busy_s() -> Result<f64> {
+fn busy_s() -> Result<f64> {
     let stat = fs::read_to_string("/proc/stat")?;
     let line = stat.lines().next().context("/proc/stat is empty")?;
     let fields: Vec<u64> = line.split_whitespace().skip(1).map(str::parse).collect::<Result<_, _>>()?;
@@ -38,4 +89,26 @@ pub(crate) fn cpu_of(process: u32) -> Result<f64> {
     let ticks = |index: usize| fields.get(index).and_then(|field| field.parse::<u64>().ok());
     let (user, system) = ticks(11).zip(ticks(12)).context("/proc/PID/stat")?;
     Ok((user + system) as f64 / TICKS_PER_SECOND)
+}
+
+/// The most memory that one process has had so far.
+pub(crate) fn peak_kib_of(process: u32) -> Result<u64> {
+    let status = fs::read_to_string(format!("/proc/{process}/status"))?;
+    let peak = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).context("/proc/PID/status")?;
+    Ok(peak.trim().trim_end_matches("kB").trim().parse()?)
+}
+
+/// The processes that one process has started and that are still there.
+pub(crate) fn children_of(process: u32) -> Result<Vec<u32>> {
+    let mut children = Vec::new();
+    for entry in fs::read_dir("/proc")? {
+        let Some(child) = entry?.file_name().to_str().and_then(|name| name.parse().ok()) else { continue };
+        // It may have ended meanwhile.
+        let Ok(stat) = fs::read_to_string(format!("/proc/{child}/stat")) else { continue };
+        let parent = stat.rsplit_once(')').and_then(|(_, rest)| rest.split_whitespace().nth(1)?.parse().ok());
+        if parent == Some(process) {
+            children.push(child);
+        }
+    }
+    Ok(children)
 }

@@ -1,11 +1,14 @@
-//! The comparison itself: everyone in turn, several rounds, one table.
+//! The comparison itself: everyone in turn, several rounds, tables.
 
 mod claims;
 mod contenders;
+mod figures;
 mod groups;
 mod machine;
-mod rounds;
+mod page;
+mod runs;
 mod scene;
+mod server_process;
 mod sink_process;
 mod table;
 mod tools;
@@ -15,9 +18,10 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context as _, Result};
 use clap::Args;
 
-use claims::Claim;
-use rounds::Measured;
-use tools::Tools;
+use claims::{Claim, Verdict};
+use runs::{Measured, Rounds};
+use table::Columns;
+use tools::{Missing, Tools};
 
 /// What is compared, and where the results go.
 #[derive(Args, Debug)]
@@ -25,77 +29,129 @@ pub(crate) struct Options {
     /// The command that is measured.
     #[arg(long)]
     partwise: PathBuf,
+    /// The workspace that it was built from.
+    #[arg(long)]
+    workspace: PathBuf,
     /// A folder for the peers, which are installed there when they are missing.
     #[arg(long)]
     tools: PathBuf,
-    /// The scripts and crates that drive the peers.
+    /// A folder for the files that are sent and stored, 12 GiB of them; the platform's temporary one by default.
     #[arg(long)]
-    peers: PathBuf,
+    scratch: Option<PathBuf>,
     /// How many rounds.
     #[arg(long, default_value_t = 5)]
     rounds: usize,
-    /// Only these groups; all by default.
+    /// How often a run is repeated that others disturbed.
+    #[arg(long, default_value_t = 3)]
+    repeats: usize,
+    /// Only these groups; by default all but `build`.
     #[arg(long = "group", value_parser = groups::names())]
     groups: Vec<String>,
     /// Write all figures here, as JSON.
     #[arg(long)]
     json: Option<PathBuf>,
-    /// Write the tables here, as Markdown.
+    /// Write docs/benchmarks.md.
     #[arg(long)]
-    table: Option<PathBuf>,
+    write: bool,
 }
 
 /// What every group needs.
 pub(crate) struct Context {
     partwise: PathBuf,
+    workspace: PathBuf,
     tools: Tools,
+    /// Where the peers are, and room to build.
+    tools_folder: PathBuf,
     rounds: usize,
+    repeats: usize,
     scratch: tempfile::TempDir,
 }
 
 impl Context {
+    fn of(options: &Options) -> Result<Self> {
+        let workspace = options.workspace.canonicalize().context("--workspace")?;
+        let tools = Tools::new(&options.tools, &workspace.join("xtask/bench/peers")).context("--tools")?;
+        let mut scratch = tempfile::Builder::new();
+        let scratch = scratch.prefix("partwise-bench-");
+        Ok(Self {
+            partwise: options.partwise.canonicalize().context("--partwise")?,
+            workspace,
+            tools,
+            tools_folder: options.tools.canonicalize()?,
+            rounds: options.rounds.max(1),
+            repeats: options.repeats,
+            scratch: match &options.scratch {
+                Some(folder) => scratch.tempdir_in(folder).context("--scratch")?,
+                None => scratch.tempdir()?,
+            },
+        })
+    }
+
     fn scratch(&self) -> &Path {
         self.scratch.path()
+    }
+
+    fn rounds(&self) -> Rounds {
+        Rounds { warm: true, counted: self.rounds, repeats: self.repeats }
+    }
+
+    /// For what a limited rate decides, which is the same each time.
+    fn few_rounds(&self) -> Rounds {
+        Rounds { warm: false, counted: self.rounds.min(2), repeats: self.repeats }
+    }
+
+    /// For what takes minutes.
+    fn one_round(&self) -> Rounds {
+        Rounds { warm: false, counted: 1, repeats: self.repeats }
     }
 }
 
 /// What a group found.
 #[derive(Debug, serde::Serialize)]
 pub(crate) struct Found {
-    group: &'static str,
+    title: &'static str,
     /// What was done, in a sentence.
     setting: String,
     measured: Vec<Measured>,
+    #[serde(skip)]
+    columns: Columns,
+    missing: Vec<Missing>,
     claims: Vec<Claim>,
 }
 
-/// Measures, prints, and fails when something that is claimed does not hold.
+/// Measures, prints, and says whether all that is claimed holds.
 pub(crate) fn run(options: &Options) -> Result<bool> {
-    let context = Context {
-        partwise: std::fs::canonicalize(&options.partwise).context("--partwise")?,
-        tools: Tools::prepare(&options.tools, &options.peers)?,
-        rounds: options.rounds.max(1),
-        scratch: tempfile::tempdir()?,
-    };
-    let machine = machine::words()?;
+    let context = Context::of(options)?;
     let mut all = Vec::new();
-    for (name, group) in groups::GROUPS {
-        if !options.groups.is_empty() && !options.groups.iter().any(|wanted| wanted == name) {
-            continue;
-        }
-        eprintln!("── {name} ──");
-        for found in group(&context)? {
-            print!("{}", table::markdown(&found));
+    for group in groups::chosen(&options.groups) {
+        eprintln!("── {} ──", group.name);
+        for found in group.run(&context) {
+            println!("{}", table::markdown(&found));
             all.push(found);
         }
+        // What was measured so far stays, whatever comes next.
+        if let Some(path) = &options.json {
+            let json = page::json(&context, options, &all)?;
+            std::fs::write(path, json).with_context(|| path.display().to_string())?;
+        }
     }
-    if let Some(path) = &options.table {
-        std::fs::write(path, table::page(&machine, &all))?;
+    if options.write {
+        std::fs::write(
+            context.workspace.join("docs/benchmarks.md"),
+            page::markdown(&context, options, &all)?,
+        )?;
     }
-    if let Some(path) = &options.json {
-        let json = serde_json::json!({ "machine": machine, "groups": all });
-        std::fs::write(path, serde_json::to_string_pretty(&json)?)?;
+    Ok(all.iter().flat_map(|found| &found.claims).all(|claim| claim.verdict == Verdict::Holds))
+}
+
+/// What is left of a group that could not be measured.
+fn failed(title: &'static str, error: &anyhow::Error) -> Found {
+    Found {
+        title,
+        setting: format!("It could not be measured: {error:#}."),
+        measured: Vec::new(),
+        columns: Columns::Clients,
+        missing: Vec::new(),
+        claims: vec![Claim::broken("all of it")],
     }
-    let holds = all.iter().flat_map(|found| &found.claims).all(Claim::holds);
-    Ok(holds)
 }

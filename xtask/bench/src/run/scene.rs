@@ -64,7 +64,9 @@ impl Scene {
             let mut file = File::open(&self.file)?;
             for (index, path) in (0..).zip(&paths) {
                 file.seek(SeekFrom::Start(index * self.cut()))?;
-                std::io::copy(&mut (&file).take(self.cut()), &mut File::create(path)?)?;
+                let mut part = File::create(path)?;
+                std::io::copy(&mut (&file).take(self.cut()), &mut part)?;
+                part.sync_all()?;
             }
         }
         Ok(paths)

@@ -1,9 +1,9 @@
 //! The sink in a process of its own.
 
-use std::io::{BufRead as _, BufReader, Read as _, Write as _};
-use std::net::TcpStream;
+use std::io::{BufRead as _, BufReader, Write as _};
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
+use std::sync::{Mutex, PoisonError};
 
 use anyhow::{Context as _, Result};
 
@@ -11,12 +11,16 @@ use super::machine;
 use crate::sink::Told;
 
 /// How the sink takes what comes.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct SinkOptions {
     pub(crate) tls: bool,
+    /// The length of the file that is downloaded.
     pub(crate) length: u64,
+    /// Bits a second on each connection.
     pub(crate) rate: Option<u64>,
+    /// Bits a second on one of them.
     pub(crate) slow_rate: Option<u64>,
+    /// Bits a second on all together.
     pub(crate) shared_rate: Option<u64>,
     pub(crate) latency_ms: u64,
 }
@@ -24,12 +28,13 @@ pub(crate) struct SinkOptions {
 /// A running sink, ended when dropped.
 pub(crate) struct Sink {
     child: Child,
+    lines: Mutex<(ChildStdin, BufReader<ChildStdout>)>,
     address: String,
     pub(crate) certificate: Option<PathBuf>,
 }
 
 impl Sink {
-    pub(crate) fn start(options: &SinkOptions, scratch: &Path) -> Result<Self> {
+    pub(crate) fn start(options: SinkOptions, scratch: &Path) -> Result<Self> {
         let mut command = Command::new(std::env::current_exe()?);
         command.arg("sink").args(["--length", &options.length.to_string()]);
         command.args(["--latency", &options.latency_ms.to_string()]);
@@ -46,13 +51,14 @@ impl Sink {
         if let Some(path) = &certificate {
             command.arg("--certificate").arg(path);
         }
-        let child = command.stdout(Stdio::piped()).spawn().context("cannot start the sink")?;
-        // From here on it is ended whatever happens.
-        let mut sink = Self { child, address: String::new(), certificate };
-        BufReader::new(sink.child.stdout.as_mut().context("it has no output")?)
-            .read_line(&mut sink.address)?;
-        sink.address.truncate(sink.address.trim_end().len());
-        Ok(sink)
+        // It ends by itself when its input does.
+        let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().context("the sink")?;
+        let input = child.stdin.take().context("it has no input")?;
+        let mut output = BufReader::new(child.stdout.take().context("it has no output")?);
+        let mut address = String::new();
+        output.read_line(&mut address)?;
+        address.truncate(address.trim_end().len());
+        Ok(Self { child, lines: Mutex::new((input, output)), address, certificate })
     }
 
     pub(crate) fn origin(&self) -> String {
@@ -65,18 +71,14 @@ impl Sink {
         machine::cpu_of(self.child.id())
     }
 
-    /// What it saw since it was asked last. Only a plain one can be asked.
-    pub(crate) fn told(&self) -> Result<Option<Told>> {
-        if self.certificate.is_some() {
-            return Ok(None);
-        }
-        let mut stream = TcpStream::connect(&self.address)?;
-        stream.write_all(b"GET /report HTTP/1.1\r\n\r\n")?;
-        stream.shutdown(std::net::Shutdown::Write)?;
-        let mut answer = String::new();
-        stream.read_to_string(&mut answer)?;
-        let (_, json) = answer.split_once("\r\n\r\n").context("the sink tells nothing")?;
-        Ok(Some(serde_json::from_str(json)?))
+    /// What it saw since it was asked last.
+    pub(crate) fn told(&self) -> Result<Told> {
+        let mut lines = self.lines.lock().unwrap_or_else(PoisonError::into_inner);
+        let (input, output) = &mut *lines;
+        input.write_all(b"\n")?;
+        let mut line = String::new();
+        output.read_line(&mut line)?;
+        serde_json::from_str(&line).context("the sink tells nothing")
     }
 }
 

@@ -3,58 +3,134 @@
 use std::fmt::Write as _;
 
 use super::Found;
-use super::claims::Bound;
-use super::rounds::{Measured, Run};
+use super::figures::median;
+use super::runs::{Measured, Run};
+
+/// What is told of each run.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Columns {
+    /// Clients in front of the sink; ratios are of the first one to each of the others.
+    Clients,
+    /// Servers behind one client; ratios are of each of the others to the first one.
+    Servers,
+}
+
+/// The cells of one contender, given the first one too.
+type Row = fn(&Measured, &Measured) -> Vec<String>;
 
 /// One group as Markdown.
 pub(crate) fn markdown(found: &Found) -> String {
-    let mut text = format!("\n## {}\n\n{}\n\n", found.group, found.setting);
-    if !found.measured.is_empty() {
-        text.push_str("| | wall s | user s | system s | sink s | peak MiB | part phase s | others |\n");
-        text.push_str("|---|---|---|---|---|---|---|---|\n");
+    let mut text = format!("\n## {}\n\n{}\n\n", found.title, found.setting);
+    if let Some(first) = found.measured.first() {
+        let (head, row): (&[&str], Row) = match found.columns {
+            Columns::Clients if first.name == OURS => (&CLIENTS, client),
+            Columns::Clients => (&CLIENTS[..CLIENTS.len() - 2], client),
+            Columns::Servers => (&SERVERS, server),
+        };
+        text.push_str(&line(head));
+        text.push_str(&line(&vec!["---"; head.len()]));
         for measured in &found.measured {
-            text.push_str(&row(measured));
+            text.push_str(&line(&row(measured, first)));
+        }
+        for missing in &found.missing {
+            // A reason is one line among others, whatever it was.
+            let why = missing.why.split_whitespace().collect::<Vec<_>>().join(" ").replace('|', "/");
+            let _ = writeln!(text, "| {} | not measured: {why} |", missing.name);
         }
         text.push('\n');
     }
     if !found.claims.is_empty() {
-        text.push_str("| claim | measured | bound | |\n|---|---|---|---|\n");
+        text.push_str(&line(&["claim", "measured", "bound", "verdict"]));
+        text.push_str(&line(&["---"; 4]));
         for claim in &found.claims {
-            let bound = match claim.bound {
-                Bound::AtMost(limit) => format!("≤ {limit}"),
-                Bound::AtLeast(limit) => format!("≥ {limit}"),
-            };
-            let _ =
-                writeln!(text, "| {} | {:.3} | {bound} | {} |", claim.text, claim.measured, claim.verdict());
+            let measured = claim.measured.map_or("-".to_owned(), |figure| format!("{:.3}", figure.value));
+            let bound = claim.bound.map_or("-".to_owned(), |bound| bound.to_string());
+            let cells = [claim.text.clone(), measured, bound, claim.verdict.to_string()];
+            text.push_str(&line(&cells));
         }
     }
     text
 }
 
-fn row(measured: &Measured) -> String {
-    let median = |of: fn(&Run) -> f64| measured.median(of);
-    let parts = measured.runs.iter().filter_map(|run| run.parts.as_ref()).map(|parts| parts.seconds);
-    let parts = super::rounds::median(parts);
-    let parts = if parts.is_nan() { "-".to_owned() } else { format!("{parts:.3}") };
-    format!(
-        "| {} | {:.3} | {:.2} | {:.2} | {:.2} | {:.1} | {parts} | {:.2} |\n",
-        measured.name,
-        median(|run| run.taken.wall_s),
-        median(|run| run.taken.user_s),
-        median(|run| run.taken.system_s),
-        median(|run| run.sink_cpu_s),
-        median(|run| run.taken.peak_kib as f64 / 1024.0),
-        median(|run| run.others),
-    )
+/// Whom the others are compared with, where they are somebody else.
+const OURS: &str = "partwise";
+
+const CLIENTS: [&str; 10] = [
+    "",
+    "wall s",
+    "part phase s",
+    "CPU-s/GiB",
+    "of it user",
+    "peak MiB",
+    "sink CPU-s/GiB",
+    "others (flagged)",
+    "partwise ÷ it, wall",
+    "partwise ÷ it, CPU",
+];
+
+fn client(measured: &Measured, ours: &Measured) -> Vec<String> {
+    let parts = measured.runs.iter().filter_map(|run| run.parts.as_ref()).filter(|told| told.parts > 0);
+    let parts = median(parts.map(|told| told.seconds));
+    let mut cells = vec![
+        measured.name.clone(),
+        format!("{:.3}", measured.median(Run::wall_s)),
+        if parts.is_nan() { String::new() } else { format!("{parts:.3}") },
+        format!("{:.3}", measured.median(|run| run.cpu_s() / run.gib())),
+        format!("{:.3}", measured.median(|run| run.taken.user_s / run.gib())),
+        format!("{:.1}", measured.median(Run::peak_mib)),
+        format!("{:.2}", measured.median(|run| run.service_cpu_s / run.gib())),
+        others(measured),
+    ];
+    if ours.name == OURS {
+        cells.extend([Run::wall_s, Run::cpu_s].map(|of| ratio(ours, measured, of)));
+    }
+    cells
 }
 
-/// All of it as a page.
-pub(crate) fn page(machine: &str, all: &[Found]) -> String {
-    let mut page = format!(
-        "# Benchmarks\n\n`cargo xtask bench` makes this page. Measured on {machine}; whole processes, in turn, medians over the rounds, ratios pair by pair\nwithin each round. `others` is how many processors everything else kept busy.\n"
-    );
-    for found in all {
-        page.push_str(&markdown(found));
+const SERVERS: [&str; 8] = [
+    "",
+    "wall s",
+    "GiB/s",
+    "CPU-s/GiB",
+    "peak MiB",
+    "others (flagged)",
+    "it ÷ the first, wall",
+    "it ÷ the first, CPU",
+];
+
+fn server(measured: &Measured, first: &Measured) -> Vec<String> {
+    vec![
+        measured.name.clone(),
+        format!("{:.3}", measured.median(Run::wall_s)),
+        format!("{:.2}", measured.median(|run| run.gib() / run.wall_s())),
+        format!("{:.3}", measured.median(|run| run.service_cpu_s / run.gib())),
+        format!("{:.1}", measured.median(|run| run.service_peak_kib.unwrap_or_default() as f64 / 1024.0)),
+        others(measured),
+        ratio(measured, first, Run::wall_s),
+        ratio(measured, first, |run| run.service_cpu_s),
+    ]
+}
+
+/// Of one to another one.
+fn ratio(one: &Measured, other: &Measured, of: fn(&Run) -> f64) -> String {
+    if one.name == other.name { String::new() } else { format!("{:.2}", one.ratio(other, of).value) }
+}
+
+fn others(measured: &Measured) -> String {
+    let flagged = measured.runs.iter().filter(|run| run.is_disturbed()).count();
+    let others = median(measured.runs.iter().map(|run| run.others));
+    if flagged == 0 {
+        format!("{others:.2}")
+    } else {
+        format!("{others:.2} ({flagged} of {})", measured.runs.len())
     }
-    page
+}
+
+fn line(cells: &[impl AsRef<str>]) -> String {
+    let mut line = String::from("|");
+    for cell in cells {
+        let _ = write!(line, " {} |", cell.as_ref());
+    }
+    line.push('\n');
+    line
 }

@@ -1,95 +1,62 @@
 //! One connection: requests in, answers out.
 
-use std::io::{self, Read, Write};
-use std::net::TcpStream;
-use std::os::fd::AsRawFd as _;
-use std::sync::Arc;
+use std::io;
+use std::ops::Range;
 use std::thread;
 use std::time::Duration;
 
-use anyhow::{Context, Result, bail};
-use nix::sys::socket::{MsgFlags, recv};
-use rustls::{ServerConfig, ServerConnection, StreamOwned};
+use anyhow::{Result, bail, ensure};
 
-use super::answers::{Answer, answer};
+use super::Service;
+use super::answers::{Answer, answer, wants_body};
 use super::content::{self, Framing};
+use super::head::Head;
 use super::pace::Pace;
-use super::{Options, report::Report};
+use super::stream::Stream;
 
 const PIECE: usize = 1024 * 1024;
-
-/// A client, plain or through TLS.
-pub(super) enum Stream {
-    Plain(TcpStream),
-    Tls(Box<StreamOwned<ServerConnection, TcpStream>>),
-}
-
-impl Stream {
-    pub(super) fn tls(stream: TcpStream, config: Arc<ServerConfig>) -> Result<Self> {
-        Ok(Self::Tls(Box::new(StreamOwned::new(ServerConnection::new(config)?, stream))))
-    }
-
-    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        match self {
-            Self::Plain(stream) => stream.read(buffer),
-            Self::Tls(stream) => stream.read(buffer),
-        }
-    }
-
-    fn write_all(&mut self, bytes: &[u8]) -> io::Result<()> {
-        match self {
-            Self::Plain(stream) => stream.write_all(bytes),
-            Self::Tls(stream) => stream.write_all(bytes).and_then(|()| stream.flush()),
-        }
-    }
-
-    /// Reads and throws away: in the kernel where there is nothing to decrypt.
-    fn discard(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        match self {
-            Self::Plain(stream) => Ok(recv(stream.as_raw_fd(), buffer, MsgFlags::MSG_TRUNC)?),
-            Self::Tls(stream) => stream.read(buffer),
-        }
-    }
-}
+/// What a file's content is sent from.
+static ZEROS: [u8; PIECE] = [0; PIECE];
 
 /// A client with what was read of it too early.
 pub(super) struct Connection {
     stream: Stream,
     pace: Option<Pace>,
     buffer: Vec<u8>,
-    read: std::ops::Range<usize>,
+    read: Range<usize>,
 }
 
 /// Serves one client until it goes away.
-pub(super) fn serve(stream: Stream, pace: Option<Pace>, options: &Options, report: &Report) -> Result<()> {
+pub(super) fn serve(stream: Stream, pace: Option<Pace>, service: &Service) -> Result<()> {
     let buffer = vec![0; PIECE];
     let mut connection = Connection { stream, pace, buffer, read: 0..0 };
     while let Some(head) = connection.head()? {
-        let mut words = head.split(' ');
-        let (method, path) = (words.next().unwrap_or_default(), words.next().unwrap_or_default());
-        let is_part = method == "POST" && path.ends_with("/parts");
-        if is_part {
-            report.begin();
+        let is_upload = head.method() == "POST"
+            && [Some("parts"), Some("files")].contains(&head.path().split('/').next_back());
+        if is_upload {
+            service.report.begin();
         }
-        if head.to_ascii_lowercase().contains("expect: 100-continue") {
+        if head.expects_continue() {
             connection.stream.write_all(b"HTTP/1.1 100 Continue\r\n\r\n")?;
         }
-        let length = content::discard(&mut connection, &Framing::of(&head)?)?;
-        thread::sleep(Duration::from_millis(options.latency));
-        match answer(method, path, options.length, report)? {
-            Answer::Json(json) => connection.answer(&json)?,
-            Answer::Content(length) => connection.content(length)?,
+        let (length, body) = match head.framing()? {
+            Framing::Length(length) if wants_body(&head) => (length, connection.body(length)?),
+            framing => (content::discard(&mut connection, &framing)?, Vec::new()),
+        };
+        thread::sleep(Duration::from_millis(service.options.latency));
+        let answer = answer(&head, &body, &service.files)?;
+        if is_upload {
+            // Before the client can know, and whoever waits for the client can ask.
+            service.report.end(length);
         }
-        if is_part {
-            report.end(length);
-        }
+        connection.answer(&answer, head.method() != "HEAD")?;
     }
     Ok(())
 }
 
 impl Connection {
     /// The next request's head; `None` when the client has gone.
-    fn head(&mut self) -> Result<Option<String>> {
+    fn head(&mut self) -> Result<Option<Head>> {
         let mut head = Vec::new();
         loop {
             if self.read.is_empty() && !self.fill()? {
@@ -102,7 +69,7 @@ impl Connection {
                 let behind = head.len() - (before + at + 4);
                 self.read.start = self.read.end - behind;
                 head.truncate(before + at);
-                return Ok(Some(String::from_utf8(head).context("a head is text")?));
+                return Ok(Some(Head::new(head)?));
             }
             self.read.start = self.read.end;
         }
@@ -138,43 +105,77 @@ impl Connection {
         }
     }
 
+    /// A small body.
+    fn body(&mut self, length: u64) -> Result<Vec<u8>> {
+        let length = usize::try_from(length)?;
+        ensure!(length <= PIECE, "a body of {length} bytes where some JSON is due");
+        let mut body = Vec::new();
+        while body.len() < length {
+            if self.read.is_empty() && !self.fill()? {
+                bail!("a body breaks off");
+            }
+            let wanted = self.read.len().min(length - body.len());
+            body.extend_from_slice(&self.buffer[self.read.start..self.read.start + wanted]);
+            self.read.start += wanted;
+        }
+        Ok(body)
+    }
+
     /// Throws so many bytes of a body away.
     pub(super) fn discard(&mut self, length: u64) -> Result<()> {
         let early = length.min(self.read.len() as u64);
         self.read.start += early as usize;
         let mut left = length - early;
-        let piece = self.pace.as_ref().map_or(PIECE, Pace::piece);
+        let piece = self.piece();
         while left > 0 {
             let wanted = piece.min(usize::try_from(left).unwrap_or(piece));
             let read = self.stream.discard(&mut self.buffer[..wanted])?;
-            if read == 0 {
-                bail!("a body breaks off");
-            }
+            ensure!(read > 0, "a body breaks off");
             self.took(read);
             left -= read as u64;
         }
         Ok(())
     }
 
-    fn answer(&mut self, json: &str) -> io::Result<()> {
-        let length = json.len();
-        self.stream.write_all(
-            format!(
-                "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: {length}\r\n\r\n{json}"
-            )
-            .as_bytes(),
-        )
+    fn piece(&self) -> usize {
+        self.pace.as_ref().map_or(PIECE, Pace::piece)
+    }
+
+    fn answer(&mut self, answer: &Answer, with_body: bool) -> io::Result<()> {
+        let (status, kind, range, length) = match answer {
+            Answer::Json(json) => ("200 OK", "json", String::new(), json.len() as u64),
+            Answer::Content { range, of, is_part: true } => {
+                let content_range =
+                    format!("Content-Range: bytes {}-{}/{of}\r\n", range.start, range.end.saturating_sub(1));
+                ("206 Partial Content", "octet-stream", content_range, range.end - range.start)
+            }
+            Answer::Content { of, .. } => {
+                ("200 OK", "octet-stream", "Accept-Ranges: bytes\r\n".to_owned(), *of)
+            }
+            Answer::NoSuchRange { of } => {
+                ("416 Range Not Satisfiable", "octet-stream", format!("Content-Range: bytes */{of}\r\n"), 0)
+            }
+        };
+        let mut message = format!(
+            "HTTP/1.1 {status}\r\nContent-Type: application/{kind}\r\n{range}Content-Length: {length}\r\n\r\n"
+        );
+        if let (Answer::Json(json), true) = (answer, with_body) {
+            message.push_str(json);
+        }
+        self.stream.write_all(message.as_bytes())?;
+        match answer {
+            Answer::Content { .. } if with_body => self.zeros(length),
+            _ => Ok(()),
+        }
     }
 
     /// A file's content: nothing but zeros.
-    fn content(&mut self, length: u64) -> io::Result<()> {
-        self.stream.write_all(
-            format!("HTTP/1.1 200 OK\r\nContent-Type: application/octet-stream\r\nContent-Length: {length}\r\n\r\n").as_bytes(),
-        )?;
+    fn zeros(&mut self, length: u64) -> io::Result<()> {
         let mut left = length;
         while left > 0 {
-            let piece = PIECE.min(usize::try_from(left).unwrap_or(PIECE));
-            self.stream.write_all(&self.buffer[..piece])?;
+            let piece = self.piece().min(usize::try_from(left).unwrap_or(PIECE));
+            self.stream.write_all(&ZEROS[..piece])?;
+            self.took(piece);
             left -= piece as u64;
         }
         Ok(())

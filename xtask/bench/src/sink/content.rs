@@ -1,6 +1,6 @@
-//! How long a request's body is, and throwing it away.
+//! How long a request's body is, and where its end is.
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Result, bail};
 
 use super::connection::Connection;
 
@@ -8,23 +8,6 @@ use super::connection::Connection;
 pub(super) enum Framing {
     Length(u64),
     Chunked,
-}
-
-impl Framing {
-    /// What a head says.
-    pub(super) fn of(head: &str) -> Result<Self> {
-        let header = |name: &str| {
-            head.lines().find_map(|line| {
-                let (key, value) = line.split_once(':')?;
-                key.trim().eq_ignore_ascii_case(name).then(|| value.trim())
-            })
-        };
-        if header("transfer-encoding").is_some_and(|value| value.eq_ignore_ascii_case("chunked")) {
-            return Ok(Self::Chunked);
-        }
-        let length = header("content-length").map_or(Ok(0), str::parse).context("a content-length")?;
-        Ok(Self::Length(length))
-    }
 }
 
 /// Throws a body away, and says how long it was.

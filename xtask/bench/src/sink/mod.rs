@@ -1,28 +1,35 @@
 //! A service that takes uploads and throws them away: the neutral side of every comparison.
 //!
-//! It speaks just enough of the API for every client. Bodies over plain HTTP are discarded in the kernel, without a copy.
+//! It speaks just enough of the API for every client. Bodies over plain HTTP are discarded in the kernel, without a copy; each
+//! connection has a thread of its own.
 
 mod answers;
 mod connection;
 mod content;
+mod files;
+mod head;
 mod pace;
 mod report;
+mod stream;
 mod tls;
 
+use std::io::{BufRead as _, stdin};
 use std::net::{TcpListener, TcpStream};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::thread;
 
 use anyhow::{Context, Result};
 use clap::Args;
 
-use connection::Stream;
+use files::Files;
 use pace::Pace;
 use report::Report;
 pub(crate) use report::Told;
+use stream::Stream;
 
 /// How it takes what comes.
-#[derive(Args, Clone, Debug)]
+#[derive(Args, Clone, Debug, Default)]
 pub(crate) struct Options {
     /// Speak TLS, with a certificate that is written to this file.
     #[arg(long)]
@@ -30,7 +37,7 @@ pub(crate) struct Options {
     /// At most so many bits a second on each connection.
     #[arg(long)]
     rate: Option<u64>,
-    /// Every fourth connection has this rate instead.
+    /// One connection at a time has this rate instead.
     #[arg(long)]
     slow_rate: Option<u64>,
     /// So many bits a second for all connections together.
@@ -39,45 +46,150 @@ pub(crate) struct Options {
     /// Answers come so many milliseconds after the request.
     #[arg(long, default_value_t = 0)]
     latency: u64,
-    /// The length of every file that is downloaded.
+    /// The length of every file that is downloaded without having been uploaded.
     #[arg(long, default_value_t = 0)]
     length: u64,
 }
 
-/// Serves until it is killed; the first line of standard output says where.
+/// What all connections share.
+struct Service {
+    options: Options,
+    report: Report,
+    files: Files,
+    shared: Option<Pace>,
+    /// Whether a connection has the slow rate.
+    is_one_slow: AtomicBool,
+}
+
+impl Service {
+    fn new(options: Options) -> Self {
+        let shared = options.shared_rate.map(Pace::of_rate);
+        let files = Files::of_length(options.length);
+        Self { options, report: Report::default(), files, shared, is_one_slow: AtomicBool::new(false) }
+    }
+}
+
+/// Serves until standard input ends. The first line of standard output says where; each line of input is answered by one that
+/// says what came since the one before.
 pub(crate) fn run(options: &Options) -> Result<()> {
     let listener = TcpListener::bind("127.0.0.1:0")?;
     let tls = options.certificate.as_deref().map(tls::config).transpose()?;
     println!("{}", listener.local_addr()?);
-    let report = Arc::new(Report::default());
-    let shared = options.shared_rate.map(Pace::of_rate);
-    for (number, stream) in listener.incoming().enumerate() {
-        let stream = stream.context("nobody can connect any more")?;
-        let rate = match options.slow_rate {
-            Some(slow) if number % 4 == 3 => Some(slow),
-            _ => options.rate,
-        };
-        let pace = shared.clone().or_else(|| rate.map(Pace::of_rate));
-        let (tls, report, options) = (tls.clone(), report.clone(), options.clone());
-        thread::Builder::new().stack_size(256 * 1024).spawn(move || {
-            let served = stream_of(stream, tls, pace.is_some())
-                .and_then(|stream| connection::serve(stream, pace, &options, &report));
-            if let Err(error) = served {
+    let service = Arc::new(Service::new(options.clone()));
+    let accepting = service.clone();
+    thread::spawn(move || {
+        for stream in listener.incoming() {
+            if let Err(error) =
+                stream.context("accept").and_then(|stream| begin(&accepting, stream, tls.clone()))
+            {
                 eprintln!("sink: {error:#}");
             }
-        })?;
+        }
+    });
+    for line in stdin().lock().lines() {
+        line?;
+        println!("{}", serde_json::to_string(&service.report.tell())?);
     }
     Ok(())
 }
 
-fn stream_of(stream: TcpStream, tls: Option<Arc<rustls::ServerConfig>>, is_paced: bool) -> Result<Stream> {
-    stream.set_nodelay(true)?;
-    if is_paced {
-        // What lies in a large buffer of ours would count as sent long before a slow link had taken it.
-        nix::sys::socket::setsockopt(&stream, nix::sys::socket::sockopt::RcvBuf, &(256 * 1024))?;
+/// Serves one client on a thread of its own.
+fn begin(service: &Arc<Service>, stream: TcpStream, tls: Option<Arc<rustls::ServerConfig>>) -> Result<()> {
+    let service = service.clone();
+    thread::Builder::new().stack_size(256 * 1024).spawn(move || {
+        let link = Link::of(&service);
+        let served = Stream::new(stream, tls, link.pace.is_some())
+            .and_then(|stream| connection::serve(stream, link.pace.clone(), &service));
+        if let Err(error) = served {
+            eprintln!("sink: {error:#}");
+        }
+    })?;
+    Ok(())
+}
+
+/// What a connection runs over.
+struct Link<'a> {
+    service: &'a Service,
+    pace: Option<Pace>,
+    is_slow: bool,
+}
+
+impl<'a> Link<'a> {
+    fn of(service: &'a Service) -> Self {
+        let slow = service.options.slow_rate.filter(|_| !service.is_one_slow.swap(true, Relaxed));
+        let rate = slow.or(service.options.rate);
+        let pace = service.shared.clone().or_else(|| rate.map(Pace::of_rate));
+        Self { service, pace, is_slow: slow.is_some() }
     }
-    Ok(match tls {
-        None => Stream::Plain(stream),
-        Some(config) => Stream::tls(stream, config)?,
-    })
+}
+
+impl Drop for Link<'_> {
+    fn drop(&mut self) {
+        if self.is_slow {
+            self.service.is_one_slow.store(false, Relaxed);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::{Read as _, Write as _};
+
+    use super::*;
+
+    /// What a sink answers to these requests, on one connection.
+    fn answers(length: u64, requests: &str) -> String {
+        let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
+        let mut client =
+            TcpStream::connect(listener.local_addr().expect("an address")).expect("a connection");
+        let service = Arc::new(Service::new(Options { length, ..Options::default() }));
+        begin(&service, listener.accept().expect("a client").0, None).expect("a thread");
+        client.write_all(requests.as_bytes()).expect("it reads");
+        client.shutdown(std::net::Shutdown::Write).expect("it is open");
+        let mut text = String::new();
+        client.read_to_string(&mut text).expect("it answers");
+        text
+    }
+
+    fn post(path: &str, body: &str) -> String {
+        format!("POST {path} HTTP/1.1\r\nContent-Length: {}\r\n\r\n{body}", body.len())
+    }
+
+    #[test]
+    fn a_completed_upload_has_the_length_that_was_announced() {
+        let requests = [
+            post("/v1/uploads", r#"{"bytes": 10}"#),
+            post("/v1/uploads", r#"{"bytes": 7}"#),
+            post("/v1/uploads/upload_2/parts", "0123456"),
+            post("/v1/uploads/upload_2/complete", "{}"),
+        ];
+        let answers = answers(0, &requests.concat());
+        let last = answers.rsplit("\r\n\r\n").next().expect("an answer");
+        let upload: serde_json::Value = serde_json::from_str(last).expect("JSON");
+        assert_eq!((&upload["bytes"], &upload["file"]["bytes"]), (&7.into(), &7.into()));
+        assert_eq!((&upload["status"], &upload["file"]["id"]), (&"completed".into(), &"file-2".into()));
+    }
+
+    #[test]
+    fn a_range_of_a_file_is_answered_alone() {
+        let get = |range: &str| answers(10, &format!("GET /v1/files/file-1/content HTTP/1.1\r\n{range}\r\n"));
+        assert!(get("").contains("200 OK\r\n") && get("").ends_with(&"\0".repeat(10)));
+        let some = get("Range: bytes=2-4\r\n");
+        assert!(some.contains("206 Partial Content\r\n"), "{some}");
+        assert!(
+            some.contains("Content-Range: bytes 2-4/10\r\n") && some.contains("Content-Length: 3\r\n"),
+            "{some}"
+        );
+        assert!(some.ends_with("\r\n\r\n\0\0\0"), "{some}");
+        assert!(get("Range: bytes=8-\r\n").contains("Content-Range: bytes 8-9/10\r\n"));
+        assert!(get("Range: bytes=8-99\r\n").contains("Content-Range: bytes 8-9/10\r\n"));
+        assert!(get("Range: bytes=10-\r\n").contains("416 Range Not Satisfiable\r\n"));
+    }
+
+    #[test]
+    fn a_chunked_body_and_what_follows_it_are_told_apart() {
+        let chunked = "POST /v1/uploads/upload_1/parts HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n0\r\n\r\n";
+        let both = answers(0, &[chunked, "GET /v1/files/file-1 HTTP/1.1\r\n\r\n"].concat());
+        assert_eq!(both.matches("HTTP/1.1 200 OK").count(), 2, "{both}");
+    }
 }

@@ -1,6 +1,6 @@
-//! What the sink saw, for whoever asks: when parts began to come, and when the last one was answered.
+//! What the sink saw, for whoever asks: when bytes of files began to come, and when the last of them were answered.
 
-use std::sync::Mutex;
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
 use serde::{Deserialize, Serialize};
@@ -16,10 +16,11 @@ struct Seen {
     told: Told,
 }
 
-/// The part phase: from the first byte of the first part to the answer to the last.
+/// The part phase: from the first byte of the first part to the answer to the last. A file in one request is one part.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub(crate) struct Told {
     pub(crate) seconds: f64,
+    /// The lengths of the bodies, forms and all.
     pub(crate) bytes: u64,
     pub(crate) parts: u64,
     pub(crate) largest: u64,
@@ -27,8 +28,8 @@ pub(crate) struct Told {
 }
 
 impl Report {
-    fn seen(&self) -> std::sync::MutexGuard<'_, Seen> {
-        self.0.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
+    fn seen(&self) -> MutexGuard<'_, Seen> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// The body of a part begins to come.

@@ -3,62 +3,91 @@
 use anyhow::Result;
 
 use crate::run::claims::{Bound, Claim};
-use crate::run::contenders::{self, Contender};
-use crate::run::rounds::{Measured, Run, rounds};
+use crate::run::contenders::{self, Contender, Parallel};
+use crate::run::figures::ratio;
+use crate::run::runs::{Measured, Run, rounds};
 use crate::run::scene::{GIB, MIB, Scene, noise};
 use crate::run::sink_process::{Sink, SinkOptions};
+use crate::run::table::Columns;
+use crate::run::tools::Missing;
 use crate::run::{Context, Found};
 
 const LENGTH: u64 = 2 * GIB;
 const PART: u64 = 64 * MIB;
 
+const OURS: &str = "partwise";
+const BARE: &str = "bare hyper loop";
+const CURL: &str = "curl";
+const CURL_AT_ONCE: &str = "curl, 4 at once";
+
 pub(super) fn plain(context: &Context) -> Result<Vec<Found>> {
-    let measured = everyone(context, false)?;
-    let wall = |run: &Run| run.taken.wall_s;
+    let (measured, missing) = everyone(context, false)?;
     let claims = vec![
-        claim(&measured, "processor time against curl", "curl", Run::cpu_s, 0.50),
-        claim(&measured, "processor time against the bare hyper loop", "bare hyper loop", Run::cpu_s, 1.15),
-        claim(&measured, "wall time against curl, 4 at once", "curl, 4 at once", wall, 0.40),
+        cpu_against_curl(&measured),
+        Claim::new(
+            "processor time against the bare hyper loop",
+            ratio(&measured, OURS, BARE, Run::cpu_s),
+            Bound::AtMost(1.15),
+        ),
+        Claim::new(
+            "wall time against curl, 4 at once",
+            ratio(&measured, OURS, CURL_AT_ONCE, Run::wall_s),
+            Bound::AtMost(0.40),
+        ),
     ];
-    let setting = "2 GiB in parts of 64 MiB, 4 at a time, over plain HTTP on loopback.".to_owned();
-    Ok(vec![Found { group: "Upload, plain", setting, measured, claims }])
+    let setting = setting("plain HTTP");
+    Ok(vec![Found { title: "Upload, plain", setting, measured, columns: Columns::Clients, missing, claims }])
 }
 
 pub(super) fn tls(context: &Context) -> Result<Vec<Found>> {
-    let measured = everyone(context, true)?;
-    let claims = vec![claim(&measured, "processor time against curl", "curl", Run::cpu_s, 0.50)];
-    let setting = "2 GiB in parts of 64 MiB, 4 at a time, over TLS 1.3 on loopback.".to_owned();
-    Ok(vec![Found { group: "Upload, TLS", setting, measured, claims }])
+    let (measured, missing) = everyone(context, true)?;
+    let claims = vec![cpu_against_curl(&measured)];
+    let setting = setting("TLS 1.3");
+    Ok(vec![Found { title: "Upload, TLS", setting, measured, columns: Columns::Clients, missing, claims }])
 }
 
-fn everyone(context: &Context, tls: bool) -> Result<Vec<Measured>> {
-    let sink =
-        Sink::start(&SinkOptions { tls, length: LENGTH, ..SinkOptions::default() }, context.scratch())?;
+fn setting(protocol: &str) -> String {
+    format!(
+        "2 GiB of noise in the page cache, in parts of 64 MiB, over {protocol} on loopback. 4 parts at a time, by all but `curl` and `openai-python`, which send one after the other."
+    )
+}
+
+fn cpu_against_curl(measured: &[Measured]) -> Claim {
+    Claim::new("processor time against curl", ratio(measured, OURS, CURL, Run::cpu_s), Bound::AtMost(0.50))
+}
+
+fn everyone(context: &Context, tls: bool) -> Result<(Vec<Measured>, Vec<Missing>)> {
+    let sink = Sink::start(SinkOptions { tls, ..SinkOptions::default() }, context.scratch())?;
     let scene = Scene {
         file: noise(context.scratch(), LENGTH)?,
         part_size: Some(PART),
         ..Scene::at(&sink, LENGTH, 4, context.scratch())
     };
     let tools = &context.tools;
-    let mut all: Vec<Contender> = vec![contenders::partwise(context, "partwise", &[])];
-    all.push(contenders::own_loop("bare hyper loop", "hyper", None));
+    let mut all: Vec<Result<Contender, Missing>> = vec![
+        Ok(contenders::partwise(context, OURS, Parallel::OfScene, &[])),
+        Ok(contenders::own_loop(BARE, "hyper", None)),
+        contenders::curl(tools, CURL, None),
+        contenders::curl(tools, CURL_AT_ONCE, Some(4)),
+        contenders::python(tools),
+        contenders::node(tools),
+        contenders::async_openai(tools),
+    ];
     if !tls {
-        all.push(contenders::own_loop("raw writes, 2 connections", "raw", Some(2)));
+        all.insert(2, Ok(contenders::own_loop("raw writes, 2 connections", "raw", Some(2))));
     }
-    all.extend(contenders::curl(tools, "curl", None));
-    all.extend(contenders::curl(tools, "curl, 4 at once", Some(4)));
-    all.extend(contenders::python(tools));
-    all.extend(contenders::node(tools));
-    all.extend(contenders::async_openai(tools));
-    rounds(&all, &scene, &sink, context.rounds)
+    let (present, mut missing) = partition(all);
+    missing.dedup_by_key(|missing| missing.name);
+    Ok((rounds(&present, &scene, &sink, context.rounds())?, missing))
 }
 
-/// Ours against one other, in ratios pair by pair. Whom nobody measured, nothing is claimed against.
-fn claim(measured: &[Measured], text: &str, other: &str, of: impl Fn(&Run) -> f64, limit: f64) -> Claim {
-    let find = |name: &str| measured.iter().find(|measured| measured.name == name);
-    let (ratio, noisy) = match find("partwise").zip(find(other)) {
-        Some((ours, theirs)) => (ours.ratio(theirs, of), ours.is_noisy() || theirs.is_noisy()),
-        None => (f64::NAN, true),
-    };
-    Claim::new(text, ratio, Bound::AtMost(limit), noisy)
+fn partition(all: Vec<Result<Contender, Missing>>) -> (Vec<Contender>, Vec<Missing>) {
+    let (mut present, mut missing) = (Vec::new(), Vec::new());
+    for contender in all {
+        match contender {
+            Ok(contender) => present.push(contender),
+            Err(peer) => missing.push(peer),
+        }
+    }
+    (present, missing)
 }

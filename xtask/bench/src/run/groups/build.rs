@@ -1,0 +1,34 @@
+//! How long a build from nothing takes.
+
+use std::process::Command;
+
+use anyhow::Result;
+
+use crate::run::claims::{Bound, Claim};
+use crate::run::figures::Figure;
+use crate::run::runs::observed;
+use crate::run::table::Columns;
+use crate::run::tools::said;
+use crate::run::{Context, Found};
+
+const SECONDS: f64 = 240.0;
+
+pub(super) fn clean(context: &Context) -> Result<Vec<Found>> {
+    let target = context.tools_folder.join("build");
+    if target.exists() {
+        std::fs::remove_dir_all(&target)?;
+    }
+    // What the network takes is not the build's.
+    said(Command::new("cargo").args(["fetch", "--locked"]).current_dir(&context.workspace))?;
+    let mut cargo = Command::new("cargo");
+    cargo.args(["build", "--release", "--locked", "--quiet", "--package", "partwise", "--target-dir"]);
+    cargo.arg(&target).current_dir(&context.workspace);
+    let run = observed(&cargo, 0, || Ok(0.0))?;
+    std::fs::remove_dir_all(&target)?;
+    let measured = Some(Figure { value: run.wall_s(), noisy: run.is_disturbed() });
+    let claims =
+        vec![Claim::new("s for a clean release build of the command", measured, Bound::AtMost(SECONDS))];
+    let setting = format!("Once, with default features and everything fetched; {:.0} CPU-s.", run.cpu_s());
+    let (title, columns) = ("Build", Columns::Clients);
+    Ok(vec![Found { title, setting, measured: Vec::new(), columns, missing: Vec::new(), claims }])
+}

@@ -1,0 +1,159 @@
+//! One run of one command, and everyone's runs in turn.
+
+use std::process::{Command, Stdio};
+
+use anyhow::{Context as _, Result, ensure};
+use serde::Serialize;
+
+use super::contenders::Contender;
+use super::machine;
+use super::scene::{GIB, Scene};
+use super::sink_process::Sink;
+use crate::measure::Taken;
+use crate::sink::Told;
+
+/// Processors that others may be busy with, on average, before a run counts as disturbed.
+pub(crate) const QUIET: f64 = 0.15;
+
+/// All runs of one contender.
+#[derive(Clone, Debug, Serialize)]
+pub(crate) struct Measured {
+    pub(crate) name: String,
+    /// One for each round.
+    pub(crate) runs: Vec<Run>,
+}
+
+/// One run.
+#[derive(Clone, Debug, Default, Serialize)]
+pub(crate) struct Run {
+    /// Of the file, or of all files together.
+    pub(crate) bytes: u64,
+    #[serde(flatten)]
+    pub(crate) taken: Taken,
+    /// The processor time of the other side: the sink, or the server.
+    pub(crate) service_cpu_s: f64,
+    /// The server's peak; of the sink it is not asked.
+    pub(crate) service_peak_kib: Option<u64>,
+    /// How many processors everything else kept busy.
+    pub(crate) others: f64,
+    /// What the sink saw.
+    pub(crate) parts: Option<Told>,
+}
+
+impl Run {
+    pub(crate) fn wall_s(&self) -> f64 {
+        self.taken.wall_s
+    }
+
+    pub(crate) fn cpu_s(&self) -> f64 {
+        self.taken.user_s + self.taken.system_s
+    }
+
+    pub(crate) fn peak_mib(&self) -> f64 {
+        self.taken.peak_kib as f64 / 1024.0
+    }
+
+    pub(crate) fn gib(&self) -> f64 {
+        self.bytes as f64 / GIB as f64
+    }
+
+    pub(crate) fn is_disturbed(&self) -> bool {
+        self.others > QUIET
+    }
+}
+
+/// How many rounds there are.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Rounds {
+    /// Whether there is a first one that nobody counts, which warms the machine up.
+    pub(crate) warm: bool,
+    pub(crate) counted: usize,
+    /// How often a disturbed run is repeated.
+    pub(crate) repeats: usize,
+}
+
+/// Lets everyone run in turn, round after round.
+pub(crate) fn rounds(
+    contenders: &[Contender],
+    scene: &Scene,
+    sink: &Sink,
+    rounds: Rounds,
+) -> Result<Vec<Measured>> {
+    in_turn(contenders, rounds, |it| it.name.clone(), |it| once(it, scene, sink))
+}
+
+/// Lets each of these run in turn, round after round, and again when a run was disturbed.
+pub(crate) fn in_turn<T>(
+    all: &[T],
+    rounds: Rounds,
+    name: impl Fn(&T) -> String,
+    once: impl Fn(&T) -> Result<Run>,
+) -> Result<Vec<Measured>> {
+    let once = |it: &T| once(it).with_context(|| name(it));
+    if rounds.warm {
+        all.iter().try_for_each(|it| once(it).map(drop))?;
+    }
+    let mut measured: Vec<_> = all.iter().map(|it| Measured { name: name(it), runs: Vec::new() }).collect();
+    for _ in 0..rounds.counted {
+        for (it, measured) in all.iter().zip(&mut measured) {
+            measured.runs.push(quiet(rounds.repeats, || once(it))?);
+        }
+        eprint!(".");
+    }
+    eprintln!();
+    Ok(measured)
+}
+
+/// A run that nothing disturbed, or the least disturbed of several.
+fn quiet(repeats: usize, once: impl Fn() -> Result<Run>) -> Result<Run> {
+    let mut best = once()?;
+    for _ in 0..repeats {
+        if !best.is_disturbed() {
+            break;
+        }
+        let again = once()?;
+        if again.others < best.others {
+            best = again;
+        }
+    }
+    Ok(best)
+}
+
+/// One run of a client against the sink.
+fn once(contender: &Contender, scene: &Scene, sink: &Sink) -> Result<Run> {
+    let command = contender.command(scene)?;
+    let run = observed(&command, scene.length, || sink.cpu_s())?;
+    let parts = sink.told()?;
+    if contender.uploads {
+        ensure!(parts.bytes >= scene.length, "only {} bytes of {} were sent", parts.bytes, scene.length);
+    }
+    Ok(Run { parts: Some(parts), ..run })
+}
+
+/// Runs the command, and watches the other side and the machine meanwhile.
+pub(crate) fn observed(command: &Command, bytes: u64, service_cpu: impl Fn() -> Result<f64>) -> Result<Run> {
+    let (watch, service_before) = (machine::Watch::begin()?, service_cpu()?);
+    let taken = measured(command)?;
+    let service_cpu_s = service_cpu()? - service_before;
+    let others = watch.others(service_cpu_s)?;
+    Ok(Run { bytes, taken, service_cpu_s, others, ..Run::default() })
+}
+
+/// Runs the command in a process that measures it.
+pub(crate) fn measured(command: &Command) -> Result<Taken> {
+    let mut measure = Command::new(std::env::current_exe()?);
+    measure.args(["measure", "--"]).arg(command.get_program()).args(command.get_args());
+    for (name, value) in command.get_envs() {
+        match value {
+            Some(value) => measure.env(name, value),
+            None => measure.env_remove(name),
+        };
+    }
+    if let Some(folder) = command.get_current_dir() {
+        measure.current_dir(folder);
+    }
+    let output = measure.stdin(Stdio::null()).stdout(Stdio::null()).output()?;
+    let stderr = String::from_utf8_lossy(&output.stderr);
+    ensure!(output.status.success(), "it failed: {}", stderr.trim());
+    Ok(serde_json::from_str(stderr.trim_end().lines().next_back().context("nothing was measured")?)?)
+}
