@@ -36,8 +36,7 @@ fn ctrl_c_stops_so_that_it_can_be_gone_on_with() {
 fn ctrl_c_twice_cancels_on_the_service() {
     let scene = Scene::new();
     let (mut child, listed) = (scene.stalled(), scene.listed().unwrap());
-    let saved: serde_json::Value =
-        serde_json::from_slice(&std::fs::read(scene.checkpoint()).unwrap()).unwrap();
+    let saved = scene.saved();
     let part = saved["route"]["parts"]["part_ids"].as_array().unwrap().iter().find(|id| id.is_string());
     let mut stderr = stderr_of(&mut child);
     interrupt_twice(&child, &mut stderr);

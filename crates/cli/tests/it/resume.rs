@@ -125,14 +125,13 @@ fn flags_that_an_earlier_run_contradicts_are_not_ignored() {
 fn smaller_last_parts_are_kept_and_contradict_every_part_size() {
     let scene = Scene::new();
     scene.killed();
-    let path = scene.checkpoint();
-    let mut saved: serde_json::Value = serde_json::from_slice(&std::fs::read(&path).unwrap()).unwrap();
+    let mut saved = scene.saved();
     let parts = &mut saved["route"]["parts"];
     parts["tail"] = serde_json::json!([{"size": 32_768, "count": 2}]);
     let ids = parts["part_ids"].as_array_mut().unwrap();
     ids.pop();
     ids.extend([serde_json::Value::Null, serde_json::Value::Null]);
-    std::fs::write(path, saved.to_string()).unwrap();
+    std::fs::write(scene.checkpoint(), saved.to_string()).unwrap();
     assert_snapshot!(scene.upload(&["--part-size", "64KiB"]).refused(1), @"
     error: an earlier run began to upload this file in parts of at most 64 KiB, and --part-size differs
     hint: without that flag it is gone on with; --no-resume begins anew

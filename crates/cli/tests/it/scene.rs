@@ -8,6 +8,8 @@ use std::{
     time::{Duration, Instant},
 };
 
+use partwise_protocol::Checkpoint;
+
 use crate::sandbox::{Ran, Sandbox, Serving, noise, signal};
 
 const MIB: usize = 1 << 20;
@@ -70,6 +72,12 @@ impl Scene {
         let folder = std::fs::read_dir(self.sandbox.path(".local/state/partwise/uploads")).unwrap();
         let mut paths = folder.map(|name| name.unwrap().path());
         paths.find(|path| path.extension().is_some_and(|extension| extension == "checkpoint")).unwrap()
+    }
+
+    /// What it says, as JSON.
+    pub(crate) fn saved(&self) -> serde_json::Value {
+        let checkpoint = Checkpoint::from_json(&std::fs::read(self.checkpoint()).unwrap()).unwrap();
+        serde_json::to_value(checkpoint).unwrap()
     }
 
     /// What the service answers to a request of the test's own.

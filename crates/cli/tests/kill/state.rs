@@ -63,8 +63,8 @@ impl State {
 
 impl Saved {
     fn of(json: &[u8]) -> Self {
-        Checkpoint::from_json(json).expect("a kill leaves no half checkpoint");
-        let json: Value = serde_json::from_slice(json).unwrap();
+        let checkpoint = Checkpoint::from_json(json).expect("a kill leaves no half checkpoint");
+        let json: Value = serde_json::to_value(checkpoint).unwrap();
         let route = &json["route"]["parts"];
         let size = route["part_size"].as_u64().unwrap();
         let ids = route["part_ids"].as_array().unwrap().iter().zip(0_u64..);

@@ -146,7 +146,7 @@ impl Transfer {
 
     fn taken(&mut self, index: usize, part: UploadPartResource) {
         let Way::Parts { parts, .. } = &mut self.way else { return };
-        parts.acknowledge(index, part.id);
+        parts.acknowledge(index, &part.id);
         self.is_untried = false;
         self.statistics.bytes_acknowledged += parts.range(index).len();
         self.pace.success();

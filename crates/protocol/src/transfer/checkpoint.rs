@@ -1,5 +1,7 @@
 //! What must survive a crash.
 
+use std::collections::BTreeMap;
+
 use partwise_models::{ExpiresAfter, Purpose, UnixSeconds};
 use serde::{Deserialize, Serialize};
 
@@ -7,6 +9,7 @@ use super::{
     SourceStamp,
     clock::ClockOffset,
     cut::{Cut, TailRun},
+    part_ids::PartIds,
 };
 use crate::{Api, Dialect};
 
@@ -39,6 +42,9 @@ const OLDEST_VERSION: u16 = 1;
 /// `part_size` bytes but the last ones, which `tail` describes: here the third and the fourth have 50. Without `tail`
 /// all have `part_size`; the very last one ends with the file, whatever its size. Version 1, which is read too, has no
 /// `tail`.
+///
+/// [Lines](Self::line_since) like `{"part_ids": {"1": "part_ghi789"}}` may follow, by position from 0: parts that were
+/// acknowledged after the JSON had been written.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Checkpoint {
     version: u16,
@@ -66,12 +72,19 @@ pub(super) enum SavedRoute {
         part_size: u64,
         #[serde(default, skip_serializing_if = "Vec::is_empty")]
         tail: Vec<TailRun>,
-        part_ids: Vec<Option<String>>,
+        part_ids: PartIds,
         completing: bool,
     },
     Single {
         posted_at: UnixSeconds,
     },
+}
+
+/// Parts that were acknowledged since the checkpoint before was written.
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Line {
+    part_ids: BTreeMap<usize, String>,
 }
 
 /// A checkpoint that cannot be gone on from.
@@ -114,7 +127,8 @@ pub enum ResumeError {
 }
 
 impl Checkpoint {
-    /// Reads a checkpoint from its JSON.
+    /// Reads a checkpoint from its JSON, and from what [`line_since`](Self::line_since) appended to it. A line that is
+    /// broken, by a crash while it was written, ends what is read; the parts that it names are sent again.
     ///
     /// # Errors
     /// [`ResumeError::Version`] when another release wrote it, whatever else stands in it;
@@ -125,12 +139,58 @@ impl Checkpoint {
             version: u16,
         }
         let unreadable = |error: serde_json::Error| ResumeError::Unreadable { problem: error.to_string() };
-        match serde_json::from_slice(json).map_err(unreadable)? {
-            Versioned { version: OLDEST_VERSION..=VERSION } => {
-                serde_json::from_slice(json).map_err(unreadable)
-            }
-            Versioned { version } => Err(ResumeError::Version { version }),
+        let begin = || serde_json::Deserializer::from_slice(json);
+        match Versioned::deserialize(&mut begin()).map_err(unreadable)? {
+            Versioned { version: OLDEST_VERSION..=VERSION } => {}
+            Versioned { version } => return Err(ResumeError::Version { version }),
         }
+        let mut json = begin();
+        let mut checkpoint = Self::deserialize(&mut json).map_err(unreadable)?;
+        for line in json.into_iter().map_while(Result::ok) {
+            checkpoint.take(line)?;
+        }
+        Ok(checkpoint)
+    }
+
+    /// What makes the JSON of `earlier` one of this checkpoint when it is appended: a line with its break at the front.
+    /// `None` when more is different than parts that were acknowledged, and the whole has to be written.
+    ///
+    /// So keeping checkpoints costs as much as is new in each, however many parts there are.
+    #[must_use]
+    pub fn line_since(&self, earlier: &Self) -> Option<String> {
+        let (now, before) = (self.part_ids()?, earlier.part_ids()?);
+        let part_ids = now.since(before)?.into_iter().collect();
+        if self.without_part_ids() != earlier.without_part_ids() {
+            return None;
+        }
+        let line = serde_json::to_string(&Line { part_ids }).ok()?;
+        Some(format!("\n{line}"))
+    }
+
+    fn take(&mut self, line: Line) -> Result<(), ResumeError> {
+        let SavedRoute::Parts { part_ids, .. } = &mut self.route else { return Err(ResumeError::Damaged) };
+        for (index, id) in line.part_ids {
+            if index >= part_ids.len() {
+                return Err(ResumeError::Damaged);
+            }
+            part_ids.set(index, &id);
+        }
+        Ok(())
+    }
+
+    fn part_ids(&self) -> Option<&PartIds> {
+        match &self.route {
+            SavedRoute::Parts { part_ids, .. } => Some(part_ids),
+            SavedRoute::Single { .. } => None,
+        }
+    }
+
+    fn without_part_ids(&self) -> Self {
+        let mut rest = self.clone();
+        if let SavedRoute::Parts { part_ids, .. } = &mut rest.route {
+            *part_ids = PartIds::default();
+        }
+        rest
     }
 
     pub(super) fn new(api: &Api, plan: &super::Plan, source: &SourceStamp, route: SavedRoute) -> Self {
@@ -212,7 +272,7 @@ impl Checkpoint {
         let length = self.source.length;
         let SavedRoute::Parts { part_size, tail, part_ids, .. } = &self.route else { return (0, length) };
         let bytes = Cut::saved(length, *part_size, tail, part_ids.len()).map_or(0, |cut| {
-            let there = (0..part_ids.len()).filter(|index| part_ids[*index].is_some());
+            let there = (0..part_ids.len()).filter(|index| part_ids.has(*index));
             there.map(|index| cut.range(index).len()).sum()
         });
         (bytes, length)

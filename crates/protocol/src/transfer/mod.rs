@@ -8,6 +8,7 @@ mod cut;
 mod error;
 mod flights;
 mod pace;
+mod part_ids;
 mod parts;
 mod plan;
 mod progress;

@@ -2,14 +2,14 @@
 
 use std::{collections::BTreeMap, time::Duration};
 
-use super::cut::Cut;
+use super::{cut::Cut, part_ids::PartIds};
 use crate::SourceRange;
 
 /// The parts of one file, by position.
 #[derive(Clone, Debug)]
 pub(super) struct Parts {
     cut: Cut,
-    ids: Vec<Option<String>>,
+    ids: PartIds,
     acknowledged: usize,
     acknowledged_bytes: u64,
     /// No part before this one has still to be sent for the first time.
@@ -39,16 +39,16 @@ impl Parts {
     /// All parts of a cut, none of them with the service.
     pub(super) fn new(cut: Cut) -> Self {
         let count = usize::try_from(cut.count()).unwrap_or(usize::MAX);
-        Self::with_ids(cut, vec![None; count])
+        Self::with_ids(cut, PartIds::none(count))
     }
 
     /// The parts as a checkpoint knows them; `ids` has one entry a part.
-    pub(super) fn with_ids(cut: Cut, ids: Vec<Option<String>>) -> Self {
-        let acknowledged = ids.iter().filter(|id| id.is_some()).count();
+    pub(super) fn with_ids(cut: Cut, ids: PartIds) -> Self {
+        let acknowledged = ids.iter().flatten().count();
         let mut parts =
             Self { cut, ids, acknowledged, acknowledged_bytes: 0, fresh: 0, failed: BTreeMap::new() };
         parts.acknowledged_bytes = (0..parts.ids.len())
-            .filter(|index| parts.ids[*index].is_some())
+            .filter(|index| parts.ids.has(*index))
             .map(|index| parts.range(index).len())
             .sum();
         parts.skip_acknowledged();
@@ -63,13 +63,13 @@ impl Parts {
         self.cut.range(index)
     }
 
-    pub(super) fn ids(&self) -> &[Option<String>] {
+    pub(super) fn ids(&self) -> &PartIds {
         &self.ids
     }
 
     /// The identifiers in order, once every part has one.
     pub(super) fn complete_ids(&self) -> Option<Vec<String>> {
-        self.ids.iter().cloned().collect()
+        self.ids.iter().map(|id| id.map(|id| id.to_string())).collect()
     }
 
     pub(super) fn is_complete(&self) -> bool {
@@ -111,8 +111,8 @@ impl Parts {
     }
 
     /// The service has this part.
-    pub(super) fn acknowledge(&mut self, index: usize, id: String) {
-        if self.ids[index].replace(id).is_none() {
+    pub(super) fn acknowledge(&mut self, index: usize, id: &str) {
+        if self.ids.set(index, id) {
             self.acknowledged += 1;
             self.acknowledged_bytes += self.range(index).len();
         }
@@ -130,7 +130,7 @@ impl Parts {
     }
 
     fn skip_acknowledged(&mut self) {
-        while self.ids.get(self.fresh).is_some_and(Option::is_some) {
+        while self.ids.has(self.fresh) {
             self.fresh += 1;
         }
     }
@@ -167,7 +167,7 @@ mod tests {
             tries = parts.failed_again(tries);
             assert_eq!(tries.failures, failures);
         }
-        parts.acknowledge(2, "c".into());
+        parts.acknowledge(2, "c");
         tries = parts.failed_again(tries);
         assert_eq!(tries.failures, 1);
         assert_eq!(parts.failed_again(tries).failures, 2);
@@ -175,14 +175,14 @@ mod tests {
 
     #[test]
     fn what_a_checkpoint_knows_is_not_sent_again() {
-        let ids = vec![Some("a".into()), None, Some("c".into()), None];
+        let ids = [Some("a".into()), None, Some("c".into()), None].into_iter().collect();
         let mut parts = Parts::with_ids(Cut::equal(35, 10), ids);
         assert_eq!(parts.acknowledged(), (2, 20));
         assert_eq!(take(&mut parts, 0), Some((1, 1)));
         assert_eq!(take(&mut parts, 0), Some((3, 1)));
         assert_eq!(take(&mut parts, 0), None);
-        parts.acknowledge(3, "d".into());
-        parts.acknowledge(1, "b".into());
+        parts.acknowledge(3, "d");
+        parts.acknowledge(1, "b");
         assert_eq!(parts.acknowledged(), (4, 35));
         assert_eq!(parts.complete_ids().unwrap(), ["a", "b", "c", "d"]);
     }

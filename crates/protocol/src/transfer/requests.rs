@@ -59,7 +59,6 @@ impl Transfer {
             Stage::Announce { change: Some(change) } if self.saver.has(*change) => self.enter(Stage::Commit),
             _ => {}
         }
-        // It names every part, so one that nobody asked for is not made.
         if !self.saver.is_due() {
             return None;
         }
@@ -184,7 +183,7 @@ impl Transfer {
                     clock_offset: upload.clock,
                     part_size: parts.cut().part_size(),
                     tail: parts.cut().tail(),
-                    part_ids: parts.ids().to_vec(),
+                    part_ids: parts.ids().clone(),
                     completing: committing,
                 }
             }

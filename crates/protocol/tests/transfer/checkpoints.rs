@@ -211,3 +211,42 @@ fn when_our_clock_was_set_back_since_no_file_is_taken_and_none_is_sent_again() {
     bench.answer_with(0, 200, &dated, &list_json(&[file_json("file-1", BEGAN)]));
     insta::assert_snapshot!(bench.error(), @"it is not known whether the service made a file: one in its list may be it, or may be of another day");
 }
+
+#[test]
+fn parts_that_were_acknowledged_since_are_a_line_behind_the_json() {
+    let mut bench = Bench::sending(plan());
+    let first = bench.saved.clone().unwrap();
+    bench.answer(1, 200, &part_json("part_b"));
+    let second = bench.saved.clone().unwrap();
+    let line = second.line_since(&first).unwrap();
+    insta::assert_snapshot!(line.trim_start(), @r#"{"part_ids":{"1":"part_b"}}"#);
+    let whole = serde_json::to_string(&first).unwrap();
+    // A crash may leave any beginning of the line.
+    for cut in 0..line.len() {
+        let torn = format!("{whole}{}", &line[..cut]);
+        assert_eq!(Checkpoint::from_json(torn.as_bytes()).unwrap(), first, "after {cut} bytes");
+    }
+    let mut grown = whole + &line;
+    assert_eq!(Checkpoint::from_json(grown.as_bytes()).unwrap(), second);
+    bench.answer(0, 200, &part_json("part_a"));
+    let third = bench.saved.clone().unwrap();
+    grown += &third.line_since(&second).unwrap();
+    assert_eq!(Checkpoint::from_json(grown.as_bytes()).unwrap(), third);
+    grown += "\n{\"part_ids\":{\"3\":\"part_d\"}}";
+    let error = Checkpoint::from_json(grown.as_bytes()).unwrap_err().to_string();
+    insta::assert_snapshot!(error, @"the checkpoint is damaged: its parts do not fit the file; begin anew");
+}
+
+#[test]
+fn what_is_more_than_an_acknowledged_part_is_written_whole() {
+    let mut bench = Bench::sending(plan());
+    for part in ["part_a", "part_b", "part_c"] {
+        bench.answer(0, 200, &part_json(part));
+    }
+    let acknowledged = bench.saved.clone().unwrap();
+    bench.stamp(25);
+    let announced = bench.saved.clone().unwrap();
+    assert!(announced.may_have_made_a_file() && !acknowledged.may_have_made_a_file());
+    assert_eq!(announced.line_since(&acknowledged), None);
+    assert_eq!(acknowledged.line_since(&announced), None);
+}

@@ -54,19 +54,28 @@ impl<S: CheckpointStore> AnyCheckpoints for S {
 /// One checkpoint in one file.
 ///
 /// It is written beside its place, synced, and put there in one step, so that a crash leaves the one before or this
-/// one, never half of each. The folder is synced too where the system has that (Unix). All of it happens on threads for
-/// blocking work; clones wait for each other.
+/// one, never half of each. The folder is synced too where the system has that (Unix). When no more than parts that were
+/// acknowledged is new, a [line](Checkpoint::line_since) is appended and synced instead, of which a crash may leave half;
+/// what it names is then sent again. All of it happens on threads for blocking work; clones wait for each other.
 #[derive(Clone, Debug)]
 pub struct CheckpointFile {
     path: Arc<Path>,
     /// A save goes on to its end although the upload was dropped, and must not come after what is done next.
-    turn: Arc<Mutex<()>>,
+    written: Arc<Mutex<Option<Written>>>,
+}
+
+/// What this or a clone wrote last.
+#[derive(Debug)]
+struct Written {
+    checkpoint: Checkpoint,
+    /// It stands at its end.
+    file: File,
 }
 
 impl CheckpointFile {
     /// A checkpoint at this path. Its folder must exist, and nobody else may use the path at the same time.
     pub fn at(path: impl Into<PathBuf>) -> Self {
-        Self { path: path.into().into(), turn: Arc::default() }
+        Self { path: path.into().into(), written: Arc::default() }
     }
 
     /// The path.
@@ -80,7 +89,7 @@ impl CheckpointFile {
     /// # Errors
     /// When the file is there and cannot be read, or holds something else.
     pub fn load(&self) -> io::Result<Option<Checkpoint>> {
-        let _turn = self.turn();
+        let _turn = self.written();
         match fs::read(&self.path) {
             Ok(json) => Checkpoint::from_json(&json).map(Some).map_err(io::Error::other),
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
@@ -88,23 +97,40 @@ impl CheckpointFile {
         }
     }
 
-    fn turn(&self) -> MutexGuard<'_, ()> {
-        self.turn.lock().unwrap_or_else(PoisonError::into_inner)
+    fn written(&self) -> MutexGuard<'_, Option<Written>> {
+        self.written.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn write(&self, checkpoint: &Checkpoint) -> io::Result<()> {
-        let _turn = self.turn();
+    fn write(&self, checkpoint: Checkpoint) -> io::Result<()> {
+        let mut written = self.written();
+        // After a failure it is not known what stands in the file, and the next one is written whole.
+        let file = match written.take() {
+            Some(before) => match checkpoint.line_since(&before.checkpoint) {
+                Some(line) => append(before.file, &line)?,
+                None => {
+                    drop(before);
+                    self.replace(&checkpoint)?
+                }
+            },
+            None => self.replace(&checkpoint)?,
+        };
+        *written = Some(Written { checkpoint, file });
+        Ok(())
+    }
+
+    fn replace(&self, checkpoint: &Checkpoint) -> io::Result<File> {
         let beside = self.beside();
         let mut file = File::create(&beside)?;
         file.write_all(&serde_json::to_vec(checkpoint)?)?;
         file.sync_all()?;
-        drop(file);
         fs::rename(&beside, &self.path)?;
-        self.sync_folder()
+        self.sync_folder()?;
+        Ok(file)
     }
 
     fn unlink(&self) -> io::Result<()> {
-        let _turn = self.turn();
+        let mut written = self.written();
+        *written = None;
         // A crash may have left one that was being written.
         for path in [&self.beside(), &*self.path] {
             match fs::remove_file(path) {
@@ -137,16 +163,63 @@ impl CheckpointFile {
     }
 }
 
+fn append(mut file: File, line: &str) -> io::Result<File> {
+    file.write_all(line.as_bytes())?;
+    file.sync_data()?;
+    Ok(file)
+}
+
 impl CheckpointStore for CheckpointFile {
     type Error = io::Error;
 
     async fn save(&self, checkpoint: Checkpoint) -> io::Result<()> {
         let file = self.clone();
-        Blocking::start(move || file.write(&checkpoint)).await
+        Blocking::start(move || file.write(checkpoint)).await
     }
 
     async fn remove(&self) -> io::Result<()> {
         let file = self.clone();
         Blocking::start(move || file.unlink()).await
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A checkpoint of one upload in four parts.
+    fn checkpoint(part_ids: &str, completing: bool) -> Checkpoint {
+        let json = format!(
+            r#"{{"version":2,"place":"https://api.openai.com/v1","dialect":{{"provider":"openai"}},"source":{{"length":4}},"filename":"a","mime_type":"b","purpose":"c","md5":false,"route":{{"parts":{{"upload_id":"upload_1","created_at":1,"expires_at":null,"clock_offset":0,"part_size":1,"part_ids":{part_ids},"completing":{completing}}}}}}}"#
+        );
+        Checkpoint::from_json(json.as_bytes()).unwrap()
+    }
+
+    #[test]
+    fn what_is_new_is_appended_and_what_is_different_takes_the_place_of_all() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = CheckpointFile::at(folder.path().join("checkpoint"));
+        let lines = || fs::read_to_string(file.path()).unwrap().lines().count();
+        let saves = [
+            (r#"[null,null,null,null]"#, false, 1),
+            (r#"["a",null,null,null]"#, false, 2),
+            (r#"["a",null,"c","d"]"#, false, 3),
+            (r#"["a",null,"c","d"]"#, true, 1),
+            (r#"[null,null,"c","d"]"#, true, 1),
+            (r#"["b",null,"c","d"]"#, true, 2),
+        ];
+        for (part_ids, completing, expected) in saves {
+            let checkpoint = checkpoint(part_ids, completing);
+            file.write(checkpoint.clone()).unwrap();
+            assert_eq!((file.load().unwrap(), lines()), (Some(checkpoint), expected));
+        }
+        // Another run does not know where the lines belong.
+        let later = CheckpointFile::at(file.path());
+        later.write(checkpoint(r#"["b","b","c","d"]"#, true)).unwrap();
+        assert_eq!(lines(), 1);
+        later.unlink().unwrap();
+        assert_eq!(later.load().unwrap(), None);
+        later.write(checkpoint(r#"["b","b","c","d"]"#, true)).unwrap();
+        assert_eq!(lines(), 1);
     }
 }
