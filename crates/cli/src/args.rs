@@ -98,9 +98,9 @@ pub(crate) struct UploadArguments {
     pub(crate) file: PathBuf,
     #[command(flatten)]
     pub(crate) purpose: RequiredPurpose,
-    /// How many parts to send at once.
-    #[arg(long, value_name = "N", default_value_t = 4, value_parser = clap::value_parser!(u16).range(1..=64))]
-    pub(crate) parallel: u16,
+    /// How many parts to send at once [default: as many as make it faster, up to 16].
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=64))]
+    pub(crate) parallel: Option<u16>,
     /// The size of a part [default: by the file's size and --parallel, at most 64MiB, smaller towards the end].
     #[arg(long, value_name = "SIZE", value_parser = part_size)]
     pub(crate) part_size: Option<u64>,

@@ -25,7 +25,7 @@ fn main() -> Result<(), Error> {
     let mut file = File::open(path)?;
     let stamp = |file: &File| file.metadata().map(|metadata| SourceStamp::new(metadata.len()));
     let mut plan = Plan::new(path, "application/octet-stream", purpose.as_str().into());
-    plan.parallel = 1;
+    plan.parallel = 1.into();
     let mut entropy = [0; 32];
     File::open("/dev/urandom")?.read_exact(&mut entropy)?;
     let mut transfer = Transfer::new(api.clone(), plan, stamp(&file)?, entropy)?;

@@ -8,7 +8,7 @@ mod stats;
 use std::time::Instant;
 
 use partwise_models::File;
-use partwise_protocol::{Plan, RouteChoice, TransferError};
+use partwise_protocol::{Parallel, Plan, RouteChoice, TransferError};
 use partwise_transport_hyper::{Error, FileSource, Upload};
 
 use self::stats::Stats;
@@ -83,7 +83,7 @@ fn plan(arguments: &UploadArguments) -> Result<Plan, Report> {
     })?;
     let mime_type = arguments.mime_type.as_deref().unwrap_or_else(|| mime::guess(&arguments.file));
     let mut plan = Plan::new(name, mime_type, arguments.purpose.resolve()?);
-    plan.parallel = arguments.parallel;
+    plan.parallel = arguments.parallel.map_or_else(Parallel::default, Parallel::Fixed);
     plan.part_size = arguments.part_size;
     plan.md5 = arguments.md5;
     plan.route = match arguments.route {

@@ -47,7 +47,7 @@ struct Driver {
 impl Driver {
     fn resume(saved: &Checkpoint) -> Self {
         let mut plan = Plan::new("train.jsonl", "application/jsonl", Purpose::FineTune);
-        plan.parallel = 4;
+        plan.parallel = 4.into();
         let (_, length) = saved.acknowledged();
         let mut source = SourceStamp::new(length);
         source.modified = Some("1700000000.000000000".into());

@@ -102,7 +102,7 @@ impl Transfer {
                 CreateUpload::decode_response(response).map(|upload| self.created(upload, clock, now))
             }
             Asked::Part { index, .. } => {
-                AddUploadPart::decode_response(response).map(|part| self.taken(index, part))
+                AddUploadPart::decode_response(response).map(|part| self.taken(index, &part))
             }
             Asked::Commit => match self.way {
                 Way::Parts { .. } => {
@@ -144,7 +144,7 @@ impl Transfer {
         self.enter(Stage::Send);
     }
 
-    fn taken(&mut self, index: usize, part: UploadPartResource) {
+    fn taken(&mut self, index: usize, part: &UploadPartResource) {
         let Way::Parts { parts, .. } = &mut self.way else { return };
         parts.acknowledge(index, &part.id);
         self.is_untried = false;
@@ -318,6 +318,10 @@ impl Transfer {
         self.statistics.overloads += 1;
         let until = now.monotonic.saturating_add(wait);
         self.pace.hold(now.monotonic, until, flight.id, self.flights.next_id());
+        if let Some(knee) = &mut self.knee {
+            knee.overloaded(now.monotonic);
+            self.pace.set_ceiling(knee.wanted());
+        }
     }
 
     /// The request that makes the file brought nothing that can be relied on.

@@ -85,4 +85,12 @@ impl Flights {
     pub(super) fn bytes(&self) -> u64 {
         self.flying.values().map(|flight| flight.sent).sum()
     }
+
+    /// The parts that fly, and how many bytes of each have left.
+    pub(super) fn parts(&self) -> impl Iterator<Item = (usize, u64)> {
+        self.flying.values().filter_map(|flight| match flight.asked {
+            Asked::Part { index, .. } => Some((index, flight.sent)),
+            _ => None,
+        })
+    }
 }

@@ -7,6 +7,7 @@ mod clock;
 mod cut;
 mod error;
 mod flights;
+mod knee;
 mod pace;
 mod part_ids;
 mod parts;
@@ -25,7 +26,7 @@ mod stop;
 pub use action::{Action, Attempt, RequestId};
 pub use checkpoint::{Checkpoint, ResumeError};
 pub use error::TransferError;
-pub use plan::{Plan, PlanError, RouteChoice};
+pub use plan::{Parallel, Plan, PlanError, RouteChoice};
 pub use progress::{Phase, Progress, Retry, Warning};
 pub use source::{SaveError, SourceError, SourceStamp};
 pub use statistics::{Attempts, Retries, RetryReason, Statistics};
@@ -39,6 +40,7 @@ use bytes::Bytes;
 
 use crate::{Api, Failure, Now, SourceRange};
 use flights::Flights;
+use knee::Knee;
 use pace::Pace;
 use plan::Decided;
 use random::Random;
@@ -58,7 +60,9 @@ use stop::Stop;
 /// 2. A part is `[form head][source range][form tail]`: its length is exact, nothing is copied, and sending it again
 ///    reads the range again, between boundaries that were never used before.
 /// 3. Part identifiers are kept by position, so parts may finish in any order. The lowest part that may go goes first,
-///    up to [`Plan::parallel`] are in flight, and what was acknowledged is never sent again.
+///    up to [`Plan::parallel`] are in flight, and what was acknowledged is never sent again. Where that is left open,
+///    the number begins at eight and is doubled as long as more bytes leave for it; it is tried again later, since lines
+///    change.
 /// 4. A refusal is final unless the [`RetryPolicy`](crate::RetryPolicy) says otherwise: `x-should-retry` decides; else
 ///    408, 409, 429, 5xx and broken connections are repeated. The wait is what the service asks for, `retry-after-ms`
 ///    before `Retry-After` in seconds or as a date, and else drawn below a cap that doubles; a service that asks for more
@@ -143,6 +147,8 @@ pub struct Transfer {
     solo: Solo,
     flights: Flights,
     pace: Pace,
+    /// Looks for the number of parts in flight, when the plan leaves it open.
+    knee: Option<Knee>,
     saver: Saver,
     hash: Hash,
     /// The request that makes the file was sent, in this run or an earlier one, and its fate is not known.
@@ -191,8 +197,13 @@ impl Transfer {
         way: Way,
         stage: Stage,
     ) -> Self {
+        let knee = match plan.parallel {
+            Parallel::Fixed(_) => None,
+            Parallel::Adaptive { most } => Some(Knee::new(most)),
+        };
         Self {
-            pace: Pace::new(plan.parallel),
+            pace: Pace::new(knee.as_ref().map_or(plan.parallel.most(), Knee::wanted)),
+            knee,
             hash: if plan.md5 { Hash::Wanted } else { Hash::NotWanted },
             api,
             plan,
@@ -242,6 +253,7 @@ impl Transfer {
         }
         self.watch_time(now);
         self.watch_stop(now);
+        self.watch_knee(now);
         if let Some(id) = self.abandoned.pop_front() {
             return Action::Abandon(id);
         }
@@ -276,7 +288,8 @@ impl Transfer {
     }
 
     /// So many more bytes of a request's body have left; counted from the last report on. What an abandoned request had
-    /// sent may be reported too. Only statistics, rates and warnings depend on it.
+    /// sent may be reported too. Statistics, warnings and the number
+    /// of parts in flight depend on it, where that is left open.
     pub fn handle_sent(&mut self, id: RequestId, bytes: u64) {
         if self.flights.was_started(id) {
             self.flights.sent(id, bytes);

@@ -7,7 +7,8 @@ use super::RequestId;
 /// Additive increase, multiplicative decrease, and a gate that nothing passes before it opens.
 #[derive(Clone, Debug)]
 pub(super) struct Pace {
-    parallel: u16,
+    /// As many as may ever fly, as far as is known now.
+    ceiling: u16,
     window: u16,
     successes: u16,
     gate: Duration,
@@ -19,10 +20,10 @@ pub(super) struct Pace {
 }
 
 impl Pace {
-    pub(super) fn new(parallel: u16) -> Self {
+    pub(super) fn new(ceiling: u16) -> Self {
         Self {
-            parallel,
-            window: parallel,
+            ceiling,
+            window: ceiling,
             successes: 0,
             gate: Duration::ZERO,
             counted: Duration::ZERO,
@@ -34,6 +35,12 @@ impl Pace {
     /// How many parts may be in flight now.
     pub(super) fn window(&self) -> u16 {
         self.window
+    }
+
+    /// More or fewer may fly from now on. What overload has taken away comes back by success alone.
+    pub(super) fn set_ceiling(&mut self, ceiling: u16) {
+        self.window = if self.window == self.ceiling { ceiling } else { self.window.min(ceiling) };
+        self.ceiling = ceiling;
     }
 
     /// When the next request may leave.
@@ -66,11 +73,11 @@ impl Pace {
     /// A part was taken: a whole window of them earns one more in flight.
     pub(super) fn success(&mut self) {
         self.successes += 1;
-        if self.successes >= self.window && self.window < self.parallel {
+        if self.successes >= self.window && self.window < self.ceiling {
             self.window += 1;
             self.successes = 0;
         }
-        self.successes = self.successes.min(self.parallel);
+        self.successes = self.successes.min(self.ceiling);
     }
 }
 
@@ -95,6 +102,18 @@ mod tests {
         }
         assert_eq!(windows[..9], [2, 3, 3, 3, 4, 4, 4, 4, 5]);
         assert_eq!(windows.last(), Some(&8));
+    }
+
+    #[test]
+    fn another_ceiling_is_the_window_unless_overload_holds_it_down() {
+        let mut pace = Pace::new(4);
+        pace.set_ceiling(8);
+        assert_eq!(pace.window(), 8);
+        pace.hold(Duration::ZERO, Duration::ZERO, RequestId(0), RequestId(1));
+        pace.set_ceiling(16);
+        assert_eq!(pace.window(), 4);
+        pace.set_ceiling(2);
+        assert_eq!(pace.window(), 2);
     }
 
     #[test]

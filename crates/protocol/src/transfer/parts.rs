@@ -69,7 +69,7 @@ impl Parts {
 
     /// The identifiers in order, once every part has one.
     pub(super) fn complete_ids(&self) -> Option<Vec<String>> {
-        self.ids.iter().map(|id| id.map(|id| id.to_string())).collect()
+        self.ids.iter().map(|id| id.map(ToString::to_string)).collect()
     }
 
     pub(super) fn is_complete(&self) -> bool {

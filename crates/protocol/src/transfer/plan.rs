@@ -25,8 +25,8 @@ pub struct Plan {
     /// The size of a part in bytes; the last one may be smaller. `None` chooses it from the file's length and `parallel`,
     /// and cuts the last parts smaller, so that a slow connection does not hold the end up.
     pub part_size: Option<u64>,
-    /// At most this many parts are in flight: at least one.
-    pub parallel: u16,
+    /// How many parts are in flight.
+    pub parallel: Parallel,
     /// Whether the service is given the file's MD5 to compare with what it received.
     pub md5: bool,
     /// How patiently failed requests are repeated.
@@ -34,6 +34,50 @@ pub struct Plan {
     /// Whether to begin anew when the upload expires before it is complete, or when the service does not have an earlier
     /// run's upload any more.
     pub restart_when_expired: bool,
+}
+
+/// How many parts are in flight: at least one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Parallel {
+    /// So many.
+    Fixed(u16),
+    /// As many as make the upload faster, found by trying while it runs, from eight upwards.
+    Adaptive {
+        /// Never more than this.
+        most: u16,
+    },
+}
+
+impl Parallel {
+    /// The most that may ever be in flight.
+    #[must_use]
+    pub fn most(self) -> u16 {
+        match self {
+            Self::Fixed(most) | Self::Adaptive { most } => most,
+        }
+    }
+
+    pub(super) fn at_least_one(self) -> Self {
+        match self {
+            Self::Fixed(parallel) => Self::Fixed(parallel.max(1)),
+            Self::Adaptive { most } => Self::Adaptive { most: most.max(1) },
+        }
+    }
+}
+
+impl Default for Parallel {
+    /// As many as make the upload faster, up to 16.
+    fn default() -> Self {
+        Self::Adaptive { most: 16 }
+    }
+}
+
+impl From<u16> for Parallel {
+    /// So many.
+    fn from(parallel: u16) -> Self {
+        Self::Fixed(parallel)
+    }
 }
 
 /// Which route a file takes to the service.
@@ -108,7 +152,7 @@ pub(super) enum Decided {
 }
 
 impl Plan {
-    /// A plan with every choice left to the machine and four parts in flight.
+    /// A plan with every choice left to the machine.
     #[must_use]
     pub fn new(filename: impl Into<String>, mime_type: impl Into<String>, purpose: Purpose) -> Self {
         Self {
@@ -118,7 +162,7 @@ impl Plan {
             expires_after: None,
             route: RouteChoice::Automatic,
             part_size: None,
-            parallel: 4,
+            parallel: Parallel::default(),
             md5: false,
             retry: RetryPolicy::default(),
             restart_when_expired: false,
@@ -136,7 +180,7 @@ impl Plan {
         if length == 0 {
             return Err(PlanError::Empty);
         }
-        if self.parallel == 0 {
+        if self.parallel.most() == 0 {
             return Err(PlanError::NoParallel);
         }
         let largest_part = self.largest_part(api, length)?;
@@ -165,7 +209,7 @@ impl Plan {
         }
         let cut = match self.part_size {
             Some(part_size) => Cut::equal(length, part_size),
-            None => Cut::fitting(length, self.parallel, api.limits().part),
+            None => Cut::fitting(length, self.parallel.most(), api.limits().part),
         };
         match cut.count() {
             parts if parts > MOST_PARTS => Err(PlanError::TooManyParts { parts }),
@@ -187,7 +231,7 @@ impl Plan {
             }
             Some(part_size) => Ok(part_size),
             None if limit == 0 => Err(PlanError::PartSize { part_size: 0, limit }),
-            None => Ok(fitting_size(length, self.parallel, limit)),
+            None => Ok(fitting_size(length, self.parallel.most(), limit)),
         }
     }
 }
@@ -228,7 +272,7 @@ mod tests {
         insta::assert_snapshot!(refusal(Plan { part_size: Some(64 * MIB + 1), ..batch() }, 1), @"the part size must be between 1 and 67108864 bytes, and is 67108865");
         insta::assert_snapshot!(refusal(batch(), 9_000_000_000), @"the file has 9000000000 bytes, and the service takes at most 8000000000 in parts");
         insta::assert_snapshot!(refusal(plan(Purpose::UserData), 600 * MIB), @"the file has 629145600 bytes, and the service takes at most 512000000 in one request");
-        insta::assert_snapshot!(refusal(Plan { parallel: 0, ..batch() }, 1), @"at least one part must be allowed in flight");
+        insta::assert_snapshot!(refusal(Plan { parallel: Parallel::Fixed(0), ..batch() }, 1), @"at least one part must be allowed in flight");
         insta::assert_snapshot!(refusal(Plan { md5: true, route: RouteChoice::Single, ..batch() }, 1), @"an MD5 can only be sent with a file in parts, and this one goes in one request");
         insta::assert_snapshot!(refusal(Plan { filename: "dir/".into(), ..batch() }, 1), @"the file has no name");
         insta::assert_snapshot!(refusal(Plan { mime_type: String::new(), ..batch() }, 1), @"the file has no media type; `application/octet-stream` says that it is not known");

@@ -9,6 +9,7 @@ use super::{
     checkpoint::SavedRoute,
     clock,
     flights::Asked,
+    knee,
     settle::Wanted,
     state::{Hash, OpenUpload, Solo, Stage, Way},
     stop::Stop,
@@ -123,7 +124,7 @@ impl Transfer {
     fn may_send_part(&self) -> bool {
         let flying = self.flights.count();
         flying < usize::from(self.pace.window())
-            && flying + self.saver.parts_at_risk() < usize::from(self.plan.parallel)
+            && flying + self.saver.parts_at_risk() < usize::from(self.plan.parallel.most())
     }
 
     fn send(
@@ -266,6 +267,25 @@ impl Transfer {
         self.plan.restart_when_expired && self.restarts < MAX_RESTARTS
     }
 
+    fn next_look_for_knee(&self) -> Option<Duration> {
+        let is_sending = matches!(self.stage, Stage::Send) && !self.flights.is_empty();
+        self.knee.as_ref().filter(|_| is_sending && !self.stop.is_under_way())?.next_look()
+    }
+
+    /// Goes on looking for the number of parts in flight.
+    pub(super) fn watch_knee(&mut self, now: Now) {
+        if self.next_look_for_knee().is_none_or(|at| now.monotonic < at) {
+            return;
+        }
+        let (Some(knee), Way::Parts { parts, .. }) = (&mut self.knee, &self.way) else { return };
+        let flying =
+            self.flights.parts().map(|(part, taken)| knee::left_of_part(taken, parts.range(part).len()));
+        let left = self.statistics.bytes_acknowledged.saturating_add(flying.sum());
+        let rest = parts.ids().len() - parts.acknowledged().0;
+        knee.look(now.monotonic, left, rest);
+        self.pace.set_ceiling(knee.wanted());
+    }
+
     fn warn_if_too_slow(&mut self, now: Now, left: Duration) {
         let (Stage::Send, Some((since, before))) = (&self.stage, self.sending_since) else { return };
         let elapsed = now.monotonic.saturating_sub(since);
@@ -303,7 +323,7 @@ impl Transfer {
         let expiry = self.time_left(now).map(|left| now.monotonic.saturating_add(left));
         // What may not be sent any more has no moment to be sent at.
         let next = if self.stop.is_under_way() { self.stop_deadline() } else { request };
-        [next, expiry].into_iter().flatten().min()
+        [next, expiry, self.next_look_for_knee()].into_iter().flatten().min()
     }
 
     pub(super) fn begin_cancel(&mut self, now: Now) {

@@ -34,7 +34,7 @@ impl Transfer {
             purpose: saved.purpose,
             expires_after: saved.expires_after,
             md5: plan.md5 && matches!(saved.route, SavedRoute::Parts { .. }),
-            parallel: plan.parallel.max(1),
+            parallel: plan.parallel.at_least_one(),
             ..plan
         };
         let length = source.length;

@@ -6,7 +6,7 @@ use std::{
 };
 
 use http::{Method, Request};
-use partwise_protocol::{Body, Phase, Plan, Progress, RequestId, Segment};
+use partwise_protocol::{Body, Parallel, Phase, Plan, Progress, RequestId, Segment};
 
 use crate::{
     pace::Pace,
@@ -89,6 +89,14 @@ pub(crate) struct Books {
     pub(crate) saw_change: bool,
 }
 
+/// Files as small as those of the stories say nothing about a line, so an open number stays what it is at first.
+fn first_window(plan: &Plan) -> u16 {
+    match plan.parallel {
+        Parallel::Adaptive { most } => most.min(8),
+        parallel => parallel.most(),
+    }
+}
+
 impl Books {
     /// Of a process that begins with this checkpoint.
     pub(crate) fn new(plan: &Plan, length: u64, limit: u64, saved: Option<&str>) -> Self {
@@ -109,7 +117,7 @@ impl Books {
             requests: 0,
             cancels: 0,
             bytes_sent: 0,
-            pace: Pace::new(plan.parallel),
+            pace: Pace::new(first_window(plan)),
             known: saved.acknowledged,
             acknowledged: BTreeSet::new(),
             taken: 0,
@@ -177,7 +185,7 @@ impl Books {
         self.bytes_sent += flight.sent;
         let is_new = self.flights.insert(id, flight).is_none();
         hold(Rule::StaleIgnored, is_new, || format!("{id:?} names two requests"));
-        let (flying, parallel) = (self.flights.len(), self.plan.parallel);
+        let (flying, parallel) = (self.flights.len(), self.plan.parallel.most());
         hold(Rule::Parallel, flying <= usize::from(parallel), || format!("{flying} fly, of {parallel}"));
         asked
     }

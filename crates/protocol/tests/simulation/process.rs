@@ -281,7 +281,7 @@ impl World {
 
     fn crash(&mut self, process: &Process) -> Option<Outcome> {
         let forgotten = process.books.at_risk(self.disk.as_deref());
-        let is_close = forgotten <= usize::from(self.plan.parallel);
+        let is_close = forgotten <= usize::from(self.plan.parallel.most());
         hold(Rule::CheckpointClose, is_close, || format!("a crash forgets {forgotten} parts"));
         // What was being written may be there or not.
         let mine = self.process_number;

@@ -5,7 +5,9 @@ use std::time::Duration;
 
 use http::{Request, Response};
 use partwise_models::{Purpose, UnixSeconds};
-use partwise_protocol::{Api, Dialect, FailureKind, Now, Plan, RequestId, RouteChoice, SourceStamp};
+use partwise_protocol::{
+    Api, Dialect, FailureKind, Now, Parallel, Plan, RequestId, RouteChoice, SourceStamp,
+};
 
 use bytes::Bytes;
 
@@ -236,7 +238,8 @@ fn draw_plan(dice: &mut Dice) -> Plan {
     let mut plan = Plan::new(FILENAME, "application/jsonl", Purpose::FineTune);
     let part_size = 1 + dice.below(60);
     plan.part_size = dice.chance(600).then_some(part_size);
-    plan.parallel = 1 + dice.below(6) as u16;
+    let most = 1 + dice.below(6) as u16;
+    plan.parallel = if dice.chance(200) { Parallel::Adaptive { most } } else { Parallel::Fixed(most) };
     plan.route =
         *dice.pick(&[RouteChoice::Automatic, RouteChoice::Parts, RouteChoice::Parts, RouteChoice::Single]);
     plan.md5 = plan.route == RouteChoice::Parts && dice.chance(300);

@@ -33,7 +33,7 @@ pub(crate) fn plan() -> Plan {
     let mut plan = Plan::new("train.jsonl", "application/jsonl", Purpose::FineTune);
     plan.route = RouteChoice::Parts;
     plan.part_size = Some(10);
-    plan.parallel = 2;
+    plan.parallel = 2.into();
     plan
 }
 

@@ -70,7 +70,7 @@ fn a_checkpoint_of_version_2_keeps_its_smaller_last_parts_whatever_the_plan_is_n
     assert_eq!((saved.part_size(), saved.has_smaller_last_parts()), (Some(10), true));
     assert_eq!(saved.acknowledged(), (17, 25));
     let mut wanted = plan();
-    (wanted.part_size, wanted.parallel) = (Some(7), 1);
+    (wanted.part_size, wanted.parallel) = (Some(7), 1.into());
     let machine = Transfer::resume(Api::openai(), wanted, saved, SourceStamp::new(25), [2; 32]).unwrap();
     let mut bench = Bench::of(machine);
     bench.run();
@@ -88,7 +88,7 @@ fn without_a_part_size_the_last_parts_are_smaller() {
     let mut limits = Api::openai().limits();
     limits.part = 8;
     let mut wanted = plan();
-    (wanted.part_size, wanted.parallel) = (None, 2);
+    (wanted.part_size, wanted.parallel) = (None, 2.into());
     let api = Api::openai().with_limits(limits);
     let mut bench = Bench::of(Transfer::new(api, wanted, SourceStamp::new(40), [1; 32]).unwrap());
     bench.run();

@@ -43,7 +43,7 @@ fn a_part_that_fails_too_often_without_progress_ends_the_transfer() {
 fn progress_refills_the_budget_of_a_part_that_fails() {
     let mut wanted = plan();
     wanted.part_size = Some(1);
-    wanted.parallel = 1;
+    wanted.parallel = 1.into();
     let mut bench = Bench::sending(wanted);
     for round in 0..10 {
         // The first part fails, the next one is taken meanwhile, and then it is the first one's turn again.

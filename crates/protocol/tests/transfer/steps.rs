@@ -71,7 +71,7 @@ fn a_failed_part_is_read_and_sent_again_with_a_new_boundary() {
 fn an_overloaded_service_holds_back_everything_and_halves_what_flies() {
     let mut wanted = plan();
     wanted.part_size = Some(1);
-    wanted.parallel = 8;
+    wanted.parallel = 8.into();
     let mut bench = Bench::sending(wanted);
     assert_eq!(bench.flying.len(), 8);
     bench.answer_with(0, 429, &[("retry-after", "7")], "");

@@ -28,7 +28,7 @@ async fn goes_on_later(security: Security, fault: Fault) {
         .await;
     // One after the other, so that what is done by the end is for the proxy to say.
     let mut in_turn = plan();
-    in_turn.parallel = 1;
+    in_turn.parallel = 1.into();
     let upload = world.client(dying.address).prepare(world.source(), in_turn).await.unwrap();
     let error = upload.save_to(world.checkpoint()).run().await.unwrap_err();
     let kind = error.failure().unwrap_or_else(|| panic!("{fault:?}, {security:?}: {}", line(&error)));

@@ -172,7 +172,7 @@ pub(crate) fn assert_only_the_rest(sent: u64, rest: u64) {
 /// In parts of 256 KiB, three at a time, and patient without waiting long.
 pub(crate) fn plan() -> Plan {
     let mut plan = Plan::new("content.jsonl", "application/jsonl", Purpose::Batch);
-    (plan.route, plan.part_size, plan.parallel) = (RouteChoice::Parts, Some(256 * KIB), 3);
+    (plan.route, plan.part_size, plan.parallel) = (RouteChoice::Parts, Some(256 * KIB), 3.into());
     let mut retry = RetryPolicy::default();
     (retry.base_wait, retry.max_wait) = (Duration::from_millis(5), Duration::from_millis(50));
     plan.retry = retry;

@@ -206,7 +206,7 @@ async fn an_upload_that_broke_off_is_gone_on_with_and_sends_only_what_is_missing
     let source = Arc::new(Failing { file: content.source(), broken: true.into(), read: Mutex::default() });
     let checkpoint = CheckpointFile::at(content.folder.path().join("checkpoint.json"));
     let mut plan = plan(MIB);
-    plan.parallel = 1;
+    plan.parallel = 1.into();
 
     let upload = client.prepare(source.clone(), plan.clone()).await.unwrap();
     let error = upload.save_to(checkpoint.clone()).run().await.unwrap_err();

@@ -113,7 +113,7 @@ impl<S: Subscriber + for<'a> LookupSpan<'a>> Layer<S> for Collector {
 
 fn plan() -> Plan {
     let mut plan = Plan::new("a.jsonl", "application/jsonl", Purpose::Batch);
-    (plan.route, plan.part_size, plan.parallel) = (RouteChoice::Parts, Some(MIB), 1);
+    (plan.route, plan.part_size, plan.parallel) = (RouteChoice::Parts, Some(MIB), 1.into());
     plan
 }
 

@@ -22,7 +22,7 @@ const CANCELLED: &str = r#"{"id":"upload_1","object":"upload","status":"cancelle
 
 fn plan() -> Plan {
     let mut plan = Plan::new("a.jsonl", "application/jsonl", Purpose::Batch);
-    (plan.route, plan.part_size, plan.parallel) = (RouteChoice::Parts, Some(16 * MIB), 4);
+    (plan.route, plan.part_size, plan.parallel) = (RouteChoice::Parts, Some(16 * MIB), 4.into());
     plan.retry = partwise_protocol::RetryPolicy::never();
     plan
 }
@@ -173,7 +173,7 @@ async fn stopping_keeps_what_is_acknowledged_and_begins_no_part() {
     let checkpoint = CheckpointFile::at(folder.path().join("upload.json"));
     let (peer, _was_asked, answering) = withholding().await;
     let mut plan = plan();
-    plan.parallel = 2;
+    plan.parallel = 2.into();
     let (stop, stopped) = tokio::sync::oneshot::channel::<()>();
     let upload = peer.client(options()).prepare(zeros(32 * MIB), plan).await.unwrap();
     let upload = upload.save_to(checkpoint.clone()).stop_when(async { stopped.await.unwrap_or_default() });

@@ -114,7 +114,7 @@ impl Setting {
     /// A setting in which nothing goes wrong: ten parts and a bit, two at a time.
     pub(crate) fn quiet() -> Self {
         let mut plan = Plan::new(FILENAME, "application/jsonl", Purpose::FineTune);
-        (plan.route, plan.part_size, plan.parallel) = (RouteChoice::Parts, Some(1000), 2);
+        (plan.route, plan.part_size, plan.parallel) = (RouteChoice::Parts, Some(1000), 2.into());
         Self {
             seed: 7,
             plan,
@@ -135,7 +135,7 @@ impl Setting {
         let part_size = WORD * (1 + dice.below(400));
         let length = 1 + dice.below(12 * part_size);
         plan.part_size = Some(part_size);
-        plan.parallel = 1 + dice.below(6) as u16;
+        plan.parallel = (1 + dice.below(6) as u16).into();
         plan.route = *dice.pick(&[
             RouteChoice::Automatic,
             RouteChoice::Parts,
@@ -192,7 +192,7 @@ impl World {
         let clocks = Clocks::start(skew);
         let broken = Broken::default();
         let disk = Disk::new(seed, disk.0, disk.1, broken.clone());
-        let books = Books::new(plan.parallel, clocks, disk.clone(), broken.clone());
+        let books = Books::new(plan.parallel.most(), clocks, disk.clone(), broken.clone());
         let mut source = Content::new(length, seed as u32 | 1);
         if let Some((after, mishap)) = mishap {
             source = source.with_mishap(Instant::now() + after, mishap);

@@ -1,0 +1,286 @@
+//! How many parts in flight make an upload faster: found by trying, from the bytes that leave.
+//!
+//! Answers come too late for that: on a slow line, minutes after the first byte.
+
+use std::time::Duration;
+
+/// With so many an upload begins, where it may choose.
+const FIRST: u16 = 8;
+/// So many bytes of a request may have been handed to the transport and not have left: HTTP and the kernel hold them.
+/// They say nothing about the line.
+const HELD: u64 = 1 << 20;
+/// How long bytes are counted at least.
+const COUNTING: Duration = Duration::from_millis(100);
+/// What is not decided yet is looked at this often, and ever more seldom while nothing leaves.
+const AGAIN: Duration = Duration::from_millis(25);
+const SELDOM: Duration = Duration::from_secs(1);
+/// More in flight are worth it when they make it faster by this much, which shows at once when it is much, and else after
+/// a while: new connections take their time to come to their rate.
+const CLEAR_GAIN: f64 = 1.5;
+const GAIN: f64 = 1.1;
+const PATIENCE: Duration = Duration::from_millis(1500);
+/// When it is tried again whether more are worth it by now; doubles each time.
+const REST: Duration = Duration::from_secs(10);
+const LONGEST_REST: Duration = Duration::from_secs(160);
+
+/// How much of a part has left for certain, when the transport has taken so much of it. What the transport may still hold
+/// is made good bit by bit until the end, so that the end of a part is no leap.
+pub(super) fn left_of_part(taken: u64, length: u64) -> u64 {
+    match length.checked_sub(HELD) {
+        None | Some(0) => 0,
+        Some(beyond) => {
+            let share = taken.saturating_sub(HELD).min(beyond) as f64 / beyond as f64;
+            (share * length as f64) as u64
+        }
+    }
+}
+
+/// Doubles the parts in flight as long as that pays.
+#[derive(Clone, Debug)]
+pub(super) struct Knee {
+    most: u16,
+    wanted: u16,
+    stage: Stage,
+    looked: Mark,
+    /// How long after that it is looked at again, at least.
+    pause: Duration,
+    rest: Duration,
+}
+
+#[derive(Clone, Copy, Debug)]
+enum Stage {
+    /// Until more than these have left, nothing can be said.
+    Waiting {
+        bytes: u64,
+    },
+    /// It is being counted what `wanted` are good for.
+    Counting {
+        from: Mark,
+    },
+    /// It is being tried whether `wanted` are better than `fewer`, which are good for so many bytes a second.
+    Trying {
+        fewer: u16,
+        rate: f64,
+        from: Mark,
+        settled: Option<Mark>,
+    },
+    Resting {
+        until: Duration,
+    },
+    /// As many fly as may.
+    Done,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Mark {
+    at: Duration,
+    bytes: u64,
+}
+
+impl Mark {
+    /// Bytes a second since, once so many have left and enough time has passed.
+    fn rate(self, now: Self, much: u64) -> Option<f64> {
+        let (time, bytes) = (now.at.saturating_sub(self.at), now.bytes.saturating_sub(self.bytes));
+        (time >= COUNTING && bytes >= much).then(|| bytes as f64 / time.as_secs_f64())
+    }
+}
+
+impl Knee {
+    pub(super) fn new(most: u16) -> Self {
+        Self {
+            most,
+            wanted: FIRST.min(most),
+            stage: Stage::Waiting { bytes: 0 },
+            looked: Mark { at: Duration::ZERO, bytes: 0 },
+            pause: Duration::ZERO,
+            rest: REST,
+        }
+    }
+
+    /// How many parts may be in flight.
+    pub(super) fn wanted(&self) -> u16 {
+        self.wanted
+    }
+
+    /// `bytes` have left so far, and `rest` parts are not acknowledged yet.
+    pub(super) fn look(&mut self, at: Duration, bytes: u64, rest: usize) {
+        let now = Mark { at, bytes };
+        let is_idle = bytes == self.looked.bytes && !self.pause.is_zero();
+        self.pause = if is_idle { (self.pause * 2).min(SELDOM) } else { AGAIN };
+        self.looked = now;
+        match self.stage {
+            Stage::Waiting { bytes: before } if bytes > before => {
+                self.stage = Stage::Counting { from: now };
+            }
+            Stage::Resting { until } if at >= until => self.stage = Stage::Counting { from: now },
+            // What had left is taken back since its request failed.
+            Stage::Counting { from } if bytes < from.bytes => self.stage = Stage::Waiting { bytes },
+            Stage::Counting { from } => {
+                if let Some(rate) = from.rate(now, self.much()) {
+                    self.try_more(now, rate, rest);
+                }
+            }
+            Stage::Trying { fewer, rate, from, settled } => {
+                self.judge(now, fewer, rate, from, settled);
+            }
+            Stage::Waiting { .. } | Stage::Resting { .. } | Stage::Done => {}
+        }
+    }
+
+    /// So many bytes in all make every request send something that certainly leaves.
+    fn much(&self) -> u64 {
+        u64::from(self.wanted) * HELD / 2
+    }
+
+    fn try_more(&mut self, now: Mark, rate: f64, rest: usize) {
+        if self.wanted == self.most || rest <= usize::from(self.wanted) {
+            self.stage = Stage::Done;
+            return;
+        }
+        let fewer = self.wanted;
+        self.wanted = fewer.saturating_mul(2).min(self.most);
+        self.stage = Stage::Trying { fewer, rate, from: now, settled: None };
+    }
+
+    fn judge(&mut self, now: Mark, fewer: u16, before: f64, from: Mark, settled: Option<Mark>) {
+        if now.bytes < settled.unwrap_or(from).bytes {
+            self.stage = Stage::Trying { fewer, rate: before, from: now, settled: None };
+        } else if from.rate(now, self.much()).is_some_and(|rate| rate >= before * CLEAR_GAIN) {
+            self.stage = Stage::Counting { from: now };
+        } else if let Some(settled) = settled {
+            let is_time = now.at >= from.at.saturating_add(PATIENCE);
+            match settled.rate(now, 2 * self.much()).filter(|_| is_time) {
+                None => {}
+                Some(rate) if rate >= before * GAIN => self.stage = Stage::Counting { from: now },
+                Some(_) => {
+                    self.wanted = fewer;
+                    self.give_rest(now.at);
+                }
+            }
+        } else if from.rate(now, 2 * self.much()).is_some() {
+            self.stage = Stage::Trying { fewer, rate: before, from, settled: Some(now) };
+        }
+    }
+
+    fn give_rest(&mut self, now: Duration) {
+        self.stage = Stage::Resting { until: now.saturating_add(self.rest) };
+        self.rest = (self.rest * 2).min(LONGEST_REST);
+    }
+
+    /// The service has asked for patience: whatever was being tried was too much.
+    pub(super) fn overloaded(&mut self, now: Duration) {
+        if let Stage::Trying { fewer, .. } = self.stage {
+            self.wanted = fewer;
+        }
+        self.give_rest(now);
+    }
+
+    /// When to look next, whether anything is reported or not; `None` when nothing is to be found any more.
+    pub(super) fn next_look(&self) -> Option<Duration> {
+        let due = match self.stage {
+            Stage::Counting { from } | Stage::Trying { from, .. } => from.at.saturating_add(COUNTING),
+            Stage::Resting { until } => until,
+            Stage::Waiting { .. } => Duration::ZERO,
+            Stage::Done => return None,
+        };
+        Some(due.max(self.looked.at.saturating_add(self.pause)))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const MBIT: f64 = 1e6 / 8.0;
+
+    /// A line: so many bytes a second on each connection and on all together, reached after a while.
+    struct Line {
+        each: f64,
+        all: f64,
+        ramp: Duration,
+    }
+
+    /// What the knee wants in the end, and how much of what `most` in flight would have sent has been sent.
+    fn found(line: &Line, most: u16, parts: usize, seconds: u64) -> (u16, f64) {
+        let step = Duration::from_millis(10);
+        let mut knee = Knee::new(most);
+        let (mut opened, mut bytes, mut best) = (Vec::new(), 0.0, 0.0);
+        for tick in 0..seconds * 100 {
+            let now = step * u32::try_from(tick).unwrap();
+            opened.resize(usize::from(knee.wanted()).max(opened.len()), now);
+            let reached = |since: &Duration| {
+                line.each * (now.saturating_sub(*since).as_secs_f64() / line.ramp.as_secs_f64()).min(1.0)
+            };
+            let rate: f64 = opened.iter().take(knee.wanted().into()).map(reached).sum();
+            bytes += rate.min(line.all) * step.as_secs_f64();
+            best += (f64::from(most) * reached(&Duration::ZERO)).min(line.all) * step.as_secs_f64();
+            knee.look(now, bytes as u64, parts);
+        }
+        (knee.wanted(), bytes / best)
+    }
+
+    #[test]
+    fn what_each_connection_limits_takes_as_many_as_may_be() {
+        for (each, ramp) in [(5.0, 1), (50.0, 1), (400.0, 1), (400.0, 500), (50.0, 1000)] {
+            let line = Line { each: each * MBIT, all: f64::INFINITY, ramp: Duration::from_millis(ramp) };
+            let (wanted, share) = found(&line, 16, 1000, 60);
+            assert_eq!(wanted, 16, "{each} Mbit/s after {ramp} ms");
+            assert!(share > 0.8, "{share} at {each} Mbit/s after {ramp} ms");
+        }
+    }
+
+    #[test]
+    fn what_the_line_limits_is_not_shared_by_more_than_need_be() {
+        for (all, seconds) in [(10.0, 38), (1000.0, 5), (30_000.0, 5)] {
+            let line = Line { each: f64::INFINITY, all: all * MBIT, ramp: Duration::from_millis(1) };
+            assert_eq!(found(&line, 16, 1000, seconds).0, 8, "{all} Mbit/s");
+        }
+    }
+
+    #[test]
+    fn the_knee_lies_where_more_do_not_pay_any_more() {
+        let line = Line { each: 100.0 * MBIT, all: 1400.0 * MBIT, ramp: Duration::from_millis(1) };
+        assert_eq!(found(&line, 64, 1000, 8).0, 16);
+        let (wanted, share) = found(&line, 6, 1000, 8);
+        assert!(wanted == 6 && share > 0.9, "{wanted} {share}");
+    }
+
+    #[test]
+    fn what_the_transport_may_hold_of_a_part_has_not_left() {
+        let of_16 = |mib: u64| left_of_part(mib << 20, 16 << 20);
+        assert_eq!([0, 1, 16, 17].map(of_16), [0, 0, 16 << 20, 16 << 20]);
+        assert_eq!(of_16(2), (16 << 20) / 15);
+        assert_eq!([left_of_part(5, 10), left_of_part(HELD, HELD)], [0, 0]);
+    }
+
+    #[test]
+    fn a_few_parts_need_no_more_connections_than_they_are() {
+        let line = Line { each: 100.0 * MBIT, all: f64::INFINITY, ramp: Duration::from_millis(1) };
+        assert_eq!(found(&line, 16, 8, 8).0, 8);
+        assert_eq!(found(&line, 1, 1000, 8).0, 1);
+    }
+
+    #[test]
+    fn a_service_that_asks_for_patience_is_not_tried_with_more_for_a_while() {
+        let mut knee = Knee::new(16);
+        let seconds = Duration::from_secs;
+        for (at, bytes) in [(0, 0), (1, 1), (2, 200)] {
+            knee.look(seconds(at), bytes * HELD, 1000);
+        }
+        assert_eq!(knee.wanted(), 16);
+        knee.overloaded(seconds(3));
+        assert_eq!((knee.wanted(), knee.next_look()), (8, Some(seconds(13))));
+        knee.overloaded(seconds(4));
+        assert_eq!((knee.wanted(), knee.next_look()), (8, Some(seconds(24))));
+    }
+
+    #[test]
+    fn bytes_that_were_taken_back_begin_the_count_anew() {
+        let mut knee = Knee::new(16);
+        let seconds = Duration::from_secs;
+        for (at, bytes) in [(0, 10), (1, 12), (2, 9), (3, 12), (4, 15), (5, 16)] {
+            knee.look(seconds(at), bytes * HELD, 1000);
+            assert_eq!(knee.wanted(), if at < 5 { 8 } else { 16 }, "after {at} s");
+        }
+    }
+}

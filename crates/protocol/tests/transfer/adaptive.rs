@@ -1,0 +1,84 @@
+//! A number of parts in flight that is left open.
+
+use std::time::Duration;
+
+use partwise_protocol::{Api, Parallel, SourceStamp, Transfer};
+
+use crate::bench::{Bench, part_json, plan, upload_json};
+
+const MIB: u64 = 1 << 20;
+const STEP: Duration = Duration::from_millis(10);
+
+/// An upload of 7 GiB in parts of 16 MiB, over a line.
+struct Flow {
+    bench: Bench,
+    /// Bytes that each request under way has sent.
+    sent: Vec<u64>,
+    /// How many parts were answered.
+    answered: u64,
+}
+
+impl Flow {
+    fn new() -> Self {
+        let mut plan = plan();
+        (plan.parallel, plan.part_size) = (Parallel::default(), Some(16 * MIB));
+        let machine = Transfer::new(Api::openai(), plan, SourceStamp::new(7 << 30), [1; 32]).unwrap();
+        let mut bench = Bench::of(machine);
+        bench.run();
+        bench.answer(0, 200, &upload_json(3600));
+        Self { bench, sent: Vec::new(), answered: 0 }
+    }
+
+    /// Time passes: so many MiB a second leave on each connection, and no more on all together.
+    fn goes_on(&mut self, time: Duration, each: u64, all: u64) {
+        for _ in 0..time.as_millis() / STEP.as_millis() {
+            self.bench.time += STEP;
+            let flying = self.bench.flying.clone();
+            self.sent.resize(flying.len(), 0);
+            let rate = each.min(all / flying.len() as u64);
+            for (request, sent) in flying.iter().zip(&mut self.sent) {
+                *sent += rate * MIB / 100;
+                self.bench.machine.handle_sent(*request, rate * MIB / 100);
+            }
+            self.bench.run();
+            while let Some(done) = self.sent.iter().position(|sent| *sent >= 16 * MIB) {
+                self.sent.remove(done);
+                self.answered += 1;
+                self.bench.answer(done, 200, &part_json(&format!("part_{}", self.answered)));
+            }
+        }
+    }
+}
+
+#[test]
+fn it_is_doubled_as_long_as_more_bytes_leave() {
+    let mut flow = Flow::new();
+    assert_eq!(flow.bench.flying.len(), 8);
+    flow.goes_on(Duration::from_secs(1), 50, 1000);
+    assert_eq!((flow.bench.flying.len(), flow.bench.machine.progress().window), (16, 16));
+}
+
+#[test]
+fn it_goes_back_when_more_share_what_there_is_and_is_tried_again_later() {
+    let mut flow = Flow::new();
+    flow.goes_on(Duration::from_millis(500), 200, 200);
+    assert_eq!(flow.bench.flying.len(), 16, "it is being tried");
+    flow.goes_on(Duration::from_millis(2500), 200, 200);
+    assert_eq!(flow.bench.machine.progress().window, 8);
+    flow.goes_on(Duration::from_secs(8), 5, 200);
+    assert_eq!(flow.bench.flying.len(), 8);
+    // By now each connection has a limit of its own.
+    flow.goes_on(Duration::from_secs(10), 5, 200);
+    assert_eq!(flow.bench.flying.len(), 16);
+}
+
+#[test]
+fn overload_while_more_is_tried_halves_what_was_known_to_be_good() {
+    let mut flow = Flow::new();
+    flow.goes_on(Duration::from_millis(500), 200, 200);
+    assert_eq!(flow.bench.flying.len(), 16);
+    flow.bench.answer_with(0, 429, &[("retry-after-ms", "100")], "{}");
+    assert_eq!(flow.bench.machine.progress().window, 8, "half of sixteen");
+    flow.bench.answer_with(0, 429, &[("retry-after-ms", "100")], "{}");
+    assert_eq!(flow.bench.machine.progress().window, 8, "of the same wave");
+}
