@@ -23,7 +23,7 @@ pub(crate) enum Moment {
     Created(Duration),
     /// So soon after the service has told of this many parts, those of earlier runs with them.
     Parts(usize, Duration),
-    /// While the next checkpoint is written after that.
+    /// While a checkpoint is written after that.
     Saving(usize),
     /// When the file is being made, or was made and nobody knows.
     Complete(Hold),
@@ -66,12 +66,10 @@ impl Moment {
             }
             Self::Saving(acknowledged) => {
                 comes(new(acknowledged), &|one| is_answered(one, AddUploadPart));
-                // What an earlier kill left of one that was written is no sign of this one.
-                for is_saving in [false, true] {
-                    while state.is_saving() != is_saving {
-                        assert!(run.is_going_on(), "it has ended");
-                        yield_now();
-                    }
+                let before = state.written();
+                while state.written() == before {
+                    assert!(run.is_going_on(), "it has ended");
+                    yield_now();
                 }
             }
         }

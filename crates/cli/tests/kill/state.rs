@@ -28,15 +28,14 @@ impl State {
 
     /// Whether the checkpoint says that the request that makes the file may have been sent.
     pub(crate) fn is_committing(&self) -> bool {
-        let json = self.json().map(|json| serde_json::from_slice::<Value>(&json).unwrap());
-        json.is_some_and(|json| {
-            json["route"]["parts"]["completing"] == true || json["route"]["single"].is_object()
-        })
+        self.json().is_some_and(|json| Checkpoint::from_json(&json).unwrap().may_have_made_a_file())
     }
 
-    /// Whether a run is at work on the next checkpoint, or was killed while it was.
-    pub(crate) fn is_saving(&self) -> bool {
-        self.names().iter().any(|name| name.ends_with(".new"))
+    /// How much is written of the checkpoint and of the one that is to take its place: when it changes, a run is at work
+    /// on it.
+    pub(crate) fn written(&self) -> BTreeMap<String, u64> {
+        let length = |name: &String| fs::metadata(Path::new(&self.0).join(name)).ok().map(|data| data.len());
+        self.names().into_iter().filter_map(|name| Some((name.clone(), length(&name)?))).collect()
     }
 
     pub(crate) fn names(&self) -> Vec<String> {
