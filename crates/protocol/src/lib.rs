@@ -9,6 +9,7 @@
 //! - [`FormWriter`], [`FormReader`], [`FormDecoder`]: multipart forms, written with an exact length and read as they come.
 //! - [`ApiError`], [`RetryPolicy`]: what a refusal means and whether to try again.
 //! - [`Transfer`]: one file's way to the service, in parallel parts, as a state machine.
+//! - [`Fetch`]: one file's way back, in parallel ranges where the service serves them, as another.
 //!
 //! ```
 //! use bytes::Bytes;
@@ -31,6 +32,7 @@ mod body;
 mod checks;
 mod credential;
 mod dialect;
+mod download;
 mod error;
 mod failure;
 mod files;
@@ -48,6 +50,10 @@ pub use api::Api;
 pub use body::{Body, BodyTooLong, Segment, SourceRange, SourceTooShort};
 pub use credential::Credential;
 pub use dialect::{Dialect, Limits};
+pub use download::{
+    DownloadAction, DownloadCheckpoint, DownloadError, DownloadPlan, DownloadProgress, DownloadResumeError,
+    Fetch,
+};
 pub use error::{ApiError, ApiErrorKind, DecodeError, EncodeError, Garbled, ResponseError};
 pub use failure::{Failure, FailureKind};
 pub use files::{

@@ -9,7 +9,7 @@ use partwise_protocol::{Api, Operation, RetryPolicy};
 use tower_service::Service;
 
 use crate::{
-    CredentialSource, Error, Reading, RequestBody, Source,
+    CredentialSource, Error, Reading, RequestBody, Source, Writing,
     credentials::AnyCredentials,
     reading::Reader,
     retries::Retries,
@@ -19,7 +19,7 @@ use crate::{
     trace::{self, attempt_span},
 };
 
-/// Executes operations against one service, and drives uploads. Cheap to clone; clones share their connections.
+/// Executes operations against one service, and drives uploads and downloads. Cheap to clone; clones share their connections.
 ///
 /// ```no_run
 /// use partwise_protocol::{Api, Credential, ListFiles};
@@ -39,6 +39,7 @@ pub struct Client {
     pub(crate) credentials: Arc<dyn AnyCredentials>,
     pub(crate) service: AnyService,
     pub(crate) reading: Reading,
+    pub(crate) writing: Writing,
     pub(crate) plain_http: bool,
     pub(crate) retry: RetryPolicy,
     pub(crate) system: System,
@@ -62,6 +63,7 @@ impl Client {
             credentials: Arc::new(credentials),
             service: AnyService::new(service),
             reading: Reading::default(),
+            writing: Writing::default(),
             plain_http: false,
             retry: RetryPolicy::default(),
             system: System::default(),
@@ -77,6 +79,13 @@ impl Client {
     #[must_use]
     pub fn reading(mut self, reading: Reading) -> Self {
         self.reading = reading;
+        self
+    }
+
+    /// Where targets of downloads are written; on threads for blocking work by default.
+    #[must_use]
+    pub fn writing(mut self, writing: Writing) -> Self {
+        self.writing = writing;
         self
     }
 
@@ -170,6 +179,7 @@ impl fmt::Debug for Client {
         f.debug_struct("Client")
             .field("api", &self.api)
             .field("reading", &self.reading)
+            .field("writing", &self.writing)
             .finish_non_exhaustive()
     }
 }

@@ -1,8 +1,8 @@
 //! What can go wrong when an operation is executed or a file uploaded.
 
 use partwise_protocol::{
-    ApiError, EncodeError, Failure, FailureKind, Garbled, PlanError, ResponseError, ResumeError, SourceError,
-    TransferError,
+    ApiError, DownloadError, DownloadResumeError, EncodeError, Failure, FailureKind, Garbled, PlanError,
+    ResponseError, ResumeError, SourceError, TransferError,
 };
 
 use crate::service::BoxError;
@@ -37,6 +37,15 @@ pub enum Error {
     /// The upload ended without a file.
     #[error(transparent)]
     Transfer(Box<TransferError>),
+    /// A download to a target ended before everything was there.
+    #[error(transparent)]
+    Download(Box<DownloadError>),
+    /// The checkpoint does not suit this download.
+    #[error("the checkpoint does not suit this download")]
+    DownloadResume(#[from] DownloadResumeError),
+    /// The target of a download cannot be written.
+    #[error("the target cannot be written")]
+    Target(#[source] std::io::Error),
     /// A download ended before its end, or went on behind it.
     #[error("the download has {received} bytes instead of {announced}")]
     WrongLength {
@@ -60,6 +69,10 @@ impl Error {
                 TransferError::Refused { source, .. } => Some(source),
                 _ => None,
             },
+            Self::Download(error) => match &**error {
+                DownloadError::Refused(refusal) => Some(refusal),
+                _ => None,
+            },
             _ => None,
         }
     }
@@ -71,6 +84,10 @@ impl Error {
             Self::Failed(failure) => Some(failure.kind),
             Self::Transfer(error) => match &**error {
                 TransferError::Failed { source, .. } => Some(source.kind),
+                _ => None,
+            },
+            Self::Download(error) => match &**error {
+                DownloadError::Failed(failure) => Some(failure.kind),
                 _ => None,
             },
             _ => None,

@@ -1,5 +1,5 @@
 //! A client for the Files and Uploads APIs of OpenAI and Azure OpenAI: it executes operations, and moves files of any
-//! size up in parallel parts, over hyper or over any tower service.
+//! size up in parallel parts and down in parallel ranges, over hyper or over any tower service.
 //!
 //! This crate never decides what goes on the wire or what an answer means: that is `partwise-protocol`. It owns sockets,
 //! clocks, files and tasks, and it never holds a file or a part in memory as a whole.
@@ -21,6 +21,8 @@
 //! - [`Client`]: [`call`](Client::call) for any operation, [`download`](Client::download) for content as it comes,
 //!   [`upload`](Client::upload) for files; [`Upload`] for progress, checkpoints and cancelling.
 //! - [`Source`]: what is uploaded. [`FileSource`] and bytes are there, your own is two functions.
+//! - [`Target`]: where a whole file is [downloaded to](Client::download_to); [`FileDownload`] for progress, checkpoints and
+//!   stopping.
 //! - [`CredentialSource`]: a key, or a token that is fetched anew when it must be.
 //! - [`stack`]: how requests are sent when you bring no service of your own.
 //!
@@ -36,24 +38,29 @@ mod download;
 mod error;
 mod failure;
 mod loopback;
+mod positioned;
 mod reading;
 mod retries;
 mod service;
 mod source;
 pub mod stack;
 mod system;
+mod target;
 mod trace;
 mod upload;
+mod writing;
 
 pub use self::{
     body::RequestBody,
     client::Client,
     credentials::CredentialSource,
-    download::Download,
+    download::{Download, FileDownload},
     error::Error,
     reading::Reading,
     source::{FileSource, Source},
+    target::{FileTarget, Target},
     upload::{CheckpointFile, CheckpointStore, Upload},
+    writing::Writing,
 };
 
 /// The examples in the project's README.

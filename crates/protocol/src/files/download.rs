@@ -61,6 +61,8 @@ pub struct DownloadHead {
     pub filename: Option<String>,
     /// Changes whenever the content does, as it stood in the header.
     pub etag: Option<String>,
+    /// When the content last changed, as it stood in the header.
+    pub last_modified: Option<String>,
 }
 
 impl DownloadFile {
@@ -107,6 +109,7 @@ impl Operation for DownloadFile {
             filename: text(header::CONTENT_DISPOSITION)
                 .and_then(|value| crate::form::disposition_filename(&value)),
             etag: text(header::ETAG).map(Cow::into_owned),
+            last_modified: text(header::LAST_MODIFIED).map(Cow::into_owned),
         })
     }
 
@@ -139,6 +142,9 @@ impl Operation for DownloadFile {
         }
         if let Some(etag) = &head.etag {
             insert(headers, header::ETAG, etag)?;
+        }
+        if let Some(last_modified) = &head.last_modified {
+            insert(headers, header::LAST_MODIFIED, last_modified)?;
         }
         Ok(response)
     }

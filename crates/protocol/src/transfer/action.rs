@@ -10,7 +10,7 @@ use crate::{Body, OperationId, SourceRange};
 
 /// Names one request of one machine. Never used twice.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct RequestId(pub(super) u64);
+pub struct RequestId(pub(crate) u64);
 
 /// What a request is about, for people: nothing needs to be decided by it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -10,6 +10,7 @@ use std::{
 use partwise_protocol::SourceStamp;
 
 use super::Source;
+use crate::positioned::Positioned;
 
 /// A regular file, held open. Several places of it are read at the same time.
 ///
@@ -73,7 +74,7 @@ fn require_regular(metadata: &Metadata) -> io::Result<()> {
 
 impl Source for FileSource {
     fn stamp(&self) -> io::Result<SourceStamp> {
-        let metadata = self.file.metadata()?;
+        let metadata = self.file.with(File::metadata)?;
         let mut stamp = SourceStamp::new(metadata.len());
         stamp.modified = modified(&metadata);
         stamp.identity = identity(&metadata);
@@ -107,71 +108,6 @@ fn identity(_: &Metadata) -> Option<String> {
     None
 }
 
-#[cfg(any(unix, windows))]
-use direct::Positioned;
-#[cfg(not(any(unix, windows)))]
-use seeking::Positioned;
-
-/// Systems that read at a place without moving a cursor.
-#[cfg(any(unix, windows))]
-mod direct {
-    use std::{
-        fs::{File, Metadata},
-        io,
-    };
-
-    #[derive(Debug)]
-    pub(super) struct Positioned(File);
-
-    impl Positioned {
-        pub(super) fn new(file: File) -> Self {
-            Self(file)
-        }
-
-        pub(super) fn metadata(&self) -> io::Result<Metadata> {
-            self.0.metadata()
-        }
-
-        pub(super) fn read_at(&self, offset: u64, buffer: &mut [u8]) -> io::Result<usize> {
-            #[cfg(unix)]
-            return std::os::unix::fs::FileExt::read_at(&self.0, buffer, offset);
-            // This moves the file's cursor as well, which nobody here looks at.
-            #[cfg(windows)]
-            return std::os::windows::fs::FileExt::seek_read(&self.0, buffer, offset);
-        }
-    }
-}
-
-/// Everywhere else readers take turns.
-#[cfg(any(test, not(any(unix, windows))))]
-#[cfg_attr(any(unix, windows), allow(dead_code, reason = "here it is only tested"))]
-mod seeking {
-    use std::{
-        fs::{File, Metadata},
-        io::{self, Read, Seek, SeekFrom},
-        sync::{Mutex, PoisonError},
-    };
-
-    #[derive(Debug)]
-    pub(super) struct Positioned(Mutex<File>);
-
-    impl Positioned {
-        pub(super) fn new(file: File) -> Self {
-            Self(Mutex::new(file))
-        }
-
-        pub(super) fn metadata(&self) -> io::Result<Metadata> {
-            self.0.lock().unwrap_or_else(PoisonError::into_inner).metadata()
-        }
-
-        pub(super) fn read_at(&self, offset: u64, buffer: &mut [u8]) -> io::Result<usize> {
-            let mut file = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-            file.seek(SeekFrom::Start(offset))?;
-            file.read(buffer)
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use std::{error::Error, fs};
@@ -188,16 +124,12 @@ mod tests {
         let path = folder.path().join("ten");
         fs::write(&path, "0123456789").unwrap();
         let source = FileSource::open(&path).unwrap();
-        let fallback = seeking::Positioned::new(File::open(&path).unwrap());
         for (offset, expected) in [(7, "789"), (0, "0123"), (4, "4567"), (10, "")] {
             let mut buffer = [0; 4];
             let filled = source.read_at(offset, &mut buffer).unwrap();
             assert_eq!(&buffer[..filled], expected.as_bytes());
-            let filled = fallback.read_at(offset, &mut buffer).unwrap();
-            assert_eq!(&buffer[..filled], expected.as_bytes());
         }
         assert_eq!(source.stamp().unwrap().length, 10);
-        assert_eq!(fallback.metadata().unwrap().len(), 10);
     }
 
     #[test]

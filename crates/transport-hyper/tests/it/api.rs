@@ -1,8 +1,8 @@
 //! What the types promise to other code.
 
 use partwise_models::Purpose;
-use partwise_protocol::{Api, Credential, DownloadFile, ListFiles, Plan};
-use partwise_transport_hyper::{Client, Download, Error, Upload, stack::Stack};
+use partwise_protocol::{Api, Credential, DownloadFile, DownloadPlan, ListFiles, Plan};
+use partwise_transport_hyper::{Client, Download, Error, FileDownload, FileTarget, Upload, stack::Stack};
 
 fn client() -> Client {
     Client::with_defaults(Api::openai(), Credential::key("test").unwrap())
@@ -20,6 +20,7 @@ fn the_client_goes_between_threads_and_so_do_its_futures() {
     fn sent<T: Send + 'static>() {}
     sent::<Download>();
     sent::<Upload>();
+    sent::<FileDownload>();
 
     let client = client();
     let (list, download) = (ListFiles::new(), DownloadFile::new("file-1"));
@@ -29,6 +30,11 @@ fn the_client_goes_between_threads_and_so_do_its_futures() {
     is_sent(&client.upload(bytes::Bytes::new(), Plan::new("a", "text/plain", Purpose::Assistants)));
     let run = async move {
         client.prepare(bytes::Bytes::new(), Plan::new("a", "text/plain", Purpose::Batch)).await?.run().await
+    };
+    is_sent(&run);
+    let run = async {
+        let target = FileTarget::of(tempfile::tempfile()?);
+        self::client().download_to(target, DownloadPlan::new("file-1")).await.map_err(std::io::Error::other)
     };
     is_sent(&run);
 }

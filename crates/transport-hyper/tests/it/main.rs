@@ -6,6 +6,7 @@ mod certificates;
 mod connections;
 mod downloads;
 mod early_answers;
+mod file_downloads;
 mod peer;
 mod proxies;
 mod secrets;

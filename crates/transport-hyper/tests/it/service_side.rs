@@ -25,10 +25,10 @@ use tokio::{net::TcpListener, task::JoinHandle};
 
 use crate::peer::{MIB, line, options};
 
-const KEY: &str = "a-secret-key";
+pub(crate) const KEY: &str = "a-secret-key";
 
-struct Running {
-    address: SocketAddr,
+pub(crate) struct Running {
+    pub(crate) address: SocketAddr,
     task: JoinHandle<()>,
 }
 
@@ -46,29 +46,29 @@ async fn server() -> Server {
         .unwrap()
 }
 
-async fn serve() -> Running {
+pub(crate) async fn serve() -> Running {
     let server = server().await;
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
     Running { address, task: tokio::spawn(server.serve(listener, std::future::pending())) }
 }
 
-fn client(api: Api, key: &str) -> Client {
+pub(crate) fn client(api: Api, key: &str) -> Client {
     Client::new(api, Credential::key(key).unwrap(), Stack::new(options()))
 }
 
-fn openai(address: SocketAddr) -> Api {
+pub(crate) fn openai(address: SocketAddr) -> Api {
     Api::with_base(&format!("http://{address}/v1"), Dialect::OpenAi).unwrap()
 }
 
 /// A file of bytes that repeat nowhere near.
-struct Content {
+pub(crate) struct Content {
     folder: tempfile::TempDir,
-    bytes: Vec<u8>,
+    pub(crate) bytes: Vec<u8>,
 }
 
 impl Content {
-    fn of(len: u64) -> Self {
+    pub(crate) fn of(len: u64) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let mut state = 0x9E37_79B9_7F4A_7C15_u64;
         let bytes: Vec<u8> = (0..len)
@@ -85,7 +85,7 @@ impl Content {
         self.folder.path().join("content.jsonl")
     }
 
-    fn source(&self) -> FileSource {
+    pub(crate) fn source(&self) -> FileSource {
         FileSource::open(self.path()).unwrap()
     }
 }
@@ -152,10 +152,15 @@ async fn bytes_in_memory_go_up_too() {
     assert!(download(&client, &file.id).await == content);
 }
 
+/// A client of a server inside the process.
+pub(crate) async fn embedded() -> Client {
+    let api = Api::with_base("http://embedded.invalid/v1", Dialect::OpenAi).unwrap();
+    Client::new(api, Credential::key(KEY).unwrap(), server().await).allow_plain_http()
+}
+
 #[tokio::test]
 async fn a_server_inside_the_process_needs_no_socket() {
-    let api = Api::with_base("http://embedded.invalid/v1", Dialect::OpenAi).unwrap();
-    let client = Client::new(api, Credential::key(KEY).unwrap(), server().await).allow_plain_http();
+    let client = embedded().await;
     let content = Content::of(3 * MIB + 1);
     let file = client.upload(content.source(), plan(MIB)).await.unwrap();
     assert!(download(&client, &file.id).await == content.bytes);

@@ -99,14 +99,14 @@ proptest! {
         (first, more, beyond) in any::<(u64, u64, Option<u64>)>(),
         is_part in any::<bool>(),
         filename in option::of(text()),
-        etag in option::of(header_text()),
+        (etag, last_modified) in (option::of(header_text()), option::of(header_text())),
     ) {
         let last = first.saturating_add(more).min(u64::MAX - 1);
         let first = first.min(last);
         let total = beyond.map(|beyond| last.saturating_add(beyond.max(1)));
         let mut head = DownloadHead::default();
         head.range = is_part.then_some(ContentRange { first, last, total });
-        (head.length, head.filename, head.etag) = (length, filename, etag);
+        (head.length, head.filename, head.etag, head.last_modified) = (length, filename, etag, last_modified);
         assert_round_trip::<DownloadFile>(&head, |_| head.clone());
     }
 

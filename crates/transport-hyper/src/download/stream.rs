@@ -26,7 +26,8 @@ const ID: OperationId = DownloadFile::ID;
 
 impl Client {
     /// Asks for a file's content and hands it out while it comes. Only the asking is repeated; a download that breaks
-    /// off is gone on with by asking for the rest with [`DownloadFile::range`].
+    /// off is gone on with by asking for the rest with [`DownloadFile::range`], or by whoever wants the whole file
+    /// somewhere with [`download_to`](Self::download_to).
     ///
     /// # Errors
     /// As for [`call`](Self::call).
@@ -40,7 +41,11 @@ impl Client {
         }
     }
 
-    async fn download_once(&self, operation: &DownloadFile, attempt: u64) -> Result<Download, Error> {
+    pub(super) async fn download_once(
+        &self,
+        operation: &DownloadFile,
+        attempt: u64,
+    ) -> Result<Download, Error> {
         let request = operation.encode_request(&self.api)?.map(|body| RequestBody::new(body, None));
         let response = trace::attempt(attempt_span(ID, None, attempt), self.send(request)).await?;
         if !response.status().is_success() {

@@ -1,0 +1,196 @@
+//! What answers, bytes and failures mean.
+
+use std::time::Duration;
+
+use http::StatusCode;
+
+use super::{Content, DownloadError, Fetch, Flight, Way};
+use crate::{
+    ContentRange, DownloadHead, Failure, FailureKind, Now, OperationId, Repeat, RequestId, ResponseError,
+    Verdict,
+};
+
+const REPEAT: Repeat = OperationId::DownloadFile.repeat();
+
+impl Fetch {
+    /// The head of an answer has come. When its bytes are wanted, this says from which byte of the content on they are to be
+    /// written; else the answer is to be dropped. `random` is any number, drawn anew each time.
+    pub fn handle_answer(
+        &mut self,
+        id: RequestId,
+        answer: Result<DownloadHead, ResponseError>,
+        now: Now,
+        random: u64,
+    ) -> Option<u64> {
+        let position = self.flights.iter().position(|flight| flight.id == id)?;
+        match answer {
+            Ok(head) => match head.range {
+                Some(range) => self.accept_range(position, range, &head),
+                None => self.accept_whole(position, &head),
+            },
+            Err(error) => {
+                self.flights.swap_remove(position);
+                self.refused(error, now, random);
+                None
+            }
+        }
+    }
+
+    /// So many bytes of an answer were written, next to those before.
+    pub fn handle_written(&mut self, id: RequestId, bytes: u64) {
+        let Some(flight) = self.flights.iter_mut().find(|flight| flight.id == id) else { return };
+        let end = flight.rest.start.saturating_add(bytes);
+        self.written.insert(flight.rest.start..end);
+        flight.rest.start = end;
+        let written = self.written.len();
+        if written > self.furthest {
+            self.furthest = written;
+            self.failures = 0;
+        }
+    }
+
+    /// An answer has come to its end, and all its bytes were reported.
+    pub fn handle_end(&mut self, id: RequestId, now: Now, random: u64) {
+        let Some(flight) = self.take(id) else { return };
+        let is_short = match self.way {
+            // A service may send less than it was asked for, but not less than it said.
+            Way::Unknown | Way::Ranges => !flight.rest.is_empty(),
+            Way::Whole => match &self.content {
+                Some(content) => self.written.len() != content.length,
+                None => {
+                    self.content = Some(Content::new(self.written.len(), &DownloadHead::default()));
+                    false
+                }
+            },
+        };
+        if is_short {
+            self.failed(Failure::new(FailureKind::Interrupted), now, random);
+        }
+    }
+
+    /// There is no answer, or no more of it than was reported.
+    pub fn handle_failure(&mut self, id: RequestId, failure: Failure, now: Now, random: u64) {
+        if self.take(id).is_some() {
+            self.failed(failure, now, random);
+        }
+    }
+
+    fn take(&mut self, id: RequestId) -> Option<Flight> {
+        let position = self.flights.iter().position(|flight| flight.id == id)?;
+        Some(self.flights.swap_remove(position))
+    }
+
+    fn accept_range(&mut self, position: usize, range: ContentRange, head: &DownloadHead) -> Option<u64> {
+        let asked = &self.flights[position].rest;
+        let is_asked_for = range.first == asked.start && range.last < asked.end;
+        let is_whole_length = head.length.is_none_or(|length| length == range.len());
+        let (Some(total), true, true, true) =
+            (range.total, is_asked_for, is_whole_length, self.way != Way::Whole)
+        else {
+            self.ask_for_whole();
+            return None;
+        };
+        let content = Content::new(total, head);
+        if self.is_another(&content) {
+            return None;
+        }
+        self.content.get_or_insert(content);
+        self.way = Way::Ranges;
+        let rest = &mut self.flights[position].rest;
+        rest.end = range.last + 1;
+        Some(rest.start)
+    }
+
+    /// Everything comes, whatever was asked for.
+    fn accept_whole(&mut self, position: usize, head: &DownloadHead) -> Option<u64> {
+        let content = head.length.map(|length| Content::new(length, head));
+        // What comes whole is one content in itself, but what came before was of the one that is known.
+        if let (Some(content), true) = (&content, self.way != Way::Whole) {
+            if self.is_another(content) {
+                return None;
+            }
+        }
+        let mut flight = self.flights.swap_remove(position);
+        self.begin_whole();
+        flight.rest = 0..content.as_ref().map_or(u64::MAX, |content| content.length);
+        self.content = content;
+        self.flights.push(flight);
+        Some(0)
+    }
+
+    /// Ends the download when the content is not the one that is known.
+    fn is_another(&mut self, content: &Content) -> bool {
+        let difference = self.content.as_ref().and_then(|known| known.difference(content));
+        let is_another = difference.is_some();
+        if let Some(difference) = difference {
+            self.finish(Err(DownloadError::Changed { difference }));
+        }
+        is_another
+    }
+
+    /// The service serves no ranges that could be used, so it is asked for everything.
+    fn ask_for_whole(&mut self) {
+        if self.way == Way::Whole {
+            // It was asked for everything, and a part came.
+            self.finish(Err(DownloadError::Failed(Failure::new(FailureKind::Other))));
+        } else {
+            self.begin_whole();
+        }
+    }
+
+    fn begin_whole(&mut self) {
+        self.abandon_all();
+        self.way = Way::Whole;
+        self.written = super::Coverage::NOTHING;
+    }
+
+    fn refused(&mut self, error: ResponseError, now: Now, random: u64) {
+        match error {
+            ResponseError::Refused(refusal) if refusal.status == StatusCode::RANGE_NOT_SATISFIABLE => {
+                match &self.content {
+                    // Of an empty file nothing can be asked for but everything.
+                    None if self.way == Way::Unknown => self.begin_whole(),
+                    Some(content) if self.way != Way::Whole => {
+                        let difference = format!("it had {} bytes and has less", content.length);
+                        self.finish(Err(DownloadError::Changed { difference }));
+                    }
+                    _ => self.finish(Err(DownloadError::Refused(refusal))),
+                }
+            }
+            ResponseError::Refused(refusal) => {
+                self.failures += 1;
+                let verdict = self.plan.retry.on_refused(REPEAT, self.failures, &refusal, now, random);
+                self.follow(verdict, DownloadError::Refused(refusal), now.monotonic);
+            }
+            ResponseError::Garbled(garbled)
+                if garbled.status == StatusCode::PARTIAL_CONTENT && self.way != Way::Whole =>
+            {
+                self.begin_whole();
+            }
+            ResponseError::Garbled(garbled) => self.finish(Err(DownloadError::Garbled(garbled))),
+        }
+    }
+
+    fn failed(&mut self, failure: Failure, now: Now, random: u64) {
+        self.failures += 1;
+        let verdict = self.plan.retry.on_failure(REPEAT, self.failures, &failure, random);
+        self.follow(verdict, DownloadError::Failed(failure), now.monotonic);
+    }
+
+    fn follow(&mut self, verdict: Verdict, error: DownloadError, now: Duration) {
+        match verdict {
+            Verdict::GiveUp => self.finish(Err(error)),
+            Verdict::Retry { wait, hold_all } => {
+                self.retries += 1;
+                let until = now.saturating_add(wait);
+                self.pauses.push(until);
+                if hold_all {
+                    self.hold = self.hold.max(until);
+                }
+                if self.way == Way::Whole {
+                    self.begin_whole();
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,39 @@
+//! What tells one content from another.
+
+use serde::{Deserialize, Serialize};
+
+use crate::DownloadHead;
+
+/// What is known of the content that is downloaded.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct Content {
+    pub(super) length: u64,
+    etag: Option<String>,
+    last_modified: Option<String>,
+}
+
+impl Content {
+    pub(super) fn new(length: u64, head: &DownloadHead) -> Self {
+        Self { length, etag: head.etag.clone(), last_modified: head.last_modified.clone() }
+    }
+
+    /// What a range may be tied to: no weak tag, which other bytes may have too.
+    pub(super) fn strong_etag(&self) -> Option<&str> {
+        self.etag.as_deref().filter(|etag| etag.starts_with('"'))
+    }
+
+    /// In words, what this content and another one differ in. What only one of them has is no difference.
+    pub(super) fn difference(&self, other: &Self) -> Option<String> {
+        if self.length != other.length {
+            return Some(format!("it had {} bytes and has {}", self.length, other.length));
+        }
+        let differ = |one: &Option<String>, other: &Option<String>| match (one, other) {
+            (Some(one), Some(other)) => one != other,
+            _ => false,
+        };
+        if differ(&self.etag, &other.etag) {
+            return Some("its ETag is another".into());
+        }
+        differ(&self.last_modified, &other.last_modified).then(|| "it was modified".into())
+    }
+}

@@ -1,0 +1,39 @@
+//! How a download can end without its bytes.
+
+use crate::{ApiError, ApiErrorKind, Failure, Garbled};
+
+/// A download that ended before everything was there.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum DownloadError {
+    /// The service said no, or said it too often.
+    #[error("the service refused")]
+    Refused(#[source] Box<ApiError>),
+    /// The service could not be asked, or broke off, too often.
+    #[error(transparent)]
+    Failed(Failure),
+    /// The service's answer cannot be read.
+    #[error(transparent)]
+    Garbled(Box<Garbled>),
+    /// The file on the service is not the one whose first bytes were downloaded.
+    #[error("the file changed while it was downloaded: {difference}")]
+    Changed {
+        /// What differs, in words.
+        difference: String,
+    },
+    /// The caller stopped it for now.
+    #[error("the download was stopped")]
+    Stopped,
+}
+
+impl DownloadError {
+    /// Whether resuming from the last checkpoint may still finish this download.
+    #[must_use]
+    pub fn is_resumable(&self) -> bool {
+        match self {
+            Self::Refused(refusal) => refusal.kind() != ApiErrorKind::NotFound,
+            Self::Failed(_) | Self::Garbled(_) | Self::Stopped => true,
+            Self::Changed { .. } => false,
+        }
+    }
+}

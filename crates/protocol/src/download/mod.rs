@@ -1,0 +1,325 @@
+//! One file's way from the service, as a state machine without I/O: which ranges to ask for, what an answer means for
+//! them, what is missing, and what must survive a crash.
+
+mod answers;
+mod checkpoint;
+mod content;
+mod coverage;
+mod error;
+mod plan;
+#[cfg(test)]
+mod tests;
+
+use std::{ops::Range, time::Duration};
+
+pub use self::{
+    checkpoint::{DownloadCheckpoint, DownloadResumeError},
+    error::DownloadError,
+    plan::DownloadPlan,
+};
+use self::{content::Content, coverage::Coverage};
+use crate::{Api, ByteRange, DownloadFile, RequestId};
+
+/// A checkpoint is due when so much more is there, which is what a crash may cost on a fast line,
+const SAVE_AFTER_BYTES: u64 = 64 * 1024 * 1024;
+/// or when anything more is there after this time, which is what it may cost on a slow one.
+const SAVE_AFTER_TIME: Duration = Duration::from_secs(2);
+
+/// What the driver must do next. It does so without waiting for the result, and polls again.
+#[must_use]
+#[derive(Debug)]
+#[allow(clippy::exhaustive_enums, reason = "a driver that ignores one is wrong")]
+pub enum DownloadAction {
+    /// Send this, and report the head of the answer with [`Fetch::handle_answer`] or that there is none with
+    /// [`Fetch::handle_failure`].
+    Send {
+        /// Names the request in reports.
+        id: RequestId,
+        /// What to ask for.
+        operation: DownloadFile,
+    },
+    /// Drop this request and its answer; nothing about it need be reported.
+    Abandon(RequestId),
+    /// Make durable what was written, then this checkpoint, and report it with [`Fetch::handle_saved`]. Never asked for
+    /// again before the report. A driver that keeps none reports at once.
+    Save(DownloadCheckpoint),
+    /// Nothing to do before the next report or this moment of the monotonic clock, whichever comes first.
+    Wait {
+        /// The moment; `None` when only a report can bring news.
+        until: Option<Duration>,
+    },
+    /// The end: everything was written, or why not. Comes once; after it the machine only waits.
+    Done(Result<(), DownloadError>),
+}
+
+/// How far a download is.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct DownloadProgress {
+    /// The content's length, once it is known.
+    pub bytes_total: Option<u64>,
+    /// Bytes that were written, those of earlier runs included. It goes back when a service that serves no ranges breaks
+    /// off, and everything comes again.
+    pub bytes_written: u64,
+    /// Requests that are under way.
+    pub requests: usize,
+    /// What was asked for again in this run.
+    pub retries: u64,
+}
+
+/// One download as a machine. Its driver sends, writes and keeps time, and tells it what came of it.
+///
+/// The first request asks for a range, and its answer tells whether the service serves ranges and how long the content is.
+/// If so, up to [`DownloadPlan::parallel`] ranges are asked for at once, and one that breaks off is gone on with from where
+/// it broke. If not, everything comes in one answer, and comes again from the beginning when that breaks off.
+#[derive(Debug)]
+pub struct Fetch {
+    place: String,
+    plan: DownloadPlan,
+    way: Way,
+    content: Option<Content>,
+    written: Coverage,
+    flights: Vec<Flight>,
+    next_id: u64,
+    abandoned: Vec<RequestId>,
+    /// Until when each request that failed keeps its slot empty.
+    pauses: Vec<Duration>,
+    /// Until when nothing is asked for.
+    hold: Duration,
+    /// In a row, without a byte that had not been there before.
+    failures: u32,
+    furthest: u64,
+    retries: u64,
+    saver: Saver,
+    stopping: bool,
+    end: End,
+}
+
+/// How the bytes come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Way {
+    /// One request has asked, or will ask, for a range; nobody knows yet what will come.
+    Unknown,
+    /// In ranges, several at once.
+    Ranges,
+    /// All of them in one answer.
+    Whole,
+}
+
+/// One request.
+#[derive(Debug)]
+struct Flight {
+    id: RequestId,
+    /// What it was sent for and was not written yet.
+    rest: Range<u64>,
+}
+
+#[derive(Debug, Default)]
+struct Saver {
+    is_saving: bool,
+    /// How many bytes the last checkpoint knows of.
+    known: u64,
+    last: Duration,
+}
+
+#[derive(Debug)]
+enum End {
+    NotYet,
+    Reached(Result<(), DownloadError>),
+    Told,
+}
+
+impl Fetch {
+    /// Begins a download from this service.
+    #[must_use]
+    pub fn new(api: &Api, plan: DownloadPlan) -> Self {
+        Self {
+            place: api.identity().to_owned(),
+            plan,
+            way: Way::Unknown,
+            content: None,
+            written: Coverage::default(),
+            flights: Vec::new(),
+            next_id: 0,
+            abandoned: Vec::new(),
+            pauses: Vec::new(),
+            hold: Duration::ZERO,
+            failures: 0,
+            furthest: 0,
+            retries: 0,
+            saver: Saver::default(),
+            stopping: false,
+            end: End::NotYet,
+        }
+    }
+
+    /// Goes on from a checkpoint; `target` is how many bytes the target has, those that are missing included.
+    ///
+    /// # Errors
+    /// [`DownloadResumeError`] when the checkpoint is of another service, file or target, and says which.
+    pub fn resume(
+        api: &Api,
+        plan: DownloadPlan,
+        saved: DownloadCheckpoint,
+        target: u64,
+    ) -> Result<Self, DownloadResumeError> {
+        saved.check(api, &plan.file_id, target)?;
+        let mut machine = Self::new(api, plan);
+        machine.furthest = saved.written.len();
+        machine.saver.known = machine.furthest;
+        machine.content = Some(saved.content);
+        machine.written = saved.written;
+        Ok(machine)
+    }
+
+    /// Says what to do next, at this moment of the monotonic clock.
+    pub fn poll(&mut self, now: Duration) -> DownloadAction {
+        if let Some(id) = self.abandoned.pop() {
+            return DownloadAction::Abandon(id);
+        }
+        if self.stopping {
+            self.finish(Err(DownloadError::Stopped));
+        } else if self.is_complete() {
+            self.finish(Ok(()));
+        }
+        if let Some(id) = self.abandoned.pop() {
+            return DownloadAction::Abandon(id);
+        }
+        if let Some(checkpoint) = self.due_checkpoint(now) {
+            return DownloadAction::Save(checkpoint);
+        }
+        match std::mem::replace(&mut self.end, End::Told) {
+            End::NotYet => self.end = End::NotYet,
+            End::Reached(result) if !self.saver.is_saving => return DownloadAction::Done(result),
+            End::Reached(result) => self.end = End::Reached(result),
+            End::Told => {}
+        }
+        if !matches!(self.end, End::NotYet) {
+            return DownloadAction::Wait { until: None };
+        }
+        self.pauses.retain(|until| *until > now);
+        match self.next_range(now) {
+            Some(range) => self.send(range),
+            None => DownloadAction::Wait { until: self.deadline(now) },
+        }
+    }
+
+    /// Ends the download for now: what is under way is abandoned, and what was written is saved.
+    pub fn stop(&mut self) {
+        self.stopping = true;
+    }
+
+    /// How far it is.
+    #[must_use]
+    pub fn progress(&self) -> DownloadProgress {
+        DownloadProgress {
+            bytes_total: self.content.as_ref().map(|content| content.length),
+            bytes_written: self.written.len(),
+            requests: self.flights.len(),
+            retries: self.retries,
+        }
+    }
+
+    /// How many bytes the whole content has, once it is known.
+    #[must_use]
+    pub fn length(&self) -> Option<u64> {
+        self.content.as_ref().map(|content| content.length)
+    }
+
+    fn is_complete(&self) -> bool {
+        let everything = |content: &Content| self.written.len() == content.length;
+        // An answer of no bytes has to end as well: it may be longer than it said.
+        self.flights.is_empty() && self.content.as_ref().is_some_and(everything)
+    }
+
+    /// The first result is the one that counts.
+    fn finish(&mut self, result: Result<(), DownloadError>) {
+        if matches!(self.end, End::NotYet) {
+            self.end = End::Reached(result);
+            self.abandon_all();
+        }
+    }
+
+    fn abandon_all(&mut self) {
+        self.abandoned.extend(self.flights.drain(..).map(|flight| flight.id));
+    }
+
+    /// What is to be asked for now, if anything is.
+    fn next_range(&self, now: Duration) -> Option<Range<u64>> {
+        let slots = match self.way {
+            Way::Ranges => usize::from(self.plan.parallel.max(1)),
+            Way::Unknown | Way::Whole => 1,
+        };
+        if now < self.hold || self.flights.len() + self.pauses.len() >= slots {
+            return None;
+        }
+        if self.way == Way::Whole {
+            return Some(0..u64::MAX);
+        }
+        let Some(content) = &self.content else { return Some(0..self.plan.first_size()) };
+        let mut asked_for = self.written.clone();
+        for flight in &self.flights {
+            asked_for.insert(flight.rest.clone());
+        }
+        let missing = content.length - asked_for.len();
+        let gap = asked_for.first_gap(content.length)?;
+        let size = self.plan.next_size(missing);
+        Some(gap.start..gap.end.min(gap.start.saturating_add(size)))
+    }
+
+    fn send(&mut self, rest: Range<u64>) -> DownloadAction {
+        let id = RequestId(self.next_id);
+        self.next_id += 1;
+        let mut operation = DownloadFile::new(&self.plan.file_id);
+        if self.way != Way::Whole {
+            operation.range = Some(ByteRange { first: rest.start, last: Some(rest.end - 1) });
+            operation.if_range =
+                self.content.as_ref().and_then(|known| known.strong_etag().map(str::to_owned));
+        }
+        self.flights.push(Flight { id, rest });
+        DownloadAction::Send { id, operation }
+    }
+
+    /// When there may be something to do without a report.
+    fn deadline(&self, now: Duration) -> Option<Duration> {
+        let hold = (self.hold > now).then_some(self.hold);
+        let save = (self.is_unsaved() && !self.saver.is_saving).then(|| self.saver.last + SAVE_AFTER_TIME);
+        self.pauses.iter().copied().chain(hold).chain(save).min()
+    }
+
+    /// What came of a [`DownloadAction::Save`].
+    pub fn handle_saved(&mut self) {
+        self.saver.is_saving = false;
+    }
+
+    fn due_checkpoint(&mut self, now: Duration) -> Option<DownloadCheckpoint> {
+        let is_over = match &self.end {
+            End::NotYet => false,
+            // Nobody goes on with what is complete, or with what is another file by now.
+            End::Reached(result) => {
+                result.as_ref().err().filter(|error| error.is_resumable())?;
+                true
+            }
+            End::Told => return None,
+        };
+        let content = self.content.as_ref().filter(|_| self.is_unsaved() && !self.saver.is_saving)?;
+        let new = self.written.len().saturating_sub(self.saver.known);
+        let is_time = now >= self.saver.last + SAVE_AFTER_TIME;
+        if !(is_over || is_time || new >= SAVE_AFTER_BYTES || self.way == Way::Whole) {
+            return None;
+        }
+        let written = self.lasting().clone();
+        self.saver = Saver { is_saving: true, known: written.len(), last: now };
+        Some(DownloadCheckpoint::new(&self.place, &self.plan.file_id, content.clone(), written))
+    }
+
+    fn is_unsaved(&self) -> bool {
+        self.lasting().len() != self.saver.known
+    }
+
+    /// What can be gone on from: what comes in one answer has to come again from the beginning.
+    fn lasting(&self) -> &Coverage {
+        const NOTHING: &Coverage = &Coverage::NOTHING;
+        if self.way == Way::Whole { NOTHING } else { &self.written }
+    }
+}

@@ -1,0 +1,488 @@
+//! The machine against a service in memory, in virtual time.
+
+use bytes::Bytes;
+use http::{Response, StatusCode};
+use partwise_models::UnixSeconds;
+use proptest::prelude::*;
+
+use super::*;
+use crate::{ApiError, DownloadHead, Failure, FailureKind, Now, Operation, ResponseError};
+
+/// What a service makes of a request for a range.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Serves {
+    Ranges,
+    /// At most so many bytes at once, whatever was asked for.
+    Short(u64),
+    /// Everything, whatever was asked for.
+    Whole,
+    /// Everything, and does not say how much that is.
+    WholeWithoutLength,
+    /// A range, without saying of how much.
+    RangesWithoutTotal,
+    /// Another range than it was asked for.
+    OtherRanges,
+}
+
+struct Service {
+    content: Vec<u8>,
+    etag: Option<&'static str>,
+    serves: Serves,
+}
+
+impl Service {
+    fn new(length: u64, serves: Serves) -> Self {
+        Self { content: (0..length).map(|at| (at * 31 % 251) as u8).collect(), etag: Some("\"a\""), serves }
+    }
+
+    fn length(&self) -> u64 {
+        self.content.len() as u64
+    }
+
+    /// The head of the answer, and which bytes follow.
+    fn answer(&self, operation: &DownloadFile) -> (Result<DownloadHead, ResponseError>, Range<u64>) {
+        let mut head = DownloadHead { etag: self.etag.map(str::to_owned), ..DownloadHead::default() };
+        let is_same = operation.if_range.is_none() || operation.if_range.as_deref() == self.etag;
+        let asked = operation.range.filter(|_| is_same);
+        let (Some(asked), false) = (asked, matches!(self.serves, Serves::Whole | Serves::WholeWithoutLength))
+        else {
+            head.length = (self.serves != Serves::WholeWithoutLength).then(|| self.length());
+            return (Ok(head), 0..self.length());
+        };
+        let Some(mut range) = asked.within(self.length()) else {
+            let refusal = ApiError::new(StatusCode::RANGE_NOT_SATISFIABLE, "no");
+            return (Err(ResponseError::Refused(refusal.into())), 0..0);
+        };
+        match self.serves {
+            Serves::Short(most) => range.last = range.last.min(range.first + most - 1),
+            Serves::RangesWithoutTotal => range.total = None,
+            Serves::OtherRanges => range.first = 0,
+            _ => {}
+        }
+        head.length = Some(range.len());
+        head.range = Some(range);
+        (Ok(head), range.first..range.last + 1)
+    }
+}
+
+/// Numbers that a test case draws, again and again.
+struct Dice<'d>(std::iter::Cycle<std::slice::Iter<'d, u8>>);
+
+impl Dice<'_> {
+    fn draw(&mut self, sides: usize) -> usize {
+        usize::from(*self.0.next().unwrap_or(&0)) % sides.max(1)
+    }
+}
+
+/// A request that is under way.
+struct Running {
+    id: RequestId,
+    operation: DownloadFile,
+    /// Where the next byte is written, and which bytes of the content still come.
+    answered: Option<(u64, Range<u64>)>,
+}
+
+/// What is left of a run that was killed.
+#[derive(Default)]
+struct Disk {
+    bytes: Vec<Option<u8>>,
+    /// How often each byte was written.
+    writes: Vec<u32>,
+    checkpoint: Option<DownloadCheckpoint>,
+}
+
+struct Run<'r> {
+    service: &'r Service,
+    disk: Disk,
+    running: Vec<Running>,
+    saving: bool,
+    now: Duration,
+    /// How much may still go wrong.
+    faults: u32,
+}
+
+const PATIENT: u32 = 8;
+
+fn plan(parallel: u16, range_size: u64) -> DownloadPlan {
+    DownloadPlan { parallel, range_size: Some(range_size), ..DownloadPlan::new("file-1") }
+}
+
+impl<'r> Run<'r> {
+    fn new(service: &'r Service, disk: Disk) -> Self {
+        Self { service, disk, running: Vec::new(), saving: false, now: Duration::ZERO, faults: PATIENT - 1 }
+    }
+
+    fn now(&self) -> Now {
+        Now { monotonic: self.now, unix: UnixSeconds(1) }
+    }
+
+    /// Runs to the end, or until it is killed after so many steps.
+    fn until_end(
+        &mut self,
+        machine: &mut Fetch,
+        dice: &mut Dice<'_>,
+        kill: usize,
+    ) -> Option<Result<(), DownloadError>> {
+        for _ in 0..kill {
+            match machine.poll(self.now) {
+                DownloadAction::Send { id, operation } => {
+                    self.running.push(Running { id, operation, answered: None });
+                }
+                DownloadAction::Abandon(id) => self.running.retain(|running| running.id != id),
+                DownloadAction::Save(checkpoint) => {
+                    assert!(!self.saving, "one at a time");
+                    self.saving = true;
+                    // A record that is read again says the same.
+                    let json = serde_json::to_vec(&checkpoint).unwrap();
+                    self.disk.checkpoint = Some(DownloadCheckpoint::from_json(&json).unwrap());
+                }
+                DownloadAction::Wait { until } => self.step(machine, dice, until),
+                DownloadAction::Done(result) => {
+                    assert!(
+                        !self.saving
+                            && matches!(machine.poll(self.now), DownloadAction::Wait { until: None })
+                    );
+                    return Some(result);
+                }
+            }
+        }
+        None
+    }
+
+    fn step(&mut self, machine: &mut Fetch, dice: &mut Dice<'_>, until: Option<Duration>) {
+        assert!(self.running.len() <= 5, "never more than the plan allows");
+        if self.saving && (self.running.is_empty() || dice.draw(3) == 0) {
+            self.saving = false;
+            machine.handle_saved();
+        } else if self.running.is_empty() {
+            self.now = self.now.max(until.expect("there is always something to wait for"));
+        } else {
+            let which = dice.draw(self.running.len());
+            self.advance(machine, dice, which);
+        }
+    }
+
+    fn advance(&mut self, machine: &mut Fetch, dice: &mut Dice<'_>, which: usize) {
+        let (now, random) = (self.now(), dice.draw(256) as u64);
+        let fails = self.faults > 0 && dice.draw(5) == 0;
+        let Running { id, operation, answered } = &mut self.running[which];
+        let id = *id;
+        match answered {
+            _ if fails => {
+                self.faults -= 1;
+                self.running.swap_remove(which);
+                machine.handle_failure(id, Failure::new(FailureKind::Interrupted), now, random);
+            }
+            None => {
+                let (head, bytes) = self.service.answer(operation);
+                match machine.handle_answer(id, head, now, random) {
+                    Some(offset) => *answered = Some((offset, bytes)),
+                    None => self.running.retain(|running| running.id != id),
+                }
+            }
+            Some((_, rest)) if rest.is_empty() => {
+                self.running.swap_remove(which);
+                machine.handle_end(id, now, random);
+            }
+            Some((offset, rest)) => {
+                let most = (rest.end - rest.start).min(1 + dice.draw(64) as u64);
+                for at in rest.start..rest.start + most {
+                    let place = (*offset + at - rest.start) as usize;
+                    let room = self.disk.bytes.len().max(place + 1);
+                    self.disk.bytes.resize(room, None);
+                    self.disk.writes.resize(room, 0);
+                    self.disk.bytes[place] = Some(self.service.content[at as usize]);
+                    self.disk.writes[place] += 1;
+                }
+                (*offset, rest.start) = (*offset + most, rest.start + most);
+                machine.handle_written(id, most);
+            }
+        }
+    }
+
+    fn assert_complete(&self) {
+        let bytes: Option<Vec<u8>> = self.disk.bytes.iter().copied().collect();
+        assert!(bytes.as_ref() == Some(&self.service.content), "the bytes are others");
+    }
+}
+
+fn any_serves() -> impl Strategy<Value = Serves> {
+    prop_oneof![
+        4 => Just(Serves::Ranges),
+        1 => (1..40_u64).prop_map(Serves::Short),
+        1 => Just(Serves::Whole),
+        1 => Just(Serves::WholeWithoutLength),
+        1 => Just(Serves::RangesWithoutTotal),
+        1 => Just(Serves::OtherRanges),
+    ]
+}
+
+fn api() -> Api {
+    Api::openai()
+}
+
+const LONG: usize = 100_000;
+
+proptest! {
+    #[test]
+    fn every_byte_comes_to_its_place_whatever_the_service_makes_of_ranges(
+        length in 0..1500_u64,
+        serves in any_serves(),
+        has_etag: bool,
+        parallel in 1..=5_u16,
+        range_size in 1..400_u64,
+        dice in prop::collection::vec(any::<u8>(), 1..300),
+    ) {
+        let mut service = Service::new(length, serves);
+        service.etag = service.etag.filter(|_| has_etag);
+        let mut dice = Dice(dice.iter().cycle());
+        let mut run = Run::new(&service, Disk::default());
+        let mut machine = Fetch::new(&api(), plan(parallel, range_size));
+        let ended = run.until_end(&mut machine, &mut dice, LONG).expect("it ends");
+        prop_assert!(ended.is_ok(), "{ended:?}");
+        run.assert_complete();
+        prop_assert_eq!(machine.progress().bytes_written, length);
+        if matches!(serves, Serves::Ranges | Serves::Short(_)) {
+            prop_assert!(run.disk.writes.iter().all(|writes| *writes == 1), "no byte comes twice");
+        }
+    }
+
+    #[test]
+    fn a_killed_run_is_gone_on_with_and_what_its_checkpoint_knows_of_is_not_asked_for_again(
+        length in 1..1500_u64,
+        serves in any_serves(),
+        kills in prop::collection::vec(1..200_usize, 1..4),
+        range_size in 1..400_u64,
+        dice in prop::collection::vec(any::<u8>(), 1..300),
+    ) {
+        let service = Service::new(length, serves);
+        let mut dice = Dice(dice.iter().cycle());
+        let mut disk = Disk::default();
+        let mut ended = None;
+        for kill in kills.into_iter().chain([LONG]) {
+            let mut machine = match disk.checkpoint.clone() {
+                Some(saved) => {
+                    disk.writes.fill(0);
+                    Fetch::resume(&api(), plan(3, range_size), saved, length).unwrap()
+                }
+                None => Fetch::new(&api(), plan(3, range_size)),
+            };
+            let known = machine.written.clone();
+            let mut run = Run::new(&service, std::mem::take(&mut disk));
+            ended = run.until_end(&mut machine, &mut dice, kill);
+            disk = std::mem::take(&mut run.disk);
+            if serves == Serves::Ranges {
+                let again = (0..length).filter(|at| disk.writes.get(*at as usize).is_some_and(|writes| *writes > 0));
+                for at in again {
+                    let mut with = known.clone();
+                    with.insert(at..at + 1);
+                    prop_assert!(with != known, "byte {at} came again");
+                }
+            }
+            if ended.is_some() {
+                run.disk = std::mem::take(&mut disk);
+                run.assert_complete();
+                break;
+            }
+        }
+        prop_assert!(matches!(ended, Some(Ok(()))), "{ended:?}");
+    }
+}
+
+/// Runs without anything going wrong until `until` says so.
+fn begun(service: &Service, parallel: u16, until: impl Fn(&Fetch) -> bool) -> (Fetch, Disk) {
+    let mut machine = Fetch::new(&api(), plan(parallel, 100));
+    let mut dice = Dice([7, 1, 3].iter().cycle());
+    let mut run = Run::new(service, Disk::default());
+    run.faults = 0;
+    while !until(&machine) {
+        assert!(run.until_end(&mut machine, &mut dice, 1).is_none());
+    }
+    (machine, run.disk)
+}
+
+fn checkpoint(machine: &mut Fetch) -> DownloadCheckpoint {
+    machine.stop();
+    loop {
+        match machine.poll(Duration::ZERO) {
+            DownloadAction::Abandon(_) => {}
+            DownloadAction::Save(checkpoint) => {
+                machine.handle_saved();
+                assert!(matches!(
+                    machine.poll(Duration::ZERO),
+                    DownloadAction::Done(Err(DownloadError::Stopped))
+                ));
+                return checkpoint;
+            }
+            other => panic!("{other:?}"),
+        }
+    }
+}
+
+fn halfway(machine: &Fetch) -> bool {
+    machine.progress().bytes_written >= 500
+}
+
+#[test]
+fn a_checkpoint_has_this_form() {
+    let service = Service::new(1000, Serves::Ranges);
+    let (mut machine, _) = begun(&service, 1, |machine| machine.progress().bytes_written >= 100);
+    machine.written = Coverage::NOTHING;
+    machine.written.insert(0..100);
+    machine.written.insert(200..250);
+    insta::assert_json_snapshot!(checkpoint(&mut machine), @r#"
+    {
+      "version": 1,
+      "place": "https://api.openai.com/v1",
+      "file_id": "file-1",
+      "content": {
+        "length": 1000,
+        "etag": "\"a\"",
+        "last_modified": null
+      },
+      "written": [
+        [
+          0,
+          100
+        ],
+        [
+          200,
+          250
+        ]
+      ]
+    }
+    "#);
+}
+
+#[test]
+fn what_a_checkpoint_does_not_fit_is_named() {
+    let service = Service::new(1000, Serves::Ranges);
+    let (mut machine, _) = begun(&service, 1, halfway);
+    let saved = checkpoint(&mut machine);
+    let resume = |api: &Api, file: &str, target| {
+        Fetch::resume(api, DownloadPlan::new(file), saved.clone(), target).unwrap_err().to_string()
+    };
+    let azure = Api::azure_v1("https://example.openai.azure.com").unwrap();
+    insta::assert_snapshot!(resume(&azure, "file-1", 1000), @"it is of a download from https://api.openai.com/v1, not from https://example.openai.azure.com/openai/v1");
+    insta::assert_snapshot!(resume(&api(), "file-2", 1000), @"it is of file-1, not of file-2");
+    insta::assert_snapshot!(resume(&api(), "file-1", 17), @"what had come was to have 1000 bytes, and has 17");
+    let read = |text: &str| DownloadCheckpoint::from_json(text.as_bytes()).unwrap_err().to_string();
+    insta::assert_snapshot!(read(r#"{"version": 2}"#), @"it has version 2, and this release reads version 1");
+    insta::assert_snapshot!(read(r#"{"version": 1}"#), @"it cannot be read: missing field `place` at line 1 column 14");
+}
+
+#[test]
+fn a_file_that_changes_ends_the_download_and_leaves_nothing_to_go_on_from() {
+    type Change = fn(&mut Service);
+    let changes: [(Change, &str); 5] = [
+        (|service| service.etag = Some("\"b\""), "its ETag is another"),
+        (|service| service.content.truncate(700), "it had 1000 bytes and has 700"),
+        (|service| service.content.truncate(10), "it had 1000 bytes and has less"),
+        (|service| service.content.push(0), "it had 1000 bytes and has 1001"),
+        (
+            |service| {
+                service.content.push(0);
+                service.serves = Serves::Whole;
+            },
+            "it had 1000 bytes and has 1001",
+        ),
+    ];
+    for (change, difference) in changes {
+        let mut service = Service::new(1000, Serves::Ranges);
+        let (mut machine, disk) = begun(&service, 1, halfway);
+        let saved = checkpoint(&mut machine);
+        change(&mut service);
+        let mut machine = Fetch::resume(&api(), plan(2, 100), saved, 1000).unwrap();
+        let mut run = Run::new(&service, disk);
+        run.disk.checkpoint = None;
+        run.faults = 0;
+        let ended = run.until_end(&mut machine, &mut Dice([1].iter().cycle()), LONG).unwrap().unwrap_err();
+        assert_eq!(ended.to_string(), format!("the file changed while it was downloaded: {difference}"));
+        assert!(!ended.is_resumable() && run.disk.checkpoint.is_none());
+    }
+}
+
+#[test]
+fn patience_ends_when_nothing_comes_and_what_had_come_is_saved() {
+    let service = Service::new(1000, Serves::Ranges);
+    let (mut machine, _) = begun(&service, 1, halfway);
+    let (mut failures, mut saved) = (0, None);
+    let mut now = Now { monotonic: Duration::ZERO, unix: UnixSeconds(1) };
+    let ended = loop {
+        match machine.poll(now.monotonic) {
+            DownloadAction::Send { id, .. } => {
+                failures += 1;
+                machine.handle_failure(id, Failure::new(FailureKind::Interrupted), now, 5);
+            }
+            DownloadAction::Save(checkpoint) => {
+                saved = Some(checkpoint.written());
+                machine.handle_saved();
+            }
+            DownloadAction::Wait { until } => match machine.flights.first().map(|flight| flight.id) {
+                Some(id) => {
+                    failures += 1;
+                    machine.handle_failure(id, Failure::new(FailureKind::Timeout), now, 5);
+                }
+                None => now.monotonic = until.unwrap(),
+            },
+            DownloadAction::Abandon(_) => {}
+            DownloadAction::Done(ended) => break ended.unwrap_err(),
+        }
+    };
+    assert!(matches!(&ended, DownloadError::Failed(_)) && ended.is_resumable());
+    assert_eq!(failures, PATIENT + 1);
+    assert_eq!(saved, Some((machine.progress().bytes_written, 1000)));
+}
+
+#[test]
+fn an_overloaded_service_is_left_alone_by_all_requests() {
+    let service = Service::new(10_000, Serves::Ranges);
+    let (mut machine, _) = begun(&service, 2, |machine| machine.progress().requests == 2);
+    let now = Now { monotonic: Duration::ZERO, unix: UnixSeconds(1) };
+    let id = machine.flights[0].id;
+    let mut refusal = ApiError::new(StatusCode::TOO_MANY_REQUESTS, "later");
+    refusal.retry = crate::RetryHint::after(Duration::from_secs(9));
+    let refused = Err(ResponseError::Refused(refusal.into()));
+    assert_eq!(machine.handle_answer(id, refused, now, 1), None);
+    let other = machine.flights[0].id;
+    machine.handle_end(other, now, 0);
+    let DownloadAction::Wait { until: Some(until) } = machine.poll(Duration::ZERO) else { panic!("it asks") };
+    assert!(until <= Duration::from_secs(9));
+    assert!(matches!(
+        machine.poll(Duration::from_secs(8)),
+        DownloadAction::Wait { .. } | DownloadAction::Save(_)
+    ));
+    let mut sent = 0;
+    while let DownloadAction::Send { .. } | DownloadAction::Save(_) = machine.poll(Duration::from_secs(10)) {
+        sent += 1;
+    }
+    assert!(sent >= 2);
+}
+
+#[test]
+fn an_answer_that_is_none_of_this_api_ends_it() {
+    let mut machine = Fetch::new(&api(), plan(1, 100));
+    let DownloadAction::Send { id, .. } = machine.poll(Duration::ZERO) else { panic!("it asks") };
+    let head = Response::builder().status(206).body(Bytes::new()).unwrap();
+    let now = Now { monotonic: Duration::ZERO, unix: UnixSeconds(1) };
+    assert_eq!(machine.handle_answer(id, DownloadFile::decode_response(head), now, 1), None);
+    let DownloadAction::Send { id, operation } = machine.poll(Duration::ZERO) else { panic!("it asks") };
+    assert_eq!(operation.range, None, "a range that does not say which it is: everything is asked for");
+    let range = Some(crate::ContentRange { first: 0, last: 4, total: Some(10) });
+    let head = DownloadHead { range, ..DownloadHead::default() };
+    assert_eq!(machine.handle_answer(id, Ok(head), now, 1), None);
+    let DownloadAction::Abandon(_) = machine.poll(Duration::ZERO) else { panic!("it is not wanted") };
+    let DownloadAction::Done(Err(DownloadError::Failed(_))) = machine.poll(Duration::ZERO) else {
+        panic!("a part came although everything was asked for")
+    };
+}
+
+#[test]
+fn ranges_begin_small_grow_and_become_small_again() {
+    const MIB: u64 = 1024 * 1024;
+    let plan = DownloadPlan::new("file-1");
+    assert_eq!(plan.first_size(), 16 * MIB);
+    assert_eq!(plan.next_size(8 << 30), 64 * MIB);
+    assert_eq!(plan.next_size(100 * MIB + 7), 12 * MIB);
+    assert_eq!(plan.next_size(1), 8 * MIB);
+}

@@ -1,0 +1,148 @@
+//! Requests for bytes that are under way, each on a task of its own that ends with this.
+
+use std::{
+    collections::HashMap,
+    future::pending,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering::Relaxed},
+    },
+};
+
+use partwise_protocol::{DownloadFile, Failure, FailureKind, RequestId};
+use tokio::task::{AbortHandle, Id, JoinSet};
+
+use super::Download;
+use crate::{Client, Error, writing::Writer};
+
+/// The requests of one download.
+#[derive(Default)]
+pub(super) struct Flights {
+    tasks: JoinSet<Step>,
+    by_task: HashMap<Id, Flight>,
+}
+
+struct Flight {
+    request: RequestId,
+    written: Arc<AtomicU64>,
+    reported: u64,
+    task: AbortHandle,
+}
+
+/// What became of a request.
+pub(super) struct Landed {
+    pub(super) request: RequestId,
+    /// Bytes that were written since the last report.
+    pub(super) written: u64,
+    pub(super) step: Step,
+}
+
+pub(super) enum Step {
+    /// The head has come; the bytes wait.
+    Answered(Result<Download, Error>),
+    /// The answer has been written to its end, or as far as it came.
+    Received(Result<(), Error>),
+}
+
+impl Flights {
+    /// Asks, and waits for the head of the answer.
+    pub(super) fn ask(&mut self, client: Client, request: RequestId, operation: DownloadFile, number: u64) {
+        self.start(request, Arc::default(), async move {
+            Step::Answered(client.download_once(&operation, number).await)
+        });
+    }
+
+    /// Writes the bytes of an answer from `offset` on, once nobody else writes when that is to be waited for.
+    pub(super) fn receive(
+        &mut self,
+        request: RequestId,
+        download: Download,
+        writer: Writer,
+        offset: u64,
+        settle: bool,
+    ) {
+        let written = Arc::<AtomicU64>::default();
+        self.start(request, written.clone(), async move {
+            if settle {
+                writer.settled().await;
+            }
+            Step::Received(receive(download, &writer, offset, written).await)
+        });
+    }
+
+    fn start(
+        &mut self,
+        request: RequestId,
+        written: Arc<AtomicU64>,
+        task: impl Future<Output = Step> + Send + 'static,
+    ) {
+        let task = self.tasks.spawn(task);
+        self.by_task.insert(task.id(), Flight { request, written, reported: 0, task });
+    }
+
+    /// Ends this request, if it still runs.
+    pub(super) fn abandon(&mut self, request: RequestId) {
+        self.by_task.retain(|_, flight| {
+            let is_abandoned = flight.request == request;
+            if is_abandoned {
+                flight.task.abort();
+            }
+            !is_abandoned
+        });
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.by_task.is_empty()
+    }
+
+    /// The next step that is done; waits for ever when there is none. May be dropped and called again.
+    pub(super) async fn land(&mut self) -> Landed {
+        loop {
+            let Some(ended) = self.tasks.join_next_with_id().await else { return pending().await };
+            let (task, step) = match ended {
+                Ok((task, step)) => (task, step),
+                Err(stopped) => {
+                    let id = stopped.id();
+                    (id, Step::Received(Err(Failure::with_cause(FailureKind::Other, stopped).into())))
+                }
+            };
+            // One that was abandoned is no longer known, and nobody waits for it.
+            if let Some(mut flight) = self.by_task.remove(&task) {
+                return Landed { request: flight.request, written: flight.newly_written(), step };
+            }
+        }
+    }
+
+    /// Bytes that were written since the last report, request by request.
+    pub(super) fn newly_written(&mut self) -> Vec<(RequestId, u64)> {
+        self.by_task.values_mut().map(|flight| (flight.request, flight.newly_written())).collect()
+    }
+}
+
+impl Flight {
+    fn newly_written(&mut self) -> u64 {
+        let written = self.written.load(Relaxed);
+        let new = written - self.reported;
+        self.reported = written;
+        new
+    }
+}
+
+async fn receive(
+    mut download: Download,
+    writer: &Writer,
+    offset: u64,
+    written: Arc<AtomicU64>,
+) -> Result<(), Error> {
+    let mut filling = writer.fill(offset, written);
+    let received = loop {
+        match download.chunk().await {
+            Ok(Some(bytes)) => filling.push(&bytes).await.map_err(Error::Target)?,
+            Ok(None) => break Ok(()),
+            Err(error) => break Err(error),
+        }
+    };
+    // What came before it broke need not come again.
+    filling.finish().await.map_err(Error::Target)?;
+    received
+}

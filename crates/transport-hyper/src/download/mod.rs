@@ -1,0 +1,8 @@
+//! Downloads: content as it comes, and whole files to a target.
+
+mod driver;
+mod file;
+mod flights;
+mod stream;
+
+pub use self::{file::FileDownload, stream::Download};

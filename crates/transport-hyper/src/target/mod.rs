@@ -1,0 +1,88 @@
+//! Where a download goes: something that is written at any place.
+
+mod file;
+
+use std::{io, sync::Arc};
+
+use partwise_protocol::DownloadCheckpoint;
+
+pub use self::file::FileTarget;
+
+/// Where a download's bytes go. Several ranges of them come at the same time, so they are written at places.
+///
+/// A file is one ([`FileTarget`]). For your own, implement four functions; all may block, and run where
+/// [`Writing`](crate::Writing) says, or on threads for blocking work.
+pub trait Target: Send + Sync + 'static {
+    /// How many bytes it has now, those that were never written included.
+    ///
+    /// # Errors
+    /// When the target cannot be asked.
+    fn length(&self) -> io::Result<u64>;
+
+    /// Gives it this length: before the first byte is written when the service says how many there will be, and at the
+    /// end. What was never written in between may take no room.
+    ///
+    /// # Errors
+    /// When it cannot have that length.
+    fn set_length(&self, length: u64) -> io::Result<()>;
+
+    /// Writes the beginning of `bytes` at `offset` and says how many that were: at least one, unless there are none.
+    /// It is never called for two places that overlap at the same time.
+    ///
+    /// # Errors
+    /// When nothing can be written. [`io::ErrorKind::Interrupted`] is tried again.
+    fn write_at(&self, offset: u64, bytes: &[u8]) -> io::Result<usize>;
+
+    /// Makes everything durable that was written before, and its length.
+    ///
+    /// # Errors
+    /// When that cannot be promised.
+    fn sync(&self) -> io::Result<()>;
+
+    /// Makes everything durable that was written before, and then this checkpoint, so that
+    /// [`Client::resume_download`](crate::Client::resume_download) can go on after a crash. By default none is kept. One
+    /// call is under way at a time, beside calls of the other functions.
+    ///
+    /// # Errors
+    /// When that cannot be promised; the download then ends.
+    fn keep(&self, checkpoint: &DownloadCheckpoint) -> io::Result<()> {
+        let _ = checkpoint;
+        Ok(())
+    }
+}
+
+impl<T: Target + ?Sized> Target for Arc<T> {
+    fn length(&self) -> io::Result<u64> {
+        (**self).length()
+    }
+
+    fn set_length(&self, length: u64) -> io::Result<()> {
+        (**self).set_length(length)
+    }
+
+    fn write_at(&self, offset: u64, bytes: &[u8]) -> io::Result<usize> {
+        (**self).write_at(offset, bytes)
+    }
+
+    fn sync(&self) -> io::Result<()> {
+        (**self).sync()
+    }
+
+    fn keep(&self, checkpoint: &DownloadCheckpoint) -> io::Result<()> {
+        (**self).keep(checkpoint)
+    }
+}
+
+/// Writes all of `bytes` from `offset` on.
+pub(crate) fn write_all_at(target: &dyn Target, offset: u64, bytes: &[u8]) -> io::Result<()> {
+    let mut written = 0;
+    while written < bytes.len() {
+        match target.write_at(offset + written as u64, &bytes[written..]) {
+            Ok(0) => return Err(io::ErrorKind::WriteZero.into()),
+            Ok(more) => written += more.min(bytes.len() - written),
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(())
+}

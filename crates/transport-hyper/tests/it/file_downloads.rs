@@ -1,0 +1,433 @@
+//! Whole files to a target: in parallel ranges from the real server, and from peers that are not so kind.
+
+use std::{
+    fs::{self, File},
+    io,
+    ops::Range,
+    path::PathBuf,
+    sync::{Arc, Mutex},
+    time::Duration,
+};
+
+use partwise_models::Purpose;
+use partwise_protocol::{DownloadError, DownloadPlan, Plan, RetryPolicy};
+use partwise_transport_hyper::{Client, Error, FileTarget, Target, Writing};
+use tokio::{io::AsyncWriteExt, sync::mpsc};
+
+use crate::{
+    peer::{MIB, Peer, drain, line, options, read_request},
+    service_side::{Content, KEY, client, embedded, openai, serve},
+};
+
+const ETAG: &str = "ETag: \"1\"\r\n";
+
+fn plan(id: &str, range_size: u64) -> DownloadPlan {
+    let mut plan = DownloadPlan::new(id);
+    plan.range_size = Some(range_size);
+    plan.retry = RetryPolicy::default();
+    plan.retry.base_wait = Duration::from_millis(1);
+    plan.retry.max_failures = 3;
+    plan
+}
+
+/// Where a download goes, and its journal.
+struct Folder(tempfile::TempDir);
+
+impl Folder {
+    fn new() -> Self {
+        Self(tempfile::tempdir().unwrap())
+    }
+
+    fn path(&self) -> PathBuf {
+        self.0.path().join("target")
+    }
+
+    fn journal(&self) -> File {
+        let path = self.0.path().join("journal");
+        File::options().read(true).write(true).create(true).truncate(false).open(path).unwrap()
+    }
+
+    fn target(&self) -> FileTarget {
+        FileTarget::open(self.path()).unwrap().with_journal(self.journal())
+    }
+
+    fn bytes(&self) -> Vec<u8> {
+        fs::read(self.path()).unwrap()
+    }
+}
+
+/// What a peer does with one request: it says this head, then as many bytes as there are, and closes when those are fewer
+/// than the head had promised.
+struct Reply {
+    head: String,
+    body: Vec<u8>,
+    then_close: bool,
+}
+
+fn part(content: &[u8], range: Range<usize>, more: &str) -> Reply {
+    let (length, last, total) = (range.len(), range.end - 1, content.len());
+    let head = format!(
+        "HTTP/1.1 206 Part\r\nContent-Length: {length}\r\nContent-Range: bytes {}-{last}/{total}\r\n{more}\r\n",
+        range.start
+    );
+    Reply { head, body: content[range].to_vec(), then_close: false }
+}
+
+fn whole(content: &[u8], more: &str) -> Reply {
+    let head = format!("HTTP/1.1 200 Whole\r\nContent-Length: {}\r\n{more}\r\n", content.len());
+    Reply { head, body: content.to_vec(), then_close: false }
+}
+
+impl Reply {
+    fn cut(mut self, after: usize) -> Self {
+        self.body.truncate(after);
+        self.then_close = true;
+        self
+    }
+}
+
+/// The ranges that a peer was asked for, in order; `None` is everything.
+type Asked = Arc<Mutex<Vec<Option<Range<usize>>>>>;
+
+/// Answers every request as `reply` says, which is told how many there were before and which bytes are asked for.
+async fn peer(reply: impl Fn(usize, Option<Range<usize>>) -> Reply + Send + Sync + 'static) -> (Peer, Asked) {
+    let asked = Asked::default();
+    let (reply, log) = (Arc::new(reply), asked.clone());
+    let peer = Peer::start(move |mut stream, _| {
+        let (reply, log) = (reply.clone(), log.clone());
+        async move {
+            while let Some((head, _)) = read_request(&mut stream).await {
+                let range = head.lines().find_map(|line| {
+                    let line = line.to_ascii_lowercase();
+                    let (first, last) = line.strip_prefix("range: bytes=")?.split_once('-')?;
+                    let (first, last): (usize, usize) = (first.parse().ok()?, last.parse().ok()?);
+                    Some(first..last + 1)
+                });
+                let reply = {
+                    let mut log = log.lock().unwrap();
+                    log.push(range.clone());
+                    reply(log.len() - 1, range)
+                };
+                // Nobody may be there any more to read it.
+                let _ = stream.write_all(reply.head.as_bytes()).await;
+                let _ = stream.write_all(&reply.body).await;
+                if reply.then_close {
+                    return;
+                }
+            }
+        }
+    })
+    .await;
+    (peer, asked)
+}
+
+fn noise(length: u64) -> Vec<u8> {
+    Content::of(length).bytes
+}
+
+fn within(range: Option<Range<usize>>, content: &[u8]) -> Range<usize> {
+    let range = range.unwrap();
+    range.start..range.end.min(content.len())
+}
+
+/// How many bytes were asked for in all.
+fn sum(asked: &Asked, length: usize) -> usize {
+    asked.lock().unwrap().iter().flatten().map(|range| range.end.min(length) - range.start).sum()
+}
+
+async fn stored(client: &Client, content: &Content) -> String {
+    let plan = Plan::new("a.jsonl", "application/jsonl", Purpose::Batch);
+    client.upload(content.source(), plan).await.unwrap().id
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn ranges_in_parallel_make_the_same_file_however_it_is_written() {
+    let running = serve().await;
+    let content = Content::of(9 * MIB + 17);
+    for writing in [Writing::Blocking, Writing::Inline] {
+        let client = client(openai(running.address), KEY).writing(writing);
+        let id = stored(&client, &content).await;
+        // One range, several, odd ones, and more than are needed.
+        for (parallel, range_size) in [(1, 16 * MIB), (4, MIB), (3, 700_001), (64, 100_000)] {
+            let folder = Folder::new();
+            let mut plan = plan(&id, range_size);
+            plan.parallel = parallel;
+            let download = client.prepare_download(folder.target(), plan);
+            let progress = download.progress();
+            let length = download.run().await.unwrap_or_else(|error| panic!("{}", line(&error)));
+            assert_eq!(length, 9 * MIB + 17);
+            assert!(folder.bytes() == content.bytes, "{writing:?}, {parallel} by {range_size}");
+            let end = *progress.borrow();
+            assert_eq!((end.bytes_written, end.bytes_total, end.retries), (length, Some(length), 0));
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_server_inside_the_process_serves_ranges_too() {
+    let client = embedded().await;
+    let content = Content::of(3 * MIB + 1);
+    let id = stored(&client, &content).await;
+    let folder = Folder::new();
+    client.download_to(folder.target(), plan(&id, MIB)).await.unwrap();
+    assert!(folder.bytes() == content.bytes);
+}
+
+#[tokio::test]
+async fn a_longer_file_that_stood_there_leaves_nothing_behind_the_end() {
+    let content = noise(1000);
+    let served = content.clone();
+    for has_length in [true, false] {
+        let served = served.clone();
+        let (peer, _) = peer(move |_, _| match has_length {
+            true => whole(&served, ""),
+            false => Reply {
+                head: "HTTP/1.1 200 Whole\r\nConnection: close\r\n\r\n".into(),
+                body: served.clone(),
+                then_close: true,
+            },
+        })
+        .await;
+        let folder = Folder::new();
+        fs::write(folder.path(), noise(2000)).unwrap();
+        let client = peer.client(options());
+        assert_eq!(client.download_to(folder.target(), plan("file-1", 100)).await.unwrap(), 1000);
+        assert!(folder.bytes() == content, "length told: {has_length}");
+    }
+}
+
+#[tokio::test]
+async fn a_service_that_serves_no_ranges_is_asked_once_and_again_from_the_beginning_when_it_breaks_off() {
+    let content = noise(2 * MIB);
+    let served = content.clone();
+    let (peer, asked) = peer(move |number, _| match number {
+        0 => whole(&served, ETAG).cut(1_500_000),
+        _ => whole(&served, ETAG),
+    })
+    .await;
+    let folder = Folder::new();
+    peer.client(options()).download_to(folder.target(), plan("file-1", MIB)).await.unwrap();
+    assert!(folder.bytes() == content);
+    assert_eq!(*asked.lock().unwrap(), [Some(0..MIB as usize), None]);
+    assert_eq!(FileTarget::last_checkpoint(&mut folder.journal()).unwrap(), None);
+}
+
+#[tokio::test]
+async fn a_part_that_is_not_the_one_that_was_asked_for_is_not_used() {
+    let content = noise(300_000);
+    for unusable in [
+        "Content-Range: bytes 5-100004/300000",
+        "Content-Range: bytes 0-99999/*",
+        "Content-Range: lines 1-2",
+        "X: Y",
+    ] {
+        let served = content.clone();
+        let (peer, asked) = peer(move |_, range| match range {
+            Some(_) => Reply {
+                head: format!("HTTP/1.1 206 Part\r\nContent-Length: 100000\r\n{unusable}\r\n\r\n"),
+                body: vec![0; 100_000],
+                then_close: false,
+            },
+            None => whole(&served, ""),
+        })
+        .await;
+        let folder = Folder::new();
+        peer.client(options()).download_to(folder.target(), plan("file-1", 100_000)).await.unwrap();
+        assert!(folder.bytes() == content, "{unusable}");
+        assert_eq!(*asked.lock().unwrap(), [Some(0..100_000), None], "{unusable}");
+    }
+}
+
+#[tokio::test]
+async fn a_range_that_breaks_off_is_gone_on_with_from_where_it_broke() {
+    let content = noise(4 * MIB);
+    let served = content.clone();
+    let (peer, asked) = peer(move |number, range| {
+        let reply = part(&served, within(range, &served), ETAG);
+        if number % 2 == 0 { reply.cut(300_000) } else { reply }
+    })
+    .await;
+    let folder = Folder::new();
+    peer.client(options()).download_to(folder.target(), plan("file-1", MIB)).await.unwrap();
+    assert!(folder.bytes() == content);
+    let asked = asked.lock().unwrap();
+    let mut covered = vec![0_u8; content.len()];
+    for (number, range) in asked.iter().enumerate() {
+        let mut range = range.clone().unwrap();
+        if number % 2 == 0 {
+            range.end = range.end.min(range.start + 300_000);
+        }
+        covered[range].iter_mut().for_each(|times| *times += 1);
+    }
+    assert!(covered.iter().all(|times| *times == 1), "what had come came again: {asked:?}");
+}
+
+#[tokio::test]
+async fn a_file_that_changes_between_two_ranges_is_an_error() {
+    let content = noise(4 * MIB);
+    let served = content.clone();
+    let (tagged, _) = peer(move |number, range| {
+        let etag = if number < 2 { ETAG } else { "ETag: \"2\"\r\n" };
+        part(&served, within(range, &served), etag)
+    })
+    .await;
+    let served = content.clone();
+    let (dated, _) = peer(move |number, range| {
+        part(
+            &served,
+            within(range, &served),
+            &format!("Last-Modified: Sun, 06 Nov 1994 08:49:3{number} GMT\r\n"),
+        )
+    })
+    .await;
+    let (longer, _) = peer(move |number, range| {
+        let length = content.len() - usize::from(number == 0);
+        part(&content[..length], within(range, &content[..length]), "")
+    })
+    .await;
+    for (peer, difference) in [
+        (tagged, "its ETag is another"),
+        (dated, "it was modified"),
+        (longer, "it had 4194303 bytes and has 4194304"),
+    ] {
+        let folder = Folder::new();
+        let error =
+            peer.client(options()).download_to(folder.target(), plan("file-1", MIB)).await.unwrap_err();
+        assert_eq!(line(&error), format!("the file changed while it was downloaded: {difference}"));
+    }
+}
+
+#[tokio::test]
+async fn an_empty_file_of_which_no_range_can_be_had_is_a_file() {
+    let (peer, asked) = peer(|_, range| match range {
+        Some(_) => Reply {
+            head: "HTTP/1.1 416 No\r\nContent-Range: bytes */0\r\nContent-Length: 0\r\n\r\n".into(),
+            body: Vec::new(),
+            then_close: false,
+        },
+        None => whole(b"", ""),
+    })
+    .await;
+    let folder = Folder::new();
+    assert_eq!(peer.client(options()).download_to(folder.target(), plan("file-1", 100)).await.unwrap(), 0);
+    assert_eq!((folder.bytes().len(), asked.lock().unwrap().len()), (0, 2));
+}
+
+#[tokio::test]
+async fn a_stopped_download_is_gone_on_with_and_only_what_is_missing_is_asked_for() {
+    let content = noise(8 * MIB);
+    let served = content.clone();
+    let (enough, mut was_enough) = mpsc::unbounded_channel();
+    // The sixth request gets its head, and no byte more.
+    let (stalled, _) = peer(move |number, range| {
+        let mut reply = part(&served, within(range, &served), ETAG);
+        if number >= 5 {
+            reply.body.clear();
+            enough.send(()).unwrap();
+        }
+        reply
+    })
+    .await;
+    let folder = Folder::new();
+    let mut plan = plan("file-1", MIB);
+    plan.parallel = 1;
+    let download =
+        stalled.client(options()).prepare_download(folder.target(), plan.clone()).stop_when(async move {
+            was_enough.recv().await.unwrap();
+        });
+    let error = download.run().await.unwrap_err();
+    assert!(matches!(&error, Error::Download(error) if matches!(**error, DownloadError::Stopped)), "{error}");
+    let saved = FileTarget::last_checkpoint(&mut folder.journal()).unwrap().unwrap();
+    assert_eq!(saved.written(), (5 * MIB, 8 * MIB));
+
+    // What a crash may leave behind the last whole line.
+    io::Write::write_all(
+        &mut File::options().append(true).open(folder.0.path().join("journal")).unwrap(),
+        b"{\"ver",
+    )
+    .unwrap();
+    let saved = FileTarget::last_checkpoint(&mut folder.journal()).unwrap().unwrap();
+    let served = content.clone();
+    let (peer, asked) = peer(move |_, range| part(&served, within(range, &served), ETAG)).await;
+    let moved = peer.api().with_identity(stalled.api().identity());
+    let client = crate::peer::client(moved, options());
+    let download = client.resume_download(folder.target(), plan, saved).await.unwrap();
+    assert_eq!(download.progress().borrow().bytes_written, 5 * MIB);
+    assert_eq!(download.run().await.unwrap(), 8 * MIB);
+    assert!(folder.bytes() == content);
+    assert_eq!(sum(&asked, content.len()) as u64, 3 * MIB);
+}
+
+/// Takes half of everything, and then nothing more.
+struct Full(FileTarget);
+
+impl Target for Full {
+    fn length(&self) -> io::Result<u64> {
+        self.0.length()
+    }
+
+    fn set_length(&self, length: u64) -> io::Result<()> {
+        self.0.set_length(length)
+    }
+
+    fn write_at(&self, offset: u64, bytes: &[u8]) -> io::Result<usize> {
+        match offset {
+            0..1_000_000 => self.0.write_at(offset, &bytes[..bytes.len().div_ceil(2)]),
+            _ => Err(io::ErrorKind::StorageFull.into()),
+        }
+    }
+
+    fn sync(&self) -> io::Result<()> {
+        self.0.sync()
+    }
+}
+
+#[tokio::test]
+async fn a_target_that_takes_no_more_ends_the_download() {
+    let content = noise(4 * MIB);
+    let (peer, _) = peer(move |_, range| part(&content, within(range, &content), "")).await;
+    for writing in [Writing::Blocking, Writing::Inline] {
+        let folder = Folder::new();
+        let client = peer.client(options()).writing(writing);
+        let error = client.download_to(Full(folder.target()), plan("file-1", MIB)).await.unwrap_err();
+        assert!(
+            matches!(&error, Error::Target(cause) if cause.kind() == io::ErrorKind::StorageFull),
+            "{error}"
+        );
+    }
+}
+
+#[tokio::test]
+async fn dropping_a_download_closes_all_its_connections() {
+    let (closed, mut was_closed) = mpsc::unbounded_channel();
+    let peer = Peer::start(move |mut stream, number| {
+        let closed = closed.clone();
+        async move {
+            let (head, _) = read_request(&mut stream).await.unwrap();
+            let first = head.lines().find_map(|line| {
+                line.to_ascii_lowercase().strip_prefix("range: bytes=")?.split('-').next()?.parse().ok()
+            });
+            let first: u64 = first.unwrap();
+            let head = format!(
+                "HTTP/1.1 206 Part\r\nContent-Length: 1000\r\nContent-Range: bytes {first}-{}/9000\r\n\r\n0",
+                first + 999
+            );
+            stream.write_all(head.as_bytes()).await.unwrap();
+            drain(&mut stream, &mut 0).await;
+            closed.send(number).unwrap();
+        }
+    })
+    .await;
+    let folder = Folder::new();
+    let download = peer.client(options()).prepare_download(folder.target(), plan("file-1", 1000));
+    let mut progress = download.progress();
+    let running = tokio::spawn(download.run());
+    progress.wait_for(|now| now.requests == 4).await.unwrap();
+    while peer.accepted() < 4 {
+        tokio::task::yield_now().await;
+    }
+    running.abort();
+    for _ in 0..4 {
+        was_closed.recv().await.unwrap();
+    }
+}
