@@ -32,7 +32,7 @@ pub(crate) fn markdown(context: &Context, options: &Options, all: &[Found]) -> R
         machine::file_system_of(context.scratch())?,
         revision(context)?,
         peers(context),
-        how_to_read(context),
+        how_to_read(),
     );
     for found in all {
         page.push_str(&table::markdown(found));
@@ -54,16 +54,16 @@ pub(crate) fn json(context: &Context, options: &Options, all: &[Found]) -> Resul
     Ok(serde_json::to_string_pretty(&json)?)
 }
 
-fn how_to_read(context: &Context) -> String {
+fn how_to_read() -> String {
     format!(
         "## How to read it
 
 - Every row is a whole process, from its start to its end: start-up, the connections' handshakes and all answers are in it. The
   processor time (`CPU-s`) and the peak of the memory are the kernel's own count of that process and its children.
-- Everyone runs in turn, {} rounds of it, after one that nobody counts; what a limited link decides is measured in fewer. Figures are
-  medians over the rounds. Ratios are taken pair by pair within each round before their median is: machines become faster and slower
+- Everyone runs in turn, `--rounds` times, after once that nobody counts; what a limited link decides is measured once or twice. Figures
+  are medians over the rounds. Ratios are taken pair by pair within each round before their median is: machines become faster and slower
   by the hour, and only what ran side by side can be compared. So a ratio is not the quotient of two figures of the table.
-- `others` is how many processors everything else kept busy during a run. A run with more than {QUIET} is repeated up to {}
+- `others` is how many processors everything else kept busy during a run. A run with more than {QUIET} is repeated up to `--repeats`
   times, and flagged if it stays so. Flagged runs do not count as long as at least half are quiet. A claim that does not hold
   while most of its runs are flagged is too noisy to tell: not a failure, and not a success.
 - Clients send to a sink, which is a program of its own that discards bodies: in the kernel where they are plain. What it takes itself
@@ -75,14 +75,13 @@ fn how_to_read(context: &Context) -> String {
 - Files for CPU and memory over loopback are in the page cache. Where a table says sparse, the file is all zeros and has no blocks on
   the disk: the kernel makes its pages up, and all else is as with any other file.
 - `cargo xtask bench --group NAME` measures one group, and exits with 1 when a claim does not hold or could not be told.
-",
-        context.rounds, context.repeats
+"
     )
 }
 
 /// What somebody would type.
 fn command(options: &Options) -> String {
-    let mut command = format!("cargo xtask bench --rounds {}", options.rounds);
+    let mut command = format!("cargo xtask bench --rounds {} --repeats {}", options.rounds, options.repeats);
     for group in &options.groups {
         command.push_str(" --group ");
         command.push_str(group);
