@@ -169,7 +169,9 @@ impl<T: Lenient> Lenient for Vec<T> {
     fn from_list<'de, A: SeqAccess<'de>>(mut items: A) -> Result<Option<Self>, A::Error> {
         let mut list = Self::new();
         while let Some(Maybe(item)) = items.next_element()? {
-            list.extend(item);
+            if let Some(item) = item {
+                list.push(item);
+            }
         }
         Ok(Some(list))
     }

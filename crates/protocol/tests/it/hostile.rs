@@ -306,3 +306,11 @@ fn an_identifier_too_long_for_a_uri_is_refused_in_few_words() {
         assert!(error.to_string().len() < 1000);
     }
 }
+
+#[test]
+fn bytes_that_are_no_text_hurt_only_what_they_stand_in() {
+    let read = |body: &'static [u8]| RetrieveFile::decode_response(Response::new(Bytes::from_static(body)));
+    let file = read(b"{\"id\":\"file-1\",\"note\":\"caf\xe9\",\"bytes\":3}").unwrap();
+    assert_eq!((file.id.as_str(), file.bytes), ("file-1", Some(3)));
+    assert!(matches!(read(b"{\"id\":\"caf\xe9\"}"), Err(ResponseError::Garbled(_))));
+}
