@@ -1,6 +1,9 @@
 //! The `partwise` command: arguments in, the service's objects out. It decides nothing about the protocol and
 //! holds no file in memory; both are the crates' below.
 
+#[cfg(not(any(feature = "ring", feature = "aws-lc-rs")))]
+compile_error!("the command speaks TLS: turn on the feature `ring` or the feature `aws-lc-rs`");
+
 mod args;
 mod connect;
 mod destination;
