@@ -216,6 +216,13 @@ pub(crate) struct GetArguments {
 }
 
 #[derive(Args, Debug)]
+#[command(after_help = "\
+Examples:
+  partwise files download file-abc123 -o results.jsonl
+  partwise files download file-abc123 -o - | head -1
+
+What has come is kept in FILE.partwise. When it is killed, stopped or cut off, the same command goes on from
+where it was.")]
 pub(crate) struct DownloadArguments {
     /// The file's id.
     #[arg(value_name = "ID")]
@@ -226,6 +233,12 @@ pub(crate) struct DownloadArguments {
     /// Replace a file that is there already.
     #[arg(long)]
     pub(crate) force: bool,
+    /// How many ranges to ask for at once, when the service serves ranges; standard output gets everything in one.
+    #[arg(long, value_name = "N", default_value_t = 4, value_parser = clap::value_parser!(u16).range(1..=64))]
+    pub(crate) parallel: u16,
+    /// Begin anew, whatever an earlier run has received.
+    #[arg(long)]
+    pub(crate) no_resume: bool,
 }
 
 #[derive(Args, Debug)]

@@ -10,7 +10,7 @@ use http::{HeaderMap, HeaderName, HeaderValue, Request};
 use partwise_protocol::{Api, RetryPolicy};
 use partwise_server::{Durability, Keys, Server};
 use partwise_transport_hyper::{
-    Client, Reading, RequestBody,
+    Client, Reading, RequestBody, Writing,
     stack::{Stack, StackOptions},
 };
 use tower_service::Service as TowerService;
@@ -92,7 +92,7 @@ impl<'e, E: Environment> Connection<'e, E> {
         let mut patience = RetryPolicy::default();
         patience.max_failures = FAILURES_OF_ONE_OPERATION;
         Ok(Connected {
-            client: client.reading(Reading::Inline).retry(patience),
+            client: client.reading(Reading::Inline).writing(Writing::Inline).retry(patience),
             explain,
             is_lasting,
             account,

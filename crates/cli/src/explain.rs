@@ -3,7 +3,7 @@
 use std::{error::Error as StdError, io};
 
 use partwise_protocol::{
-    ApiErrorKind, Dialect, EncodeError, FailureKind, OperationId, PlanError, TransferError,
+    ApiErrorKind, Dialect, DownloadError, EncodeError, FailureKind, OperationId, PlanError, TransferError,
 };
 use partwise_transport_hyper::{
     Error,
@@ -119,6 +119,9 @@ impl Explain {
         }
         match error {
             Error::Garbled(_) => return Some(self.other_service()),
+            Error::Download(cause) if matches!(**cause, DownloadError::Garbled(_)) => {
+                return Some(self.other_service());
+            }
             Error::Transfer(cause) => {
                 if let Some(hint) = self.transfer_hint(cause) {
                     return Some(hint);

@@ -6,7 +6,6 @@ compile_error!("the command speaks TLS: turn on the feature `ring` or the featur
 
 mod args;
 mod connect;
-mod destination;
 mod download;
 mod environment;
 mod explain;

@@ -43,6 +43,13 @@ impl Bar {
         });
     }
 
+    /// So many bytes there will be, once that is known.
+    pub(crate) fn set_total(&self, total: Option<u64>) {
+        if let Some(total) = total.filter(|total| self.bar.length() != Some(*total)) {
+            self.bar.set_length(total);
+        }
+    }
+
     /// So many bytes are done. It may go back: what a failed attempt sent does not count.
     pub(crate) fn set(&self, bytes: u64) {
         self.bar.set_position(bytes);

@@ -15,9 +15,9 @@ const BETWEEN_TRIES: Duration = Duration::from_millis(20);
 
 /// A file that this process alone has locked.
 #[derive(Debug)]
-pub(super) struct Locked {
-    pub(super) path: PathBuf,
-    pub(super) file: File,
+pub(crate) struct Locked {
+    pub(crate) path: PathBuf,
+    pub(crate) file: File,
 }
 
 /// What a try to lock came to.
@@ -30,7 +30,7 @@ enum Tried {
 }
 
 /// Locks the file at `path`, which is made when it is not there; `None` when another run has it locked.
-pub(super) async fn patiently(path: &Path) -> io::Result<Option<Locked>> {
+pub(crate) async fn patiently(path: &Path) -> io::Result<Option<Locked>> {
     for _ in 0..TRIES {
         match once(path)? {
             Tried::Locked(locked) => return Ok(Some(locked)),
@@ -55,7 +55,7 @@ fn once(path: &Path) -> io::Result<Tried> {
 }
 
 /// Whether some process has it locked.
-pub(super) fn is_held(path: &Path) -> io::Result<bool> {
+pub(crate) fn is_held(path: &Path) -> io::Result<bool> {
     let file = match File::open(path) {
         Ok(file) => file,
         Err(cause) if cause.kind() == io::ErrorKind::NotFound => return Ok(false),
@@ -70,7 +70,7 @@ pub(super) fn is_held(path: &Path) -> io::Result<bool> {
 
 impl Locked {
     /// Takes the file away while nobody else can have it.
-    pub(super) fn remove(&self) -> io::Result<()> {
+    pub(crate) fn remove(&self) -> io::Result<()> {
         // Elsewhere it cannot be told whether a file is still the one at its path, so it stays.
         if cfg!(unix) { fs::remove_file(&self.path) } else { Ok(()) }
     }

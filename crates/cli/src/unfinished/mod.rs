@@ -5,7 +5,7 @@
 
 mod entry;
 mod key;
-mod lock;
+pub(crate) mod lock;
 
 use std::{
     fs, io,

@@ -1,10 +1,18 @@
-//! `partwise files download`: whole or not at all.
+//! `partwise files download`: whole or not at all, and from where an earlier run was.
 
-use std::{net::TcpListener, process::Stdio};
+use std::{
+    net::TcpListener,
+    process::{Child, Command, Stdio},
+    time::Duration,
+};
 
 use insta::assert_snapshot;
 
-use crate::sandbox::{Ran, Sandbox, noise, signal};
+use crate::{
+    range_server::RangeServer,
+    sandbox::{Ran, Sandbox, noise, signal},
+    scene::until,
+};
 
 #[test]
 fn nothing_is_replaced_without_force() {
@@ -55,7 +63,7 @@ fn a_full_disk_is_named() {
 }
 
 #[test]
-fn an_interrupted_download_leaves_nothing_behind() {
+fn a_download_that_is_stopped_before_anything_has_come_leaves_nothing_behind() {
     let sandbox = Sandbox::new();
     let silent = TcpListener::bind("127.0.0.1:0").unwrap();
     let endpoint = format!("http://{}", silent.local_addr().unwrap());
@@ -63,10 +71,184 @@ fn an_interrupted_download_leaves_nothing_behind() {
     let child =
         command.env("OPENAI_API_KEY", "k").stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
     let (_connection, _) = silent.accept().unwrap();
-    let files = || std::fs::read_dir(sandbox.path("")).unwrap().count();
-    assert_eq!(files(), 1, "what comes is written to a file beside the target");
+    assert_eq!(names(&sandbox), ["out.partwise", "out.partwise-journal"]);
     signal(&child, "INT");
     let ran = Ran::of(child.wait_with_output().unwrap());
-    assert_eq!(ran.refused(1), "error: interrupted\n");
-    assert_eq!(files(), 0);
+    assert_snapshot!(ran.refused(75), @"stopped: nothing of file-1 has come that could be gone on with");
+    assert!(names(&sandbox).is_empty());
+}
+
+#[test]
+fn a_download_that_is_refused_leaves_nothing_behind() {
+    let sandbox = Sandbox::new();
+    sandbox.stored("a.txt", "x");
+    let ran = sandbox.run(&["files", "download", "--local", "file-none", "-o", "out"]);
+    assert!(ran.refused(1).starts_with("error: cannot download file-none: the service refused"));
+    assert!(!names(&sandbox).iter().any(|name| name.starts_with("out")));
+}
+
+const MIB: usize = 1 << 20;
+const LENGTH: usize = 24 * MIB;
+/// What has come when nothing more comes: whole pieces, so that none of it waits to be written.
+const COME: usize = 10 * MIB;
+
+/// A service that stops in the midst of a file, and a folder to download it to.
+struct Scene {
+    sandbox: Sandbox,
+    server: RangeServer,
+}
+
+impl Scene {
+    fn new() -> Self {
+        Self { sandbox: Sandbox::new(), server: RangeServer::new(LENGTH) }
+    }
+
+    fn command(&self, id: &str, more: &[&str]) -> Command {
+        let download = ["files", "download", id, "-o", "out", "--endpoint", &self.server.origin];
+        let mut command = self.sandbox.command(&[&download[..], more].concat());
+        command.env("OPENAI_API_KEY", "k").stdout(Stdio::piped()).stderr(Stdio::piped());
+        command
+    }
+
+    fn download(&self, id: &str, more: &[&str]) -> Ran {
+        Ran::of(self.command(id, more).output().unwrap())
+    }
+
+    /// A download of which some has come and was saved, and that gets no more.
+    fn stalled(&self) -> Child {
+        self.server.allow(COME);
+        // Two ranges at once would share what comes, and leave a piece of each half full.
+        let child = self.command("file-1", &["--parallel", "1"]).spawn().unwrap();
+        until(|| self.saved() == COME);
+        child
+    }
+
+    /// How many bytes the last line of the journal knows of.
+    fn saved(&self) -> usize {
+        let journal = std::fs::read_to_string(self.sandbox.path("out.partwise-journal")).unwrap_or_default();
+        let Some(line) = journal.lines().last() else { return 0 };
+        let line: serde_json::Value = serde_json::from_str(line).unwrap_or_default();
+        let ranges = line["written"].as_array().cloned().unwrap_or_default();
+        ranges.iter().map(|range| (range[1].as_u64().unwrap() - range[0].as_u64().unwrap()) as usize).sum()
+    }
+
+    /// One that was killed, from a service that is well.
+    fn killed() -> Self {
+        let scene = Self::new();
+        let mut child = scene.stalled();
+        child.kill().unwrap();
+        child.wait().unwrap();
+        assert_eq!(names(&scene.sandbox), ["out.partwise", "out.partwise-journal"]);
+        scene.server.asked();
+        scene.server.allow(usize::MAX);
+        scene
+    }
+
+    /// That the file is there, nothing else is, and so many bytes were asked for.
+    #[track_caller]
+    fn assert_done(&self, asked: usize) {
+        assert!(self.sandbox.read("out") == self.server.content(), "the file is another");
+        assert_eq!(names(&self.sandbox), ["out"]);
+        assert_eq!(self.server.asked(), asked);
+    }
+}
+
+fn names(sandbox: &Sandbox) -> Vec<String> {
+    let folder = std::fs::read_dir(sandbox.path("")).unwrap();
+    let mut names: Vec<_> = folder.map(|name| name.unwrap().file_name().into_string().unwrap()).collect();
+    names.sort();
+    names
+}
+
+#[test]
+fn a_download_in_ranges_asks_for_every_byte_once() {
+    let scene = Scene::new();
+    assert_eq!(scene.download("file-1", &["--parallel", "3"]).done(), "");
+    scene.assert_done(LENGTH);
+}
+
+#[test]
+fn a_killed_download_is_gone_on_with_and_only_what_is_missing_is_asked_for() {
+    let scene = Scene::killed();
+    let ran = scene.download("file-1", &[]);
+    assert_snapshot!(ran.stderr, @"going on with file-1, which an earlier run began: 10 MiB of 24 MiB are there");
+    ran.done();
+    scene.assert_done(LENGTH - COME);
+}
+
+#[test]
+fn ctrl_c_keeps_what_has_come() {
+    let scene = Scene::new();
+    let child = scene.stalled();
+    assert_snapshot!(scene.download("file-1", &[]).refused(1), @"
+    error: another run of partwise is downloading to out
+    hint: wait for it, or stop it first
+    ");
+    signal(&child, "INT");
+    let stopped = Ran::of(child.wait_with_output().unwrap()).refused(75);
+    assert_snapshot!(stopped, @"
+    stopped: 10 MiB of 24 MiB of file-1 are in out.partwise
+    hint: the same command goes on from there; --no-resume begins anew
+    ");
+    scene.server.asked();
+    scene.server.allow(usize::MAX);
+    scene.download("file-1", &[]).done();
+    scene.assert_done(LENGTH - COME);
+}
+
+#[test]
+fn on_request_it_begins_anew() {
+    let scene = Scene::killed();
+    let ran = scene.download("file-1", &["--no-resume"]);
+    assert_eq!(ran.stderr, "");
+    ran.done();
+    scene.assert_done(LENGTH);
+}
+
+#[test]
+fn a_file_that_has_changed_since_begins_anew() {
+    let scene = Scene::killed();
+    scene.server.change_etag();
+    let ran = scene.download("file-1", &[]);
+    assert_snapshot!(ran.stderr, @"
+    going on with file-1, which an earlier run began: 10 MiB of 24 MiB are there
+    the file changed while it was downloaded: its ETag is another: beginning anew
+    ");
+    ran.done();
+    // The answer that showed it had begun to send the whole file.
+    scene.assert_done(LENGTH + LENGTH);
+}
+
+#[test]
+fn what_an_earlier_run_left_of_another_file_is_no_beginning_of_this_one() {
+    let scene = Scene::killed();
+    let ran = scene.download("file-2", &[]);
+    assert_snapshot!(ran.stderr, @"what an earlier run left of out cannot be gone on with (it is of file-1, not of file-2): beginning anew");
+    ran.done();
+    scene.assert_done(LENGTH);
+}
+
+#[test]
+fn a_journal_that_cannot_be_read_is_no_reason_to_fail() {
+    let scene = Scene::killed();
+    scene.sandbox.write("out.partwise-journal", "{\"version\": 99}\n");
+    let ran = scene.download("file-1", &[]);
+    assert_snapshot!(ran.stderr, @"what an earlier run left of out cannot be gone on with (it has version 99, and this release reads version 1): beginning anew");
+    ran.done();
+    scene.assert_done(LENGTH);
+}
+
+#[test]
+fn of_several_runs_that_start_together_one_downloads() {
+    let scene = Scene::new();
+    scene.server.allow(COME);
+    let mut all: Vec<_> = (0..4).map(|_| scene.command("file-1", &[]).spawn().unwrap()).collect();
+    while all.iter_mut().filter_map(|child| child.try_wait().unwrap()).count() < 3 {
+        std::thread::sleep(Duration::from_millis(5));
+    }
+    scene.server.allow(usize::MAX);
+    let ran: Vec<_> = all.into_iter().map(|child| Ran::of(child.wait_with_output().unwrap())).collect();
+    let refused = ran.iter().filter(|ran| ran.stderr.contains("another run of partwise")).count();
+    assert_eq!((refused, ran.iter().filter(|ran| ran.status == 0).count()), (3, 1));
+    scene.assert_done(LENGTH);
 }

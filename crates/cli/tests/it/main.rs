@@ -10,6 +10,7 @@ mod interruption;
 mod listener;
 mod local;
 mod network;
+mod range_server;
 mod resume;
 mod sandbox;
 mod scene;

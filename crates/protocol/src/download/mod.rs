@@ -20,10 +20,8 @@ pub use self::{
 use self::{content::Content, coverage::Coverage};
 use crate::{Api, ByteRange, DownloadFile, RequestId};
 
-/// A checkpoint is due when so much more is there, which is what a crash may cost on a fast line,
-const SAVE_AFTER_BYTES: u64 = 64 * 1024 * 1024;
-/// or when anything more is there after this time, which is what it may cost on a slow one.
-const SAVE_AFTER_TIME: Duration = Duration::from_secs(2);
+/// A checkpoint is due this long after the one before, when anything more is there: what a crash costs is time.
+const SAVE_AFTER: Duration = Duration::from_secs(2);
 
 /// What the driver must do next. It does so without waiting for the result, and polls again.
 #[must_use]
@@ -283,7 +281,7 @@ impl Fetch {
     /// When there may be something to do without a report.
     fn deadline(&self, now: Duration) -> Option<Duration> {
         let hold = (self.hold > now).then_some(self.hold);
-        let save = (self.is_unsaved() && !self.saver.is_saving).then(|| self.saver.last + SAVE_AFTER_TIME);
+        let save = (self.is_unsaved() && !self.saver.is_saving).then(|| self.saver.last + SAVE_AFTER);
         self.pauses.iter().copied().chain(hold).chain(save).min()
     }
 
@@ -303,9 +301,8 @@ impl Fetch {
             End::Told => return None,
         };
         let content = self.content.as_ref().filter(|_| self.is_unsaved() && !self.saver.is_saving)?;
-        let new = self.written.len().saturating_sub(self.saver.known);
-        let is_time = now >= self.saver.last + SAVE_AFTER_TIME;
-        if !(is_over || is_time || new >= SAVE_AFTER_BYTES || self.way == Way::Whole) {
+        let is_time = now >= self.saver.last + SAVE_AFTER;
+        if !(is_over || is_time || self.way == Way::Whole) {
             return None;
         }
         let written = self.lasting().clone();

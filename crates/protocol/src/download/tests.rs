@@ -151,6 +151,7 @@ impl<'r> Run<'r> {
 
     fn step(&mut self, machine: &mut Fetch, dice: &mut Dice<'_>, until: Option<Duration>) {
         assert!(self.running.len() <= 5, "never more than the plan allows");
+        self.now += Duration::from_millis(dice.draw(200) as u64);
         if self.saving && (self.running.is_empty() || dice.draw(3) == 0) {
             self.saving = false;
             machine.handle_saved();

@@ -1,0 +1,125 @@
+//! A service that has one file, serves ranges of it, counts what it is asked for, and can be slow to death.
+
+use std::{
+    io::{Read as _, Write as _},
+    net::{TcpListener, TcpStream},
+    ops::Range,
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicUsize, Ordering::SeqCst},
+    },
+    time::Duration,
+};
+
+use crate::sandbox::noise;
+
+/// It serves until the test's process ends.
+pub(crate) struct RangeServer {
+    pub(crate) origin: String,
+    shared: Arc<Shared>,
+}
+
+struct Shared {
+    content: Vec<u8>,
+    etag: Mutex<&'static str>,
+    asked: Mutex<Vec<Range<usize>>>,
+    /// How many bytes may still be sent before nothing moves any more.
+    budget: AtomicUsize,
+}
+
+impl RangeServer {
+    pub(crate) fn new(length: usize) -> Self {
+        let shared = Arc::new(Shared {
+            content: noise(length),
+            etag: Mutex::new("\"1\""),
+            asked: Mutex::default(),
+            budget: AtomicUsize::new(usize::MAX),
+        });
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let origin = format!("http://{}", listener.local_addr().unwrap());
+        let serving = shared.clone();
+        std::thread::spawn(move || {
+            for stream in listener.incoming() {
+                let shared = serving.clone();
+                // A client that is killed ends its connection in whatever way.
+                std::thread::spawn(move || shared.serve(&mut stream.unwrap()));
+            }
+        });
+        Self { origin, shared }
+    }
+
+    pub(crate) fn content(&self) -> &[u8] {
+        &self.shared.content
+    }
+
+    /// From now on only so many bytes more come.
+    pub(crate) fn allow(&self, bytes: usize) {
+        self.shared.budget.store(bytes, SeqCst);
+    }
+
+    pub(crate) fn change_etag(&self) {
+        *self.shared.etag.lock().unwrap() = "\"2\"";
+    }
+
+    /// How many bytes were asked for since this was asked last.
+    pub(crate) fn asked(&self) -> usize {
+        self.shared.asked.lock().unwrap().drain(..).map(|range| range.len()).sum()
+    }
+}
+
+impl Shared {
+    fn serve(&self, stream: &mut TcpStream) -> Option<()> {
+        loop {
+            let head = read_head(stream)?;
+            let field = |name| head.lines().find_map(|line| line.strip_prefix(name)).map(str::to_owned);
+            let etag = *self.etag.lock().unwrap();
+            let is_same = field("if-range: ").is_none_or(|known| known == etag);
+            let range = field("range: bytes=").filter(|_| is_same);
+            let range = range.map(|range| within(&range, self.content.len()));
+            let (status, part) = match &range {
+                Some(range) => (
+                    "206 Part",
+                    format!(
+                        "Content-Range: bytes {}-{}/{}\r\n",
+                        range.start,
+                        range.end - 1,
+                        self.content.len()
+                    ),
+                ),
+                None => ("200 Whole", String::new()),
+            };
+            let range = range.unwrap_or(0..self.content.len());
+            let head =
+                format!("HTTP/1.1 {status}\r\nETag: {etag}\r\nContent-Length: {}\r\n{part}\r\n", range.len());
+            self.asked.lock().unwrap().push(range.clone());
+            stream.write_all(head.as_bytes()).ok()?;
+            for piece in self.content[range].chunks(64 * 1024) {
+                self.wait_for(piece.len());
+                stream.write_all(piece).ok()?;
+            }
+        }
+    }
+
+    fn wait_for(&self, bytes: usize) {
+        while self.budget.fetch_update(SeqCst, SeqCst, |budget| budget.checked_sub(bytes)).is_err() {
+            std::thread::sleep(Duration::from_millis(5));
+        }
+    }
+}
+
+fn within(range: &str, length: usize) -> Range<usize> {
+    let (first, last) = range.split_once('-').unwrap();
+    let last: usize = last.parse().unwrap();
+    first.parse().unwrap()..length.min(last + 1)
+}
+
+/// The head of a request, in lower case.
+fn read_head(stream: &mut TcpStream) -> Option<String> {
+    let mut head = Vec::new();
+    let mut byte = [0];
+    while !head.ends_with(b"\r\n\r\n") {
+        stream.read_exact(&mut byte).ok()?;
+        head.push(byte[0].to_ascii_lowercase());
+    }
+    String::from_utf8(head).ok()
+}
