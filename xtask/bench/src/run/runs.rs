@@ -94,9 +94,11 @@ pub(crate) fn in_turn<T>(
         all.iter().try_for_each(|it| once(it).map(drop))?;
     }
     let mut measured: Vec<_> = all.iter().map(|it| Measured { name: name(it), runs: Vec::new() }).collect();
-    for _ in 0..rounds.counted {
-        for (it, measured) in all.iter().zip(&mut measured) {
-            measured.runs.push(quiet(rounds.repeats, || once(it))?);
+    for round in 0..rounds.counted {
+        for index in 0..all.len() {
+            // Every other round runs backwards, so that nobody always finds the machine as the same other one left it.
+            let at = if round % 2 == 0 { index } else { all.len() - 1 - index };
+            measured[at].runs.push(quiet(rounds.repeats, || once(&all[at]))?);
         }
         eprint!(".");
     }
