@@ -1,7 +1,7 @@
 //! Who uploads or downloads, and with which command.
 
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use anyhow::{Context as _, Result};
@@ -174,13 +174,13 @@ fn several_at_once(tools: &Tools, peer: Peer, trust: &'static str) -> Result<Con
     }))
 }
 
-/// `partwise files download` into a file.
-pub(crate) fn download(context: &Context) -> Contender {
+/// `partwise files download` into a file, with these flags besides.
+pub(crate) fn download(context: &Context, name: &str, flags: &'static [&'static str]) -> Contender {
     let partwise = context.partwise.clone();
-    let contender = Contender::new("partwise", move |scene| {
+    let contender = Contender::new(name, move |scene| {
         let mut command = Command::new(&partwise);
         command.args(["files", "download", "file-1", "--output"]).arg(fresh_copy(scene)?);
-        command.args(["--endpoint", &scene.base()]).env("OPENAI_API_KEY", "key");
+        command.args(["--endpoint", &scene.base()]).args(flags).env("OPENAI_API_KEY", "key");
         Ok(command)
     });
     contender.uploads_nothing()
@@ -198,12 +198,13 @@ pub(crate) fn curl_download(tools: &Tools) -> Result<Contender, Missing> {
     Ok(contender.uploads_nothing())
 }
 
-/// Where a download goes. Nothing is there, and nothing waits to be written to the disk.
-fn fresh_copy(scene: &Scene) -> Result<std::path::PathBuf> {
-    let path = scene.scratch.join("copy.bin");
-    if path.exists() {
-        fs::remove_file(&path)?;
+/// Where a download goes: a new folder, with nothing to go on from. Nothing waits to be written to the disk.
+fn fresh_copy(scene: &Scene) -> Result<PathBuf> {
+    let folder = scene.scratch.join("copy");
+    if folder.exists() {
+        fs::remove_dir_all(&folder)?;
     }
+    fs::create_dir(&folder)?;
     said(&mut Command::new("sync"))?;
-    Ok(path)
+    Ok(folder.join("copy.bin"))
 }
