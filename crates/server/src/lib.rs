@@ -36,11 +36,10 @@ mod open;
 mod record;
 mod refusal;
 mod rules;
-#[cfg(all(target_os = "linux", target_pointer_width = "64"))]
-mod sendfile;
 mod serve;
 mod server;
 mod service;
+mod socket;
 mod store;
 mod sweeper;
 mod tenant;

@@ -8,6 +8,7 @@ use hyper_util::{
     rt::{TokioIo, TokioTimer},
     server::graceful::GracefulShutdown,
 };
+use partwise_sendfile::Files;
 use tokio::{
     net::{TcpListener, TcpStream},
     task::JoinSet,
@@ -15,9 +16,10 @@ use tokio::{
 };
 use tower_service::Service as _;
 
-#[cfg(all(target_os = "linux", target_pointer_width = "64"))]
-use crate::sendfile::{Files, Socket, SocketBody};
-use crate::{ResponseBody, Server};
+use crate::{
+    Server,
+    socket::{Socket, SocketBody},
+};
 
 /// How long a connection may be idle, and how long a request's head may take.
 const HEAD_TIMEOUT: Duration = Duration::from_secs(75);
@@ -62,12 +64,13 @@ impl Server {
     ) -> impl Future<Output = ()> + Send + 'static {
         // Answers are small and whole: nothing is gained by waiting for more.
         let _ = stream.set_nodelay(true);
-        let (stream, content) = wire(stream);
+        let files = Files::of_connection();
+        let stream = Socket::new(stream, files.clone());
         let service = service_fn(move |request: Request<Incoming>| {
-            let (mut server, content) = (self.clone(), content.clone());
+            let (mut server, files) = (self.clone(), files.clone());
             async move {
                 let response = server.call(request).await.unwrap_or_else(|never| match never {});
-                Ok::<_, Infallible>(response.map(content))
+                Ok::<_, Infallible>(response.map(|body| SocketBody::new(body, files)))
             }
         });
         let connection = http1::Builder::new()
@@ -94,19 +97,6 @@ impl Server {
             }
         }
     }
-}
-
-/// How a connection's answers get to its socket: on Linux, files go past us.
-#[cfg(all(target_os = "linux", target_pointer_width = "64"))]
-fn wire(stream: TcpStream) -> (Socket, impl Fn(ResponseBody) -> SocketBody + Clone) {
-    let files = Files::default();
-    (Socket::new(stream, files.clone()), move |body| SocketBody::new(body, files.clone()))
-}
-
-/// How a connection's answers get to its socket.
-#[cfg(not(all(target_os = "linux", target_pointer_width = "64")))]
-fn wire(stream: TcpStream) -> (TcpStream, impl Fn(ResponseBody) -> ResponseBody + Clone) {
-    (stream, |body| body)
 }
 
 async fn pause(error: &io::Error) {

@@ -2,6 +2,7 @@
 
 use std::{
     fmt,
+    fs::File,
     pin::Pin,
     sync::{
         Arc, OnceLock,
@@ -75,22 +76,65 @@ impl RequestBody {
         self.handoff.clone()
     }
 
-    fn poll_bytes(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Bytes, SourceError>>> {
+    /// What comes next, counted as taken; files are read unless they are wanted `as_files`.
+    pub(crate) fn poll_portion(
+        &mut self,
+        cx: &mut Context<'_>,
+        as_files: bool,
+    ) -> Poll<Option<Result<Portion, SourceError>>> {
+        if self.handoff.stopped.load(Relaxed) {
+            return Poll::Pending;
+        }
+        let portion = ready!(self.poll_uncounted(cx, as_files));
+        match &portion {
+            Some(Ok(portion)) => drop(self.handoff.taken.fetch_add(portion.len(), Relaxed)),
+            Some(Err(error)) => drop(self.handoff.broken.set(error.clone())),
+            None => {}
+        }
+        Poll::Ready(portion)
+    }
+
+    fn poll_uncounted(
+        &mut self,
+        cx: &mut Context<'_>,
+        as_files: bool,
+    ) -> Poll<Option<Result<Portion, SourceError>>> {
         loop {
             if let Some(pieces) = &mut self.pieces {
+                if let Some((file, range)) = as_files.then(|| pieces.take_file()).flatten() {
+                    return Poll::Ready(Some(Ok(Portion::File(file, range))));
+                }
                 match ready!(pieces.poll_next(cx)) {
-                    Some(piece) => return Poll::Ready(Some(piece.map_err(SourceError::new))),
+                    Some(piece) => {
+                        return Poll::Ready(Some(piece.map(Portion::Bytes).map_err(SourceError::new)));
+                    }
                     None => self.pieces = None,
                 }
             }
             match self.segments.next() {
                 None => return Poll::Ready(None),
-                Some(Segment::Bytes(bytes)) => return Poll::Ready(Some(Ok(bytes))),
+                Some(Segment::Bytes(bytes)) => return Poll::Ready(Some(Ok(Portion::Bytes(bytes)))),
                 Some(Segment::Source(range)) => match &self.reader {
                     Some(reader) => self.pieces = Some(reader.read(range)),
                     None => return Poll::Ready(Some(Err(SourceError::new(NoSource { range })))),
                 },
             }
+        }
+    }
+}
+
+/// A stretch of a body.
+pub(crate) enum Portion {
+    Bytes(Bytes),
+    /// These bytes of the file.
+    File(Arc<File>, SourceRange),
+}
+
+impl Portion {
+    fn len(&self) -> u64 {
+        match self {
+            Self::Bytes(bytes) => bytes.len() as u64,
+            Self::File(_, range) => range.len(),
         }
     }
 }
@@ -110,18 +154,9 @@ impl http_body::Body for RequestBody {
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, SourceError>>> {
-        if self.handoff.stopped.load(Relaxed) {
-            return Poll::Pending;
-        }
-        match ready!(self.poll_bytes(cx)) {
-            Some(Ok(bytes)) => {
-                self.handoff.taken.fetch_add(bytes.len() as u64, Relaxed);
-                Poll::Ready(Some(Ok(Frame::data(bytes))))
-            }
-            Some(Err(error)) => {
-                let _ = self.handoff.broken.set(error.clone());
-                Poll::Ready(Some(Err(error)))
-            }
+        match ready!(self.poll_portion(cx, false)?) {
+            Some(Portion::Bytes(bytes)) => Poll::Ready(Some(Ok(Frame::data(bytes)))),
+            Some(Portion::File(..)) => unreachable!("files are not wanted"),
             None => Poll::Ready(None),
         }
     }

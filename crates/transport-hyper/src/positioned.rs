@@ -8,14 +8,19 @@ pub(crate) use self::seeking::Positioned;
 /// Systems that read and write at a place without moving a cursor.
 #[cfg(any(unix, windows))]
 mod direct {
-    use std::{fs::File, io};
+    use std::{fs::File, io, sync::Arc};
 
     #[derive(Debug)]
-    pub(crate) struct Positioned(File);
+    pub(crate) struct Positioned(Arc<File>);
 
     impl Positioned {
         pub(crate) fn new(file: File) -> Self {
-            Self(file)
+            Self(file.into())
+        }
+
+        /// The file, for whoever leaves its cursor alone.
+        pub(crate) fn shared(&self) -> Option<Arc<File>> {
+            Some(self.0.clone())
         }
 
         pub(crate) fn with<T>(&self, act: impl FnOnce(&File) -> io::Result<T>) -> io::Result<T> {
@@ -24,17 +29,17 @@ mod direct {
 
         pub(crate) fn read_at(&self, offset: u64, buffer: &mut [u8]) -> io::Result<usize> {
             #[cfg(unix)]
-            return std::os::unix::fs::FileExt::read_at(&self.0, buffer, offset);
+            return std::os::unix::fs::FileExt::read_at(&*self.0, buffer, offset);
             // This moves the file's cursor as well, which nobody here looks at.
             #[cfg(windows)]
-            return std::os::windows::fs::FileExt::seek_read(&self.0, buffer, offset);
+            return std::os::windows::fs::FileExt::seek_read(&*self.0, buffer, offset);
         }
 
         pub(crate) fn write_at(&self, offset: u64, bytes: &[u8]) -> io::Result<usize> {
             #[cfg(unix)]
-            return std::os::unix::fs::FileExt::write_at(&self.0, bytes, offset);
+            return std::os::unix::fs::FileExt::write_at(&*self.0, bytes, offset);
             #[cfg(windows)]
-            return std::os::windows::fs::FileExt::seek_write(&self.0, bytes, offset);
+            return std::os::windows::fs::FileExt::seek_write(&*self.0, bytes, offset);
         }
     }
 }
@@ -46,7 +51,7 @@ pub(crate) mod seeking {
     use std::{
         fs::File,
         io::{self, Read, Seek, SeekFrom, Write},
-        sync::{Mutex, PoisonError},
+        sync::{Arc, Mutex, PoisonError},
     };
 
     #[derive(Debug)]
@@ -55,6 +60,11 @@ pub(crate) mod seeking {
     impl Positioned {
         pub(crate) fn new(file: File) -> Self {
             Self(Mutex::new(file))
+        }
+
+        #[allow(clippy::unused_self, reason = "its cursor is always in use")]
+        pub(crate) fn shared(&self) -> Option<Arc<File>> {
+            None
         }
 
         pub(crate) fn with<T>(&self, act: impl FnOnce(&File) -> io::Result<T>) -> io::Result<T> {

@@ -61,8 +61,15 @@ pub(super) const LAYERS: &[Layer] = &[
         pure: true,
     },
     Layer {
+        package: "partwise-sendfile",
+        ours: &[],
+        ours_in_tests: &[],
+        others: Others::Only(&["bytes", "rustix", "thiserror", "tokio"]),
+        pure: false,
+    },
+    Layer {
         package: "partwise-transport-hyper",
-        ours: &["partwise-models", "partwise-protocol"],
+        ours: &["partwise-models", "partwise-protocol", "partwise-sendfile"],
         // The client is tested against the server; neither knows the other otherwise.
         ours_in_tests: &["partwise-server"],
         others: Others::Only(&[
@@ -91,7 +98,7 @@ pub(super) const LAYERS: &[Layer] = &[
     },
     Layer {
         package: "partwise-server",
-        ours: &["partwise-models", "partwise-protocol"],
+        ours: &["partwise-models", "partwise-protocol", "partwise-sendfile"],
         ours_in_tests: &[],
         others: Others::Only(&[
             "base64",
@@ -105,7 +112,6 @@ pub(super) const LAYERS: &[Layer] = &[
             "hyper-util",
             "md-5",
             "object_store",
-            "rustix",
             "serde",
             "serde_json",
             "sha2",

@@ -4,6 +4,7 @@ use std::{
     fs::{File, Metadata},
     io,
     path::{Path, PathBuf},
+    sync::Arc,
     time::UNIX_EPOCH,
 };
 
@@ -83,6 +84,10 @@ impl Source for FileSource {
 
     fn read_at(&self, offset: u64, buffer: &mut [u8]) -> io::Result<usize> {
         self.file.read_at(offset, buffer)
+    }
+
+    fn file(&self) -> Option<Arc<File>> {
+        self.file.shared()
     }
 }
 

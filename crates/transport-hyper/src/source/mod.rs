@@ -2,7 +2,7 @@
 
 mod file;
 
-use std::{io, sync::Arc};
+use std::{fs::File, io, sync::Arc};
 
 use bytes::Bytes;
 use partwise_protocol::{SourceRange, SourceStamp};
@@ -57,6 +57,12 @@ pub trait Source: Send + Sync + 'static {
         let _ = range;
         None
     }
+
+    /// The file that the source is, byte for byte and at the same places, if it is one. Where the system can, it then
+    /// sends the file itself, and it is not [read](Self::read_at) here; see [`Reading::Inline`](crate::Reading::Inline).
+    fn file(&self) -> Option<Arc<File>> {
+        None
+    }
 }
 
 impl Source for Bytes {
@@ -89,6 +95,10 @@ impl<S: Source + ?Sized> Source for Arc<S> {
 
     fn in_memory(&self, range: SourceRange) -> Option<Bytes> {
         (**self).in_memory(range)
+    }
+
+    fn file(&self) -> Option<Arc<File>> {
+        (**self).file()
     }
 }
 

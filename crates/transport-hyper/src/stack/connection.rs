@@ -9,6 +9,7 @@ use std::{
 use http::Uri;
 use hyper::client::conn::http1::SendRequest;
 use hyper_util::rt::TokioIo;
+use partwise_sendfile::Files;
 use tokio::{
     sync::{OwnedSemaphorePermit, Semaphore},
     task::{JoinError, JoinHandle},
@@ -16,11 +17,11 @@ use tokio::{
 };
 
 use super::{
+    body::StackBody,
     connect::{Connector, Forwarded, Opened},
     error::StackError,
     wire::Gauge,
 };
-use crate::RequestBody;
 
 /// A connection that nobody used for this long is not used again: what lies between may have forgotten it without a
 /// word, and the request would wait for an answer that never comes.
@@ -31,7 +32,9 @@ const LONGEST_TO_READY: Duration = Duration::from_secs(1);
 
 /// An open connection. Its task ends with it, at once and whatever the peer does.
 pub(super) struct Connection {
-    pub(super) sender: SendRequest<RequestBody>,
+    pub(super) sender: SendRequest<StackBody>,
+    /// Where the files of its bodies go.
+    pub(super) files: Option<Files>,
     pub(super) gauge: Arc<Gauge>,
     pub(super) forwarded: Option<Forwarded>,
     task: JoinHandle<hyper::Result<()>>,
@@ -44,14 +47,14 @@ pub(super) struct Connection {
 impl Connection {
     async fn open(connector: &Connector, uri: &Uri) -> Result<Self, StackError> {
         let Opened { stream, forwarded } = connector.open(uri).await?;
-        let gauge = stream.gauge();
+        let (gauge, files) = (stream.gauge(), stream.files());
         gauge.defer_write_errors();
         let (sender, connection) = hyper::client::conn::http1::handshake(TokioIo::new(stream))
             .await
             .map_err(StackError::Exchange)?;
         // What goes wrong in there is told to the request that it goes wrong for, if one was sent by then.
         let task = tokio::spawn(connection);
-        Ok(Self { sender, gauge, forwarded, task, ended: None, in_use: false })
+        Ok(Self { sender, files, gauge, forwarded, task, ended: None, in_use: false })
     }
 
     /// Waits until the connection has ended. Whatever it had to say to a request has been said by then.

@@ -9,6 +9,7 @@ use tokio::time::Instant;
 
 use super::{
     answer::AnswerBody,
+    body::StackBody,
     connect::{Forwarded, host_and_port},
     connection::{Lease, Slots},
     error::StackError,
@@ -75,7 +76,8 @@ async fn send(
 ) -> Result<Sent, StackError> {
     let connection = &mut lease.connection;
     prepare(&mut request, uri, connection.forwarded.as_ref());
-    let sending = connection.sender.try_send_request(request);
+    let files = connection.files.clone();
+    let sending = connection.sender.try_send_request(request.map(|body| StackBody::new(body, files)));
     let gauge = connection.gauge.clone();
     let mut watched = pin!(watch(sending, &gauge, handoff, stall, answer_within));
     let outcome = tokio::select! {
@@ -87,7 +89,10 @@ async fn send(
     match outcome? {
         Ok(response) => Ok(Sent::Answered(response)),
         Err(mut error) => match error.take_message() {
-            Some(request) => Ok(Sent::Never { request: Box::new(request), canceled: error.into_error() }),
+            Some(request) => Ok(Sent::Never {
+                request: Box::new(request.map(StackBody::into_inner)),
+                canceled: error.into_error(),
+            }),
             None => Err(explain(error.into_error(), lease, uri)),
         },
     }

@@ -12,6 +12,7 @@
 //! [`Client::new`](crate::Client::new).
 
 mod answer;
+mod body;
 mod connect;
 mod connection;
 mod error;

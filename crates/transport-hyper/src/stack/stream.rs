@@ -7,6 +7,7 @@ use std::{
     task::{Context, Poll},
 };
 
+use partwise_sendfile::Files;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 use super::wire::{Gauge, Wire};
@@ -24,6 +25,17 @@ impl Stream {
             Self::Plain(wire) => wire.gauge(),
             #[cfg(feature = "__tls")]
             Self::Tls(tls) => tls.get_ref().0.gauge(),
+        }
+    }
+}
+
+impl Stream {
+    /// Where files go that the system may send by itself: nothing may lie between it and the wire.
+    pub(super) fn files(&self) -> Option<Files> {
+        match self {
+            Self::Plain(wire) => wire.files(),
+            #[cfg(feature = "__tls")]
+            Self::Tls(_) => None,
         }
     }
 }

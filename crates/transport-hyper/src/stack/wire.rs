@@ -11,6 +11,8 @@ use std::{
     time::Duration,
 };
 
+use partwise_protocol::SourceError;
+use partwise_sendfile::{FileError, Files};
 use tokio::{
     io::{AsyncRead, AsyncWrite, ReadBuf},
     net::TcpStream,
@@ -26,6 +28,7 @@ use tokio::{
 #[derive(Debug)]
 pub(super) struct Wire {
     tcp: TcpStream,
+    files: Option<Files>,
     write_error: Option<io::Error>,
     gauge: Arc<Gauge>,
 }
@@ -59,11 +62,15 @@ impl Wire {
             defers_write_errors: AtomicBool::new(false),
             reset: AtomicBool::new(false),
         };
-        Self { tcp, write_error: None, gauge: Arc::new(gauge) }
+        Self { tcp, files: Files::of_connection(), write_error: None, gauge: Arc::new(gauge) }
     }
 
     pub(super) fn gauge(&self) -> Arc<Gauge> {
         self.gauge.clone()
+    }
+
+    pub(super) fn files(&self) -> Option<Files> {
+        self.files.clone()
     }
 
     fn wrote(&mut self, cx: &Context<'_>, written: Poll<io::Result<usize>>) -> Poll<io::Result<usize>> {
@@ -72,6 +79,10 @@ impl Wire {
                 self.gauge.blocked.store(false, Relaxed);
                 self.gauge.note_movement();
                 Poll::Ready(Ok(written))
+            }
+            // The socket is well, and so nobody will ever come to read the error.
+            Poll::Ready(Err(error)) if matches!(error.get_ref(), Some(cause) if cause.is::<FileError>()) => {
+                Poll::Ready(Err(io::Error::other(BrokenSource(SourceError::new(error)))))
             }
             Poll::Ready(Err(error)) if !self.gauge.defers_write_errors.load(Relaxed) => {
                 Poll::Ready(Err(error))
@@ -90,6 +101,11 @@ impl Wire {
         }
     }
 }
+
+/// What was to be sent cannot be read.
+#[derive(Debug, thiserror::Error)]
+#[error("the body broke off")]
+struct BrokenSource(#[source] SourceError);
 
 /// Lets the kernel take no more than a moment's worth of bytes that it cannot send yet. Else it takes megabytes, and on a
 /// slow line nothing can be written for minutes although all is well. What is on its way does not count, so a fast line is
@@ -124,12 +140,8 @@ impl AsyncRead for Wire {
 }
 
 impl AsyncWrite for Wire {
-    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
-        if self.write_error.is_some() {
-            return Poll::Pending;
-        }
-        let written = Pin::new(&mut self.tcp).poll_write(cx, buf);
-        self.wrote(cx, written)
+    fn poll_write(self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
+        self.poll_write_vectored(cx, &[IoSlice::new(buf)])
     }
 
     fn poll_write_vectored(
@@ -140,7 +152,11 @@ impl AsyncWrite for Wire {
         if self.write_error.is_some() {
             return Poll::Pending;
         }
-        let written = Pin::new(&mut self.tcp).poll_write_vectored(cx, bufs);
+        let Self { tcp, files, .. } = &mut *self;
+        let written = match files {
+            Some(files) => files.poll_write_vectored(tcp, cx, bufs),
+            None => Pin::new(tcp).poll_write_vectored(cx, bufs),
+        };
         self.wrote(cx, written)
     }
 

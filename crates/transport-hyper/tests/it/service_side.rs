@@ -251,6 +251,22 @@ async fn a_file_that_changes_under_the_upload_becomes_no_file() {
 }
 
 #[tokio::test]
+async fn a_file_that_becomes_shorter_under_the_upload_is_told_with_where_it_ends() {
+    let running = serve().await;
+    for reading in [Reading::Blocking, Reading::Inline] {
+        let client = client(openai(running.address), KEY).reading(reading);
+        let content = Content::of(4 * MIB);
+        let upload = client.prepare(content.source(), plan(2 * MIB)).await.unwrap();
+        fs::File::options().write(true).open(content.path()).unwrap().set_len(3 * MIB + 7).unwrap();
+        let error = upload.run().await.unwrap_err();
+        let said = line(&error);
+        assert!(said.starts_with("the source cannot be read: "), "{said}");
+        assert!(said.contains(&format!("ends at byte {}", 3 * MIB + 7)), "{said}");
+        assert!(client.call(&ListFiles::new()).await.unwrap().data.is_empty());
+    }
+}
+
+#[tokio::test]
 async fn a_body_is_exactly_as_long_as_its_head_says() {
     let content = Content::of(3 * MIB + 5);
     let seen = Arc::new(Mutex::new(Vec::new()));
