@@ -20,6 +20,9 @@ use crate::{
 /// price of small ones. Each answer that comes holds one piece, or two with [`Writing::Blocking`].
 const PIECE: usize = 512 * 1024;
 
+/// What memory and disks are cut in.
+const PAGE: usize = 4096;
+
 /// On a slow line a piece is written before it is full, so that a crash costs little.
 const LONGEST_KEPT: Duration = Duration::from_secs(1);
 
@@ -41,9 +44,41 @@ pub enum Writing {
 pub(crate) struct Writer {
     target: Arc<dyn Target>,
     writing: Writing,
-    free: Arc<Mutex<Vec<Vec<u8>>>>,
+    free: Arc<Mutex<Vec<Piece>>>,
     /// Held by everyone who writes, so that it can be waited for.
     at_work: Arc<RwLock<()>>,
+}
+
+/// Bytes that are gathered. They begin at a page's beginning, so that a target may hand them to the disk as they are.
+struct Piece {
+    memory: Vec<u8>,
+    start: usize,
+}
+
+impl Piece {
+    fn new() -> Self {
+        // Never more than this is put in, so the bytes stay where they are.
+        let mut memory = Vec::<u8>::with_capacity(PAGE + PIECE);
+        let start = memory.as_ptr().align_offset(PAGE).min(PAGE);
+        memory.resize(start, 0);
+        Self { memory, start }
+    }
+
+    fn bytes(&self) -> &[u8] {
+        &self.memory[self.start..]
+    }
+
+    fn len(&self) -> usize {
+        self.memory.len() - self.start
+    }
+
+    fn push(&mut self, bytes: &[u8]) {
+        self.memory.extend_from_slice(bytes);
+    }
+
+    fn clear(&mut self) {
+        self.memory.truncate(self.start);
+    }
 }
 
 /// The bytes of one answer on their way to their place.
@@ -51,10 +86,10 @@ pub(crate) struct Filling {
     writer: Writer,
     /// Where the buffer's first byte belongs.
     offset: u64,
-    buffer: Vec<u8>,
+    buffer: Piece,
     /// When the buffer was last empty.
     since: Instant,
-    under_way: Option<Blocking<Vec<u8>>>,
+    under_way: Option<Blocking<Piece>>,
     /// How many bytes were written.
     written: Arc<AtomicU64>,
 }
@@ -85,12 +120,12 @@ impl Writer {
         drop(self.at_work.write().await);
     }
 
-    fn take(&self) -> Vec<u8> {
+    fn take(&self) -> Piece {
         let free = self.free.lock().unwrap_or_else(PoisonError::into_inner).pop();
-        free.unwrap_or_else(|| Vec::with_capacity(PIECE))
+        free.unwrap_or_else(Piece::new)
     }
 
-    fn give_back(&self, mut buffer: Vec<u8>) {
+    fn give_back(&self, mut buffer: Piece) {
         buffer.clear();
         self.free.lock().unwrap_or_else(PoisonError::into_inner).push(buffer);
     }
@@ -104,7 +139,7 @@ impl Filling {
             let begun = (self.offset % PIECE as u64) as usize;
             let room = PIECE - begun - self.buffer.len();
             let (now, later) = bytes.split_at(room.min(bytes.len()));
-            self.buffer.extend_from_slice(now);
+            self.buffer.push(now);
             bytes = later;
             if now.len() == room {
                 self.flush().await?;
@@ -117,20 +152,20 @@ impl Filling {
     pub(crate) async fn finish(mut self) -> io::Result<()> {
         let flushed = self.flush().await;
         let landed = self.land().await;
-        self.writer.give_back(mem::take(&mut self.buffer));
+        self.writer.give_back(self.buffer);
         flushed.and(landed)
     }
 
     async fn flush(&mut self) -> io::Result<()> {
         self.since = Instant::now();
-        if self.buffer.is_empty() {
+        if self.buffer.len() == 0 {
             return Ok(());
         }
         let at_work = self.writer.at_work.clone().read_owned().await;
         let offset = self.offset;
         match self.writer.writing {
             Writing::Inline => {
-                write_all_at(&*self.writer.target, offset, &self.buffer)?;
+                write_all_at(&*self.writer.target, offset, self.buffer.bytes())?;
                 self.written.fetch_add(self.buffer.len() as u64, Relaxed);
                 self.offset += self.buffer.len() as u64;
                 self.buffer.clear();
@@ -142,7 +177,7 @@ impl Filling {
                 self.offset += full.len() as u64;
                 let target = self.writer.target.clone();
                 self.under_way = Some(Blocking::start(move || {
-                    let written = write_all_at(&*target, offset, &full);
+                    let written = write_all_at(&*target, offset, full.bytes());
                     drop(at_work);
                     written.map(|()| full)
                 }));

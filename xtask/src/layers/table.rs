@@ -84,6 +84,7 @@ pub(super) const LAYERS: &[Layer] = &[
             "hyper-util",
             "md-5",
             "pin-project-lite",
+            "rustix",
             "rustls",
             "rustls-native-certs",
             "serde_json",

@@ -55,7 +55,7 @@ impl Partial {
     pub(super) fn go_on(&self) -> io::Result<FileTarget> {
         let content =
             File::options().read(true).write(true).create(true).truncate(false).open(&self.content)?;
-        Ok(FileTarget::of(content).with_journal(self.journal.file.try_clone()?))
+        Ok(FileTarget::of(content).past_the_cache().with_journal(self.journal.file.try_clone()?))
     }
 
     /// The same with nothing in it.

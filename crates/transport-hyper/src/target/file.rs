@@ -9,7 +9,7 @@ use std::{
 
 use partwise_protocol::{DownloadCheckpoint, DownloadResumeError};
 
-use super::Target;
+use super::{Target, direct::Direct};
 use crate::positioned::Positioned;
 
 /// A regular file that a download is written to, and perhaps another one that remembers how far it is.
@@ -19,6 +19,7 @@ use crate::positioned::Positioned;
 #[derive(Debug)]
 pub struct FileTarget {
     file: Positioned,
+    direct: Option<Direct>,
     journal: Option<Mutex<File>>,
 }
 
@@ -35,7 +36,16 @@ impl FileTarget {
     /// Writes to this file, which must be open for writing.
     #[must_use]
     pub fn of(file: File) -> Self {
-        Self { file: Positioned::new(file), journal: None }
+        Self { file: Positioned::new(file), direct: None, journal: None }
+    }
+
+    /// Writes whole pages straight to the disk where the system can do that (Linux, most file systems on disks), which spares
+    /// the processor a copy of everything. What was written is then not in the system's cache either: right for what is
+    /// not read again at once.
+    #[must_use]
+    pub fn past_the_cache(mut self) -> Self {
+        self.direct = self.file.with(Direct::of).ok();
+        self
     }
 
     /// Keeps checkpoints in `journal`, which must be open for reading and writing and have nothing else in it.
@@ -70,7 +80,8 @@ impl Target for FileTarget {
     }
 
     fn write_at(&self, offset: u64, bytes: &[u8]) -> io::Result<usize> {
-        self.file.write_at(offset, bytes)
+        let written = self.direct.as_ref().and_then(|direct| direct.write_at(offset, bytes));
+        written.unwrap_or_else(|| self.file.write_at(offset, bytes))
     }
 
     fn sync(&self) -> io::Result<()> {

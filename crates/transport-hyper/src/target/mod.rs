@@ -1,5 +1,6 @@
 //! Where a download goes: something that is written at any place.
 
+mod direct;
 mod file;
 
 use std::{io, sync::Arc};

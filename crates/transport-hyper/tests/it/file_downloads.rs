@@ -164,6 +164,18 @@ async fn ranges_in_parallel_make_the_same_file_however_it_is_written() {
 }
 
 #[tokio::test]
+async fn past_the_cache_or_not_the_bytes_are_the_same() {
+    let client = embedded().await;
+    let content = Content::of(5 * MIB + 17);
+    let id = stored(&client, &content).await;
+    for range_size in [16 * MIB, MIB, 700_001] {
+        let folder = Folder::new();
+        client.download_to(folder.target().past_the_cache(), plan(&id, range_size)).await.unwrap();
+        assert!(folder.bytes() == content.bytes, "in ranges of {range_size}");
+    }
+}
+
+#[tokio::test]
 async fn a_server_inside_the_process_serves_ranges_too() {
     let client = embedded().await;
     let content = Content::of(3 * MIB + 1);
