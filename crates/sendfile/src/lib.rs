@@ -25,7 +25,7 @@ use tokio::{
 };
 
 /// At most this much is sent at once. Nobody ever reads it.
-static STAND_IN: [u8; 1024 * 1024] = [0; 1024 * 1024];
+static STAND_IN: [u8; 4 * 1024 * 1024] = [0; 4 * 1024 * 1024];
 
 /// Whether this system sends files by itself.
 const IS_AVAILABLE: bool = cfg!(all(target_os = "linux", target_pointer_width = "64"));
@@ -49,8 +49,8 @@ struct Queue {
     buffer: Vec<u8>,
 }
 
-/// A file could not be read to the end of what was to be sent of it. It is what an [`io::Error`] of
-/// [`Files::poll_write_vectored`] holds when the file is to blame and not the socket.
+/// What was to be sent cannot be had. It is what an [`io::Error`] of [`Files::poll_write_vectored`] holds when the socket
+/// is not to blame.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum FileError {
@@ -65,15 +65,18 @@ pub enum FileError {
     /// The system cannot read it.
     #[error("the file cannot be read")]
     Unreadable(#[source] io::Error),
+    /// HTTP has not sent what it was given, in its order.
+    #[error("the bytes of a file and what stands for them do not agree")]
+    Miscounted,
 }
 
 impl From<FileError> for io::Error {
     fn from(error: FileError) -> Self {
-        let kind = match &error {
-            FileError::Ends { .. } => io::ErrorKind::UnexpectedEof,
-            FileError::Unreadable(cause) => cause.kind(),
-        };
-        Self::new(kind, error)
+        // Of another kind, the cause's for example, it could be taken for one of the socket.
+        match &error {
+            FileError::Ends { .. } => Self::new(io::ErrorKind::UnexpectedEof, error),
+            FileError::Unreadable(_) | FileError::Miscounted => Self::other(error),
+        }
     }
 }
 
@@ -98,8 +101,7 @@ impl Files {
     /// Writes the slices as the socket would, and what is a stand-in among them as the file that it stands for.
     ///
     /// # Errors
-    /// Those of the socket; a [`FileError`] when a file is to blame; and when hyper and this do not count alike. After any
-    /// of them the connection is of no use.
+    /// Those of the socket, and else a [`FileError`]. After any of them the connection is of no use.
     pub fn poll_write_vectored(
         &self,
         socket: &mut TcpStream,
@@ -124,7 +126,12 @@ impl Files {
     /// Sends up to `most` bytes of the next file.
     fn send(&self, socket: &TcpStream, most: usize) -> io::Result<usize> {
         let queue = &mut *self.lock();
-        let Some((file, range)) = queue.stretches.front_mut() else { return Err(broken()) };
+        if queue.uncounted > 0 {
+            return Err(FileError::Miscounted.into());
+        }
+        let Some((file, range)) = queue.stretches.front_mut() else {
+            return Err(FileError::Miscounted.into());
+        };
         let most = usize::try_from(range.end - range.start).unwrap_or(most).min(most);
         let sent = match by_the_system(socket, file, range.start, most) {
             Some(sent) => sent?,
@@ -150,7 +157,7 @@ impl Files {
     }
 
     fn check(&self) -> io::Result<()> {
-        if self.lock().is_broken { Err(broken()) } else { Ok(()) }
+        if self.lock().is_broken { Err(FileError::Miscounted.into()) } else { Ok(()) }
     }
 
     fn lock(&self) -> MutexGuard<'_, Queue> {
@@ -166,20 +173,16 @@ pub fn read_ahead(file: &File) {
     let _ = file;
 }
 
-fn broken() -> io::Error {
-    io::Error::other("the bytes of a file and what stands for them do not agree")
-}
-
-/// `None` when the system does not do that with this file.
+/// `None` when the system does not do that with this file, or when it may be the file's fault that it does not.
 #[cfg(all(target_os = "linux", target_pointer_width = "64"))]
 fn by_the_system(socket: &TcpStream, file: &File, at: u64, most: usize) -> Option<io::Result<usize>> {
     use rustix::io::Errno;
 
     let mut at = at;
     match rustix::fs::sendfile(socket, file, Some(&mut at), most) {
-        Err(Errno::INVAL | Errno::NOSYS | Errno::OPNOTSUPP) => None,
-        Err(error @ (Errno::IO | Errno::STALE)) => Some(Err(FileError::Unreadable(error.into()).into())),
-        sent => Some(sent.map_err(Into::into)),
+        Ok(sent) => Some(Ok(sent)),
+        Err(error @ (Errno::AGAIN | Errno::INTR | Errno::PIPE | Errno::CONNRESET)) => Some(Err(error.into())),
+        Err(_) => None,
     }
 }
 
@@ -188,7 +191,7 @@ fn by_the_system(_: &TcpStream, _: &File, _: u64, _: usize) -> Option<io::Result
     None
 }
 
-/// As much as one write takes, through a buffer.
+/// As much as one write takes, through a buffer. Whose fault an error is shows here.
 #[cfg(unix)]
 fn by_hand(socket: &TcpStream, file: &File, at: u64, most: usize, buffer: &mut Vec<u8>) -> io::Result<usize> {
     use std::os::unix::fs::FileExt as _;
@@ -335,6 +338,15 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn what_was_not_counted_yet_is_not_followed_by_more() {
+        let mut connection = Connection::open().await;
+        let piece = connection.files.piece(file(b"abcdef"), 0..6);
+        assert_eq!(connection.write(&[IoSlice::new(&piece.chunk()[..4])]).await.unwrap(), 4);
+        assert!(connection.write(&[IoSlice::new(piece.chunk())]).await.is_err());
+        assert_eq!(connection.received().await, b"abcd");
+    }
+
+    #[tokio::test]
     async fn what_was_given_up_of_a_file_is_not_sent_for_the_next_one() {
         let mut connection = Connection::open().await;
         drop(connection.files.piece(file(b"secret"), 0..6));
@@ -346,8 +358,9 @@ mod tests {
     #[tokio::test]
     async fn a_file_that_became_shorter_is_to_blame_and_not_the_socket() {
         let mut connection = Connection::open().await;
-        let piece = connection.files.piece(file(b"abc"), 1..5);
+        let mut piece = connection.files.piece(file(b"abc"), 1..5);
         assert_eq!(connection.write(&[IoSlice::new(piece.chunk())]).await.unwrap(), 2);
+        piece.advance(2);
         let error = connection.write(&[IoSlice::new(piece.chunk())]).await.unwrap_err();
         assert_eq!(error.kind(), io::ErrorKind::UnexpectedEof);
         let error = error.get_ref().unwrap().downcast_ref::<FileError>().unwrap();

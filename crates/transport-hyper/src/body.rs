@@ -34,14 +34,37 @@ pub struct RequestBody {
 pub(crate) struct Handoff {
     len: u64,
     taken: AtomicU64,
+    /// How much of it the socket has taken, where that is known; else [`UNKNOWN`].
+    written: AtomicU64,
     stopped: AtomicBool,
     broken: OnceLock<SourceError>,
 }
 
+const UNKNOWN: u64 = u64::MAX;
+
 impl Handoff {
     /// How many bytes the transport has taken so far.
-    pub(crate) fn taken(&self) -> u64 {
+    fn taken(&self) -> u64 {
         self.taken.load(Relaxed)
+    }
+
+    /// How many bytes have left, as far as the transport tells: a socket that has taken them is nearer to the truth than
+    /// whoever writes to it.
+    pub(crate) fn sent(&self) -> u64 {
+        match self.written.load(Relaxed) {
+            UNKNOWN => self.taken(),
+            written => written,
+        }
+    }
+
+    /// What is written to the socket will be told, from none on.
+    pub(crate) fn tell_written(&self) {
+        self.written.store(0, Relaxed);
+    }
+
+    /// So many more bytes were written to the socket.
+    pub(crate) fn note_written(&self, bytes: u64) {
+        self.written.fetch_add(bytes, Relaxed);
     }
 
     /// Whether the transport has taken everything.
@@ -66,6 +89,7 @@ impl RequestBody {
         let handoff = Handoff {
             len: body.content_length(),
             taken: AtomicU64::new(0),
+            written: AtomicU64::new(UNKNOWN),
             stopped: AtomicBool::new(false),
             broken: OnceLock::new(),
         };

@@ -27,7 +27,7 @@ pub enum Reading {
     Blocking,
     /// On the thread that sends, in pieces of 256 KiB. Saves a switch between threads for every piece; right when the
     /// runtime has nothing to do but this upload. On 64-bit Linux, and over plain http, the kernel sends files itself
-    /// then (`sendfile`), which saves a copy of every byte.
+    /// then (`sendfile`), in pieces of 512 KiB, which saves a copy of every byte.
     Inline,
 }
 

@@ -128,7 +128,7 @@ pub enum ResumeError {
 
 impl Checkpoint {
     /// Reads a checkpoint from its JSON, and from what [`line_since`](Self::line_since) appended to it. A line that is
-    /// broken, by a crash while it was written, ends what is read; the parts that it names are sent again.
+    /// broken, by a crash while it was written, ends what is read; the parts that it and what follows it name are sent again.
     ///
     /// # Errors
     /// [`ResumeError::Version`] when another release wrote it, whatever else stands in it;

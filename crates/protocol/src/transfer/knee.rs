@@ -57,18 +57,23 @@ enum Stage {
     Counting {
         from: Mark,
     },
-    /// It is being tried whether `wanted` are better than `fewer`, which are good for so many bytes a second.
-    Trying {
-        fewer: u16,
-        rate: f64,
-        from: Mark,
-        settled: Option<Mark>,
-    },
+    /// It is being tried whether `wanted` are better.
+    Trying(Trial),
     Resting {
         until: Duration,
     },
     /// As many fly as may.
     Done,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Trial {
+    /// Better than so many, which are good for so many bytes a second.
+    fewer: u16,
+    rate: f64,
+    from: Mark,
+    /// When those that are new had sent something too.
+    settled: Option<Mark>,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -102,12 +107,11 @@ impl Knee {
         self.wanted
     }
 
-    /// `bytes` have left so far, and `rest` parts are not acknowledged yet.
-    pub(super) fn look(&mut self, at: Duration, bytes: u64, rest: usize) {
+    /// `bytes` have left so far, `rest` parts are not acknowledged yet, and of those that fly the largest has so many bytes.
+    pub(super) fn look(&mut self, at: Duration, bytes: u64, rest: usize, largest: u64) {
+        self.note_look(at, bytes);
         let now = Mark { at, bytes };
-        let is_idle = bytes == self.looked.bytes && !self.pause.is_zero();
-        self.pause = if is_idle { (self.pause * 2).min(SELDOM) } else { AGAIN };
-        self.looked = now;
+        let much = self.much(largest);
         match self.stage {
             Stage::Waiting { bytes: before } if bytes > before => {
                 self.stage = Stage::Counting { from: now };
@@ -116,20 +120,37 @@ impl Knee {
             // What had left is taken back since its request failed.
             Stage::Counting { from } if bytes < from.bytes => self.stage = Stage::Waiting { bytes },
             Stage::Counting { from } => {
-                if let Some(rate) = from.rate(now, self.much()) {
+                if let Some(rate) = from.rate(now, much) {
                     self.try_more(now, rate, rest);
                 }
             }
-            Stage::Trying { fewer, rate, from, settled } => {
-                self.judge(now, fewer, rate, from, settled);
-            }
+            Stage::Trying(trial) => self.judge(now, much, trial),
             Stage::Waiting { .. } | Stage::Resting { .. } | Stage::Done => {}
         }
     }
 
-    /// So many bytes in all make every request send something that certainly leaves.
-    fn much(&self) -> u64 {
-        u64::from(self.wanted) * HELD / 2
+    /// What was counted so far says nothing any more; the last number that is known to be good stays.
+    pub(super) fn begin_anew(&mut self, at: Duration, bytes: u64) {
+        self.note_look(at, bytes);
+        if let Stage::Trying(trial) = self.stage {
+            self.wanted = trial.fewer;
+        }
+        if !matches!(self.stage, Stage::Resting { .. }) {
+            self.stage = Stage::Waiting { bytes };
+        }
+    }
+
+    fn note_look(&mut self, at: Duration, bytes: u64) {
+        let is_idle = bytes == self.looked.bytes && !self.pause.is_zero();
+        self.pause = if is_idle { (self.pause * 2).min(SELDOM) } else { AGAIN };
+        self.looked = Mark { at, bytes };
+    }
+
+    /// So many bytes in all make every request send something that certainly leaves. Small parts, which begin and end
+    /// together, have to be counted whole: else it is their rhythm that is measured.
+    fn much(&self, largest: u64) -> u64 {
+        let each = if largest < 4 * HELD { largest.max(HELD / 2) } else { HELD / 2 };
+        u64::from(self.wanted) * each
     }
 
     fn try_more(&mut self, now: Mark, rate: f64, rest: usize) {
@@ -139,27 +160,34 @@ impl Knee {
         }
         let fewer = self.wanted;
         self.wanted = fewer.saturating_mul(2).min(self.most);
-        self.stage = Stage::Trying { fewer, rate, from: now, settled: None };
+        self.stage = Stage::Trying(Trial { fewer, rate, from: now, settled: None });
     }
 
-    fn judge(&mut self, now: Mark, fewer: u16, before: f64, from: Mark, settled: Option<Mark>) {
+    fn judge(&mut self, now: Mark, much: u64, trial: Trial) {
+        let Trial { fewer, rate: before, from, settled } = trial;
         if now.bytes < settled.unwrap_or(from).bytes {
-            self.stage = Stage::Trying { fewer, rate: before, from: now, settled: None };
-        } else if from.rate(now, self.much()).is_some_and(|rate| rate >= before * CLEAR_GAIN) {
-            self.stage = Stage::Counting { from: now };
+            self.stage = Stage::Trying(Trial { from: now, settled: None, ..trial });
+        } else if from.rate(now, much).is_some_and(|rate| rate >= before * CLEAR_GAIN) {
+            self.take(now);
         } else if let Some(settled) = settled {
             let is_time = now.at >= from.at.saturating_add(PATIENCE);
-            match settled.rate(now, 2 * self.much()).filter(|_| is_time) {
+            match settled.rate(now, 2 * much).filter(|_| is_time) {
                 None => {}
-                Some(rate) if rate >= before * GAIN => self.stage = Stage::Counting { from: now },
+                Some(rate) if rate >= before * GAIN => self.take(now),
                 Some(_) => {
                     self.wanted = fewer;
                     self.give_rest(now.at);
                 }
             }
-        } else if from.rate(now, 2 * self.much()).is_some() {
-            self.stage = Stage::Trying { fewer, rate: before, from, settled: Some(now) };
+        } else if from.rate(now, 2 * much).is_some() {
+            self.stage = Stage::Trying(Trial { settled: Some(now), ..trial });
         }
+    }
+
+    /// More pays.
+    fn take(&mut self, now: Mark) {
+        self.rest = REST;
+        self.stage = Stage::Counting { from: now };
     }
 
     fn give_rest(&mut self, now: Duration) {
@@ -169,8 +197,8 @@ impl Knee {
 
     /// The service has asked for patience: whatever was being tried was too much.
     pub(super) fn overloaded(&mut self, now: Duration) {
-        if let Stage::Trying { fewer, .. } = self.stage {
-            self.wanted = fewer;
+        if let Stage::Trying(trial) = self.stage {
+            self.wanted = trial.fewer;
         }
         self.give_rest(now);
     }
@@ -178,7 +206,7 @@ impl Knee {
     /// When to look next, whether anything is reported or not; `None` when nothing is to be found any more.
     pub(super) fn next_look(&self) -> Option<Duration> {
         let due = match self.stage {
-            Stage::Counting { from } | Stage::Trying { from, .. } => from.at.saturating_add(COUNTING),
+            Stage::Counting { from } | Stage::Trying(Trial { from, .. }) => from.at.saturating_add(COUNTING),
             Stage::Resting { until } => until,
             Stage::Waiting { .. } => Duration::ZERO,
             Stage::Done => return None,
@@ -214,7 +242,7 @@ mod tests {
             let rate: f64 = opened.iter().take(knee.wanted().into()).map(reached).sum();
             bytes += rate.min(line.all) * step.as_secs_f64();
             best += (f64::from(most) * reached(&Duration::ZERO)).min(line.all) * step.as_secs_f64();
-            knee.look(now, bytes as u64, parts);
+            knee.look(now, bytes as u64, parts, 64 << 20);
         }
         (knee.wanted(), bytes / best)
     }
@@ -234,6 +262,39 @@ mod tests {
         for (all, seconds) in [(10.0, 38), (1000.0, 5), (30_000.0, 5)] {
             let line = Line { each: f64::INFINITY, all: all * MBIT, ramp: Duration::from_millis(1) };
             assert_eq!(found(&line, 16, 1000, seconds).0, 8, "{all} Mbit/s");
+        }
+    }
+
+    /// The same with parts of this size, all of which begin together.
+    fn found_in_parts(line: &Line, part: u64, seconds: u64) -> u16 {
+        let mut knee = Knee::new(16);
+        let (mut flying, mut acknowledged): (Vec<f64>, u64) = (Vec::new(), 0);
+        for tick in 0..seconds * 100 {
+            // Those that fly are not called back.
+            flying.resize(usize::from(knee.wanted()).max(flying.len()), 0.0);
+            let rate = line.each.min(line.all / flying.len() as f64);
+            for sent in &mut flying {
+                *sent += rate / 100.0;
+            }
+            flying.retain(|sent| {
+                let is_there = *sent >= part as f64;
+                acknowledged += if is_there { part } else { 0 };
+                !is_there
+            });
+            let left: u64 = flying.iter().map(|sent| left_of_part(*sent as u64, part)).sum();
+            knee.look(Duration::from_millis(10 * tick), acknowledged + left, 1000, part);
+        }
+        knee.wanted()
+    }
+
+    #[test]
+    fn the_rhythm_of_parts_is_not_taken_for_a_rate() {
+        // Smaller ones make it too rough: then there may be more in flight than pay, which costs nothing but connections.
+        for part in [1 << 20, 2 << 20, 5 << 20, 64 << 20] {
+            let line = |each, all| Line { each, all, ramp: Duration::from_millis(1) };
+            let each = found_in_parts(&line(200.0 * MBIT, f64::INFINITY), part, 8);
+            let all = found_in_parts(&line(f64::INFINITY, 1600.0 * MBIT), part, 8);
+            assert_eq!((each, all), (16, 8), "parts of {part} bytes");
         }
     }
 
@@ -265,7 +326,7 @@ mod tests {
         let mut knee = Knee::new(16);
         let seconds = Duration::from_secs;
         for (at, bytes) in [(0, 0), (1, 1), (2, 200)] {
-            knee.look(seconds(at), bytes * HELD, 1000);
+            knee.look(seconds(at), bytes * HELD, 1000, 64 << 20);
         }
         assert_eq!(knee.wanted(), 16);
         knee.overloaded(seconds(3));
@@ -279,7 +340,7 @@ mod tests {
         let mut knee = Knee::new(16);
         let seconds = Duration::from_secs;
         for (at, bytes) in [(0, 10), (1, 12), (2, 9), (3, 12), (4, 15), (5, 16)] {
-            knee.look(seconds(at), bytes * HELD, 1000);
+            knee.look(seconds(at), bytes * HELD, 1000, 64 << 20);
             assert_eq!(knee.wanted(), if at < 5 { 8 } else { 16 }, "after {at} s");
         }
     }

@@ -59,15 +59,24 @@ impl Pace {
         self.counted = self.counted.max(now);
     }
 
-    /// The service is overloaded: nothing goes before `until`, and half as much at a time from then on.
-    pub(super) fn hold(&mut self, now: Duration, until: Duration, refused: RequestId, next: RequestId) {
+    /// The service is overloaded: nothing goes before `until`, and half as much at a time from then on. Whether that is
+    /// news: of requests that flew together, the first refusal says all.
+    pub(super) fn hold(
+        &mut self,
+        now: Duration,
+        until: Duration,
+        refused: RequestId,
+        next: RequestId,
+    ) -> bool {
         self.pass(now);
         self.gate = self.gate.max(until);
-        if self.halved_before.is_none_or(|before| refused >= before) {
+        let is_news = self.halved_before.is_none_or(|before| refused >= before);
+        if is_news {
             self.window = (self.window / 2).max(1);
             self.successes = 0;
             self.halved_before = Some(next);
         }
+        is_news
     }
 
     /// A part was taken: a whole window of them earns one more in flight.
@@ -90,7 +99,7 @@ mod tests {
         let mut pace = Pace::new(8);
         let until = Duration::from_secs(5);
         for id in 0..8 {
-            pace.hold(Duration::ZERO, until, RequestId(id), RequestId(8));
+            assert_eq!(pace.hold(Duration::ZERO, until, RequestId(id), RequestId(8)), id == 0);
         }
         assert_eq!((pace.window(), pace.gate()), (4, until));
         pace.hold(Duration::ZERO, Duration::from_secs(1), RequestId(8), RequestId(9));

@@ -257,6 +257,9 @@ impl Transfer {
                 *parts = super::parts::Parts::new(parts.cut().clone());
             }
             self.sending_since = None;
+            if let Some(knee) = &mut self.knee {
+                knee.begin_anew(Duration::ZERO, self.statistics.bytes_acknowledged);
+            }
             self.enter(Stage::Create);
         } else {
             self.finish(Err(TransferError::Expired));
@@ -282,8 +285,14 @@ impl Transfer {
             self.flights.parts().map(|(part, taken)| knee::left_of_part(taken, parts.range(part).len()));
         let left = self.statistics.bytes_acknowledged.saturating_add(flying.sum());
         let rest = parts.ids().len() - parts.acknowledged().0;
-        knee.look(now.monotonic, left, rest);
-        self.pace.set_ceiling(knee.wanted());
+        let largest = self.flights.parts().map(|(part, _)| parts.range(part).len()).max().unwrap_or_default();
+        if self.pace.window() == knee.wanted() {
+            knee.look(now.monotonic, left, rest, largest);
+            self.pace.set_ceiling(knee.wanted());
+        } else {
+            // Overload holds fewer in flight than are to be judged.
+            knee.begin_anew(now.monotonic, left);
+        }
     }
 
     fn warn_if_too_slow(&mut self, now: Now, left: Duration) {

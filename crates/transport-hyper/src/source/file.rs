@@ -9,6 +9,7 @@ use std::{
 };
 
 use partwise_protocol::SourceStamp;
+use partwise_sendfile::read_ahead;
 
 use super::Source;
 use crate::positioned::Positioned;
@@ -39,6 +40,7 @@ impl FileSource {
         require_regular(&std::fs::metadata(&path).map_err(named)?).map_err(named)?;
         let file = File::open(&path).map_err(named)?;
         require_regular(&file.metadata().map_err(named)?).map_err(named)?;
+        read_ahead(&file);
         Ok(Self { file: Positioned::new(file), path })
     }
 

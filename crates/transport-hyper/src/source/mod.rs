@@ -58,8 +58,9 @@ pub trait Source: Send + Sync + 'static {
         None
     }
 
-    /// The file that the source is, byte for byte and at the same places, if it is one. Where the system can, it then
-    /// sends the file itself, and it is not [read](Self::read_at) here; see [`Reading::Inline`](crate::Reading::Inline).
+    /// The regular file that the source is, byte for byte and at the same places, if it is one. Where the system can, it
+    /// then sends the file itself, and it is not [read](Self::read_at) here; see [`Reading::Inline`](crate::Reading::Inline).
+    /// It is asked for piece by piece on the thread that sends, so the answer must be at hand.
     fn file(&self) -> Option<Arc<File>> {
         None
     }

@@ -89,7 +89,9 @@ impl CheckpointFile {
     /// # Errors
     /// When the file is there and cannot be read, or holds something else.
     pub fn load(&self) -> io::Result<Option<Checkpoint>> {
-        let _turn = self.written();
+        let mut written = self.written();
+        // Others may have written it since.
+        *written = None;
         match fs::read(&self.path) {
             Ok(json) => Checkpoint::from_json(&json).map(Some).map_err(io::Error::other),
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
@@ -105,14 +107,14 @@ impl CheckpointFile {
         let mut written = self.written();
         // After a failure it is not known what stands in the file, and the next one is written whole.
         let file = match written.take() {
-            Some(before) => match checkpoint.line_since(&before.checkpoint) {
+            Some(before) if has_a_name(&before.file)? => match checkpoint.line_since(&before.checkpoint) {
                 Some(line) => append(before.file, &line)?,
                 None => {
                     drop(before);
                     self.replace(&checkpoint)?
                 }
             },
-            None => self.replace(&checkpoint)?,
+            _ => self.replace(&checkpoint)?,
         };
         *written = Some(Written { checkpoint, file });
         Ok(())
@@ -163,6 +165,18 @@ impl CheckpointFile {
     }
 }
 
+/// Whether anybody could find what is appended to this file: not when it was removed, or another was put in its place.
+#[cfg(unix)]
+fn has_a_name(file: &File) -> io::Result<bool> {
+    Ok(std::os::unix::fs::MetadataExt::nlink(&file.metadata()?) > 0)
+}
+
+#[cfg(not(unix))]
+#[allow(clippy::unnecessary_wraps, reason = "a file that is open keeps its name here")]
+fn has_a_name(_: &File) -> io::Result<bool> {
+    Ok(true)
+}
+
 fn append(mut file: File, line: &str) -> io::Result<File> {
     file.write_all(line.as_bytes())?;
     file.sync_data()?;
@@ -200,6 +214,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let file = CheckpointFile::at(folder.path().join("checkpoint"));
         let lines = || fs::read_to_string(file.path()).unwrap().lines().count();
+        let somebody_else = CheckpointFile::at(file.path());
         let saves = [
             (r#"[null,null,null,null]"#, false, 1),
             (r#"["a",null,null,null]"#, false, 2),
@@ -211,10 +226,18 @@ mod tests {
         for (part_ids, completing, expected) in saves {
             let checkpoint = checkpoint(part_ids, completing);
             file.write(checkpoint.clone()).unwrap();
-            assert_eq!((file.load().unwrap(), lines()), (Some(checkpoint), expected));
+            assert_eq!((somebody_else.load().unwrap(), lines()), (Some(checkpoint), expected));
         }
-        // Another run does not know where the lines belong.
+        // One that was taken away is written whole.
+        fs::remove_file(file.path()).unwrap();
+        let completed = checkpoint(r#"["b","a","c","d"]"#, true);
+        file.write(completed.clone()).unwrap();
+        assert_eq!((somebody_else.load().unwrap(), lines()), (Some(completed), 1));
+        // Another run, and one that has looked what is there now, do not know where the lines belong.
         let later = CheckpointFile::at(file.path());
+        later.write(checkpoint(r#"["b",null,"c","d"]"#, true)).unwrap();
+        assert_eq!(lines(), 1);
+        later.load().unwrap();
         later.write(checkpoint(r#"["b","b","c","d"]"#, true)).unwrap();
         assert_eq!(lines(), 1);
         later.unlink().unwrap();

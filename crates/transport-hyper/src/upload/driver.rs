@@ -145,6 +145,9 @@ impl Driver {
     }
 
     fn tell(&mut self, event: Event) {
+        for (request, sent) in self.flights.newly_sent() {
+            self.transfer.handle_sent(request, sent);
+        }
         match event {
             Event::Landed(landed) => {
                 self.transfer.handle_sent(landed.request, landed.sent);
@@ -159,11 +162,7 @@ impl Driver {
             Event::Saved(saved) => self.transfer.handle_saved(saved),
             Event::CancelWanted => self.transfer.cancel(),
             Event::StopWanted => self.transfer.stop(),
-            Event::Time => {
-                for (request, sent) in self.flights.newly_sent() {
-                    self.transfer.handle_sent(request, sent);
-                }
-            }
+            Event::Time => {}
         }
     }
 

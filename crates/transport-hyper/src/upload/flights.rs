@@ -92,9 +92,9 @@ impl Flights {
 
 impl Flight {
     fn newly_sent(&mut self) -> u64 {
-        let taken = self.handoff.taken();
-        let new = taken - self.reported;
-        self.reported = taken;
+        let sent = self.handoff.sent();
+        let new = sent.saturating_sub(self.reported);
+        self.reported = self.reported.max(sent);
         new
     }
 }

@@ -7,7 +7,7 @@ use partwise_models::{File, Purpose};
 use partwise_protocol::{Api, Credential, Dialect, DownloadFile, ListFiles, Plan, RetryPolicy, RouteChoice};
 use partwise_server::{Keys, Server, Store};
 use partwise_transport_hyper::{
-    CheckpointFile, Client, FileSource,
+    CheckpointFile, Client, FileSource, Reading,
     stack::{Proxy as NoProxy, Stack, StackOptions, Timeouts},
 };
 use tokio::{
@@ -104,7 +104,12 @@ impl World {
         // A proxy's port changes; the place does not.
         let api = Api::with_base(&base, Dialect::OpenAi).unwrap().with_identity("the server of this test");
         let options = options.trust_ca_pem(self.authority.pem().as_bytes()).unwrap();
-        Client::new(api, Credential::key(key).unwrap(), Stack::new(options))
+        // Where nothing lies between HTTP and the socket, the system sends the file, on the systems that can.
+        let reading = match self.security {
+            Security::Plain => Reading::Inline,
+            Security::Tls => Reading::Blocking,
+        };
+        Client::new(api, Credential::key(key).unwrap(), Stack::new(options)).reading(reading)
     }
 
     /// A client of the server itself.

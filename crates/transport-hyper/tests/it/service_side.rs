@@ -250,6 +250,38 @@ async fn a_file_that_changes_under_the_upload_becomes_no_file() {
     assert!(client.call(&ListFiles::new()).await.unwrap().data.is_empty());
 }
 
+/// A file that is there, and cannot be read.
+#[cfg(all(target_os = "linux", target_pointer_width = "64"))]
+struct Unread(FileSource);
+
+#[cfg(all(target_os = "linux", target_pointer_width = "64"))]
+impl Source for Unread {
+    fn stamp(&self) -> io::Result<SourceStamp> {
+        self.0.stamp()
+    }
+
+    fn read_at(&self, _: u64, _: &mut [u8]) -> io::Result<usize> {
+        Err(io::Error::other("it is read"))
+    }
+
+    fn file(&self) -> Option<Arc<fs::File>> {
+        self.0.file()
+    }
+}
+
+#[cfg(all(target_os = "linux", target_pointer_width = "64"))]
+#[tokio::test]
+async fn the_system_sends_a_file_over_plain_http_without_its_being_read() {
+    let running = serve().await;
+    let content = Content::of(3 * MIB + 5);
+    let inline = client(openai(running.address), KEY).reading(Reading::Inline);
+    let file = inline.upload(Unread(content.source()), plan(MIB)).await.unwrap();
+    assert!(download(&inline, &file.id).await == content.bytes);
+    let on_threads = client(openai(running.address), KEY);
+    let error = on_threads.upload(Unread(content.source()), plan(MIB)).await.unwrap_err();
+    assert_eq!(line(&error), "the source cannot be read: it is read");
+}
+
 #[tokio::test]
 async fn a_file_that_becomes_shorter_under_the_upload_is_told_with_where_it_ends() {
     let running = serve().await;
