@@ -13,7 +13,9 @@ pub(crate) fn bench(root: &Path, arguments: &[String]) -> Result<()> {
     let release = |package| built(&mut cargo(root, ["build", "--release", "--package", package]));
     let (partwise, bench) = (release("partwise")?, release("partwise-bench")?);
     let target = bench.ancestors().nth(2).context("cargo builds in target/release")?;
+    // It ends, and cleans up, when this process does.
     let mut command = Command::new(&bench);
+    command.args(["tethered", &std::process::id().to_string(), "--"]).arg(&bench);
     command.arg("run").arg("--partwise").arg(partwise).arg("--workspace").arg(root);
     command.arg("--tools").arg(target.join("bench")).args(arguments);
     run(&mut command, "the tables above say what does not hold")

@@ -6,8 +6,10 @@
 mod hash;
 mod loops;
 mod measure;
+mod noise;
 mod run;
 mod sink;
+mod tether;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -23,11 +25,19 @@ enum Task {
     Run(run::Options),
     /// Take uploads and throw them away, as cheaply as can be.
     Sink(sink::Options),
-    /// Run a command, and print as JSON what it took.
+    /// Run a command, and print as JSON what it took. It is ended when standard input ends.
     Measure {
         /// End it after so many seconds.
         #[arg(long, default_value_t = 900)]
         limit: u64,
+        /// The command with its arguments.
+        #[arg(trailing_var_arg = true, required = true, allow_hyphen_values = true)]
+        command: Vec<String>,
+    },
+    /// Become a command that is asked to end when the process that started it has ended.
+    Tethered {
+        /// The number of the process that starts it.
+        parent: u32,
         /// The command with its arguments.
         #[arg(trailing_var_arg = true, required = true, allow_hyphen_values = true)]
         command: Vec<String>,
@@ -61,6 +71,7 @@ fn run(task: Task) -> Result<ExitCode> {
             return Ok(if run::run(&options)? { ExitCode::SUCCESS } else { ExitCode::FAILURE });
         }
         Task::Measure { limit, command } => return measure::run(&command, limit),
+        Task::Tethered { parent, command } => return tether::run(parent, &command),
         Task::Sink(options) => sink::run(&options)?,
         Task::Hyper(options) => loops::hyper(&options)?,
         Task::Raw(options) => loops::raw(&options)?,

@@ -12,7 +12,18 @@ pub(crate) struct Claim {
     pub(crate) measured: Option<Figure>,
     /// `None` when it did not come to that.
     pub(crate) bound: Option<Bound>,
+    pub(crate) in_noise: InNoise,
     pub(crate) verdict: Verdict,
+}
+
+/// What a busy machine can do to a figure.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum InNoise {
+    /// Make it better or worse: what hits whom ours is compared with makes ours look better.
+    EitherWay,
+    /// Only make it worse, for this reason, so that what holds in noise holds.
+    OnlyWorse(&'static str),
 }
 
 #[derive(Clone, Copy, Debug, Serialize)]
@@ -27,25 +38,58 @@ pub(crate) enum Bound {
 pub(crate) enum Verdict {
     Holds,
     DoesNotHold,
-    /// It did not hold while the machine was busy with other things.
+    /// The machine was busy with other things, which may be why it holds, or why it does not.
     TooNoisy,
     NotMeasured,
 }
 
 impl Claim {
+    /// A claim that noise can help as well as harm.
     pub(crate) fn new(text: impl Into<String>, measured: Option<Figure>, bound: Bound) -> Self {
+        Self::with(InNoise::EitherWay, text.into(), measured, bound)
+    }
+
+    /// A claim that noise can only harm, and why.
+    pub(crate) fn only_worse_by_noise(
+        why: &'static str,
+        text: impl Into<String>,
+        measured: Option<Figure>,
+        bound: Bound,
+    ) -> Self {
+        Self::with(InNoise::OnlyWorse(why), text.into(), measured, bound)
+    }
+
+    fn with(in_noise: InNoise, text: String, measured: Option<Figure>, bound: Bound) -> Self {
         let verdict = match measured {
             None => Verdict::NotMeasured,
-            Some(figure) if bound.allows(figure.value) => Verdict::Holds,
-            Some(figure) if figure.noisy => Verdict::TooNoisy,
-            Some(_) => Verdict::DoesNotHold,
+            Some(figure) => match (bound.allows(figure.value), figure.noisy, in_noise) {
+                (true, false, _) | (true, true, InNoise::OnlyWorse(_)) => Verdict::Holds,
+                (false, false, _) => Verdict::DoesNotHold,
+                (_, true, _) => Verdict::TooNoisy,
+            },
         };
-        Self { text: text.into(), measured, bound: Some(bound), verdict }
+        Self { text, measured, bound: Some(bound), in_noise, verdict }
+    }
+
+    /// The verdict in words.
+    pub(crate) fn verdict(&self) -> String {
+        match (self.verdict, self.in_noise, self.measured) {
+            (Verdict::Holds, InNoise::OnlyWorse(why), Some(Figure { noisy: true, .. })) => {
+                format!("{}, although in noise: {why}", self.verdict)
+            }
+            _ => self.verdict.to_string(),
+        }
     }
 
     /// That all of this could be measured, which it could not.
     pub(crate) fn broken(text: impl Into<String>) -> Self {
-        Self { text: text.into(), measured: None, bound: None, verdict: Verdict::NotMeasured }
+        Self {
+            text: text.into(),
+            measured: None,
+            bound: None,
+            in_noise: InNoise::EitherWay,
+            verdict: Verdict::NotMeasured,
+        }
     }
 }
 
@@ -92,5 +136,20 @@ mod tests {
         assert_eq!(verdict(figure(f64::NAN, false)), Verdict::DoesNotHold);
         assert_eq!(verdict(None), Verdict::NotMeasured);
         assert_eq!(Claim::new("", figure(0.4, false), Bound::AtLeast(0.5)).verdict, Verdict::DoesNotHold);
+    }
+
+    #[test]
+    fn what_holds_in_noise_counts_only_where_noise_cannot_help() {
+        let (noisy, bound) = (Some(Figure { value: 0.4, noisy: true }), Bound::AtMost(0.5));
+        assert_eq!(Claim::new("", noisy, bound).verdict, Verdict::TooNoisy);
+        let alone = |value| {
+            let noisy = Some(Figure { value, noisy: true });
+            Claim::only_worse_by_noise("it waits", "", noisy, bound)
+        };
+        assert_eq!(alone(0.4).verdict(), "holds, although in noise: it waits");
+        assert_eq!(alone(0.6).verdict(), "too noisy to tell");
+        let quiet = Some(Figure { value: 0.6, noisy: false });
+        let failed = Claim::only_worse_by_noise("it waits", "", quiet, bound);
+        assert_eq!(failed.verdict(), "**does not hold**");
     }
 }

@@ -6,27 +6,36 @@ use std::process::Command;
 
 use anyhow::{Context as _, Result};
 
-use super::Context;
 use super::scene::Scene;
-use super::tools::{Missing, Peer, Tools, said};
+use super::tools::{Missing, Peer, Tools};
+use super::{Context, machine};
 
 type Commands = Box<dyn Fn(&Scene) -> Result<Command>>;
 
 /// Somebody who is measured.
 pub(crate) struct Contender {
     pub(crate) name: String,
-    /// Whether the sink has to have seen the whole file in the end.
-    pub(crate) uploads: bool,
+    pub(crate) effect: Effect,
     command: Commands,
+}
+
+/// What has to have come about in the end.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Effect {
+    /// The sink has seen the whole file.
+    Uploads,
+    /// The file is there, byte by byte.
+    Downloads,
+    Nothing,
 }
 
 impl Contender {
     fn new(name: impl Into<String>, command: impl Fn(&Scene) -> Result<Command> + 'static) -> Self {
-        Self { name: name.into(), uploads: true, command: Box::new(command) }
+        Self { name: name.into(), effect: Effect::Uploads, command: Box::new(command) }
     }
 
-    fn uploads_nothing(self) -> Self {
-        Self { uploads: false, ..self }
+    fn with(self, effect: Effect) -> Self {
+        Self { effect, ..self }
     }
 
     /// What is to be run next; what the run before has left is put away.
@@ -104,7 +113,7 @@ pub(crate) fn md5(name: &str) -> Contender {
         command.arg("md5").arg(&scene.file);
         Ok(command)
     });
-    contender.uploads_nothing()
+    contender.with(Effect::Nothing)
 }
 
 /// curl with a file for each part, `parallel` at a time.
@@ -183,7 +192,7 @@ pub(crate) fn download(context: &Context, name: &str, flags: &'static [&'static 
         command.args(["--endpoint", &scene.base()]).args(flags).env("OPENAI_API_KEY", "key");
         Ok(command)
     });
-    contender.uploads_nothing()
+    contender.with(Effect::Downloads)
 }
 
 /// curl into a file.
@@ -195,16 +204,17 @@ pub(crate) fn curl_download(tools: &Tools) -> Result<Contender, Missing> {
         command.arg(format!("{}/files/file-1/content", scene.base()));
         Ok(command)
     });
-    Ok(contender.uploads_nothing())
+    Ok(contender.with(Effect::Downloads))
 }
 
 /// Where a download goes: a new folder, with nothing to go on from. Nothing waits to be written to the disk.
 fn fresh_copy(scene: &Scene) -> Result<PathBuf> {
-    let folder = scene.scratch.join("copy");
+    let copy = scene.copy();
+    let folder = copy.parent().context("a file is in a folder")?;
     if folder.exists() {
-        fs::remove_dir_all(&folder)?;
+        fs::remove_dir_all(folder)?;
     }
-    fs::create_dir(&folder)?;
-    said(&mut Command::new("sync"))?;
-    Ok(folder.join("copy.bin"))
+    fs::create_dir(folder)?;
+    machine::settle()?;
+    Ok(copy)
 }

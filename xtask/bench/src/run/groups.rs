@@ -13,13 +13,19 @@ mod uploads;
 use anyhow::Result;
 use clap::builder::PossibleValuesParser;
 
+use super::scene::GIB;
 use super::{Context, Found, failed};
+
+/// What all groups together need.
+const MOST_GIB: u64 = 12;
 
 /// One comparison.
 pub(crate) struct Group {
     pub(crate) name: &'static str,
     title: &'static str,
     measure: fn(&Context) -> Result<Vec<Found>>,
+    /// How many GiB of files it makes.
+    room: u64,
     /// Whether it takes too long, or needs too much, to run unasked.
     on_request: bool,
 }
@@ -30,7 +36,11 @@ impl Group {
         title: &'static str,
         measure: fn(&Context) -> Result<Vec<Found>>,
     ) -> Self {
-        Self { name, title, measure, on_request: false }
+        Self { name, title, measure, room: 0, on_request: false }
+    }
+
+    const fn with_room(self, gib: u64) -> Self {
+        Self { room: gib, ..self }
     }
 
     /// What it found. That it could not measure is something that it found, and the others go on.
@@ -41,14 +51,14 @@ impl Group {
 
 /// All groups, in the order in which they run.
 const GROUPS: &[Group] = &[
-    Group::new("plain", "Upload, plain", uploads::plain),
-    Group::new("tls", "Upload, TLS", uploads::tls),
+    Group::new("plain", "Upload, plain", uploads::plain).with_room(4),
+    Group::new("tls", "Upload, TLS", uploads::tls).with_room(4),
     Group::new("memory", "Memory", memory::uploads),
     Group::new("links", "Links", links::uploads),
     Group::new("adaptive", "Parts at once", adaptive::uploads),
-    Group::new("md5", "MD5", hashing::uploads),
-    Group::new("download", "Download", downloads::plain),
-    Group::new("ingest", "Server", ingest::all),
+    Group::new("md5", "MD5", hashing::uploads).with_room(3),
+    Group::new("download", "Download", downloads::plain).with_room(3),
+    Group::new("ingest", "Server", ingest::all).with_room(6),
     Group::new("small", "Small things", small::things),
     Group { on_request: true, ..Group::new("build", "Build", build::clean) },
 ];
@@ -59,6 +69,11 @@ pub(crate) fn chosen(names: &[String]) -> impl Iterator<Item = &'static Group> +
         [] => !group.on_request,
         names => names.iter().any(|name| name == group.name),
     })
+}
+
+/// How many bytes of files they make together at most. Some are made once for several groups.
+pub(crate) fn room(names: &[String]) -> u64 {
+    chosen(names).map(|group| group.room).sum::<u64>().min(MOST_GIB) * GIB
 }
 
 /// Their names, for the command line.

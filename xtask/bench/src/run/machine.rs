@@ -1,17 +1,24 @@
 //! The machine that measures: what it is, and what else it does meanwhile.
 
+use std::collections::HashMap;
+use std::fmt;
 use std::fs;
-
 use std::path::Path;
-
+use std::process::Command;
 use std::time::Instant;
 
-use anyhow::{Context as _, Result};
+use anyhow::{Context as _, Result, ensure};
 use nix::sys::resource::{UsageWho, getrusage};
+use nix::sys::statvfs::statvfs;
 use nix::sys::time::TimeValLike as _;
+
+use super::scene::GIB;
+use super::tools::said;
 
 /// The kernel counts in hundredths of a second, on every platform that Rust runs on.
 const TICKS_PER_SECOND: f64 = 100.0;
+/// The process that all threads of the kernel count as children of.
+const KERNEL_THREADS: u32 = 2;
 
 /// What the machine is, in a line.
 pub(crate) fn words() -> Result<String> {
@@ -25,8 +32,29 @@ pub(crate) fn words() -> Result<String> {
     Ok(format!("{count} × {model}, {} GiB, Linux {}", kib / (1024 * 1024), kernel.trim()))
 }
 
+/// What a folder is on.
+#[derive(Clone, Debug)]
+pub(crate) struct FileSystem {
+    kind: String,
+    device: String,
+}
+
+impl FileSystem {
+    /// Whether files there are nowhere but in memory.
+    pub(crate) fn is_memory(&self) -> bool {
+        ["tmpfs", "ramfs"].contains(&self.kind.as_str())
+    }
+}
+
+impl fmt::Display for FileSystem {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} on {}", self.kind, self.device)?;
+        if self.is_memory() { f.write_str(", which is memory: no disk takes part") } else { Ok(()) }
+    }
+}
+
 /// The kind of file system that a folder is on, and its device.
-pub(crate) fn file_system_of(folder: &Path) -> Result<String> {
+pub(crate) fn file_system_of(folder: &Path) -> Result<FileSystem> {
     let folder = folder.canonicalize()?;
     let mounts = fs::read_to_string("/proc/mounts")?;
     let mounts = mounts.lines().filter_map(|line| {
@@ -36,7 +64,29 @@ pub(crate) fn file_system_of(folder: &Path) -> Result<String> {
     // Of two on one place the later one is seen.
     let nearest =
         mounts.filter(|(_, place, _)| folder.starts_with(place)).max_by_key(|(_, place, _)| place.len());
-    Ok(nearest.map_or("an unknown file system".to_owned(), |(device, _, kind)| format!("{kind} on {device}")))
+    let (device, _, kind) = nearest.context("no file system is mounted there")?;
+    Ok(FileSystem { kind: kind.to_owned(), device: device.to_owned() })
+}
+
+/// Complains when there is less room for files than this.
+pub(crate) fn ensure_room(folder: &Path, bytes: u64) -> Result<()> {
+    let file_system = statvfs(folder)?;
+    let free = file_system.blocks_available() * file_system.fragment_size();
+    let gib = |bytes: u64| bytes as f64 / GIB as f64;
+    ensure!(
+        free >= bytes,
+        "{} has {:.1} GiB free, and {:.1} GiB are needed: make room for {:.1} GiB, or name another folder with --scratch",
+        folder.display(),
+        gib(free),
+        gib(bytes),
+        gib(bytes.saturating_sub(free))
+    );
+    Ok(())
+}
+
+/// Waits until nothing waits to be written to any disk.
+pub(crate) fn settle() -> Result<()> {
+    said(&mut Command::new("sync")).map(drop)
 }
 
 /// Watches what the machine does besides what we know of.
@@ -44,19 +94,26 @@ pub(crate) struct Watch {
     begin: Instant,
     busy_s: f64,
     own_s: f64,
+    workers_s: HashMap<u32, f64>,
 }
 
 impl Watch {
     pub(crate) fn begin() -> Result<Self> {
-        Ok(Self { begin: Instant::now(), busy_s: busy_s()?, own_s: own_s()? })
+        Ok(Self { begin: Instant::now(), busy_s: busy_s()?, own_s: own_s()?, workers_s: workers_s()? })
     }
 
     /// How many processors have been busy on average with neither this process, nor the children that it has waited for, nor a
-    /// service that took so much meanwhile. What interrupts take is nobody's; a few hundredths are the counters' own.
+    /// service that took so much meanwhile. The kernel's workers are no others: they write to the disk what was written to files.
+    /// What interrupts take is nobody's; a few hundredths are the counters' own.
     pub(crate) fn others(&self, service_s: f64) -> Result<f64> {
         let wall_s = self.begin.elapsed().as_secs_f64();
-        let known_s = own_s()? - self.own_s + service_s;
-        Ok(((busy_s()? - self.busy_s - known_s) / wall_s).max(0.0))
+        let busy_s = busy_s()?;
+        let worker_s = |(worker, now_s): (u32, f64)| {
+            (now_s - self.workers_s.get(&worker).copied().unwrap_or_default()).max(0.0)
+        };
+        let workers_s: f64 = workers_s()?.into_iter().map(worker_s).sum();
+        let known_s = own_s()? - self.own_s + service_s + workers_s;
+        Ok(((busy_s - self.busy_s - known_s) / wall_s).max(0.0))
     }
 }
 
@@ -78,6 +135,20 @@ fn busy_s() -> Result<f64> {
     // user, nice, system, idle, iowait, irq, softirq, steal
     let busy: u64 = [0, 1, 2, 5, 6, 7].iter().filter_map(|index| fields.get(*index)).sum();
     Ok(busy as f64 / TICKS_PER_SECOND)
+}
+
+/// The processor time that each of the kernel's workers has taken, which are there for whoever gives the kernel something to do
+/// later, such as to write pages back, and end when there is nothing.
+fn workers_s() -> Result<HashMap<u32, f64>> {
+    let mut taken = HashMap::new();
+    for worker in children_of(KERNEL_THREADS)? {
+        // It may have ended meanwhile.
+        let Ok(name) = fs::read_to_string(format!("/proc/{worker}/comm")) else { continue };
+        if ["kworker/", "jbd2/"].iter().any(|kind| name.starts_with(kind)) {
+            taken.extend(cpu_of(worker).ok().map(|seconds| (worker, seconds)));
+        }
+    }
+    Ok(taken)
 }
 
 /// The processor time that one process has taken.

@@ -2,6 +2,7 @@
 
 mod claims;
 mod contenders;
+mod ending;
 mod figures;
 mod groups;
 mod machine;
@@ -19,6 +20,8 @@ use anyhow::{Context as _, Result};
 use clap::Args;
 
 use claims::{Claim, Verdict};
+use ending::Ending;
+use page::About;
 use runs::{Measured, Rounds};
 use table::Columns;
 use tools::{Missing, Tools};
@@ -35,7 +38,7 @@ pub(crate) struct Options {
     /// A folder for the peers, which are installed there when they are missing.
     #[arg(long)]
     tools: PathBuf,
-    /// A folder for the files that are sent and stored, 12 GiB of them; the platform's temporary one by default.
+    /// A folder for the files that are sent and stored, up to 12 GiB of them; the platform's temporary one by default.
     #[arg(long)]
     scratch: Option<PathBuf>,
     /// How many rounds.
@@ -50,8 +53,8 @@ pub(crate) struct Options {
     /// Write all figures here, as JSON.
     #[arg(long)]
     json: Option<PathBuf>,
-    /// Write docs/benchmarks.md.
-    #[arg(long)]
+    /// Write docs/benchmarks.md, which has all groups.
+    #[arg(long, conflicts_with = "groups")]
     write: bool,
 }
 
@@ -65,25 +68,31 @@ pub(crate) struct Context {
     rounds: usize,
     repeats: usize,
     scratch: tempfile::TempDir,
+    ending: Ending,
+    about: About,
 }
 
 impl Context {
     fn of(options: &Options) -> Result<Self> {
         let workspace = options.workspace.canonicalize().context("--workspace")?;
         let tools = Tools::new(&options.tools, &workspace.join("xtask/bench/peers")).context("--tools")?;
-        let mut scratch = tempfile::Builder::new();
-        let scratch = scratch.prefix("partwise-bench-");
+        let partwise = options.partwise.canonicalize().context("--partwise")?;
+        let folder = options.scratch.clone().unwrap_or_else(std::env::temp_dir);
+        machine::ensure_room(&folder, groups::room(&options.groups)).context("--scratch")?;
+        let scratch = tempfile::Builder::new().prefix("partwise-bench-").tempdir_in(folder);
+        let scratch = scratch.context("--scratch")?;
+        let ending = Ending::of(scratch.path())?;
+        let about = About::now(&workspace, &partwise, scratch.path())?;
         Ok(Self {
-            partwise: options.partwise.canonicalize().context("--partwise")?,
+            partwise,
             workspace,
             tools,
             tools_folder: options.tools.canonicalize()?,
             rounds: options.rounds.max(1),
             repeats: options.repeats,
-            scratch: match &options.scratch {
-                Some(folder) => scratch.tempdir_in(folder).context("--scratch")?,
-                None => scratch.tempdir()?,
-            },
+            scratch,
+            ending,
+            about,
         })
     }
 
@@ -125,7 +134,10 @@ pub(crate) fn run(options: &Options) -> Result<bool> {
     let mut all = Vec::new();
     for group in groups::chosen(&options.groups) {
         eprintln!("── {} ──", group.name);
-        for found in group.run(&context) {
+        machine::settle()?;
+        let found = group.run(&context);
+        context.ending.hold();
+        for found in found {
             println!("{}", table::markdown(&found));
             all.push(found);
         }
@@ -138,7 +150,7 @@ pub(crate) fn run(options: &Options) -> Result<bool> {
     if options.write {
         std::fs::write(
             context.workspace.join("docs/benchmarks.md"),
-            page::markdown(&context, options, &all)?,
+            page::markdown(&context, options, &all),
         )?;
     }
     Ok(all.iter().flat_map(|found| &found.claims).all(|claim| claim.verdict == Verdict::Holds))

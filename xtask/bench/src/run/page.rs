@@ -1,5 +1,6 @@
 //! All tables as one page, and all figures as one document.
 
+use std::path::Path;
 use std::process::Command;
 
 use anyhow::Result;
@@ -9,8 +10,30 @@ use super::runs::QUIET;
 use super::tools::said;
 use super::{Context, Found, Options, machine, table};
 
+/// What is measured, where and when, as it was when the first run began.
+#[derive(Debug)]
+pub(crate) struct About {
+    date: String,
+    machine: String,
+    /// What the files are on.
+    pub(crate) files: machine::FileSystem,
+    revision: String,
+}
+
+impl About {
+    pub(crate) fn now(workspace: &Path, partwise: &Path, scratch: &Path) -> Result<Self> {
+        Ok(Self {
+            date: said(Command::new("date").args(["-u", "+%Y-%m-%d %H:%M UTC"]))?,
+            machine: machine::words()?,
+            files: machine::file_system_of(scratch)?,
+            revision: revision(workspace, partwise)?,
+        })
+    }
+}
+
 /// `docs/benchmarks.md`.
-pub(crate) fn markdown(context: &Context, options: &Options, all: &[Found]) -> Result<String> {
+pub(crate) fn markdown(context: &Context, options: &Options, all: &[Found]) -> String {
+    let About { date, machine, files, revision } = &context.about;
     let claims: Vec<_> = all.iter().flat_map(|found| &found.claims).collect();
     let holding = claims.iter().filter(|claim| claim.verdict == Verdict::Holds).count();
     let mut page = format!(
@@ -18,36 +41,33 @@ pub(crate) fn markdown(context: &Context, options: &Options, all: &[Found]) -> R
 
 `cargo xtask bench --write` makes this page; nothing in it is written by hand. Of {} claims, {holding} hold.
 
-- Command: `{}`, {}
-- Machine: {}
-- Files: {}
-- Of this project: {}
+- Command: `{}`, begun {date}
+- Machine: {machine}
+- Files: {files}
+- Of this project: {revision}
 - Peers: {}
 
 {}",
         claims.len(),
         command(options),
-        date()?,
-        machine::words()?,
-        machine::file_system_of(context.scratch())?,
-        revision(context)?,
         peers(context),
         how_to_read(),
     );
     for found in all {
         page.push_str(&table::markdown(found));
     }
-    Ok(page)
+    page
 }
 
 /// The same for machines, with every run.
 pub(crate) fn json(context: &Context, options: &Options, all: &[Found]) -> Result<String> {
+    let about = &context.about;
     let json = serde_json::json!({
         "command": command(options),
-        "date": date()?,
-        "machine": machine::words()?,
-        "files": machine::file_system_of(context.scratch())?,
-        "revision": revision(context)?,
+        "date": about.date,
+        "machine": about.machine,
+        "files": about.files.to_string(),
+        "revision": about.revision,
         "peers": context.tools.versions(),
         "groups": all,
     });
@@ -59,13 +79,17 @@ fn how_to_read() -> String {
         "## How to read it
 
 - Every row is a whole process, from its start to its end: start-up, the connections' handshakes and all answers are in it. The
-  processor time (`CPU-s`) and the peak of the memory are the kernel's own count of that process and its children.
-- Everyone runs in turn, `--rounds` times, after once that nobody counts; what a limited link decides is measured once or twice. Figures
+  processor time (`CPU-s`) is the kernel's own count of that process and its children; the peak of the memory is that of the largest
+  single one of them, and of the largest process of a server.
+- Everyone runs in turn, `--rounds` times, after once that nobody counts; what a limited link decides is measured once or twice, and
+  the memory of uploads twice. Claims about memory take the highest peak, and the least that an idle process took. Other figures
   are medians over the rounds. Ratios are taken pair by pair within each round before their median is: machines become faster and slower
   by the hour, and only what ran side by side can be compared. So a ratio is not the quotient of two figures of the table.
-- `others` is how many processors everything else kept busy during a run. A run with more than {QUIET} is repeated up to `--repeats`
-  times, and flagged if it stays so. Flagged runs do not count as long as at least half are quiet. A claim that does not hold
-  while most of its runs are flagged is too noisy to tell: not a failure, and not a success.
+- `others` is how many processors everything else kept busy during a run, except the kernel's workers, who write files back to the
+  disk. Runs that write files begin when nothing waits to be written. A run with more than {QUIET} is repeated up to `--repeats`
+  times, and flagged if it stays so. Flagged runs do not count as long as at least half are quiet. A claim
+  of which most runs are flagged is too noisy to tell, whether it would hold or not, since noise hits those too whom we are compared
+  with: not a failure, and not a success. Only where noise cannot help may a claim hold in it; its verdict says why.
 - Clients send to a sink, which is a program of its own that discards bodies: in the kernel where they are plain. What it takes itself
   is in `sink CPU-s/GiB`. On loopback the kernel does a part of the receiver's work inside the sender's calls, so that it counts
   as the sender's; it does so for everyone alike.
@@ -89,16 +113,11 @@ fn command(options: &Options) -> String {
     command
 }
 
-fn date() -> Result<String> {
-    said(Command::new("date").args(["-u", "+%Y-%m-%d %H:%M UTC"]))
-}
-
-fn revision(context: &Context) -> Result<String> {
-    let git =
-        |arguments: &[&str]| said(Command::new("git").arg("-C").arg(&context.workspace).args(arguments));
+fn revision(workspace: &Path, partwise: &Path) -> Result<String> {
+    let git = |arguments: &[&str]| said(Command::new("git").arg("-C").arg(workspace).args(arguments));
     let changed =
         if git(&["status", "--porcelain", "--untracked-files=no"])?.is_empty() { "" } else { ", changed" };
-    let version = said(Command::new(&context.partwise).arg("--version"))?;
+    let version = said(Command::new(partwise).arg("--version"))?;
     Ok(format!("{version}, commit {}{changed}", git(&["rev-parse", "--short", "HEAD"])?))
 }
 

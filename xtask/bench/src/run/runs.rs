@@ -5,12 +5,14 @@ use std::process::{Command, Stdio};
 use anyhow::{Context as _, Result, ensure};
 use serde::Serialize;
 
-use super::contenders::Contender;
+use super::contenders::{Contender, Effect};
 use super::machine;
 use super::scene::{GIB, Scene};
 use super::sink_process::Sink;
 use crate::measure::Taken;
+use crate::noise::Noise;
 use crate::sink::Told;
+use crate::tether::through;
 
 /// Processors that others may be busy with, on average, before a run counts as disturbed.
 pub(crate) const QUIET: f64 = 0.15;
@@ -126,8 +128,16 @@ fn once(contender: &Contender, scene: &Scene, sink: &Sink) -> Result<Run> {
     let command = contender.command(scene)?;
     let run = observed(&command, scene.length, || sink.cpu_s())?;
     let parts = sink.told()?;
-    if contender.uploads {
-        ensure!(parts.bytes >= scene.length, "only {} bytes of {} were sent", parts.bytes, scene.length);
+    match contender.effect {
+        Effect::Uploads => {
+            ensure!(parts.bytes >= scene.length, "only {} bytes of {} were sent", parts.bytes, scene.length);
+        }
+        Effect::Downloads => {
+            Noise::new().ensure_same(&scene.copy(), scene.length)?;
+            // So that the next run, of whatever, finds a disk that rests.
+            machine::settle()?;
+        }
+        Effect::Nothing => {}
     }
     Ok(Run { parts: Some(parts), ..run })
 }
@@ -141,20 +151,13 @@ pub(crate) fn observed(command: &Command, bytes: u64, service_cpu: impl Fn() -> 
     Ok(Run { bytes, taken, service_cpu_s, others, ..Run::default() })
 }
 
-/// Runs the command in a process that measures it.
+/// Runs the command in a process that measures it, and that ends with this one.
 pub(crate) fn measured(command: &Command) -> Result<Taken> {
-    let mut measure = Command::new(std::env::current_exe()?);
-    measure.args(["measure", "--"]).arg(command.get_program()).args(command.get_args());
-    for (name, value) in command.get_envs() {
-        match value {
-            Some(value) => measure.env(name, value),
-            None => measure.env_remove(name),
-        };
-    }
-    if let Some(folder) = command.get_current_dir() {
-        measure.current_dir(folder);
-    }
-    let output = measure.stdin(Stdio::null()).stdout(Stdio::null()).output()?;
+    let mut measure = through(&["measure"], command)?;
+    let mut child = measure.stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::piped()).spawn()?;
+    let tether = child.stdin.take();
+    let output = child.wait_with_output()?;
+    drop(tether);
     let stderr = String::from_utf8_lossy(&output.stderr);
     ensure!(output.status.success(), "it failed: {}", stderr.trim());
     Ok(serde_json::from_str(stderr.trim_end().lines().next_back().context("nothing was measured")?)?)

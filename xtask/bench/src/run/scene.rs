@@ -1,12 +1,13 @@
 //! What is sent where in one comparison.
 
 use std::fs::{self, File};
-use std::io::{Read as _, Seek as _, SeekFrom, Write as _};
+use std::io::{Read as _, Seek as _, SeekFrom};
 use std::path::{Path, PathBuf};
 
 use anyhow::Result;
 
 use super::sink_process::Sink;
+use crate::noise::Noise;
 
 pub(crate) const MIB: u64 = 1 << 20;
 pub(crate) const GIB: u64 = 1 << 30;
@@ -54,6 +55,11 @@ impl Scene {
         format!("{}/v1", self.origin)
     }
 
+    /// Where a download goes.
+    pub(crate) fn copy(&self) -> PathBuf {
+        self.scratch.join("copy/copy.bin")
+    }
+
     /// A file for each part, since curl sends nothing else in a form.
     pub(crate) fn parts(&self) -> Result<Vec<PathBuf>> {
         let folder = self.scratch.join(format!("parts-{}-{}", self.length, self.cut()));
@@ -79,21 +85,6 @@ pub(crate) fn noise(folder: &Path, length: u64) -> Result<PathBuf> {
     if path.exists() {
         return Ok(path);
     }
-    let mut word = 0x9e37_79b9_7f4a_7c15_u64;
-    let words = std::iter::repeat_with(|| {
-        word ^= word << 13;
-        word ^= word >> 7;
-        word ^= word << 17;
-        word.to_le_bytes()
-    });
-    let piece: Vec<u8> = words.take(MIB as usize / 8).flatten().collect();
-    let mut file = File::create(&path)?;
-    let mut left = length;
-    while left > 0 {
-        let wanted = left.min(MIB);
-        file.write_all(&piece[..usize::try_from(wanted)?])?;
-        left -= wanted;
-    }
-    file.sync_all()?;
+    Noise::new().write(&path, length)?;
     Ok(path)
 }

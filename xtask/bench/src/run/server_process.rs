@@ -13,8 +13,13 @@ use nix::sys::signal::{Signal, kill};
 use nix::unistd::{Pid, geteuid};
 use serde_json::{Value, json};
 
+use super::ending::end_descendants_of;
 use super::machine;
 use super::tools::Tool;
+use crate::tether::tethered;
+
+/// How long a server may take to start, and to end.
+const PATIENCE: Duration = Duration::from_secs(10);
 
 /// A running server with a folder of its own, ended and emptied when dropped.
 pub(crate) struct Server {
@@ -33,8 +38,8 @@ impl Server {
         let folder = tempfile::tempdir_in(scratch)?;
         let mut command = Command::new(partwise);
         command.args(["serve", "--listen", "127.0.0.1:0", "--durability", durability, "--store"]);
-        let child = command
-            .arg(folder.path())
+        command.arg(folder.path());
+        let child = tethered(&command)?
             .stdout(Stdio::piped())
             .stderr(Stdio::null())
             .spawn()
@@ -59,7 +64,8 @@ impl Server {
         let config = folder.path().join("nginx.conf");
         fs::write(&config, nginx_config(folder.path(), &address))?;
         let mut command = nginx.command();
-        let child = command.arg("-c").arg(config).arg("-e").arg(folder.path().join("error.log")).spawn()?;
+        command.arg("-c").arg(config).arg("-e").arg(folder.path().join("error.log"));
+        let child = tethered(&command)?.spawn()?;
         let (processes, origin) = (vec![child.id()], format!("http://{address}"));
         let mut server = Self { child, processes, origin, root, _folder: folder };
         let begin = Instant::now();
@@ -67,7 +73,7 @@ impl Server {
         while TcpStream::connect(&address).is_err()
             || machine::children_of(server.child.id())?.len() < workers
         {
-            ensure!(begin.elapsed() < Duration::from_secs(10), "nginx does not start");
+            ensure!(begin.elapsed() < PATIENCE, "nginx does not start");
             thread::sleep(Duration::from_millis(20));
         }
         server.processes.extend(machine::children_of(server.child.id())?);
@@ -108,6 +114,15 @@ impl Drop for Server {
         // nginx ends its workers only when it is asked to end itself.
         if let Ok(process) = self.child.id().try_into() {
             let _ = kill(Pid::from_raw(process), Signal::SIGTERM);
+        }
+        let begin = Instant::now();
+        while matches!(self.child.try_wait(), Ok(None)) {
+            if begin.elapsed() > PATIENCE {
+                end_descendants_of(self.child.id());
+                let _ = self.child.kill();
+                break;
+            }
+            thread::sleep(Duration::from_millis(5));
         }
         let _ = self.child.wait();
     }

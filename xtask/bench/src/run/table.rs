@@ -45,7 +45,7 @@ pub(crate) fn markdown(found: &Found) -> String {
         for claim in &found.claims {
             let measured = claim.measured.map_or("-".to_owned(), |figure| format!("{:.3}", figure.value));
             let bound = claim.bound.map_or("-".to_owned(), |bound| bound.to_string());
-            let cells = [claim.text.clone(), measured, bound, claim.verdict.to_string()];
+            let cells = [claim.text.clone(), measured, bound, claim.verdict()];
             text.push_str(&line(&cells));
         }
     }

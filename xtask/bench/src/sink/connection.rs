@@ -7,16 +7,15 @@ use std::time::Duration;
 
 use anyhow::{Result, bail, ensure};
 
-use super::Service;
+use super::Link;
 use super::answers::{Answer, answer, wants_body};
 use super::content::{self, Framing};
 use super::head::Head;
 use super::pace::Pace;
 use super::stream::Stream;
+use crate::noise::Noise;
 
 const PIECE: usize = 1024 * 1024;
-/// What a file's content is sent from.
-static ZEROS: [u8; PIECE] = [0; PIECE];
 
 /// A client with what was read of it too early.
 pub(super) struct Connection {
@@ -24,12 +23,14 @@ pub(super) struct Connection {
     pace: Option<Pace>,
     buffer: Vec<u8>,
     read: Range<usize>,
+    /// How many bytes of bodies were thrown away.
+    discarded: u64,
 }
 
 /// Serves one client until it goes away.
-pub(super) fn serve(stream: Stream, pace: Option<Pace>, service: &Service) -> Result<()> {
-    let buffer = vec![0; PIECE];
-    let mut connection = Connection { stream, pace, buffer, read: 0..0 };
+pub(super) fn serve(stream: Stream, link: &Link<'_>) -> Result<()> {
+    let (service, pace, buffer) = (link.service, link.pace.clone(), vec![0; PIECE]);
+    let mut connection = Connection { stream, pace, buffer, read: 0..0, discarded: 0 };
     while let Some(head) = connection.head()? {
         let is_upload = head.method() == "POST"
             && [Some("parts"), Some("files")].contains(&head.path().split('/').next_back());
@@ -39,17 +40,24 @@ pub(super) fn serve(stream: Stream, pace: Option<Pace>, service: &Service) -> Re
         if head.expects_continue() {
             connection.stream.write_all(b"HTTP/1.1 100 Continue\r\n\r\n")?;
         }
-        let (length, body) = match head.framing()? {
-            Framing::Length(length) if wants_body(&head) => (length, connection.body(length)?),
-            framing => (content::discard(&mut connection, &framing)?, Vec::new()),
+        let before = connection.discarded;
+        let received = match head.framing()? {
+            Framing::Length(length) if wants_body(&head) => {
+                connection.body(length).map(|body| (length, body))
+            }
+            framing => content::discard(&mut connection, &framing).map(|length| (length, Vec::new())),
         };
+        if is_upload {
+            service.report.came(connection.discarded - before, link.is_slow);
+        }
+        let (length, body) = received?;
         thread::sleep(Duration::from_millis(service.options.latency));
         let answer = answer(&head, &body, &service.files)?;
         if is_upload {
             // Before the client can know, and whoever waits for the client can ask.
             service.report.end(length);
         }
-        connection.answer(&answer, head.method() != "HEAD")?;
+        connection.answer(&answer, head.method() != "HEAD", &service.noise)?;
     }
     Ok(())
 }
@@ -125,6 +133,7 @@ impl Connection {
     pub(super) fn discard(&mut self, length: u64) -> Result<()> {
         let early = length.min(self.read.len() as u64);
         self.read.start += early as usize;
+        self.discarded += early;
         let mut left = length - early;
         let piece = self.piece();
         while left > 0 {
@@ -132,6 +141,7 @@ impl Connection {
             let read = self.stream.discard(&mut self.buffer[..wanted])?;
             ensure!(read > 0, "a body breaks off");
             self.took(read);
+            self.discarded += read as u64;
             left -= read as u64;
         }
         Ok(())
@@ -141,7 +151,7 @@ impl Connection {
         self.pace.as_ref().map_or(PIECE, Pace::piece)
     }
 
-    fn answer(&mut self, answer: &Answer, with_body: bool) -> io::Result<()> {
+    fn answer(&mut self, answer: &Answer, with_body: bool, noise: &Noise) -> io::Result<()> {
         let (status, kind, range, length) = match answer {
             Answer::Json(json) => ("200 OK", "json", String::new(), json.len() as u64),
             Answer::Content { range, of, is_part: true } => {
@@ -164,19 +174,20 @@ impl Connection {
         }
         self.stream.write_all(message.as_bytes())?;
         match answer {
-            Answer::Content { .. } if with_body => self.zeros(length),
+            Answer::Content { range, .. } if with_body => self.content(range.clone(), noise),
             _ => Ok(()),
         }
     }
 
-    /// A file's content: nothing but zeros.
-    fn zeros(&mut self, length: u64) -> io::Result<()> {
-        let mut left = length;
-        while left > 0 {
-            let piece = self.piece().min(usize::try_from(left).unwrap_or(PIECE));
-            self.stream.write_all(&ZEROS[..piece])?;
-            self.took(piece);
-            left -= piece as u64;
+    /// A range of a file's content.
+    fn content(&mut self, mut range: Range<u64>, noise: &Noise) -> io::Result<()> {
+        while !range.is_empty() {
+            let bytes = noise.at(range.start);
+            let wanted = self.piece().min(usize::try_from(range.end - range.start).unwrap_or(PIECE));
+            let bytes = &bytes[..wanted.min(bytes.len())];
+            self.stream.write_all(bytes)?;
+            self.took(bytes.len());
+            range.start += bytes.len() as u64;
         }
         Ok(())
     }

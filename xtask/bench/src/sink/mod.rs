@@ -28,6 +28,8 @@ use report::Report;
 pub(crate) use report::Told;
 use stream::Stream;
 
+use crate::noise::Noise;
+
 /// How it takes what comes.
 #[derive(Args, Clone, Debug, Default)]
 pub(crate) struct Options {
@@ -56,6 +58,8 @@ struct Service {
     options: Options,
     report: Report,
     files: Files,
+    /// What every file consists of.
+    noise: Noise,
     shared: Option<Pace>,
     /// Whether a connection has the slow rate.
     is_one_slow: AtomicBool,
@@ -65,7 +69,14 @@ impl Service {
     fn new(options: Options) -> Self {
         let shared = options.shared_rate.map(Pace::of_rate);
         let files = Files::of_length(options.length);
-        Self { options, report: Report::default(), files, shared, is_one_slow: AtomicBool::new(false) }
+        Self {
+            options,
+            report: Report::default(),
+            files,
+            noise: Noise::new(),
+            shared,
+            is_one_slow: AtomicBool::new(false),
+        }
     }
 }
 
@@ -98,8 +109,8 @@ fn begin(service: &Arc<Service>, stream: TcpStream, tls: Option<Arc<rustls::Serv
     let service = service.clone();
     thread::Builder::new().stack_size(256 * 1024).spawn(move || {
         let link = Link::of(&service);
-        let served = Stream::new(stream, tls, link.pace.is_some())
-            .and_then(|stream| connection::serve(stream, link.pace.clone(), &service));
+        let served =
+            Stream::new(stream, tls, link.pace.is_some()).and_then(|stream| connection::serve(stream, &link));
         if let Err(error) = served {
             eprintln!("sink: {error:#}");
         }
@@ -111,6 +122,7 @@ fn begin(service: &Arc<Service>, stream: TcpStream, tls: Option<Arc<rustls::Serv
 struct Link<'a> {
     service: &'a Service,
     pace: Option<Pace>,
+    /// Whether it is the one with the slow rate.
     is_slow: bool,
 }
 
@@ -118,6 +130,7 @@ impl<'a> Link<'a> {
     fn of(service: &'a Service) -> Self {
         let slow = service.options.slow_rate.filter(|_| !service.is_one_slow.swap(true, Relaxed));
         let rate = slow.or(service.options.rate);
+        service.report.open();
         let pace = service.shared.clone().or_else(|| rate.map(Pace::of_rate));
         Self { service, pace, is_slow: slow.is_some() }
     }
@@ -128,6 +141,7 @@ impl Drop for Link<'_> {
         if self.is_slow {
             self.service.is_one_slow.store(false, Relaxed);
         }
+        self.service.report.close();
     }
 }
 
@@ -137,18 +151,27 @@ mod tests {
 
     use super::*;
 
-    /// What a sink answers to these requests, on one connection.
-    fn answers(length: u64, requests: &str) -> String {
+    /// A sink with a file of that length.
+    fn service(options: Options) -> Arc<Service> {
+        Arc::new(Service::new(options))
+    }
+
+    /// What it answers to these requests, on one connection.
+    fn answered(service: &Arc<Service>, requests: &str) -> Vec<u8> {
         let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
         let mut client =
             TcpStream::connect(listener.local_addr().expect("an address")).expect("a connection");
-        let service = Arc::new(Service::new(Options { length, ..Options::default() }));
-        begin(&service, listener.accept().expect("a client").0, None).expect("a thread");
+        begin(service, listener.accept().expect("a client").0, None).expect("a thread");
         client.write_all(requests.as_bytes()).expect("it reads");
         client.shutdown(std::net::Shutdown::Write).expect("it is open");
-        let mut text = String::new();
-        client.read_to_string(&mut text).expect("it answers");
-        text
+        let mut bytes = Vec::new();
+        client.read_to_end(&mut bytes).expect("it answers");
+        bytes
+    }
+
+    /// The same of a new one, where all of it is text.
+    fn answers(requests: &str) -> String {
+        String::from_utf8(answered(&service(Options::default()), requests)).expect("text")
     }
 
     fn post(path: &str, body: &str) -> String {
@@ -163,7 +186,7 @@ mod tests {
             post("/v1/uploads/upload_2/parts", "0123456"),
             post("/v1/uploads/upload_2/complete", "{}"),
         ];
-        let answers = answers(0, &requests.concat());
+        let answers = answers(&requests.concat());
         let last = answers.rsplit("\r\n\r\n").next().expect("an answer");
         let upload: serde_json::Value = serde_json::from_str(last).expect("JSON");
         assert_eq!((&upload["bytes"], &upload["file"]["bytes"]), (&7.into(), &7.into()));
@@ -172,24 +195,55 @@ mod tests {
 
     #[test]
     fn a_range_of_a_file_is_answered_alone() {
-        let get = |range: &str| answers(10, &format!("GET /v1/files/file-1/content HTTP/1.1\r\n{range}\r\n"));
-        assert!(get("").contains("200 OK\r\n") && get("").ends_with(&"\0".repeat(10)));
-        let some = get("Range: bytes=2-4\r\n");
-        assert!(some.contains("206 Partial Content\r\n"), "{some}");
+        let service = service(Options { length: 10, ..Options::default() });
+        let noise = &service.noise.at(0)[..10];
+        let get = |range: &str| {
+            let bytes = answered(&service, &format!("GET /v1/files/file-1/content HTTP/1.1\r\n{range}\r\n"));
+            let end = memchr::memmem::find(&bytes, b"\r\n\r\n").expect("a head") + 4;
+            (String::from_utf8_lossy(&bytes[..end]).into_owned(), bytes[end..].to_vec())
+        };
+        let (head, whole) = get("");
+        assert!(head.contains("200 OK\r\n") && whole == noise, "{head}");
+        let (head, some) = get("Range: bytes=2-4\r\n");
+        assert!(head.contains("206 Partial Content\r\n"), "{head}");
         assert!(
-            some.contains("Content-Range: bytes 2-4/10\r\n") && some.contains("Content-Length: 3\r\n"),
-            "{some}"
+            head.contains("Content-Range: bytes 2-4/10\r\n") && head.contains("Content-Length: 3\r\n"),
+            "{head}"
         );
-        assert!(some.ends_with("\r\n\r\n\0\0\0"), "{some}");
-        assert!(get("Range: bytes=8-\r\n").contains("Content-Range: bytes 8-9/10\r\n"));
-        assert!(get("Range: bytes=8-99\r\n").contains("Content-Range: bytes 8-9/10\r\n"));
-        assert!(get("Range: bytes=10-\r\n").contains("416 Range Not Satisfiable\r\n"));
+        assert_eq!(some, noise[2..5]);
+        assert!(get("Range: bytes=8-\r\n").0.contains("Content-Range: bytes 8-9/10\r\n"));
+        assert!(get("Range: bytes=8-99\r\n").0.contains("Content-Range: bytes 8-9/10\r\n"));
+        assert!(get("Range: bytes=10-\r\n").0.contains("416 Range Not Satisfiable\r\n"));
+    }
+
+    #[test]
+    fn a_range_goes_on_from_one_piece_of_noise_to_the_next() {
+        let service = service(Options { length: 3 << 20, ..Options::default() });
+        let request = "GET /v1/files/file-1/content HTTP/1.1\r\nRange: bytes=1048570-2097160\r\n\r\n";
+        let bytes = answered(&service, request);
+        let expected = [(1048570, 6), (1 << 20, 1 << 20), (2 << 20, 9)]
+            .map(|(offset, length)| service.noise.at(offset)[..length].to_vec());
+        assert!(bytes.ends_with(&expected.concat()));
+    }
+
+    #[test]
+    fn what_came_in_vain_is_told_and_so_is_how_many_came_at_once() {
+        let options = Options { rate: Some(1 << 30), slow_rate: Some(1 << 29), ..Options::default() };
+        let service = service(options);
+        answered(&service, &post("/v1/uploads/upload_1/parts", "0123456"));
+        let told = service.report.tell();
+        assert_eq!((told.bytes, told.parts, told.came, told.connections), (7, 1, 7, 1));
+        let breaks_off = "POST /v1/uploads/upload_1/parts HTTP/1.1\r\nContent-Length: 9\r\n\r\n0123";
+        answered(&service, breaks_off);
+        let told = service.report.tell();
+        // One connection after the other is the slow one.
+        assert_eq!((told.bytes, told.came, told.came_slowly, told.connections), (0, 4, 4, 1));
     }
 
     #[test]
     fn a_chunked_body_and_what_follows_it_are_told_apart() {
         let chunked = "POST /v1/uploads/upload_1/parts HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n0\r\n\r\n";
-        let both = answers(0, &[chunked, "GET /v1/files/file-1 HTTP/1.1\r\n\r\n"].concat());
+        let both = answers(&[chunked, "GET /v1/files/file-1 HTTP/1.1\r\n\r\n"].concat());
         assert_eq!(both.matches("HTTP/1.1 200 OK").count(), 2, "{both}");
     }
 }

@@ -21,6 +21,8 @@ const BINARY_MIB: f64 = 12.0;
 const LIST_MS: f64 = 15.0;
 const LISTED: usize = 10_000;
 const TIMES: usize = 20;
+/// Why a time of ours alone may hold in noise.
+const SLOWED: &str = "what else runs can only slow it down";
 
 pub(super) fn things(context: &Context) -> Result<Vec<Found>> {
     let binary = std::fs::metadata(&context.partwise)?.len() as f64 / (1024.0 * 1024.0);
@@ -30,14 +32,18 @@ pub(super) fn things(context: &Context) -> Result<Vec<Found>> {
     let mut help = Command::new(&context.partwise);
     help.arg("--help");
     let claims = vec![
-        Claim::new("ms to read a list of 10,000 files", list_ms()?, Bound::AtMost(LIST_MS)),
-        Claim::new("ms for `uploads list`", command_ms(&list)?, Bound::AtMost(ANSWER_MS)),
-        Claim::new("ms for `--help`", command_ms(&help)?, Bound::AtMost(ANSWER_MS)),
+        at_most("ms to read a list of 10,000 files", list_ms()?, LIST_MS),
+        at_most("ms for `uploads list`", command_ms(&list)?, ANSWER_MS),
+        at_most("ms for `--help`", command_ms(&help)?, ANSWER_MS),
         Claim::new("MiB of the release binary", Figure::steady(binary), Bound::AtMost(BINARY_MIB)),
     ];
     let setting = format!("Each {TIMES} times, medians. The list is read from memory by `partwise-models`.");
     let (title, columns) = ("Small things", Columns::Clients);
     Ok(vec![Found { title, setting, measured: Vec::new(), columns, missing: Vec::new(), claims }])
+}
+
+fn at_most(text: &str, measured: Option<Figure>, most: f64) -> Claim {
+    Claim::only_worse_by_noise(SLOWED, text, measured, Bound::AtMost(most))
 }
 
 fn command_ms(command: &Command) -> Result<Option<Figure>> {
