@@ -48,8 +48,10 @@ impl Ending {
         Ok(Self { is_asked_for })
     }
 
-    /// Returns at once, or never when the end was asked for: what was killed must not count as measured.
+    /// Returns soon, or never when the end was asked for: what was killed must not count as measured.
     pub(crate) fn hold(&self) {
+        // A terminal tells everyone at once, and what was measured may have ended before the signal was heard here.
+        thread::sleep(BETWEEN);
         while self.is_asked_for.load(SeqCst) {
             thread::park();
         }

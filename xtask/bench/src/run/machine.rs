@@ -183,3 +183,23 @@ pub(crate) fn children_of(process: u32) -> Result<Vec<u32>> {
     }
     Ok(children)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_file_system_in_memory_says_so() {
+        let on = |kind: &str| FileSystem { kind: kind.to_owned(), device: "there".to_owned() };
+        assert_eq!(on("ext4").to_string(), "ext4 on there");
+        assert_eq!(on("tmpfs").to_string(), "tmpfs on there, which is memory: no disk takes part");
+    }
+
+    #[test]
+    fn what_room_is_missing_is_said() {
+        let folder = std::env::temp_dir();
+        assert!(ensure_room(&folder, 0).is_ok());
+        let error = ensure_room(&folder, 1 << 60).expect_err("no disk has so much").to_string();
+        assert!(error.contains(" GiB free, and 1073741824.0 GiB are needed: make room for "), "{error}");
+    }
+}

@@ -53,7 +53,7 @@ pub(crate) struct Options {
     /// Write all figures here, as JSON.
     #[arg(long)]
     json: Option<PathBuf>,
-    /// Write docs/benchmarks.md, which has all groups.
+    /// Write docs/benchmarks.md, which has all groups but `build`.
     #[arg(long, conflicts_with = "groups")]
     write: bool,
 }
