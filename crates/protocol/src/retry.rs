@@ -12,6 +12,10 @@ const RETRY_AFTER_MS: HeaderName = HeaderName::from_static("retry-after-ms");
 /// The last second of the year 9999, behind which HTTP has no dates.
 const LAST_DATE: u64 = 253_402_300_799;
 
+/// A service that never answered in any way that makes sense is not there, or is another one: whoever waits for it should
+/// soon be told. Patience is for a service that was there a moment ago.
+pub(crate) const FAILURES_BEFORE_CONTACT: u32 = 3;
+
 /// Two readings of time, taken by the caller: this crate has no clock.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[allow(clippy::exhaustive_structs, reason = "callers build it at every step; there is no third clock")]

@@ -103,6 +103,17 @@ impl Writer {
         &self.target
     }
 
+    /// Gives the target this length, where it may be written.
+    pub(crate) async fn set_length(&self, length: u64) -> io::Result<()> {
+        match self.writing {
+            Writing::Inline => self.target.set_length(length),
+            Writing::Blocking => {
+                let target = self.target.clone();
+                Blocking::start(move || target.set_length(length)).await
+            }
+        }
+    }
+
     /// Writes from `offset` on, and counts what was written.
     pub(crate) fn fill(&self, offset: u64, written: Arc<AtomicU64>) -> Filling {
         Filling {

@@ -69,6 +69,10 @@ impl Destination {
                 Ok(Self::File(Target { name, path, replace: true }))
             }
             Err(cause) if cause.kind() == io::ErrorKind::NotFound => {
+                if fs::symlink_metadata(path).is_ok() {
+                    return Err(Report::failed(format!("{name} is a link to a file that is not there"))
+                        .hint("give the name of the file to write"));
+                }
                 fs::metadata(folder_of(path)).map_err(cannot)?;
                 Ok(Self::File(Target { name, path: path.to_owned(), replace: force }))
             }
@@ -78,22 +82,31 @@ impl Destination {
 }
 
 impl Stream {
-    /// Writes all of `bytes`.
-    pub(super) fn write(&mut self, bytes: &[u8]) -> Result<(), Report> {
-        match &mut self.way {
+    /// Writes all of `bytes`, and says whether anybody still reads.
+    pub(super) fn write(&mut self, bytes: &[u8]) -> Result<bool, Report> {
+        let written = match &mut self.way {
             Way::Stdout(stdout) => stdout.write_all(bytes),
             Way::Special(file) => file.write_all(bytes),
-        }
-        .map_err(|cause| cannot_write(&self.name, &cause))
+        };
+        self.is_read(written)
     }
 
     /// Writes what is still on its way.
     pub(super) fn finish(mut self) -> Result<(), Report> {
-        match &mut self.way {
+        let flushed = match &mut self.way {
             Way::Stdout(stdout) => stdout.flush(),
             Way::Special(file) => file.flush(),
+        };
+        self.is_read(flushed).map(|_| ())
+    }
+
+    /// When the reader goes away (`| head -1`) it has what it wanted.
+    fn is_read(&self, written: io::Result<()>) -> Result<bool, Report> {
+        match written {
+            Err(cause) if cause.kind() == io::ErrorKind::BrokenPipe => Ok(false),
+            Err(cause) => Err(cannot_write(&self.name, &cause)),
+            Ok(()) => Ok(true),
         }
-        .map_err(|cause| cannot_write(&self.name, &cause))
     }
 }
 
@@ -105,6 +118,11 @@ impl Target {
 
     pub(super) fn path(&self) -> &Path {
         &self.path
+    }
+
+    /// Whether what is there may be replaced.
+    pub(super) fn replaces(&self) -> bool {
+        self.replace
     }
 
     /// Gives its name to the file at `complete`, which stays where it is when that cannot be.
@@ -234,6 +252,18 @@ mod tests {
             refused.ends_with("No such file or directory (os error 2)\nhint: make the folder first\n"),
             "{refused}"
         );
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn a_link_to_nothing_is_refused_before_anything_comes() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let link = folder.path().join("link");
+        std::os::unix::fs::symlink(folder.path().join("none"), &link).expect("linked");
+        for force in [false, true] {
+            let refused = target(&link, force).expect_err("it leads nowhere").lines();
+            assert!(refused.contains("is a link to a file that is not there"), "{refused}");
+        }
     }
 
     #[cfg(target_os = "linux")]

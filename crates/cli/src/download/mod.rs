@@ -39,7 +39,9 @@ async fn pass_on(id: &str, mut stream: Stream, connected: &Connected) -> Result<
     let bar = Bar::new(id, download.head().length);
     let mut received = 0;
     while let Some(bytes) = download.chunk().await.map_err(explain)? {
-        stream.write(&bytes)?;
+        if !stream.write(&bytes)? {
+            return Ok(());
+        }
         received += bytes.len() as u64;
         bar.set(received);
     }

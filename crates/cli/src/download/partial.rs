@@ -4,13 +4,13 @@
 //! written was made durable, and is locked by the run at work on it.
 
 use std::{
-    fs::{self, File},
-    io,
+    fs,
+    io::{self, Read as _},
     path::{Path, PathBuf},
 };
 
 use partwise_protocol::DownloadCheckpoint;
-use partwise_transport_hyper::FileTarget;
+use partwise_transport_hyper::{FileTarget, Target as _};
 
 use super::destination::{Target, cannot_write};
 use crate::{
@@ -26,11 +26,20 @@ pub(super) struct Partial {
 }
 
 impl Partial {
-    /// Begins to work on the download to `target`.
+    /// Begins to work on the download to `target`. What lies at its names and is nothing of an earlier run is taken away
+    /// when the target may be replaced, and else refused.
     pub(super) async fn enter(target: &Target) -> Result<Self, Report> {
         let content = beside(target.path(), ".partwise");
         let journal = beside(target.path(), ".partwise-journal");
         let refused = |cause: io::Error| cannot_write(target.name(), &cause);
+        while let Some(foreign) = foreign(&content, &journal).map_err(refused)? {
+            if !target.replaces() {
+                let foreign = foreign.display();
+                return Err(Report::failed(format!("{foreign} is there, and no earlier run has left it"))
+                    .hint("move it away, write the download somewhere else, or let --force replace it"));
+            }
+            fs::remove_file(foreign).map_err(refused)?;
+        }
         match lock::patiently(&journal).await.map_err(refused)? {
             Some(journal) => Ok(Self { content, journal }),
             None => {
@@ -54,20 +63,26 @@ impl Partial {
     /// What is there, to be written on.
     pub(super) fn go_on(&self) -> io::Result<FileTarget> {
         let content =
-            File::options().read(true).write(true).create(true).truncate(false).open(&self.content)?;
+            lock::options_here().read(true).write(true).create(true).truncate(false).open(&self.content)?;
         Ok(FileTarget::of(content).past_the_cache().with_journal(self.journal.file.try_clone()?))
     }
 
     /// The same with nothing in it.
     pub(super) fn begin_anew(&self) -> io::Result<FileTarget> {
-        // First of all nothing may speak of bytes that are not there any more.
+        // First of all nothing may speak of bytes that are not there any more, whatever the power does.
         self.journal.file.set_len(0)?;
-        File::create(&self.content)?;
-        self.go_on()
+        self.journal.file.sync_all()?;
+        let target = self.go_on()?;
+        target.set_length(0)?;
+        Ok(target)
     }
 
     /// Gives the file its name.
     pub(super) fn complete(self, target: &Target) -> Result<(), Report> {
+        if !cfg!(unix) {
+            // There it stays, and must not speak of what has another name by then.
+            self.journal.file.set_len(0).map_err(|cause| cannot_write(target.name(), &cause))?;
+        }
         let named = target.take(&self.content).map_err(|cause| cannot_write(target.name(), &cause));
         if named.is_ok() {
             // One that stays does no harm: what it speaks of is not there.
@@ -82,6 +97,43 @@ impl Partial {
         let _ = fs::remove_file(&self.content);
         let _ = self.journal.remove();
     }
+}
+
+/// Which of the two, if any, is there and is none of ours.
+fn foreign<'p>(content: &'p Path, journal: &'p Path) -> io::Result<Option<&'p Path>> {
+    // In this order: whoever ends meanwhile takes the content away first.
+    let there = kind(content)?;
+    let is_ours = match kind(journal)? {
+        Some(kind) if !kind.is_file() => return Ok(Some(journal)),
+        Some(_) if !is_journal(journal)? => return Ok(Some(journal)),
+        found => found.is_some(),
+    };
+    Ok(there.filter(|kind| !is_ours || !kind.is_file()).map(|_| content))
+}
+
+/// What is there, if anything is. A link is a link.
+fn kind(path: &Path) -> io::Result<Option<fs::FileType>> {
+    match fs::symlink_metadata(path) {
+        Ok(found) => Ok(Some(found.file_type())),
+        Err(cause) if cause.kind() == io::ErrorKind::NotFound => Ok(None),
+        Err(cause) => Err(cause),
+    }
+}
+
+/// Whether a file is empty or begins as journals begin, of whatever release.
+fn is_journal(path: &Path) -> io::Result<bool> {
+    const BEGINNING: &[u8] = b"{\"version\":";
+
+    let mut beginning = Vec::new();
+    match lock::options_here().read(true).open(path) {
+        Ok(file) => file.take(64).read_to_end(&mut beginning)?,
+        Err(cause) if cause.kind() == io::ErrorKind::NotFound => 0,
+        Err(cause) => return Err(cause),
+    };
+    // Where the power went away, a file may have its length and nothing but zeros.
+    let is_text = |byte: &u8| !matches!(byte, b'\n' | 0);
+    let beginning = beginning.iter().position(is_text).map_or(&[][..], |first| &beginning[first..]);
+    Ok(beginning.starts_with(BEGINNING) || BEGINNING.starts_with(beginning))
 }
 
 fn beside(path: &Path, suffix: &str) -> PathBuf {

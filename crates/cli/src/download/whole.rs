@@ -32,25 +32,27 @@ pub(super) async fn download(
     let mut signals = Signals::listen()?;
     let (stop, stopped) = watch::channel(false);
     let whole = Whole { arguments, target, connected, partial, stopped };
-    match until_stopped(whole.run(), &mut signals, &stop).await {
-        Ok(()) => whole.partial.complete(target),
-        Err(ended) => Err(whole.report(&ended)),
+    match until_stopped(whole.run(), async || signals.next().await, &stop).await {
+        Some(Ok(())) => whole.partial.complete(target),
+        Some(Err(ended)) => Err(whole.report(&ended)),
+        None => Err(whole.stopped_at_once()),
     }
 }
 
-/// Runs, and tells of the first signal.
+/// Runs, and tells of the first signal. The second one waits for nothing: `None`.
 async fn until_stopped<T>(
     run: impl Future<Output = T>,
-    signals: &mut Signals,
+    mut signal: impl AsyncFnMut(),
     stop: &watch::Sender<bool>,
-) -> T {
+) -> Option<T> {
     let mut run = pin!(run);
     tokio::select! {
-        ran = &mut run => ran,
-        () = signals.next() => {
-            stop.send_replace(true);
-            run.await
-        }
+        ran = &mut run => return Some(ran),
+        () = signal() => stop.send_replace(true),
+    };
+    tokio::select! {
+        ran = run => Some(ran),
+        () = signal() => None,
     }
 }
 
@@ -65,19 +67,29 @@ struct Whole<'w> {
 
 impl Whole<'_> {
     async fn run(&self) -> Result<(), Error> {
-        let Some(download) = self.resume().await? else { return self.begin_anew().await };
-        match self.receive(download).await {
-            Err(Error::Download(error)) if matches!(*error, DownloadError::Changed { .. }) => {
-                say(&format!("{error}: beginning anew"));
-                self.begin_anew().await
+        if let Some(download) = self.resume().await? {
+            match self.receive(download).await {
+                Err(Error::Download(error)) if is_change(&error) => {
+                    say(&format!("{error}: beginning anew"));
+                }
+                received => return received,
+            }
+        }
+        match self.begin_anew(self.plan()).await {
+            // Either it changes now, or each of the service's ranges is of another file: one answer is of one file.
+            Err(Error::Download(error)) if is_change(&error) => {
+                say(&format!("{error}: beginning anew, without ranges"));
+                let mut plan = self.plan();
+                plan.ranges = false;
+                self.begin_anew(plan).await
             }
             received => received,
         }
     }
 
-    async fn begin_anew(&self) -> Result<(), Error> {
+    async fn begin_anew(&self, plan: DownloadPlan) -> Result<(), Error> {
         let target = self.partial.begin_anew().map_err(Error::Target)?;
-        self.receive(self.connected.client.prepare_download(target, self.plan())).await
+        self.receive(self.connected.client.prepare_download(target, plan)).await
     }
 
     /// The rest of what an earlier run began, if it can be gone on with.
@@ -134,12 +146,7 @@ impl Whole<'_> {
         let is_stopped = matches!(error, Error::Download(error) if matches!(**error, DownloadError::Stopped));
         let (name, id) = (self.target.name(), &self.arguments.id);
         let report = match (error, &left) {
-            (_, Some(left)) if is_stopped => {
-                let there = share(left.written());
-                let path = self.partial.path().display();
-                return Report::stopped(format!("{there} of {id} are in {path}"))
-                    .hint(format!("the same command goes on from there; {ANEW}"));
-            }
+            (_, Some(left)) if is_stopped => return self.stopped(left),
             _ if is_stopped => {
                 Report::stopped(format!("nothing of {id} has come that could be gone on with"))
             }
@@ -147,12 +154,34 @@ impl Whole<'_> {
             _ => self.connected.explain.report(&cannot(id), error),
         };
         match left {
-            Some(_) => report.also_hint(format!("the same command goes on from where it was; {ANEW}")),
+            Some(left) => {
+                let place = self.place(&left);
+                report.also_hint(format!("{place}, and the same command goes on from there; {ANEW}"))
+            }
             None => {
                 self.partial.discard();
                 report
             }
         }
+    }
+
+    /// What is said when nothing more is waited for: what came last may not be in the journal, and may still be written.
+    fn stopped_at_once(&self) -> Report {
+        let saved = self.partial.last_checkpoint().ok().flatten().filter(|_| self.connected.is_lasting);
+        match saved {
+            Some(saved) => self.stopped(&saved),
+            None => Report::stopped(format!("what has come of {} is not known", self.arguments.id)),
+        }
+    }
+
+    fn stopped(&self, left: &DownloadCheckpoint) -> Report {
+        Report::stopped(self.place(left)).hint(format!("the same command goes on from there; {ANEW}"))
+    }
+
+    /// How much there is, and where.
+    fn place(&self, left: &DownloadCheckpoint) -> String {
+        let (there, path) = (share(left.written()), self.partial.path().display());
+        format!("{there} of {} are in {path}", self.arguments.id)
     }
 
     /// What the next run can go on from.
@@ -165,6 +194,10 @@ impl Whole<'_> {
         let saved = self.partial.last_checkpoint().ok()?;
         saved.filter(|_| is_resumable && self.connected.is_lasting)
     }
+}
+
+fn is_change(error: &DownloadError) -> bool {
+    matches!(error, DownloadError::Changed { .. })
 }
 
 /// Shows how far the download is until its channel closes.
@@ -182,4 +215,26 @@ async fn show(mut progress: watch::Receiver<DownloadProgress>, bar: &Bar) {
 fn say(line: &str) {
     // When standard error is gone there is nobody to tell.
     let _ = writeln!(io::stderr(), "{line}");
+}
+
+#[cfg(test)]
+mod tests {
+    use std::future::{pending, ready};
+
+    use super::*;
+
+    #[tokio::test]
+    async fn the_first_signal_asks_and_the_second_waits_for_nothing() {
+        let (stop, mut stopped) = watch::channel(false);
+        let ends_well = async { stopped.wait_for(|stopped| *stopped).await.map(|_| ()).expect("told") };
+        let mut signals = 0;
+        let once = async || {
+            signals += 1;
+            if signals > 1 {
+                pending::<()>().await;
+            }
+        };
+        assert_eq!(until_stopped(ends_well, once, &stop).await, Some(()));
+        assert_eq!(until_stopped(pending::<()>(), async || ready(()).await, &stop).await, None);
+    }
 }

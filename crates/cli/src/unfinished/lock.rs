@@ -42,7 +42,7 @@ pub(crate) async fn patiently(path: &Path) -> io::Result<Option<Locked>> {
 }
 
 fn once(path: &Path) -> io::Result<Tried> {
-    let file = OpenOptions::new().read(true).write(true).create(true).truncate(false).open(path)?;
+    let file = options_here().read(true).write(true).create(true).truncate(false).open(path)?;
     match FileExt::try_lock(&file) {
         // Who had it before may have taken the file away, and the next one has another.
         Ok(()) if !is_at(&file, path)? => Ok(Tried::Busy),
@@ -52,6 +52,15 @@ fn once(path: &Path) -> io::Result<Tried> {
         Err(TryLockError::WouldBlock) => Ok(Tried::Busy),
         Err(TryLockError::Error(cause)) => Err(cause),
     }
+}
+
+/// How to open a file at its very path: where that is a link, whoever made it does not say which file is written.
+pub(crate) fn options_here() -> OpenOptions {
+    #[allow(unused_mut, reason = "elsewhere nothing need be said")]
+    let mut options = OpenOptions::new();
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::custom_flags(&mut options, rustix::fs::OFlags::NOFOLLOW.bits() as i32);
+    options
 }
 
 /// Whether some process has it locked.

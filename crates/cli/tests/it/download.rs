@@ -1,6 +1,7 @@
 //! `partwise files download`: whole or not at all, and from where an earlier run was.
 
 use std::{
+    io::Read as _,
     net::TcpListener,
     process::{Child, Command, Stdio},
     time::Duration,
@@ -48,6 +49,58 @@ fn a_dash_is_standard_output() {
     assert!(output.status.success());
     assert_eq!(output.stdout, content);
     assert_eq!(output.stderr, b"");
+}
+
+#[test]
+fn a_reader_that_goes_away_has_what_it_wanted() {
+    let sandbox = Sandbox::new();
+    let id = sandbox.stored("data.bin", noise(2 << 20));
+    let mut command = sandbox.command(&["files", "download", "--local", &id, "-o", "-"]);
+    let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    let mut first = [0; 10];
+    child.stdout.take().unwrap().read_exact(&mut first).unwrap();
+    let ran = Ran::of(child.wait_with_output().unwrap());
+    assert_eq!((ran.status, ran.stderr.as_str()), (0, ""));
+}
+
+#[cfg(unix)]
+#[test]
+fn a_link_to_nothing_is_refused() {
+    let sandbox = Sandbox::new();
+    std::os::unix::fs::symlink("none", sandbox.path("out")).unwrap();
+    let ran = sandbox.run(&["files", "download", "--local", "file-1", "-o", "out"]);
+    assert_snapshot!(ran.refused(1), @"
+    error: out is a link to a file that is not there
+    hint: give the name of the file to write
+    ");
+}
+
+#[cfg(unix)]
+#[test]
+fn what_lies_beside_and_is_nothing_of_ours_is_neither_written_nor_followed() {
+    let sandbox = Sandbox::new();
+    let id = sandbox.stored("new.txt", "new");
+    let download =
+        |more: &[&str]| sandbox.run(&[&["files", "download", "--local", &id, "-o", "out"], more].concat());
+    sandbox.write("precious", "precious");
+    let link = |name: &str| std::os::unix::fs::symlink("precious", sandbox.path(name)).unwrap();
+    for name in ["out.partwise", "out.partwise-journal"] {
+        link(name);
+        let said = format!(
+            "error: {name} is there, and no earlier run has left it\nhint: move it away, write the download somewhere else, or let --force replace it\n"
+        );
+        assert_eq!(download(&[]).refused(1), said);
+        std::fs::remove_file(sandbox.path(name)).unwrap();
+        sandbox.write(name, "somebody's");
+        assert_eq!(download(&[]).refused(1), said);
+        assert_eq!(sandbox.read(name), b"somebody's");
+        std::fs::remove_file(sandbox.path(name)).unwrap();
+    }
+    link("out.partwise");
+    link("out.partwise-journal");
+    download(&["--force"]).done();
+    assert_eq!((sandbox.read("out"), sandbox.read("precious")), (b"new".to_vec(), b"precious".to_vec()));
+    assert!(!std::fs::symlink_metadata(sandbox.path("out")).unwrap().is_symlink());
 }
 
 #[cfg(target_os = "linux")]
@@ -217,6 +270,33 @@ fn a_file_that_has_changed_since_begins_anew() {
     ran.done();
     // The answer that showed it had begun to send the whole file.
     scene.assert_done(LENGTH + LENGTH);
+}
+
+#[test]
+fn ranges_that_do_not_fit_together_are_given_up_for_one_answer() {
+    let scene = Scene::new();
+    scene.server.let_etags_differ();
+    let ran = scene.download("file-1", &[]);
+    assert_snapshot!(ran.stderr, @"the file changed while it was downloaded: its ETag is another: beginning anew, without ranges");
+    ran.done();
+    assert!(scene.sandbox.read("out") == scene.server.content(), "the file is another");
+    assert_eq!(names(&scene.sandbox), ["out"]);
+}
+
+#[test]
+fn a_file_that_is_not_found_any_more_leaves_what_has_come() {
+    let scene = Scene::killed();
+    scene.server.set_gone(true);
+    let said = scene.download("file-1", &[]).refused(1).replace(&scene.server.origin, "ORIGIN");
+    assert_snapshot!(said, @"
+    going on with file-1, which an earlier run began: 10 MiB of 24 MiB are there
+    error: cannot download file-1 at ORIGIN/v1: the service refused: 404 Not Found: No such File object
+    hint: something else may be answering: is ORIGIN/v1 the right endpoint?; 10 MiB of 24 MiB of file-1 are in out.partwise, and the same command goes on from there; --no-resume begins anew
+    ");
+    assert_eq!(names(&scene.sandbox), ["out.partwise", "out.partwise-journal"]);
+    scene.server.set_gone(false);
+    scene.download("file-1", &[]).done();
+    scene.assert_done(LENGTH - COME);
 }
 
 #[test]

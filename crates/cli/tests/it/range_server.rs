@@ -6,7 +6,7 @@ use std::{
     ops::Range,
     sync::{
         Arc, Mutex,
-        atomic::{AtomicUsize, Ordering::SeqCst},
+        atomic::{AtomicBool, AtomicUsize, Ordering::SeqCst},
     },
     time::Duration,
 };
@@ -23,6 +23,9 @@ struct Shared {
     content: Vec<u8>,
     etag: Mutex<&'static str>,
     asked: Mutex<Vec<Range<usize>>>,
+    /// Whether every answer has an `ETag` of its own.
+    etags_differ: AtomicBool,
+    is_gone: AtomicBool,
     /// How many bytes may still be sent before nothing moves any more.
     budget: AtomicUsize,
 }
@@ -33,6 +36,8 @@ impl RangeServer {
             content: noise(length),
             etag: Mutex::new("\"1\""),
             asked: Mutex::default(),
+            etags_differ: AtomicBool::new(false),
+            is_gone: AtomicBool::new(false),
             budget: AtomicUsize::new(usize::MAX),
         });
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
@@ -61,6 +66,16 @@ impl RangeServer {
         *self.shared.etag.lock().unwrap() = "\"2\"";
     }
 
+    /// From now on no two ranges seem to be of the same file.
+    pub(crate) fn let_etags_differ(&self) {
+        self.shared.etags_differ.store(true, SeqCst);
+    }
+
+    /// From now on it has no such file, or has it again.
+    pub(crate) fn set_gone(&self, is_gone: bool) {
+        self.shared.is_gone.store(is_gone, SeqCst);
+    }
+
     /// How many bytes were asked for since this was asked last.
     pub(crate) fn asked(&self) -> usize {
         self.shared.asked.lock().unwrap().drain(..).map(|range| range.len()).sum()
@@ -72,7 +87,19 @@ impl Shared {
         loop {
             let head = read_head(stream)?;
             let field = |name| head.lines().find_map(|line| line.strip_prefix(name)).map(str::to_owned);
-            let etag = *self.etag.lock().unwrap();
+            if self.is_gone.load(SeqCst) {
+                let body = r#"{"error":{"message":"No such File object","type":"invalid_request_error"}}"#;
+                let head = format!(
+                    "HTTP/1.1 404 None\r\nContent-Type: application/json\r\nContent-Length: {}\r\n\r\n{body}",
+                    body.len()
+                );
+                stream.write_all(head.as_bytes()).ok()?;
+                continue;
+            }
+            let mut etag = (*self.etag.lock().unwrap()).to_owned();
+            if self.etags_differ.load(SeqCst) {
+                etag = format!("W/\"{}\"", self.asked.lock().unwrap().len());
+            }
             let is_same = field("if-range: ").is_none_or(|known| known == etag);
             let range = field("range: bytes=").filter(|_| is_same);
             let range = range.map(|range| within(&range, self.content.len()));

@@ -7,10 +7,19 @@ use http::StatusCode;
 use super::{Content, DownloadError, Fetch, Flight, Way};
 use crate::{
     ContentRange, DownloadHead, Failure, FailureKind, Now, OperationId, Repeat, RequestId, ResponseError,
-    Verdict,
+    Verdict, retry::FAILURES_BEFORE_CONTACT,
 };
 
 const REPEAT: Repeat = OperationId::DownloadFile.repeat();
+
+/// A failure as it was counted.
+#[derive(Clone, Copy)]
+struct Setback {
+    /// How many there are in a row.
+    failures: u32,
+    /// Whether it is none of those that were counted before.
+    is_new: bool,
+}
 
 impl Fetch {
     /// The head of an answer has come. When its bytes are wanted, this says from which byte of the content on they are to be
@@ -24,13 +33,16 @@ impl Fetch {
     ) -> Option<u64> {
         let position = self.flights.iter().position(|flight| flight.id == id)?;
         match answer {
-            Ok(head) => match head.range {
-                Some(range) => self.accept_range(position, range, &head),
-                None => self.accept_whole(position, &head),
-            },
+            Ok(head) => {
+                self.is_understood = true;
+                match head.range {
+                    Some(range) => self.accept_range(position, range, &head),
+                    None => self.accept_whole(position, &head),
+                }
+            }
             Err(error) => {
                 self.flights.swap_remove(position);
-                self.refused(error, now, random);
+                self.refused(id, error, now, random);
                 None
             }
         }
@@ -64,14 +76,14 @@ impl Fetch {
             },
         };
         if is_short {
-            self.failed(Failure::new(FailureKind::Interrupted), now, random);
+            self.failed(id, Failure::new(FailureKind::Interrupted), now, random);
         }
     }
 
     /// There is no answer, or no more of it than was reported.
     pub fn handle_failure(&mut self, id: RequestId, failure: Failure, now: Now, random: u64) {
         if self.take(id).is_some() {
-            self.failed(failure, now, random);
+            self.failed(id, failure, now, random);
         }
     }
 
@@ -90,11 +102,10 @@ impl Fetch {
             self.ask_for_whole();
             return None;
         };
-        let content = Content::new(total, head);
-        if self.is_another(&content) {
+        if self.is_another(Some(total), head) {
             return None;
         }
-        self.content.get_or_insert(content);
+        self.content.get_or_insert_with(|| Content::new(total, head)).learn(head);
         self.way = Way::Ranges;
         let rest = &mut self.flights[position].rest;
         rest.end = range.last + 1;
@@ -103,13 +114,17 @@ impl Fetch {
 
     /// Everything comes, whatever was asked for.
     fn accept_whole(&mut self, position: usize, head: &DownloadHead) -> Option<u64> {
-        let content = head.length.map(|length| Content::new(length, head));
         // What comes whole is one content in itself, but what came before was of the one that is known.
-        if let (Some(content), true) = (&content, self.way != Way::Whole) {
-            if self.is_another(content) {
-                return None;
-            }
+        if self.way != Way::Whole && self.is_another(head.length, head) {
+            return None;
         }
+        if self.way != Way::Whole && self.is_checkpoint_in_force() {
+            // Nothing may be written over while a checkpoint says that it is there: everything is asked for after the next
+            // one.
+            self.begin_whole();
+            return None;
+        }
+        let content = head.length.map(|length| Content::new(length, head));
         let mut flight = self.flights.swap_remove(position);
         self.begin_whole();
         flight.rest = 0..content.as_ref().map_or(u64::MAX, |content| content.length);
@@ -119,8 +134,8 @@ impl Fetch {
     }
 
     /// Ends the download when the content is not the one that is known.
-    fn is_another(&mut self, content: &Content) -> bool {
-        let difference = self.content.as_ref().and_then(|known| known.difference(content));
+    fn is_another(&mut self, length: Option<u64>, head: &DownloadHead) -> bool {
+        let difference = self.content.as_ref().and_then(|known| known.difference(length, head));
         let is_another = difference.is_some();
         if let Some(difference) = difference {
             self.finish(Err(DownloadError::Changed { difference }));
@@ -144,7 +159,7 @@ impl Fetch {
         self.written = super::Coverage::NOTHING;
     }
 
-    fn refused(&mut self, error: ResponseError, now: Now, random: u64) {
+    fn refused(&mut self, id: RequestId, error: ResponseError, now: Now, random: u64) {
         match error {
             ResponseError::Refused(refusal) if refusal.status == StatusCode::RANGE_NOT_SATISFIABLE => {
                 match &self.content {
@@ -158,9 +173,9 @@ impl Fetch {
                 }
             }
             ResponseError::Refused(refusal) => {
-                self.failures += 1;
-                let verdict = self.plan.retry.on_refused(REPEAT, self.failures, &refusal, now, random);
-                self.follow(verdict, DownloadError::Refused(refusal), now.monotonic);
+                let setback = self.count_failure(id);
+                let verdict = self.plan.retry.on_refused(REPEAT, setback.failures, &refusal, now, random);
+                self.follow(setback, verdict, DownloadError::Refused(refusal), now.monotonic);
             }
             ResponseError::Garbled(garbled)
                 if garbled.status == StatusCode::PARTIAL_CONTENT && self.way != Way::Whole =>
@@ -171,18 +186,37 @@ impl Fetch {
         }
     }
 
-    fn failed(&mut self, failure: Failure, now: Now, random: u64) {
-        self.failures += 1;
-        let verdict = self.plan.retry.on_failure(REPEAT, self.failures, &failure, random);
-        self.follow(verdict, DownloadError::Failed(failure), now.monotonic);
+    fn failed(&mut self, id: RequestId, failure: Failure, now: Now, random: u64) {
+        let setback = self.count_failure(id);
+        let verdict = self.plan.retry.on_failure(REPEAT, setback.failures, &failure, random);
+        self.follow(setback, verdict, DownloadError::Failed(failure), now.monotonic);
     }
 
-    fn follow(&mut self, verdict: Verdict, error: DownloadError, now: Duration) {
+    /// Counts the failure of this request. What was under way together fails together when the network drops, and that is
+    /// one failure.
+    fn count_failure(&mut self, id: RequestId) -> Setback {
+        let is_new = id >= self.counted_before;
+        if is_new {
+            self.failures += 1;
+            self.counted_before = RequestId(self.next_id);
+        }
+        Setback { failures: self.failures.max(1), is_new }
+    }
+
+    fn follow(&mut self, setback: Setback, verdict: Verdict, error: DownloadError, now: Duration) {
+        let is_nobody_there = !self.is_understood && self.failures > FAILURES_BEFORE_CONTACT;
         match verdict {
+            _ if is_nobody_there => self.finish(Err(error)),
             Verdict::GiveUp => self.finish(Err(error)),
             Verdict::Retry { wait, hold_all } => {
                 self.retries += 1;
-                let until = now.saturating_add(wait);
+                let mut until = now.saturating_add(wait);
+                if setback.is_new {
+                    self.again = until;
+                } else if !hold_all {
+                    // What failed together is asked for together again, or each would fail on its own.
+                    until = self.again;
+                }
                 self.pauses.push(until);
                 if hold_all {
                     self.hold = self.hold.max(until);

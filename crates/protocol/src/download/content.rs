@@ -22,18 +22,25 @@ impl Content {
         self.etag.as_deref().filter(|etag| etag.starts_with('"'))
     }
 
-    /// In words, what this content and another one differ in. What only one of them has is no difference.
-    pub(super) fn difference(&self, other: &Self) -> Option<String> {
-        if self.length != other.length {
-            return Some(format!("it had {} bytes and has {}", self.length, other.length));
+    /// Keeps what an answer says of the same content and nothing had said before.
+    pub(super) fn learn(&mut self, head: &DownloadHead) {
+        self.etag = self.etag.take().or_else(|| head.etag.clone());
+        self.last_modified = self.last_modified.take().or_else(|| head.last_modified.clone());
+    }
+
+    /// In words, what this content and the one of an answer differ in; `length` is that one's, when the answer says. What
+    /// only one of them has is no difference.
+    pub(super) fn difference(&self, length: Option<u64>, head: &DownloadHead) -> Option<String> {
+        if let Some(length) = length.filter(|length| *length != self.length) {
+            return Some(format!("it had {} bytes and has {length}", self.length));
         }
         let differ = |one: &Option<String>, other: &Option<String>| match (one, other) {
             (Some(one), Some(other)) => one != other,
             _ => false,
         };
-        if differ(&self.etag, &other.etag) {
+        if differ(&self.etag, &head.etag) {
             return Some("its ETag is another".into());
         }
-        differ(&self.last_modified, &other.last_modified).then(|| "it was modified".into())
+        differ(&self.last_modified, &head.last_modified).then(|| "it was modified".into())
     }
 }

@@ -1,6 +1,6 @@
 //! How a download can end without its bytes.
 
-use crate::{ApiError, ApiErrorKind, Failure, Garbled};
+use crate::{ApiError, Failure, Garbled};
 
 /// A download that ended before everything was there.
 #[derive(Debug, thiserror::Error)]
@@ -27,13 +27,10 @@ pub enum DownloadError {
 }
 
 impl DownloadError {
-    /// Whether resuming from the last checkpoint may still finish this download.
+    /// Whether resuming from the last checkpoint may still finish this download. A file that is not found may be found with
+    /// another key.
     #[must_use]
     pub fn is_resumable(&self) -> bool {
-        match self {
-            Self::Refused(refusal) => refusal.kind() != ApiErrorKind::NotFound,
-            Self::Failed(_) | Self::Garbled(_) | Self::Stopped => true,
-            Self::Changed { .. } => false,
-        }
+        !matches!(self, Self::Changed { .. })
     }
 }

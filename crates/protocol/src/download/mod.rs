@@ -86,6 +86,12 @@ pub struct Fetch {
     hold: Duration,
     /// In a row, without a byte that had not been there before.
     failures: u32,
+    /// Failures of requests before this one are part of one that was counted.
+    counted_before: RequestId,
+    /// When the request whose failure was counted last is sent again.
+    again: Duration,
+    /// Whether the service ever answered with content.
+    is_understood: bool,
     furthest: u64,
     retries: u64,
     saver: Saver,
@@ -115,7 +121,9 @@ struct Flight {
 #[derive(Debug, Default)]
 struct Saver {
     is_saving: bool,
-    /// How many bytes the last checkpoint knows of.
+    /// What the last checkpoint is of.
+    content: Option<Content>,
+    /// How many bytes it knows of.
     known: u64,
     last: Duration,
 }
@@ -133,8 +141,8 @@ impl Fetch {
     pub fn new(api: &Api, plan: DownloadPlan) -> Self {
         Self {
             place: api.identity().to_owned(),
+            way: if plan.ranges { Way::Unknown } else { Way::Whole },
             plan,
-            way: Way::Unknown,
             content: None,
             written: Coverage::default(),
             flights: Vec::new(),
@@ -143,6 +151,9 @@ impl Fetch {
             pauses: Vec::new(),
             hold: Duration::ZERO,
             failures: 0,
+            counted_before: RequestId(0),
+            again: Duration::ZERO,
+            is_understood: false,
             furthest: 0,
             retries: 0,
             saver: Saver::default(),
@@ -165,8 +176,11 @@ impl Fetch {
         let mut machine = Self::new(api, plan);
         machine.furthest = saved.written.len();
         machine.saver.known = machine.furthest;
-        machine.content = Some(saved.content);
-        machine.written = saved.written;
+        machine.saver.content = Some(saved.content.clone());
+        if machine.way != Way::Whole {
+            machine.content = Some(saved.content);
+            machine.written = saved.written;
+        }
         Ok(machine)
     }
 
@@ -252,7 +266,7 @@ impl Fetch {
             return None;
         }
         if self.way == Way::Whole {
-            return Some(0..u64::MAX);
+            return (!self.is_checkpoint_in_force()).then_some(0..u64::MAX);
         }
         let Some(content) = &self.content else { return Some(0..self.plan.first_size()) };
         let mut asked_for = self.written.clone();
@@ -281,7 +295,7 @@ impl Fetch {
     /// When there may be something to do without a report.
     fn deadline(&self, now: Duration) -> Option<Duration> {
         let hold = (self.hold > now).then_some(self.hold);
-        let save = (self.is_unsaved() && !self.saver.is_saving).then(|| self.saver.last + SAVE_AFTER);
+        let save = self.unsaved().map(|_| self.saver.last + SAVE_AFTER);
         self.pauses.iter().copied().chain(hold).chain(save).min()
     }
 
@@ -300,18 +314,28 @@ impl Fetch {
             }
             End::Told => return None,
         };
-        let content = self.content.as_ref().filter(|_| self.is_unsaved() && !self.saver.is_saving)?;
+        let content = self.unsaved()?.clone();
         let is_time = now >= self.saver.last + SAVE_AFTER;
         if !(is_over || is_time || self.way == Way::Whole) {
             return None;
         }
         let written = self.lasting().clone();
-        self.saver = Saver { is_saving: true, known: written.len(), last: now };
-        Some(DownloadCheckpoint::new(&self.place, &self.plan.file_id, content.clone(), written))
+        self.saver =
+            Saver { is_saving: true, content: Some(content.clone()), known: written.len(), last: now };
+        Some(DownloadCheckpoint::new(&self.place, &self.plan.file_id, content, written))
     }
 
-    fn is_unsaved(&self) -> bool {
-        self.lasting().len() != self.saver.known
+    /// The content of which a checkpoint can be saved now that says more than the last one, or less.
+    fn unsaved(&self) -> Option<&Content> {
+        let is_new = self.lasting().len() != self.saver.known;
+        // Of an answer that does not say how long it is nothing is known, but then nothing of it is saved either.
+        let content = self.content.as_ref().or(self.saver.content.as_ref());
+        content.filter(|_| is_new && !self.saver.is_saving)
+    }
+
+    /// Whether a checkpoint speaks of bytes, or may by now.
+    fn is_checkpoint_in_force(&self) -> bool {
+        self.saver.known > 0 || self.saver.is_saving
     }
 
     /// What can be gone on from: what comes in one answer has to come again from the beginning.

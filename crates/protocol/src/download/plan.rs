@@ -16,6 +16,8 @@ const LARGEST: u64 = 64 * MIB;
 pub struct DownloadPlan {
     /// The file's identifier.
     pub file_id: String,
+    /// Ask for ranges. Without, everything comes in one answer: for a service whose ranges do not fit together.
+    pub ranges: bool,
     /// At most this many ranges are asked for at once: at least one.
     pub parallel: u16,
     /// How many bytes a request asks for. `None` asks for 16 MiB first, which tells how long the content is, then for up to
@@ -29,7 +31,13 @@ impl DownloadPlan {
     /// Four ranges at once.
     #[must_use]
     pub fn new(file_id: impl Into<String>) -> Self {
-        Self { file_id: file_id.into(), parallel: 4, range_size: None, retry: RetryPolicy::default() }
+        Self {
+            file_id: file_id.into(),
+            ranges: true,
+            parallel: 4,
+            range_size: None,
+            retry: RetryPolicy::default(),
+        }
     }
 
     /// How much the first request asks for, before anything is known.

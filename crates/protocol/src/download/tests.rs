@@ -6,7 +6,10 @@ use partwise_models::UnixSeconds;
 use proptest::prelude::*;
 
 use super::*;
-use crate::{ApiError, DownloadHead, Failure, FailureKind, Now, Operation, ResponseError};
+use crate::{
+    ApiError, DownloadHead, Failure, FailureKind, Now, Operation, ResponseError,
+    retry::FAILURES_BEFORE_CONTACT,
+};
 
 /// What a service makes of a request for a range.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -37,6 +40,12 @@ impl Service {
 
     fn length(&self) -> u64 {
         self.content.len() as u64
+    }
+
+    /// Gives it another content, as long as the one before.
+    fn change(&mut self) {
+        self.content.iter_mut().for_each(|byte| *byte ^= 0x55);
+        self.etag = if self.etag == Some("\"a\"") { Some("\"b\"") } else { Some("\"a\"") };
     }
 
     /// The head of the answer, and which bytes follow.
@@ -91,14 +100,24 @@ struct Disk {
     checkpoint: Option<DownloadCheckpoint>,
 }
 
+impl Disk {
+    /// What the checkpoint that is in force says is there.
+    fn known(&self) -> Coverage {
+        self.checkpoint.as_ref().map(|saved| saved.written.clone()).unwrap_or_default()
+    }
+}
+
 struct Run<'r> {
     service: &'r Service,
     disk: Disk,
     running: Vec<Running>,
-    saving: bool,
+    /// A checkpoint on its way: it is in force at the latest when the machine hears of it.
+    saving: Option<DownloadCheckpoint>,
     now: Duration,
     /// How much may still go wrong.
     faults: u32,
+    /// How much of it before the service ever answered.
+    early_faults: u32,
 }
 
 const PATIENT: u32 = 8;
@@ -109,7 +128,15 @@ fn plan(parallel: u16, range_size: u64) -> DownloadPlan {
 
 impl<'r> Run<'r> {
     fn new(service: &'r Service, disk: Disk) -> Self {
-        Self { service, disk, running: Vec::new(), saving: false, now: Duration::ZERO, faults: PATIENT - 1 }
+        Self {
+            service,
+            disk,
+            running: Vec::new(),
+            saving: None,
+            now: Duration::ZERO,
+            faults: PATIENT - 1,
+            early_faults: FAILURES_BEFORE_CONTACT,
+        }
     }
 
     fn now(&self) -> Now {
@@ -130,16 +157,15 @@ impl<'r> Run<'r> {
                 }
                 DownloadAction::Abandon(id) => self.running.retain(|running| running.id != id),
                 DownloadAction::Save(checkpoint) => {
-                    assert!(!self.saving, "one at a time");
-                    self.saving = true;
+                    assert!(self.saving.is_none(), "one at a time");
                     // A record that is read again says the same.
                     let json = serde_json::to_vec(&checkpoint).unwrap();
-                    self.disk.checkpoint = Some(DownloadCheckpoint::from_json(&json).unwrap());
+                    self.saving = Some(DownloadCheckpoint::from_json(&json).unwrap());
                 }
                 DownloadAction::Wait { until } => self.step(machine, dice, until),
                 DownloadAction::Done(result) => {
                     assert!(
-                        !self.saving
+                        self.saving.is_none()
                             && matches!(machine.poll(self.now), DownloadAction::Wait { until: None })
                     );
                     return Some(result);
@@ -151,9 +177,10 @@ impl<'r> Run<'r> {
 
     fn step(&mut self, machine: &mut Fetch, dice: &mut Dice<'_>, until: Option<Duration>) {
         assert!(self.running.len() <= 5, "never more than the plan allows");
+        assert!(until.is_none_or(|until| until > self.now), "it waits for what has passed");
         self.now += Duration::from_millis(dice.draw(200) as u64);
-        if self.saving && (self.running.is_empty() || dice.draw(3) == 0) {
-            self.saving = false;
+        if self.saving.is_some() && (self.running.is_empty() || dice.draw(3) == 0) {
+            self.disk.checkpoint = self.saving.take();
             machine.handle_saved();
         } else if self.running.is_empty() {
             self.now = self.now.max(until.expect("there is always something to wait for"));
@@ -165,17 +192,21 @@ impl<'r> Run<'r> {
 
     fn advance(&mut self, machine: &mut Fetch, dice: &mut Dice<'_>, which: usize) {
         let (now, random) = (self.now(), dice.draw(256) as u64);
-        let fails = self.faults > 0 && dice.draw(5) == 0;
+        let fails = self.faults > 0 && self.early_faults > 0 && dice.draw(5) == 0;
         let Running { id, operation, answered } = &mut self.running[which];
         let id = *id;
         match answered {
             _ if fails => {
                 self.faults -= 1;
+                self.early_faults -= 1;
                 self.running.swap_remove(which);
                 machine.handle_failure(id, Failure::new(FailureKind::Interrupted), now, random);
             }
             None => {
                 let (head, bytes) = self.service.answer(operation);
+                if head.is_ok() {
+                    self.early_faults = PATIENT;
+                }
                 match machine.handle_answer(id, head, now, random) {
                     Some(offset) => *answered = Some((offset, bytes)),
                     None => self.running.retain(|running| running.id != id),
@@ -187,6 +218,13 @@ impl<'r> Run<'r> {
             }
             Some((offset, rest)) => {
                 let most = (rest.end - rest.start).min(1 + dice.draw(64) as u64);
+                let mut with = self.disk.known();
+                with.insert(*offset..*offset + most);
+                assert_eq!(
+                    with.len(),
+                    self.disk.known().len() + most,
+                    "a checkpoint in force says it is there"
+                );
                 for at in rest.start..rest.start + most {
                     let place = (*offset + at - rest.start) as usize;
                     let room = self.disk.bytes.len().max(place + 1);
@@ -251,16 +289,21 @@ proptest! {
     #[test]
     fn a_killed_run_is_gone_on_with_and_what_its_checkpoint_knows_of_is_not_asked_for_again(
         length in 1..1500_u64,
-        serves in any_serves(),
-        kills in prop::collection::vec(1..200_usize, 1..4),
+        kills in prop::collection::vec((1..200_usize, any_serves(), prop::bool::weighted(0.2)), 1..4),
+        last in any_serves(),
         range_size in 1..400_u64,
         dice in prop::collection::vec(any::<u8>(), 1..300),
     ) {
-        let service = Service::new(length, serves);
+        let mut service = Service::new(length, last);
         let mut dice = Dice(dice.iter().cycle());
         let mut disk = Disk::default();
         let mut ended = None;
-        for kill in kills.into_iter().chain([LONG]) {
+        // Whatever the service serves by then; the last two run to the end, since one of them may find another file.
+        for (kill, serves, changes) in kills.into_iter().chain([(LONG, last, false); 2]) {
+            service.serves = serves;
+            if changes {
+                service.change();
+            }
             let mut machine = match disk.checkpoint.clone() {
                 Some(saved) => {
                     disk.writes.fill(0);
@@ -280,7 +323,10 @@ proptest! {
                     prop_assert!(with != known, "byte {at} came again");
                 }
             }
-            if ended.is_some() {
+            if let Some(Err(DownloadError::Changed { .. })) = &ended {
+                prop_assert!(known.len() > 0, "nothing had come before");
+                disk.checkpoint = None;
+            } else if ended.is_some() {
                 run.disk = std::mem::take(&mut disk);
                 run.assert_complete();
                 break;
@@ -375,7 +421,14 @@ fn what_a_checkpoint_does_not_fit_is_named() {
 #[test]
 fn a_file_that_changes_ends_the_download_and_leaves_nothing_to_go_on_from() {
     type Change = fn(&mut Service);
-    let changes: [(Change, &str); 5] = [
+    let changes: [(Change, &str); 6] = [
+        (
+            |service| {
+                service.change();
+                service.serves = Serves::WholeWithoutLength;
+            },
+            "its ETag is another",
+        ),
         (|service| service.etag = Some("\"b\""), "its ETag is another"),
         (|service| service.content.truncate(700), "it had 1000 bytes and has 700"),
         (|service| service.content.truncate(10), "it had 1000 bytes and has less"),
@@ -433,6 +486,121 @@ fn patience_ends_when_nothing_comes_and_what_had_come_is_saved() {
     assert!(matches!(&ended, DownloadError::Failed(_)) && ended.is_resumable());
     assert_eq!(failures, PATIENT + 1);
     assert_eq!(saved, Some((machine.progress().bytes_written, 1000)));
+}
+
+/// Lets time pass until so many more requests were sent.
+fn sent(machine: &mut Fetch, now: &mut Now, requests: usize) -> Vec<RequestId> {
+    let mut sent = Vec::new();
+    while sent.len() < requests {
+        match machine.poll(now.monotonic) {
+            DownloadAction::Send { id, .. } => sent.push(id),
+            DownloadAction::Save(_) => machine.handle_saved(),
+            DownloadAction::Wait { until } => now.monotonic = until.expect("something is to come"),
+            other => panic!("{other:?}"),
+        }
+    }
+    sent
+}
+
+#[test]
+fn a_network_that_drops_all_requests_at_once_has_failed_once() {
+    let service = Service::new(10_000, Serves::Ranges);
+    let (mut machine, _) = begun(&service, 4, |machine| machine.progress().requests == 4);
+    let mut now = Now { monotonic: Duration::ZERO, unix: UnixSeconds(1) };
+    let mut under_way: Vec<_> = machine.flights.iter().map(|flight| flight.id).collect();
+    for time in 1..=3 {
+        for (number, id) in under_way.into_iter().enumerate() {
+            machine.handle_failure(
+                id,
+                Failure::new(FailureKind::Connect),
+                now,
+                1 + number as u64 * 1_000_000,
+            );
+        }
+        assert_eq!(machine.failures, time);
+        under_way = sent(&mut machine, &mut now, 4);
+    }
+    assert_eq!(machine.progress().retries, 12);
+}
+
+#[test]
+fn a_service_that_never_answered_is_soon_given_up() {
+    let mut machine = Fetch::new(&api(), plan(4, 100));
+    let mut now = Now { monotonic: Duration::ZERO, unix: UnixSeconds(1) };
+    for _ in 0..=FAILURES_BEFORE_CONTACT {
+        let id = sent(&mut machine, &mut now, 1)[0];
+        machine.handle_failure(id, Failure::new(FailureKind::Connect), now, 1);
+    }
+    let DownloadAction::Done(Err(DownloadError::Failed(_))) = machine.poll(now.monotonic) else {
+        panic!("it goes on")
+    };
+}
+
+#[test]
+fn what_comes_whole_after_ranges_waits_until_no_checkpoint_speaks_of_them() {
+    for serves in [Serves::Whole, Serves::WholeWithoutLength] {
+        let mut service = Service::new(1000, Serves::Ranges);
+        let (mut machine, _) = begun(&service, 1, halfway);
+        let saved = checkpoint(&mut machine);
+        service.serves = serves;
+        let mut machine = Fetch::resume(&api(), plan(1, 100), saved, 1000).unwrap();
+        let mut now = Now { monotonic: Duration::ZERO, unix: UnixSeconds(1) };
+        let id = sent(&mut machine, &mut now, 1)[0];
+        let (head, _) = service.answer(&DownloadFile::new("file-1"));
+        assert_eq!(machine.handle_answer(id, head, now, 1), None);
+        let DownloadAction::Abandon(_) = machine.poll(now.monotonic) else { panic!("it is not wanted yet") };
+        let DownloadAction::Save(saved) = machine.poll(now.monotonic) else { panic!("nothing is there") };
+        assert_eq!(saved.written(), (0, 1000));
+        assert!(matches!(machine.poll(now.monotonic), DownloadAction::Wait { until: None }));
+        machine.handle_saved();
+        let DownloadAction::Send { operation, .. } = machine.poll(now.monotonic) else { panic!("it asks") };
+        assert_eq!(operation.range, None, "{serves:?}");
+    }
+}
+
+#[test]
+fn without_ranges_everything_is_asked_for_at_once() {
+    let service = Service::new(1000, Serves::Ranges);
+    let mut one = plan(4, 100);
+    one.ranges = false;
+    let mut run = Run::new(&service, Disk::default());
+    let mut machine = Fetch::new(&api(), one);
+    let DownloadAction::Send { id, operation } = machine.poll(Duration::ZERO) else { panic!("it asks") };
+    assert_eq!(operation.range, None);
+    run.running.push(Running { id, operation, answered: None });
+    run.until_end(&mut machine, &mut Dice([3].iter().cycle()), LONG).unwrap().unwrap();
+    run.assert_complete();
+}
+
+#[test]
+fn what_a_later_answer_says_of_the_content_counts_from_then_on() {
+    let mut service = Service::new(1000, Serves::Ranges);
+    service.etag = None;
+    let (mut machine, disk) = begun(&service, 1, halfway);
+    let saved = checkpoint(&mut machine);
+    service.etag = Some("\"a\"");
+    let mut machine = Fetch::resume(&api(), plan(1, 100), saved, 1000).unwrap();
+    let mut run = Run::new(&service, disk);
+    run.faults = 0;
+    let mut dice = Dice([7, 1, 3].iter().cycle());
+    while machine.progress().bytes_written < 700 {
+        assert!(run.until_end(&mut machine, &mut dice, 1).is_none());
+    }
+    assert_eq!(machine.content.as_ref().and_then(Content::strong_etag), Some("\"a\""));
+}
+
+#[test]
+fn a_file_that_is_not_found_by_one_key_may_be_found_by_another() {
+    let service = Service::new(1000, Serves::Ranges);
+    let (mut machine, _) = begun(&service, 1, halfway);
+    let saved = checkpoint(&mut machine);
+    let mut machine = Fetch::resume(&api(), plan(1, 100), saved, 1000).unwrap();
+    let mut now = Now { monotonic: Duration::ZERO, unix: UnixSeconds(1) };
+    let id = sent(&mut machine, &mut now, 1)[0];
+    let refused = Err(ResponseError::Refused(ApiError::new(StatusCode::NOT_FOUND, "no").into()));
+    machine.handle_answer(id, refused, now, 1);
+    let DownloadAction::Done(Err(error)) = machine.poll(now.monotonic) else { panic!("it is not there") };
+    assert!(error.is_resumable());
 }
 
 #[test]

@@ -17,12 +17,8 @@ use super::{
 use crate::{
     AddUploadPart, ApiError, ApiErrorKind, CancelUpload, CompleteUpload, CreateFile, CreateUpload, Failure,
     FailureKind, Garbled, ListFiles, Now, Operation, OperationId, Repeat, ResponseError, SourceError,
-    Verdict,
+    Verdict, retry::FAILURES_BEFORE_CONTACT,
 };
-
-/// A service that never answered in any way that makes sense is not there, or is another one: whoever waits for it should
-/// soon be told. Patience is for a service that was there a moment ago.
-const FAILURES_BEFORE_CONTACT: u32 = 3;
 
 /// Why a request brought nothing.
 enum Setback {

@@ -25,7 +25,7 @@ pub(super) struct Driver {
     progress: watch::Sender<DownloadProgress>,
     flights: Flights,
     asked: u64,
-    /// The length that the target was given.
+    /// The length that the target was given before it was written.
     length: Option<u64>,
     /// Requests were abandoned that may still be writing.
     has_abandoned: bool,
@@ -68,11 +68,25 @@ impl Driver {
     }
 
     /// Drives the machine to its end. Every request that it started ends with this future.
-    pub(super) async fn run(mut self, mut stop: Option<BoxFuture<'static, ()>>) -> Result<u64, Error> {
+    pub(super) async fn run(mut self, stop: Option<BoxFuture<'static, ()>>) -> Result<u64, Error> {
+        let ended = self.drive(stop).await;
+        self.progress.send_replace(self.machine.progress());
+        // Nothing may write once this has ended, however it ends.
+        self.flights.shutdown().await;
+        self.writer.settled().await;
+        if let Some(saving) = self.saving.take() {
+            // Whoever hears of the end finds the checkpoint as it stays; what ended the rest is the error.
+            let _ = saving.await;
+        }
+        ended?;
+        self.finish().await
+    }
+
+    async fn drive(&mut self, mut stop: Option<BoxFuture<'static, ()>>) -> Result<(), Error> {
         loop {
             let until = match self.act() {
                 Turn::Wait { until } => until,
-                Turn::Done(result) => return self.end(result).await,
+                Turn::Done(result) => return result.map_err(|error| Error::Download(Box::new(error))),
             };
             self.progress.send_replace(self.machine.progress());
             let deadline = self.next_look(until);
@@ -83,7 +97,7 @@ impl Driver {
                 landed = self.flights.land() => Event::Landed(landed),
                 () = sleep_until(deadline) => Event::Time,
             };
-            self.tell(event)?;
+            self.tell(event).await?;
         }
     }
 
@@ -109,9 +123,9 @@ impl Driver {
         }
     }
 
-    fn tell(&mut self, event: Event) -> Result<(), Error> {
+    async fn tell(&mut self, event: Event) -> Result<(), Error> {
         match event {
-            Event::Landed(landed) => self.landed(landed)?,
+            Event::Landed(landed) => self.landed(landed).await?,
             Event::Saved(saved) => {
                 saved.map_err(Error::Target)?;
                 self.machine.handle_saved();
@@ -131,12 +145,12 @@ impl Driver {
         }
     }
 
-    fn landed(&mut self, landed: Landed) -> Result<(), Error> {
+    async fn landed(&mut self, landed: Landed) -> Result<(), Error> {
         let Landed { request, written, step } = landed;
         self.machine.handle_written(request, written);
         let (now, random) = (self.clock.now(), self.client.system.random()?);
         match step {
-            Step::Answered(Ok(download)) => return self.answered(request, download),
+            Step::Answered(Ok(download)) => return self.answered(request, download).await,
             Step::Answered(Err(Error::Refused(refusal))) => {
                 let answer = Err(ResponseError::Refused(refusal));
                 self.machine.handle_answer(request, answer, now, random);
@@ -158,13 +172,13 @@ impl Driver {
         Ok(())
     }
 
-    fn answered(&mut self, request: RequestId, download: Download) -> Result<(), Error> {
+    async fn answered(&mut self, request: RequestId, download: Download) -> Result<(), Error> {
         let (now, random) = (self.clock.now(), self.client.system.random()?);
         let head = download.head().clone();
         let Some(offset) = self.machine.handle_answer(request, Ok(head), now, random) else { return Ok(()) };
         let length = self.machine.length();
         if let Some(length) = length.filter(|_| length != self.length) {
-            self.writer.target().set_length(length).map_err(Error::Target)?;
+            self.writer.set_length(length).await.map_err(Error::Target)?;
             self.length = Some(length);
         }
         self.flights.receive(request, download, self.writer.clone(), offset, self.has_abandoned);
@@ -178,17 +192,12 @@ impl Driver {
         deadline.into_iter().chain(counting).min()
     }
 
-    async fn end(mut self, result: Result<(), DownloadError>) -> Result<u64, Error> {
-        self.progress.send_replace(self.machine.progress());
-        // What was abandoned must not write once this has ended.
-        self.writer.settled().await;
-        result.map_err(|error| Error::Download(Box::new(error)))?;
+    /// Everything was written.
+    async fn finish(self) -> Result<u64, Error> {
         let length = self.machine.length().unwrap_or_default();
-        let (target, known) = (self.writer.target().clone(), self.length.take());
+        let target = self.writer.target().clone();
         let finish = move || {
-            if known != Some(length) {
-                target.set_length(length)?;
-            }
+            target.set_length(length)?;
             target.sync()
         };
         Blocking::start(finish).await.map_err(Error::Target)?;

@@ -87,8 +87,9 @@ impl FileDownload {
         Self { client, target, machine, stop: None, progress }
     }
 
-    /// Stops the download once this future ends, to be resumed later: what has come is written and a last checkpoint
-    /// [kept](Target::keep). It then ends with [`DownloadError::Stopped`](partwise_protocol::DownloadError). Dropping
+    /// Stops the download once this future ends, to be resumed later: a last checkpoint is [kept](Target::keep) of what was
+    /// written. What has come and was not written yet comes again: of each range that is under way at most the last 512 KiB,
+    /// or 1 MiB with [`Writing::Blocking`](crate::Writing), and no more than a second's worth. It then ends with [`DownloadError::Stopped`](partwise_protocol::DownloadError). Dropping
     /// [`run`](Self::run)'s future instead stops at once; the last checkpoint then knows of what was written up to then.
     pub fn stop_when(mut self, signal: impl Future<Output = ()> + Send + 'static) -> Self {
         self.stop = Some(Box::pin(signal));

@@ -91,6 +91,12 @@ impl Flights {
         });
     }
 
+    /// Ends every request, and waits until none of them runs any more.
+    pub(super) async fn shutdown(&mut self) {
+        self.by_task.clear();
+        self.tasks.shutdown().await;
+    }
+
     pub(super) fn is_empty(&self) -> bool {
         self.by_task.is_empty()
     }

@@ -55,7 +55,8 @@ impl FileTarget {
         self
     }
 
-    /// The last checkpoint in a journal; `None` when it has none, or only the beginning of one.
+    /// The last checkpoint in a journal; `None` when it has none, or only the beginning of one. A last line that cannot be
+    /// read is what a crash left of one, even when it ends as a line does, and the one before counts.
     ///
     /// # Errors
     /// When the journal cannot be read, or holds something else.
@@ -64,9 +65,14 @@ impl FileTarget {
         let mut text = Vec::new();
         io::Read::read_to_end(journal, &mut text)?;
         let whole = text.iter().rposition(|byte| *byte == b'\n').unwrap_or(0);
-        let line = text[..whole].rsplit(|byte| *byte == b'\n').find(|line| !line.is_empty());
-        let unreadable = |error: DownloadResumeError| io::Error::new(io::ErrorKind::InvalidData, error);
-        line.map(|line| DownloadCheckpoint::from_json(line).map_err(unreadable)).transpose()
+        let mut lines = text[..whole].rsplit(|byte| *byte == b'\n').filter(|line| !line.is_empty());
+        let read = match (lines.next().map(DownloadCheckpoint::from_json), lines.next()) {
+            (Some(Err(DownloadResumeError::Unreadable { .. })), Some(before)) => {
+                Some(DownloadCheckpoint::from_json(before))
+            }
+            (last, _) => last,
+        };
+        read.transpose().map_err(|error| io::Error::new(io::ErrorKind::InvalidData, error))
     }
 }
 
