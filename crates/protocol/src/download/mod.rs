@@ -177,7 +177,8 @@ impl Fetch {
         machine.furthest = saved.written.len();
         machine.saver.known = machine.furthest;
         machine.saver.content = Some(saved.content.clone());
-        if machine.way != Way::Whole {
+        // Where nothing is there, any content will do.
+        if machine.way != Way::Whole && machine.furthest > 0 {
             machine.content = Some(saved.content);
             machine.written = saved.written;
         }

@@ -301,7 +301,8 @@ proptest! {
         // Whatever the service serves by then; the last two run to the end, since one of them may find another file.
         for (kill, serves, changes) in kills.into_iter().chain([(LONG, last, false); 2]) {
             service.serves = serves;
-            if changes {
+            // Of what has come to its last byte nothing more is asked for.
+            if changes && disk.known().len() < length {
                 service.change();
             }
             let mut machine = match disk.checkpoint.clone() {
@@ -556,6 +557,19 @@ fn what_comes_whole_after_ranges_waits_until_no_checkpoint_speaks_of_them() {
         let DownloadAction::Send { operation, .. } = machine.poll(now.monotonic) else { panic!("it asks") };
         assert_eq!(operation.range, None, "{serves:?}");
     }
+}
+
+#[test]
+fn a_checkpoint_of_nothing_holds_nobody_to_a_content() {
+    let mut service = Service::new(1000, Serves::Ranges);
+    let (mut machine, _) = begun(&service, 1, halfway);
+    let mut saved = checkpoint(&mut machine);
+    saved.written = Coverage::NOTHING;
+    service.change();
+    let mut machine = Fetch::resume(&api(), plan(2, 100), saved, 1000).unwrap();
+    let mut run = Run::new(&service, Disk::default());
+    run.until_end(&mut machine, &mut Dice([1].iter().cycle()), LONG).unwrap().unwrap();
+    run.assert_complete();
 }
 
 #[test]
