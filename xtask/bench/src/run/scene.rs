@@ -41,9 +41,13 @@ impl Scene {
         }
     }
 
-    /// Makes that file.
+    /// Makes that file, and reads it once: the system makes its pages at the first reading, which takes more than sending
+    /// them.
     pub(crate) fn sparse(&self) -> Result<()> {
-        Ok(File::create(&self.file)?.set_len(self.length)?)
+        File::create(&self.file)?.set_len(self.length)?;
+        let (mut file, mut buffer) = (File::open(&self.file)?, vec![0; MIB as usize]);
+        while file.read(&mut buffer)? > 0 {}
+        Ok(())
     }
 
     /// The part size for peers that choose none.
