@@ -23,7 +23,7 @@ pub(crate) enum Moment {
     Created(Duration),
     /// So soon after the service has told of this many parts, those of earlier runs with them.
     Parts(usize, Duration),
-    /// While a checkpoint is written after that.
+    /// As soon as more of a checkpoint is written after that: before or after it is synced.
     Saving(usize),
     /// When the file is being made, or was made and nobody knows.
     Complete(Hold),

@@ -313,10 +313,8 @@ impl Transfer {
         };
         self.statistics.overloads += 1;
         let until = now.monotonic.saturating_add(wait);
-        let is_news = self.pace.hold(now.monotonic, until, flight.id, self.flights.next_id());
-        if let Some(knee) = self.knee.as_mut().filter(|_| is_news) {
-            knee.overloaded(now.monotonic);
-            self.pace.set_ceiling(knee.wanted());
+        if self.pace.hold(now.monotonic, until, flight.id, self.flights.next_id()) {
+            self.with_knee(|knee| knee.overloaded(now.monotonic));
         }
     }
 

@@ -6,8 +6,8 @@ use std::time::Duration;
 
 /// With so many an upload begins, where it may choose.
 const FIRST: u16 = 8;
-/// So many bytes of a request may have been handed to the transport and not have left: HTTP and the kernel hold them.
-/// They say nothing about the line.
+/// So many bytes of a request may be reported as sent and not have left: the kernel and TLS hold them. They say nothing
+/// about the line.
 const HELD: u64 = 1 << 20;
 /// How long bytes are counted at least.
 const COUNTING: Duration = Duration::from_millis(100);

@@ -9,7 +9,7 @@ use super::{
     checkpoint::SavedRoute,
     clock,
     flights::Asked,
-    knee,
+    knee::{self, Knee},
     settle::Wanted,
     state::{Hash, OpenUpload, Solo, Stage, Way},
     stop::Stop,
@@ -257,9 +257,8 @@ impl Transfer {
                 *parts = super::parts::Parts::new(parts.cut().clone());
             }
             self.sending_since = None;
-            if let Some(knee) = &mut self.knee {
-                knee.begin_anew(Duration::ZERO, self.statistics.bytes_acknowledged);
-            }
+            let left = self.statistics.bytes_acknowledged;
+            self.with_knee(|knee| knee.begin_anew(Duration::ZERO, left));
             self.enter(Stage::Create);
         } else {
             self.finish(Err(TransferError::Expired));
@@ -280,18 +279,25 @@ impl Transfer {
         if self.next_look_for_knee().is_none_or(|at| now.monotonic < at) {
             return;
         }
-        let (Some(knee), Way::Parts { parts, .. }) = (&mut self.knee, &self.way) else { return };
+        let Way::Parts { parts, .. } = &self.way else { return };
         let flying =
             self.flights.parts().map(|(part, taken)| knee::left_of_part(taken, parts.range(part).len()));
         let left = self.statistics.bytes_acknowledged.saturating_add(flying.sum());
         let rest = parts.ids().len() - parts.acknowledged().0;
         let largest = self.flights.parts().map(|(part, _)| parts.range(part).len()).max().unwrap_or_default();
-        if self.pace.window() == knee.wanted() {
-            knee.look(now.monotonic, left, rest, largest);
-            self.pace.set_ceiling(knee.wanted());
-        } else {
+        let window = self.pace.window();
+        self.with_knee(|knee| match window == knee.wanted() {
+            true => knee.look(now.monotonic, left, rest, largest),
             // Overload holds fewer in flight than are to be judged.
-            knee.begin_anew(now.monotonic, left);
+            false => knee.begin_anew(now.monotonic, left),
+        });
+    }
+
+    /// Whatever the knee comes to want is what may be in flight from then on.
+    pub(super) fn with_knee(&mut self, act: impl FnOnce(&mut Knee)) {
+        if let Some(knee) = &mut self.knee {
+            act(knee);
+            self.pace.set_ceiling(knee.wanted());
         }
     }
 

@@ -22,6 +22,7 @@ impl Flow {
     fn new() -> Self {
         let mut plan = plan();
         (plan.parallel, plan.part_size) = (Parallel::default(), Some(16 * MIB));
+        plan.restart_when_expired = true;
         let machine = Transfer::new(Api::openai(), plan, SourceStamp::new(7 << 30), [1; 32]).unwrap();
         let mut bench = Bench::of(machine);
         bench.run();
@@ -69,6 +70,20 @@ fn it_goes_back_when_more_share_what_there_is_and_is_tried_again_later() {
     assert_eq!(flow.bench.flying.len(), 8);
     // By now each connection has a limit of its own.
     flow.goes_on(Duration::from_secs(10), 5, 200);
+    assert_eq!(flow.bench.flying.len(), 16);
+}
+
+#[test]
+fn an_upload_that_begins_anew_looks_for_it_anew() {
+    let mut flow = Flow::new();
+    flow.goes_on(Duration::from_millis(500), 200, 200);
+    assert_eq!(flow.bench.machine.progress().window, 16, "it is being tried");
+    flow.bench.time += Duration::from_secs(4000);
+    flow.bench.run();
+    flow.sent.clear();
+    flow.bench.answer(0, 200, &upload_json(3600));
+    assert_eq!((flow.bench.flying.len(), flow.bench.machine.progress().window), (8, 8));
+    flow.goes_on(Duration::from_secs(1), 50, 1000);
     assert_eq!(flow.bench.flying.len(), 16);
 }
 
