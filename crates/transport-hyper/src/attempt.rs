@@ -77,8 +77,7 @@ mod tests {
     use super::*;
 
     fn answer(status: u16, body: &'static str) -> Response<AnyBody> {
-        let body =
-            Full::new(Bytes::from_static(body.as_bytes())).map_err(|never| match never {}).boxed_unsync();
+        let body = AnyBody::new(Full::new(Bytes::from_static(body.as_bytes())));
         Response::builder().status(status).body(body).unwrap()
     }
 

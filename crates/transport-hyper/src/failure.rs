@@ -49,7 +49,7 @@ fn of_stack(error: &StackError) -> Option<FailureKind> {
         StackError::Garbled { .. } => Some(FailureKind::Interrupted),
         // The cause may know more: that the kernel gave the peer up.
         StackError::Interrupted { source, .. } => {
-            Some(causes(source).find_map(kind_of).unwrap_or(FailureKind::Interrupted))
+            Some(causes(&**source).find_map(kind_of).unwrap_or(FailureKind::Interrupted))
         }
         StackError::Body(_) | StackError::Exchange(_) => None,
         _ => Some(FailureKind::Other),

@@ -53,31 +53,22 @@ pub(crate) struct Writer {
 struct Piece {
     memory: Vec<u8>,
     start: usize,
+    filled: usize,
 }
 
 impl Piece {
     fn new() -> Self {
-        // Never more than this is put in, so the bytes stay where they are.
-        let mut memory = Vec::<u8>::with_capacity(PAGE + PIECE);
+        let memory = vec![0; PAGE + PIECE];
         let start = memory.as_ptr().align_offset(PAGE).min(PAGE);
-        memory.resize(start, 0);
-        Self { memory, start }
+        Self { memory, start, filled: 0 }
     }
 
     fn bytes(&self) -> &[u8] {
-        &self.memory[self.start..]
+        &self.memory[self.start..][..self.filled]
     }
 
-    fn len(&self) -> usize {
-        self.memory.len() - self.start
-    }
-
-    fn push(&mut self, bytes: &[u8]) {
-        self.memory.extend_from_slice(bytes);
-    }
-
-    fn clear(&mut self) {
-        self.memory.truncate(self.start);
+    fn room(&mut self) -> &mut [u8] {
+        &mut self.memory[self.start..][self.filled..PIECE]
     }
 }
 
@@ -137,7 +128,7 @@ impl Writer {
     }
 
     fn give_back(&self, mut buffer: Piece) {
-        buffer.clear();
+        buffer.filled = 0;
         self.free.lock().unwrap_or_else(PoisonError::into_inner).push(buffer);
     }
 }
@@ -146,17 +137,29 @@ impl Filling {
     /// Takes the next bytes.
     pub(crate) async fn push(&mut self, mut bytes: &[u8]) -> io::Result<()> {
         while !bytes.is_empty() {
-            // The first piece is shorter when the answer begins in the midst of one.
-            let begun = (self.offset % PIECE as u64) as usize;
-            let room = PIECE - begun - self.buffer.len();
-            let (now, later) = bytes.split_at(room.min(bytes.len()));
-            self.buffer.push(now);
+            let room = self.room();
+            let (now, later) = bytes.split_at(room.len().min(bytes.len()));
+            room[..now.len()].copy_from_slice(now);
+            self.filled(now.len()).await?;
             bytes = later;
-            if now.len() == room {
-                self.flush().await?;
-            }
         }
-        if self.since.elapsed() >= LONGEST_KEPT { self.flush().await } else { Ok(()) }
+        Ok(())
+    }
+
+    /// Where the next bytes are to be put; there is always room for some.
+    pub(crate) fn room(&mut self) -> &mut [u8] {
+        // The first piece is shorter when the answer begins in the midst of one.
+        let begun = (self.offset % PIECE as u64) as usize;
+        let room = self.buffer.room();
+        let end = room.len() - begun;
+        &mut room[..end]
+    }
+
+    /// So many bytes were put at the beginning of the room.
+    pub(crate) async fn filled(&mut self, count: usize) -> io::Result<()> {
+        self.buffer.filled += count;
+        let is_full = self.room().is_empty();
+        if is_full || self.since.elapsed() >= LONGEST_KEPT { self.flush().await } else { Ok(()) }
     }
 
     /// Writes what there is, and waits until everything was written.
@@ -169,7 +172,8 @@ impl Filling {
 
     async fn flush(&mut self) -> io::Result<()> {
         self.since = Instant::now();
-        if self.buffer.len() == 0 {
+        let length = self.buffer.filled as u64;
+        if length == 0 {
             return Ok(());
         }
         let at_work = self.writer.at_work.clone().read_owned().await;
@@ -177,15 +181,15 @@ impl Filling {
         match self.writer.writing {
             Writing::Inline => {
                 write_all_at(&*self.writer.target, offset, self.buffer.bytes())?;
-                self.written.fetch_add(self.buffer.len() as u64, Relaxed);
-                self.offset += self.buffer.len() as u64;
-                self.buffer.clear();
+                self.written.fetch_add(length, Relaxed);
+                self.offset += length;
+                self.buffer.filled = 0;
                 drop(at_work);
             }
             Writing::Blocking => {
                 self.land().await?;
                 let full = mem::replace(&mut self.buffer, self.writer.take());
-                self.offset += full.len() as u64;
+                self.offset += length;
                 let target = self.writer.target.clone();
                 self.under_way = Some(Blocking::start(move || {
                     let written = write_all_at(&*target, offset, full.bytes());
@@ -203,7 +207,7 @@ impl Filling {
         let landed = under_way.await;
         self.under_way = None;
         let full = landed?;
-        self.written.fetch_add(full.len() as u64, Relaxed);
+        self.written.fetch_add(full.filled as u64, Relaxed);
         self.writer.give_back(full);
         Ok(())
     }

@@ -13,7 +13,12 @@ use partwise_protocol::{DownloadFile, Failure, FailureKind, RequestId};
 use tokio::task::{AbortHandle, Id, JoinSet};
 
 use super::Download;
-use crate::{Client, Error, writing::Writer};
+use crate::{
+    Client, Error,
+    failure::classify,
+    stack::DirectBody,
+    writing::{Filling, Writer},
+};
 
 /// The requests of one download.
 #[derive(Default)]
@@ -135,20 +140,39 @@ impl Flight {
 }
 
 async fn receive(
-    mut download: Download,
+    download: Download,
     writer: &Writer,
     offset: u64,
     written: Arc<AtomicU64>,
 ) -> Result<(), Error> {
     let mut filling = writer.fill(offset, written);
-    let received = loop {
-        match download.chunk().await {
-            Ok(Some(bytes)) => filling.push(&bytes).await.map_err(Error::Target)?,
-            Ok(None) => break Ok(()),
-            Err(error) => break Err(error),
-        }
+    let received = match download.direct().await {
+        Ok(body) => read_into(body, &mut filling).await,
+        Err(download) => copy_into(download, &mut filling).await,
     };
-    // What came before it broke need not come again.
+    // What came before it broke need not come again; and what could not be written is not tried again.
+    if matches!(received, Err(Error::Target(_))) {
+        return received;
+    }
     filling.finish().await.map_err(Error::Target)?;
     received
+}
+
+async fn read_into(mut body: DirectBody, filling: &mut Filling) -> Result<(), Error> {
+    loop {
+        match body.read(filling.room()).await {
+            Ok(0) => break,
+            Ok(count) => filling.filled(count).await.map_err(Error::Target)?,
+            Err(error) => return Err(classify(error.into()).into()),
+        }
+    }
+    body.finish().await;
+    Ok(())
+}
+
+async fn copy_into(mut download: Download, filling: &mut Filling) -> Result<(), Error> {
+    while let Some(bytes) = download.chunk().await? {
+        filling.push(&bytes).await.map_err(Error::Target)?;
+    }
+    Ok(())
 }

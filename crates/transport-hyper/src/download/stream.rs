@@ -19,6 +19,7 @@ use crate::{
     failure::classify,
     retries::Retries,
     service::AnyBody,
+    stack::DirectBody,
     trace::{self, attempt_span},
 };
 
@@ -88,6 +89,16 @@ impl Download {
         poll_fn(|cx| self.poll_chunk(cx)).await.transpose()
     }
 
+    /// The same content, to be read without HTTP in between; itself where that cannot be.
+    pub(super) async fn direct(self) -> Result<DirectBody, Self> {
+        let Self { head, received, body: Some(body) } = self else { return Err(self) };
+        // What else has to be found out about lengths is found out here.
+        if announced(&head) != body.size_hint().exact() || received > 0 {
+            return Err(Self { head, received, body: Some(body) });
+        }
+        body.direct().await.map_err(|body| Self { head, received, body: Some(body) })
+    }
+
     fn poll_chunk(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Bytes, Error>>> {
         loop {
             let Some(body) = &mut self.body else { return Poll::Ready(None) };
@@ -116,10 +127,14 @@ impl Download {
     }
 
     fn wrong_length(&self, is_wrong: impl Fn(u64, u64) -> bool) -> Option<Error> {
-        let announced = self.head.length.or_else(|| self.head.range.map(ContentRange::len))?;
+        let announced = announced(&self.head)?;
         is_wrong(announced, self.received)
             .then_some(Error::WrongLength { announced, received: self.received })
     }
+}
+
+fn announced(head: &DownloadHead) -> Option<u64> {
+    head.length.or_else(|| head.range.map(ContentRange::len))
 }
 
 impl Stream for Download {

@@ -1,6 +1,7 @@
 //! The body of an answer, which owns its connection until it has been read.
 
 use std::{
+    collections::VecDeque,
     pin::Pin,
     sync::Arc,
     task::{Context, Poll},
@@ -10,48 +11,76 @@ use std::{
 use bytes::Bytes;
 use http::Uri;
 use http_body::{Body, Frame, SizeHint};
+use http_body_util::BodyExt as _;
 use hyper::body::Incoming;
 use tokio::time::{Instant, Sleep};
 
-use super::{connection::Lease, error::StackError, exchange::explain};
+use super::{
+    connection::Lease,
+    direct::{DirectBody, Setting},
+    error::StackError,
+    exchange::explain,
+};
 use crate::body::Handoff;
 
 /// The body of an answer. Read to its end it frees its connection for the next request; dropped before, it closes it.
 pub struct AnswerBody {
     incoming: Incoming,
-    lease: Option<Lease>,
     handoff: Arc<Handoff>,
+    lease: Option<Lease>,
     silence: Silence,
     uri: Uri,
+    is_kept: bool,
 }
 
+/// Less than this is not worth the taking of the stream.
+const WORTH_TAKING: u64 = 256 * 1024;
+
 /// How long nothing has come while somebody waited.
-struct Silence {
+pub(super) struct Silence {
     limit: Duration,
     sleep: Pin<Box<Sleep>>,
     waiting: bool,
 }
 
 impl AnswerBody {
-    pub(super) fn new(
-        incoming: Incoming,
-        lease: Lease,
-        handoff: Arc<Handoff>,
-        limit: Duration,
-        uri: Uri,
-    ) -> Self {
-        let silence = Silence { limit, sleep: Box::pin(tokio::time::sleep(limit)), waiting: false };
-        let mut body = Self { incoming, lease: Some(lease), handoff, silence, uri };
+    pub(super) fn new(incoming: Incoming, handoff: Arc<Handoff>, setting: Setting) -> Self {
+        let Setting { lease, silence, uri, is_kept } = setting;
+        let mut body = Self { incoming, handoff, lease: Some(lease), silence, uri, is_kept };
         if body.incoming.is_end_stream() {
             body.complete();
         }
         body
     }
 
+    /// The rest, to be read from the connection itself; the same body where that cannot be, or is not worth it.
+    pub(crate) async fn direct(mut self) -> Result<DirectBody, Self> {
+        let length = self.incoming.size_hint().exact().filter(|length| *length >= WORTH_TAKING);
+        let (Some(mut remaining), true) = (length, self.everything_left()) else { return Err(self) };
+        let Some(mut lease) = self.lease.take() else { return Err(self) };
+        let Some(taken) = lease.connection.take().await else {
+            self.lease = Some(lease);
+            return Err(self);
+        };
+        let mut early = VecDeque::new();
+        // hyper has handed out one frame at most, and says after it that it was torn away.
+        while let Some(Ok(frame)) = self.incoming.frame().await {
+            let Ok(data) = frame.into_data() else { continue };
+            remaining = remaining.saturating_sub(data.len() as u64);
+            early.push_back(data);
+        }
+        let Self { silence, uri, is_kept, .. } = self;
+        Ok(DirectBody::new(early, taken, remaining, Setting { lease, silence, uri, is_kept }))
+    }
+
+    fn everything_left(&self) -> bool {
+        let is_blocked = |lease: &Lease| lease.connection.gauge.is_blocked();
+        self.handoff.is_finished() && !self.lease.as_ref().is_some_and(is_blocked)
+    }
+
     fn complete(&mut self) {
-        let Some(lease) = self.lease.take() else { return };
-        let everything_left = self.handoff.is_finished() && !lease.connection.gauge.is_blocked();
-        if everything_left {
+        let everything_left = self.everything_left();
+        if let Some(lease) = self.lease.take().filter(|_| everything_left) {
             lease.give_back();
         }
     }
@@ -74,7 +103,7 @@ impl Body for AnswerBody {
     ) -> Poll<Option<Result<Frame<Bytes>, StackError>>> {
         match Pin::new(&mut self.incoming).poll_frame(cx) {
             Poll::Ready(Some(Ok(frame))) => {
-                self.silence.waiting = false;
+                self.silence.is_over();
                 if self.incoming.is_end_stream() {
                     self.complete();
                 }
@@ -105,7 +134,15 @@ impl Body for AnswerBody {
 }
 
 impl Silence {
-    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Duration> {
+    pub(super) fn new(limit: Duration) -> Self {
+        Self { limit, sleep: Box::pin(tokio::time::sleep(limit)), waiting: false }
+    }
+
+    pub(super) fn is_over(&mut self) {
+        self.waiting = false;
+    }
+
+    pub(super) fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Duration> {
         if !self.waiting {
             self.waiting = true;
             self.sleep.as_mut().reset(Instant::now() + self.limit);

@@ -6,12 +6,13 @@ use std::{
     time::Duration,
 };
 
+use bytes::Bytes;
 use http::Uri;
-use hyper::client::conn::http1::SendRequest;
+use hyper::client::conn::http1::{self, SendRequest};
 use hyper_util::rt::TokioIo;
 use partwise_sendfile::Files;
 use tokio::{
-    sync::{OwnedSemaphorePermit, Semaphore},
+    sync::{OwnedSemaphorePermit, Semaphore, oneshot},
     task::{JoinError, JoinHandle},
     time::{Instant, timeout},
 };
@@ -20,6 +21,7 @@ use super::{
     body::StackBody,
     connect::{Connector, Forwarded, Opened},
     error::StackError,
+    stream::Stream,
     wire::Gauge,
 };
 
@@ -37,7 +39,9 @@ pub(super) struct Connection {
     pub(super) files: Option<Files>,
     pub(super) gauge: Arc<Gauge>,
     pub(super) forwarded: Option<Forwarded>,
-    task: JoinHandle<hyper::Result<()>>,
+    task: JoinHandle<Ended>,
+    /// Asks the task for the stream.
+    take: Option<oneshot::Sender<()>>,
     /// How the task ended, once that was asked for.
     ended: Option<Result<hyper::Result<()>, JoinError>>,
     /// Closed now, it would cut a request or an answer in two.
@@ -49,19 +53,42 @@ impl Connection {
         let Opened { stream, forwarded } = connector.open(uri).await?;
         let (gauge, files) = (stream.gauge(), stream.files());
         gauge.defer_write_errors();
-        let (sender, connection) = hyper::client::conn::http1::handshake(TokioIo::new(stream))
-            .await
-            .map_err(StackError::Exchange)?;
-        // What goes wrong in there is told to the request that it goes wrong for, if one was sent by then.
-        let task = tokio::spawn(connection);
-        Ok(Self { sender, files, gauge, forwarded, task, ended: None, in_use: false })
+        let Speaking { sender, task, take } = Speaking::begin(stream).await?;
+        Ok(Self { sender, files, gauge, forwarded, task, take: Some(take), ended: None, in_use: false })
+    }
+
+    /// Takes the stream out of HTTP's hands, with what HTTP has read of the answer and not handed out; `None` when the
+    /// connection has ended.
+    pub(super) async fn take(&mut self) -> Option<Taken> {
+        // A task that has ended asks nobody.
+        let _ = self.take.take()?.send(());
+        self.join().await
+    }
+
+    /// Waits until the task has ended. Who asked for the stream gets it.
+    async fn join(&mut self) -> Option<Taken> {
+        if self.ended.is_some() {
+            return None;
+        }
+        let (ended, taken) = match (&mut self.task).await {
+            Ok(Ended::Closed(closed)) => (Ok(closed), None),
+            Ok(Ended::Taken(taken)) => (Ok(Ok(())), Some(*taken)),
+            Err(stopped) => (Err(stopped), None),
+        };
+        self.ended = Some(ended);
+        taken
+    }
+
+    /// Gives HTTP the stream back that was taken, for the next request.
+    pub(super) async fn go_on(&mut self, stream: Stream) -> Result<(), StackError> {
+        let Speaking { sender, task, take } = Speaking::begin(stream).await?;
+        (self.sender, self.task, self.take, self.ended) = (sender, task, Some(take), None);
+        Ok(())
     }
 
     /// Waits until the connection has ended. Whatever it had to say to a request has been said by then.
     pub(super) async fn ended(&mut self) {
-        if self.ended.is_none() {
-            self.ended = Some((&mut self.task).await);
-        }
+        self.join().await;
     }
 
     /// How the connection ended, when it takes no requests any more; `None` is an ordinary end.
@@ -83,6 +110,52 @@ impl Drop for Connection {
             self.gauge.reset_on_close();
         }
         self.task.abort();
+    }
+}
+
+/// A stream on which HTTP is spoken.
+struct Speaking {
+    sender: SendRequest<StackBody>,
+    task: JoinHandle<Ended>,
+    take: oneshot::Sender<()>,
+}
+
+/// How the task of a connection ended.
+enum Ended {
+    Closed(hyper::Result<()>),
+    Taken(Box<Taken>),
+}
+
+/// A stream that HTTP is no longer spoken on.
+pub(super) struct Taken {
+    pub(super) stream: Stream,
+    /// What HTTP has read from it and not handed out.
+    pub(super) read: Bytes,
+}
+
+impl Speaking {
+    async fn begin(stream: Stream) -> Result<Self, StackError> {
+        let (sender, connection) =
+            http1::handshake(TokioIo::new(stream)).await.map_err(StackError::Exchange)?;
+        let (take, taken) = oneshot::channel();
+        // What goes wrong in there is told to the request that it goes wrong for, if one was sent by then.
+        let task = tokio::spawn(speak(connection, taken));
+        Ok(Self { sender, task, take })
+    }
+}
+
+/// Speaks HTTP until the connection ends, or its stream is wanted.
+async fn speak(
+    mut connection: http1::Connection<TokioIo<Stream>, StackBody>,
+    wanted: oneshot::Receiver<()>,
+) -> Ended {
+    tokio::select! {
+        biased;
+        Ok(()) = wanted => {
+            let http1::Parts { io, read_buf, .. } = connection.into_parts();
+            Ended::Taken(Box::new(Taken { stream: io.into_inner(), read: read_buf }))
+        }
+        closed = &mut connection => Ended::Closed(closed),
     }
 }
 

@@ -60,7 +60,7 @@ pub enum StackError {
         /// Host and port.
         at: String,
         /// How it ended.
-        source: hyper::Error,
+        source: Box<dyn std::error::Error + Send + Sync>,
     },
     /// The body could not be made; the cause is the source's.
     #[error("the request's body could not be read")]

@@ -8,10 +8,11 @@ use hyper::body::Incoming;
 use tokio::time::Instant;
 
 use super::{
-    answer::AnswerBody,
+    answer::{AnswerBody, Silence},
     body::StackBody,
     connect::{Forwarded, host_and_port},
     connection::{Lease, Slots},
+    direct::Setting,
     error::StackError,
     options::Timeouts,
     wire::Gauge,
@@ -50,8 +51,21 @@ pub(super) async fn exchange(
             // The service has made up its mind, so the rest would be sent for nothing. The answer is still read.
             handoff.stop();
         }
-        return Ok(response.map(|incoming| AnswerBody::new(incoming, lease, handoff, timeouts.stall, uri)));
+        let (head, incoming) = response.into_parts();
+        let setting = Setting { lease, silence: Silence::new(timeouts.stall), uri, is_kept: is_kept(&head) };
+        return Ok(Response::from_parts(head, AnswerBody::new(incoming, handoff, setting)));
     }
+}
+
+/// Whether the peer keeps the connection open after this answer.
+fn is_kept(head: &http::response::Parts) -> bool {
+    let mut options = head
+        .headers
+        .get_all(header::CONNECTION)
+        .iter()
+        .flat_map(|value| value.as_bytes().split(|byte| *byte == b','));
+    head.version == http::Version::HTTP_11
+        && !options.any(|option| option.trim_ascii().eq_ignore_ascii_case(b"close"))
 }
 
 enum Sent {
@@ -170,7 +184,7 @@ pub(super) fn explain(error: hyper::Error, lease: &Lease, uri: &Uri) -> StackErr
             false => StackError::NotHttp { at, source: Some(error) },
         };
     }
-    StackError::Interrupted { at, source: error }
+    StackError::Interrupted { at, source: error.into() }
 }
 
 fn is_secure(uri: &Uri) -> bool {

@@ -15,6 +15,7 @@ mod answer;
 mod body;
 mod connect;
 mod connection;
+mod direct;
 mod error;
 mod exchange;
 mod options;
@@ -34,6 +35,7 @@ use futures_util::future::BoxFuture;
 use http::{Request, Response};
 use tower_service::Service;
 
+pub(crate) use self::direct::DirectBody;
 #[cfg(feature = "__tls")]
 pub use self::tls::{CertificateError, CryptoProvider, TlsError};
 pub use self::{

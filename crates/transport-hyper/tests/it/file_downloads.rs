@@ -3,138 +3,21 @@
 use std::{
     fs::{self, File},
     io,
-    ops::Range,
-    path::PathBuf,
     sync::{Arc, Condvar, Mutex},
     thread::{self, ThreadId},
     time::Duration,
 };
 
 use partwise_models::Purpose;
-use partwise_protocol::{DownloadError, DownloadPlan, Plan, RetryPolicy};
+use partwise_protocol::{DownloadError, Plan};
 use partwise_transport_hyper::{Client, Error, FileTarget, Target, Writing};
 use tokio::{io::AsyncWriteExt, sync::mpsc};
 
 use crate::{
     peer::{MIB, Peer, drain, line, options, read_request},
+    range_peer::{ETAG, Folder, Reply, noise, part, peer, plan, sum, whole, within},
     service_side::{Content, KEY, client, embedded, openai, serve},
 };
-
-const ETAG: &str = "ETag: \"1\"\r\n";
-
-fn plan(id: &str, range_size: u64) -> DownloadPlan {
-    let mut plan = DownloadPlan::new(id);
-    plan.range_size = Some(range_size);
-    plan.retry = RetryPolicy::default();
-    plan.retry.base_wait = Duration::from_millis(1);
-    plan.retry.max_failures = 3;
-    plan
-}
-
-/// Where a download goes, and its journal.
-struct Folder(tempfile::TempDir);
-
-impl Folder {
-    fn new() -> Self {
-        Self(tempfile::tempdir().unwrap())
-    }
-
-    fn path(&self) -> PathBuf {
-        self.0.path().join("target")
-    }
-
-    fn journal(&self) -> File {
-        let path = self.0.path().join("journal");
-        File::options().read(true).write(true).create(true).truncate(false).open(path).unwrap()
-    }
-
-    fn target(&self) -> FileTarget {
-        FileTarget::open(self.path()).unwrap().with_journal(self.journal())
-    }
-
-    fn bytes(&self) -> Vec<u8> {
-        fs::read(self.path()).unwrap()
-    }
-}
-
-/// What a peer does with one request: it says this head, then as many bytes as there are, and closes when those are fewer
-/// than the head had promised.
-struct Reply {
-    head: String,
-    body: Vec<u8>,
-    then_close: bool,
-}
-
-fn part(content: &[u8], range: Range<usize>, more: &str) -> Reply {
-    let (length, last, total) = (range.len(), range.end - 1, content.len());
-    let head = format!(
-        "HTTP/1.1 206 Part\r\nContent-Length: {length}\r\nContent-Range: bytes {}-{last}/{total}\r\n{more}\r\n",
-        range.start
-    );
-    Reply { head, body: content[range].to_vec(), then_close: false }
-}
-
-fn whole(content: &[u8], more: &str) -> Reply {
-    let head = format!("HTTP/1.1 200 Whole\r\nContent-Length: {}\r\n{more}\r\n", content.len());
-    Reply { head, body: content.to_vec(), then_close: false }
-}
-
-impl Reply {
-    fn cut(mut self, after: usize) -> Self {
-        self.body.truncate(after);
-        self.then_close = true;
-        self
-    }
-}
-
-/// The ranges that a peer was asked for, in order; `None` is everything.
-type Asked = Arc<Mutex<Vec<Option<Range<usize>>>>>;
-
-/// Answers every request as `reply` says, which is told how many there were before and which bytes are asked for.
-async fn peer(reply: impl Fn(usize, Option<Range<usize>>) -> Reply + Send + Sync + 'static) -> (Peer, Asked) {
-    let asked = Asked::default();
-    let (reply, log) = (Arc::new(reply), asked.clone());
-    let peer = Peer::start(move |mut stream, _| {
-        let (reply, log) = (reply.clone(), log.clone());
-        async move {
-            while let Some((head, _)) = read_request(&mut stream).await {
-                let range = head.lines().find_map(|line| {
-                    let line = line.to_ascii_lowercase();
-                    let (first, last) = line.strip_prefix("range: bytes=")?.split_once('-')?;
-                    let (first, last): (usize, usize) = (first.parse().ok()?, last.parse().ok()?);
-                    Some(first..last + 1)
-                });
-                let reply = {
-                    let mut log = log.lock().unwrap();
-                    log.push(range.clone());
-                    reply(log.len() - 1, range)
-                };
-                // Nobody may be there any more to read it.
-                let _ = stream.write_all(reply.head.as_bytes()).await;
-                let _ = stream.write_all(&reply.body).await;
-                if reply.then_close {
-                    return;
-                }
-            }
-        }
-    })
-    .await;
-    (peer, asked)
-}
-
-fn noise(length: u64) -> Vec<u8> {
-    Content::of(length).bytes
-}
-
-fn within(range: Option<Range<usize>>, content: &[u8]) -> Range<usize> {
-    let range = range.unwrap();
-    range.start..range.end.min(content.len())
-}
-
-/// How many bytes were asked for in all.
-fn sum(asked: &Asked, length: usize) -> usize {
-    asked.lock().unwrap().iter().flatten().map(|range| range.end.min(length) - range.start).sum()
-}
 
 async fn stored(client: &Client, content: &Content) -> String {
     let plan = Plan::new("a.jsonl", "application/jsonl", Purpose::Batch);

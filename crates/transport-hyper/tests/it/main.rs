@@ -4,11 +4,13 @@
 mod api;
 mod certificates;
 mod connections;
+mod direct_bodies;
 mod downloads;
 mod early_answers;
 mod file_downloads;
 mod peer;
 mod proxies;
+mod range_peer;
 mod secrets;
 mod service_side;
 mod services;

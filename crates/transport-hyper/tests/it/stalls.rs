@@ -11,10 +11,10 @@ use tokio::{
 
 use crate::peer::{A_PART, MIB, Peer, answer, line, options, part, read_head, read_request, zeros};
 
-const SHORT: Duration = Duration::from_millis(400);
+pub(crate) const SHORT: Duration = Duration::from_millis(400);
 const NEVER: Duration = Duration::from_secs(3600);
 
-fn timeouts(set: impl FnOnce(&mut Timeouts)) -> StackOptions {
+pub(crate) fn timeouts(set: impl FnOnce(&mut Timeouts)) -> StackOptions {
     let mut timeouts = Timeouts::default();
     (timeouts.stall, timeouts.answer, timeouts.lookup) = (NEVER, NEVER, NEVER);
     set(&mut timeouts);

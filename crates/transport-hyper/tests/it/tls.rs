@@ -18,11 +18,11 @@ use crate::{
     },
 };
 
-fn https(peer: &Peer) -> Api {
+pub(crate) fn https(peer: &Peer) -> Api {
     Api::with_base(&format!("https://localhost:{}/v1", peer.address.port()), Dialect::OpenAi).unwrap()
 }
 
-fn trusting(authority: &Authority) -> StackOptions {
+pub(crate) fn trusting(authority: &Authority) -> StackOptions {
     options().trust_ca_pem(authority.pem().as_bytes()).unwrap()
 }
 
