@@ -2,9 +2,14 @@
 
 use std::{fmt, sync::Arc, time::SystemTime};
 
+use object_store::path::Path;
 use partwise_models::UnixSeconds;
 
-use crate::{refusal::Refusal, store::Store};
+use crate::{
+    blob::{BlobWriter, Budget},
+    refusal::Refusal,
+    store::Store,
+};
 
 /// The operations, without a word of HTTP. Their code is in `files`, `listing`, `uploads` and `sweeper`.
 #[derive(Clone)]
@@ -12,6 +17,7 @@ pub(crate) struct Backend {
     pub(crate) store: Store,
     clock: Clock,
     entropy: Entropy,
+    budget: Budget,
 }
 
 /// Tells the time; a test's stands still.
@@ -27,7 +33,12 @@ pub(crate) enum Entropy {
 
 impl Backend {
     pub(crate) fn new(store: Store, clock: Clock, entropy: Entropy) -> Self {
-        Self { store, clock, entropy }
+        Self { store, clock, entropy, budget: Budget::default() }
+    }
+
+    /// A blob at `path`, to be written.
+    pub(crate) fn new_blob(&self, path: Path) -> BlobWriter {
+        BlobWriter::new(self.store.clone(), path, &self.budget)
     }
 
     pub(crate) fn now(&self) -> UnixSeconds {

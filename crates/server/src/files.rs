@@ -42,7 +42,7 @@ impl Backend {
     pub(crate) fn begin_file(&self, tenant: &Tenant) -> Result<(Stem, BlobWriter), Refusal> {
         let stem = Stem::new(self.now(), self.random()?);
         let path = layout::blob(tenant, &BlobName::whole(stem));
-        Ok((stem, BlobWriter::new(self.store.clone(), path)))
+        Ok((stem, self.new_blob(path)))
     }
 
     /// Makes a file of the blob with this stem, which is stored already.

@@ -98,7 +98,7 @@ impl Backend {
         let upload = self.pending_upload(tenant, upload_id).await?;
         let id = PartId::new(self.now(), self.random()?);
         let path = layout::blob(tenant, &BlobName::of_part(upload.id, id));
-        Ok(NewPart { upload: upload.id, id, blob: BlobWriter::new(self.store.clone(), path) })
+        Ok(NewPart { upload: upload.id, id, blob: self.new_blob(path) })
     }
 
     /// Stores a part whose bytes have all been written, if the upload still takes it.

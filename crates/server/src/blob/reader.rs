@@ -11,13 +11,15 @@ use futures_util::{StreamExt, TryStreamExt, stream, stream::BoxStream};
 use md5::{Digest as _, Md5};
 use object_store::{GetOptions, GetRange, GetResultPayload, path::Path};
 
-use super::CHUNK;
 use crate::{
     layout,
     record::{FileRecord, Piece},
     store::{Store, StoreError},
     tenant::Tenant,
 };
+
+/// How many bytes are read at once: smaller pieces cost more hand-overs between threads than they save.
+const CHUNK: usize = 256 * 1024;
 
 pub(crate) type Chunks = BoxStream<'static, Result<Bytes, StoreError>>;
 pub(crate) type Stretches = BoxStream<'static, Result<Opened, StoreError>>;

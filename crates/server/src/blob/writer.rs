@@ -6,7 +6,7 @@ use bytes::Bytes;
 use object_store::{MultipartUpload, ObjectStoreExt, PutPayloadMut, path::Path};
 use tokio::{runtime::Handle, task::JoinHandle};
 
-use super::CHUNK;
+use super::{Budget, budget::Share};
 use crate::store::{Store, StoreError};
 
 /// A slice of this size is kept as it came; a smaller one costs more as a write of its own than as a copy.
@@ -19,6 +19,7 @@ pub(crate) struct BlobWriter {
     path: Path,
     /// What came since the last write.
     gathered: PutPayloadMut,
+    share: Share,
     total: u64,
     unfinished: Option<Unfinished>,
 }
@@ -31,8 +32,9 @@ struct Unfinished {
 }
 
 impl BlobWriter {
-    pub(crate) fn new(store: Store, path: Path) -> Self {
-        Self { store, path, gathered: PutPayloadMut::new(), total: 0, unfinished: None }
+    pub(crate) fn new(store: Store, path: Path, budget: &Budget) -> Self {
+        let share = budget.join();
+        Self { store, path, gathered: PutPayloadMut::new(), share, total: 0, unfinished: None }
     }
 
     /// How many bytes were given to the writer.
@@ -48,7 +50,7 @@ impl BlobWriter {
         } else {
             self.gathered.push(bytes);
         }
-        if self.gathered.content_length() >= CHUNK {
+        if self.gathered.content_length() >= self.share.bytes() {
             self.flush().await?;
         }
         Ok(())

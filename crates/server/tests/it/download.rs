@@ -78,7 +78,7 @@ proptest! {
     #![proptest_config(ProptestConfig { cases: 16, ..ProptestConfig::default() })]
     #[test]
     fn what_went_up_in_parts_of_any_size_comes_down_from_memory_and_from_disk(
-        sizes in prop::collection::vec(1usize..600_000, 1..5), on_disk: bool,
+        sizes in prop::collection::vec(1usize..1_500_000, 1..5), on_disk: bool,
     ) {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
         runtime.block_on(async {
