@@ -12,7 +12,7 @@ const SMALLEST: usize = MIB / 4;
 /// The most: up to about here, larger pieces cost the system's page cache less.
 const LARGEST: usize = MIB;
 /// What all may gather together, while that is more than the smallest piece for each.
-const TOGETHER: usize = 32 * MIB;
+const TOGETHER: usize = 8 * MIB;
 
 /// What all who write blobs in one server may gather.
 #[derive(Clone, Default)]
@@ -48,9 +48,9 @@ mod tests {
     #[test]
     fn the_more_there_are_the_less_each_gathers_down_to_what_is_worth_a_write() {
         let budget = Budget::default();
-        let mut shares: Vec<_> = (0..32).map(|_| budget.join()).collect();
+        let mut shares: Vec<_> = (0..8).map(|_| budget.join()).collect();
         assert_eq!(shares[0].bytes(), MIB);
-        shares.extend((0..32).map(|_| budget.join()));
+        shares.extend((0..8).map(|_| budget.join()));
         assert_eq!(shares[0].bytes(), MIB / 2);
         shares.extend((0..1000).map(|_| budget.join()));
         assert_eq!(shares[0].bytes(), MIB / 4);
