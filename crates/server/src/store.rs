@@ -111,8 +111,8 @@ impl Store {
 }
 
 impl From<Arc<dyn ObjectStore>> for Store {
-    /// Any store that can create an object only if it is not there, and that takes large ones in pieces of 256 KiB to 1 MiB. S3
-    /// does not: it wants 5 MiB.
+    /// Any store that can create an object only if it is not there, and that takes large ones in pieces of about 256 KiB to
+    /// 1 MiB. S3 does not: it wants 5 MiB.
     fn from(objects: Arc<dyn ObjectStore>) -> Self {
         Self { objects, folder: None }
     }

@@ -36,6 +36,7 @@ impl AnyBody {
         B: Body<Data = Bytes> + Send + 'static,
         B::Error: Into<BoxError>,
     {
+        // An option, so that it can be taken out where it is of the one type; else it is still there.
         let mut body = Some(body);
         match (&mut body as &mut dyn Any).downcast_mut().and_then(Option::take) {
             Some(own) => Self::Own(Box::new(own)),

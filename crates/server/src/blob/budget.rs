@@ -11,7 +11,8 @@ const MIB: usize = 1024 * 1024;
 const SMALLEST: usize = MIB / 4;
 /// The most: up to about here, larger pieces cost the system's page cache less.
 const LARGEST: usize = MIB;
-/// What all may gather together, while that is more than the smallest piece for each.
+/// What all are to gather together, while that is more than the smallest piece for each. Who has gathered more when others
+/// come keeps it until its next bytes arrive.
 const TOGETHER: usize = 8 * MIB;
 
 /// What all who write blobs in one server may gather.

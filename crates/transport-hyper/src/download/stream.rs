@@ -153,3 +153,126 @@ impl fmt::Debug for Download {
             .finish_non_exhaustive()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "a test that cannot be set up has failed")]
+
+    use futures_util::future::BoxFuture;
+    use http::Request;
+    use http_body_util::BodyExt as _;
+    use partwise_protocol::{Api, Credential, Dialect};
+    use tokio::{
+        io::{AsyncReadExt as _, AsyncWriteExt as _},
+        net::TcpListener,
+    };
+    use tower_service::Service;
+
+    use super::*;
+    use crate::stack::{AnswerBody, Proxy, Stack, StackError, StackOptions};
+
+    /// Answers one request with these bytes, and then waits.
+    async fn service(answer: Vec<u8>) -> Api {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let base = format!("http://{}/v1", listener.local_addr().unwrap());
+        tokio::spawn(async move {
+            let (mut stream, _) = listener.accept().await.unwrap();
+            let mut request = Vec::new();
+            while !request.ends_with(b"\r\n\r\n") {
+                request.push(stream.read_u8().await.unwrap());
+            }
+            stream.write_all(&answer).await.unwrap();
+            std::future::pending::<()>().await;
+        });
+        Api::with_base(&base, Dialect::OpenAi).unwrap()
+    }
+
+    fn stack() -> Stack {
+        Stack::new(StackOptions::new().proxy(Proxy::none()))
+    }
+
+    fn over(api: Api) -> Client {
+        Client::new(api, Credential::key("key").unwrap(), stack())
+    }
+
+    fn noise(length: usize) -> Vec<u8> {
+        (0..length).map(|at| (at % 251) as u8).collect()
+    }
+
+    fn answer(head: &str, body: &[u8]) -> Vec<u8> {
+        [head.as_bytes(), b"\r\n\r\n", body].concat()
+    }
+
+    fn with_length(content: &[u8]) -> Vec<u8> {
+        answer(&format!("HTTP/1.1 200 OK\r\nContent-Length: {}", content.len()), content)
+    }
+
+    async fn begin(client: Client) -> Download {
+        client.download_once(&DownloadFile::new("file-1"), 0).await.unwrap()
+    }
+
+    #[tokio::test]
+    async fn a_long_answer_of_our_stack_is_read_without_http_into_rooms_of_any_size() {
+        let content = noise(1_000_000);
+        for room in [1000, 70_000, 2_000_000] {
+            let download = begin(over(service(with_length(&content)).await)).await;
+            let Ok(mut body) = download.direct().await else { panic!("it is to be read directly") };
+            let (mut room, mut read) = (vec![0; room], Vec::new());
+            while let count @ 1.. = body.read(&mut room).await.unwrap() {
+                read.extend_from_slice(&room[..count]);
+            }
+            assert!(read == content, "with room for {}", room.len());
+        }
+    }
+
+    /// Our stack with its bodies in boxes, as layers leave them.
+    #[derive(Clone)]
+    struct Layered(Stack);
+
+    impl Service<Request<RequestBody>> for Layered {
+        type Response = Response<http_body_util::combinators::UnsyncBoxBody<Bytes, StackError>>;
+        type Error = StackError;
+        type Future = BoxFuture<'static, Result<Self::Response, StackError>>;
+
+        fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), StackError>> {
+            self.0.poll_ready(cx)
+        }
+
+        fn call(&mut self, request: Request<RequestBody>) -> Self::Future {
+            let answer = self.0.call(request);
+            Box::pin(async move { Ok(answer.await?.map(AnswerBody::boxed_unsync)) })
+        }
+    }
+
+    #[tokio::test]
+    async fn what_http_is_still_needed_for_is_read_as_ever() {
+        let (short, long) = (noise(1000), noise(1_000_000));
+        let mut chunks = format!("{:x}\r\n", long.len()).into_bytes();
+        chunks.extend(&long);
+        chunks.extend(b"\r\n0\r\n\r\n");
+        let length = format!("Content-Length: {}", long.len());
+        let closing = |head: &str| answer(&format!("{head}\r\n{length}"), &long);
+        for (why, sent, content) in [
+            ("a short one", with_length(&short), &short),
+            ("no length", answer("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked", &chunks), &long),
+            ("it closes", closing("HTTP/1.1 200 OK\r\nConnection: x, Close"), &long),
+            ("HTTP/1.0", closing("HTTP/1.0 200 OK\r\nConnection: keep-alive"), &long),
+        ] {
+            let download = begin(over(service(sent).await)).await;
+            let Err(download) = download.direct().await else { panic!("{why}: read directly") };
+            assert!(whole(download).await == *content, "{why}");
+        }
+        let api = service(with_length(&long)).await;
+        let layered = Client::new(api, Credential::key("key").unwrap(), Layered(stack()));
+        let Err(download) = begin(layered).await.direct().await else { panic!("through a layer") };
+        assert!(whole(download).await == long);
+    }
+
+    async fn whole(mut download: Download) -> Vec<u8> {
+        let mut all = Vec::new();
+        while let Some(bytes) = download.chunk().await.unwrap() {
+            all.extend_from_slice(&bytes);
+        }
+        all
+    }
+}

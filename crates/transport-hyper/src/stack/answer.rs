@@ -15,26 +15,22 @@ use http_body_util::BodyExt as _;
 use hyper::body::Incoming;
 use tokio::time::{Instant, Sleep};
 
-use super::{
-    connection::Lease,
-    direct::{DirectBody, Setting},
-    error::StackError,
-    exchange::explain,
-};
+use super::{connection::Lease, direct::DirectBody, error::StackError, exchange::explain};
 use crate::body::Handoff;
+
+/// A shorter answer comes with its head, or nearly: there is nothing to be gained by reading the rest without HTTP.
+const WORTH_TAKING: u64 = 256 * 1024;
 
 /// The body of an answer. Read to its end it frees its connection for the next request; dropped before, it closes it.
 pub struct AnswerBody {
     incoming: Incoming,
-    handoff: Arc<Handoff>,
     lease: Option<Lease>,
+    handoff: Arc<Handoff>,
     silence: Silence,
     uri: Uri,
-    is_kept: bool,
+    /// The connection is to serve other requests after this one, so everybody has said.
+    stays_open: bool,
 }
-
-/// Less than this is not worth the taking of the stream.
-const WORTH_TAKING: u64 = 256 * 1024;
 
 /// How long nothing has come while somebody waited.
 pub(super) struct Silence {
@@ -44,35 +40,46 @@ pub(super) struct Silence {
 }
 
 impl AnswerBody {
-    pub(super) fn new(incoming: Incoming, handoff: Arc<Handoff>, setting: Setting) -> Self {
-        let Setting { lease, silence, uri, is_kept } = setting;
-        let mut body = Self { incoming, handoff, lease: Some(lease), silence, uri, is_kept };
+    pub(super) fn new(
+        incoming: Incoming,
+        lease: Lease,
+        handoff: Arc<Handoff>,
+        limit: Duration,
+        uri: Uri,
+        stays_open: bool,
+    ) -> Self {
+        let silence = Silence::new(limit);
+        let mut body = Self { incoming, lease: Some(lease), handoff, silence, uri, stays_open };
         if body.incoming.is_end_stream() {
             body.complete();
         }
         body
     }
 
-    /// The rest, to be read from the connection itself; the same body where that cannot be, or is not worth it.
+    /// The rest, to be read from the connection itself; the same body where that cannot be, or is not worth it. How a
+    /// connection ends that is not to stay open is left to HTTP.
     pub(crate) async fn direct(mut self) -> Result<DirectBody, Self> {
         let length = self.incoming.size_hint().exact().filter(|length| *length >= WORTH_TAKING);
-        let (Some(mut remaining), true) = (length, self.everything_left()) else { return Err(self) };
+        let may_be_taken = self.stays_open && self.everything_left();
+        let (Some(mut remaining), true) = (length, may_be_taken) else { return Err(self) };
         let Some(mut lease) = self.lease.take() else { return Err(self) };
         let Some(taken) = lease.connection.take().await else {
             self.lease = Some(lease);
             return Err(self);
         };
         let mut early = VecDeque::new();
-        // hyper has handed out one frame at most, and says after it that it was torn away.
+        // hyper has handed out one frame at most; behind it stands its error that the connection is gone.
         while let Some(Ok(frame)) = self.incoming.frame().await {
             let Ok(data) = frame.into_data() else { continue };
             remaining = remaining.saturating_sub(data.len() as u64);
             early.push_back(data);
         }
-        let Self { silence, uri, is_kept, .. } = self;
-        Ok(DirectBody::new(early, taken, remaining, Setting { lease, silence, uri, is_kept }))
+        let Self { silence, uri, .. } = self;
+        Ok(DirectBody::new(early, taken, remaining, lease, silence, uri))
     }
 
+    /// HTTP has taken all of the request's body and holds nothing of it back: it writes in the same turn, and says when it
+    /// could not.
     fn everything_left(&self) -> bool {
         let is_blocked = |lease: &Lease| lease.connection.gauge.is_blocked();
         self.handoff.is_finished() && !self.lease.as_ref().is_some_and(is_blocked)

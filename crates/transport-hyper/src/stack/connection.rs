@@ -32,7 +32,8 @@ const LONGEST_IDLE: Duration = Duration::from_secs(60);
 /// Getting ready for the next request is a matter of microseconds; whatever takes this long is not worth waiting for.
 const LONGEST_TO_READY: Duration = Duration::from_secs(1);
 
-/// An open connection. Its task ends with it, at once and whatever the peer does.
+/// An open connection. Its task ends with it, at once and whatever the peer does. While its stream is taken it has none,
+/// and is good for nothing but getting the stream back.
 pub(super) struct Connection {
     pub(super) sender: SendRequest<StackBody>,
     /// Where the files of its bodies go.

@@ -23,43 +23,36 @@ use super::{
 /// The rest of an answer, read straight into the memory where it is wanted. Read to its end it frees its connection for
 /// the next request; dropped before, it closes it.
 pub(crate) struct DirectBody {
+    /// Before the stream, so that it can still say how the stream is to be closed.
+    lease: Lease,
+    stream: Stream,
     /// What HTTP has read already.
     early: VecDeque<Bytes>,
-    stream: Stream,
     /// How much is to be read from the stream once there is nothing early.
     remaining: u64,
-    lease: Lease,
+    /// Something stood behind the answer. It belongs to nobody, and so the connection serves nobody any more.
+    is_overfull: bool,
     silence: Silence,
     uri: Uri,
-    is_kept: bool,
-}
-
-/// What stands around a body.
-pub(super) struct Setting {
-    pub(super) lease: Lease,
-    pub(super) silence: Silence,
-    pub(super) uri: Uri,
-    /// Whether the connection may serve another request.
-    pub(super) is_kept: bool,
 }
 
 impl DirectBody {
-    /// A body of which `remaining` bytes are to come from this stream.
-    pub(super) fn new(early: VecDeque<Bytes>, taken: Taken, remaining: u64, setting: Setting) -> Self {
-        let Setting { lease, silence, uri, is_kept } = setting;
-        let Taken { stream, read } = taken;
-        let mut body = Self { early, stream, remaining, lease, silence, uri, is_kept };
-        body.put_early(read);
-        body
-    }
-
-    /// What follows the answer belongs to nobody, and neither does the connection then.
-    fn put_early(&mut self, mut read: Bytes) {
-        let wanted = usize::try_from(self.remaining).unwrap_or(usize::MAX);
-        self.is_kept &= read.len() <= wanted;
+    /// What HTTP has read and handed out, and what is to come from the stream, which are `remaining` bytes.
+    pub(super) fn new(
+        mut early: VecDeque<Bytes>,
+        taken: Taken,
+        remaining: u64,
+        lease: Lease,
+        silence: Silence,
+        uri: Uri,
+    ) -> Self {
+        let Taken { stream, mut read } = taken;
+        let wanted = usize::try_from(remaining).unwrap_or(usize::MAX);
+        let is_overfull = read.len() > wanted;
         read.truncate(wanted);
-        self.remaining -= read.len() as u64;
-        self.early.push_back(read);
+        let remaining = remaining - read.len() as u64;
+        early.push_back(read);
+        Self { lease, stream, early, remaining, is_overfull, silence, uri }
     }
 
     /// Puts the next bytes at the beginning of `room`, which must not be empty, and says how many they are; 0 is the end.
@@ -89,10 +82,14 @@ impl DirectBody {
                 self.silence.is_over();
                 Poll::Ready(Ok(room.filled().len()))
             }
-            Poll::Ready(Ok(())) => Poll::Ready(Err(self.broken(io::ErrorKind::UnexpectedEof.into()))),
+            Poll::Ready(Ok(())) => Poll::Ready(Err(self.broken(self.cut_short()))),
             Poll::Ready(Err(error)) => Poll::Ready(Err(self.broken(error))),
             Poll::Pending => self.silence.poll(cx).map(|after| Err(StackError::NoAnswer { after })),
         }
+    }
+
+    fn cut_short(&self) -> io::Error {
+        io::Error::new(io::ErrorKind::UnexpectedEof, format!("{} bytes are missing", self.remaining))
     }
 
     fn broken(&self, error: io::Error) -> StackError {
@@ -100,10 +97,10 @@ impl DirectBody {
         StackError::Interrupted { at, source: error.into() }
     }
 
-    /// Frees the connection for the next request, when everything was read and it takes one.
+    /// Frees the connection for the next request, when everything was read.
     pub(crate) async fn finish(mut self) {
         let is_read = self.remaining == 0 && self.early.iter().all(Bytes::is_empty);
-        if is_read && self.is_kept && self.lease.connection.go_on(self.stream).await.is_ok() {
+        if is_read && !self.is_overfull && self.lease.connection.go_on(self.stream).await.is_ok() {
             self.lease.give_back();
         }
     }
@@ -113,75 +110,42 @@ impl DirectBody {
 mod tests {
     #![allow(clippy::unwrap_used, reason = "a test that cannot be set up has failed")]
 
-    use http::{Request, Response};
-    use http_body_util::BodyExt as _;
-    use partwise_protocol::Body;
-    use tokio::{
-        io::{AsyncReadExt as _, AsyncWriteExt as _},
-        net::TcpListener,
-    };
-    use tower_service::Service as _;
+    use std::{sync::Arc, time::Duration};
+
+    use tokio::net::TcpListener;
 
     use super::*;
-    use crate::{
-        RequestBody,
-        service::AnyBody,
-        stack::{Proxy, Stack, StackOptions},
-    };
+    use crate::stack::{Proxy, StackOptions, connection::Slots};
 
-    /// What a service answers with `head` and `body`.
-    async fn answer(head: String, body: Vec<u8>) -> AnyBody {
+    /// Reads an answer of five bytes to its end, of which HTTP has read `handed_out` and `read`, and says whether the
+    /// connection is used again.
+    async fn is_used_again(handed_out: &'static str, read: &'static str) -> bool {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let uri = format!("http://{}/v1/files/file-1/content", listener.local_addr().unwrap());
-        tokio::spawn(async move {
-            let (mut stream, _) = listener.accept().await.unwrap();
-            let mut request = Vec::new();
-            while !request.ends_with(b"\r\n\r\n") {
-                request.push(stream.read_u8().await.unwrap());
-            }
-            stream.write_all(format!("HTTP/1.1 200 OK\r\n{head}\r\n").as_bytes()).await.unwrap();
-            stream.write_all(&body).await.unwrap();
-        });
-        let request = Request::get(uri).body(RequestBody::new(Body::empty(), None)).unwrap();
-        let mut stack = Stack::new(StackOptions::new().proxy(Proxy::none()));
-        AnyBody::new(Response::into_body(stack.call(request).await.unwrap()))
-    }
-
-    fn noise(length: usize) -> Vec<u8> {
-        (0..length).map(|at| (at % 251) as u8).collect()
-    }
-
-    #[tokio::test]
-    async fn a_long_answer_is_read_without_http_in_between_into_rooms_of_any_size() {
-        let content = noise(1_000_000);
-        let length = format!("Content-Length: {}\r\n", content.len());
-        for room in [1000, 70_000, 2_000_000] {
-            let Ok(mut body) = answer(length.clone(), content.clone()).await.direct().await else {
-                panic!("it is to be read directly")
-            };
-            let mut room = vec![0; room];
-            let mut read = Vec::new();
-            while let count @ 1.. = body.read(&mut room).await.unwrap() {
-                read.extend_from_slice(&room[..count]);
-            }
-            assert!(read == content, "with room for {}", room.len());
+        let uri = Uri::try_from(format!("http://{}/", listener.local_addr().unwrap())).unwrap();
+        let slots = Arc::new(Slots::new(StackOptions::new().proxy(Proxy::none()).connector(), 1));
+        let mut lease = slots.lease(&uri).await.unwrap();
+        let taken = Taken { read: read.into(), ..lease.connection.take().await.unwrap() };
+        let early = VecDeque::from([Bytes::from(handed_out)]);
+        let remaining = 5 - handed_out.len() as u64;
+        let silence = Silence::new(Duration::from_secs(60));
+        let mut body = DirectBody::new(early, taken, remaining, lease, silence, uri.clone());
+        let mut room = [0; 2];
+        let mut all = Vec::new();
+        while let count @ 1.. = body.read(&mut room).await.unwrap() {
+            all.extend_from_slice(&room[..count]);
         }
+        assert_eq!(all, b"12345");
+        body.finish().await;
+        slots.lease(&uri).await.unwrap().reused
     }
 
     #[tokio::test]
-    async fn a_short_answer_and_one_without_a_length_are_read_as_ever() {
-        let (short, long) = (noise(1000), noise(1_000_000));
-        let length = format!("Content-Length: {}\r\n", short.len());
-        let mut chunked = format!("{:x}\r\n", long.len()).into_bytes();
-        chunked.extend(&long);
-        chunked.extend(b"\r\n0\r\n\r\n");
-        for (head, sent, content) in
-            [(length, short.clone(), short), ("Transfer-Encoding: chunked\r\n".to_owned(), chunked, long)]
-        {
-            let Err(body) = answer(head, sent).await.direct().await else {
-                panic!("it is not to be read directly")
-            };
-            assert!(body.collect().await.unwrap().to_bytes() == content);
+    async fn what_http_has_read_comes_first_and_what_stands_behind_the_answer_ends_the_connection() {
+        for (handed_out, read) in [("", "12345"), ("123", "45"), ("12345", "")] {
+            assert!(is_used_again(handed_out, read).await, "{handed_out:?}, {read:?}");
+        }
+        for (handed_out, read) in [("", "12345HTTP/1.1 200"), ("12345", "x")] {
+            assert!(!is_used_again(handed_out, read).await, "{handed_out:?}, {read:?}");
         }
     }
 }

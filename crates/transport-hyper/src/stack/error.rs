@@ -59,7 +59,7 @@ pub enum StackError {
     Interrupted {
         /// Host and port.
         at: String,
-        /// How it ended.
+        /// How it ended: hyper's error, or the socket's where the answer was read without hyper.
         source: Box<dyn std::error::Error + Send + Sync>,
     },
     /// The body could not be made; the cause is the source's.

@@ -3,16 +3,15 @@
 use std::{error::Error, pin::pin, sync::Arc, time::Duration};
 
 use futures_util::FutureExt;
-use http::{HeaderValue, Request, Response, Uri, header};
+use http::{HeaderMap, HeaderValue, Request, Response, Uri, header};
 use hyper::body::Incoming;
 use tokio::time::Instant;
 
 use super::{
-    answer::{AnswerBody, Silence},
+    answer::AnswerBody,
     body::StackBody,
     connect::{Forwarded, host_and_port},
     connection::{Lease, Slots},
-    direct::Setting,
     error::StackError,
     options::Timeouts,
     wire::Gauge,
@@ -33,6 +32,7 @@ pub(super) async fn exchange(
     let uri = request.uri().clone();
     let handoff = request.body().handoff();
     let answer_within = timeouts.answer_to(request.method());
+    let closes_after_request = closes(request.headers());
     loop {
         let mut lease = slots.lease(&uri).await?;
         let reused = lease.reused;
@@ -51,21 +51,19 @@ pub(super) async fn exchange(
             // The service has made up its mind, so the rest would be sent for nothing. The answer is still read.
             handoff.stop();
         }
-        let (head, incoming) = response.into_parts();
-        let setting = Setting { lease, silence: Silence::new(timeouts.stall), uri, is_kept: is_kept(&head) };
-        return Ok(Response::from_parts(head, AnswerBody::new(incoming, handoff, setting)));
+        let stays_open = !closes_after_request
+            && !closes(response.headers())
+            && response.version() == http::Version::HTTP_11;
+        let body = |incoming| AnswerBody::new(incoming, lease, handoff, timeouts.stall, uri, stays_open);
+        return Ok(response.map(body));
     }
 }
 
-/// Whether the peer keeps the connection open after this answer.
-fn is_kept(head: &http::response::Parts) -> bool {
-    let mut options = head
-        .headers
-        .get_all(header::CONNECTION)
-        .iter()
-        .flat_map(|value| value.as_bytes().split(|byte| *byte == b','));
-    head.version == http::Version::HTTP_11
-        && !options.any(|option| option.trim_ascii().eq_ignore_ascii_case(b"close"))
+/// Whether the connection is to be closed after this message, as far as its headers say.
+fn closes(headers: &HeaderMap) -> bool {
+    let values = headers.get_all(header::CONNECTION).iter();
+    let mut options = values.flat_map(|value| value.as_bytes().split(|byte| *byte == b','));
+    options.any(|option| option.trim_ascii().eq_ignore_ascii_case(b"close"))
 }
 
 enum Sent {

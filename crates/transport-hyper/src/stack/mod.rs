@@ -5,6 +5,7 @@
 //! client, because uploads need it:
 //! - a refusal that comes while a body is still being sent is read, even when the service has closed its end;
 //! - the rest of a body is not sent once the service has answered;
+//! - a long answer that goes to a target is read from the connection without hyper in between;
 //! - timeouts are about progress, and never limit how long a part may take;
 //! - dropping a request ends its connection at once, also when the service has stopped reading.
 //!

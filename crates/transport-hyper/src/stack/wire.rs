@@ -33,7 +33,7 @@ pub(super) struct Wire {
     gauge: Arc<Gauge>,
 }
 
-/// What can be seen of a [`Wire`] from outside while HTTP owns it.
+/// What can be seen of a [`Wire`] from outside, whoever owns it: HTTP, or who reads a long answer.
 #[derive(Debug)]
 pub(super) struct Gauge {
     opened: Instant,
@@ -217,7 +217,7 @@ impl Gauge {
     }
 
     fn note_first_byte(&self, byte: u8) {
-        // Only the connection's own task stores here, so looking first is no race.
+        // Only whoever holds the stream stores here, so looking first is no race.
         if self.first_byte.load(Relaxed) == 0 {
             self.first_byte.store(FIRST_BYTE_SEEN | u16::from(byte), Relaxed);
         }
