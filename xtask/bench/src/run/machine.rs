@@ -92,28 +92,36 @@ pub(crate) fn settle() -> Result<()> {
 /// Watches what the machine does besides what we know of.
 pub(crate) struct Watch {
     begin: Instant,
-    busy_s: f64,
+    busy: Busy,
+    written_kib: u64,
     own_s: f64,
     workers_s: HashMap<u32, f64>,
 }
 
 impl Watch {
     pub(crate) fn begin() -> Result<Self> {
-        Ok(Self { begin: Instant::now(), busy_s: busy_s()?, own_s: own_s()?, workers_s: workers_s()? })
+        let (begin, busy, written_kib) = (Instant::now(), Busy::now()?, written_kib()?);
+        Ok(Self { begin, busy, written_kib, own_s: own_s()?, workers_s: workers_s()? })
     }
 
     /// How many processors have been busy on average with neither this process, nor the children that it has waited for, nor a
     /// service that took so much meanwhile. The kernel's workers are no others: they write to the disk what was written to files.
-    /// What interrupts take is nobody's; a few hundredths are the counters' own.
+    /// What interrupts take is nobody's; a few hundredths are the counters' own. What the host of a virtual machine takes while
+    /// much is written to disks is its part of that writing: next to nothing in every run that writes nothing.
     pub(crate) fn others(&self, service_s: f64) -> Result<f64> {
         let wall_s = self.begin.elapsed().as_secs_f64();
-        let busy_s = busy_s()?;
+        let busy = Busy::now()?;
+        let stolen_s = match written_kib()? - self.written_kib {
+            MUCH_KIB.. => 0.0,
+            _ => busy.stolen_s - self.busy.stolen_s,
+        };
         let worker_s = |(worker, now_s): (u32, f64)| {
             (now_s - self.workers_s.get(&worker).copied().unwrap_or_default()).max(0.0)
         };
         let workers_s: f64 = workers_s()?.into_iter().map(worker_s).sum();
         let known_s = own_s()? - self.own_s + service_s + workers_s;
-        Ok(((busy_s - self.busy_s - known_s) / wall_s).max(0.0))
+        let busy_s = busy.here_s - self.busy.here_s + stolen_s;
+        Ok(((busy_s - known_s) / wall_s).max(0.0))
     }
 }
 
@@ -127,14 +135,34 @@ fn own_s() -> Result<f64> {
     Ok(microseconds as f64 / 1e6)
 }
 
-/// The processor time that all processes together have taken, interrupts included.
-fn busy_s() -> Result<f64> {
-    let stat = fs::read_to_string("/proc/stat")?;
-    let line = stat.lines().next().context("/proc/stat is empty")?;
-    let fields: Vec<u64> = line.split_whitespace().skip(1).map(str::parse).collect::<Result<_, _>>()?;
-    // user, nice, system, idle, iowait, irq, softirq, steal
-    let busy: u64 = [0, 1, 2, 5, 6, 7].iter().filter_map(|index| fields.get(*index)).sum();
-    Ok(busy as f64 / TICKS_PER_SECOND)
+/// So much is written to disks now and then by whatever runs.
+const MUCH_KIB: u64 = 64 * 1024;
+
+/// How busy the processors have been.
+struct Busy {
+    /// With all processes together, interrupts included.
+    here_s: f64,
+    /// With what the host of a virtual machine did meanwhile.
+    stolen_s: f64,
+}
+
+impl Busy {
+    fn now() -> Result<Self> {
+        let stat = fs::read_to_string("/proc/stat")?;
+        let line = stat.lines().next().context("/proc/stat is empty")?;
+        let fields: Vec<u64> = line.split_whitespace().skip(1).map(str::parse).collect::<Result<_, _>>()?;
+        // user, nice, system, idle, iowait, irq, softirq, steal
+        let sum = |indices: &[usize]| indices.iter().filter_map(|index| fields.get(*index)).sum::<u64>();
+        let seconds = |indices| sum(indices) as f64 / TICKS_PER_SECOND;
+        Ok(Self { here_s: seconds(&[0, 1, 2, 5, 6]), stolen_s: seconds(&[7]) })
+    }
+}
+
+/// What was written to disks so far.
+fn written_kib() -> Result<u64> {
+    let counters = fs::read_to_string("/proc/vmstat")?;
+    let written = counters.lines().find_map(|line| line.strip_prefix("pgpgout "));
+    Ok(written.context("/proc/vmstat")?.trim().parse()?)
 }
 
 /// The processor time that each of the kernel's workers has taken, which are there for whoever gives the kernel something to do
