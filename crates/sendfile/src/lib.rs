@@ -14,7 +14,7 @@ use std::{
     io::{self, IoSlice},
     ops::Range,
     pin::Pin,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{Arc, LazyLock, Mutex, MutexGuard, PoisonError},
     task::{Context, Poll, ready},
 };
 
@@ -24,8 +24,8 @@ use tokio::{
     net::TcpStream,
 };
 
-/// At most this much is sent at once. Nobody ever reads it.
-static STAND_IN: [u8; 4 * 1024 * 1024] = [0; 4 * 1024 * 1024];
+/// At most this much is sent at once. Nobody ever reads it, and so it takes no memory; in the program's file it would take room.
+static STAND_IN: LazyLock<Vec<u8>> = LazyLock::new(|| vec![0; 4 * 1024 * 1024]);
 
 /// Whether this system sends files by itself.
 const IS_AVAILABLE: bool = cfg!(all(target_os = "linux", target_pointer_width = "64"));
