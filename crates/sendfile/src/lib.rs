@@ -24,7 +24,8 @@ use tokio::{
     net::TcpStream,
 };
 
-/// At most this much is sent at once. Nobody ever reads it, and so it takes no memory; in the program's file it would take room.
+/// At most this much is sent at once. Nobody ever reads it, and so it takes no memory; in the program's file it would
+/// take room.
 static STAND_IN: LazyLock<Vec<u8>> = LazyLock::new(|| vec![0; 4 * 1024 * 1024]);
 
 /// Whether this system sends files by itself.

@@ -42,7 +42,7 @@ pub(super) struct Connection {
     pub(super) forwarded: Option<Forwarded>,
     task: JoinHandle<Ended>,
     /// Asks the task for the stream.
-    take: Option<oneshot::Sender<()>>,
+    release: Option<oneshot::Sender<()>>,
     /// How the task ended, once that was asked for.
     ended: Option<Result<hyper::Result<()>, JoinError>>,
     /// Closed now, it would cut a request or an answer in two.
@@ -54,15 +54,16 @@ impl Connection {
         let Opened { stream, forwarded } = connector.open(uri).await?;
         let (gauge, files) = (stream.gauge(), stream.files());
         gauge.defer_write_errors();
-        let Speaking { sender, task, take } = Speaking::begin(stream).await?;
-        Ok(Self { sender, files, gauge, forwarded, task, take: Some(take), ended: None, in_use: false })
+        let Speaking { sender, task, release } = Speaking::begin(stream).await?;
+        let release = Some(release);
+        Ok(Self { sender, files, gauge, forwarded, task, release, ended: None, in_use: false })
     }
 
     /// Takes the stream out of HTTP's hands, with what HTTP has read of the answer and not handed out; `None` when the
     /// connection has ended.
     pub(super) async fn take(&mut self) -> Option<Taken> {
         // A task that has ended asks nobody.
-        let _ = self.take.take()?.send(());
+        let _ = self.release.take()?.send(());
         self.join().await
     }
 
@@ -82,8 +83,8 @@ impl Connection {
 
     /// Gives HTTP the stream back that was taken, for the next request.
     pub(super) async fn go_on(&mut self, stream: Stream) -> Result<(), StackError> {
-        let Speaking { sender, task, take } = Speaking::begin(stream).await?;
-        (self.sender, self.task, self.take, self.ended) = (sender, task, Some(take), None);
+        let Speaking { sender, task, release } = Speaking::begin(stream).await?;
+        (self.sender, self.task, self.release, self.ended) = (sender, task, Some(release), None);
         Ok(())
     }
 
@@ -118,7 +119,7 @@ impl Drop for Connection {
 struct Speaking {
     sender: SendRequest<StackBody>,
     task: JoinHandle<Ended>,
-    take: oneshot::Sender<()>,
+    release: oneshot::Sender<()>,
 }
 
 /// How the task of a connection ended.
@@ -138,10 +139,10 @@ impl Speaking {
     async fn begin(stream: Stream) -> Result<Self, StackError> {
         let (sender, connection) =
             http1::handshake(TokioIo::new(stream)).await.map_err(StackError::Exchange)?;
-        let (take, taken) = oneshot::channel();
+        let (release, wanted) = oneshot::channel();
         // What goes wrong in there is told to the request that it goes wrong for, if one was sent by then.
-        let task = tokio::spawn(speak(connection, taken));
-        Ok(Self { sender, task, take })
+        let task = tokio::spawn(speak(connection, wanted));
+        Ok(Self { sender, task, release })
     }
 }
 
