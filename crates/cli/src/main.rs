@@ -40,7 +40,7 @@ use crate::{
     report::Report,
 };
 
-/// Threads that send and receive. Sources are read on them too: nothing else waits for them.
+/// Threads that send and receive. Sources are read on them too: nothing else waits for them. `serve` has its own.
 const WORKERS: usize = 2;
 
 /// The variables whose values no output may show.

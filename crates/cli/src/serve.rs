@@ -1,6 +1,6 @@
 //! `partwise serve`.
 
-use std::{fs, io::Write as _, net::SocketAddr};
+use std::{fs, io::Write as _, net::SocketAddr, num::NonZeroUsize, thread};
 
 use partwise_server::{Durability, Keys, Server};
 use tokio::net::TcpListener;
@@ -15,6 +15,10 @@ use crate::{
 };
 
 const KEYS: &str = "PARTWISE_API_KEYS";
+/// One of them may wait for the disk.
+const THREADS_PER_PROCESSOR: usize = 2;
+/// More than these are not needed to fill a network, and each takes four file descriptors.
+const MOST_THREADS: usize = 16;
 
 /// Serves until it is asked to stop.
 pub(crate) async fn run(
@@ -39,6 +43,8 @@ pub(crate) async fn run(
     let cannot_listen = |cause| Report::because(format!("cannot listen on {}", arguments.listen), &cause);
     let listener = TcpListener::bind(&addresses[..]).await.map_err(cannot_listen)?;
     let address = listener.local_addr().map_err(cannot_listen)?;
+    let serving = server.serve_on_threads(threads(), listener, first);
+    let serving = serving.map_err(|cause| Report::because("cannot start", &cause))?;
 
     if is_open {
         // When standard error is gone there is nobody to tell.
@@ -49,11 +55,17 @@ pub(crate) async fn run(
     }
     Output::stdout().line(&format!("listening on http://{address}"))?;
     tokio::select! {
-        () = server.serve(listener, first) => Ok(()),
+        () = serving => Ok(()),
         () = second => {
             Err(Report::failed("interrupted").hint("requests that were under way were cut off"))
         }
     }
+}
+
+/// How many threads serve connections.
+fn threads() -> NonZeroUsize {
+    let processors = thread::available_parallelism().map_or(1, NonZeroUsize::get);
+    NonZeroUsize::new((processors * THREADS_PER_PROCESSOR).min(MOST_THREADS)).unwrap_or(NonZeroUsize::MIN)
 }
 
 async fn resolve(listen: &str) -> Result<Vec<SocketAddr>, Report> {

@@ -4,7 +4,8 @@
 //! It never holds a file or a part in memory, never changes a record that it has written, takes no lock and needs no
 //! database: any number of servers may work on one [`Store`].
 //!
-//! - [`Server`] is a service to mount over hyper or behind any `tower` stack; [`Server::serve`] runs it on a socket.
+//! - [`Server`] is a service to mount over hyper or behind any `tower` stack; [`Server::serve`] runs it on a socket,
+//!   [`Server::serve_on_threads`] with threads of its own.
 //! - [`Store`] is where it keeps everything: [a folder](Store::local), [memory](Store::memory), or any `ObjectStore`.
 //! - [`Keys`] says who may call, and as which [`Tenant`].
 //!

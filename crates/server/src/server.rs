@@ -71,8 +71,8 @@ impl Server {
     }
 
     /// Removes the bytes of what was deleted, expired, cancelled or left behind, some time after that happened; also
-    /// ends uploads whose time is over, and makes files whole whose making broke off. [`serve`](Self::serve) does so
-    /// by itself; who mounts the server elsewhere calls this now and then. Several servers may sweep one store.
+    /// ends uploads whose time is over, and makes files whole whose making broke off. [`serve`](Self::serve) and
+    /// [`serve_on_threads`](Self::serve_on_threads) do so by themselves; who mounts the server elsewhere calls this now and then. Several servers may sweep one store.
     ///
     /// # Errors
     /// [`SweepError`] when the store fails.

@@ -1,8 +1,9 @@
 //! The server on a real socket, and what hyper makes of it.
 
-use std::{future::Future, net::SocketAddr, time::Duration};
+use std::{future::Future, net::SocketAddr, path::Path, pin::Pin, time::Duration};
 
 use bytes::Bytes;
+use futures_util::future::join_all;
 use http::{Request, Response, StatusCode};
 use http_body_util::{BodyExt, Full};
 use hyper::client::conn::http1::{SendRequest, handshake};
@@ -29,14 +30,30 @@ struct Served {
 }
 
 async fn serve(world: &World) -> Served {
-    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let address = listener.local_addr().unwrap();
-    let (stop, stopped) = oneshot::channel();
-    let server = world.server.clone().serve(listener, async { drop(stopped.await) });
-    Served { address, stop, server: tokio::spawn(server) }
+    let server = world.server.clone();
+    Served::start(|listener, stopped| server.serve(listener, stopped)).await
 }
 
+/// With a number of threads that most connections have to share.
+async fn serve_on_threads(world: &World) -> Served {
+    let (server, two) = (world.server.clone(), 2.try_into().unwrap());
+    Served::start(|listener, stopped| server.serve_on_threads(two, listener, stopped).unwrap()).await
+}
+
+type Stopped = Pin<Box<dyn Future<Output = ()> + Send>>;
+
 impl Served {
+    async fn start<F>(serve: impl FnOnce(TcpListener, Stopped) -> F) -> Self
+    where
+        F: Future<Output = ()> + Send + 'static,
+    {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let (stop, stopped) = oneshot::channel();
+        let server = tokio::spawn(serve(listener, Box::pin(async { drop(stopped.await) })));
+        Self { address, stop, server }
+    }
+
     async fn connect(&self) -> TcpStream {
         TcpStream::connect(self.address).await.unwrap()
     }
@@ -207,7 +224,14 @@ async fn a_body_without_a_length_is_taken() {
 async fn a_connection_that_ends_within_a_body_leaves_nothing() {
     let folder = tempfile::tempdir().unwrap();
     let world = World::in_folder(folder.path()).await;
-    let served = serve(&world).await;
+    for served in [serve(&world).await, serve_on_threads(&world).await] {
+        ends_within_a_body(served).await;
+        assert_eq!(world.objects().await, Vec::<String>::new());
+        nothing_unfinished_is_left(folder.path()).await;
+    }
+}
+
+async fn ends_within_a_body(served: Served) {
     let big = vec![b'x'; 2_600_000];
     let form = FORM.replace("abc", std::str::from_utf8(&big).unwrap());
     for cut in [0, 100, 1_200_000, form.len() - 1] {
@@ -222,13 +246,37 @@ async fn a_connection_that_ends_within_a_body_leaves_nothing() {
     }
     served.stop.send(()).unwrap();
     in_time(served.server).await.unwrap();
-    assert_eq!(world.objects().await, Vec::<String>::new());
+}
+
+/// What is written has a `#` in its name until it is whole.
+async fn nothing_unfinished_is_left(folder: &Path) {
+    let gone = async {
+        while unfinished(folder) > 0 {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    };
+    in_time(gone).await;
+}
+
+fn unfinished(folder: &Path) -> usize {
+    let entries = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
+    entries
+        .map(
+            |path| {
+                if path.is_dir() { unfinished(&path) } else { path.to_string_lossy().matches('#').count() }
+            },
+        )
+        .sum()
 }
 
 #[tokio::test]
 async fn a_server_that_stops_finishes_what_it_has_begun_and_takes_nothing_new() {
     let world = World::new().await;
-    let served = serve(&world).await;
+    finishes_what_it_has_begun(serve(&world).await).await;
+    finishes_what_it_has_begun(serve_on_threads(&world).await).await;
+}
+
+async fn finishes_what_it_has_begun(served: Served) {
     let mut idle = served.connect().await;
     let mut busy = served.connect().await;
     let (first, rest) = FORM.as_bytes().split_at(40);
@@ -243,6 +291,47 @@ async fn a_server_that_stops_finishes_what_it_has_begun_and_takes_nothing_new() 
     let answer = in_time(read_answer(&mut busy)).await;
     assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
     in_time(served.server).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_server_that_is_dropped_ends_what_it_has_begun_and_leaves_nothing() {
+    let folder = tempfile::tempdir().unwrap();
+    let world = World::in_folder(folder.path()).await;
+    for served in [serve(&world).await, serve_on_threads(&world).await] {
+        let mut busy = served.connect().await;
+        busy.write_all(post_head(KEY, 9_000_000, "").as_bytes()).await.unwrap();
+        let form = FORM.replace("abc", &"x".repeat(8_000_000));
+        busy.write_all(&form.as_bytes()[..7_000_000]).await.unwrap();
+        in_time(async {
+            while unfinished(folder.path()) == 0 {
+                tokio::time::sleep(Duration::from_millis(1)).await;
+            }
+        })
+        .await;
+        served.server.abort();
+        let end = in_time(busy.read(&mut [0; 1])).await;
+        assert!(end.as_ref().map_or(true, |read| *read == 0), "{end:?}");
+        nothing_unfinished_is_left(folder.path()).await;
+    }
+}
+
+#[tokio::test]
+async fn connections_that_share_threads_get_their_own_bytes() {
+    let folder = tempfile::tempdir().unwrap();
+    let world = World::in_folder(folder.path()).await;
+    let served = serve_on_threads(&world).await;
+    let mut clients = Vec::new();
+    for _ in 0..5 {
+        clients.push(served.client().await);
+    }
+    let clients = clients.into_iter().zip(0u8..).map(async |(mut client, number)| {
+        let content = vec![number; 3_000_000];
+        let request = world.caller().request(&new_file(Purpose::Assistants, "a.bin", &content));
+        let file = CreateFile::decode_response(send(&mut client, request).await).unwrap();
+        let download = world.caller().request(&DownloadFile::new(&file.id));
+        assert!(send(&mut client, download).await.body() == &content, "the bytes of connection {number}");
+    });
+    in_time(join_all(clients)).await;
 }
 
 #[tokio::test]

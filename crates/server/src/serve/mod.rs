@@ -1,25 +1,19 @@
 //! The server on a socket of its own.
 
-use std::{convert::Infallible, future::Future, io, time::Duration};
+mod connection;
+mod lanes;
 
-use http::Request;
-use hyper::{body::Incoming, server::conn::http1, service::service_fn};
-use hyper_util::{
-    rt::{TokioIo, TokioTimer},
-    server::graceful::GracefulShutdown,
-};
-use partwise_sendfile::Files;
+use std::{future::Future, io, num::NonZeroUsize, time::Duration};
+
+use hyper_util::server::graceful::GracefulShutdown;
 use tokio::{
     net::{TcpListener, TcpStream},
     task::JoinSet,
     time::{MissedTickBehavior, interval, sleep},
 };
-use tower_service::Service as _;
 
-use crate::{
-    Server,
-    socket::{Socket, SocketBody},
-};
+use self::{connection::Connection, lanes::Lanes};
+use crate::Server;
 
 /// How long a connection may be idle, and how long a request's head may take.
 const HEAD_TIMEOUT: Duration = Duration::from_secs(75);
@@ -37,7 +31,45 @@ impl Server {
     /// read from the disk on the runtime's own threads.
     pub async fn serve(self, listener: TcpListener, shutdown: impl Future<Output = ()>) {
         let mut tasks = JoinSet::new();
-        tasks.spawn(self.clone().sweep_for_ever());
+        let serve = |stream, connection: Connection| {
+            tasks.spawn(connection.serve(stream));
+            // Tasks that have ended would gather here otherwise.
+            while tasks.try_join_next().is_some() {}
+        };
+        self.accept(listener, shutdown, serve).await;
+    }
+
+    /// As [`serve`](Self::serve), but each connection stays on one of so many threads, which this starts at once; the caller's
+    /// runtime accepts and sweeps. Where a process does nothing else, that moves bytes in less processor time.
+    ///
+    /// A connection goes to a thread that has the fewest. While a thread waits for a disk, all its connections wait. When the future
+    /// is dropped, the threads are told to end, and may outlive it by what they are doing. The store is to be in memory or on
+    /// a local disk: connections of its own would belong to whichever thread made them first.
+    ///
+    /// # Errors
+    /// When the system gives no more threads, or nothing for them to wait with.
+    pub fn serve_on_threads(
+        self,
+        threads: NonZeroUsize,
+        listener: TcpListener,
+        shutdown: impl Future<Output = ()>,
+    ) -> io::Result<impl Future<Output = ()>> {
+        let lanes = Lanes::start(threads)?;
+        Ok(async move {
+            self.accept(listener, shutdown, |stream, connection| lanes.serve(stream, connection)).await;
+            lanes.end().await;
+        })
+    }
+
+    /// Gives every connection to `serve` until it is time to stop, and waits for their end.
+    async fn accept(
+        self,
+        listener: TcpListener,
+        shutdown: impl Future<Output = ()>,
+        mut serve: impl FnMut(TcpStream, Connection),
+    ) {
+        let mut sweeping = JoinSet::new();
+        sweeping.spawn(self.clone().sweep_for_ever());
         let graceful = GracefulShutdown::new();
         let mut shutdown = std::pin::pin!(shutdown);
         loop {
@@ -46,44 +78,15 @@ impl Server {
                 () = &mut shutdown => break,
             };
             match accepted {
-                Ok((stream, _)) => drop(tasks.spawn(self.clone().connection(stream, &graceful))),
+                Ok((stream, _)) => {
+                    let connection = Connection { server: self.clone(), watcher: graceful.watcher() };
+                    serve(stream, connection);
+                }
                 Err(error) => pause(&error).await,
             }
-            // Tasks that have ended would gather here otherwise.
-            while tasks.try_join_next().is_some() {}
         }
         drop(listener);
         graceful.shutdown().await;
-    }
-
-    /// Serves one connection.
-    fn connection(
-        self,
-        stream: TcpStream,
-        graceful: &GracefulShutdown,
-    ) -> impl Future<Output = ()> + Send + 'static {
-        // Answers are small and whole: nothing is gained by waiting for more.
-        let _ = stream.set_nodelay(true);
-        let files = Files::of_connection();
-        let stream = Socket::new(stream, files.clone());
-        let service = service_fn(move |request: Request<Incoming>| {
-            let (mut server, files) = (self.clone(), files.clone());
-            async move {
-                let response = server.call(request).await.unwrap_or_else(|never| match never {});
-                Ok::<_, Infallible>(response.map(|body| SocketBody::new(body, files)))
-            }
-        });
-        let connection = http1::Builder::new()
-            .timer(TokioTimer::new())
-            .header_read_timeout(HEAD_TIMEOUT)
-            .max_buf_size(READ_BUFFER)
-            .serve_connection(TokioIo::new(stream), service);
-        let connection = graceful.watch(connection);
-        async move {
-            if let Err(error) = connection.await {
-                tracing::debug!(error = &error as &dyn std::error::Error, "a connection broke");
-            }
-        }
     }
 
     async fn sweep_for_ever(self) {

@@ -1,0 +1,178 @@
+//! Threads that each serve the connections they were given, on a runtime of their own.
+//!
+//! The threads of one runtime take work from each other, and wake each other for it. Where four connections do nothing but
+//! move bytes, that costs more than what they do (`docs/defaults.md`).
+
+use std::{
+    io,
+    net::TcpStream,
+    num::NonZeroUsize,
+    sync::{Arc, mpsc},
+    thread,
+    time::Duration,
+};
+
+use tokio::{
+    runtime::{Builder, Handle, Runtime},
+    sync::{
+        mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel},
+        oneshot,
+    },
+    task::JoinSet,
+    time::{sleep, timeout},
+};
+
+use super::connection::Connection;
+
+/// Threads for what blocks, of all lanes together; what a runtime has where nothing else is said.
+const BLOCKING_THREADS: usize = 512;
+/// How long a lane that ends lets requests that were cut off take back what they have written. The sweeper finds the rest.
+const PATIENCE: Duration = Duration::from_secs(1);
+
+/// Told to end, with all that they serve, when dropped.
+pub(super) struct Lanes(Vec<Lane>);
+
+/// One thread.
+struct Lane {
+    given: UnboundedSender<Given>,
+    /// Held once more by each connection of the lane, and so counts them.
+    connections: Arc<()>,
+    ended: oneshot::Receiver<()>,
+}
+
+struct Given {
+    stream: TcpStream,
+    connection: Connection,
+    counted: Arc<()>,
+}
+
+impl Lanes {
+    pub(super) fn start(count: NonZeroUsize) -> io::Result<Self> {
+        let blocking = (BLOCKING_THREADS / count).max(1);
+        (0..count.get()).map(|_| Lane::start(blocking)).collect::<io::Result<_>>().map(Self)
+    }
+
+    /// Has the connection served by a lane that has the fewest.
+    pub(super) fn serve(&self, stream: tokio::net::TcpStream, connection: Connection) {
+        let Some(lane) = self.0.iter().min_by_key(|lane| lane.connections()) else { return };
+        match stream.into_std() {
+            Ok(stream) => {
+                let given = Given { stream, connection, counted: lane.connections.clone() };
+                // A lane takes what it is given for as long as this end is here.
+                let _ = lane.given.send(given);
+            }
+            Err(error) => lost(&error),
+        }
+    }
+
+    /// Waits until what the lanes have is done.
+    pub(super) async fn end(self) {
+        let ends: Vec<_> = self.0.into_iter().map(|lane| lane.ended).collect();
+        for end in ends {
+            let _ = end.await;
+        }
+    }
+}
+
+impl Lane {
+    fn start(blocking_threads: usize) -> io::Result<Self> {
+        let (given, taken) = unbounded_channel();
+        let (started, is_started) = mpsc::channel();
+        let (ends, ended) = oneshot::channel::<()>();
+        // The runtime is made on its own thread: where another one is at work, none may even be dropped.
+        thread::Builder::new().name("partwise-lane".to_owned()).spawn(move || {
+            let runtime = runtime(blocking_threads).map_err(|error| drop(started.send(Err(error))));
+            if let Ok(runtime) = runtime {
+                let _ = started.send(Ok(()));
+                run(runtime, taken);
+            }
+            drop(ends);
+        })?;
+        is_started.recv().map_err(io::Error::other)??;
+        Ok(Self { given, connections: Arc::new(()), ended })
+    }
+
+    fn connections(&self) -> usize {
+        Arc::strong_count(&self.connections) - 1
+    }
+}
+
+fn runtime(blocking_threads: usize) -> io::Result<Runtime> {
+    Builder::new_current_thread().max_blocking_threads(blocking_threads).enable_all().build()
+}
+
+fn run(runtime: Runtime, mut taken: UnboundedReceiver<Given>) {
+    runtime.block_on(async {
+        let mut connections = JoinSet::new();
+        while let Some(Given { stream, connection, counted }) = taken.recv().await {
+            match tokio::net::TcpStream::from_std(stream) {
+                Ok(stream) => drop(connections.spawn(async move {
+                    connection.serve(stream).await;
+                    drop(counted);
+                })),
+                Err(error) => lost(&error),
+            }
+            // Tasks that have ended would gather here otherwise.
+            while connections.try_join_next().is_some() {}
+        }
+        connections.shutdown().await;
+        let _ = timeout(PATIENCE, no_task_is_left()).await;
+    });
+    runtime.shutdown_timeout(PATIENCE);
+}
+
+/// Of those that requests leave behind.
+async fn no_task_is_left() {
+    while Handle::current().metrics().num_alive_tasks() > 0 {
+        sleep(Duration::from_millis(5)).await;
+    }
+}
+
+/// A connection that was accepted and cannot be served.
+fn lost(error: &io::Error) {
+    tracing::warn!(error = error as &dyn std::error::Error, "a connection cannot be served");
+}
+
+#[cfg(test)]
+mod tests {
+    use hyper_util::server::graceful::GracefulShutdown;
+    use tokio::net::TcpListener;
+
+    use super::*;
+    use crate::{Server, Store};
+
+    #[tokio::test]
+    async fn a_connection_goes_to_a_lane_that_has_the_fewest() {
+        let server = Server::builder(Store::memory()).build().await.unwrap();
+        let lanes = Lanes::start(2.try_into().unwrap()).unwrap();
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let graceful = GracefulShutdown::new();
+        let counts = || [lanes.0[0].connections(), lanes.0[1].connections()];
+        let connect = async || {
+            let client = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
+            let (stream, _) = listener.accept().await.unwrap();
+            lanes.serve(stream, Connection { server: server.clone(), watcher: graceful.watcher() });
+            client
+        };
+        let mut clients = Vec::new();
+        for _ in 0..5 {
+            clients.push(connect().await);
+        }
+        assert_eq!(counts(), [3, 2]);
+        // The first, third and fifth are the first lane's.
+        clients.remove(2);
+        clients.remove(0);
+        timeout(Duration::from_secs(60), async {
+            while counts() != [1, 2] {
+                sleep(Duration::from_millis(1)).await;
+            }
+        })
+        .await
+        .expect("what has ended is not counted any more");
+        clients.push(connect().await);
+        assert_eq!(counts(), [2, 2]);
+        drop(clients);
+        graceful.shutdown().await;
+        lanes.end().await;
+    }
+}
