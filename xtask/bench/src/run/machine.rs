@@ -105,7 +105,8 @@ impl Watch {
     }
 
     /// How many processors have been busy on average with neither this process, nor the children that it has waited for, nor a
-    /// service that took so much meanwhile. The kernel's workers are no others: they write to the disk what was written to files.
+    /// service that took so much meanwhile. The kernel's workers are no others: they write to the disk what was written to files, and
+    /// hand on over loopback what the sender's own call has not got to.
     /// What interrupts take is nobody's; a few hundredths are the counters' own. What the host of a virtual machine takes while
     /// much is written to disks is its part of that writing: next to nothing in every run that writes nothing.
     pub(crate) fn others(&self, service_s: f64) -> Result<f64> {
@@ -172,7 +173,7 @@ fn workers_s() -> Result<HashMap<u32, f64>> {
     for worker in children_of(KERNEL_THREADS)? {
         // It may have ended meanwhile.
         let Ok(name) = fs::read_to_string(format!("/proc/{worker}/comm")) else { continue };
-        if ["kworker/", "jbd2/"].iter().any(|kind| name.starts_with(kind)) {
+        if ["kworker/", "jbd2/", "ksoftirqd/"].iter().any(|kind| name.starts_with(kind)) {
             taken.extend(cpu_of(worker).ok().map(|seconds| (worker, seconds)));
         }
     }

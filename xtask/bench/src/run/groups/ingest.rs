@@ -74,7 +74,12 @@ fn kinds(context: &Context, ours: &[(&'static str, &'static str)]) -> (Vec<Kind>
 
 fn stored(context: &Context) -> Result<Found> {
     let (kinds, missing) = kinds(context, &[(NONE, "none"), (STRICT, "strict")]);
-    let measured = in_turn(&kinds, context.rounds(), Kind::name, |kind| store(context, kind, STORED))?;
+    let measured = in_turn(&kinds, context.rounds(), Kind::name, |kind| {
+        // Somebody else's run would leave the memory cut into other pieces than this one would find after itself, and that
+        // decides over a third of the time.
+        store(context, kind, STORED)?;
+        store(context, kind, STORED)
+    })?;
     let ours = Kind::Partwise { name: NONE, durability: "none" };
     let little = in_turn(&[ours], context.few_rounds(), Kind::name, |kind| store(context, kind, LITTLE))?;
     let cpu = ratio(&measured, NONE, NGINX, |run| run.service_cpu_s);
@@ -94,7 +99,7 @@ fn stored(context: &Context) -> Result<Found> {
         "on the same disk"
     };
     let setting = format!(
-        "2 GiB of noise in parts of 64 MiB, 4 at a time, written to the server by the raw loop over plain HTTP on loopback: `PUT` of 32 files to nginx, `POST` of 32 parts to us. Each run has a new server and an empty folder {place}, with nothing waiting to be written. nginx syncs nothing, which is what `--durability none` is; what `strict` takes, which syncs each part before it answers, depends on the disk and has no bound."
+        "2 GiB of noise in parts of 64 MiB, 4 at a time, written to the server by the raw loop over plain HTTP on loopback: `PUT` of 32 files to nginx, `POST` of 32 parts to us. Each run has a new server and an empty folder {place}, with nothing waiting to be written, and comes after another of the same that is not counted. nginx syncs nothing, which is what `--durability none` is; what `strict` takes, which syncs each part before it answers, depends on the disk and has no bound."
     );
     Ok(Found { title: "Server, storing", setting, measured, columns: Columns::Servers, missing, claims })
 }
