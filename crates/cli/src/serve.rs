@@ -17,7 +17,7 @@ use crate::{
 const KEYS: &str = "PARTWISE_API_KEYS";
 /// One of them may wait for the disk.
 const THREADS_PER_PROCESSOR: usize = 2;
-/// More than these are not needed to fill a network, and each takes four file descriptors.
+/// Each takes file descriptors and memory, however few connections there are.
 const MOST_THREADS: usize = 16;
 
 /// Serves until it is asked to stop.

@@ -1,7 +1,7 @@
 //! Threads that each serve the connections they were given, on a runtime of their own.
 //!
-//! The threads of one runtime take work from each other, and wake each other for it. Where four connections do nothing but
-//! move bytes, that costs more than what they do (`docs/defaults.md`).
+//! Where a few connections do nothing but move bytes, one runtime whose threads take them from each other needs more
+//! processor time for the same bytes (`docs/defaults.md` says how much).
 
 use std::{
     io,
@@ -78,15 +78,17 @@ impl Lane {
     fn start(blocking_threads: usize) -> io::Result<Self> {
         let (given, taken) = unbounded_channel();
         let (started, is_started) = mpsc::channel();
-        let (ends, ended) = oneshot::channel::<()>();
+        let (ends, ended) = oneshot::channel();
         // The runtime is made on its own thread: where another one is at work, none may even be dropped.
         thread::Builder::new().name("partwise-lane".to_owned()).spawn(move || {
-            let runtime = runtime(blocking_threads).map_err(|error| drop(started.send(Err(error))));
-            if let Ok(runtime) = runtime {
-                let _ = started.send(Ok(()));
-                run(runtime, taken);
+            match runtime(blocking_threads) {
+                Ok(runtime) => {
+                    let _ = started.send(Ok(()));
+                    run(runtime, taken);
+                    let _ = ends.send(());
+                }
+                Err(error) => drop(started.send(Err(error))),
             }
-            drop(ends);
         })?;
         is_started.recv().map_err(io::Error::other)??;
         Ok(Self { given, connections: Arc::new(()), ended })

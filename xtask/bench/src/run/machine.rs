@@ -105,10 +105,10 @@ impl Watch {
     }
 
     /// How many processors have been busy on average with neither this process, nor the children that it has waited for, nor a
-    /// service that took so much meanwhile. The kernel's workers are no others: they write to the disk what was written to files, and
-    /// hand on over loopback what the sender's own call has not got to.
-    /// What interrupts take is nobody's; a few hundredths are the counters' own. What the host of a virtual machine takes while
-    /// much is written to disks is its part of that writing: next to nothing in every run that writes nothing.
+    /// service that took so much meanwhile. The kernel's workers are no others: they write to the disk what was written to
+    /// files, and hand on over loopback what the sender's own call has not got to. What interrupts take is nobody's; a few
+    /// hundredths are the counters' own. What the host of a virtual machine takes while much is written to disks is its part of
+    /// that writing: next to nothing in every run that writes nothing.
     pub(crate) fn others(&self, service_s: f64) -> Result<f64> {
         let wall_s = self.begin.elapsed().as_secs_f64();
         let busy = Busy::now()?;

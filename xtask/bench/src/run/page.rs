@@ -86,8 +86,8 @@ fn how_to_read() -> String {
   are medians over the rounds. Ratios are taken pair by pair within each round before their median is: machines become faster and slower
   by the hour, and only what ran side by side can be compared. So a ratio is not the quotient of two figures of the table.
 - `others` is how many processors everything else kept busy during a run, except the kernel's workers, who write files back to the
-  disk and hand packets on. Runs that write files begin when nothing waits to be written. A run with more than {QUIET} is repeated up to `--repeats`
-  times, and flagged if it stays so. Flagged runs do not count as long as at least half are quiet. A claim
+  disk and hand packets on. Runs that write files begin when nothing waits to be written. A run with more than {QUIET} is
+  repeated up to `--repeats` times, and flagged if it stays so. Flagged runs do not count as long as at least half are quiet. A claim
   of which most runs are flagged is too noisy to tell, whether it would hold or not, since noise hits those too whom we are compared
   with: not a failure, and not a success. Only where noise cannot help may a claim hold in it; its verdict says why.
 - Clients send to a sink, which is a program of its own that discards bodies: in the kernel where they are plain. What it takes itself
