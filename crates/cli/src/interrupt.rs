@@ -1,10 +1,23 @@
 //! Ctrl-C, and the signals that ask a process to end.
 
-use std::future::pending;
+use std::{future::pending, time::Duration};
 
-use tokio::sync::oneshot;
+use tokio::{sync::oneshot, time::Instant};
 
 use crate::report::Report;
+
+/// Signals that come within this time are one press of the keys.
+const ONE_PRESS: Duration = Duration::from_millis(500);
+
+/// Waits for a signal that is no echo of the one that came just now: wrappers of commands pass on what the terminal has
+/// sent to everybody already.
+pub(crate) async fn pressed_again(mut signal: impl AsyncFnMut()) {
+    let since = Instant::now();
+    while {
+        signal().await;
+        since.elapsed() < ONE_PRESS
+    } {}
+}
 
 /// The requests to end that come from now on.
 #[derive(Debug)]
@@ -46,7 +59,7 @@ impl Signals {
             self.next().await;
             // When nobody waits for the first any more, all is done.
             let _ = send.send(());
-            self.next().await;
+            pressed_again(async || self.next().await).await;
         };
         (first, second)
     }
@@ -70,5 +83,19 @@ impl Signals {
         if tokio::signal::ctrl_c().await.is_err() {
             pending::<()>().await;
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::time::sleep;
+
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn what_comes_within_half_a_second_is_the_same_press() {
+        let mut waits = [0, 1, 498, 100].into_iter();
+        pressed_again(async || sleep(Duration::from_millis(waits.next().expect("no more"))).await).await;
+        assert_eq!(waits.next(), None);
     }
 }

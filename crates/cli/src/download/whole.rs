@@ -15,7 +15,11 @@ use super::{
     partial::Partial,
 };
 use crate::{
-    args::DownloadArguments, connect::Connected, interrupt::Signals, progress::Bar, report::Report,
+    args::DownloadArguments,
+    connect::Connected,
+    interrupt::{Signals, pressed_again},
+    progress::Bar,
+    report::Report,
     size::share,
 };
 
@@ -52,7 +56,7 @@ async fn until_stopped<T>(
     };
     tokio::select! {
         ran = run => Some(ran),
-        () = signal() => None,
+        () = pressed_again(signal) => None,
     }
 }
 
@@ -219,11 +223,13 @@ fn say(line: &str) {
 
 #[cfg(test)]
 mod tests {
-    use std::future::{pending, ready};
+    use std::{future::pending, time::Duration};
+
+    use tokio::time::sleep;
 
     use super::*;
 
-    #[tokio::test]
+    #[tokio::test(start_paused = true)]
     async fn the_first_signal_asks_and_the_second_waits_for_nothing() {
         let (stop, mut stopped) = watch::channel(false);
         let ends_well = async { stopped.wait_for(|stopped| *stopped).await.map(|_| ()).expect("told") };
@@ -235,6 +241,9 @@ mod tests {
             }
         };
         assert_eq!(until_stopped(ends_well, once, &stop).await, Some(()));
-        assert_eq!(until_stopped(pending::<()>(), async || ready(()).await, &stop).await, None);
+        assert_eq!(
+            until_stopped(pending::<()>(), async || sleep(Duration::from_millis(300)).await, &stop).await,
+            None
+        );
     }
 }

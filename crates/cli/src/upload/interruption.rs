@@ -1,14 +1,12 @@
 //! Ctrl-C, once and again.
 
-use std::time::Duration;
-
 use partwise_transport_hyper::Upload;
-use tokio::{sync::oneshot, time::Instant};
+use tokio::sync::oneshot;
 
-use crate::{interrupt::Signals, progress::Bar};
-
-/// Wrappers of commands pass on what the terminal has sent to everybody already.
-const ONE_PRESS: Duration = Duration::from_millis(500);
+use crate::{
+    interrupt::{Signals, pressed_again},
+    progress::Bar,
+};
 
 /// The upload, which stops and is cancelled when the other future has heard that it should; that one ends when nobody
 /// wants to wait any more.
@@ -22,15 +20,11 @@ pub(super) fn heeded(upload: Upload, mut signals: Signals, bar: &Bar) -> (Upload
         );
         // When nobody listens any more, all is done.
         let _ = stop.send(());
-        // A supervisor that asks twice wants an end, not the loss of what is there, and one key press may come twice.
-        let since = Instant::now();
-        while {
-            signals.interrupt().await;
-            since.elapsed() < ONE_PRESS
-        } {}
+        // A supervisor that asks twice wants an end, not the loss of what is there.
+        pressed_again(async || signals.interrupt().await).await;
         bar.say("cancelling on the service; Ctrl-C again does not wait for it");
         let _ = cancel.send(());
-        signals.next().await;
+        pressed_again(async || signals.next().await).await;
     };
     (upload.stop_when(stopped).cancel_when(cancelled), heed)
 }

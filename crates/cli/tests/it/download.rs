@@ -125,7 +125,7 @@ fn a_download_that_is_stopped_before_anything_has_come_leaves_nothing_behind() {
         command.env("OPENAI_API_KEY", "k").stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
     let (_connection, _) = silent.accept().unwrap();
     assert_eq!(names(&sandbox), ["out.partwise", "out.partwise-journal"]);
-    signal(&child, "INT");
+    signal(&child, &["INT"]);
     let ran = Ran::of(child.wait_with_output().unwrap());
     assert_snapshot!(ran.refused(75), @"stopped: nothing of file-1 has come that could be gone on with");
     assert!(names(&sandbox).is_empty());
@@ -237,7 +237,7 @@ fn ctrl_c_keeps_what_has_come() {
     error: another run of partwise is downloading to out
     hint: wait for it, or stop it first
     ");
-    signal(&child, "INT");
+    signal(&child, &["INT"]);
     let stopped = Ran::of(child.wait_with_output().unwrap()).refused(75);
     assert_snapshot!(stopped, @"
     stopped: 10 MiB of 24 MiB of file-1 are in out.partwise

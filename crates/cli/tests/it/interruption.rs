@@ -6,7 +6,7 @@ use insta::assert_snapshot;
 
 use crate::{
     sandbox::{Ran, Sandbox, noise, signal},
-    scene::{KEY, Scene, interrupt_twice, line_of, plain, stderr_of},
+    scene::{BETWEEN_PRESSES, KEY, Scene, interrupt_twice, line_of, plain, stderr_of},
 };
 
 #[test]
@@ -20,8 +20,8 @@ fn ctrl_c_stops_so_that_it_can_be_gone_on_with() {
     error: another run of partwise is uploading FOLDER/big.bin to ORIGIN/v1
     hint: wait for it, or stop it first
     ");
-    signal(&child, "INT");
-    scene.server.signal("CONT");
+    signal(&child, &["INT"]);
+    scene.server.signal(&["CONT"]);
     let stopped = Ran::of(child.wait_with_output().unwrap()).refused(75);
     assert_snapshot!(plain(&stopped, &scene, &listed).replace("within 59 min", "within 60 min"), @"
     stopping: what is under way has 5 s to arrive; Ctrl-C again cancels the upload on the service
@@ -40,7 +40,7 @@ fn ctrl_c_twice_cancels_on_the_service() {
     let part = saved["route"]["parts"]["part_ids"].as_array().unwrap().iter().find(|id| id.is_string());
     let mut stderr = stderr_of(&mut child);
     interrupt_twice(&child, &mut stderr);
-    scene.server.signal("CONT");
+    scene.server.signal(&["CONT"]);
     assert_eq!(child.wait().unwrap().code(), Some(1));
     assert!(line_of(&mut stderr).ends_with("the upload was cancelled\n"));
     scene.assert_nothing_left();
@@ -61,7 +61,7 @@ fn a_cancel_that_the_service_did_not_hear_is_no_cancel() {
     error: cannot upload big.bin at ORIGIN/v1: the upload was given up, but the service did not say that it is cancelled
     hint: `partwise uploads cancel UPLOAD` tells the service
     ");
-    scene.server.signal("CONT");
+    scene.server.signal(&["CONT"]);
     let cancel = ["uploads", "cancel", listed["id"].as_str().unwrap(), "--endpoint", &scene.server.origin];
     assert!(scene.sandbox.run_with(&cancel, &[KEY]).done().contains("cancelled"));
     scene.assert_nothing_left();
@@ -73,14 +73,15 @@ fn a_third_ctrl_c_waits_for_nothing() {
     let (mut child, listed) = (scene.stalled(), scene.listed().unwrap());
     let mut stderr = stderr_of(&mut child);
     interrupt_twice(&child, &mut stderr);
-    signal(&child, "INT");
+    std::thread::sleep(BETWEEN_PRESSES);
+    signal(&child, &["INT"]);
     assert_eq!(child.wait().unwrap().code(), Some(1));
     let said = line_of(&mut stderr) + &line_of(&mut stderr);
     assert_snapshot!(plain(&said, &scene, &listed), @"
     error: the upload of big.bin was given up, and it is not known whether the service heard of it
     hint: `partwise uploads list` shows what is unfinished, and `partwise uploads cancel` ends it
     ");
-    scene.server.signal("CONT");
+    scene.server.signal(&["CONT"]);
 }
 
 #[test]
@@ -88,13 +89,13 @@ fn what_it_took_is_told_of_a_run_that_was_stopped_too() {
     let scene = Scene::new();
     scene.killed();
     let mut command = scene.sandbox.command(&scene.arguments(&["--stats"]));
-    scene.server.signal("STOP");
+    scene.server.signal(&["STOP"]);
     let mut child = command.envs([KEY]).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
     let mut stderr = stderr_of(&mut child);
     assert!(line_of(&mut stderr).starts_with("going on"));
-    signal(&child, "INT");
+    signal(&child, &["INT"]);
     assert!(line_of(&mut stderr).starts_with("stopping"));
-    scene.server.signal("CONT");
+    scene.server.signal(&["CONT"]);
     let ran = child.wait_with_output().unwrap();
     assert_eq!(ran.status.code(), Some(75));
     let stats: serde_json::Value = serde_json::from_slice(&ran.stdout).unwrap();
@@ -109,11 +110,11 @@ fn one_press_of_ctrl_c_that_comes_twice_cancels_nothing() {
     let scene = Scene::new();
     let mut child = scene.stalled();
     let mut stderr = stderr_of(&mut child);
-    signal(&child, "INT");
+    signal(&child, &["INT"]);
     assert!(line_of(&mut stderr).starts_with("stopping"));
-    signal(&child, "INT");
+    signal(&child, &["INT"]);
     assert_eq!(child.wait().unwrap().code(), Some(75));
-    scene.server.signal("CONT");
+    scene.server.signal(&["CONT"]);
     assert!(scene.listed().is_some());
 }
 
@@ -122,11 +123,11 @@ fn a_supervisor_that_asks_twice_stops_it_and_cancels_nothing() {
     let scene = Scene::new();
     let mut child = scene.stalled();
     let mut stderr = stderr_of(&mut child);
-    signal(&child, "TERM");
+    signal(&child, &["TERM"]);
     assert!(line_of(&mut stderr).starts_with("stopping"));
-    signal(&child, "TERM");
+    signal(&child, &["TERM"]);
     assert_eq!(child.wait().unwrap().code(), Some(75));
-    scene.server.signal("CONT");
+    scene.server.signal(&["CONT"]);
     assert!(scene.listed().is_some());
 }
 
@@ -140,7 +141,7 @@ fn a_request_whose_fate_is_unknown_is_looked_for_by_the_next_run() {
     let mut command = sandbox.command(&arguments);
     let child = command.envs([KEY]).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
     let (_connection, _) = silent.accept().unwrap();
-    signal(&child, "INT");
+    signal(&child, &["INT"]);
     let stopped = Ran::of(child.wait_with_output().unwrap()).refused(75);
     assert_snapshot!(stopped, @"
     stopping: what is under way has 5 s to arrive; Ctrl-C again cancels the upload on the service

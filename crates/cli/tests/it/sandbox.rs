@@ -121,14 +121,19 @@ pub(crate) struct Serving {
 }
 
 impl Serving {
-    /// Sends it a signal.
-    pub(crate) fn signal(&self, name: &str) {
-        signal(&self.child, name);
+    /// Sends it signals, one right after the other.
+    pub(crate) fn signal(&self, names: &[&str]) {
+        signal(&self.child, names);
     }
 
     /// Asks it to stop, waits until it has, and gives back its exit status and what it said.
-    pub(crate) fn stop(mut self) -> (i32, String) {
-        signal(&self.child, "TERM");
+    pub(crate) fn stop(self) -> (i32, String) {
+        self.signal(&["TERM"]);
+        self.ended()
+    }
+
+    /// Waits until it has ended by itself, and gives back its exit status and what it said.
+    pub(crate) fn ended(mut self) -> (i32, String) {
         let mut stderr = String::new();
         self.child.stderr.take().unwrap().read_to_string(&mut stderr).unwrap();
         (self.child.wait().unwrap().code().expect("it ends by itself"), stderr)
@@ -143,9 +148,10 @@ impl Drop for Serving {
     }
 }
 
-/// Sends a signal, by the name that `kill` knows.
-pub(crate) fn signal(child: &Child, name: &str) {
-    let sent = Command::new("sh").args(["-c", &format!("kill -{name} {}", child.id())]).status().unwrap();
+/// Sends signals, one right after the other, by the names that `kill` knows.
+pub(crate) fn signal(child: &Child, names: &[&str]) {
+    let commands: Vec<_> = names.iter().map(|name| format!("kill -{name} {}", child.id())).collect();
+    let sent = Command::new("sh").args(["-c", &commands.join(" && ")]).status().unwrap();
     assert!(sent.success());
 }
 

@@ -47,7 +47,7 @@ impl Scene {
         let mut command = self.sandbox.command(&self.arguments(&["--part-size", "64KiB"]));
         let child = command.envs([KEY]).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
         until(|| self.listed().is_some_and(|listed| listed["bytes_acknowledged"].as_u64() > Some(0)));
-        self.server.signal("STOP");
+        self.server.signal(&["STOP"]);
         child
     }
 
@@ -56,7 +56,7 @@ impl Scene {
         let mut child = self.stalled();
         child.kill().unwrap();
         child.wait().unwrap();
-        self.server.signal("CONT");
+        self.server.signal(&["CONT"]);
         self.listed().unwrap()
     }
 
@@ -129,12 +129,15 @@ pub(crate) fn line_of(stderr: &mut BufReader<ChildStderr>) -> String {
     line
 }
 
+/// What comes sooner is no press of its own.
+pub(crate) const BETWEEN_PRESSES: Duration = Duration::from_millis(600);
+
 /// Two presses of Ctrl-C, as a person would.
 pub(crate) fn interrupt_twice(child: &Child, stderr: &mut BufReader<ChildStderr>) {
-    signal(child, "INT");
+    signal(child, &["INT"]);
     assert!(line_of(stderr).starts_with("stopping"));
-    std::thread::sleep(Duration::from_millis(600));
-    signal(child, "INT");
+    std::thread::sleep(BETWEEN_PRESSES);
+    signal(child, &["INT"]);
     assert!(line_of(stderr).starts_with("cancelling"));
 }
 

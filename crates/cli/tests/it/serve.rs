@@ -1,6 +1,10 @@
 //! `partwise serve`, over a socket.
 
-use std::net::TcpListener;
+use std::{
+    io::{Read as _, Write as _},
+    net::{TcpListener, TcpStream},
+    time::Duration,
+};
 
 use insta::assert_snapshot;
 
@@ -139,6 +143,26 @@ fn it_stops_when_it_is_asked_to() {
     let sandbox = Sandbox::new();
     let server = sandbox.serve(&[], &[("PARTWISE_API_KEYS", "k")]);
     assert_eq!(server.stop(), (0, String::new()));
+}
+
+#[test]
+fn one_press_that_comes_twice_cuts_nothing_off() {
+    let sandbox = Sandbox::new();
+    let server = sandbox.serve(&[], &[("PARTWISE_API_KEYS", "k")]);
+    let mut connection = TcpStream::connect(server.origin.strip_prefix("http://").unwrap()).unwrap();
+    let body = r#"{"filename":"a.txt","purpose":"assistants","bytes":1,"mime_type":"text/plain"}"#;
+    let head = "POST /v1/uploads HTTP/1.1\r\nhost: x\r\nauthorization: Bearer k\r\nexpect: 100-continue";
+    write!(connection, "{head}\r\ncontent-length: {}\r\n\r\n", body.len()).unwrap();
+    connection.set_read_timeout(Some(Duration::from_secs(60))).unwrap();
+    let mut begun = [0; 25];
+    connection.read_exact(&mut begun).unwrap();
+    assert_eq!(begun, *b"HTTP/1.1 100 Continue\r\n\r\n");
+    server.signal(&["INT", "TERM"]);
+    connection.write_all(body.as_bytes()).unwrap();
+    let mut answer = String::new();
+    connection.read_to_string(&mut answer).unwrap();
+    assert!(answer.starts_with("HTTP/1.1 200 "), "{answer}");
+    assert_eq!(server.ended(), (0, String::new()));
 }
 
 #[test]
