@@ -104,6 +104,11 @@ impl Context {
         Rounds { warm: true, counted: self.rounds, repeats: self.repeats }
     }
 
+    /// For runs of a second or less, which differ by a third from one to the next.
+    fn many_rounds(&self) -> Rounds {
+        Rounds { counted: 5 * self.rounds, ..self.rounds() }
+    }
+
     /// For what a limited rate decides, which is the same each time.
     fn few_rounds(&self) -> Rounds {
         Rounds { warm: false, counted: self.rounds.min(2), repeats: self.repeats }

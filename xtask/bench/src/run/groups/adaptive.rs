@@ -60,7 +60,7 @@ fn over(context: &Context, link: &Link) -> Result<Vec<Measured>> {
     let (options, count) = match link.rate {
         Rate::Shared(rate) => (SinkOptions { shared_rate: Some(rate), ..limited }, context.one_round()),
         Rate::PerConnection(rate) => (SinkOptions { rate: Some(rate), ..limited }, context.one_round()),
-        Rate::Loopback => (SinkOptions::default(), context.rounds()),
+        Rate::Loopback => (SinkOptions::default(), context.many_rounds()),
     };
     let sink = Sink::start(options, context.scratch())?;
     let scene = Scene::at(&sink, link.length, 1, context.scratch());

@@ -136,8 +136,9 @@ fn settled(server: &Server, client: &Command, bytes: u64) -> Result<Run> {
 fn read(context: &Context) -> Result<Found> {
     const OURS: &str = "partwise serve";
     let (kinds, missing) = kinds(context, &[(OURS, "none")]);
-    let measured =
-        in_turn(&kinds, context.rounds(), Kind::name, |kind| after_itself(|| read_again(context, kind)))?;
+    let measured = in_turn(&kinds, context.many_rounds(), Kind::name, |kind| {
+        after_itself(|| read_again(context, kind))
+    })?;
     let cpu = ratio(&measured, OURS, NGINX, |run| run.service_cpu_s);
     let claims = vec![Claim::new("processor time against nginx's static file", cpu, Bound::AtMost(CPU))];
     let setting = format!(
