@@ -77,6 +77,8 @@ pub(crate) enum Command {
     /// List, show, delete, download or import files.
     #[command(subcommand, arg_required_else_help = false)]
     Files(FilesCommand),
+    /// Find the lines of a JSON Lines file that a service could not read, before it is uploaded.
+    Check(CheckArguments),
     /// Serve the same API from a folder.
     Serve(ServeArguments),
 }
@@ -90,7 +92,7 @@ Examples:
   partwise upload notes.md --purpose assistants --local --json
 
 When it is killed, stopped or cut off, the same command goes on from where it was.
-Ctrl-C stops it; Ctrl-C twice cancels the upload on the service.
+Ctrl-C stops it; Ctrl-C again cancels the upload on the service.
 
 SIZE is a number of bytes or has a unit: k, M, G or KiB, MiB, GiB (by 1024), KB, MB, GB (by 1000).")]
 pub(crate) struct UploadArguments {
@@ -266,6 +268,34 @@ pub(crate) struct RequiredPurpose {
     /// Send the purpose even if no service is known to have it.
     #[arg(long)]
     pub(crate) allow_unknown_purpose: bool,
+}
+
+#[derive(Args, Debug)]
+#[command(after_help = "\
+Examples:
+  partwise check train.jsonl --purpose fine-tune && partwise upload train.jsonl --purpose fine-tune
+  partwise check batch.jsonl --purpose batch --json
+
+Each line has to be a JSON object in UTF-8; what stands in the objects is not looked at. A service,
+or the job, finds a wrong line only when all of the file is there.
+Lines are counted from 1, and so are columns, in bytes.")]
+pub(crate) struct CheckArguments {
+    /// The file to check.
+    pub(crate) file: PathBuf,
+    /// What the file is for.
+    #[arg(long, value_enum, value_name = "PURPOSE")]
+    pub(crate) purpose: LinesPurpose,
+    /// Print each wrong line as one JSON object per line, and nothing else on standard output.
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+/// The purposes whose files are JSON Lines.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum LinesPurpose {
+    Batch,
+    Evals,
+    FineTune,
 }
 
 #[derive(Args, Debug)]

@@ -5,6 +5,7 @@
 compile_error!("the command speaks TLS: turn on the feature `ring` or the feature `aws-lc-rs`");
 
 mod args;
+mod check;
 mod connect;
 mod download;
 mod environment;
@@ -92,13 +93,17 @@ async fn dispatch(arguments: &Arguments) -> Result<(), Report> {
         arguments.service.refuse_without_service("uploads list")?;
         return uploads::list(list);
     }
+    if let Command::Check(check) = &arguments.command {
+        arguments.service.refuse_without_service("check")?;
+        return check::run(check);
+    }
     let service = arguments.service.resolve(&ProcessEnvironment)?;
     let connection = Connection::new(service, &ProcessEnvironment);
     match &arguments.command {
         Command::Upload(upload) => Box::pin(upload::run(upload, connection)).await,
         Command::Files(files) => run_files(files, connection).await,
         Command::Uploads(UploadsCommand::Cancel(cancel)) => uploads::cancel(cancel, connection).await,
-        Command::Uploads(UploadsCommand::List(_)) | Command::Serve(_) => Ok(()),
+        Command::Uploads(UploadsCommand::List(_)) | Command::Check(_) | Command::Serve(_) => Ok(()),
     }
 }
 

@@ -10,6 +10,7 @@
 //! - [`ApiError`], [`RetryPolicy`]: what a refusal means and whether to try again.
 //! - [`Transfer`]: one file's way to the service, in parallel parts, as a state machine.
 //! - [`Fetch`]: one file's way back, in parallel ranges where the service serves them, as another.
+//! - [`JsonLinesCheck`]: what a service could not read of a file of JSON Lines, found before it is sent.
 //!
 //! ```
 //! use bytes::Bytes;
@@ -39,6 +40,7 @@ mod files;
 mod form;
 mod generated;
 mod json;
+mod json_lines;
 mod multipart;
 mod operation;
 mod retry;
@@ -65,6 +67,7 @@ pub use form::{
     FormWriter, base_name, decode_whole,
 };
 pub use generated::{OperationId, PathPart};
+pub use json_lines::{BadLine, JsonLinesCheck, LineProblem};
 pub use operation::{Operation, Repeat};
 pub use retry::{Now, RetryAfter, RetryHint, RetryPolicy, Verdict};
 pub use route::{Route, RouteError};

@@ -89,7 +89,7 @@ fn unknown_flags_and_commands_are_told_with_the_nearest_one() {
     ");
     assert_snapshot!(refused(&["--provider", "aws", "files", "list"]), @"error: invalid value 'aws' for '--provider <PROVIDER>' [possible values: openai, azure, azure-v1]");
     assert_snapshot!(refused(&[]), @"
-    error: 'partwise' requires a subcommand but one was not provided [subcommands: upload, uploads, files, serve, help]
+    error: 'partwise' requires a subcommand but one was not provided [subcommands: upload, uploads, files, check, serve, help]
     hint: usage: partwise [OPTIONS] <COMMAND>
     ");
     assert_snapshot!(refused(&["files"]), @"
@@ -189,7 +189,7 @@ fn help_and_version_are_no_errors() {
     for kind in ["--store <PATH-OR-URL>", "memory://", "file:///"] {
         assert!(help.contains(kind), "{kind} is in\n{help}");
     }
-    for command in ["upload", "serve"] {
+    for command in ["upload", "check", "serve"] {
         assert!(sandbox.run(&[command, "--help"]).done().contains("Examples:"));
     }
 }

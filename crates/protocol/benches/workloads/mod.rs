@@ -4,6 +4,7 @@ mod answers;
 mod checkpoints;
 mod content;
 mod forms;
+mod json_lines;
 mod machine;
 
 /// One part of the crate at work.
@@ -39,6 +40,7 @@ pub(crate) const WORKLOADS: &[Workload] = &[
     answers::LIST_ALONE,
     checkpoints::WRITE,
     checkpoints::READ,
+    json_lines::CHECK,
     machine::OF_1000,
     machine::OF_10000,
 ];
