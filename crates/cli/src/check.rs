@@ -108,10 +108,10 @@ impl<'a> Found<'a> {
     }
 
     fn say_how_many_more(&mut self) -> Result<(), Report> {
-        match self.bad.checked_sub(SHOWN) {
-            Some(more) if more > 0 && !self.json => self.output.line(&format!("and {more} more")),
-            _ => Ok(()),
+        if self.json || self.bad <= SHOWN {
+            return Ok(());
         }
+        self.output.line(&format!("and {} more", self.bad - SHOWN))
     }
 
     fn hint(&self) -> &'static str {

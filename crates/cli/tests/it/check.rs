@@ -12,7 +12,7 @@ fn check(content: &str, purpose: &str, more: &[&str]) -> (i32, String, String) {
 }
 
 #[test]
-fn a_file_that_a_service_can_read_is_said_to_be_one() {
+fn a_file_of_objects_is_said_to_be_one() {
     let (status, stdout, stderr) = check("{\"a\": 1}\n{}\n", "fine-tune", &[]);
     assert_eq!((status, &*stdout, &*stderr), (0, "data.jsonl: lines that are JSON objects: 2 of 2\n", ""));
     let (status, stdout, stderr) = check("{}", "evals", &["--json"]);
