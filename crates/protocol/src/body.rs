@@ -64,6 +64,13 @@ impl Body {
         Ok(Self { segments, len: len.ok_or(BodyTooLong)? })
     }
 
+    /// A body in memory, of these bytes in this order; empty ones are dropped.
+    pub(crate) fn of_bytes(pieces: Vec<Bytes>) -> Self {
+        let segments: Vec<_> =
+            pieces.into_iter().filter(|bytes| !bytes.is_empty()).map(Segment::Bytes).collect();
+        Self { len: segments.iter().map(Segment::len).sum(), segments }
+    }
+
     /// The exact length in bytes: the value of `Content-Length`.
     #[must_use]
     pub fn content_length(&self) -> u64 {
@@ -210,6 +217,8 @@ mod tests {
         let body = Body::from_segments(vec![bytes(""), source(5, 5), bytes("x")]).unwrap();
         assert_eq!(body.segments(), [bytes("x")]);
         assert_eq!(Body::from(Bytes::new()), Body::empty());
+        let body = Body::of_bytes(["", "a", "", "b"].map(Bytes::from).to_vec());
+        assert_eq!((body.segments(), body.content_length()), (&[bytes("a"), bytes("b")][..], 2));
     }
 
     #[test]

@@ -27,11 +27,16 @@ pub(crate) fn json_request(
     uri: Uri,
     value: &impl Serialize,
 ) -> Result<Request<Body>, EncodeError> {
+    Ok(json_text_request(method, uri, json_body(value)?))
+}
+
+/// A request whose body is JSON already.
+pub(crate) fn json_text_request(method: Method, uri: Uri, text: Body) -> Request<Body> {
     let mut request = bare_request(method, uri);
-    *request.body_mut() = json_body(value)?;
+    *request.body_mut() = text;
     request.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static(JSON));
     set_content_length(&mut request);
-    Ok(request)
+    request
 }
 
 pub(crate) fn accept_json(request: &mut Request<Body>) {

@@ -44,13 +44,12 @@ impl Parts {
 
     /// The parts as a checkpoint knows them; `ids` has one entry a part.
     pub(super) fn with_ids(cut: Cut, ids: PartIds) -> Self {
-        let acknowledged = ids.iter().flatten().count();
         let mut parts =
-            Self { cut, ids, acknowledged, acknowledged_bytes: 0, fresh: 0, failed: BTreeMap::new() };
-        parts.acknowledged_bytes = (0..parts.ids.len())
-            .filter(|index| parts.ids.has(*index))
-            .map(|index| parts.range(index).len())
-            .sum();
+            Self { cut, ids, acknowledged: 0, acknowledged_bytes: 0, fresh: 0, failed: BTreeMap::new() };
+        for index in (0..parts.ids.len()).filter(|index| parts.ids.has(*index)) {
+            parts.acknowledged += 1;
+            parts.acknowledged_bytes += parts.cut.range(index).len();
+        }
         parts.skip_acknowledged();
         parts
     }
@@ -65,11 +64,6 @@ impl Parts {
 
     pub(super) fn ids(&self) -> &PartIds {
         &self.ids
-    }
-
-    /// The identifiers in order, once every part has one.
-    pub(super) fn complete_ids(&self) -> Option<Vec<String>> {
-        self.ids.iter().map(|id| id.map(ToString::to_string)).collect()
     }
 
     pub(super) fn is_complete(&self) -> bool {
@@ -184,6 +178,6 @@ mod tests {
         parts.acknowledge(3, "d");
         parts.acknowledge(1, "b");
         assert_eq!(parts.acknowledged(), (4, 35));
-        assert_eq!(parts.complete_ids().unwrap(), ["a", "b", "c", "d"]);
+        assert_eq!(parts.ids().iter().flatten().collect::<Vec<_>>(), ["a", "b", "c", "d"]);
     }
 }

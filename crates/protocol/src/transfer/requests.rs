@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use partwise_models::{CompleteUploadRequest, CreateUploadRequest, UnixSeconds};
+use partwise_models::{CreateUploadRequest, UnixSeconds};
 
 use super::{
     Action, Attempt, Checkpoint, Transfer, TransferError, Warning,
@@ -10,6 +10,7 @@ use super::{
     clock,
     flights::Asked,
     knee::{self, Knee},
+    parts::Parts,
     settle::Wanted,
     state::{Hash, OpenUpload, Solo, Stage, Way},
     stop::Stop,
@@ -90,8 +91,8 @@ impl Transfer {
             (Stage::Commit, Way::Single { .. }) => {
                 (Asked::Commit, OperationId::CreateFile, self.post_request(boundary))
             }
-            (Stage::Commit, Way::Parts { upload: Some(upload), .. }) => {
-                (Asked::Commit, OperationId::CompleteUpload, self.complete_request(upload))
+            (Stage::Commit, Way::Parts { upload: Some(upload), parts }) => {
+                (Asked::Commit, OperationId::CompleteUpload, self.complete_request(upload, parts))
             }
             (Stage::Settle(settling), _) => {
                 let list = settling.request(&self.plan.purpose);
@@ -164,11 +165,8 @@ impl Transfer {
         file.encode_request(&self.api)
     }
 
-    fn complete_request(&self, upload: &OpenUpload) -> Encoded {
-        let Way::Parts { parts, .. } = &self.way else { unreachable!("an upload has parts") };
-        let mut request = CompleteUploadRequest::new(parts.complete_ids().unwrap_or_default());
-        request.md5 = self.hash.hex();
-        CompleteUpload::new(upload.id.clone(), request).encode_request(&self.api)
+    fn complete_request(&self, upload: &OpenUpload, parts: &Parts) -> Encoded {
+        CompleteUpload::encode_from_json(&self.api, &upload.id, parts.ids().json(), self.hash.hex())
     }
 
     /// What must survive a crash now; `None` while there is nothing worth keeping.
@@ -254,7 +252,7 @@ impl Transfer {
             self.abandoned.extend(self.flights.end_all());
             if let Way::Parts { upload, parts } = &mut self.way {
                 *upload = None;
-                *parts = super::parts::Parts::new(parts.cut().clone());
+                *parts = Parts::new(parts.cut().clone());
             }
             self.sending_since = None;
             let left = self.statistics.bytes_acknowledged;

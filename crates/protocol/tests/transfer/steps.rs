@@ -2,10 +2,10 @@
 
 use std::time::Duration;
 
-use partwise_models::Purpose;
+use partwise_models::{CompleteUploadRequest, Purpose};
 use partwise_protocol::{Api, FailureKind, Phase, Plan, RouteChoice, SourceStamp, Transfer};
 
-use crate::bench::{BEGAN, Bench, completed_json, file_json, list_json, part_json, plan};
+use crate::bench::{BEGAN, Bench, completed_json, file_json, list_json, part_json, plan, upload_json};
 
 #[test]
 fn a_file_goes_up_in_parts_and_is_stamped_and_announced_before_complete() {
@@ -17,6 +17,26 @@ fn a_file_goes_up_in_parts_and_is_stamped_and_announced_before_complete() {
     bench.answer(0, 200, &completed_json());
     insta::assert_snapshot!(bench.log());
     assert_eq!(bench.end.unwrap().unwrap().id, "file-1");
+}
+
+#[test]
+fn all_of_many_parts_are_named_in_their_order() {
+    const PARTS: usize = 600;
+    let mut wanted = plan();
+    (wanted.part_size, wanted.parallel) = (Some(1), 1.into());
+    let source = SourceStamp::new(PARTS as u64);
+    let mut bench = Bench::of(Transfer::new(Api::openai(), wanted, source, [1; 32]).unwrap());
+    bench.run();
+    bench.answer(0, 200, &upload_json(3600));
+    let ids: Vec<_> = (0..PARTS).map(|part| format!("part_{part}")).collect();
+    for id in &ids {
+        bench.answer(0, 200, &part_json(id));
+    }
+    bench.stamp(PARTS as u64);
+    let log = bench.log();
+    let (_, request) = log.split_once("/complete ").unwrap();
+    let request: CompleteUploadRequest = serde_json::from_str(request.lines().next().unwrap()).unwrap();
+    assert_eq!(request.part_ids, ids);
 }
 
 #[test]

@@ -14,8 +14,10 @@ use super::{
 };
 use crate::{Server, refusal::Refusal, rules, tenant::Tenant};
 
-/// The largest JSON body: a `complete` that names some hundred thousand parts.
-const JSON_LIMIT: u64 = 4 * 1024 * 1024;
+/// The largest JSON body of most operations, which needs some hundred bytes.
+const JSON_LIMIT: u64 = 1024 * 1024;
+/// The largest one that completes an upload: 400,000 parts, and 8 GiB in parts of 64 KiB are 131,072.
+const COMPLETION_LIMIT: u64 = 16 * 1024 * 1024;
 
 type Answer = Result<Response<ResponseBody>, Refusal>;
 
@@ -129,9 +131,8 @@ impl Call<'_> {
     /// The request, with its JSON body if the operation has one; any other body is left alone.
     async fn read<O: Operation>(&mut self) -> Result<O, Refusal> {
         let body = match O::ID {
-            OperationId::CreateUpload | OperationId::CompleteUpload | OperationId::ImportFile => {
-                self.body.collect(JSON_LIMIT).await?
-            }
+            OperationId::CreateUpload | OperationId::ImportFile => self.body.collect(JSON_LIMIT).await?,
+            OperationId::CompleteUpload => self.body.collect(COMPLETION_LIMIT).await?,
             _ => Bytes::new(),
         };
         Ok(O::decode_request(&self.route, Request::from_parts(self.parts.clone(), body))?)

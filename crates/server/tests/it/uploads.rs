@@ -84,6 +84,21 @@ async fn parts_that_are_unknown_foreign_or_repeated_are_refused() {
 }
 
 #[tokio::test]
+async fn four_hundred_thousand_parts_may_be_named_and_not_many_more() {
+    let world = World::new().await;
+    let caller = world.caller();
+    let upload = caller.create_upload("a.txt", 8 << 30).await;
+    let parts: Vec<_> = (0..420_000).map(|part| format!("part_{part:032x}")).collect();
+    for (count, message) in [
+        (400_000, format!("400: the upload has no part `{}`", parts[0])),
+        (420_000, "413: the request body is larger than the 16777216 bytes that this operation takes".into()),
+    ] {
+        let refusal = caller.try_complete(&upload, &parts[..count]).await.unwrap_err();
+        assert_eq!(told(&refusal), message);
+    }
+}
+
+#[tokio::test]
 async fn completing_again_with_the_same_parts_answers_the_same() {
     let world = World::new().await;
     let caller = world.caller();

@@ -3,7 +3,7 @@
 use std::{
     error::Error,
     fs::{self, File},
-    io::{self, Write},
+    io::{self, BufWriter, IntoInnerError, Write},
     path::{Path, PathBuf},
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
@@ -122,8 +122,10 @@ impl CheckpointFile {
 
     fn replace(&self, checkpoint: &Checkpoint) -> io::Result<File> {
         let beside = self.beside();
-        let mut file = File::create(&beside)?;
-        file.write_all(&serde_json::to_vec(checkpoint)?)?;
+        // As text in memory first it would have megabytes where there are a hundred thousand parts.
+        let mut file = BufWriter::new(File::create(&beside)?);
+        serde_json::to_writer(&mut file, checkpoint)?;
+        let file = file.into_inner().map_err(IntoInnerError::into_error)?;
         file.sync_all()?;
         fs::rename(&beside, &self.path)?;
         self.sync_folder()?;

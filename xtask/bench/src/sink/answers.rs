@@ -11,6 +11,8 @@ use super::head::Head;
 /// When everything was made, and when uploads expire.
 const CREATED: u64 = 1_700_000_000;
 const EXPIRES: u64 = 4_000_000_000;
+/// As long as those of our own server, since clients keep one for each part.
+const PART: &str = "part_0123456789abcdef0123456789abcdef";
 
 pub(super) enum Answer {
     Json(String),
@@ -38,7 +40,7 @@ pub(super) fn answer(head: &Head, body: &[u8], files: &Files) -> Result<Answer> 
     let answer = match head.method() {
         "GET" | "HEAD" if path.ends_with("/content") => return Ok(content(head, files.length(number))),
         "POST" if path.ends_with("/parts") => {
-            json!({"id": "part_1", "object": "upload.part", "created_at": CREATED, "upload_id": "upload_1"})
+            json!({"id": PART, "object": "upload.part", "created_at": CREATED, "upload_id": "upload_1"})
         }
         "POST" if path.ends_with("/complete") => {
             let mut upload = upload(number, files.length(number), "completed");
