@@ -99,6 +99,15 @@ async fn four_hundred_thousand_parts_may_be_named_and_not_many_more() {
 }
 
 #[tokio::test]
+async fn what_names_no_parts_has_at_most_1_mib() {
+    let world = World::new().await;
+    let caller = world.caller();
+    let refusal = caller.call(&new_upload(&"x".repeat(1024 * 1024), 1)).await.unwrap_err();
+    let message = "413: the request body is larger than the 1048576 bytes that this operation takes";
+    assert_eq!(told(&refusal), message);
+}
+
+#[tokio::test]
 async fn completing_again_with_the_same_parts_answers_the_same() {
     let world = World::new().await;
     let caller = world.caller();

@@ -11,7 +11,8 @@ use crate::run::sink_process::{Sink, SinkOptions};
 use crate::run::table::Columns;
 use crate::run::{Context, Found};
 
-/// A second of MD5 or so. Processors differ by a tenth from one run to the next: many short runs say more than few long ones.
+/// A second of MD5 or so. Processors differ by a tenth from one run to the next: many short runs say more than few
+/// long ones.
 const LENGTH: u64 = 512 * MIB;
 const LINK: u64 = 400_000_000;
 /// Of the time that the MD5 takes alone.
