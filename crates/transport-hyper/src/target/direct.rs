@@ -24,6 +24,11 @@ impl Direct {
         Ok(Self { file, is_refused: false.into() })
     }
 
+    /// Preallocates what the file is to grow by, where it can.
+    pub(super) fn preallocate(&self, length: u64) -> io::Result<()> {
+        super::preallocate::up_to(&self.file, length)
+    }
+
     /// Writes the whole pages that `bytes` begin with; `None` when there are none, or none are taken: then the usual way has
     /// to tell what is wrong, if anything is.
     pub(super) fn write_at(&self, offset: u64, bytes: &[u8]) -> Option<io::Result<usize>> {
@@ -62,6 +67,11 @@ impl Direct {
     }
 
     #[allow(clippy::unused_self, reason = "there is none here")]
+    pub(super) fn preallocate(&self, _: u64) -> io::Result<()> {
+        Ok(())
+    }
+
+    #[allow(clippy::unused_self, reason = "there is none here")]
     pub(super) fn write_at(&self, _: u64, _: &[u8]) -> Option<io::Result<usize>> {
         None
     }
@@ -72,7 +82,7 @@ mod tests {
     use std::sync::atomic::Ordering::Relaxed;
 
     use super::*;
-    use crate::target::{FileTarget, Target};
+    use crate::target::{FileTarget, Target, testing::file_beside_the_tests};
 
     /// A page that begins where pages begin.
     fn page(room: &mut Vec<u8>) -> &[u8] {
@@ -94,8 +104,7 @@ mod tests {
     fn on_a_disk_whole_pages_go_past_the_cache_and_elsewhere_they_are_written_all_the_same() {
         let mut room = Vec::new();
         let page = page(&mut room);
-        let folder = tempfile::tempdir_in(std::env::current_exe().unwrap().parent().unwrap()).unwrap();
-        for file in [tempfile::tempfile_in(folder.path()).unwrap(), tempfile::tempfile().unwrap()] {
+        for file in [file_beside_the_tests(), tempfile::tempfile().unwrap()] {
             let direct = Direct::of(&file).ok();
             let written = direct.as_ref().and_then(|direct| direct.write_at(4096, page));
             match written {

@@ -2,6 +2,8 @@
 
 mod direct;
 mod file;
+#[cfg(target_os = "linux")]
+mod preallocate;
 
 use std::{io, sync::Arc};
 
@@ -86,4 +88,15 @@ pub(crate) fn write_all_at(target: &dyn Target, offset: u64, bytes: &[u8]) -> io
         }
     }
     Ok(())
+}
+
+#[cfg(all(test, target_os = "linux"))]
+mod testing {
+    use std::fs::File;
+
+    /// A file in the folder of the tests themselves, which is on a disk more often than the one for temporary files.
+    pub(super) fn file_beside_the_tests() -> File {
+        let tests = std::env::current_exe().expect("it runs");
+        tempfile::tempfile_in(tests.parent().expect("a file is in a folder")).expect("it was built there")
+    }
 }
