@@ -43,8 +43,8 @@ impl FileTarget {
     /// the processor a copy of everything. What was written is then not in the system's cache either: right for what is
     /// not read again at once.
     ///
-    /// A file that grows to a length known beforehand is then preallocated as well, where that fits, so that it is written
-    /// faster and lies in fewer pieces: it has its whole size on the disk while it is not complete yet.
+    /// A file that grows to a length known beforehand is then preallocated as well, where that fits, so that several
+    /// ranges are written faster and it lies in fewer pieces: it has its whole size on the disk while it is not complete yet.
     #[must_use]
     pub fn past_the_cache(mut self) -> Self {
         self.direct = self.file.with(Direct::of).ok();

@@ -104,7 +104,7 @@ impl Context {
         Rounds { warm: true, counted: self.rounds, repeats: self.repeats }
     }
 
-    /// For runs of about a second, which differ by up to a third from one to the next.
+    /// For runs of a second or two, which differ by up to a third from one to the next.
     fn many_rounds(&self) -> Rounds {
         Rounds { counted: 5 * self.rounds, ..self.rounds() }
     }

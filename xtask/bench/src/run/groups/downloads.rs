@@ -6,7 +6,7 @@ use super::memory::{ABOVE_IDLE_MIB, SAME_MIB, idle_mib, peak_mib};
 use crate::run::claims::{Bound, Claim};
 use crate::run::contenders::{self, Contender};
 use crate::run::figures::{named, ratio};
-use crate::run::runs::{Measured, Rounds, Run, rounds};
+use crate::run::runs::{Measured, Run, rounds};
 use crate::run::scene::{GIB, MIB, Scene};
 use crate::run::sink_process::{Sink, SinkOptions};
 use crate::run::table::Columns;
@@ -29,7 +29,7 @@ pub(super) fn plain(context: &Context) -> Result<Vec<Found>> {
         Ok(curl) => all.push(curl),
         Err(peer) => missing.push(peer),
     }
-    let measured = of_length(context, context.many_rounds(), LENGTH, &all)?;
+    let measured = of_length(context, LENGTH, &all)?;
     let against = ratio(&measured, OURS, "curl", Run::cpu_s);
     let above = named(&measured, OURS).and_then(peak_mib).map(|peak| peak.map(|peak| peak - idle));
     let claims = vec![
@@ -51,12 +51,7 @@ pub(super) fn plain(context: &Context) -> Result<Vec<Found>> {
 
 /// A small file besides: whether the length changes the memory.
 fn flat_memory(context: &Context, large: &[Measured]) -> Result<Found> {
-    let measured = of_length(
-        context,
-        context.rounds(),
-        LITTLE,
-        &[contenders::download(context, "partwise, 256 MiB", &[])],
-    )?;
+    let measured = of_length(context, LITTLE, &[contenders::download(context, "partwise, 256 MiB", &[])])?;
     let small = measured.first().and_then(peak_mib);
     let more = named(large, OURS).and_then(peak_mib).zip(small);
     let more = more.map(|(large, small)| large.map(|large| large - small.value));
@@ -67,12 +62,7 @@ fn flat_memory(context: &Context, large: &[Measured]) -> Result<Found> {
     Ok(Found { title, setting, measured, columns, missing: Vec::new(), claims })
 }
 
-fn of_length(
-    context: &Context,
-    count: Rounds,
-    length: u64,
-    contenders: &[Contender],
-) -> Result<Vec<Measured>> {
+fn of_length(context: &Context, length: u64, contenders: &[Contender]) -> Result<Vec<Measured>> {
     let sink = Sink::start(SinkOptions { length, ..SinkOptions::default() }, context.scratch())?;
-    rounds(contenders, &Scene::at(&sink, length, 1, context.scratch()), &sink, count)
+    rounds(contenders, &Scene::at(&sink, length, 1, context.scratch()), &sink, context.many_rounds())
 }
