@@ -7,6 +7,10 @@
 //! A body gives hyper [`Piece`]s, and the stream below hyper writes through [`Files::poll_write_vectored`]; one [`Files`]
 //! belongs to one connection. Where the system has no such way (anything but 64-bit Linux), there are no [`Files`]; where
 //! a file system has none, its files are read and written by the way.
+//!
+//! Nor is there reason to spare a network that a connection does not use: [`send_unpaced_on_this_machine`].
+
+mod unpaced;
 
 use std::{
     collections::VecDeque,
@@ -23,6 +27,8 @@ use tokio::{
     io::{AsyncWrite as _, Interest},
     net::TcpStream,
 };
+
+pub use unpaced::send_unpaced_on_this_machine;
 
 /// At most this much is sent at once. Nobody ever reads it, and so it takes no memory; in the program's file it would
 /// take room.

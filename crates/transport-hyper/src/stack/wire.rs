@@ -12,7 +12,7 @@ use std::{
 };
 
 use partwise_protocol::SourceError;
-use partwise_sendfile::{FileError, Files};
+use partwise_sendfile::{FileError, Files, send_unpaced_on_this_machine};
 use tokio::{
     io::{AsyncRead, AsyncWrite, ReadBuf},
     net::TcpStream,
@@ -54,6 +54,7 @@ const FIRST_BYTE_SEEN: u16 = 0x100;
 impl Wire {
     pub(super) fn new(tcp: TcpStream) -> Self {
         limit_unsent(&tcp);
+        send_unpaced_on_this_machine(&tcp);
         let gauge = Gauge {
             opened: Instant::now(),
             moved: AtomicU64::new(0),

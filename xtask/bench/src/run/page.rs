@@ -93,6 +93,8 @@ fn how_to_read() -> String {
 - Clients send to a sink, which is a program of its own that discards bodies: in the kernel where they are plain. What it takes itself
   is in `sink CPU-s/GiB`. On loopback the kernel does a part of the receiver's work inside the sender's calls, so that it counts
   as the sender's; it does so for everyone alike.
+- Congestion control is the system's. Where that is BBR, it paces everyone on loopback but Partwise, which takes the pace off
+  connections that stay on the machine.
 - `part phase` is what the sink saw, from the first byte of the first part to the answer to the last one.
 - Links are made by the sink, which reads no faster than a link of that rate would bring the bytes and answers later by its
   latency. There is no loss, and no slow start.
