@@ -8,9 +8,9 @@
 //! belongs to one connection. Where the system has no such way (anything but 64-bit Linux), there are no [`Files`]; where
 //! a file system has none, its files are read and written by the way.
 //!
-//! Nor is there reason to spare a network that a connection does not use: [`send_unpaced_on_this_machine`].
+//! It also keeps BBR from pacing connections that stay on this machine: [`do_not_pace_within_machine`].
 
-mod unpaced;
+mod pacing;
 
 use std::{
     collections::VecDeque,
@@ -28,7 +28,7 @@ use tokio::{
     net::TcpStream,
 };
 
-pub use unpaced::send_unpaced_on_this_machine;
+pub use pacing::do_not_pace_within_machine;
 
 /// At most this much is sent at once. Nobody ever reads it, and so it takes no memory; in the program's file it would
 /// take room.

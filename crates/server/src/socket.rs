@@ -8,7 +8,7 @@ use std::{
 };
 
 use http_body::{Body, Frame, SizeHint};
-use partwise_sendfile::{FileError, Files, Piece, read_ahead};
+use partwise_sendfile::{FileError, Files, Piece, do_not_pace_within_machine, read_ahead};
 use tokio::{
     io::{AsyncRead, AsyncWrite, ReadBuf},
     net::TcpStream,
@@ -68,6 +68,7 @@ pub(crate) struct Socket {
 
 impl Socket {
     pub(crate) fn new(stream: TcpStream, files: Option<Files>) -> Self {
+        do_not_pace_within_machine(&stream);
         Self { stream, files }
     }
 }
@@ -115,5 +116,25 @@ impl AsyncWrite for Socket {
 
     fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
         Pin::new(&mut self.stream).poll_shutdown(context)
+    }
+}
+
+#[cfg(test)]
+#[cfg(target_os = "linux")]
+mod tests {
+    use rustix::net::sockopt::{set_tcp_congestion, tcp_congestion};
+    use tokio::net::TcpListener;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn what_stays_on_this_machine_is_not_sent_with_bbr() {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let _client = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
+        let (accepted, _) = listener.accept().await.unwrap();
+        // Where the system has it and lets everybody choose it.
+        let _ = set_tcp_congestion(&accepted, "bbr");
+        let socket = Socket::new(accepted, None);
+        assert!(!tcp_congestion(&socket.stream).unwrap().starts_with("bbr"));
     }
 }

@@ -5,12 +5,16 @@ mod hyper_loop;
 mod plain;
 mod raw_loop;
 
+use std::ffi::OsString;
 use std::fs::File;
+use std::os::fd::AsFd;
+use std::os::unix::ffi::OsStrExt as _;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
 use anyhow::{Context, Result};
 use clap::{Args, ValueEnum};
+use nix::sys::socket::{getsockopt, setsockopt, sockopt};
 
 /// What is sent where, and how.
 #[derive(Args, Clone, Debug)]
@@ -115,6 +119,13 @@ fn around() -> (String, String) {
         ),
         format!("\r\n--{BOUNDARY}--\r\n"),
     )
+}
+
+/// Has a connection send at once what it is given: nothing waits for more, and BBR paces nothing.
+fn hurry(socket: &impl AsFd) -> nix::Result<()> {
+    setsockopt(socket, sockopt::TcpNoDelay, &true)?;
+    let is_paced = getsockopt(socket, sockopt::TcpCongestion)?.as_bytes().starts_with(b"bbr");
+    if is_paced { setsockopt(socket, sockopt::TcpCongestion, &OsString::from("reno")) } else { Ok(()) }
 }
 
 /// `HOST:PORT` of an origin, and whether it is TLS.

@@ -8,7 +8,7 @@ use hyper_util::{
     rt::{TokioIo, TokioTimer},
     server::graceful::Watcher,
 };
-use partwise_sendfile::{Files, send_unpaced_on_this_machine};
+use partwise_sendfile::Files;
 use tokio::net::TcpStream;
 use tower_service::Service as _;
 
@@ -31,7 +31,6 @@ impl Connection {
         let Self { server, watcher } = self;
         // Answers are small and whole: nothing is gained by waiting for more.
         let _ = stream.set_nodelay(true);
-        send_unpaced_on_this_machine(&stream);
         let files = Files::of_connection();
         let stream = Socket::new(stream, files.clone());
         let service = service_fn(move |request: Request<Incoming>| {

@@ -12,7 +12,7 @@ use std::{
 };
 
 use partwise_protocol::SourceError;
-use partwise_sendfile::{FileError, Files, send_unpaced_on_this_machine};
+use partwise_sendfile::{FileError, Files, do_not_pace_within_machine};
 use tokio::{
     io::{AsyncRead, AsyncWrite, ReadBuf},
     net::TcpStream,
@@ -54,7 +54,7 @@ const FIRST_BYTE_SEEN: u16 = 0x100;
 impl Wire {
     pub(super) fn new(tcp: TcpStream) -> Self {
         limit_unsent(&tcp);
-        send_unpaced_on_this_machine(&tcp);
+        do_not_pace_within_machine(&tcp);
         let gauge = Gauge {
             opened: Instant::now(),
             moved: AtomicU64::new(0),
@@ -222,5 +222,24 @@ impl Gauge {
         if self.first_byte.load(Relaxed) == 0 {
             self.first_byte.store(FIRST_BYTE_SEEN | u16::from(byte), Relaxed);
         }
+    }
+}
+
+#[cfg(test)]
+#[cfg(target_os = "linux")]
+mod tests {
+    use socket2::SockRef;
+    use tokio::net::TcpListener;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn what_stays_on_this_machine_is_not_sent_with_bbr() {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let tcp = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
+        // Where the system has it and lets everybody choose it.
+        let _ = SockRef::from(&tcp).set_tcp_congestion(b"bbr");
+        let wire = Wire::new(tcp);
+        assert!(!SockRef::from(&wire.tcp).tcp_congestion().unwrap().starts_with(b"bbr"));
     }
 }

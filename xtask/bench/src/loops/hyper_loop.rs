@@ -19,7 +19,7 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
 
-use super::{BOUNDARY, Options, Parts, around, authority};
+use super::{BOUNDARY, Options, Parts, around, authority, hurry};
 
 const PIECE: usize = 256 * 1024;
 const WORKERS: usize = 2;
@@ -56,7 +56,7 @@ fn connector(options: &Options) -> Result<TlsConnector> {
 
 async fn send(address: SocketAddr, tls: Option<TlsConnector>, parts: Arc<Parts>) -> Result<()> {
     let stream = TcpStream::connect(address).await?;
-    stream.set_nodelay(true)?;
+    hurry(&stream)?;
     match tls {
         None => send_over(stream, parts).await,
         Some(tls) => {

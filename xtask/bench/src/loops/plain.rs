@@ -8,7 +8,7 @@ use std::thread;
 use anyhow::{Context as _, Result, anyhow, ensure};
 use nix::sys::socket::{MsgFlags, recv};
 
-use super::authority;
+use super::{authority, hurry};
 
 /// What a service answered, without the part of the body that is still to come.
 pub(super) struct AnswerHead {
@@ -25,7 +25,7 @@ pub(super) fn on_threads(
     ensure!(!is_tls, "this loop speaks plain HTTP");
     let connect = || -> Result<()> {
         let stream = TcpStream::connect(authority)?;
-        stream.set_nodelay(true)?;
+        hurry(&stream)?;
         work(stream)
     };
     thread::scope(|scope| {

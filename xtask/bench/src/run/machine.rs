@@ -29,7 +29,8 @@ pub(crate) fn words() -> Result<String> {
     let memory = fs::read_to_string("/proc/meminfo")?;
     let kib: u64 = memory.split_whitespace().nth(1).context("/proc/meminfo")?.parse()?;
     let kernel = fs::read_to_string("/proc/sys/kernel/osrelease")?;
-    let congestion = fs::read_to_string("/proc/sys/net/ipv4/tcp_congestion_control")?;
+    let congestion = fs::read_to_string("/proc/sys/net/ipv4/tcp_congestion_control");
+    let congestion = congestion.as_deref().unwrap_or("unknown");
     let (gib, kernel, congestion) = (kib / (1024 * 1024), kernel.trim(), congestion.trim());
     Ok(format!("{count} × {model}, {gib} GiB, Linux {kernel}, congestion control {congestion}"))
 }

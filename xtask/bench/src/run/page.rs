@@ -93,8 +93,9 @@ fn how_to_read() -> String {
 - Clients send to a sink, which is a program of its own that discards bodies: in the kernel where they are plain. What it takes itself
   is in `sink CPU-s/GiB`. On loopback the kernel does a part of the receiver's work inside the sender's calls, so that it counts
   as the sender's; it does so for everyone alike.
-- Congestion control is the system's. Where that is BBR, it paces everyone on loopback but Partwise, which takes the pace off
-  connections that stay on the machine.
+- Congestion control is the machine's, named above. BBR paces also what stays on the machine. Partwise, as client and as server,
+  does without it there, and so do the bare loops, which are to show what the machine can do; all other senders keep it, the sink
+  among them. On a machine with `cubic` or `reno` there is no such difference.
 - `part phase` is what the sink saw, from the first byte of the first part to the answer to the last one.
 - Links are made by the sink, which reads no faster than a link of that rate would bring the bytes and answers later by its
   latency. There is no loss, and no slow start.
