@@ -6,9 +6,9 @@ use tokio::net::TcpStream;
 /// other connection stays as it is.
 ///
 /// BBR, where it is Linux's congestion control, spreads what it sends over time, so that queues on the way stay short, and
-/// the kernel sets a timer for nearly every packet. Within one machine no such queues build up, and the timers cost more
-/// than all else. So the connection gets `reno`, which asks for no timers, if the system lets it. Containers on one machine
-/// have addresses of their own and count as others.
+/// the kernel sets timers for its packets. Within one machine no such queues build up, and for files that are sent without
+/// being copied the timers cost more than all else. So the connection gets `reno`, if the system lets it. Containers on one
+/// machine have addresses of their own and count as others.
 pub fn do_not_pace_within_machine(socket: &TcpStream) {
     #[cfg(target_os = "linux")]
     linux::replace(socket, linux::is_paced);
@@ -95,7 +95,7 @@ mod linux {
         #[tokio::test]
         async fn a_connection_within_this_machine_does_not_keep_bbr() {
             for socket in pair().await {
-                // Not every system has it, or lets everybody choose it. Where it is the default it is there already.
+                // Where the system does not have it, or does not let everybody choose it, there is nothing to replace.
                 let _ = set_tcp_congestion(&socket, "bbr");
                 do_not_pace_within_machine(&socket);
                 assert!(!is_paced(&tcp_congestion(&socket).unwrap()));

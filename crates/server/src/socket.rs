@@ -132,7 +132,7 @@ mod tests {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let _client = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
         let (accepted, _) = listener.accept().await.unwrap();
-        // Where the system has it and lets everybody choose it.
+        // Where the system does not have it, or does not let everybody choose it, there is nothing to replace.
         let _ = set_tcp_congestion(&accepted, "bbr");
         let socket = Socket::new(accepted, None);
         assert!(!tcp_congestion(&socket.stream).unwrap().starts_with("bbr"));

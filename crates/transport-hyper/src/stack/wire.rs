@@ -237,7 +237,7 @@ mod tests {
     async fn what_stays_on_this_machine_is_not_sent_with_bbr() {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let tcp = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
-        // Where the system has it and lets everybody choose it.
+        // Where the system does not have it, or does not let everybody choose it, there is nothing to replace.
         let _ = SockRef::from(&tcp).set_tcp_congestion(b"bbr");
         let wire = Wire::new(tcp);
         assert!(!SockRef::from(&wire.tcp).tcp_congestion().unwrap().starts_with(b"bbr"));
