@@ -11,6 +11,7 @@ mod contract;
 mod instructions;
 mod layers;
 mod samples;
+mod simulate;
 mod workspace;
 
 use std::io::{self, Write as _};
@@ -62,6 +63,12 @@ enum Task {
         /// A folder of samples with an index.json; docs/contract/samples by default.
         folder: Option<PathBuf>,
     },
+    /// Run the simulations over many seeds; the tests run them over a thousand, others every hour.
+    Simulate {
+        /// The first seed, and the one after the last.
+        #[arg(long, default_value = "0..10000")]
+        seeds: simulate::Seeds,
+    },
 }
 
 fn main() -> ExitCode {
@@ -88,5 +95,6 @@ fn run(task: Task) -> Result<()> {
         Task::Instructions { write: false } => instructions::check(&root),
         Task::Layers => layers::check(&root),
         Task::Samples { folder } => samples::run(&root, folder.as_deref()),
+        Task::Simulate { seeds } => simulate::simulate(&root, seeds),
     }
 }

@@ -13,7 +13,8 @@ use std::{fs::File, net::TcpStream, thread};
 use bytes::Bytes;
 use http::{Request, Response};
 use partwise_protocol::{
-    Action, Api, Body, Credential, Dialect, Failure, FailureKind, Now, Plan, Segment, SourceStamp, Transfer,
+    Action, Api, Body, Comparison, Credential, Dialect, Failure, FailureKind, Now, Plan, Segment,
+    SourceStamp, Transfer,
 };
 
 type Error = Box<dyn std::error::Error + Send + Sync>;
@@ -41,7 +42,7 @@ fn main() -> Result<(), Error> {
             Action::Send { id, mut request, answer_limit, .. } => {
                 key.apply(&api, &mut request);
                 match exchange(&request, &mut file, answer_limit) {
-                    Ok(response) => transfer.handle_response(id, response, now()),
+                    Ok(response) => transfer.handle_response(id, response, None, now()),
                     Err(error) => {
                         let failure = Failure::with_cause(FailureKind::Interrupted, error);
                         transfer.handle_failure(id, failure, now());
@@ -51,6 +52,7 @@ fn main() -> Result<(), Error> {
             Action::Stamp => transfer.handle_stamped(Ok(stamp(&file)?)),
             Action::Save(_) => transfer.handle_saved(Ok(())),
             Action::Wait { until } => sleep_until(until.unwrap_or_default()),
+            Action::Compare { id, .. } => transfer.handle_compared(id, Ok(Comparison::Unknown), now()),
             Action::Abandon(_) | Action::Hash(_) => {}
             Action::Done(result) => {
                 println!("{}", result?.id);

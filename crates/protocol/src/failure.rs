@@ -5,6 +5,18 @@ use std::{error::Error, fmt, sync::Arc};
 use crate::SourceError;
 
 /// A request that ended without an answer: the kind decides what is done about it, the cause is for people.
+///
+/// ```
+/// use partwise_protocol::{Failure, FailureKind};
+///
+/// // 700 bytes of the body had been handed to the system when the connection was reset.
+/// let failure = Failure::with_cause(FailureKind::Interrupted, "connection reset by peer").with_left(700);
+/// assert!(!failure.may_have_arrived(1000));
+/// // A transport that does not count cannot exclude that everything arrived.
+/// assert!(Failure::new(FailureKind::Interrupted).may_have_arrived(1000));
+/// // Without a connection nothing can have arrived.
+/// assert_eq!(Failure::new(FailureKind::Connect).left, Some(0));
+/// ```
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct Failure {
@@ -12,6 +24,9 @@ pub struct Failure {
     pub kind: FailureKind,
     /// Why, when the transport knows.
     pub cause: Option<Arc<dyn Error + Send + Sync>>,
+    /// An upper bound of the body bytes that may have reached the peer, final when the failure is reported: no byte
+    /// leaves afterwards. `None` when the transport does not count, so that all of them may have arrived.
+    pub left: Option<u64>,
 }
 
 /// The kinds of failure that a transport must tell apart.
@@ -67,20 +82,37 @@ impl Failure {
     /// A failure without a cause.
     #[must_use]
     pub fn new(kind: FailureKind) -> Self {
-        Self { kind, cause: None }
+        Self { kind, cause: None, left: kind.is_before_sending().then_some(0) }
     }
 
     /// A failure with its cause.
     #[must_use]
     pub fn with_cause(kind: FailureKind, cause: impl Into<Box<dyn Error + Send + Sync>>) -> Self {
-        Self { kind, cause: Some(Arc::from(cause.into())) }
+        Self { cause: Some(Arc::from(cause.into())), ..Self::new(kind) }
     }
+
+    /// The same failure, of whose request at most this many body bytes have left.
+    #[must_use]
+    pub fn with_left(self, left: u64) -> Self {
+        Self { left: Some(left), ..self }
+    }
+
+    /// Whether a whole body of `length` bytes may have reached the service, so that it may have acted on it.
+    #[must_use]
+    pub fn may_have_arrived(&self, length: u64) -> bool {
+        may_have_arrived(self.left, length)
+    }
+}
+
+/// Whether a whole body of `length` bytes may have arrived when at most `left` bytes of it have left.
+pub(crate) fn may_have_arrived(left: Option<u64>, length: u64) -> bool {
+    left.is_none_or(|left| left >= length)
 }
 
 /// The cause is the source's own, without a second "cannot be read" around it.
 impl From<SourceError> for Failure {
     fn from(error: SourceError) -> Self {
-        Self { kind: FailureKind::Source, cause: Some(error.into_cause()) }
+        Self { cause: Some(error.into_cause()), ..Self::new(FailureKind::Source) }
     }
 }
 

@@ -72,8 +72,8 @@ pub use operation::{Operation, Repeat};
 pub use retry::{Now, RetryAfter, RetryHint, RetryPolicy, Verdict};
 pub use route::{Route, RouteError};
 pub use transfer::{
-    Action, Attempt, Attempts, Checkpoint, Parallel, Phase, Plan, PlanError, Progress, RequestId,
-    ResumeError, Retries, Retry, RetryReason, RouteChoice, SaveError, SourceError, SourceStamp, Statistics,
-    Transfer, TransferError, Warning,
+    Action, Attempt, Attempts, Checkpoint, Comparison, Parallel, Phase, Plan, PlanError, Progress, Proof,
+    RequestId, ResumeError, Retries, Retry, RetryReason, RouteChoice, SaveError, SourceError, SourceStamp,
+    Statistics, Transfer, TransferError, UploadRegistry, Warning,
 };
 pub use uploads::{AddUploadPart, CancelUpload, CompleteUpload, CreateUpload};

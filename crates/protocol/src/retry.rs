@@ -188,11 +188,10 @@ impl RetryPolicy {
         now: Now,
         random: u64,
     ) -> Verdict {
-        let never_executed = matches!(error.kind(), ApiErrorKind::RateLimited);
-        let worth_it = match error.retry.should_retry {
-            Some(decided) => decided,
-            None => error.is_transient() && (repeat != Repeat::Ambiguous || never_executed),
-        };
+        // Whatever the service advises: only an answer that says that nothing was executed rules a second file out.
+        let never_executed = !error.is_transient() || error.kind() == ApiErrorKind::RateLimited;
+        let is_ambiguous = repeat == Repeat::Ambiguous && !never_executed;
+        let worth_it = !is_ambiguous && error.retry.should_retry.unwrap_or_else(|| error.is_transient());
         if !worth_it || error.kind() == ApiErrorKind::QuotaExhausted || failures > self.max_failures {
             return Verdict::GiveUp;
         }
@@ -325,6 +324,21 @@ mod tests {
         let mut error = refused(400);
         error.retry.should_retry = Some(true);
         assert_ne!(verdict(Repeat::Harmless, &error), Verdict::GiveUp);
+    }
+
+    #[test]
+    fn advice_to_retry_never_repeats_what_may_have_been_executed() {
+        for status in [408, 409, 500, 502, 503, 504] {
+            let mut error = refused(status);
+            error.retry.should_retry = Some(true);
+            assert_eq!(verdict(Repeat::Ambiguous, &error), Verdict::GiveUp, "{status}");
+        }
+        // A rejection says that nothing was executed.
+        for status in [400, 429] {
+            let mut error = refused(status);
+            error.retry.should_retry = Some(true);
+            assert_ne!(verdict(Repeat::Ambiguous, &error), Verdict::GiveUp, "{status}");
+        }
     }
 
     #[test]

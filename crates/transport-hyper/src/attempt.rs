@@ -25,8 +25,8 @@ impl Client {
         // A service may answer to a body that breaks off, as if that were its caller's doing: one that runs in this
         // process does.
         match handoff.broken() {
-            Some(error) => Err(error.clone().into()),
-            None => answer.map_err(classify),
+            Some(error) => Err(Failure::from(error.clone()).with_left(handoff.left())),
+            None => answer.map_err(|error| classify(error).with_left(handoff.left())),
         }
     }
 
@@ -45,10 +45,23 @@ impl Client {
         request: Request<RequestBody>,
         limit: u64,
     ) -> Result<Response<Bytes>, Failure> {
+        let handoff = request.body().handoff();
         let response = self.send(request).await?;
-        read_whole(response, limit).await
+        let answer = read_whole(response, limit).await;
+        let left = handoff.left();
+        match answer {
+            Ok(mut answer) => {
+                answer.extensions_mut().insert(Left(left));
+                Ok(answer)
+            }
+            Err(failure) => Err(failure.with_left(left)),
+        }
     }
 }
+
+/// How many bytes of the request's body may have reached the service, in the extensions of its answer.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Left(pub(crate) u64);
 
 /// Reads an answer of at most `limit` bytes. Of a longer refusal the beginning is kept: its status matters more.
 pub(crate) async fn read_whole(response: Response<AnyBody>, limit: u64) -> Result<Response<Bytes>, Failure> {

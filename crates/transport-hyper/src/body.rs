@@ -6,7 +6,10 @@ use std::{
     pin::Pin,
     sync::{
         Arc, OnceLock,
-        atomic::{AtomicBool, AtomicU64, Ordering::Relaxed},
+        atomic::{
+            AtomicU64,
+            Ordering::{AcqRel, Acquire, Relaxed},
+        },
     },
     task::{Context, Poll, ready},
     vec,
@@ -33,19 +36,53 @@ pub struct RequestBody {
 #[derive(Debug)]
 pub(crate) struct Handoff {
     len: u64,
+    /// How much of it the transport has taken, and [`STOPPED`] once it gets nothing more.
     taken: AtomicU64,
     /// How much of it the socket has taken, where that is known; else [`UNKNOWN`].
     written: AtomicU64,
-    stopped: AtomicBool,
+    /// How much of it has left at most, once nothing more can leave.
+    left: OnceLock<u64>,
     broken: OnceLock<SourceError>,
 }
 
 const UNKNOWN: u64 = u64::MAX;
+/// No body is as long as this.
+const STOPPED: u64 = 1 << 63;
 
 impl Handoff {
     /// How many bytes the transport has taken so far.
     fn taken(&self) -> u64 {
-        self.taken.load(Relaxed)
+        self.taken.load(Acquire) & !STOPPED
+    }
+
+    /// Counts bytes that the transport is about to get; false when it is to get nothing more. One step, so that what is
+    /// counted when the body is [stopped](Self::stop) stays all that was ever handed out.
+    fn take(&self, bytes: u64) -> bool {
+        let count = |taken: u64| (taken & STOPPED == 0).then(|| taken + bytes);
+        self.taken.fetch_update(AcqRel, Acquire, count).is_ok()
+    }
+
+    fn is_stopped(&self) -> bool {
+        self.taken.load(Acquire) & STOPPED != 0
+    }
+
+    /// Stops the body, and says how many of its bytes may have reached the peer: an upper bound that is final.
+    pub(crate) fn left(&self) -> u64 {
+        self.stop();
+        self.left.get().copied().unwrap_or_else(|| self.taken())
+    }
+
+    /// The connection is closed, so that what was written to it is all that ever leaves.
+    pub(crate) fn closed(&self) {
+        let written = self.written.load(Acquire);
+        if written != UNKNOWN {
+            let _ = self.left.set(written);
+        }
+    }
+
+    /// How many bytes the body has.
+    pub(crate) fn len(&self) -> u64 {
+        self.len
     }
 
     /// How many bytes have left, as far as the transport tells: a socket that has taken them is nearer to the truth than
@@ -79,7 +116,7 @@ impl Handoff {
 
     /// The rest is no longer wanted: from now on the body is silent, and never ends.
     pub(crate) fn stop(&self) {
-        self.stopped.store(true, Relaxed);
+        self.taken.fetch_or(STOPPED, AcqRel);
     }
 }
 
@@ -90,7 +127,7 @@ impl RequestBody {
             len: body.content_length(),
             taken: AtomicU64::new(0),
             written: AtomicU64::new(UNKNOWN),
-            stopped: AtomicBool::new(false),
+            left: OnceLock::new(),
             broken: OnceLock::new(),
         };
         Self { segments: body.into_segments().into_iter(), reader, pieces: None, handoff: Arc::new(handoff) }
@@ -106,12 +143,13 @@ impl RequestBody {
         cx: &mut Context<'_>,
         as_files: bool,
     ) -> Poll<Option<Result<Portion, SourceError>>> {
-        if self.handoff.stopped.load(Relaxed) {
+        if self.handoff.is_stopped() {
             return Poll::Pending;
         }
         let portion = ready!(self.poll_uncounted(cx, as_files));
         match &portion {
-            Some(Ok(portion)) => drop(self.handoff.taken.fetch_add(portion.len(), Relaxed)),
+            Some(Ok(portion)) if !self.handoff.take(portion.len()) => return Poll::Pending,
+            Some(Ok(_)) => {}
             Some(Err(error)) => drop(self.handoff.broken.set(error.clone())),
             None => {}
         }
@@ -249,6 +287,23 @@ mod tests {
         let error = RequestBody::new(mixed(), None).collect().await.unwrap_err();
         let cause = std::error::Error::source(&error).unwrap();
         assert_eq!(cause.to_string(), "the request needs bytes 2..7 of a source, and none was given");
+    }
+
+    #[tokio::test]
+    async fn what_has_left_is_what_was_taken_until_the_socket_says_less() {
+        let mut body = RequestBody::new(mixed(), Some(reader(b"0123456789")));
+        let handoff = body.handoff();
+        body.frame().await.unwrap().unwrap();
+        handoff.tell_written();
+        handoff.note_written(3);
+        handoff.closed();
+        assert_eq!((handoff.left(), handoff.len()), (3, 13));
+
+        let mut body = RequestBody::new(mixed(), Some(reader(b"0123456789")));
+        body.frame().await.unwrap().unwrap();
+        let handoff = body.handoff();
+        handoff.closed();
+        assert_eq!(handoff.left(), 4, "without a socket that counts");
     }
 
     #[tokio::test]

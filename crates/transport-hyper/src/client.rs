@@ -5,14 +5,14 @@ use std::{fmt, sync::Arc};
 use bytes::Bytes;
 use http::{Request, Response};
 use partwise_models::UnixSeconds;
-use partwise_protocol::{Api, Operation, RetryPolicy};
+use partwise_protocol::{Api, Failure, FailureKind, Operation, RetryPolicy, Segment, UploadRegistry};
 use tower_service::Service;
 
 use crate::{
     CredentialSource, Error, Reading, RequestBody, Source, Writing,
     credentials::AnyCredentials,
     reading::Reader,
-    retries::Retries,
+    retries::{FailedAttempt, Retries},
     service::{AnyService, BoxError},
     stack::Stack,
     system::System,
@@ -43,6 +43,8 @@ pub struct Client {
     pub(crate) plain_http: bool,
     pub(crate) retry: RetryPolicy,
     pub(crate) system: System,
+    /// The uploads of this client and its clones.
+    pub(crate) uploads: UploadRegistry,
 }
 
 impl Client {
@@ -67,6 +69,7 @@ impl Client {
             plain_http: false,
             retry: RetryPolicy::default(),
             system: System::default(),
+            uploads: UploadRegistry::default(),
         }
     }
 
@@ -156,7 +159,7 @@ impl Client {
         loop {
             match self.execute_once(operation, reader.clone(), retries.attempt()).await {
                 Ok(response) => return Ok(response),
-                Err(error) => retries.after(error).await?,
+                Err(failed) => retries.after(failed).await?,
             }
         }
     }
@@ -166,13 +169,29 @@ impl Client {
         operation: &O,
         reader: Option<Reader>,
         attempt: u64,
-    ) -> Result<O::Response, Error> {
-        let request = operation.encode_request(&self.api)?.map(|body| RequestBody::new(body, reader));
+    ) -> Result<O::Response, FailedAttempt> {
+        let request = operation.encode_request(&self.api).map_err(Error::from)?;
+        let has_content = request.body().segments().iter().any(|part| matches!(part, Segment::Source(_)));
+        let request = request.map(|body| RequestBody::new(body, reader));
+        let handoff = request.body().handoff();
         let sending = self.exchange(request, O::ID.answer_limit());
-        let response = trace::attempt(attempt_span(O::ID, None, attempt), sending).await?;
-        Ok(O::decode_response(response)?)
+        let response = trace::attempt(attempt_span(O::ID, None, attempt), sending).await;
+        let may_have_arrived = handoff.left() >= handoff.len();
+        let failed = |error: Error| FailedAttempt { error, may_have_arrived };
+        let response = response.map_err(|failure| failed(failure.into()))?;
+        if response.status().is_success() && has_content && !may_have_arrived {
+            // The service cannot have what it answers for, and may have made something of what it has.
+            let failure = Failure::with_cause(FailureKind::Interrupted, AnsweredEarly);
+            return Err(FailedAttempt { error: failure.into(), may_have_arrived: true });
+        }
+        O::decode_response(response).map_err(|error| failed(error.into()))
     }
 }
+
+/// A success that came before the whole content had left.
+#[derive(Debug, thiserror::Error)]
+#[error("the service answered before it had the whole content")]
+struct AnsweredEarly;
 
 impl fmt::Debug for Client {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

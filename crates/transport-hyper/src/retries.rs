@@ -4,6 +4,19 @@ use partwise_protocol::{Repeat, Verdict};
 
 use crate::{Client, Error, system::Clock};
 
+/// An attempt without success.
+pub(crate) struct FailedAttempt {
+    pub(crate) error: Error,
+    /// Whether the whole request may have reached the service.
+    pub(crate) may_have_arrived: bool,
+}
+
+impl From<Error> for FailedAttempt {
+    fn from(error: Error) -> Self {
+        Self { error, may_have_arrived: true }
+    }
+}
+
 /// The failures of one operation so far.
 pub(crate) struct Retries<'c> {
     client: &'c Client,
@@ -23,9 +36,10 @@ impl<'c> Retries<'c> {
     }
 
     /// Waits until the operation may be tried again, or gives the error back when it must not.
-    pub(crate) async fn after(&mut self, error: Error) -> Result<(), Error> {
+    pub(crate) async fn after(&mut self, attempt: impl Into<FailedAttempt>) -> Result<(), Error> {
+        let FailedAttempt { error, may_have_arrived } = attempt.into();
         self.failures += 1;
-        match self.judge(&error)? {
+        match self.judge(&error, may_have_arrived)? {
             Verdict::GiveUp => Err(error),
             Verdict::Retry { wait, .. } => {
                 tracing::debug!(?wait, failures = self.failures, "trying again");
@@ -35,8 +49,13 @@ impl<'c> Retries<'c> {
         }
     }
 
-    fn judge(&self, error: &Error) -> Result<Verdict, Error> {
-        let (policy, repeat, failures) = (&self.client.retry, self.repeat, self.failures);
+    fn judge(&self, error: &Error, may_have_arrived: bool) -> Result<Verdict, Error> {
+        let (policy, failures) = (&self.client.retry, self.failures);
+        let repeat = match self.repeat {
+            // Of half a request no service makes a file.
+            Repeat::Ambiguous if !may_have_arrived => Repeat::Orphans,
+            repeat => repeat,
+        };
         let random = self.client.system.random()?;
         Ok(match error {
             Error::Refused(refusal) => policy.on_refused(repeat, failures, refusal, self.clock.now(), random),

@@ -107,7 +107,8 @@ fn what_it_took_is_told_on_request() {
         stats["attempts"],
         serde_json::json!({
             "total": 5, "create_upload": 1, "add_upload_part": 3, "complete_upload": 1,
-            "cancel_upload": 0, "create_file": 0, "list_files": 0
+            "cancel_upload": 0, "create_file": 0, "list_files": 0,
+            "retrieve_file": 0, "download_file": 0
         })
     );
     assert_eq!((&stats["retries"]["total"], &stats["bytes_acknowledged"]), (&0.into(), &(3 * MIB).into()));

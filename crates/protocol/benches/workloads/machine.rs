@@ -63,7 +63,12 @@ impl Driver {
         let id = self.flying.pop_front().expect("a part is under way");
         self.now.monotonic += Duration::from_micros(1);
         self.machine.handle_sent(id, 1);
-        self.machine.handle_response(id, Response::new(Bytes::from_static(PART_JSON.as_bytes())), self.now);
+        self.machine.handle_response(
+            id,
+            Response::new(Bytes::from_static(PART_JSON.as_bytes())),
+            None,
+            self.now,
+        );
         self.run();
     }
 
@@ -73,7 +78,11 @@ impl Driver {
                 Action::Send { id, .. } => self.flying.push_back(id),
                 Action::Save(_) => self.machine.handle_saved(Ok(())),
                 Action::Wait { .. } => return,
-                Action::Abandon(_) | Action::Hash(_) | Action::Stamp | Action::Done(_) => {
+                Action::Abandon(_)
+                | Action::Compare { .. }
+                | Action::Hash(_)
+                | Action::Stamp
+                | Action::Done(_) => {
                     unreachable!("parts are left")
                 }
             }

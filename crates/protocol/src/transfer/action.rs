@@ -45,6 +45,19 @@ pub enum Action {
         /// Read no more than this many bytes of the answer's body; a longer one is a failure.
         answer_limit: u64,
     },
+    /// Download the content of this file and compare it with the source, byte by byte as it comes, until the first
+    /// difference; report the result with [`handle_compared`](super::Transfer::handle_compared). Repeat what fails on its
+    /// way as for any download; it is [abandoned](Self::Abandon) after
+    /// [`Plan::compare_limit`](super::Plan::compare_limit). A driver that cannot download reports
+    /// [`Comparison::Unknown`](super::Comparison::Unknown) at once.
+    Compare {
+        /// Names the request in reports.
+        id: RequestId,
+        /// What it is about.
+        attempt: Attempt,
+        /// The file whose content is compared.
+        file_id: String,
+    },
     /// Drop this request if it still runs; nothing about it need be reported.
     Abandon(RequestId),
     /// Read this range from its start to its end, compute its MD5 and report it with

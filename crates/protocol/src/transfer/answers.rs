@@ -4,27 +4,33 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use http::{Response, StatusCode};
-use partwise_models::{File, FileList, Upload, UploadPartResource, UploadStatus};
+use partwise_models::{File, FileState, Upload, UploadPartResource, UploadStatus};
 
 use super::{
-    Attempt, Retry, RetryReason, Transfer, TransferError, Warning,
+    Comparison, Proof, Retry, RetryReason, Transfer, TransferError, Warning,
     clock::{ClockOffset, Expiry},
     flights::{Asked, Flight},
     parts::Tries,
-    settle::{Settled, Settling},
+    reconcile::is_missing,
     state::{OpenUpload, Stage, Way},
 };
 use crate::{
     AddUploadPart, ApiError, ApiErrorKind, CancelUpload, CompleteUpload, CreateFile, CreateUpload, Failure,
-    FailureKind, Garbled, ListFiles, Now, Operation, OperationId, Repeat, ResponseError, SourceError,
-    Verdict, retry::FAILURES_BEFORE_CONTACT,
+    FailureKind, Garbled, ListFiles, Now, Operation, OperationId, Repeat, ResponseError, RetrieveFile,
+    SourceError, Verdict, failure::may_have_arrived, retry::FAILURES_BEFORE_CONTACT,
 };
 
 /// Why a request brought nothing.
-enum Setback {
+pub(super) enum Setback {
     Refused(Box<ApiError>),
     Garbled(Box<Garbled>),
     Failed(Failure),
+}
+
+impl From<Failure> for Setback {
+    fn from(failure: Failure) -> Self {
+        Self::Failed(failure)
+    }
 }
 
 impl From<ResponseError> for Setback {
@@ -90,8 +96,25 @@ impl Setback {
     }
 }
 
+/// A service answered with success before it can have had what it answers for.
+#[derive(Debug, thiserror::Error)]
+#[error("the service answered before it had the whole request ({left} of {length} bytes)")]
+struct TooEarly {
+    left: u64,
+    length: u64,
+}
+
 impl Transfer {
-    pub(super) fn answered(&mut self, flight: Flight, response: Response<Bytes>, now: Now) {
+    pub(super) fn answered(
+        &mut self,
+        flight: Flight,
+        response: Response<Bytes>,
+        left: Option<u64>,
+        now: Now,
+    ) {
+        if response.status().is_success() && !may_have_arrived(left, flight.length) {
+            return self.answered_early(flight, response, left, now);
+        }
         let clock = ClockOffset::of_answer(response.headers(), now);
         let outcome = match flight.asked {
             Asked::Create => {
@@ -104,21 +127,49 @@ impl Transfer {
                 Way::Parts { .. } => {
                     CompleteUpload::decode_response(response).map(|upload| self.completed(upload))
                 }
-                Way::Single { .. } => CreateFile::decode_response(response).map(|file| self.posted(file)),
+                Way::Single { .. } => {
+                    CreateFile::decode_response(response).map(|file| self.made(file, Proof::Answer))
+                }
             },
             Asked::List => {
                 ListFiles::decode_response(response).map(|list| self.listed(flight.attempt, list, clock, now))
             }
+            Asked::Object => match RetrieveFile::decode_response(response) {
+                Err(error) if !is_missing(&error) => Err(error),
+                object => {
+                    self.retrieved(flight.attempt, object.ok().as_ref(), now);
+                    Ok(())
+                }
+            },
             Asked::Cancel => CancelUpload::decode_response(response).map(|upload| self.cancelled(&upload)),
+            // The driver has to report a comparison; an answer says nothing of the content.
+            Asked::Content => {
+                self.compared(flight.attempt, &Comparison::Unknown, now);
+                Ok(())
+            }
         };
         match outcome {
             Ok(()) => self.understood = true,
-            Err(error) => self.set_back(flight, error.into(), now),
+            Err(error) => self.set_back(flight, error.into(), left, now),
         }
     }
 
+    /// A success that came before the whole body had left is none: the service cannot have what it answers for.
+    fn answered_early(&mut self, flight: Flight, response: Response<Bytes>, left: Option<u64>, now: Now) {
+        let left = left.unwrap_or_default();
+        if let (Asked::Commit, Way::Single { .. }) = (flight.asked, &self.way) {
+            if let Ok(file) = CreateFile::decode_response(response) {
+                let file = Box::new(file);
+                return self.finish(Err(TransferError::AnsweredEarly { file, left, length: flight.length }));
+            }
+        }
+        let failure = Failure::with_cause(FailureKind::Interrupted, TooEarly { left, length: flight.length });
+        self.failed(flight, failure.with_left(left), now);
+    }
+
     pub(super) fn failed(&mut self, flight: Flight, failure: Failure, now: Now) {
-        self.set_back(flight, Setback::Failed(failure), now);
+        let left = failure.left;
+        self.set_back(flight, failure.into(), left, now);
     }
 
     fn created(&mut self, upload: Upload, clock: Option<ClockOffset>, now: Now) {
@@ -133,6 +184,7 @@ impl Transfer {
             }
         };
         let created_at = upload.created_at.unwrap_or_else(|| clock.service_time(now));
+        self.registration.begun(created_at);
         if let Way::Parts { upload: open, .. } = &mut self.way {
             *open = Some(OpenUpload { id: upload.id, created_at, expires_at, clock });
         }
@@ -155,58 +207,35 @@ impl Transfer {
     fn completed(&mut self, upload: Upload) {
         let is_completed =
             matches!(upload.status, None | Some(UploadStatus::Completed | UploadStatus::Other(_)));
-        let length = self.source.length;
-        // Azure's documents show a file in answers of every status, and one of another size.
-        match upload.file.filter(|file| is_completed && file.bytes.is_none_or(|bytes| bytes == length)) {
-            Some(file) => self.finish(Ok(file)),
+        // Azure's documents show a file in answers of every status.
+        match upload.file.filter(|_| is_completed) {
+            Some(file) => self.made(file, Proof::Answer),
             // A success, but the answer does not say with which file.
             None => {
                 self.ambiguous = true;
-                self.settle();
+                self.reconcile();
             }
         }
     }
 
-    fn posted(&mut self, file: File) {
-        self.statistics.bytes_acknowledged = self.source.length;
-        self.enter(Stage::Verify { file: Box::new(file), asked: false });
-    }
-
-    fn listed(&mut self, attempt: Attempt, list: FileList, shown: Option<ClockOffset>, now: Now) {
-        if let Way::Single { clock, .. } = &mut self.way {
-            *clock = shown.or(*clock);
+    /// The service has made a file; it counts only when it is what was sent.
+    pub(super) fn made(&mut self, file: File, proof: Proof) {
+        self.registration.answered_with(&file.id);
+        let sent = self.source.length;
+        if file.status == Some(FileState::Error) {
+            return self.finish(Err(TransferError::ContentRejected { file: Box::new(file) }));
         }
-        let wanted = self.wanted(now);
-        let Stage::Settle(settling) = &mut self.stage else { return };
-        match settling.page(list, &wanted, now.monotonic) {
-            Settled::NextPage => {}
-            Settled::Later(moment) => {
-                self.solo.not_before = moment;
-                self.statistics.settling += moment.saturating_sub(now.monotonic);
+        if file.bytes.is_some_and(|bytes| bytes != sent) {
+            return self.finish(Err(TransferError::WrongSize { file: Box::new(file), sent }));
+        }
+        self.proof = Some(proof);
+        match self.way {
+            Way::Parts { .. } => self.finish(Ok(file)),
+            Way::Single { .. } => {
+                self.statistics.bytes_acknowledged = sent;
+                self.enter(Stage::Verify { file: Box::new(file), asked: false });
             }
-            Settled::Unclear(candidates) => self.unknown(Some(candidates)),
-            Settled::Found(file) => match self.way {
-                Way::Parts { .. } => self.finish(Ok(file)),
-                Way::Single { .. } => self.posted(file),
-            },
-            Settled::None => match self.way {
-                Way::Parts { .. } => self.unknown(Some(Vec::new())),
-                // The list has settled without it, so the service has not made it.
-                Way::Single { .. } => self.post_again(attempt, now),
-            },
         }
-    }
-
-    fn post_again(&mut self, attempt: Attempt, now: Now) {
-        self.reposts += 1;
-        if self.reposts > self.plan.retry.max_failures {
-            return self.unknown(Some(Vec::new()));
-        }
-        self.ambiguous = false;
-        let wait = self.plan.retry.wait(self.reposts, self.random.next());
-        self.count_retry(Retry { attempt, reason: RetryReason::NotListed, wait }, false);
-        self.enter(Stage::Commit);
-        self.solo.not_before = now.monotonic.saturating_add(wait);
     }
 
     fn cancelled(&mut self, upload: &Upload) {
@@ -217,12 +246,15 @@ impl Transfer {
     }
 
     /// Something was asked for in vain: again, another way, or the end.
-    fn set_back(&mut self, flight: Flight, setback: Setback, now: Now) {
+    pub(super) fn set_back(&mut self, flight: Flight, setback: Setback, left: Option<u64>, now: Now) {
         match flight.asked {
             Asked::Create => self.create_set_back(flight, setback, now),
             Asked::Part { index, tries } => self.part_set_back(flight, index, tries, setback, now),
-            Asked::Commit => self.commit_set_back(flight, setback, now),
-            Asked::List => self.list_set_back(flight, setback, now),
+            Asked::Commit => {
+                self.commit_set_back(flight, setback, may_have_arrived(left, flight.length), now);
+            }
+            Asked::List | Asked::Object => self.search_set_back(flight, setback, now),
+            Asked::Content => self.compared(flight.attempt, &Comparison::Unknown, now),
             Asked::Cancel => self.cancel_set_back(flight, setback, now),
         }
     }
@@ -318,14 +350,22 @@ impl Transfer {
         }
     }
 
-    /// The request that makes the file brought nothing that can be relied on.
-    fn commit_set_back(&mut self, flight: Flight, setback: Setback, now: Now) {
+    /// The request that makes the file brought nothing that can be relied on. The rows are tried from top to bottom:
+    ///
+    /// | the attempt | known before | leads to |
+    /// |---|---|---|
+    /// | was certainly not executed, or its body had not left whole | | the same again, while the policy allows it |
+    /// | was rejected for good | nothing | the end: the service has made no file |
+    /// | may have been executed: `complete` | nothing | the same once more: another answer shows more than the list |
+    /// | anything else | | reconciling |
+    fn commit_set_back(&mut self, flight: Flight, setback: Setback, may_have_arrived: bool, now: Now) {
         let operation = flight.attempt.operation;
         let is_single = matches!(self.way, Way::Single { .. });
-        if setback.was_never_done() {
+        if setback.was_never_done() || !may_have_arrived {
             match self.try_solo_again(flight, Repeat::Orphans, setback, now) {
                 Ok(()) => {}
                 Err(_) if self.ambiguous => self.unknown(None),
+                Err(_) if self.is_expired(now) => self.expire(),
                 Err(setback) => self.finish(Err(setback.into_error(operation))),
             }
             return;
@@ -347,22 +387,18 @@ impl Transfer {
                 self.hold_if_overloaded(flight, &setback, Verdict::GiveUp, now);
                 self.ambiguous = true;
                 self.cause_of_doubt = Some(Box::new(setback.into_error(operation)));
-                self.settle();
+                self.reconcile();
             }
         }
     }
 
-    fn settle(&mut self) {
-        self.enter(Stage::Settle(Settling::new()));
-    }
-
-    fn list_set_back(&mut self, flight: Flight, setback: Setback, now: Now) {
+    fn search_set_back(&mut self, flight: Flight, setback: Setback, now: Now) {
         if self.try_solo_again(flight, Repeat::Harmless, setback, now).is_err() {
-            self.unknown(None);
+            self.search_failed();
         }
     }
 
-    fn unknown(&mut self, candidates: Option<Vec<File>>) {
+    pub(super) fn unknown(&mut self, candidates: Option<Vec<File>>) {
         let upload_id = self.way.upload().map(|upload| upload.id.clone());
         let cause = self.cause_of_doubt.take();
         self.finish(Err(TransferError::CompletionUnknown { upload_id, candidates, cause }));

@@ -52,6 +52,30 @@ pub enum TransferError {
         /// The file that was made of it all the same: a single request cannot be stopped before its end.
         file: Option<Box<File>>,
     },
+    /// The service made a file of another size than was sent: it has stored something else.
+    #[error("the service made {} with {} bytes, and {sent} were sent", file.id, file.bytes.unwrap_or_default())]
+    WrongSize {
+        /// The file that the service made.
+        file: Box<File>,
+        /// How many bytes the source has.
+        sent: u64,
+    },
+    /// The service made a file before it can have had the whole source.
+    #[error("the service made {} before it had the whole request ({left} of {length} bytes)", file.id)]
+    AnsweredEarly {
+        /// The file that the service made.
+        file: Box<File>,
+        /// How many bytes of the request had left at most.
+        left: u64,
+        /// How many bytes the request has.
+        length: u64,
+    },
+    /// The service stored the file and rejected its content: its status is `error`.
+    #[error("the service rejected the content: {}", file.status_details.as_deref().unwrap_or("it does not say why"))]
+    ContentRejected {
+        /// The file with its status.
+        file: Box<File>,
+    },
     /// A checkpoint could not be saved, so going on would risk a second file after a crash.
     #[error(transparent)]
     Save(SaveError),
@@ -98,8 +122,8 @@ fn found(candidates: Option<&[File]>) -> String {
     match candidates {
         None => "its list cannot be read".to_owned(),
         Some([]) => "none in its list matches".to_owned(),
-        Some([_]) => "one in its list may be it, or may be of another day".to_owned(),
-        Some(several) => format!("{} in its list match", several.len()),
+        Some([_]) => "one in its list may be it".to_owned(),
+        Some(several) => format!("{} in its list may be it", several.len()),
     }
 }
 
@@ -121,7 +145,12 @@ impl TransferError {
             | Self::CompletionUnknown { .. } => true,
             // It is kept to be cancelled, or to be gone on with after all.
             Self::Cancelled { confirmed, .. } => !confirmed,
-            Self::Encode { .. } | Self::SourceChanged { .. } | Self::Expired => false,
+            Self::Encode { .. }
+            | Self::SourceChanged { .. }
+            | Self::WrongSize { .. }
+            | Self::AnsweredEarly { .. }
+            | Self::ContentRejected { .. }
+            | Self::Expired => false,
         }
     }
 }

@@ -15,6 +15,10 @@ pub(super) enum Asked {
     /// `complete`, or the single `POST /files`.
     Commit,
     List,
+    /// The object of a candidate.
+    Object,
+    /// A comparison of a candidate's content with the source.
+    Content,
     Cancel,
 }
 
@@ -24,6 +28,8 @@ pub(super) struct Flight {
     pub(super) id: RequestId,
     pub(super) asked: Asked,
     pub(super) attempt: Attempt,
+    /// The length of its body.
+    pub(super) length: u64,
     /// Body bytes that have left.
     sent: u64,
 }
@@ -36,16 +42,21 @@ pub(super) struct Flights {
 }
 
 impl Flights {
-    pub(super) fn start(&mut self, asked: Asked, attempt: Attempt) -> RequestId {
+    pub(super) fn start(&mut self, asked: Asked, attempt: Attempt, length: u64) -> RequestId {
         let id = RequestId(self.next);
         self.next += 1;
-        self.flying.insert(id, Flight { id, asked, attempt, sent: 0 });
+        self.flying.insert(id, Flight { id, asked, attempt, length, sent: 0 });
         id
     }
 
     /// Ends a request; `None` when the name is stale.
     pub(super) fn end(&mut self, id: RequestId) -> Option<Flight> {
         self.flying.remove(&id)
+    }
+
+    /// Ends the first request, where there is one at a time.
+    pub(super) fn end_only(&mut self) -> Option<Flight> {
+        self.flying.pop_first().map(|(_, flight)| flight)
     }
 
     /// Ends all requests.

@@ -14,10 +14,11 @@ mod parts;
 mod plan;
 mod progress;
 mod random;
+mod reconcile;
+mod registry;
 mod requests;
 mod resume;
 mod saver;
-mod settle;
 mod source;
 mod state;
 mod statistics;
@@ -27,7 +28,9 @@ pub use action::{Action, Attempt, RequestId};
 pub use checkpoint::{Checkpoint, ResumeError};
 pub use error::TransferError;
 pub use plan::{Parallel, Plan, PlanError, RouteChoice};
-pub use progress::{Phase, Progress, Retry, Warning};
+pub use progress::{Phase, Progress, Proof, Retry, Warning};
+pub use reconcile::Comparison;
+pub use registry::UploadRegistry;
 pub use source::{SaveError, SourceError, SourceStamp};
 pub use statistics::{Attempts, Retries, RetryReason, Statistics};
 
@@ -38,12 +41,13 @@ use partwise_models::File;
 
 use bytes::Bytes;
 
-use crate::{Api, Failure, Now, SourceRange};
-use flights::Flights;
+use crate::{Api, Failure, FailureKind, Now, SourceRange, base_name};
+use flights::{Asked, Flight, Flights};
 use knee::Knee;
 use pace::Pace;
 use plan::Decided;
 use random::Random;
+use registry::{Likeness, Registration};
 use saver::Saver;
 use state::{Hash, Outcome, Solo, Stage, Way};
 use stop::Stop;
@@ -55,6 +59,9 @@ use stop::Stop;
 /// arguments, so the same inputs always give the same actions.
 ///
 /// # Rules
+/// 0. Every `Ok` names a file whose content is the source's, as [`Progress::proof`] says: the service answered with it, or
+///    it was proven otherwise. A file of another size, one with the status `error`, and an answer that came before all of
+///    the file had left are errors.
 /// 1. After any `handle_*`, [`stop`](Self::stop), [`cancel`](Self::cancel) or reached deadline, poll until [`Action::Wait`] or
 ///    [`Action::Done`]. Stale request names are ignored. `Done` comes once. Misuse never panics.
 /// 2. A part is `[form head][source range][form tail]`: its length is exact, nothing is copied, and sending it again
@@ -71,11 +78,17 @@ use stop::Stop;
 ///    one for each full window. A part's retry budget is refilled whenever any part is acknowledged. An exhausted quota
 ///    is final.
 /// 5. The two requests that make a file, `complete` and a single `POST /files`, are sent only after a checkpoint that
-///    says so has been saved: a crash between request and answer is then known as ambiguous. An ambiguous `complete`
-///    is repeated once; when that is refused or ambiguous again, the machine lists files, up to five times over 30
-///    seconds since lists lag, and takes the one whose name, size and purpose match and which was created since. An
-///    ambiguous `POST /files` is never repeated blindly: it is looked for in the same way, and sent again only when the
-///    settled list does not have it. None, or several: [`TransferError::CompletionUnknown`], never a guess.
+///    says so has been saved: a crash between request and answer is then known as ambiguous. An attempt of which
+///    certainly less than the whole body has left ([`Failure::left`]) is never ambiguous: it is sent again after the
+///    backoff. An ambiguous `complete` is repeated once; when that is rejected or ambiguous again, and for every ambiguous
+///    `POST /files`, the machine reconciles: it lists files, up to five times over 30 seconds since lists lag. Candidates
+///    have the name, the size and the purpose, were created since (the upload, or the first attempt), and belong to no
+///    other upload of this client ([`with_registry`](Self::with_registry)). A size that the list does not show is looked
+///    up. Equal content is proof ([`Action::Compare`]); other content is another file. Where the service does not serve
+///    content, a `complete` is proven by an identifier derived from the upload's, or by the upload's own time when this
+///    client has no other upload that could have made the file. No proof, or several equal files:
+///    [`TransferError::CompletionUnknown`] with the candidates, never a guess. When the list has settled without a
+///    candidate, a single `POST /files` goes again.
 /// 6. An upload expires on the service's clock, whose distance from ours the create answer shows: by its `Date`, else by
 ///    `created_at`. The machine warns when the rate so far cannot finish in time, stops when the moment is past, and
 ///    begins anew, up to three times, when [`Plan::restart_when_expired`] allows it. An expiry before the upload's own
@@ -98,7 +111,9 @@ use stop::Stop;
 /// ```
 /// use bytes::Bytes;
 /// use partwise_models::{File, Purpose, UnixSeconds};
-/// use partwise_protocol::{Action, Api, Body, Failure, Now, Plan, SourceStamp, Transfer, TransferError};
+/// use partwise_protocol::{
+///     Action, Api, Body, Comparison, Failure, Now, Plan, SourceStamp, Transfer, TransferError,
+/// };
 ///
 /// fn drive(
 ///     mut transfer: Transfer,
@@ -111,13 +126,14 @@ use stop::Stop;
 ///             Action::Send { id, request, .. } => {
 ///                 let request = request.map(|body| body.resolve(source).expect("the source has this range"));
 ///                 match exchange(request) {
-///                     Ok(response) => transfer.handle_response(id, response, now()),
+///                     Ok(response) => transfer.handle_response(id, response, None, now()),
 ///                     Err(failure) => transfer.handle_failure(id, failure, now()),
 ///                 }
 ///             }
 ///             Action::Stamp => transfer.handle_stamped(Ok(SourceStamp::new(source.len() as u64))),
 ///             Action::Save(_) => transfer.handle_saved(Ok(())),
 ///             Action::Hash(_) => unreachable!("this plan wants no MD5"),
+///             Action::Compare { id, .. } => transfer.handle_compared(id, Ok(Comparison::Unknown), now()),
 ///             Action::Abandon(_) => {}
 ///             Action::Wait { .. } => std::thread::sleep(std::time::Duration::from_millis(1)),
 ///             Action::Done(result) => return result,
@@ -151,7 +167,9 @@ pub struct Transfer {
     knee: Option<Knee>,
     saver: Saver,
     hash: Hash,
-    /// The request that makes the file was sent, in this run or an earlier one, and its fate is not known.
+    /// This upload's entry among those of its client.
+    registration: Registration,
+    /// The request that makes the file may have been executed, in this run or an earlier one.
     ambiguous: bool,
     /// Some answer made sense: what answers there speaks this API.
     understood: bool,
@@ -168,6 +186,7 @@ pub struct Transfer {
     outcome: Outcome,
     statistics: Statistics,
     latest_retry: Option<Retry>,
+    proof: Option<Proof>,
     warning: Option<Warning>,
     /// When the first part of this upload left in this run, and how many bytes had left before.
     sending_since: Option<(Duration, u64)>,
@@ -205,6 +224,11 @@ impl Transfer {
             pace: Pace::new(knee.as_ref().map_or(plan.parallel.most(), Knee::wanted)),
             knee,
             hash: if plan.md5 { Hash::Wanted } else { Hash::NotWanted },
+            registration: UploadRegistry::default().register(Likeness {
+                filename: base_name(&plan.filename).to_owned(),
+                bytes: source.length,
+                purpose: plan.purpose.clone(),
+            }),
             api,
             plan,
             source,
@@ -226,9 +250,21 @@ impl Transfer {
             outcome: Outcome::Open,
             statistics: Statistics::default(),
             latest_retry: None,
+            proof: None,
             warning: None,
             sending_since: None,
         }
+    }
+
+    /// The same transfer as one of several of a client, so that none of them takes the file of another for its own. By
+    /// default it knows of no other.
+    #[must_use]
+    pub fn with_registry(mut self, registry: &UploadRegistry) -> Self {
+        self.registration.move_to(registry);
+        if let Some(upload) = self.way.upload() {
+            self.registration.begun(upload.created_at);
+        }
+        self
     }
 
     /// The service that the transfer goes to: what a credential is applied for.
@@ -252,6 +288,7 @@ impl Transfer {
             self.pace.pass(now.monotonic);
         }
         self.watch_time(now);
+        self.watch_comparison(now);
         self.watch_stop(now);
         self.watch_knee(now);
         if let Some(id) = self.abandoned.pop_front() {
@@ -273,18 +310,39 @@ impl Transfer {
         }
     }
 
-    /// A request was answered.
-    pub fn handle_response(&mut self, id: RequestId, response: Response<Bytes>, now: Now) {
-        if let Some(flight) = self.flights.end(id) {
-            self.answered(flight, response, now);
+    /// A request was answered. `left` is an upper bound of the bytes of its body that may have reached the service, as in
+    /// [`Failure::left`]: less than its length when the service answered early; `None` when the driver does not count.
+    pub fn handle_response(&mut self, id: RequestId, response: Response<Bytes>, left: Option<u64>, now: Now) {
+        if let Some(flight) = self.end_flight(id) {
+            self.answered(flight, response, left, now);
         }
     }
 
     /// A request ended without an answer.
     pub fn handle_failure(&mut self, id: RequestId, failure: Failure, now: Now) {
-        if let Some(flight) = self.flights.end(id) {
+        if let Some(flight) = self.end_flight(id) {
             self.failed(flight, failure, now);
         }
+    }
+
+    /// A file's content was compared with the source as [`Action::Compare`] asked.
+    ///
+    /// A source that cannot be read ends the transfer.
+    pub fn handle_compared(&mut self, id: RequestId, result: Result<Comparison, SourceError>, now: Now) {
+        let Some(flight) = self.end_flight(id) else { return };
+        match result {
+            Ok(result) if flight.asked == Asked::Content => self.compared(flight.attempt, &result, now),
+            Ok(_) => self.set_back(flight, Failure::new(FailureKind::Other).into(), None, now),
+            Err(error) => self.finish(Err(TransferError::Source(error))),
+        }
+    }
+
+    fn end_flight(&mut self, id: RequestId) -> Option<Flight> {
+        let flight = self.flights.end(id)?;
+        if flight.asked == Asked::Commit {
+            self.registration.set_committing(false);
+        }
+        Some(flight)
     }
 
     /// So many more bytes of a request's body have left; counted from the last report on. What an abandoned request had
@@ -308,17 +366,24 @@ impl Transfer {
 
     /// The source was stamped as [`Action::Stamp`] asked.
     pub fn handle_stamped(&mut self, stamp: Result<SourceStamp, SourceError>) {
-        let file = match &mut self.stage {
-            Stage::Check { asked: true } => None,
+        let file = match &self.stage {
+            Stage::Check { asked: true } | Stage::Recheck { asked: true, .. } => None,
             Stage::Verify { file, asked: true } => Some(file.clone()),
             _ => return,
         };
         match (stamp.map(|stamp| self.source.difference(&stamp)), file) {
-            (Ok(None), None) => self.stage = Stage::Announce { change: None },
+            (Ok(None), None) => match self.stage {
+                Stage::Recheck { again_at, .. } => self.rechecked(again_at),
+                _ => self.stage = Stage::Announce { change: None },
+            },
             (Ok(None), Some(file)) => self.finish(Ok(*file)),
-            (Ok(Some(difference)), file) => {
-                self.finish(Err(TransferError::SourceChanged { difference, file }));
-            }
+            (Ok(Some(difference)), file) => match &mut self.stage {
+                Stage::Recheck { told_apart, .. } => {
+                    let told_apart = std::mem::take(told_apart);
+                    self.compared_in_vain(difference, told_apart);
+                }
+                _ => self.finish(Err(TransferError::SourceChanged { difference, file })),
+            },
             (Err(error), None) => self.finish(Err(TransferError::Source(error))),
             (Err(error), Some(file)) => {
                 let difference = format!("{error}, so it is not known whether it changed");
@@ -367,6 +432,7 @@ impl Transfer {
             window: self.pace.window(),
             statistics: Statistics { held: self.pace.held(), ..self.statistics },
             latest_retry: self.latest_retry,
+            proof: self.proof,
             warning: self.warning,
         }
     }
@@ -386,6 +452,7 @@ impl Transfer {
     /// Ends the transfer: what still flies is abandoned. The first end counts.
     fn finish(&mut self, result: Result<File, TransferError>) {
         self.abandoned.extend(self.flights.end_all());
+        self.registration.set_committing(false);
         self.stage = Stage::End { made: result.is_ok() };
         self.outcome.set(result);
     }

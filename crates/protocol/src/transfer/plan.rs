@@ -1,5 +1,7 @@
 //! What is to be uploaded and how; the one place that decides which route a file takes and how it is cut.
 
+use std::time::Duration;
+
 use partwise_models::{ExpiresAfter, Purpose};
 
 use super::cut::{Cut, fitting_size};
@@ -7,6 +9,9 @@ use crate::{Api, Dialect, OperationId, RetryPolicy, base_name};
 
 /// No service states a limit. A checkpoint names every part, so this many take tens of megabytes.
 const MOST_PARTS: u64 = 1_000_000;
+
+/// Long enough for a gigabyte at 10 Mbit/s, and short enough for a person who waits.
+const COMPARE_LIMIT: Duration = Duration::from_secs(15 * 60);
 
 /// What is to be uploaded, and how.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -31,6 +36,9 @@ pub struct Plan {
     pub md5: bool,
     /// How patiently failed requests are repeated.
     pub retry: RetryPolicy,
+    /// How long comparing a file's content with the source may take after an ambiguous request: 15 minutes by default.
+    /// What takes longer ends as [`TransferError::CompletionUnknown`](super::TransferError::CompletionUnknown).
+    pub compare_limit: Duration,
     /// Whether to begin anew when the upload expires before it is complete, or when the service does not have an earlier
     /// run's upload any more.
     pub restart_when_expired: bool,
@@ -166,6 +174,7 @@ impl Plan {
             parallel: Parallel::default(),
             md5: false,
             retry: RetryPolicy::default(),
+            compare_limit: COMPARE_LIMIT,
             restart_when_expired: false,
         }
     }

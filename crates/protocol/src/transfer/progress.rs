@@ -28,8 +28,26 @@ pub struct Progress {
     pub statistics: Statistics,
     /// What was last asked for again.
     pub latest_retry: Option<Retry>,
+    /// How it is known that the file is the source's, once there is one.
+    pub proof: Option<Proof>,
     /// What a person should know now.
     pub warning: Option<Warning>,
+}
+
+/// How it is known that a file of the service is the one that was uploaded.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Proof {
+    /// The service answered the request that makes the file with it.
+    Answer,
+    /// The answer was lost. The content that the service has is the source's, from the first byte to the last.
+    Content,
+    /// The answer was lost and the service does not serve the content. The file has the upload's name, size, purpose and
+    /// time of creation, and this client began no other upload of that name and size in that second.
+    UploadTime,
+    /// The answer was lost and the service does not serve the content. The file's identifier is derived from the
+    /// upload's.
+    DerivedId,
 }
 
 /// What a machine is doing.

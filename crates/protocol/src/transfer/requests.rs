@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use partwise_models::{CreateUploadRequest, UnixSeconds};
+use partwise_models::CreateUploadRequest;
 
 use super::{
     Action, Attempt, Checkpoint, Transfer, TransferError, Warning,
@@ -11,19 +11,17 @@ use super::{
     flights::Asked,
     knee::{self, Knee},
     parts::Parts,
-    settle::Wanted,
+    reconcile::Question,
     state::{Hash, OpenUpload, Solo, Stage, Way},
     stop::Stop,
 };
 use crate::{
     AddUploadPart, Body, Boundary, CancelUpload, CompleteUpload, CreateFile, CreateUpload, EncodeError, Now,
-    Operation, OperationId, form::base_name,
+    Operation, OperationId, RetrieveFile,
 };
 
 /// How long cancelling on the service may take.
 const CANCEL_BUDGET: Duration = Duration::from_secs(10);
-/// Clocks are read in whole seconds and an answer takes its time.
-const CLOCK_SLACK: u64 = 2;
 /// A rate measured over less than this says little.
 const RATE_NEEDS: Duration = Duration::from_secs(5);
 /// An upload that expired this often will not make it.
@@ -49,6 +47,10 @@ impl Transfer {
             }
             _ if stops => {}
             Stage::Check { asked } if !*asked && self.hash.is_settled() => {
+                *asked = true;
+                return Some(Action::Stamp);
+            }
+            Stage::Recheck { asked, .. } if !*asked => {
                 *asked = true;
                 return Some(Action::Stamp);
             }
@@ -85,6 +87,12 @@ impl Transfer {
         if !self.flights.is_empty() || now.monotonic < self.solo.not_before {
             return Ok(None);
         }
+        if let Stage::Reconcile(search) = &self.stage {
+            if let Question::Compare { file_id, .. } = search.question() {
+                let file_id = file_id.clone();
+                return Ok(Some(self.compare(file_id)));
+            }
+        }
         let boundary = Boundary::from_entropy(self.random.bytes());
         let (asked, operation, request) = match (&self.stage, &self.way) {
             (Stage::Create, _) => (Asked::Create, OperationId::CreateUpload, self.create_request()),
@@ -94,10 +102,16 @@ impl Transfer {
             (Stage::Commit, Way::Parts { upload: Some(upload), parts }) => {
                 (Asked::Commit, OperationId::CompleteUpload, self.complete_request(upload, parts))
             }
-            (Stage::Settle(settling), _) => {
-                let list = settling.request(&self.plan.purpose);
-                (Asked::List, OperationId::ListFiles, list.encode_request(&self.api))
-            }
+            (Stage::Reconcile(search), _) => match search.question() {
+                Question::Retrieve(file_id) => {
+                    let retrieve = RetrieveFile::new(file_id);
+                    (Asked::Object, OperationId::RetrieveFile, retrieve.encode_request(&self.api))
+                }
+                Question::List | Question::Compare { .. } => {
+                    let list = search.list(&self.plan.purpose);
+                    (Asked::List, OperationId::ListFiles, list.encode_request(&self.api))
+                }
+            },
             (Stage::Cancel { .. }, Way::Parts { upload: Some(upload), .. }) => {
                 let cancel = CancelUpload::new(upload.id.clone());
                 (Asked::Cancel, OperationId::CancelUpload, cancel.encode_request(&self.api))
@@ -138,11 +152,23 @@ impl Transfer {
         let of_its_kind = self.statistics.attempts.count(operation);
         let (part, number) = match asked {
             Asked::Part { index, tries } => (Some(index as u64 + 1), tries.sent),
-            Asked::Create | Asked::Commit | Asked::List | Asked::Cancel => (None, of_its_kind),
+            _ => (None, of_its_kind),
         };
         let attempt = Attempt { operation, part, number };
-        let id = self.flights.start(asked, attempt);
+        let id = self.flights.start(asked, attempt, request.body().content_length());
+        if asked == Asked::Commit {
+            self.registration.set_committing(true);
+        }
         Ok(Action::Send { id, attempt, request, answer_limit: operation.answer_limit() })
+    }
+
+    /// Asks for a comparison of a file's content with the source.
+    fn compare(&mut self, file_id: String) -> Action {
+        let operation = OperationId::DownloadFile;
+        let number = self.statistics.attempts.count(operation);
+        let attempt = Attempt { operation, part: None, number };
+        let id = self.flights.start(Asked::Content, attempt, 0);
+        Action::Compare { id, attempt, file_id }
     }
 
     fn create_request(&self) -> Encoded {
@@ -191,28 +217,6 @@ impl Transfer {
         Some(Checkpoint::new(&self.api, &self.plan, &self.source, route))
     }
 
-    /// What a file in the list must be like to be the one whose fate is unknown.
-    pub(super) fn wanted(&self, now: Now) -> Wanted {
-        let created = match &self.way {
-            Way::Parts { upload: Some(upload), .. } => Some((upload.created_at, upload.clock)),
-            // Our clock was read before the request left, and the service's is known to the second. A clock that was set
-            // back since says nothing.
-            Way::Single { posted_at: Some(posted), clock: Some(clock) } if *posted <= now.unix => {
-                let from = clock.apply(*posted).0.saturating_sub(CLOCK_SLACK);
-                Some((UnixSeconds(from), *clock))
-            }
-            _ => None,
-        };
-        Wanted {
-            filename: base_name(&self.plan.filename).to_owned(),
-            bytes: self.source.length,
-            purpose: self.plan.purpose.clone(),
-            created: created.map(|(from, clock)| {
-                from..=UnixSeconds(clock.service_time(now).0.saturating_add(CLOCK_SLACK))
-            }),
-        }
-    }
-
     /// What time alone brings about: expiry, the end of a cancel's patience, a warning.
     pub(super) fn watch_time(&mut self, now: Now) {
         if let Stage::Cancel { until, file_possible } = self.stage {
@@ -245,7 +249,7 @@ impl Transfer {
 
     pub(super) fn expire(&mut self) {
         if self.ambiguous {
-            self.enter(Stage::Settle(super::settle::Settling::new()));
+            self.reconcile();
         } else if self.may_restart() {
             self.restarts += 1;
             self.is_untried = false;
@@ -324,7 +328,7 @@ impl Transfer {
             (Stage::Send, Way::Parts { parts, .. }) if self.may_send_part() => {
                 parts.next_at().map(|at| at.max(gate))
             }
-            (Stage::Create | Stage::Commit | Stage::Settle(_), _) if self.flights.is_empty() => {
+            (Stage::Create | Stage::Commit | Stage::Reconcile(_), _) if self.flights.is_empty() => {
                 Some(self.solo.not_before.max(gate))
             }
             (Stage::Cancel { until, .. }, _) => {
@@ -334,16 +338,20 @@ impl Transfer {
             _ => None,
         };
         let expiry = self.time_left(now).map(|left| now.monotonic.saturating_add(left));
+        let comparing = match &self.stage {
+            Stage::Reconcile(search) => search.comparing_until(),
+            _ => None,
+        };
         // What may not be sent any more has no moment to be sent at.
         let next = if self.stop.is_under_way() { self.stop_deadline() } else { request };
-        [next, expiry, self.next_look_for_knee()].into_iter().flatten().min()
+        [next, expiry, comparing, self.next_look_for_knee()].into_iter().flatten().min()
     }
 
     pub(super) fn begin_cancel(&mut self, now: Now) {
         let file_possible = match self.stage {
             // The file is there: saying that it was cancelled would lose it.
             Stage::Verify { .. } | Stage::Cancel { .. } | Stage::End { .. } => return,
-            Stage::Settle(_) => true,
+            Stage::Reconcile(_) => true,
             _ => self.ambiguous || self.flights.is_flying(Asked::Commit),
         };
         self.stop = Stop::NotWanted;

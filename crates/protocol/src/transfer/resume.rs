@@ -5,7 +5,6 @@ use super::{
     checkpoint::SavedRoute,
     cut::Cut,
     parts::Parts,
-    settle::Settling,
     state::{OpenUpload, Stage, Way},
 };
 use crate::Api;
@@ -59,7 +58,7 @@ impl Transfer {
             }
             SavedRoute::Single { posted_at } => {
                 ambiguous = true;
-                (Way::Single { posted_at: Some(posted_at), clock: None }, Stage::Settle(Settling::new()))
+                (Way::Single { posted_at: Some(posted_at), clock: None }, Stage::Reconcile(Box::default()))
             }
         };
         let mut transfer = Self::assemble(api, plan, source, entropy, way, stage);

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use partwise_models::{File, UnixSeconds};
 
-use super::{Phase, TransferError, clock::ClockOffset, cut::Cut, parts::Parts, settle::Settling};
+use super::{Phase, TransferError, clock::ClockOffset, cut::Cut, parts::Parts, reconcile::Reconcile};
 
 /// The step that a transfer is at.
 #[derive(Debug)]
@@ -19,8 +19,11 @@ pub(super) enum Stage {
     Announce { change: Option<u64> },
     /// `complete`, or the single `POST /files`.
     Commit,
-    /// The list is searched for a file whose fate is unknown.
-    Settle(Settling),
+    /// The service has not made the file; before it is sent again at this moment, the source must still be the same, since
+    /// files were told from it by their content.
+    Recheck { asked: bool, again_at: Duration, told_apart: Vec<File> },
+    /// The service's list is searched for the file of an ambiguous request.
+    Reconcile(Box<Reconcile>),
     /// The single request made a file; the source must still be the same.
     Verify { file: Box<File>, asked: bool },
     /// The upload is cancelled on the service, until this moment at most.
@@ -142,12 +145,14 @@ impl super::Transfer {
         match self.stage {
             Stage::Create => Phase::Creating,
             Stage::Send => Phase::Sending,
-            Stage::Check { .. } | Stage::Announce { .. } | Stage::Verify { .. } => Phase::Checking,
+            Stage::Check { .. } | Stage::Announce { .. } | Stage::Recheck { .. } | Stage::Verify { .. } => {
+                Phase::Checking
+            }
             Stage::Commit => match self.way {
                 Way::Parts { .. } => Phase::Completing,
                 Way::Single { .. } => Phase::Sending,
             },
-            Stage::Settle(_) => Phase::Settling,
+            Stage::Reconcile(_) => Phase::Settling,
             Stage::Cancel { .. } => Phase::Cancelling,
             Stage::End { .. } => Phase::Done,
         }

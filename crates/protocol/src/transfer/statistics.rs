@@ -62,6 +62,10 @@ pub struct Attempts {
     pub create_file: u64,
     /// `GET /files`.
     pub list_files: u64,
+    /// `GET /files/{file_id}`.
+    pub retrieve_file: u64,
+    /// `GET /files/{file_id}/content`: a comparison of a file's content with the source counts as one.
+    pub download_file: u64,
 }
 
 impl Attempts {
@@ -74,10 +78,11 @@ impl Attempts {
             OperationId::CancelUpload => &mut self.cancel_upload,
             OperationId::CreateFile => &mut self.create_file,
             OperationId::ListFiles => &mut self.list_files,
-            OperationId::ImportFile
-            | OperationId::RetrieveFile
-            | OperationId::DeleteFile
-            | OperationId::DownloadFile => unreachable!("a transfer never sends {operation}"),
+            OperationId::RetrieveFile => &mut self.retrieve_file,
+            OperationId::DownloadFile => &mut self.download_file,
+            OperationId::ImportFile | OperationId::DeleteFile => {
+                unreachable!("a transfer never sends {operation}")
+            }
         };
         *kind += 1;
         let count = *kind;

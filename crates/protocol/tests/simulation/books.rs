@@ -6,7 +6,7 @@ use std::{
 };
 
 use http::{Method, Request};
-use partwise_protocol::{Body, Parallel, Phase, Plan, Progress, RequestId, Segment};
+use partwise_protocol::{Body, Comparison, Parallel, Phase, Plan, Progress, RequestId, Segment};
 
 use crate::{
     pace::Pace,
@@ -27,6 +27,10 @@ pub(crate) enum Asked {
     Complete,
     Post,
     List,
+    /// The object of a file that may be ours.
+    Object,
+    /// The content of one.
+    Content,
     Cancel,
 }
 
@@ -34,6 +38,8 @@ pub(crate) enum Asked {
 struct Flight {
     asked: Asked,
     number: u64,
+    /// How many bytes its body has.
+    length: u64,
     sent: u64,
 }
 
@@ -76,8 +82,11 @@ pub(crate) struct Books {
     in_doubt: bool,
     completes_in_doubt: u32,
     listed_since: Option<Duration>,
-    /// The last answer that made sense was a list.
+    /// The last answer that made sense was one of the search.
     pub(crate) has_looked: bool,
+    /// Files whose content is the source's, and files whose content is not served.
+    equal: BTreeSet<String>,
+    not_served: BTreeSet<String>,
     /// The upload that is open, as far as this process knows.
     pub(crate) upload: Option<String>,
     pub(crate) restarts: u32,
@@ -131,6 +140,8 @@ impl Books {
             completes_in_doubt: 0,
             listed_since: None,
             has_looked: false,
+            equal: BTreeSet::new(),
+            not_served: BTreeSet::new(),
             upload: saved.upload,
             restarts: 0,
             is_untried: is_resumed,
@@ -174,13 +185,14 @@ impl Books {
             Asked::Part(start) => self.part_leaves(start, range.unwrap(), now),
             Asked::Complete => self.complete_leaves(request, saved),
             Asked::Post => self.post_leaves(saved, now),
-            Asked::List => {}
+            Asked::List | Asked::Object | Asked::Content => {}
             Asked::Cancel => self.cancels += 1,
         }
         if !matches!(asked, Asked::Part(_)) && self.solo.0 != Some(asked) {
             self.solo = (Some(asked), 0);
         }
-        let flight = Flight { asked, number: self.requests, sent };
+        let length = request.body().content_length();
+        let flight = Flight { asked, number: self.requests, length, sent };
         self.requests += 1;
         self.bytes_sent += flight.sent;
         let is_new = self.flights.insert(id, flight).is_none();
@@ -271,13 +283,15 @@ impl Books {
         &mut self,
         id: RequestId,
         ending: &Ending<'_>,
+        left: Option<u64>,
         [before, after]: [&Progress; 2],
         now: Duration,
     ) {
         let flight = self.flights.remove(&id).unwrap();
+        let is_whole = left.is_none_or(|left| left >= flight.length);
         match ending.setback() {
             None => self.succeeds(&flight, ending, now),
-            Some(setback) => self.set_back(&flight, setback, [before, after], now),
+            Some(setback) => self.set_back(&flight, setback, is_whole, [before, after], now),
         }
         let rule = match ending.setback() {
             Some(setback) if setback.is_overload() => Rule::Halving,
@@ -291,7 +305,10 @@ impl Books {
 
     fn succeeds(&mut self, flight: &Flight, ending: &Ending<'_>, now: Duration) {
         self.understood = true;
-        self.has_looked = flight.asked == Asked::List;
+        self.has_looked = matches!(flight.asked, Asked::List | Asked::Object);
+        if flight.asked != self.solo.0.unwrap_or(flight.asked) || self.has_looked {
+            self.solo.1 = 0;
+        }
         match flight.asked {
             Asked::Create => {
                 let Ending::Answered(answer) = ending else { return };
@@ -309,14 +326,46 @@ impl Books {
             Asked::List => {
                 self.listed_since.get_or_insert(now);
             }
-            Asked::Complete | Asked::Post | Asked::Cancel => {}
+            Asked::Complete | Asked::Post | Asked::Cancel | Asked::Object | Asked::Content => {}
         }
+    }
+
+    /// A comparison begins.
+    pub(crate) fn compares(&mut self, id: RequestId) {
+        let flight = Flight { asked: Asked::Content, number: self.requests, length: 0, sent: 0 };
+        self.requests += 1;
+        self.flights.insert(id, flight);
+    }
+
+    /// A comparison ends; false when the machine has given it up before.
+    pub(crate) fn comparison_ends(
+        &mut self,
+        id: RequestId,
+        file_id: &str,
+        result: Option<&Comparison>,
+    ) -> bool {
+        let was_running = self.flights.remove(&id).is_some();
+        match result {
+            Some(Comparison::Equal) if was_running => drop(self.equal.insert(file_id.to_owned())),
+            Some(Comparison::NotServed) if was_running => drop(self.not_served.insert(file_id.to_owned())),
+            _ => {}
+        }
+        was_running
+    }
+
+    /// Whether this file is known to be ours although no answer said so.
+    pub(crate) fn is_proven(&self, file_id: &str) -> bool {
+        let is_only_equal = self.equal.len() == 1 && self.equal.contains(file_id);
+        // Of an upload its time is enough where the content is not served.
+        let has_upload_time = self.upload.is_some() && self.not_served.len() == 1;
+        is_only_equal || (has_upload_time && self.not_served.contains(file_id))
     }
 
     fn set_back(
         &mut self,
         flight: &Flight,
         setback: Setback,
+        is_whole: bool,
         [before, after]: [&Progress; 2],
         now: Duration,
     ) {
@@ -328,7 +377,7 @@ impl Books {
             self.pace.overloaded(until, flight.number, self.requests);
         }
         match flight.asked {
-            Asked::Complete | Asked::Post if !setback.was_never_done() => {
+            Asked::Complete | Asked::Post if is_whole && !setback.was_never_done() => {
                 self.commit_set_back(flight.asked, setback, again, after);
             }
             Asked::Part(start) => {
@@ -338,7 +387,12 @@ impl Books {
                 judge(&expected, again, after, setback, is_refilled);
                 self.waiting.extend(again.map(|wait| (start, now + wait)));
             }
-            Asked::Create | Asked::List | Asked::Cancel | Asked::Complete | Asked::Post => {
+            Asked::Content => {}
+            // A file that is gone is an answer.
+            Asked::Object if matches!(setback, Setback::Refused { status: 404, is_quota: false, .. }) => {
+                (self.understood, self.solo.1) = (true, 0);
+            }
+            Asked::Create | Asked::List | Asked::Object | Asked::Cancel | Asked::Complete | Asked::Post => {
                 self.solo.1 += 1;
                 let expected = setback.expected(self.solo.1, self.understood, &self.plan.retry);
                 judge(&expected, again, after, setback, false);
@@ -395,7 +449,9 @@ impl Books {
             + attempts.complete_upload
             + attempts.cancel_upload
             + attempts.create_file
-            + attempts.list_files;
+            + attempts.list_files
+            + attempts.retrieve_file
+            + attempts.download_file;
         let by_reason: u64 = retries.by_reason().iter().map(|(_, times)| times).sum();
         let is_right = (attempts.total, by_operation, by_reason)
             == (self.requests, self.requests, retries.total)
@@ -441,6 +497,7 @@ fn asked(request: &Request<Body>, range: Option<(u64, u64)>) -> Asked {
         (Some("cancel"), _) => Asked::Cancel,
         (Some("files"), _) if request.method() == Method::GET => Asked::List,
         (Some("files"), Some(_)) => Asked::Post,
+        (Some(id), None) if id.starts_with("file-") && request.method() == Method::GET => Asked::Object,
         _ => panic!("the machine never sends {} {path}", request.method()),
     }
 }

@@ -28,6 +28,8 @@ pub(crate) struct Faults {
     pub(crate) refused_finally: u64,
     /// A success is cut on its way.
     pub(crate) truncated: u64,
+    /// A comparison cannot be brought to its end.
+    pub(crate) compare: u64,
     /// The quota is used up, for good.
     pub(crate) quota: u64,
     /// The process dies before its next step.
@@ -59,6 +61,7 @@ impl Faults {
             refused_after: 0,
             refused_finally: 0,
             truncated: 0,
+            compare: 0,
             quota: 0,
             crash: 0,
             save: 0,
@@ -83,6 +86,7 @@ impl Faults {
             refused_after: rate(&[0, 0, 50, 150]),
             refused_finally: rate(&[0, 0, 0, 0, 10]),
             truncated: rate(&[0, 0, 30, 100]),
+            compare: rate(&[0, 0, 30, 150]),
             quota: rate(&[0, 0, 0, 0, 0, 0, 0, 5]),
             crash: rate(&[0, 0, 5, 30]),
             save: rate(&[0, 0, 0, 0, 0, 0, 10]),

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use http::{Method, Request};
-use partwise_protocol::{Body, Failure, FailureKind, RequestId, SaveError, SourceError};
+use partwise_protocol::{Body, Comparison, Failure, FailureKind, RequestId, SaveError, SourceError};
 
 use crate::faults;
 use crate::patience::Ending;
@@ -38,48 +38,71 @@ impl World {
         let content = match body.resolve(&self.source.content) {
             Ok(content) if self.source.readable => content,
             _ => {
-                return self.schedule(Duration::ZERO, Event::Fail { process, id, kind: FailureKind::Source });
+                let failed = Event::Fail { process, id, kind: FailureKind::Source, left: 0 };
+                return self.schedule(Duration::ZERO, failed);
             }
         };
+        let length = content.len() as u64;
         let request = Request::from_parts(parts, content);
         let faults = self.faults.clone();
         let patience = Duration::from_secs(4) + self.dice.millis(4000);
         if self.dice.chance(faults.connect) {
-            return self.schedule(Duration::ZERO, Event::Fail { process, id, kind: FailureKind::Connect });
+            let failed = Event::Fail { process, id, kind: FailureKind::Connect, left: 0 };
+            return self.schedule(Duration::ZERO, failed);
         }
         if self.dice.chance(faults.request_lost) {
-            return self.schedule(patience, Event::Fail { process, id, kind: FailureKind::Timeout });
+            let failed = Event::Fail { process, id, kind: FailureKind::Timeout, left: length };
+            return self.schedule(patience, failed);
         }
         let delay = self.delay();
         if self.dice.chance(faults.reset) {
-            return self.schedule(delay, Event::Fail { process, id, kind: FailureKind::Interrupted });
+            // The service never has the whole of it, whatever the driver knows.
+            let left = if self.dice.chance(600) { self.dice.below(length.max(1)) } else { length };
+            let failed = Event::Fail { process, id, kind: FailureKind::Interrupted, left };
+            return self.schedule(delay, failed);
         }
         let makes_file = request.uri().path().ends_with("/files") && request.method() == Method::POST;
         if !makes_file && self.dice.chance(faults.request_doubled) {
             let later = delay + self.delay();
-            self.schedule(later, Event::Arrive { process, id, request: request.clone(), answered: false });
+            let request = request.clone();
+            self.schedule(later, Event::Arrive { process, id, request, answered: false, left: length });
         }
-        self.schedule(delay, Event::Arrive { process, id, request, answered: true });
+        self.schedule(delay, Event::Arrive { process, id, request, answered: true, left: length });
     }
 
     fn happen(&mut self, process: &mut Process, event: Event) {
         let mine = self.process_number;
         match event {
-            Event::Arrive { process, id, request, answered } => self.arrive(process, id, request, answered),
-            Event::Answer { process: sender, id, response } if sender == mine => {
+            Event::Arrive { process, id, request, answered, left } => {
+                self.arrive(process, id, request, answered, left);
+            }
+            Event::Answer { process: sender, id, response, left } if sender == mine => {
                 let body = String::from_utf8_lossy(response.body());
                 self.tell(format_args!("{id:?} is answered {}: {body}", response.status()));
                 let told = response.clone();
-                self.come_back(process, id, &Ending::Answered(&response), |process, now| {
-                    process.transfer.handle_response(id, told, now);
+                let left = self.counts_left.then_some(left);
+                self.come_back(process, id, &Ending::Answered(&response), left, |process, now| {
+                    process.transfer.handle_response(id, told, left, now);
                 });
             }
-            Event::Fail { process: sender, id, kind } if sender == mine => {
+            Event::Fail { process: sender, id, kind, left } if sender == mine => {
                 self.tell(format_args!("{id:?} fails: {kind:?}"));
-                self.come_back(process, id, &Ending::Failed(kind), |process, now| {
-                    let failure = Failure::with_cause(kind, "the story wants it");
+                let mut failure = Failure::with_cause(kind, "the story wants it");
+                if self.counts_left {
+                    failure = failure.with_left(left);
+                }
+                let left = failure.left;
+                self.come_back(process, id, &Ending::Failed(kind), left, |process, now| {
                     process.transfer.handle_failure(id, failure, now);
                 });
+            }
+            Event::Compared { process: sender, id, file_id, fails } if sender == mine => {
+                let result = self.compare(&file_id, fails);
+                self.tell(format_args!("{id:?}: {file_id} is compared: {result:?}"));
+                if process.books.comparison_ends(id, &file_id, result.as_ref().ok()) {
+                    let now = self.clock(process);
+                    process.transfer.handle_compared(id, result, now);
+                }
             }
             Event::Saved { process: sender, checkpoint, durable } if sender == mine => {
                 process.saving = false;
@@ -103,26 +126,49 @@ impl World {
         }
     }
 
+    /// What a driver finds out about a file that the machine cannot tell from the source's by its object.
+    fn compare(&self, file_id: &str, fails: bool) -> Result<Comparison, SourceError> {
+        if !self.source.readable {
+            return Err(SourceError::new("unreadable"));
+        }
+        let stored = self.service.files.iter().find(|stored| stored.file.id == file_id);
+        Ok(match stored {
+            _ if fails => Comparison::Unknown,
+            Some(_) if !self.service.serves_content => Comparison::NotServed,
+            Some(stored) if stored.content == self.source.content => Comparison::Equal,
+            Some(_) => Comparison::Different,
+            None => Comparison::NotServed,
+        })
+    }
+
     /// The machine is told how a request ended, and what it makes of it is looked at.
     fn come_back(
         &self,
         process: &mut Process,
         id: RequestId,
         ending: &Ending<'_>,
+        left: Option<u64>,
         tell: impl FnOnce(&mut Process, partwise_protocol::Now),
     ) {
         let (now, before) = (self.clock(process), process.transfer.progress());
         tell(process, now);
         let after = process.transfer.progress();
         if process.books.flies(id) {
-            process.books.comes_back(id, ending, [&before, &after], now.monotonic);
+            process.books.comes_back(id, ending, left, [&before, &after], now.monotonic);
         } else {
             hold(Rule::StaleIgnored, before == after, || format!("{id:?} had ended, and changes {after:?}"));
         }
     }
 
     /// A request reaches the service.
-    pub(crate) fn arrive(&mut self, process: u32, id: RequestId, request: Request<Bytes>, answered: bool) {
+    pub(crate) fn arrive(
+        &mut self,
+        process: u32,
+        id: RequestId,
+        request: Request<Bytes>,
+        answered: bool,
+        left: u64,
+    ) {
         let faults = self.faults.clone();
         let clock = self.service_clock();
         let back = self.delay();
@@ -130,15 +176,17 @@ impl World {
         self.quota_exhausted |= self.dice.chance(faults.quota);
         if self.quota_exhausted {
             let response = faults::quota_exhausted(&mut self.dice);
-            return self.schedule(back, Event::Answer { process, id, response });
+            return self.schedule(back, Event::Answer { process, id, response, left });
         }
         if answered && self.dice.chance(faults.refused_before) {
             let response = faults::refusal(&mut self.dice, false, clock / 1000);
-            return self.schedule(back, Event::Answer { process, id, response });
+            // Now and then before it has the whole of it.
+            let left = if self.dice.chance(300) { self.dice.below(left.max(1)) } else { left };
+            return self.schedule(back, Event::Answer { process, id, response, left });
         }
         if answered && self.dice.chance(faults.refused_finally) {
             let response = faults::final_refusal(&mut self.dice);
-            return self.schedule(back, Event::Answer { process, id, response });
+            return self.schedule(back, Event::Answer { process, id, response, left });
         }
         let mut response = self.service.answer(request, clock);
         if !answered {
@@ -154,12 +202,13 @@ impl World {
         }
         if self.dice.chance(faults.answer_lost) {
             let kind = *self.dice.pick(&[FailureKind::Interrupted, FailureKind::Timeout]);
-            return self.schedule(back, Event::Fail { process, id, kind });
+            return self.schedule(back, Event::Fail { process, id, kind, left });
         }
         if self.dice.chance(faults.answer_doubled) {
             let later = back + self.delay();
-            self.schedule(later, Event::Answer { process, id, response: response.clone() });
+            let response = response.clone();
+            self.schedule(later, Event::Answer { process, id, response, left });
         }
-        self.schedule(back, Event::Answer { process, id, response });
+        self.schedule(back, Event::Answer { process, id, response, left });
     }
 }

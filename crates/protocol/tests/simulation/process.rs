@@ -35,8 +35,6 @@ pub(crate) struct Process {
     /// The monotonic clock of a process starts anywhere.
     clock_origin: Duration,
     began: Duration,
-    /// When the list was last asked for from its beginning, on the service's clock.
-    looked_at: Option<u64>,
     pub(crate) saving: bool,
     pub(crate) cancelled_at: Option<Duration>,
     stopped_at: Option<Duration>,
@@ -65,7 +63,6 @@ impl World {
             ),
             clock_origin: self.dice.millis(1_000_000),
             began: self.time,
-            looked_at: None,
             saving: false,
             cancelled_at: None,
             stopped_at: None,
@@ -154,6 +151,12 @@ impl World {
                 let delay = self.delay();
                 self.schedule(delay, Event::Stamped { process: number });
             }
+            Action::Compare { id, file_id, .. } => {
+                process.books.compares(id);
+                let delay = self.dice.millis(20_000);
+                let fails = self.dice.chance(self.faults.compare);
+                self.schedule(delay, Event::Compared { process: number, id, file_id, fails });
+            }
             Action::Save(checkpoint) => {
                 let was_saving = std::mem::replace(&mut process.saving, true);
                 hold(Rule::OneSave, !was_saving, || "two checkpoints are saved at once".into());
@@ -175,9 +178,6 @@ impl World {
         hold(Rule::StopSilent, !is_stopping, || format!("{} leaves after the stop", request.uri()));
         let asked = process.books.leaves(id, &request, sent, self.disk.as_deref(), now);
         self.check_form(&request, asked);
-        if asked == Asked::List && !request.uri().query().unwrap_or_default().contains("after=") {
-            process.looked_at = Some(self.service_clock());
-        }
         let expiry = upload.as_deref().and_then(|id| self.service.expiry_of(id));
         if let (Some(expiry), Asked::Part(_) | Asked::Complete) = (expiry, asked) {
             let clock = self.service_clock();
@@ -316,10 +316,8 @@ impl World {
         match &result {
             Ok(file) => {
                 hold(Rule::SourceSame, !process.books.saw_change, || "a changed source made a file".into());
-                let looked = process.looked_at.filter(|_| process.books.has_looked);
-                let is_guess =
-                    looked.is_some_and(|clock| self.was_unclear(progress.upload_id.as_deref(), clock));
-                hold(Rule::NoGuess, !is_guess, || format!("{} is one of several", file.id));
+                let is_guess = process.books.has_looked && !process.books.is_proven(&file.id);
+                hold(Rule::NoGuess, !is_guess, || format!("{} is not proven", file.id));
             }
             Err(TransferError::Cancelled { .. }) => {
                 let cancelled = process.cancelled_at.expect("only the caller cancels");

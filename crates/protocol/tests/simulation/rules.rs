@@ -1,4 +1,5 @@
-//! The rules of the machine as invariants: each of them is named, and numbered as the docs of `Transfer` number it.
+//! The rules of the machine as invariants: each of them is named, and numbered as the docs of `Transfer` number it; 10
+//! stands for none of these.
 
 use std::{
     fmt,
@@ -32,8 +33,8 @@ rules! {
     1 EndOnce,
     /// Answers to requests that have ended change nothing.
     1 StaleIgnored,
-    /// A completed file equals the source byte for byte.
-    2 SameBytes,
+    /// Every `Ok` names a file whose content is the source's.
+    0 SameBytes,
     /// A body's length is announced exactly.
     2 ExactLength,
     /// A boundary is used once.
@@ -113,15 +114,12 @@ rules! {
     /// Stopping ends soon, with everything that was acknowledged in the checkpoint.
     9 StopKeeps,
     /// The statistics are what happened.
-    0 Counts,
+    10 Counts,
 }
 
 impl fmt::Display for Rule {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self.number() {
-            0 => write!(f, "{self:?}"),
-            number => write!(f, "rule {number}, {self:?}"),
-        }
+        write!(f, "rule {}, {self:?}", self.number())
     }
 }
 

@@ -9,7 +9,7 @@ use partwise_models::{
 };
 use partwise_protocol::{
     AddUploadPart, Api, ApiError, Body, CancelUpload, CompleteUpload, CreateFile, CreateUpload, ListFiles,
-    Operation, OperationId, Segment,
+    Operation, OperationId, RetrieveFile, Segment,
 };
 
 /// A file that came into being, with its content.
@@ -19,6 +19,17 @@ pub(crate) struct Stored {
     pub(crate) content: Vec<u8>,
     /// When the list begins to show it, on the service's clock in milliseconds.
     pub(crate) listed_from: u64,
+    /// When its object begins to show how large it is.
+    sized_from: u64,
+}
+
+impl Stored {
+    /// The object as the service shows it at this moment.
+    fn shown(&self, clock: u64) -> File {
+        let mut file = self.file.clone();
+        file.bytes = file.bytes.filter(|_| self.sized_from <= clock);
+        file
+    }
 }
 
 #[derive(Debug)]
@@ -39,6 +50,10 @@ pub(crate) struct Service {
     /// OpenAI dates a file by its upload, Azure by its completion.
     dates_by_upload: bool,
     sends_date: bool,
+    /// How long the size of a new file is not shown, in milliseconds.
+    pub(crate) size_lag: u64,
+    /// Whether files can be downloaded.
+    pub(crate) serves_content: bool,
     next_id: u64,
 }
 
@@ -52,6 +67,8 @@ impl Service {
             list_lag,
             dates_by_upload,
             sends_date,
+            size_lag: 0,
+            serves_content: true,
             next_id: 0,
         }
     }
@@ -70,11 +87,6 @@ impl Service {
     /// Whether this upload is open, as far as it has noticed.
     pub(crate) fn is_open(&self, upload: &str) -> bool {
         self.uploads.get(upload).is_some_and(|open| open.upload.status == Some(UploadStatus::Pending))
-    }
-
-    /// When an upload began, on the service's clock in milliseconds.
-    pub(crate) fn beginning_of(&self, upload: &str) -> Option<u64> {
-        Some(self.uploads.get(upload)?.upload.created_at?.0 * 1000)
     }
 
     /// Answers a request at a moment of its own clock, in milliseconds.
@@ -122,6 +134,12 @@ impl Service {
                 let second = clock / 1000;
                 let stored = self.store(&file.filename, file.purpose, content.to_vec(), second, clock);
                 CreateFile::encode_response(&stored, api)
+            }
+            OperationId::RetrieveFile => {
+                let retrieve = RetrieveFile::decode_request(&route, request).expect(decoded);
+                let stored = self.files.iter().find(|stored| stored.file.id == retrieve.file_id);
+                let stored = stored.ok_or_else(|| refuse(StatusCode::NOT_FOUND, "no such file"))?;
+                RetrieveFile::encode_response(&stored.shown(clock), api)
             }
             OperationId::ListFiles => {
                 let list = ListFiles::decode_request(&route, request).expect(decoded);
@@ -231,13 +249,14 @@ impl Service {
         file.purpose = Some(purpose);
         file.bytes = Some(content.len() as u64);
         file.created_at = Some(UnixSeconds(created));
-        self.files.push(Stored { file: file.clone(), content, listed_from: clock + self.list_lag });
+        let (listed_from, sized_from) = (clock + self.list_lag, clock + self.size_lag);
+        self.files.push(Stored { file: file.clone(), content, listed_from, sized_from });
         file
     }
 
     fn list(&self, list: &ListFiles, clock: u64) -> FileList {
         let shown = self.files.iter().filter(|stored| stored.listed_from <= clock);
-        let mut files: Vec<File> = shown.map(|stored| stored.file.clone()).collect();
+        let mut files: Vec<File> = shown.map(|stored| stored.shown(clock)).collect();
         files.retain(|file| list.purpose.is_none() || file.purpose == list.purpose);
         files.sort_by(|a, b| (b.created_at, &b.id).cmp(&(a.created_at, &a.id)));
         if let Some(after) = &list.after {

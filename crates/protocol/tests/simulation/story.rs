@@ -74,8 +74,8 @@ impl World {
         self.process_number += 1;
         while let Some(((time, _), event)) = self.events.pop_first() {
             self.time = self.time.max(time);
-            if let Event::Arrive { process, id, request, .. } = event {
-                self.arrive(process, id, request, false);
+            if let Event::Arrive { process, id, request, left, .. } = event {
+                self.arrive(process, id, request, false, left);
             }
         }
         let files = self.our_files();

@@ -19,17 +19,46 @@ const FILENAME: &str = "train.jsonl";
 /// Our wall clock at the beginning of every story.
 pub(crate) const EPOCH: u64 = 1_700_000_000;
 
-/// How much the client's picture of the service's clock may be wrong, in milliseconds.
-const CLOCK_DOUBT: u64 = 4000;
-
 /// Something that happens at a moment; what belongs to a process dies with it.
 pub(crate) enum Event {
-    Arrive { process: u32, id: RequestId, request: Request<Bytes>, answered: bool },
-    Answer { process: u32, id: RequestId, response: Response<Bytes> },
-    Fail { process: u32, id: RequestId, kind: FailureKind },
-    Saved { process: u32, checkpoint: String, durable: bool },
-    Hashed { process: u32, digest: Result<[u8; 16], ()> },
-    Stamped { process: u32 },
+    /// `left` is how many bytes of the body have left at most by the time of the answer.
+    Arrive {
+        process: u32,
+        id: RequestId,
+        request: Request<Bytes>,
+        answered: bool,
+        left: u64,
+    },
+    Answer {
+        process: u32,
+        id: RequestId,
+        response: Response<Bytes>,
+        left: u64,
+    },
+    Fail {
+        process: u32,
+        id: RequestId,
+        kind: FailureKind,
+        left: u64,
+    },
+    Compared {
+        process: u32,
+        id: RequestId,
+        file_id: String,
+        fails: bool,
+    },
+    Saved {
+        process: u32,
+        checkpoint: String,
+        durable: bool,
+    },
+    Hashed {
+        process: u32,
+        digest: Result<[u8; 16], ()>,
+    },
+    Stamped {
+        process: u32,
+    },
 }
 
 /// The caller's file.
@@ -75,6 +104,8 @@ pub(crate) struct World {
     slow_network: u64,
     /// What part of a body is reported as sent while it flies.
     reported: u64,
+    /// Whether the driver knows how much has left.
+    pub(crate) counts_left: bool,
     /// The file of somebody else who uploads the same.
     twin: Option<String>,
 }
@@ -99,6 +130,8 @@ impl World {
         let lifetime = *dice.pick(&[40, 300, 3600, 3600, 7200]);
         let mut service = Service::new(lifetime, dice.below(15_000), dice.chance(500), dice.chance(700));
         service.names_nonsense = dice.chance(30);
+        service.size_lag = *dice.pick(&[0, 0, 0, 5000, 25_000, 120_000]);
+        service.serves_content = dice.chance(700);
         let faults = Faults::draw(&mut dice);
         let skew = *dice.pick(&[0, 0, 1, -1, 300, -90_000]);
         let mut world = Self::assemble(dice, faults, service, plan, api, length as usize, skew);
@@ -106,6 +139,7 @@ impl World {
         world.reruns_left = world.dice.below(3) as u32;
         world.slow_network = *world.dice.pick(&[50, 2000]);
         world.reported = *world.dice.pick(&[2, 2, 2, 60]);
+        world.counts_left = world.dice.chance(700);
         world
     }
 
@@ -152,6 +186,7 @@ impl World {
             skew,
             slow_network: 50,
             reported: 2,
+            counts_left: true,
             twin: None,
         }
     }
@@ -199,18 +234,6 @@ impl World {
         }
     }
 
-    /// Whether the list showed two files at this moment of the service's clock that cannot be told from each other: both
-    /// came into being since this upload, if it is one.
-    pub(crate) fn was_unclear(&self, upload: Option<&str>, clock: u64) -> bool {
-        let since = upload.and_then(|id| self.service.beginning_of(id)).unwrap_or_default();
-        let shown = self.service.files[self.foreign_files..].iter().filter(|stored| {
-            let created = stored.file.created_at.map_or(0, |created| created.0 * 1000);
-            // What has just been created may lie ahead of what the client takes for the service's time.
-            since <= created && created + CLOCK_DOUBT <= clock && stored.listed_from <= clock
-        });
-        shown.count() > 1
-    }
-
     /// How many bytes of this body are reported as sent while it flies.
     pub(crate) fn reported(&self, content_length: u64) -> u64 {
         content_length / self.reported
@@ -245,5 +268,6 @@ fn draw_plan(dice: &mut Dice) -> Plan {
     plan.md5 = plan.route == RouteChoice::Parts && dice.chance(300);
     plan.restart_when_expired = dice.chance(300);
     plan.retry.max_failures = *dice.pick(&[1, 3, 8, 8]);
+    plan.compare_limit = Duration::from_secs(*dice.pick(&[10, 900]));
     plan
 }

@@ -6,8 +6,8 @@ use bytes::Bytes;
 use http::Response;
 use partwise_models::{File, Purpose, UnixSeconds};
 use partwise_protocol::{
-    Action, Api, Attempt, Checkpoint, Failure, FailureKind, Now, Plan, RequestId, RouteChoice, SourceStamp,
-    Transfer, TransferError,
+    Action, Api, Attempt, Checkpoint, Comparison, Failure, FailureKind, Now, Plan, RequestId, RouteChoice,
+    SourceStamp, Transfer, TransferError,
 };
 
 /// Our wall clock when a bench begins.
@@ -95,6 +95,10 @@ impl Bench {
                     }
                 }
                 Action::Done(result) => self.end = Some(result),
+                Action::Compare { id, attempt, .. } => {
+                    self.flying.push(id);
+                    self.attempts.push(attempt);
+                }
                 Action::Hash(_) | Action::Stamp | Action::Wait { .. } => {}
             }
         }
@@ -112,27 +116,49 @@ impl Bench {
         headers: &[(&str, &str)],
         body: &str,
     ) -> Option<Duration> {
+        self.answer_after(position, None, status, headers, body)
+    }
+
+    /// Answers when at most `left` bytes of the request's body have left.
+    pub(crate) fn answer_after(
+        &mut self,
+        position: usize,
+        left: Option<u64>,
+        status: u16,
+        headers: &[(&str, &str)],
+        body: &str,
+    ) -> Option<Duration> {
         let id = self.flying.remove(position);
         self.log.push(format!("  <- {status} {body}"));
         let mut response = Response::builder().status(status);
         for (name, value) in headers {
             response = response.header(*name, *value);
         }
+        let response = response.body(Bytes::copy_from_slice(body.as_bytes())).unwrap();
         let now = self.now();
-        self.machine.handle_response(
-            id,
-            response.body(Bytes::copy_from_slice(body.as_bytes())).unwrap(),
-            now,
-        );
+        self.machine.handle_response(id, response, left, now);
         self.run()
     }
 
     /// Fails the request under way at this position, and runs on.
     pub(crate) fn fail(&mut self, position: usize, kind: FailureKind) -> Option<Duration> {
+        self.fail_with(position, Failure::with_cause(kind, "no route to host"))
+    }
+
+    pub(crate) fn fail_with(&mut self, position: usize, failure: Failure) -> Option<Duration> {
         let id = self.flying.remove(position);
-        self.log.push(format!("  <- {kind:?}"));
+        self.log.push(format!("  <- {:?}", failure.kind));
         let now = self.now();
-        self.machine.handle_failure(id, Failure::with_cause(kind, "no route to host"), now);
+        self.machine.handle_failure(id, failure, now);
+        self.run()
+    }
+
+    /// Reports the comparison that is under way, and runs on.
+    pub(crate) fn compare(&mut self, result: Comparison) -> Option<Duration> {
+        let id = self.flying.remove(0);
+        self.log.push(format!("  <- {result:?}"));
+        let now = self.now();
+        self.machine.handle_compared(id, Ok(result), now);
         self.run()
     }
 
@@ -215,6 +241,7 @@ fn describe(action: &Action) -> String {
         Action::Abandon(_) => "abandon".to_owned(),
         Action::Hash(range) => format!("hash {}..{}", range.start(), range.end()),
         Action::Stamp => "stamp".to_owned(),
+        Action::Compare { file_id, .. } => format!("compare {file_id}"),
         Action::Save(checkpoint) => format!("save {:?}", checkpoint.acknowledged()),
         Action::Wait { .. } => "wait".to_owned(),
         Action::Done(Ok(file)) => format!("done: {}", file.id),

@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
 mod adaptive;
+mod ambiguous;
 mod bench;
 mod checkpoints;
 mod endings;

@@ -5,7 +5,9 @@ use std::time::Duration;
 use bytes::Bytes;
 use http::Response;
 use partwise_models::UnixSeconds;
-use partwise_protocol::{Action, Failure, FailureKind, Now, RequestId, SaveError, SourceError, SourceStamp};
+use partwise_protocol::{
+    Action, Comparison, Failure, FailureKind, Now, RequestId, SaveError, SourceError, SourceStamp,
+};
 use proptest::prelude::*;
 
 use crate::bench::{Bench, completed_json, part_json, plan, upload_json};
@@ -14,7 +16,8 @@ use crate::bench::{Bench, completed_json, part_json, plan, upload_json};
 enum Step {
     Poll { seconds: u32 },
     Answer { request: usize, status: u16, body: usize },
-    Fail { request: usize },
+    Fail { request: usize, left: Option<u64> },
+    Compared { request: usize, good: bool },
     Sent { request: usize, bytes: u64 },
     Hashed { good: bool },
     Stamped { length: Option<u64> },
@@ -27,7 +30,8 @@ fn step() -> impl Strategy<Value = Step> {
         6 => (0u32..5000).prop_map(|seconds| Step::Poll { seconds }),
         6 => (0usize..8, prop::sample::select(vec![200u16, 201, 204, 400, 404, 409, 429, 500, 503]), 0usize..5)
             .prop_map(|(request, status, body)| Step::Answer { request, status, body }),
-        2 => (0usize..8).prop_map(|request| Step::Fail { request }),
+        2 => (0usize..8, prop::option::of(0u64..400)).prop_map(|(request, left)| Step::Fail { request, left }),
+        1 => (0usize..8, any::<bool>()).prop_map(|(request, good)| Step::Compared { request, good }),
         1 => (0usize..8, any::<u64>()).prop_map(|(request, bytes)| Step::Sent { request, bytes }),
         1 => any::<bool>().prop_map(|good| Step::Hashed { good }),
         1 => prop::option::of(24u64..27).prop_map(|length| Step::Stamped { length }),
@@ -50,7 +54,7 @@ proptest! {
             match step {
                 Step::Poll { seconds } => {
                     match machine.poll(now) {
-                        Action::Send { id, .. } => names.push(id),
+                        Action::Send { id, .. } | Action::Compare { id, .. } => names.push(id),
                         Action::Done(_) => ends += 1,
                         Action::Wait { .. } => time += Duration::from_secs(seconds.into()),
                         _ => {}
@@ -58,10 +62,16 @@ proptest! {
                 }
                 Step::Answer { request, status, body } => if let Some(id) = name(request) {
                     let response = Response::builder().status(status).body(Bytes::from(bodies[body].clone())).unwrap();
-                    machine.handle_response(id, response, now);
+                    machine.handle_response(id, response, None, now);
                 },
-                Step::Fail { request } => if let Some(id) = name(request) {
-                    machine.handle_failure(id, Failure::new(FailureKind::Interrupted), now);
+                Step::Fail { request, left } => if let Some(id) = name(request) {
+                    let mut failure = Failure::new(FailureKind::Interrupted);
+                    failure.left = left;
+                    machine.handle_failure(id, failure, now);
+                },
+                Step::Compared { request, good } => if let Some(id) = name(request) {
+                    let result = if good { Ok(Comparison::Equal) } else { Err(SourceError::new("no")) };
+                    machine.handle_compared(id, result, now);
                 },
                 Step::Sent { request, bytes } => if let Some(id) = name(request) { machine.handle_sent(id, bytes) },
                 Step::Hashed { good } => machine.handle_hashed(if good { Ok([0; 16]) } else { Err(SourceError::new("no")) }),

@@ -150,6 +150,7 @@ fn a_file_that_is_looked_for_and_sent_again_counts_the_looks_the_waits_and_the_r
     bench.fail(0, FailureKind::Interrupted);
     for wait in [2, 4, 8, 16, 60] {
         bench.answer_with(0, 200, &[DATE], &list_json(&[]));
+        bench.machine.handle_stamped(Ok(SourceStamp::new(25)));
         bench.pass(seconds(wait));
     }
     bench.answer_with(0, 200, &[DATE], &file_json("file-1", BEGAN));
@@ -209,7 +210,7 @@ fn nothing_is_counted_after_the_end() {
     bench.answer(0, 401, "");
     let at_the_end = statistics(&bench);
     let answer = http::Response::builder().status(429).header("retry-after", "9").body(bytes::Bytes::new());
-    bench.machine.handle_response(late, answer.unwrap(), bench.now());
+    bench.machine.handle_response(late, answer.unwrap(), None, bench.now());
     bench.pass(seconds(100));
     assert_eq!(statistics(&bench), at_the_end);
 }

@@ -106,6 +106,15 @@ impl Connection {
     }
 }
 
+impl Connection {
+    /// Closes the connection at once, and waits until nothing can be written to it any more.
+    pub(super) async fn close(&mut self) {
+        self.gauge.reset_on_close();
+        self.task.abort();
+        drop(self.join().await);
+    }
+}
+
 impl Drop for Connection {
     fn drop(&mut self) {
         if self.in_use {

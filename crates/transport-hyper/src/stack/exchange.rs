@@ -36,7 +36,13 @@ pub(super) async fn exchange(
     loop {
         let mut lease = slots.lease(&uri).await?;
         let reused = lease.reused;
-        let response = match send(&mut lease, &uri, &handoff, timeouts.stall, answer_within, request).await? {
+        let sent = send(&mut lease, &uri, &handoff, timeouts.stall, answer_within, request).await;
+        if sent.is_err() {
+            // Only then is it certain how much has left.
+            lease.connection.close().await;
+            handoff.closed();
+        }
+        let response = match sent? {
             Sent::Answered(response) => response,
             // A connection that was closed while it lay idle: the next one, and in the end a new one, takes it.
             Sent::Never { request: unsent, .. } if reused => {

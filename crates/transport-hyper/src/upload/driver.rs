@@ -5,7 +5,8 @@ use std::{future::pending, sync::Arc, time::Duration};
 use futures_util::future::BoxFuture;
 use partwise_models::File;
 use partwise_protocol::{
-    Action, Checkpoint, Progress, SaveError, SourceError, SourceRange, SourceStamp, Transfer,
+    Action, Checkpoint, Comparison, Progress, RequestId, SaveError, SourceError, SourceRange, SourceStamp,
+    Transfer,
 };
 use tokio::{sync::watch, time::Instant};
 use tracing::Span;
@@ -17,7 +18,13 @@ use super::{
     trace::Trace,
 };
 use crate::{
-    Client, Error, RequestBody, reading::Reader, service::BoxError, system::Clock, trace::attempt_span,
+    Client, Error, RequestBody,
+    attempt::Left,
+    compare::{Comparing, compare},
+    reading::Reader,
+    service::BoxError,
+    system::Clock,
+    trace::attempt_span,
 };
 
 /// How often bytes in flight are counted while something flies.
@@ -33,6 +40,7 @@ pub(super) struct Driver {
     trace: Trace,
     flights: Flights,
     hashing: Option<Hashing>,
+    comparing: Option<(RequestId, Comparing)>,
     stamping: Option<BoxFuture<'static, Result<SourceStamp, SourceError>>>,
     saving: Option<BoxFuture<'static, Result<(), BoxError>>>,
 }
@@ -41,6 +49,7 @@ pub(super) struct Driver {
 enum Event {
     Landed(Landed),
     Hashed(Result<[u8; 16], SourceError>),
+    Compared(RequestId, Result<Comparison, SourceError>),
     Stamped(Result<SourceStamp, SourceError>),
     Saved(Result<(), SaveError>),
     StopWanted,
@@ -73,6 +82,7 @@ impl Driver {
             progress,
             flights: Flights::default(),
             hashing: None,
+            comparing: None,
             stamping: None,
             saving: None,
         }
@@ -100,6 +110,7 @@ impl Driver {
                 saved = ended(&mut self.saving) => Event::Saved(saved.map_err(SaveError::new)),
                 stamped = ended(&mut self.stamping) => Event::Stamped(stamped),
                 hashed = hashed(&mut self.hashing) => Event::Hashed(hashed),
+                (request, compared) = compared(&mut self.comparing) => Event::Compared(request, compared),
                 landed = self.flights.land() => Event::Landed(landed),
                 () = sleep_until(deadline) => Event::Time,
             };
@@ -116,7 +127,13 @@ impl Driver {
                     let span = attempt_span(attempt.operation, attempt.part, attempt.number);
                     self.flights.start(self.client.clone(), id, request, answer_limit, span);
                 }
+                Action::Compare { id, file_id, .. } => {
+                    let length = self.transfer.progress().bytes_total;
+                    let comparing = compare(self.client.clone(), self.reader.clone(), length, file_id);
+                    self.comparing = Some((id, Box::pin(comparing)));
+                }
                 Action::Abandon(id) => {
+                    self.comparing.take_if(|(comparing, _)| *comparing == id);
                     let sent = self.flights.abandon(id);
                     self.transfer.handle_sent(id, sent);
                 }
@@ -153,11 +170,17 @@ impl Driver {
                 self.transfer.handle_sent(landed.request, landed.sent);
                 let now = self.clock.now();
                 match landed.outcome {
-                    Ok(response) => self.transfer.handle_response(landed.request, response, now),
+                    Ok(response) => {
+                        let left = response.extensions().get::<Left>().map(|left| left.0);
+                        self.transfer.handle_response(landed.request, response, left, now);
+                    }
                     Err(failure) => self.transfer.handle_failure(landed.request, failure, now),
                 }
             }
             Event::Hashed(digest) => self.transfer.handle_hashed(digest),
+            Event::Compared(request, result) => {
+                self.transfer.handle_compared(request, result, self.clock.now());
+            }
             Event::Stamped(stamp) => self.transfer.handle_stamped(stamp),
             Event::Saved(saved) => self.transfer.handle_saved(saved),
             Event::CancelWanted => self.transfer.cancel(),
@@ -217,6 +240,16 @@ async fn hashed(hashing: &mut Option<Hashing>) -> Result<[u8; 16], SourceError> 
     let digest = running.finish().await;
     *hashing = None;
     digest
+}
+
+/// Waits for the comparison, once one is running.
+async fn compared(
+    comparing: &mut Option<(RequestId, Comparing)>,
+) -> (RequestId, Result<Comparison, SourceError>) {
+    let Some((request, running)) = comparing else { return pending().await };
+    let (request, result) = (*request, running.await);
+    *comparing = None;
+    (request, result)
 }
 
 /// Waits for what runs elsewhere, once something does; what has ended is gone.

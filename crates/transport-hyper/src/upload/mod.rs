@@ -48,7 +48,8 @@ impl Client {
     pub async fn prepare(&self, source: impl Source, plan: Plan) -> Result<Upload, Error> {
         let reader = Reader::new(Arc::new(source), self.reading);
         let stamp = reader.clone().stamp().await?;
-        let transfer = Transfer::new(self.api().clone(), plan, stamp, self.system.entropy()?)?;
+        let transfer = Transfer::new(self.api().clone(), plan, stamp, self.system.entropy()?)?
+            .with_registry(&self.uploads);
         Ok(Upload::new(self.clone(), reader, transfer))
     }
 
@@ -61,7 +62,8 @@ impl Client {
     pub async fn resume(&self, source: impl Source, plan: Plan, saved: Checkpoint) -> Result<Upload, Error> {
         let reader = Reader::new(Arc::new(source), self.reading);
         let stamp = reader.clone().stamp().await?;
-        let transfer = Transfer::resume(self.api().clone(), plan, saved, stamp, self.system.entropy()?)?;
+        let transfer = Transfer::resume(self.api().clone(), plan, saved, stamp, self.system.entropy()?)?
+            .with_registry(&self.uploads);
         Ok(Upload::new(self.clone(), reader, transfer))
     }
 }

@@ -1,6 +1,7 @@
 //! The client against real sockets on this machine: peers written by hand, byte by byte.
 #![allow(clippy::unwrap_used, reason = "a test that cannot be set up has failed")]
 
+mod ambiguous;
 mod api;
 mod certificates;
 mod connections;

@@ -1,0 +1,163 @@
+//! What the machine makes of the search: it asks, waits, takes the file, sends again, or ends.
+
+use std::time::Duration;
+
+use partwise_models::{File, FileList, UnixSeconds};
+
+use super::{Comparison, Context, Origin, Reconcile, Step, Wanted};
+use crate::{
+    Now, OperationId, ResponseError, base_name,
+    transfer::{
+        Attempt, Retry, RetryReason, Transfer, TransferError,
+        clock::ClockOffset,
+        state::{Stage, Way},
+    },
+};
+
+/// Clocks are read in whole seconds and an answer takes its time.
+const CLOCK_SLACK: u64 = 2;
+
+impl Transfer {
+    /// Looks for the file of a request of which nobody knows whether it was executed.
+    pub(in crate::transfer) fn reconcile(&mut self) {
+        self.enter(Stage::Reconcile(Box::default()));
+    }
+
+    pub(in crate::transfer) fn listed(
+        &mut self,
+        attempt: Attempt,
+        list: FileList,
+        shown: Option<ClockOffset>,
+        now: Now,
+    ) {
+        if let Way::Single { clock, .. } = &mut self.way {
+            *clock = shown.or(*clock);
+        }
+        self.reconcile_with(attempt, now, |search, context| search.page(list, context));
+    }
+
+    /// A candidate's object came, or the service does not have it.
+    pub(in crate::transfer) fn retrieved(&mut self, attempt: Attempt, object: Option<&File>, now: Now) {
+        self.reconcile_with(attempt, now, |search, context| search.object(object, context));
+    }
+
+    /// A candidate's content was compared with the source.
+    pub(in crate::transfer) fn compared(&mut self, attempt: Attempt, result: &Comparison, now: Now) {
+        self.reconcile_with(attempt, now, |search, context| search.compared(result, context));
+    }
+
+    fn reconcile_with(
+        &mut self,
+        attempt: Attempt,
+        now: Now,
+        report: impl FnOnce(&mut Reconcile, &Context<'_>) -> Step,
+    ) {
+        let wanted = self.wanted(now);
+        let Stage::Reconcile(search) = &mut self.stage else { return };
+        let context = Context {
+            wanted: &wanted,
+            registration: &self.registration,
+            compare_limit: self.plan.compare_limit,
+            now: now.monotonic,
+        };
+        let step = report(search, &context);
+        // Each question has failures of its own.
+        self.solo = Default::default();
+        match step {
+            Step::Ask => {}
+            Step::Later(moment) => {
+                self.solo.not_before = moment;
+                self.statistics.settling += moment.saturating_sub(now.monotonic);
+            }
+            Step::Unclear(candidates) => self.unknown(Some(candidates)),
+            Step::Found(file, proof) => self.made(*file, proof),
+            Step::Missing { told_apart } => match self.way {
+                Way::Parts { .. } => self.unknown(Some(Vec::new())),
+                // The list has settled without it, so the service has not made it.
+                Way::Single { .. } => self.post_again(attempt, told_apart, now),
+            },
+        }
+    }
+
+    fn post_again(&mut self, attempt: Attempt, told_apart: Vec<File>, now: Now) {
+        self.reposts += 1;
+        if self.reposts > self.plan.retry.max_failures {
+            return self.unknown(Some(Vec::new()));
+        }
+        let wait = self.plan.retry.wait(self.reposts, self.random.next());
+        self.count_retry(Retry { attempt, reason: RetryReason::NotListed, wait }, false);
+        let again_at = now.monotonic.saturating_add(wait);
+        self.enter(Stage::Recheck { asked: false, again_at, told_apart });
+    }
+
+    /// The source changed while files were compared with it: those that differ from it now may be made of what it was.
+    pub(in crate::transfer) fn compared_in_vain(&mut self, difference: String, told_apart: Vec<File>) {
+        let changed = TransferError::SourceChanged { difference, file: None };
+        if told_apart.is_empty() {
+            return self.finish(Err(changed));
+        }
+        self.cause_of_doubt = Some(Box::new(changed));
+        self.unknown(Some(told_apart));
+    }
+
+    /// The source is what it was: the single request goes again.
+    pub(in crate::transfer) fn rechecked(&mut self, again_at: Duration) {
+        self.ambiguous = false;
+        self.enter(Stage::Commit);
+        self.solo.not_before = again_at;
+    }
+
+    /// A question of the search has failed for good.
+    pub(in crate::transfer) fn search_failed(&mut self) {
+        let stage = std::mem::replace(&mut self.stage, Stage::End { made: false });
+        let candidates = match stage {
+            Stage::Reconcile(search) => search.into_candidates(),
+            _ => Vec::new(),
+        };
+        self.unknown((!candidates.is_empty()).then_some(candidates));
+    }
+
+    /// Ends a comparison that takes too long.
+    pub(in crate::transfer) fn watch_comparison(&mut self, now: Now) {
+        let Stage::Reconcile(search) = &self.stage else { return };
+        if search.comparing_until().is_none_or(|until| now.monotonic < until) {
+            return;
+        }
+        let flight = self.flights.end_only();
+        self.abandoned.extend(flight.map(|flight| flight.id));
+        let none_sent = Attempt { operation: OperationId::DownloadFile, part: None, number: 0 };
+        let attempt = flight.map_or(none_sent, |flight| flight.attempt);
+        self.compared(attempt, &Comparison::Unknown, now);
+    }
+
+    /// The features of the file that is looked for.
+    fn wanted(&self, now: Now) -> Wanted {
+        let created = match &self.way {
+            Way::Parts { upload: Some(upload), .. } => Some((upload.created_at, upload.clock)),
+            // Our clock was read before the request left, and the service's is known to the second. A clock that was set
+            // back since says nothing.
+            Way::Single { posted_at: Some(posted), clock: Some(clock) } if *posted <= now.unix => {
+                let from = clock.apply(*posted).0.saturating_sub(CLOCK_SLACK);
+                Some((UnixSeconds(from), *clock))
+            }
+            _ => None,
+        };
+        Wanted {
+            filename: base_name(&self.plan.filename).to_owned(),
+            bytes: self.source.length,
+            purpose: self.plan.purpose.clone(),
+            created: created.map(|(from, clock)| {
+                from..=UnixSeconds(clock.service_time(now).0.saturating_add(CLOCK_SLACK))
+            }),
+            upload: self
+                .way
+                .upload()
+                .map(|upload| Origin { id: upload.id.clone(), created_at: upload.created_at }),
+        }
+    }
+}
+
+/// Whether the service says that it does not have the file.
+pub(in crate::transfer) fn is_missing(error: &ResponseError) -> bool {
+    matches!(error, ResponseError::Refused(error) if matches!(error.status.as_u16(), 404 | 410))
+}

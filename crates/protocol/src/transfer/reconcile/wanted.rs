@@ -1,0 +1,61 @@
+//! The features that a file must have to be the one that an ambiguous request made.
+
+use std::ops::RangeInclusive;
+
+use partwise_models::{File, Purpose, UnixSeconds};
+
+/// The features of the file that is looked for.
+#[derive(Clone, Debug)]
+pub(in crate::transfer) struct Wanted {
+    pub(in crate::transfer) filename: String,
+    pub(in crate::transfer) bytes: u64,
+    pub(in crate::transfer) purpose: Purpose,
+    /// When it must have been created, on the service's clock; `None` when that clock is not known, so that a file
+    /// of an earlier day cannot be told from it.
+    pub(in crate::transfer) created: Option<RangeInclusive<UnixSeconds>>,
+    /// The upload that the file was made of; `None` for a single request.
+    pub(in crate::transfer) upload: Option<Origin>,
+}
+
+/// The upload that a file was made of.
+#[derive(Clone, Debug)]
+pub(in crate::transfer) struct Origin {
+    pub(in crate::transfer) id: String,
+    pub(in crate::transfer) created_at: UnixSeconds,
+}
+
+/// An identifier shorter than this may end like another by chance.
+const LONG_ENOUGH: usize = 16;
+
+impl Wanted {
+    /// Whether this can be the file. A service may not say yet how many bytes it has.
+    pub(super) fn fits(&self, file: &File) -> bool {
+        file.filename.as_deref() == Some(&self.filename)
+            && file.bytes.is_none_or(|bytes| bytes == self.bytes)
+            && file.purpose.as_ref() == Some(&self.purpose)
+            && self
+                .created
+                .as_ref()
+                .is_none_or(|window| file.created_at.is_some_and(|at| window.contains(&at)))
+    }
+
+    /// Whether files created no later than this one can still be the file.
+    pub(super) fn may_be_older_than(&self, file: &File) -> bool {
+        let Some(window) = &self.created else { return true };
+        file.created_at.is_none_or(|created| created >= *window.start())
+    }
+
+    /// Whether the file has the time of the upload that it was made of, as the services give it.
+    pub(super) fn has_upload_time(&self, file: &File) -> bool {
+        self.upload.as_ref().is_some_and(|upload| file.created_at == Some(upload.created_at))
+    }
+
+    /// Whether the service derived the file's identifier from that of the upload: both end with the same characters.
+    pub(super) fn has_derived_id(&self, file: &File) -> bool {
+        let own = |id: &str| id.rsplit(['-', '_']).next().unwrap_or_default().to_owned();
+        self.upload.as_ref().is_some_and(|upload| {
+            let stem = own(&upload.id);
+            stem.len() >= LONG_ENOUGH && stem == own(&file.id)
+        })
+    }
+}

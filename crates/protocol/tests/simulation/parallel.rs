@@ -1,0 +1,234 @@
+//! Several uploads of one client at once, of files with one name and one length: what each of them ends with is its own.
+
+use std::{collections::BTreeMap, time::Duration};
+
+use bytes::Bytes;
+use http::{Method, Request, Response};
+use partwise_models::{File, Purpose, UnixSeconds};
+use partwise_protocol::{
+    Action, Api, Body, Comparison, Dialect, Failure, FailureKind, Now, Plan, RequestId, RouteChoice,
+    SourceStamp, Transfer, TransferError, UploadRegistry,
+};
+
+use crate::{
+    dice::Dice,
+    rules::{Rule, hold},
+    seeds::{Window, for_each},
+    service::Service,
+    world::EPOCH,
+};
+
+const FILENAME: &str = "report.txt";
+const LONGEST: Duration = Duration::from_secs(4 * 3600);
+
+/// One upload and its file.
+struct Upload {
+    machine: Transfer,
+    content: Vec<u8>,
+    end: Option<Result<File, TransferError>>,
+}
+
+/// Something that happens at a moment, to the upload with this number.
+enum Event {
+    Begin,
+    Arrive { id: RequestId, request: Request<Bytes> },
+    Answer { id: RequestId, response: Response<Bytes>, left: Option<u64> },
+    Fail { id: RequestId, failure: Failure },
+    Compared { id: RequestId, file_id: String },
+}
+
+struct World {
+    dice: Dice,
+    service: Service,
+    uploads: Vec<Upload>,
+    time: Duration,
+    events: BTreeMap<(Duration, u64), (usize, Event)>,
+    next_event: u64,
+    /// How many of a thousand requests are cut on their way there, and how many answers on their way back.
+    cuts: [u64; 2],
+    counts_left: bool,
+}
+
+impl World {
+    fn new(seed: u64) -> Self {
+        let mut dice = Dice::new(seed);
+        let length = 1 + dice.below(8);
+        let mut service = Service::new(3600, dice.below(15_000), dice.chance(500), dice.chance(800));
+        service.serves_content = dice.chance(700);
+        service.size_lag = *dice.pick(&[0, 0, 5000, 60_000]);
+        let registry = UploadRegistry::default();
+        let count = 2 + dice.below(4);
+        let route = *dice.pick(&[RouteChoice::Single, RouteChoice::Single, RouteChoice::Parts]);
+        let mut world = Self {
+            service,
+            uploads: Vec::new(),
+            time: Duration::ZERO,
+            events: BTreeMap::new(),
+            next_event: 0,
+            cuts: [*dice.pick(&[50, 300]), *dice.pick(&[50, 300])],
+            counts_left: dice.chance(700),
+            dice,
+        };
+        let spread = *world.dice.pick(&[1, 3000, 60_000]);
+        for number in 0..count as usize {
+            // Of few letters, so that some files are the same.
+            let content = (0..length).map(|_| *world.dice.pick(b"ab")).collect();
+            world.add(content, route, &registry);
+            let delay = world.dice.millis(spread);
+            world.schedule(delay, number, Event::Begin);
+        }
+        world
+    }
+
+    fn add(&mut self, content: Vec<u8>, route: RouteChoice, registry: &UploadRegistry) {
+        let mut plan = Plan::new(FILENAME, "text/plain", Purpose::FineTune);
+        (plan.route, plan.part_size, plan.parallel) = (route, Some(3), 2.into());
+        let api = Api::with_base("http://service/v1", Dialect::OpenAi).unwrap();
+        let stamp = SourceStamp::new(content.len() as u64);
+        let machine = Transfer::new(api, plan, stamp, self.dice.entropy()).unwrap().with_registry(registry);
+        self.uploads.push(Upload { machine, content, end: None });
+    }
+
+    fn now(&self) -> Now {
+        Now { monotonic: self.time, unix: UnixSeconds(EPOCH + self.time.as_secs()) }
+    }
+
+    fn clock(&self) -> u64 {
+        EPOCH * 1000 + self.time.as_millis() as u64
+    }
+
+    fn schedule(&mut self, delay: Duration, upload: usize, event: Event) {
+        self.events.insert((self.time + delay, self.next_event), (upload, event));
+        self.next_event += 1;
+    }
+
+    /// Runs every upload to its end, and holds the ends against what the service has.
+    fn run(mut self) -> &'static str {
+        while let Some(((time, _), (upload, event))) = self.events.pop_first() {
+            self.time = self.time.max(time);
+            hold(Rule::Ends, self.time < LONGEST, || format!("upload {upload} never ends"));
+            self.happen(upload, event);
+        }
+        self.judge()
+    }
+
+    fn happen(&mut self, number: usize, event: Event) {
+        let now = self.now();
+        let upload = &mut self.uploads[number];
+        match event {
+            Event::Begin => {}
+            Event::Arrive { id, request } => return self.arrive(number, id, request),
+            Event::Answer { id, response, left } => {
+                upload.machine.handle_response(id, response, left, now);
+            }
+            Event::Fail { id, failure } => upload.machine.handle_failure(id, failure, now),
+            Event::Compared { id, file_id } => {
+                let stored = self.service.files.iter().find(|stored| stored.file.id == file_id);
+                let result = match stored {
+                    Some(_) if !self.service.serves_content => Comparison::NotServed,
+                    Some(stored) if stored.content == upload.content => Comparison::Equal,
+                    Some(_) => Comparison::Different,
+                    None => Comparison::NotServed,
+                };
+                upload.machine.handle_compared(id, Ok(result), now);
+            }
+        }
+        self.go_on(number);
+    }
+
+    /// Does what a machine asks for until it waits; then it is looked at again at its deadline.
+    fn go_on(&mut self, number: usize) {
+        loop {
+            let now = self.now();
+            match self.uploads[number].machine.poll(now) {
+                Action::Send { id, request, .. } => self.send(number, id, request),
+                Action::Compare { id, file_id, .. } => {
+                    let delay = self.dice.millis(3000);
+                    self.schedule(delay, number, Event::Compared { id, file_id });
+                }
+                Action::Stamp => {
+                    let stamp = SourceStamp::new(self.uploads[number].content.len() as u64);
+                    self.uploads[number].machine.handle_stamped(Ok(stamp));
+                }
+                Action::Save(_) => self.uploads[number].machine.handle_saved(Ok(())),
+                Action::Wait { until: Some(until) } => {
+                    // An event of its own that finds nothing but the time.
+                    return self.schedule(until.saturating_sub(self.time), number, Event::Begin);
+                }
+                Action::Wait { until: None } | Action::Abandon(_) | Action::Hash(_) => return,
+                Action::Done(end) => self.uploads[number].end = Some(end),
+            }
+        }
+    }
+
+    fn send(&mut self, number: usize, id: RequestId, request: Request<Body>) {
+        let content = self.uploads[number].content.clone();
+        let request = request.map(|body| body.resolve(&content).unwrap());
+        let delay = self.dice.millis(400);
+        if self.dice.chance(self.cuts[0]) {
+            // Cut before it was there; the driver may not know that something was missing.
+            let length = request.body().len() as u64;
+            let left = if self.dice.chance(500) { self.dice.below(length.max(1)) } else { length };
+            let failure = self.failure(left);
+            return self.schedule(delay, number, Event::Fail { id, failure });
+        }
+        self.schedule(delay, number, Event::Arrive { id, request });
+    }
+
+    fn failure(&self, left: u64) -> Failure {
+        let failure = Failure::new(FailureKind::Interrupted);
+        if self.counts_left { failure.with_left(left) } else { failure }
+    }
+
+    fn arrive(&mut self, number: usize, id: RequestId, request: Request<Bytes>) {
+        let length = request.body().len() as u64;
+        let is_reading = request.method() == Method::GET;
+        let response = self.service.answer(request, self.clock());
+        let back = self.dice.millis(400);
+        if !is_reading && self.dice.chance(self.cuts[1]) {
+            let failure = self.failure(length);
+            return self.schedule(back, number, Event::Fail { id, failure });
+        }
+        let left = self.counts_left.then_some(length);
+        self.schedule(back, number, Event::Answer { id, response, left });
+    }
+
+    fn judge(&self) -> &'static str {
+        let mut named = BTreeMap::<&str, usize>::new();
+        let mut tally = (0, 0);
+        for (number, upload) in self.uploads.iter().enumerate() {
+            let end = upload.end.as_ref();
+            hold(Rule::Ends, end.is_some(), || format!("upload {number} has no end"));
+            match end {
+                Some(Ok(file)) => {
+                    tally.0 += 1;
+                    let stored = self.service.files.iter().find(|stored| stored.file.id == file.id);
+                    let is_same = stored.is_some_and(|stored| stored.content == upload.content);
+                    hold(Rule::SameBytes, is_same, || format!("upload {number} ends with {}", file.id));
+                    let other = named.insert(&file.id, number);
+                    hold(Rule::NoGuess, other.is_none(), || {
+                        format!("uploads {other:?} and {number} end with {}", file.id)
+                    });
+                }
+                Some(Err(TransferError::CompletionUnknown { .. })) => tally.1 += 1,
+                Some(Err(_)) | None => {}
+            }
+        }
+        let (files, uploads) = (self.service.files.len(), self.uploads.len());
+        hold(Rule::OneFile, files <= uploads, || format!("{uploads} uploads made {files} files"));
+        match tally {
+            (ok, _) if ok == uploads => "all have their file",
+            (_, 0) => "some failed",
+            _ => "some are unknown",
+        }
+    }
+}
+
+#[test]
+fn uploads_that_look_alike_never_end_with_the_file_of_another() {
+    let window = Window::of_the_run();
+    let tally = for_each(&window, |seed| World::new(seed).run());
+    for end in ["all have their file", "some failed", "some are unknown"] {
+        assert!(tally.contains_key(end) || window.is_short(), "no seed ended with {end}: {tally:?}");
+    }
+}

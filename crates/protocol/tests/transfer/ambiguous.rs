@@ -1,0 +1,471 @@
+//! Requests that may or may not have been executed: what is proven, what is sent again, and what stays unknown.
+
+use std::time::Duration;
+
+use partwise_protocol::{
+    Api, Comparison, Failure, FailureKind, Plan, Proof, RouteChoice, SourceError, SourceStamp, Transfer,
+    UploadRegistry,
+};
+
+use crate::bench::{BEGAN, Bench, completed_json, file_json, list_json, plan};
+
+/// The service's clock is ours, as the `Date` of its list says.
+const DATED: [(&str, &str); 1] = [("date", "Sun, 23 Jun 2024 23:21:51 GMT")];
+/// When the list is searched again, counted from the search before.
+const PAUSES: [u64; 4] = [2, 4, 8, 16];
+/// Longer than any form around 25 bytes.
+const EVERYTHING: u64 = 10_000;
+
+fn single() -> Plan {
+    let mut plan = plan();
+    plan.route = RouteChoice::Single;
+    plan
+}
+
+fn interrupted(left: Option<u64>) -> Failure {
+    let failure = Failure::new(FailureKind::Interrupted);
+    left.map_or(failure.clone(), |left| failure.with_left(left))
+}
+
+/// A machine whose single request may have arrived, and which searches the list.
+fn searching() -> Bench {
+    let mut bench = Bench::new(single());
+    bench.run();
+    bench.fail_with(0, interrupted(None));
+    bench.log();
+    bench
+}
+
+/// A machine whose `complete` was sent twice without an answer, and which searches the list.
+fn searching_for_upload(machine: Transfer) -> Bench {
+    let mut bench = Bench::of(machine);
+    bench.run();
+    bench.answer(0, 200, &crate::bench::upload_json(3600));
+    bench.finish_parts();
+    bench.stamp(25);
+    for _ in 0..2 {
+        bench.fail(0, FailureKind::Interrupted);
+        bench.pass(Duration::from_secs(20));
+    }
+    bench.log();
+    bench
+}
+
+fn list(bench: &mut Bench, files: &[String]) {
+    bench.answer_with(0, 200, &DATED, &list_json(files));
+}
+
+fn in_parts(registry: &UploadRegistry) -> Transfer {
+    Transfer::new(Api::openai(), plan(), SourceStamp::new(25), [1; 32]).unwrap().with_registry(registry)
+}
+
+fn in_one(registry: &UploadRegistry) -> Transfer {
+    Transfer::new(Api::openai(), single(), SourceStamp::new(25), [1; 32]).unwrap().with_registry(registry)
+}
+
+fn unknown_size(id: &str) -> String {
+    file_json(id, BEGAN).replace("\"bytes\":25", "\"bytes\":null")
+}
+
+#[test]
+fn a_request_of_which_less_than_everything_left_is_sent_again_without_a_look_at_the_list() {
+    for failure in [interrupted(Some(0)), interrupted(Some(30)), Failure::new(FailureKind::Connect)] {
+        let mut bench = Bench::new(single());
+        bench.run();
+        bench.log();
+        bench.fail_with(0, failure);
+        bench.pass(Duration::from_secs(1));
+        assert!(bench.log().ends_with("POST /v1/files 0..25"));
+    }
+}
+
+#[test]
+fn a_request_that_may_have_left_whole_is_looked_for() {
+    for left in [None, Some(EVERYTHING)] {
+        let mut bench = Bench::new(single());
+        bench.run();
+        bench.log();
+        bench.fail_with(0, interrupted(left));
+        assert!(bench.log().contains("GET /v1/files?"), "{left:?}");
+    }
+}
+
+#[test]
+fn a_failure_that_was_answered_before_everything_left_is_not_ambiguous() {
+    let mut bench = Bench::new(single());
+    bench.run();
+    bench.log();
+    bench.answer_after(0, Some(30), 502, &[], "");
+    bench.pass(Duration::from_secs(1));
+    insta::assert_snapshot!(bench.log(), @r"
+      <- 502 
+    POST /v1/files 0..25
+    ");
+}
+
+#[test]
+fn a_success_that_was_answered_before_everything_left_is_none() {
+    let mut bench = Bench::new(single());
+    bench.run();
+    bench.answer_after(0, Some(30), 200, &[], &file_json("file-1", BEGAN));
+    insta::assert_snapshot!(bench.error(), @"the service made file-1 before it had the whole request (30 of 302 bytes)");
+
+    let mut bench = Bench::sending(plan());
+    bench.log();
+    bench.answer_after(0, Some(3), 200, &[], &crate::bench::part_json("part_a"));
+    let progress = bench.machine.progress();
+    assert_eq!((progress.parts_acknowledged, progress.statistics.retries.interrupted), (0, 1));
+}
+
+#[test]
+fn equal_content_is_proof() {
+    let mut bench = searching();
+    list(&mut bench, &[file_json("file-1", BEGAN)]);
+    bench.compare(Comparison::Equal);
+    bench.stamp(25);
+    insta::assert_snapshot!(bench.log(), @r#"
+      <- 200 {"object":"list","data":[{"id":"file-1","bytes":25,"filename":"train.jsonl","purpose":"fine-tune","created_at":1719184911}],"has_more":false}
+    compare file-1
+      <- Equal
+    stamp
+    done: file-1
+    "#);
+    assert_eq!(bench.machine.progress().proof, Some(Proof::Content));
+}
+
+#[test]
+fn other_content_is_not_ours_and_the_file_is_sent_again_once_the_list_has_settled() {
+    let mut bench = searching();
+    list(&mut bench, &[file_json("file-1", BEGAN)]);
+    bench.compare(Comparison::Different);
+    for pause in PAUSES {
+        bench.pass(Duration::from_secs(pause));
+        list(&mut bench, &[file_json("file-1", BEGAN)]);
+    }
+    bench.stamp(25);
+    bench.pass(Duration::from_secs(1));
+    let log = bench.log();
+    assert_eq!((log.matches("compare").count(), log.matches("GET /v1/files?").count()), (1, 4));
+    assert!(log.ends_with("POST /v1/files 0..25"));
+}
+
+#[test]
+fn a_source_that_changed_meanwhile_is_not_sent_again() {
+    let mut bench = searching();
+    list(&mut bench, &[file_json("file-1", BEGAN)]);
+    bench.compare(Comparison::Different);
+    for pause in PAUSES {
+        bench.pass(Duration::from_secs(pause));
+        list(&mut bench, &[file_json("file-1", BEGAN)]);
+    }
+    bench.stamp(26);
+    insta::assert_snapshot!(bench.error(), @"it is not known whether the service made a file: one in its list may be it: the source changed while it was uploaded: its length was 25 bytes and is 26");
+}
+
+#[test]
+fn without_content_a_single_request_stays_unknown_and_names_the_candidate() {
+    for result in [Comparison::NotServed, Comparison::Unknown] {
+        let mut bench = searching();
+        list(&mut bench, &[file_json("file-1", BEGAN)]);
+        bench.compare(result);
+        let expected = "it is not known whether the service made a file: one in its list may be it: \
+                        POST /files failed: the connection broke";
+        assert_eq!(bench.error(), expected);
+    }
+}
+
+#[test]
+fn several_of_which_one_is_equal_are_no_riddle_and_several_equal_ones_are() {
+    let three = ["file-1", "file-2", "file-3"].map(|id| file_json(id, BEGAN));
+    let mut bench = searching();
+    list(&mut bench, &three);
+    bench.compare(Comparison::Different);
+    bench.compare(Comparison::Equal);
+    bench.compare(Comparison::NotServed);
+    bench.stamp(25);
+    assert_eq!(bench.end.unwrap().unwrap().id, "file-2");
+
+    let mut bench = searching();
+    list(&mut bench, &three);
+    bench.compare(Comparison::Equal);
+    bench.compare(Comparison::Different);
+    bench.compare(Comparison::Equal);
+    insta::assert_snapshot!(bench.error(), @"it is not known whether the service made a file: 2 in its list may be it: POST /files failed: the connection broke");
+}
+
+#[test]
+fn a_comparison_that_takes_longer_than_its_limit_is_abandoned() {
+    let mut wanted = single();
+    wanted.compare_limit = Duration::from_secs(60);
+    let mut bench = Bench::new(wanted);
+    bench.run();
+    bench.fail_with(0, interrupted(None));
+    list(&mut bench, &[file_json("file-1", BEGAN)]);
+    bench.log();
+    assert_eq!(bench.run(), Some(Duration::from_secs(60)));
+    bench.pass(Duration::from_secs(60));
+    insta::assert_snapshot!(bench.log(), @r"
+    abandon
+    done: it is not known whether the service made a file: one in its list may be it
+    ");
+}
+
+#[test]
+fn a_source_that_cannot_be_compared_ends_the_transfer() {
+    let mut bench = searching();
+    list(&mut bench, &[file_json("file-1", BEGAN)]);
+    let id = bench.flying.remove(0);
+    let now = bench.now();
+    bench.machine.handle_compared(id, Err(SourceError::new("no such file")), now);
+    bench.run();
+    insta::assert_snapshot!(bench.error(), @"the source cannot be read: no such file");
+}
+
+#[test]
+fn an_unknown_size_is_a_candidate_that_is_retrieved_until_its_size_is_known() {
+    let mut bench = searching();
+    list(&mut bench, &[unknown_size("file-1")]);
+    bench.answer(0, 200, &unknown_size("file-1"));
+    bench.pass(Duration::from_secs(2));
+    list(&mut bench, &[unknown_size("file-1")]);
+    bench.answer(0, 200, &file_json("file-1", BEGAN));
+    bench.compare(Comparison::Equal);
+    bench.stamp(25);
+    let log = bench.log();
+    assert_eq!(log.matches("GET /v1/files/file-1").count(), 2);
+    assert!(!log.contains("POST"), "{log}");
+    assert_eq!(bench.end.unwrap().unwrap().id, "file-1");
+}
+
+#[test]
+fn a_size_that_stays_unknown_is_decided_by_content_and_never_by_a_second_file() {
+    for (result, ends_with_file) in [(Comparison::Equal, true), (Comparison::NotServed, false)] {
+        let mut bench = searching();
+        list(&mut bench, &[unknown_size("file-1")]);
+        for pause in PAUSES {
+            bench.answer(0, 200, &unknown_size("file-1"));
+            bench.pass(Duration::from_secs(pause));
+            list(&mut bench, &[unknown_size("file-1")]);
+        }
+        bench.answer(0, 200, &unknown_size("file-1"));
+        bench.compare(result);
+        bench.stamp(25);
+        assert!(!bench.log().contains("POST"));
+        assert_eq!(bench.end.unwrap().is_ok(), ends_with_file);
+    }
+}
+
+#[test]
+fn a_candidate_that_turns_out_to_be_gone_or_another_is_none() {
+    let gone = |bench: &mut Bench| bench.answer(0, 404, "");
+    let longer = |bench: &mut Bench| {
+        bench.answer(0, 200, &file_json("file-1", BEGAN).replace("\"bytes\":25", "\"bytes\":26"))
+    };
+    for answer in [&gone as &dyn Fn(&mut Bench) -> Option<Duration>, &longer] {
+        let mut bench = searching();
+        list(&mut bench, &[unknown_size("file-1")]);
+        answer(&mut bench);
+        for pause in PAUSES {
+            bench.pass(Duration::from_secs(pause));
+            list(&mut bench, &[]);
+        }
+        bench.stamp(25);
+        bench.pass(Duration::from_secs(1));
+        assert!(bench.log().ends_with("POST /v1/files 0..25"));
+    }
+}
+
+#[test]
+fn a_list_that_is_not_seen_to_descend_is_read_to_its_end() {
+    let page = |first: usize, more: bool| {
+        let files: Vec<_> = (first..first + 100)
+            .map(|number| {
+                format!(r#"{{"id":"file-{number}","created_at":{}}}"#, BEGAN - 100_000 + number as u64)
+            })
+            .collect();
+        format!(r#"{{"data":[{}],"has_more":{more}}}"#, files.join(","))
+    };
+    let mut bench = searching();
+    bench.answer_with(0, 200, &DATED, &page(0, true));
+    bench.answer_with(0, 200, &DATED, &page(100, true));
+    list(&mut bench, &[file_json("file-1", BEGAN)]);
+    bench.compare(Comparison::Equal);
+    bench.stamp(25);
+    let log = bench.log();
+    let asked: Vec<_> = log.lines().filter(|line| line.starts_with("GET")).collect();
+    insta::assert_snapshot!(asked.join("\n"), @r"
+    GET /v1/files?purpose=fine-tune&limit=10000&order=desc&after=file-99
+    GET /v1/files?purpose=fine-tune&limit=10000&order=desc&after=file-199
+    ");
+    assert_eq!(bench.end.unwrap().unwrap().id, "file-1");
+}
+
+#[test]
+fn a_list_that_descends_is_left_where_it_gets_too_old() {
+    let mut bench = searching();
+    let old = |id, age| format!(r#"{{"id":"{id}","created_at":{}}}"#, BEGAN - age);
+    let page = format!(r#"{{"data":[{},{}],"has_more":true}}"#, old("file-2", 100), old("file-1", 200));
+    bench.answer_with(0, 200, &DATED, &page);
+    assert!(bench.flying.is_empty(), "the next page is not asked for");
+}
+
+#[test]
+fn a_list_that_cannot_be_read_to_its_end_does_not_show_that_the_file_is_missing() {
+    let mut bench = searching();
+    let circle = r#"{"data":[{"id":"file-2","created_at":1}],"has_more":true}"#;
+    for pause in [0].into_iter().chain(PAUSES) {
+        bench.pass(Duration::from_secs(pause));
+        bench.answer_with(0, 200, &DATED, circle);
+        bench.answer_with(0, 200, &DATED, circle);
+    }
+    insta::assert_snapshot!(bench.error(), @"it is not known whether the service made a file: none in its list matches: POST /files failed: the connection broke");
+}
+
+#[test]
+fn a_file_that_another_upload_was_answered_with_is_not_ours() {
+    let registry = UploadRegistry::default();
+    let mut other = Bench::of(in_one(&registry));
+    other.run();
+    other.answer(0, 200, &file_json("file-1", BEGAN));
+    other.stamp(25);
+    assert_eq!(other.end.unwrap().unwrap().id, "file-1");
+
+    let mut bench = Bench::of(in_one(&registry));
+    bench.run();
+    bench.fail_with(0, interrupted(None));
+    bench.log();
+    list(&mut bench, &[file_json("file-1", BEGAN)]);
+    for pause in PAUSES {
+        bench.pass(Duration::from_secs(pause));
+        list(&mut bench, &[file_json("file-1", BEGAN)]);
+    }
+    bench.stamp(25);
+    bench.pass(Duration::from_secs(1));
+    let log = bench.log();
+    assert!(!log.contains("compare") && log.ends_with("POST /v1/files 0..25"), "{log}");
+}
+
+#[test]
+fn a_file_that_another_upload_in_flight_may_have_made_is_left_to_it() {
+    let registry = UploadRegistry::default();
+    let mut other = Bench::of(in_one(&registry));
+    other.run();
+    let mut bench = Bench::of(in_one(&registry));
+    bench.run();
+    bench.fail_with(0, interrupted(None));
+    list(&mut bench, &[file_json("file-1", BEGAN)]);
+    bench.compare(Comparison::Equal);
+    assert!(bench.end.is_none() && bench.flying.is_empty());
+    // The other one's answer shows whose it is.
+    other.answer(0, 200, &file_json("file-1", BEGAN));
+    other.stamp(25);
+    bench.pass(Duration::from_secs(5));
+    list(&mut bench, &[file_json("file-1", BEGAN), file_json("file-2", BEGAN)]);
+    bench.compare(Comparison::Equal);
+    bench.stamp(25);
+    assert_eq!(bench.end.unwrap().unwrap().id, "file-2");
+}
+
+#[test]
+fn a_candidate_is_taken_when_the_upload_in_flight_turns_out_to_have_made_another() {
+    let registry = UploadRegistry::default();
+    let mut other = Bench::of(in_one(&registry));
+    other.run();
+    let mut bench = Bench::of(in_one(&registry));
+    bench.run();
+    bench.fail_with(0, interrupted(None));
+    list(&mut bench, &[file_json("file-1", BEGAN)]);
+    bench.compare(Comparison::Equal);
+    other.fail_with(0, interrupted(Some(0)));
+    bench.pass(Duration::from_secs(5));
+    list(&mut bench, &[file_json("file-1", BEGAN)]);
+    bench.stamp(25);
+    assert_eq!(bench.end.unwrap().unwrap().id, "file-1");
+}
+
+#[test]
+fn the_time_of_the_upload_proves_a_complete_whose_content_is_not_served() {
+    let mut bench = searching_for_upload(in_parts(&UploadRegistry::default()));
+    list(&mut bench, &[file_json("file-1", BEGAN)]);
+    bench.compare(Comparison::NotServed);
+    assert_eq!(bench.end.take().unwrap().unwrap().id, "file-1");
+    assert_eq!(bench.machine.progress().proof, Some(Proof::UploadTime));
+    // Another time is none, and neither is a comparison that failed.
+    let mut bench = searching_for_upload(in_parts(&UploadRegistry::default()));
+    list(&mut bench, &[file_json("file-1", BEGAN + 1)]);
+    bench.compare(Comparison::NotServed);
+    assert!(bench.end.take().unwrap().is_err());
+    let mut bench = searching_for_upload(in_parts(&UploadRegistry::default()));
+    list(&mut bench, &[file_json("file-1", BEGAN)]);
+    bench.compare(Comparison::Unknown);
+    assert!(bench.end.take().unwrap().is_err());
+}
+
+#[test]
+fn the_time_of_the_upload_proves_nothing_when_this_client_began_another_like_it_in_that_second() {
+    let registry = UploadRegistry::default();
+    let mut other = Bench::of(in_parts(&registry));
+    other.run();
+    other.answer(0, 200, &crate::bench::upload_json(3600).replace("upload_1", "upload_2"));
+    let mut bench = searching_for_upload(in_parts(&registry));
+    list(&mut bench, &[file_json("file-1", BEGAN)]);
+    bench.compare(Comparison::NotServed);
+    insta::assert_snapshot!(bench.error(), @"it is not known whether the service made a file: one in its list may be it: POST /uploads/{upload_id}/complete failed: the connection broke: no route to host");
+}
+
+#[test]
+fn an_identifier_derived_from_that_of_the_upload_proves_a_complete_whose_content_is_not_served() {
+    let digits = "72a2792ef7d24ba7b82c7fe4a37e379f";
+    let mut bench = Bench::of(in_parts(&UploadRegistry::default()));
+    bench.run();
+    bench.answer(
+        0,
+        200,
+        &crate::bench::upload_json(3600).replace("upload_1", &format!("fine-tune-{digits}")),
+    );
+    bench.finish_parts();
+    bench.stamp(25);
+    for _ in 0..2 {
+        bench.fail(0, FailureKind::Interrupted);
+        bench.pass(Duration::from_secs(20));
+    }
+    list(&mut bench, &[file_json("file-x", BEGAN), file_json(&format!("file-{digits}"), BEGAN + 9)]);
+    bench.compare(Comparison::NotServed);
+    bench.compare(Comparison::NotServed);
+    assert_eq!(bench.end.take().unwrap().unwrap().id, format!("file-{digits}"));
+    assert_eq!(bench.machine.progress().proof, Some(Proof::DerivedId));
+}
+
+#[test]
+fn an_answer_with_another_size_is_no_success_on_either_route() {
+    for bytes in [0, 3] {
+        let other = |json: String| json.replace("\"bytes\":25", &format!("\"bytes\":{bytes}"));
+        let mut bench = Bench::new(single());
+        bench.run();
+        bench.answer(0, 200, &other(file_json("file-1", BEGAN)));
+        assert_eq!(bench.error(), format!("the service made file-1 with {bytes} bytes, and 25 were sent"));
+
+        let mut bench = Bench::sending(plan());
+        bench.finish_parts();
+        bench.stamp(25);
+        bench.answer(0, 200, &other(completed_json()));
+        assert_eq!(bench.error(), format!("the service made file-1 with {bytes} bytes, and 25 were sent"));
+    }
+}
+
+#[test]
+fn an_answer_with_status_error_is_no_success_on_either_route() {
+    let rejected = |json: String| {
+        let details = "Validation of jsonl file failed: Deserialization of line #0 failed.";
+        json.replace("\"bytes\":25", &format!(r#""bytes":25,"status":"error","status_details":"{details}""#))
+    };
+    let mut bench = Bench::new(single());
+    bench.run();
+    bench.answer(0, 200, &rejected(file_json("file-1", BEGAN)));
+    insta::assert_snapshot!(bench.error(), @"the service rejected the content: Validation of jsonl file failed: Deserialization of line #0 failed.");
+    let mut bench = Bench::sending(plan());
+    bench.finish_parts();
+    bench.stamp(25);
+    bench.answer(0, 200, &rejected(completed_json()));
+    insta::assert_snapshot!(bench.error(), @"the service rejected the content: Validation of jsonl file failed: Deserialization of line #0 failed.");
+}

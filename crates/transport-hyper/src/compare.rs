@@ -1,0 +1,177 @@
+//! Comparing what a service has with a source, byte by byte as it comes.
+
+use std::{future::poll_fn, sync::Arc};
+
+use bytes::{Buf, Bytes};
+use futures_util::future::BoxFuture;
+use partwise_protocol::{
+    ByteRange, Comparison, DownloadFile, Failure, Repeat, RetryPolicy, SourceError, SourceRange, Verdict,
+};
+
+use crate::{
+    Client, Error, Source,
+    download::Download,
+    reading::{Pieces, Reader},
+};
+
+/// A comparison that runs; it ends when this is dropped.
+pub(crate) type Comparing = BoxFuture<'static, Result<Comparison, SourceError>>;
+
+impl Client {
+    /// Compares the content of a file on the service with `source`, without keeping either in memory. What breaks off on
+    /// its way is resumed as patiently as the client's retry policy says.
+    ///
+    /// # Errors
+    /// [`Error::Source`] when the source cannot be read. A service that does not serve the content, or not all of it, is a
+    /// [`Comparison`].
+    pub async fn compare(&self, file_id: &str, source: impl Source) -> Result<Comparison, Error> {
+        let reader = Reader::new(Arc::new(source), self.reading);
+        let length = reader.clone().stamp().await?.length;
+        Ok(compare(self.clone(), reader, length, file_id.to_owned()).await?)
+    }
+}
+
+/// Compares the content of a file with the source, which has `length` bytes.
+pub(crate) async fn compare(
+    client: Client,
+    reader: Reader,
+    length: u64,
+    file_id: String,
+) -> Result<Comparison, SourceError> {
+    let mut failures = Failures { policy: client.retry.clone(), in_a_row: 0 };
+    let mut compared = Compared { reader, length, at: 0, differs: false };
+    loop {
+        let before = compared.at;
+        let ended = match client.download(&compared.request(&file_id)).await {
+            Ok(download) => compared.read(download).await?,
+            Err(Error::Refused(refusal)) if !refusal.is_transient() => return Ok(Comparison::NotServed),
+            // The client has repeated it already.
+            Err(_) => return Ok(Comparison::Unknown),
+        };
+        let failure = match ended {
+            Ended::Decided(comparison) => return Ok(comparison),
+            Ended::BrokeOff(failure) => failure,
+        };
+        if compared.at > before {
+            failures.in_a_row = 0;
+        }
+        if compared.at == length {
+            // All of it came, but not its end.
+            (compared.at, compared.differs) = (0, false);
+        }
+        let Ok(random) = client.system.random() else { return Ok(Comparison::Unknown) };
+        match failures.judge(&failure, random) {
+            Verdict::Retry { wait, .. } => tokio::time::sleep(wait).await,
+            Verdict::GiveUp => return Ok(Comparison::Unknown),
+        }
+    }
+}
+
+/// How far the comparison is.
+struct Compared {
+    reader: Reader,
+    length: u64,
+    /// The bytes before this one came.
+    at: u64,
+    /// One of them is another than the source's.
+    differs: bool,
+}
+
+/// How one answer ended.
+enum Ended {
+    Decided(Comparison),
+    BrokeOff(Failure),
+}
+
+impl Compared {
+    fn request(&self, file_id: &str) -> DownloadFile {
+        let mut operation = DownloadFile::new(file_id);
+        if self.at > 0 {
+            operation.range = Some(ByteRange { first: self.at, last: None });
+        }
+        operation
+    }
+
+    /// Compares one answer. Content of another length than the source's decides nothing: the service's list shows the
+    /// source's length, so this is something else, such as a page of a gateway.
+    async fn read(&mut self, mut download: Download) -> Result<Ended, SourceError> {
+        let unknown = Ok(Ended::Decided(Comparison::Unknown));
+        match download.head().range {
+            Some(range) if self.at > 0 && range.first == self.at => {}
+            Some(_) => return unknown,
+            None => {
+                (self.at, self.differs) = (0, false);
+                if download.head().length.is_some_and(|length| length != self.length) {
+                    return unknown;
+                }
+            }
+        }
+        let is_announced = download.head().length.is_some() || download.head().range.is_some();
+        let mut source = Cursor::new(self.reader.read(SourceRange::new(self.at, self.length)));
+        loop {
+            match download.chunk().await {
+                Ok(Some(chunk)) => {
+                    let end = self.at.saturating_add(chunk.len() as u64);
+                    if end > self.length {
+                        return unknown;
+                    }
+                    self.differs = self.differs || !source.is_next(chunk).await?;
+                    self.at = end;
+                    // Where the length was announced, the rest shows nothing more.
+                    if self.differs && is_announced {
+                        return Ok(Ended::Decided(Comparison::Different));
+                    }
+                }
+                Ok(None) if self.at < self.length => return unknown,
+                Ok(None) if self.differs => return Ok(Ended::Decided(Comparison::Different)),
+                Ok(None) => return Ok(Ended::Decided(Comparison::Equal)),
+                Err(Error::Failed(failure)) => return Ok(Ended::BrokeOff(failure)),
+                Err(_) => return unknown,
+            }
+        }
+    }
+}
+
+/// The source's bytes in order.
+struct Cursor {
+    pieces: Pieces,
+    piece: Bytes,
+}
+
+impl Cursor {
+    fn new(pieces: Pieces) -> Self {
+        Self { pieces, piece: Bytes::new() }
+    }
+
+    /// Whether the source goes on with these bytes. It is read only as far as they are equal.
+    async fn is_next(&mut self, mut bytes: Bytes) -> Result<bool, SourceError> {
+        while !bytes.is_empty() {
+            if self.piece.is_empty() {
+                match poll_fn(|cx| self.pieces.poll_next(cx)).await {
+                    Some(piece) => self.piece = piece.map_err(SourceError::new)?,
+                    None => return Ok(false),
+                }
+            }
+            let count = bytes.len().min(self.piece.len());
+            if bytes[..count] != self.piece[..count] {
+                return Ok(false);
+            }
+            bytes.advance(count);
+            self.piece.advance(count);
+        }
+        Ok(true)
+    }
+}
+
+/// Answers that broke off without a new byte.
+struct Failures {
+    policy: RetryPolicy,
+    in_a_row: u32,
+}
+
+impl Failures {
+    fn judge(&mut self, failure: &Failure, random: u64) -> Verdict {
+        self.in_a_row += 1;
+        self.policy.on_failure(Repeat::Harmless, self.in_a_row, failure, random)
+    }
+}
