@@ -118,6 +118,12 @@ pub(crate) struct UploadArguments {
     /// Begin anew, whatever an earlier run has sent.
     #[arg(long)]
     pub(crate) no_resume: bool,
+    /// Take this file of the service for the upload whose outcome is unknown, if it is the same; nothing is sent.
+    #[arg(long, value_name = "FILE_ID", conflicts_with_all = ["no_resume", "send_again"])]
+    pub(crate) adopt: Option<String>,
+    /// Upload again although an earlier run may have made the file already; then there may be two.
+    #[arg(long, conflicts_with = "no_resume")]
+    pub(crate) send_again: bool,
     /// Print also what it took: requests, retries by reason, bytes, waits; with --json as a second object.
     #[arg(long)]
     pub(crate) stats: bool,

@@ -155,14 +155,28 @@ impl Explain {
                 Some("look with `partwise files list` whether the file is there".into())
             }
             TransferError::CompletionUnknown { candidates, .. } => {
+                let again = "--send-again uploads the file again";
                 Some(match candidates.as_deref().unwrap_or_default() {
-                    [] => "`partwise files list` may show it in a while".into(),
+                    [] => format!(
+                        "`partwise files list` may show it in a while: then --adopt FILE_ID takes it; {again}"
+                    ),
+                    [file] => format!("--adopt {} takes that file if it is the same; {again}", file.id),
                     candidates => {
                         let ids: Vec<_> = candidates.iter().map(|file| file.id.as_str()).collect();
-                        format!("it may be one of {}", ids.join(", "))
+                        format!("--adopt FILE_ID takes one of {} if it is the same; {again}", ids.join(", "))
                     }
                 })
             }
+            TransferError::WrongSize { file, .. } | TransferError::AnsweredEarly { file, .. } => {
+                Some(format!(
+                    "something on the way changes what is sent: `partwise files delete {}`, then upload again",
+                    file.id
+                ))
+            }
+            TransferError::ContentRejected { file } => Some(format!(
+                "fix the file, then upload it again; `partwise files delete {}` removes this one",
+                file.id
+            )),
             _ => None,
         }
     }

@@ -2,7 +2,7 @@
 
 use std::{cmp::Reverse, collections::HashSet, io::Write as _};
 
-use partwise_models::{DeletedFile, File, FileList, ImportFileRequest};
+use partwise_models::{DeletedFile, File, FileList, FileState, ImportFileRequest};
 use partwise_protocol::{DeleteFile, ImportFile, ListFiles, Order, RetrieveFile};
 
 use crate::{
@@ -11,7 +11,7 @@ use crate::{
     environment::Environment,
     output::Output,
     purpose,
-    report::Report,
+    report::{Report, one_line},
 };
 
 /// The most that a service puts on one page.
@@ -162,7 +162,15 @@ pub(crate) async fn import(
     let file = connected.client.call(&ImportFile::new(request)).await;
     let file =
         file.map_err(|error| connected.explain.report(&format!("cannot import {}", arguments.url), &error))?;
-    print(&file, &arguments.output)
+    print(&file, &arguments.output)?;
+    match file.status {
+        Some(FileState::Error) => {
+            let details = file.status_details.as_deref().unwrap_or("it does not say why");
+            let (url, details) = (&arguments.url, one_line(details));
+            Err(Report::failed(format!("the service rejected the content of {url}: {details}")))
+        }
+        _ => Ok(()),
+    }
 }
 
 fn print(file: &File, arguments: &OutputArguments) -> Result<(), Report> {

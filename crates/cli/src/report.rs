@@ -1,6 +1,11 @@
 //! What went wrong, as one line that a person can act on.
 
-use std::{error::Error, fmt::Write as _, process::ExitCode};
+use std::{error::Error, fmt::Write as _, io::Write as _, process::ExitCode};
+
+/// Says one line on standard error; when that is gone there is nobody to tell.
+pub(crate) fn say(line: &str) {
+    let _ = writeln!(std::io::stderr(), "{line}");
+}
 
 /// Why the command did not do what it was asked to: one line that says what was wrong and where, and perhaps
 /// one that says what to do.

@@ -47,6 +47,13 @@ pub trait Operation: Sized {
     /// [`ResponseError::Refused`] for any status but a success, [`ResponseError::Garbled`] when a success cannot be read.
     fn decode_response(response: Response<Bytes>) -> Result<Self::Response, ResponseError>;
 
+    /// Says why a success that was read cannot be the answer to this request, if it cannot: a file of another size than was
+    /// sent, for instance. Whoever decodes an answer should ask, as a client does before it reports a success.
+    fn contradiction(&self, response: &Self::Response) -> Option<String> {
+        let _ = response;
+        None
+    }
+
     /// Reads a request that [`Api::route`] found to be this operation, as a service does.
     ///
     /// # Errors

@@ -5,7 +5,9 @@ use std::{fmt, sync::Arc};
 use bytes::Bytes;
 use http::{Request, Response};
 use partwise_models::UnixSeconds;
-use partwise_protocol::{Api, Failure, FailureKind, Operation, RetryPolicy, Segment, UploadRegistry};
+use partwise_protocol::{
+    Api, Failure, FailureKind, Garbled, Operation, RetryPolicy, Segment, UploadRegistry,
+};
 use tower_service::Service;
 
 use crate::{
@@ -184,7 +186,15 @@ impl Client {
             let failure = Failure::with_cause(FailureKind::Interrupted, AnsweredEarly);
             return Err(FailedAttempt { error: failure.into(), may_have_arrived: true });
         }
-        O::decode_response(response).map_err(|error| failed(error.into()))
+        let (status, body) = (response.status(), response.body().clone());
+        let answer = O::decode_response(response).map_err(|error| failed(error.into()))?;
+        match operation.contradiction(&answer) {
+            None => Ok(answer),
+            Some(contradiction) => {
+                let garbled = Garbled::contradictory(status, &body, contradiction);
+                Err(failed(Error::Garbled(Box::new(garbled))))
+            }
+        }
     }
 }
 

@@ -1,7 +1,5 @@
 //! Going on from where an earlier run was.
 
-use std::io::Write as _;
-
 use partwise_protocol::{Checkpoint, Plan, ResumeError, TransferError};
 use partwise_transport_hyper::{Error, Upload};
 
@@ -9,7 +7,7 @@ use super::open;
 use crate::{
     args::{RouteName, UploadArguments},
     connect::Connected,
-    report::Report,
+    report::{Report, say},
     size::{Human, share},
     unfinished::{Entry, Subject, Unfinished, settled},
     uploads::now,
@@ -53,7 +51,7 @@ pub(super) async fn prepare(
         Err(cause) => return Err(not_gone_on_with(&cause)),
     };
     if let (Some(saved), Some(entry)) = (saved, entry) {
-        if arguments.no_resume {
+        if arguments.no_resume || (arguments.send_again && saved.may_have_made_a_file()) {
             say_left(&saved);
         } else {
             let resumed = resume(arguments, plan.clone(), connected, saved).await?;
@@ -185,10 +183,16 @@ pub(super) fn after(report: Report, error: &Error, entry: Option<&Entry>) -> Rep
             }
         }
         _ if saved.may_have_made_a_file() => {
-            report.also_hint(format!("the same command looks for the file again; {ANEW}"))
+            report.also_hint("the same command looks for the file again".into())
         }
         _ => report.also_hint(format!("the same command goes on from where it was; {ANEW}")),
     }
+}
+
+/// Forgets an upload whose file was adopted.
+pub(super) async fn forget(entry: &Entry) -> Result<(), Report> {
+    let forgotten = entry.forget().await;
+    forgotten.map_err(|cause| Report::because("cannot remove the checkpoint of the upload", &cause))
 }
 
 fn left(entry: Option<&Entry>) -> Option<Checkpoint> {
@@ -202,9 +206,4 @@ fn minutes_until(moment: u64) -> String {
         0 => String::new(),
         minutes => format!(" within {minutes} min"),
     }
-}
-
-fn say(line: &str) {
-    // When standard error is gone there is nobody to tell.
-    let _ = writeln!(std::io::stderr(), "{line}");
 }

@@ -1,5 +1,6 @@
 //! `partwise upload`.
 
+mod adopt;
 mod going_on;
 mod interruption;
 mod shown;
@@ -44,10 +45,21 @@ pub(crate) async fn run(
     open(arguments)?;
     let connected = connection.connect().await?;
     let entry = going_on::enter(arguments, &plan, &connected).await?;
+    if let Some(id) = &arguments.adopt {
+        let file = adopt::adopt(arguments, id, &plan, &connected).await?;
+        print(arguments, Ok(file), None)?;
+        if let Some(entry) = &entry {
+            going_on::forget(entry).await?;
+        }
+        return Ok(());
+    }
     let upload = going_on::prepare(arguments, plan, &connected, entry.as_ref()).await?;
     let (progress, begin) = (upload.progress(), Instant::now());
     let sent = send(arguments, upload, signals, &connected, entry.as_ref()).await;
     let stats = arguments.stats.then(|| Stats::new(progress.borrow().statistics, begin.elapsed()));
+    if let (Ok(file), Some(proof)) = (&sent, progress.borrow().proof) {
+        shown::say_proof(file, proof);
+    }
     print(arguments, sent, stats)?;
     if let Some(entry) = &entry {
         // Not before: who was killed without having been told of the file is told by the next run.
@@ -139,6 +151,12 @@ async fn send(
             Err(going_on::stopped(arguments, entry))
         }
         error => {
+            // The file is there, and its object says what is wrong with it.
+            if let Error::Transfer(error) = &error {
+                if let TransferError::ContentRejected { file } = &**error {
+                    print(arguments, Ok((**file).clone()), None)?;
+                }
+            }
             let report = going_on::explained(arguments, connected, &error);
             Err(going_on::after(report, &error, entry))
         }

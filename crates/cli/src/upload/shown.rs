@@ -1,9 +1,24 @@
 //! What a person sees while a file goes up.
 
-use partwise_protocol::{Progress, Warning};
+use partwise_models::File;
+use partwise_protocol::{Progress, Proof, Warning};
 use tokio::sync::watch;
 
-use crate::progress::Bar;
+use crate::{progress::Bar, report::say};
+
+/// Says how a file is known to be the one that was uploaded, when no answer said so.
+pub(super) fn say_proof(file: &File, proof: Proof) {
+    let id = &file.id;
+    match proof {
+        Proof::Content => say(&format!(
+            "the answer was lost; {id} in the service's list has the same content, so it is the file"
+        )),
+        Proof::UploadTime | Proof::DerivedId => say(&format!(
+            "the answer was lost; {id} in the service's list was made of this upload, so it is the file"
+        )),
+        _ => {}
+    }
+}
 
 /// Shows how far the upload is until its channel closes.
 ///

@@ -19,6 +19,13 @@ pub struct Garbled {
 }
 
 impl Garbled {
+    /// A success that cannot be the answer to its request, as [`Operation::contradiction`](crate::Operation::contradiction)
+    /// says.
+    #[must_use]
+    pub fn contradictory(status: StatusCode, body: &[u8], contradiction: String) -> Self {
+        Self::new(status, body, contradiction)
+    }
+
     pub(crate) fn new(
         status: StatusCode,
         unreadable: &[u8],

@@ -105,6 +105,12 @@ impl Operation for CreateFile {
         read_response(&response)
     }
 
+    fn contradiction(&self, file: &File) -> Option<String> {
+        let (made, sent) = (file.bytes?, self.content.len());
+        (made != sent)
+            .then(|| format!("the service made {} with {made} bytes, and {sent} were sent", file.id))
+    }
+
     fn decode_request(_: &Route, request: Request<Bytes>) -> Result<Self, DecodeError> {
         let (parts, body) = request.into_parts();
         let (fields, content) = decode_whole(content_type(&parts)?, body, Self::CONTENT_FIELD)?;

@@ -1,0 +1,179 @@
+//! Uploads that look done and are not, and those of which nobody knows: what is said, what is left, and the way out.
+
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use insta::assert_snapshot;
+
+use crate::{
+    sandbox::{Ran, Sandbox},
+    scripted::{Answer, Request, Scripted},
+};
+
+const KEY: (&str, &str) = ("OPENAI_API_KEY", "k");
+const CONTENT: &str = "{\"a\":1}\n";
+
+fn now() -> SystemTime {
+    SystemTime::now()
+}
+
+fn object(id: &str, more: &str) -> String {
+    let created = now().duration_since(UNIX_EPOCH).unwrap().as_secs();
+    format!(
+        r#"{{"id":"{id}","object":"file","filename":"a.jsonl","purpose":"assistants","created_at":{created}{more}}}"#
+    )
+}
+
+fn ok(body: &str) -> Answer {
+    let date = httpdate::fmt_http_date(now());
+    Answer::with("200 OK", &format!("Content-Type: application/json\r\nDate: {date}\r\n"), body)
+}
+
+struct Scene {
+    sandbox: Sandbox,
+    service: Scripted,
+}
+
+impl Scene {
+    fn new(answer: impl Fn(&Request) -> Answer + Send + Sync + 'static) -> Self {
+        let sandbox = Sandbox::new();
+        sandbox.write("a.jsonl", CONTENT);
+        Self { sandbox, service: Scripted::new(answer) }
+    }
+
+    fn upload(&self, more: &[&str]) -> Ran {
+        let upload =
+            ["upload", "a.jsonl", "--purpose", "assistants", "--json", "--endpoint", &self.service.origin];
+        self.sandbox.run_with(&[&upload[..], more].concat(), &[KEY])
+    }
+
+    fn refused(&self, more: &[&str]) -> String {
+        self.upload(more).refused(1).replace(&self.service.origin, "ORIGIN")
+    }
+
+    fn unfinished(&self) -> usize {
+        self.sandbox.run(&["uploads", "list", "--json"]).done().lines().count()
+    }
+
+    fn posts(&self) -> usize {
+        self.service.lines().iter().filter(|line| line.starts_with("POST")).count()
+    }
+}
+
+#[test]
+fn a_file_with_other_bytes_than_were_sent_is_no_success() {
+    let scene = Scene::new(|_| ok(&object("file-1", r#","bytes":3"#)));
+    assert_snapshot!(scene.refused(&[]), @"
+    error: cannot upload a.jsonl at ORIGIN/v1: the service made file-1 with 3 bytes, and 8 were sent
+    hint: something on the way changes what is sent: `partwise files delete file-1`, then upload again
+    ");
+    assert_eq!((scene.posts(), scene.unfinished()), (1, 0));
+}
+
+#[test]
+fn a_file_whose_content_is_rejected_is_printed_and_no_success() {
+    let rejected = r#","bytes":8,"status":"error","status_details":"Validation of jsonl file failed"}"#;
+    let scene = Scene::new(|_| ok(&object("file-1", rejected.trim_end_matches('}'))));
+    let ran = scene.upload(&[]);
+    assert!(ran.stdout.starts_with(r#"{"id":"file-1""#), "{}", ran.stdout);
+    assert_eq!(ran.status, 1);
+    assert_snapshot!(ran.stderr.replace(&scene.service.origin, "ORIGIN"), @"
+    error: cannot upload a.jsonl at ORIGIN/v1: the service rejected the content: Validation of jsonl file failed
+    hint: fix the file, then upload it again; `partwise files delete file-1` removes this one
+    ");
+    assert_eq!(scene.unfinished(), 0);
+}
+
+#[test]
+fn an_import_whose_content_is_rejected_is_printed_and_no_success() {
+    let service =
+        Scripted::new(|_| ok(&object("file-1", r#","status":"error","status_details":"no such host""#)));
+    let import = [
+        "files",
+        "import",
+        "--url",
+        "https://example.com/a",
+        "--filename",
+        "a.jsonl",
+        "--purpose",
+        "fine-tune",
+    ];
+    let azure = ["--provider", "azure", "--endpoint", &service.origin];
+    let ran = Sandbox::new().run_with(&[&import[..], &azure].concat(), &[("AZURE_OPENAI_API_KEY", "k")]);
+    assert!(ran.stdout.contains("file-1"), "{}", ran.stdout);
+    assert_eq!(ran.status, 1);
+    assert_snapshot!(ran.stderr, @"error: the service rejected the content of https://example.com/a: no such host");
+}
+
+/// A service that makes the file, loses the answer, and serves what `content` says.
+fn losing(content: impl Fn() -> Answer + Send + Sync + 'static) -> Scene {
+    Scene::new(move |request| match &request.line[..] {
+        "POST /v1/files" => Answer::raw(""),
+        "GET /v1/files/file-1/content" => content(),
+        "GET /v1/files/file-1" => ok(&object("file-1", r#","bytes":8"#)),
+        _ => ok(&format!(r#"{{"data":[{}],"has_more":false}}"#, object("file-1", r#","bytes":8"#))),
+    })
+}
+
+fn not_served() -> Answer {
+    Answer::json(
+        "400 Bad Request",
+        r#"{"error":{"message":"Not allowed to download files of purpose: assistants"}}"#,
+    )
+}
+
+#[test]
+fn a_lost_answer_is_made_up_for_by_equal_content() {
+    let scene = losing(|| Answer::with("200 OK", "", CONTENT));
+    let ran = scene.upload(&[]);
+    assert_eq!(ran.status, 0);
+    assert!(ran.stderr.ends_with(
+        "the answer was lost; file-1 in the service's list has the same content, so it is the file\n"
+    ));
+    assert_eq!((scene.posts(), scene.unfinished()), (1, 0));
+}
+
+#[test]
+fn without_a_proof_the_candidate_and_both_ways_out_are_named() {
+    let scene = losing(not_served);
+    let said = scene.refused(&[]);
+    assert!(
+        said.contains("it is not known whether the service made a file: one in its list may be it"),
+        "{said}"
+    );
+    assert_snapshot!(said.lines().last().unwrap(), @"hint: --adopt file-1 takes that file if it is the same; --send-again uploads the file again; the same command looks for the file again");
+    assert_eq!((scene.posts(), scene.unfinished()), (1, 1));
+}
+
+#[test]
+fn a_candidate_is_adopted_and_the_upload_is_over() {
+    let scene = losing(not_served);
+    scene.refused(&[]);
+    let ran = scene.upload(&["--adopt", "file-1"]);
+    assert_snapshot!(ran.stderr, @"file-1 has the same name, size and purpose; the service does not serve its content, so that was not compared");
+    assert_eq!(ran.json()["id"], "file-1");
+    assert_eq!((scene.posts(), scene.unfinished()), (1, 0));
+}
+
+#[test]
+fn a_file_that_differs_is_not_adopted() {
+    let scene = losing(|| Answer::with("200 OK", "", "{\"a\":2}\n"));
+    assert_snapshot!(scene.refused(&["--adopt", "file-1"]), @"error: cannot adopt file-1 for a.jsonl: its content is another");
+    scene.sandbox.write("a.jsonl", "longer than before");
+    assert_snapshot!(scene.refused(&["--adopt", "file-1"]), @"error: cannot adopt file-1 for a.jsonl: it has 8 bytes, and the file has 18");
+    scene.upload(&["--adopt", "file-1", "--send-again"]).refused(2);
+}
+
+#[test]
+fn on_request_the_file_is_sent_again() {
+    let scene = Scene::new(|request| match &request.line[..] {
+        "POST /v1/files" if request.number == 0 => Answer::raw(""),
+        "POST /v1/files" => ok(&object("file-2", r#","bytes":8"#)),
+        "GET /v1/files/file-1/content" => not_served(),
+        _ => ok(&format!(r#"{{"data":[{}],"has_more":false}}"#, object("file-1", r#","bytes":8"#))),
+    });
+    scene.refused(&[]);
+    let ran = scene.upload(&["--send-again"]);
+    assert_snapshot!(ran.stderr, @"an earlier run may have made a file already: `partwise files list` shows it");
+    assert_eq!(ran.json()["id"], "file-2");
+    assert_eq!((scene.posts(), scene.unfinished()), (2, 0));
+}
