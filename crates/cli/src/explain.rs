@@ -167,6 +167,10 @@ impl Explain {
                     }
                 })
             }
+            TransferError::Unproven { file } => Some(format!(
+                "--adopt {} takes that file all the same, --send-again uploads the file again",
+                file.id
+            )),
             TransferError::WrongSize { file, .. } | TransferError::AnsweredEarly { file, .. } => {
                 Some(format!(
                     "something on the way changes what is sent: `partwise files delete {}`, then upload again",

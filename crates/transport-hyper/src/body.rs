@@ -19,7 +19,10 @@ use bytes::Bytes;
 use http_body::{Frame, SizeHint};
 use partwise_protocol::{Body, Segment, SourceError, SourceRange};
 
-use crate::reading::{Pieces, Reader};
+use crate::{
+    digest::{Digest, Digester},
+    reading::{Pieces, Reader},
+};
 
 /// The body of one attempt of one request: an [`http_body::Body`] of exactly known length.
 ///
@@ -29,6 +32,8 @@ pub struct RequestBody {
     segments: vec::IntoIter<Segment>,
     reader: Option<Reader>,
     pieces: Option<Pieces>,
+    /// Takes the digest of the source's bytes as they are handed out, where that is wanted.
+    digester: Option<Digester>,
     handoff: Arc<Handoff>,
 }
 
@@ -42,6 +47,8 @@ pub(crate) struct Handoff {
     written: AtomicU64,
     /// How much of it has left at most, once nothing more can leave.
     left: OnceLock<u64>,
+    /// The digest of the source's bytes, once all of them were handed out.
+    digest: OnceLock<Digest>,
     broken: OnceLock<SourceError>,
 }
 
@@ -78,6 +85,11 @@ impl Handoff {
         if written != UNKNOWN {
             let _ = self.left.set(written);
         }
+    }
+
+    /// The digest of the source's bytes, once all of them were handed out and if it was wanted.
+    pub(crate) fn digest(&self) -> Option<Digest> {
+        self.digest.get().copied()
     }
 
     /// How many bytes the body has.
@@ -128,9 +140,16 @@ impl RequestBody {
             taken: AtomicU64::new(0),
             written: AtomicU64::new(UNKNOWN),
             left: OnceLock::new(),
+            digest: OnceLock::new(),
             broken: OnceLock::new(),
         };
-        Self { segments: body.into_segments().into_iter(), reader, pieces: None, handoff: Arc::new(handoff) }
+        let segments = body.into_segments().into_iter();
+        Self { segments, reader, pieces: None, digester: None, handoff: Arc::new(handoff) }
+    }
+
+    /// The same body, which takes the digest of the source's bytes as they are handed out.
+    pub(crate) fn with_digest(self) -> Self {
+        Self { digester: Some(Digester::new()), ..self }
     }
 
     pub(crate) fn handoff(&self) -> Arc<Handoff> {
@@ -164,13 +183,23 @@ impl RequestBody {
         loop {
             if let Some(pieces) = &mut self.pieces {
                 if let Some((file, range)) = as_files.then(|| pieces.take_file()).flatten() {
+                    // The system sends these bytes; they never come by here.
+                    self.digester = None;
                     return Poll::Ready(Some(Ok(Portion::File(file, range))));
                 }
                 match ready!(pieces.poll_next(cx)) {
                     Some(piece) => {
+                        if let (Some(digester), Ok(piece)) = (&mut self.digester, &piece) {
+                            digester.update(piece);
+                        }
                         return Poll::Ready(Some(piece.map(Portion::Bytes).map_err(SourceError::new)));
                     }
-                    None => self.pieces = None,
+                    None => {
+                        self.pieces = None;
+                        if let Some(digester) = &self.digester {
+                            let _ = self.handoff.digest.set(digester.digest());
+                        }
+                    }
                 }
             }
             match self.segments.next() {

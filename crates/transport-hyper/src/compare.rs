@@ -10,6 +10,7 @@ use partwise_protocol::{
 
 use crate::{
     Client, Error, Source,
+    digest::{Digest, Digester},
     download::Download,
     reading::{Pieces, Reader},
 };
@@ -65,6 +66,22 @@ pub(crate) async fn compare(
             Verdict::GiveUp => return Ok(Comparison::Unknown),
         }
     }
+}
+
+/// Compares the digest of the source as it is now with that of what was sent.
+pub(crate) async fn compare_digest(
+    reader: Reader,
+    length: u64,
+    sent: Digest,
+) -> Result<Comparison, SourceError> {
+    let mut pieces = reader.read(SourceRange::new(0, length));
+    let mut digester = Digester::new();
+    while let Some(piece) = poll_fn(|cx| pieces.poll_next(cx)).await {
+        digester.update(&piece.map_err(SourceError::new)?);
+        // A source that is read on this thread would hold up all else.
+        tokio::task::yield_now().await;
+    }
+    Ok(if digester.digest() == sent { Comparison::Equal } else { Comparison::Different })
 }
 
 /// How far the comparison is.

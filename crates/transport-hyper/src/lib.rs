@@ -35,6 +35,7 @@ mod buffers;
 mod client;
 mod compare;
 mod credentials;
+mod digest;
 mod download;
 mod error;
 mod failure;

@@ -94,6 +94,7 @@ pub(super) const LAYERS: &[Layer] = &[
             "tokio-rustls",
             "tower-service",
             "tracing",
+            "twox-hash",
         ]),
         pure: false,
     },

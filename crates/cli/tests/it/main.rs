@@ -18,4 +18,6 @@ mod sandbox;
 mod scene;
 mod scripted;
 mod serve;
+#[cfg(unix)]
+mod touched;
 mod uploads;

@@ -45,8 +45,9 @@ pub enum Action {
         /// Read no more than this many bytes of the answer's body; a longer one is a failure.
         answer_limit: u64,
     },
-    /// Download the content of this file and compare it with the source, byte by byte as it comes, until the first
-    /// difference; report the result with [`handle_compared`](super::Transfer::handle_compared). Repeat what fails on its
+    /// Compare the source with a file of the service. When `sent` names a request whose content the driver has a digest of,
+    /// taken as it was sent, read the source again and compare its digest with that; else download the file's content and
+    /// compare it with the source, byte by byte as it comes, until the first difference. Report the result with [`handle_compared`](super::Transfer::handle_compared). Repeat what fails on its
     /// way as for any download; it is [abandoned](Self::Abandon) after
     /// [`Plan::compare_limit`](super::Plan::compare_limit). A driver that cannot download reports
     /// [`Comparison::Unknown`](super::Comparison::Unknown) at once.
@@ -57,6 +58,8 @@ pub enum Action {
         attempt: Attempt,
         /// The file whose content is compared.
         file_id: String,
+        /// The request that sent the file's content, where it is known.
+        sent: Option<RequestId>,
     },
     /// Drop this request if it still runs; nothing about it need be reported.
     Abandon(RequestId),

@@ -61,6 +61,11 @@ impl Setback {
         }
     }
 
+    /// Whether the service says that what was asked for is wrong in itself.
+    fn is_invalid(&self) -> bool {
+        matches!(self, Self::Refused(error) if error.kind() == ApiErrorKind::Invalid)
+    }
+
     /// What it is counted as when the same is asked for again.
     fn reason(&self) -> RetryReason {
         match self {
@@ -372,6 +377,10 @@ impl Transfer {
         }
         match (self.ambiguous, setback.may_be_done()) {
             (false, false) if self.is_expired(now) => self.expire(),
+            (false, false) if self.is_proven_by_md5() && setback.is_invalid() => {
+                let difference = "its content is not what was sent".to_owned();
+                self.finish(Err(TransferError::SourceChanged { difference, file: None }));
+            }
             (false, false) => self.finish(Err(setback.into_error(operation))),
             (false, true) if !is_single => {
                 self.ambiguous = true;

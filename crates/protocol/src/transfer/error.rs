@@ -76,6 +76,13 @@ pub enum TransferError {
         /// The file with its status.
         file: Box<File>,
     },
+    /// The source may have changed while it was sent in one request, and it cannot be told whether the file that was made is
+    /// what it is now: the service does not serve the content, and the driver has no digest of what it sent.
+    #[error("the file may have changed while it was uploaded, and {} cannot be compared with it", file.id)]
+    Unproven {
+        /// The file that the service made.
+        file: Box<File>,
+    },
     /// A checkpoint could not be saved, so going on would risk a second file after a crash.
     #[error(transparent)]
     Save(SaveError),
@@ -142,6 +149,7 @@ impl TransferError {
             | Self::Source(_)
             | Self::Save(_)
             | Self::Stopped
+            | Self::Unproven { .. }
             | Self::CompletionUnknown { .. } => true,
             // It is kept to be cancelled, or to be gone on with after all.
             Self::Cancelled { confirmed, .. } => !confirmed,

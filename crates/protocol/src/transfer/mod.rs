@@ -13,6 +13,7 @@ mod part_ids;
 mod parts;
 mod plan;
 mod progress;
+mod proof;
 mod random;
 mod reconcile;
 mod registry;
@@ -46,6 +47,7 @@ use flights::{Asked, Flight, Flights};
 use knee::Knee;
 use pace::Pace;
 use plan::Decided;
+use proof::Reread;
 use random::Random;
 use registry::{Likeness, Registration};
 use saver::Saver;
@@ -96,7 +98,9 @@ use stop::Stop;
 /// 7. One checkpoint is saved at a time, and none is behind by more parts than may be in flight. Resuming needs the same
 ///    service, dialect and source; an upload of an earlier run that the service refuses parts of has gone like one that
 ///    expired. The source is stamped again before the file is made of it: a file that changed under
-///    the upload is an error, not a corrupt training set.
+///    the upload is an error, not a corrupt training set. Where its time of the last change alone differs
+///    ([`SourceStamp::changed`]), the content decides: parts are completed with the MD5 of what the source is now, which
+///    the service compares; a single request is compared with the digest of what was sent, or with what the service has.
 /// 8. An MD5, if wanted, is computed by the driver in file order while parts fly, and sent with `complete`, which waits
 ///    for it.
 /// 9. Cancelling abandons what flies and cancels on the service with a budget of its own of ten seconds; it ends even
@@ -169,6 +173,10 @@ pub struct Transfer {
     hash: Hash,
     /// This upload's entry among those of its client.
     registration: Registration,
+    /// The request that makes the file, as it was sent last.
+    committed: Option<RequestId>,
+    /// The stamp from which on the source must not change any more, once it has left open whether it had.
+    reread: Option<Reread>,
     /// The request that makes the file may have been executed, in this run or an earlier one.
     ambiguous: bool,
     /// Some answer made sense: what answers there speaks this API.
@@ -238,6 +246,8 @@ impl Transfer {
             solo: Solo::default(),
             flights: Flights::default(),
             saver: Saver::default(),
+            committed: None,
+            reread: None,
             ambiguous: false,
             understood: false,
             stop: Stop::NotWanted,
@@ -366,30 +376,7 @@ impl Transfer {
 
     /// The source was stamped as [`Action::Stamp`] asked.
     pub fn handle_stamped(&mut self, stamp: Result<SourceStamp, SourceError>) {
-        let file = match &self.stage {
-            Stage::Check { asked: true } | Stage::Recheck { asked: true, .. } => None,
-            Stage::Verify { file, asked: true } => Some(file.clone()),
-            _ => return,
-        };
-        match (stamp.map(|stamp| self.source.difference(&stamp)), file) {
-            (Ok(None), None) => match self.stage {
-                Stage::Recheck { again_at, .. } => self.rechecked(again_at),
-                _ => self.stage = Stage::Announce { change: None },
-            },
-            (Ok(None), Some(file)) => self.finish(Ok(*file)),
-            (Ok(Some(difference)), file) => match &mut self.stage {
-                Stage::Recheck { told_apart, .. } => {
-                    let told_apart = std::mem::take(told_apart);
-                    self.compared_in_vain(difference, told_apart);
-                }
-                _ => self.finish(Err(TransferError::SourceChanged { difference, file })),
-            },
-            (Err(error), None) => self.finish(Err(TransferError::Source(error))),
-            (Err(error), Some(file)) => {
-                let difference = format!("{error}, so it is not known whether it changed");
-                self.finish(Err(TransferError::SourceChanged { difference, file: Some(file) }));
-            }
-        }
+        self.stamped(stamp);
     }
 
     /// The checkpoint was saved as [`Action::Save`] asked, or could not be.

@@ -5,7 +5,7 @@ use std::time::Duration;
 use partwise_models::CreateUploadRequest;
 
 use super::{
-    Action, Attempt, Checkpoint, Transfer, TransferError, Warning,
+    Action, Attempt, Checkpoint, RequestId, Transfer, TransferError, Warning,
     checkpoint::SavedRoute,
     clock,
     flights::Asked,
@@ -90,8 +90,13 @@ impl Transfer {
         if let Stage::Reconcile(search) = &self.stage {
             if let Question::Compare { file_id, .. } = search.question() {
                 let file_id = file_id.clone();
-                return Ok(Some(self.compare(file_id)));
+                return Ok(Some(self.compare(file_id, None)));
             }
+        }
+        if let Stage::Prove { file, until } = &mut self.stage {
+            until.get_or_insert(now.monotonic.saturating_add(self.plan.compare_limit));
+            let (file_id, sent) = (file.id.clone(), self.committed);
+            return Ok(Some(self.compare(file_id, sent)));
         }
         let boundary = Boundary::from_entropy(self.random.bytes());
         let (asked, operation, request) = match (&self.stage, &self.way) {
@@ -158,17 +163,18 @@ impl Transfer {
         let id = self.flights.start(asked, attempt, request.body().content_length());
         if asked == Asked::Commit {
             self.registration.set_committing(true);
+            self.committed = Some(id);
         }
         Ok(Action::Send { id, attempt, request, answer_limit: operation.answer_limit() })
     }
 
     /// Asks for a comparison of a file's content with the source.
-    fn compare(&mut self, file_id: String) -> Action {
+    fn compare(&mut self, file_id: String, sent: Option<RequestId>) -> Action {
         let operation = OperationId::DownloadFile;
         let number = self.statistics.attempts.count(operation);
         let attempt = Attempt { operation, part: None, number };
         let id = self.flights.start(Asked::Content, attempt, 0);
-        Action::Compare { id, attempt, file_id }
+        Action::Compare { id, attempt, file_id, sent }
     }
 
     fn create_request(&self) -> Encoded {
@@ -328,7 +334,9 @@ impl Transfer {
             (Stage::Send, Way::Parts { parts, .. }) if self.may_send_part() => {
                 parts.next_at().map(|at| at.max(gate))
             }
-            (Stage::Create | Stage::Commit | Stage::Reconcile(_), _) if self.flights.is_empty() => {
+            (Stage::Create | Stage::Commit | Stage::Reconcile(_) | Stage::Prove { .. }, _)
+                if self.flights.is_empty() =>
+            {
                 Some(self.solo.not_before.max(gate))
             }
             (Stage::Cancel { until, .. }, _) => {
@@ -340,6 +348,7 @@ impl Transfer {
         let expiry = self.time_left(now).map(|left| now.monotonic.saturating_add(left));
         let comparing = match &self.stage {
             Stage::Reconcile(search) => search.comparing_until(),
+            Stage::Prove { until, .. } => *until,
             _ => None,
         };
         // What may not be sent any more has no moment to be sent at.
@@ -350,7 +359,7 @@ impl Transfer {
     pub(super) fn begin_cancel(&mut self, now: Now) {
         let file_possible = match self.stage {
             // The file is there: saying that it was cancelled would lose it.
-            Stage::Verify { .. } | Stage::Cancel { .. } | Stage::End { .. } => return,
+            Stage::Verify { .. } | Stage::Prove { .. } | Stage::Cancel { .. } | Stage::End { .. } => return,
             Stage::Reconcile(_) => true,
             _ => self.ambiguous || self.flights.is_flying(Asked::Commit),
         };

@@ -27,6 +27,8 @@ impl Transfer {
         entropy: [u8; 32],
     ) -> Result<Self, ResumeError> {
         saved.check(&api, &source)?;
+        // The parts that are there were read when it looked like this.
+        let source = saved.source.clone();
         let plan = Plan {
             filename: saved.filename,
             mime_type: saved.mime_type,

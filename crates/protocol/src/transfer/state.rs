@@ -26,6 +26,8 @@ pub(super) enum Stage {
     Reconcile(Box<Reconcile>),
     /// The single request made a file; the source must still be the same.
     Verify { file: Box<File>, asked: bool },
+    /// The single request made a file, and the source may have changed meanwhile: the content decides.
+    Prove { file: Box<File>, until: Option<Duration> },
     /// The upload is cancelled on the service, until this moment at most.
     Cancel { until: Duration, file_possible: bool },
     /// Over.
@@ -76,7 +78,7 @@ impl Way {
                 (parts.ids().len() as u64, acknowledged as u64, bytes)
             }
             Self::Single { .. } => match stage {
-                Stage::Verify { .. } | Stage::End { made: true } => (1, 1, length),
+                Stage::Verify { .. } | Stage::Prove { .. } | Stage::End { made: true } => (1, 1, length),
                 _ => (1, 0, 0),
             },
         }
@@ -145,9 +147,11 @@ impl super::Transfer {
         match self.stage {
             Stage::Create => Phase::Creating,
             Stage::Send => Phase::Sending,
-            Stage::Check { .. } | Stage::Announce { .. } | Stage::Recheck { .. } | Stage::Verify { .. } => {
-                Phase::Checking
-            }
+            Stage::Check { .. }
+            | Stage::Announce { .. }
+            | Stage::Recheck { .. }
+            | Stage::Verify { .. }
+            | Stage::Prove { .. } => Phase::Checking,
             Stage::Commit => match self.way {
                 Way::Parts { .. } => Phase::Completing,
                 Way::Single { .. } => Phase::Sending,

@@ -13,3 +13,4 @@ mod statistics;
 mod steps;
 mod stopping;
 mod time;
+mod touched;

@@ -16,8 +16,8 @@ use crate::positioned::Positioned;
 
 /// A regular file, held open. Several places of it are read at the same time.
 ///
-/// Its stamp has the length, the time of the last change, and on Unix the inode; a
-/// device's number may be another after the next start of the system. Elsewhere a file has no
+/// Its stamp has the length, the time of the last modification, and on Unix the time of the last change of anything (ctime)
+/// and the inode; a device's number may be another after the next start of the system. Elsewhere a file has no
 /// identity that can be had without the system's own interfaces, so there another file of the same length and time
 /// passes for the same.
 #[derive(Debug)]
@@ -80,6 +80,7 @@ impl Source for FileSource {
         let metadata = self.file.with(File::metadata)?;
         let mut stamp = SourceStamp::new(metadata.len());
         stamp.modified = modified(&metadata);
+        stamp.changed = changed(&metadata);
         stamp.identity = identity(&metadata);
         Ok(stamp)
     }
@@ -100,6 +101,20 @@ fn modified(metadata: &Metadata) -> Option<String> {
         Ok(since) => format!("{}.{:09}", since.as_secs(), since.subsec_nanos()),
         Err(before) => format!("-{}.{:09}", before.duration().as_secs(), before.duration().subsec_nanos()),
     })
+}
+
+/// Seconds and nanoseconds since 1970.
+#[cfg(unix)]
+#[allow(clippy::unnecessary_wraps, reason = "elsewhere there is none")]
+fn changed(metadata: &Metadata) -> Option<String> {
+    use std::os::unix::fs::MetadataExt;
+
+    Some(format!("{}.{:09}", metadata.ctime(), metadata.ctime_nsec()))
+}
+
+#[cfg(not(unix))]
+fn changed(_: &Metadata) -> Option<String> {
+    None
 }
 
 #[cfg(unix)]
@@ -179,7 +194,15 @@ mod tests {
         #[cfg(not(unix))]
         assert_eq!(before, replaced);
 
+        let modified = fs::metadata(&path).unwrap().modified().unwrap();
+        fs::write(&path, "ten").unwrap();
         let file = File::options().write(true).open(&path).unwrap();
+        file.set_modified(modified).unwrap();
+        let rewritten = first.stamp().unwrap();
+        #[cfg(unix)]
+        assert!(before.leaves_open(&rewritten), "{before:?}, {rewritten:?}");
+        assert_eq!(before.difference(&rewritten), None);
+
         file.set_modified(UNIX_EPOCH).unwrap();
         assert_eq!(before.difference(&first.stamp().unwrap()).unwrap(), "it was modified");
     }

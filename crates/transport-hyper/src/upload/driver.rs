@@ -5,8 +5,8 @@ use std::{future::pending, sync::Arc, time::Duration};
 use futures_util::future::BoxFuture;
 use partwise_models::File;
 use partwise_protocol::{
-    Action, Checkpoint, Comparison, Progress, RequestId, SaveError, SourceError, SourceRange, SourceStamp,
-    Transfer,
+    Action, Checkpoint, Comparison, OperationId, Progress, RequestId, SaveError, SourceError, SourceRange,
+    SourceStamp, Transfer,
 };
 use tokio::{sync::watch, time::Instant};
 use tracing::Span;
@@ -20,7 +20,8 @@ use super::{
 use crate::{
     Client, Error, RequestBody,
     attempt::Left,
-    compare::{Comparing, compare},
+    compare::{Comparing, compare, compare_digest},
+    digest::Digest,
     reading::Reader,
     service::BoxError,
     system::Clock,
@@ -41,6 +42,8 @@ pub(super) struct Driver {
     flights: Flights,
     hashing: Option<Hashing>,
     comparing: Option<(RequestId, Comparing)>,
+    /// The digest of what a request sent, which had all of the source.
+    digest: Option<(RequestId, Digest)>,
     stamping: Option<BoxFuture<'static, Result<SourceStamp, SourceError>>>,
     saving: Option<BoxFuture<'static, Result<(), BoxError>>>,
 }
@@ -83,6 +86,7 @@ impl Driver {
             flights: Flights::default(),
             hashing: None,
             comparing: None,
+            digest: None,
             stamping: None,
             saving: None,
         }
@@ -124,13 +128,14 @@ impl Driver {
             match self.transfer.poll(self.clock.now()) {
                 Action::Send { id, attempt, request, answer_limit } => {
                     let request = request.map(|body| RequestBody::new(body, Some(self.reader.clone())));
+                    // The one request whose content cannot be looked at once more before it becomes a file.
+                    let is_whole = attempt.operation == OperationId::CreateFile;
+                    let request = if is_whole { request.map(RequestBody::with_digest) } else { request };
                     let span = attempt_span(attempt.operation, attempt.part, attempt.number);
                     self.flights.start(self.client.clone(), id, request, answer_limit, span);
                 }
-                Action::Compare { id, file_id, .. } => {
-                    let length = self.transfer.progress().bytes_total;
-                    let comparing = compare(self.client.clone(), self.reader.clone(), length, file_id);
-                    self.comparing = Some((id, Box::pin(comparing)));
+                Action::Compare { id, file_id, sent, .. } => {
+                    self.comparing = Some((id, self.compare(file_id, sent)));
                 }
                 Action::Abandon(id) => {
                     self.comparing.take_if(|(comparing, _)| *comparing == id);
@@ -143,6 +148,14 @@ impl Driver {
                 Action::Wait { until } => return Step::Wait { until },
                 Action::Done(result) => return Step::Done(result.map_err(Error::from)),
             }
+        }
+    }
+
+    fn compare(&self, file_id: String, sent: Option<RequestId>) -> Comparing {
+        let (reader, length) = (self.reader.clone(), self.transfer.progress().bytes_total);
+        match self.digest.filter(|(request, _)| Some(*request) == sent) {
+            Some((_, digest)) => Box::pin(compare_digest(reader, length, digest)),
+            None => Box::pin(compare(self.client.clone(), reader, length, file_id)),
         }
     }
 
@@ -168,6 +181,7 @@ impl Driver {
         match event {
             Event::Landed(landed) => {
                 self.transfer.handle_sent(landed.request, landed.sent);
+                self.digest = landed.digest.map(|digest| (landed.request, digest)).or(self.digest);
                 let now = self.clock.now();
                 match landed.outcome {
                     Ok(response) => {

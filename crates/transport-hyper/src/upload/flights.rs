@@ -8,7 +8,7 @@ use partwise_protocol::{Failure, FailureKind, RequestId};
 use tokio::task::{AbortHandle, Id, JoinSet};
 use tracing::Span;
 
-use crate::{Client, RequestBody, body::Handoff, trace};
+use crate::{Client, RequestBody, body::Handoff, digest::Digest, trace};
 
 /// The requests of one upload that have no answer yet.
 #[derive(Default)]
@@ -30,6 +30,8 @@ pub(super) struct Landed {
     pub(super) request: RequestId,
     /// Bytes of its body that had left since the last report.
     pub(super) sent: u64,
+    /// The digest of the content that it sent, if it was taken.
+    pub(super) digest: Option<Digest>,
     pub(super) outcome: Result<Response<Bytes>, Failure>,
 }
 
@@ -79,7 +81,8 @@ impl Flights {
             };
             // One that was abandoned is no longer known, and nobody waits for it.
             if let Some(mut flight) = self.by_task.remove(&task) {
-                return Landed { request: flight.request, sent: flight.newly_sent(), outcome };
+                let (request, digest) = (flight.request, flight.handoff.digest());
+                return Landed { request, sent: flight.newly_sent(), digest, outcome };
             }
         }
     }

@@ -41,8 +41,11 @@ impl Transfer {
         self.reconcile_with(attempt, now, |search, context| search.object(object, context));
     }
 
-    /// A candidate's content was compared with the source.
+    /// A file's content was compared with the source.
     pub(in crate::transfer) fn compared(&mut self, attempt: Attempt, result: &Comparison, now: Now) {
+        if matches!(self.stage, Stage::Prove { .. }) {
+            return self.proven(result);
+        }
         self.reconcile_with(attempt, now, |search, context| search.compared(result, context));
     }
 
@@ -119,8 +122,12 @@ impl Transfer {
 
     /// Ends a comparison that takes too long.
     pub(in crate::transfer) fn watch_comparison(&mut self, now: Now) {
-        let Stage::Reconcile(search) = &self.stage else { return };
-        if search.comparing_until().is_none_or(|until| now.monotonic < until) {
+        let until = match &self.stage {
+            Stage::Reconcile(search) => search.comparing_until(),
+            Stage::Prove { until, .. } => *until,
+            _ => None,
+        };
+        if until.is_none_or(|until| now.monotonic < until) {
             return;
         }
         let flight = self.flights.end_only();

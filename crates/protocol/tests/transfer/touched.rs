@@ -1,0 +1,162 @@
+//! Sources whose time of the last change alone differs: a chmod, or a rewriting whose modification time was put back.
+
+use partwise_protocol::{Api, Comparison, Plan, RouteChoice, SourceStamp, Transfer};
+
+use crate::bench::{BEGAN, Bench, completed_json, file_json, plan};
+
+fn stamp(changed: &str) -> SourceStamp {
+    let mut stamp = SourceStamp::new(25);
+    (stamp.modified, stamp.changed) = (Some("100".into()), Some(changed.into()));
+    stamp
+}
+
+fn of(plan: Plan) -> Bench {
+    let mut bench = Bench::of(Transfer::new(Api::openai(), plan, stamp("100"), [1; 32]).unwrap());
+    bench.run();
+    bench
+}
+
+fn stamped(bench: &mut Bench, changed: &str) {
+    bench.machine.handle_stamped(Ok(stamp(changed)));
+    bench.run();
+}
+
+fn hashed(bench: &mut Bench) {
+    bench.machine.handle_hashed(Ok([0xab; 16]));
+    bench.run();
+}
+
+/// All parts are there, and the source is to be stamped.
+fn in_parts(plan: Plan) -> Bench {
+    let mut bench = of(plan);
+    bench.answer(0, 200, &crate::bench::upload_json(3600));
+    bench.finish_parts();
+    bench.log();
+    bench
+}
+
+/// The file is there, and the source is to be stamped.
+fn in_one() -> Bench {
+    let mut plan = plan();
+    plan.route = RouteChoice::Single;
+    let mut bench = of(plan);
+    bench.answer(0, 200, &file_json("file-1", BEGAN));
+    bench.log();
+    bench
+}
+
+#[test]
+fn parts_of_a_touched_source_are_completed_with_the_md5_of_what_it_is_now() {
+    let mut bench = in_parts(plan());
+    stamped(&mut bench, "200");
+    hashed(&mut bench);
+    stamped(&mut bench, "200");
+    bench.answer(0, 200, &completed_json());
+    insta::assert_snapshot!(bench.log(), @r#"
+    hash 0..25
+    stamp
+    save (25, 25)
+    POST /v1/uploads/upload_1/complete {"part_ids":["part_a","part_b","part_c"],"md5":"abababababababababababababababab"}
+      <- 200 {"id":"upload_1","status":"completed","file":{"id":"file-1","bytes":25,"filename":"train.jsonl","purpose":"fine-tune","created_at":1719184911}}
+    done: file-1
+    "#);
+}
+
+#[test]
+fn an_md5_that_was_taken_while_the_source_changed_is_taken_again() {
+    let mut wanted = plan();
+    wanted.md5 = true;
+    let mut bench = of(wanted);
+    bench.answer(0, 200, &crate::bench::upload_json(3600));
+    bench.finish_parts();
+    bench.machine.handle_hashed(Ok([1; 16]));
+    bench.run();
+    stamped(&mut bench, "200");
+    hashed(&mut bench);
+    stamped(&mut bench, "200");
+    assert!(bench.log().contains("\"md5\":\"abab"));
+}
+
+#[test]
+fn parts_that_the_service_does_not_take_with_that_md5_are_of_a_source_that_changed() {
+    let mut bench = in_parts(plan());
+    stamped(&mut bench, "200");
+    hashed(&mut bench);
+    stamped(&mut bench, "200");
+    bench.answer(0, 400, r#"{"error":{"message":"the md5 differs"}}"#);
+    insta::assert_snapshot!(bench.error(), @"the source changed while it was uploaded: its content is not what was sent");
+}
+
+#[test]
+fn a_source_that_changes_while_it_is_read_again_is_read_anew_and_not_for_ever() {
+    let mut bench = in_parts(plan());
+    for changed in ["200", "300", "400"] {
+        stamped(&mut bench, changed);
+        hashed(&mut bench);
+    }
+    stamped(&mut bench, "500");
+    assert_eq!(bench.log().matches("hash").count(), 3);
+    insta::assert_snapshot!(bench.error(), @"the source changed while it was uploaded: it changed again and again while it was read");
+}
+
+#[test]
+fn a_source_that_was_touched_between_two_runs_is_resumed_and_proven_in_the_end() {
+    let mut first = of(plan());
+    first.answer(0, 200, &crate::bench::upload_json(3600));
+    first.answer(0, 200, &crate::bench::part_json("part_a"));
+    let saved = first.saved.unwrap();
+    let mut bench = Bench::of(Transfer::resume(Api::openai(), plan(), saved, stamp("200"), [2; 32]).unwrap());
+    bench.run();
+    for part in ["part_b", "part_c"] {
+        bench.answer(0, 200, &crate::bench::part_json(part));
+    }
+    stamped(&mut bench, "200");
+    hashed(&mut bench);
+    stamped(&mut bench, "200");
+    assert!(bench.log().contains("\"md5\""));
+}
+
+#[test]
+fn a_touched_source_of_a_single_request_is_compared_with_what_was_sent() {
+    let mut bench = in_one();
+    stamped(&mut bench, "200");
+    bench.compare(Comparison::Equal);
+    insta::assert_snapshot!(bench.log(), @r"
+    compare file-1
+      <- Equal
+    done: file-1
+    ");
+    let mut bench = in_one();
+    stamped(&mut bench, "200");
+    bench.compare(Comparison::Different);
+    insta::assert_snapshot!(bench.error(), @"the source changed while it was uploaded: its content is not what was sent");
+}
+
+#[test]
+fn what_cannot_be_compared_is_said_and_stays_resumable() {
+    for result in [Comparison::NotServed, Comparison::Unknown] {
+        let mut bench = in_one();
+        stamped(&mut bench, "200");
+        bench.compare(result);
+        let Some(Err(error)) = &bench.end else { panic!("it has no end") };
+        assert!(bench.machine.is_resumable_after(error));
+        let expected =
+            "the file may have changed while it was uploaded, and file-1 cannot be compared with it";
+        assert_eq!(bench.error(), expected);
+    }
+    let mut bench = in_one();
+    stamped(&mut bench, "200");
+    bench.machine.stop();
+    bench.run();
+    assert!(bench.error().starts_with("the file may have changed"));
+}
+
+#[test]
+fn a_source_without_such_a_time_is_compared_by_what_it_has() {
+    let mut bench = in_parts(plan());
+    let mut later = stamp("200");
+    later.changed = None;
+    bench.machine.handle_stamped(Ok(later));
+    bench.run();
+    assert!(bench.log().contains("complete {\"part_ids\""));
+}
