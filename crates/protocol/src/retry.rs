@@ -141,7 +141,8 @@ pub struct RetryPolicy {
     pub base_wait: Duration,
     /// The upper end of every wait that we draw ourselves.
     pub max_wait: Duration,
-    /// The longest wait asked for by a service that is kept to; beyond it the request has failed.
+    /// The longest wait asked for by a service that is kept to; beyond it the request has failed. A shorter wait than the
+    /// one that we draw is not kept to.
     pub max_hinted_wait: Duration,
 }
 
@@ -196,12 +197,20 @@ impl RetryPolicy {
         if !worth_it || error.kind() == ApiErrorKind::QuotaExhausted || failures > self.max_failures {
             return Verdict::GiveUp;
         }
-        let hold_all = error.is_overload();
         match error.retry.wait(now) {
-            Some(wait) if wait > self.max_hinted_wait => Verdict::GiveUp,
-            Some(wait) => Verdict::Retry { wait, hold_all },
-            None => Verdict::Retry { wait: self.wait(failures, random), hold_all },
+            Some(hint) if hint > self.max_hinted_wait => Verdict::GiveUp,
+            _ => Verdict::Retry {
+                wait: self.wait_after(error, failures, now, random),
+                hold_all: error.is_overload(),
+            },
         }
+    }
+
+    /// Returns the wait after a refusal: what the service asks for, up to the longest that is kept to, but never less than
+    /// the backoff. Services ask for no wait at all while a limit is still in force.
+    pub(crate) fn wait_after(&self, error: &ApiError, failures: u32, now: Now, random: u64) -> Duration {
+        let hint = error.retry.wait(now).unwrap_or_default();
+        hint.min(self.max_hinted_wait).max(self.wait(failures, random))
     }
 
     /// Judges a failure without an answer. `failures` counts this one; `random` is any number, drawn anew each time.
@@ -344,6 +353,23 @@ mod tests {
             verdict(Repeat::Harmless, &error),
             Verdict::Retry { wait: Duration::from_secs(120), hold_all: true }
         );
+    }
+
+    #[test]
+    fn a_hint_never_makes_a_wait_shorter_than_the_drawn_backoff() {
+        let (policy, random) = (RetryPolicy::default(), u64::MAX / 3);
+        let past = ("retry-after", "Sun, 09 Sep 2001 01:46:30 GMT");
+        for hinted in [("retry-after-ms", "0"), ("retry-after", "0"), ("retry-after-ms", "1"), past] {
+            let mut error = refused(429);
+            error.retry = hint(&[hinted]);
+            assert!(error.retry.after.is_some(), "{hinted:?}");
+            for failures in 1..=8 {
+                let verdict = policy.on_refused(Repeat::Orphans, failures, &error, NOW, random);
+                let wait = policy.wait(failures, random);
+                assert!(wait > Duration::from_millis(1), "{wait:?}");
+                assert_eq!(verdict, Verdict::Retry { wait, hold_all: true }, "{hinted:?}");
+            }
+        }
     }
 
     #[test]

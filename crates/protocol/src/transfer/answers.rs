@@ -309,7 +309,10 @@ impl Transfer {
         }
         let wait = match verdict {
             Verdict::Retry { wait, .. } => wait,
-            Verdict::GiveUp => error.retry.wait(now).unwrap_or_default().min(self.plan.retry.max_hinted_wait),
+            Verdict::GiveUp => {
+                let (failures, random) = (self.solo.failures.max(1), self.random.next());
+                self.plan.retry.wait_after(error, failures, now, random)
+            }
         };
         self.statistics.overloads += 1;
         let until = now.monotonic.saturating_add(wait);

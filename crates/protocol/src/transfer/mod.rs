@@ -64,9 +64,9 @@ use stop::Stop;
 ///    the number begins at eight and is doubled as long as more bytes leave for it; it is tried again later, since lines
 ///    change.
 /// 4. A refusal is final unless the [`RetryPolicy`](crate::RetryPolicy) says otherwise: `x-should-retry` decides; else
-///    408, 409, 429, 5xx and broken connections are repeated. The wait is what the service asks for, `retry-after-ms`
-///    before `Retry-After` in seconds or as a date, and else drawn below a cap that doubles; a service that asks for more
-///    than [`max_hinted_wait`](crate::RetryPolicy::max_hinted_wait) has failed. A 429 or 503 holds back the whole
+///    408, 409, 429, 5xx and broken connections are repeated. The wait is drawn below a cap that doubles, and is longer where
+///    the service asks for more, with `retry-after-ms` before `Retry-After` in seconds or as a date; a service that asks for
+///    more than [`max_hinted_wait`](crate::RetryPolicy::max_hinted_wait) has failed. A 429 or 503 holds back the whole
 ///    upload, not one part, and halves the parts in flight, once for all that flew together; success raises them again,
 ///    one for each full window. A part's retry budget is refilled whenever any part is acknowledged. An exhausted quota
 ///    is final.

@@ -324,7 +324,7 @@ impl Books {
         let again = after.latest_retry.filter(|_| is_again).map(|retry| retry.wait);
         if setback.is_overload() {
             let hint = setback.hint().map(|hint| hint.min(self.plan.retry.max_hinted_wait));
-            let until = now + hint.or(again).unwrap_or_default();
+            let until = now + hint.max(again).unwrap_or_default();
             self.pace.overloaded(until, flight.number, self.requests);
         }
         match flight.asked {

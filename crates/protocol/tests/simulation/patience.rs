@@ -113,7 +113,8 @@ impl Setback {
                 return never(Rule::Final);
             }
             Self::Refused { hint: Some(wait), .. } if wait > policy.max_hinted_wait => (Rule::HintCap, None),
-            Self::Refused { hint: Some(wait), .. } => (Rule::Hints, Some(wait..=wait)),
+            // Never less than the backoff, which may be anything below its cap.
+            Self::Refused { hint: Some(wait), .. } => (Rule::Hints, Some(wait..=wait.max(*drawn.end()))),
             Self::Refused { should_retry: Some(true), .. } => (Rule::ShouldRetry, Some(drawn)),
             Self::Refused { should_retry: None, .. } => (Rule::Repeated, Some(drawn)),
             Self::Failed(FailureKind::Connect | FailureKind::Interrupted | FailureKind::Timeout) => {

@@ -54,7 +54,8 @@ rules! {
     4 Raising,
     /// Never more parts in flight than the window allows.
     4 Window,
-    /// A wait that the service asked for is kept to, in milliseconds before seconds or a date.
+    /// A wait that the service asked for is kept to, in milliseconds before seconds or a date, and is longer only as far as
+    /// the backoff is.
     4 Hints,
     /// A wait over the cap is a failure.
     4 HintCap,
