@@ -1,5 +1,7 @@
 //! When a request is sent again: hints of the service, a policy, and a pure decision.
 
+pub(crate) mod message;
+
 use std::time::{Duration, UNIX_EPOCH};
 
 use http::{HeaderMap, HeaderName, HeaderValue, header};
@@ -12,10 +14,6 @@ const RETRY_AFTER_MS: HeaderName = HeaderName::from_static("retry-after-ms");
 /// The last second of the year 9999, behind which HTTP has no dates.
 const LAST_DATE: u64 = 253_402_300_799;
 
-/// A service that never answered in any way that makes sense is not there, or is another one: whoever waits for it should
-/// soon be told. Patience is for a service that was there a moment ago.
-pub(crate) const FAILURES_BEFORE_CONTACT: u32 = 3;
-
 /// Two readings of time, taken by the caller: this crate has no clock.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[allow(clippy::exhaustive_structs, reason = "callers build it at every step; there is no third clock")]
@@ -26,7 +24,8 @@ pub struct Now {
     pub unix: UnixSeconds,
 }
 
-/// What an answer's headers say about trying again: `x-should-retry`, `retry-after-ms`, `Retry-After`.
+/// What an answer says about trying again: in its headers (`x-should-retry`, `retry-after-ms`, `Retry-After`), or, when it
+/// is a 429 or 503 without such a wait, in its message.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct RetryHint {
@@ -136,6 +135,9 @@ fn http_date(value: &str) -> Option<UnixSeconds> {
 pub struct RetryPolicy {
     /// Failures in a row, without any progress between them, that end a request for good.
     pub max_failures: u32,
+    /// The same for a service that has never answered in a way that makes sense: it is not there, or is another one, and the
+    /// caller should soon be told. An error in one of the API's shapes makes sense.
+    pub max_failures_before_contact: u32,
     /// The upper end of the first wait; it doubles with every failure. The wait itself is drawn between nothing and
     /// this, so that many clients do not come back at once.
     pub base_wait: Duration,
@@ -150,6 +152,7 @@ impl Default for RetryPolicy {
     fn default() -> Self {
         Self {
             max_failures: 8,
+            max_failures_before_contact: 3,
             base_wait: Duration::from_millis(500),
             max_wait: Duration::from_secs(20),
             max_hinted_wait: Duration::from_secs(120),

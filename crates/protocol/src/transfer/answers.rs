@@ -17,7 +17,7 @@ use super::{
 use crate::{
     AddUploadPart, ApiError, ApiErrorKind, CancelUpload, CompleteUpload, CreateFile, CreateUpload, Failure,
     FailureKind, Garbled, ListFiles, Now, Operation, OperationId, Repeat, ResponseError, SourceError,
-    Verdict, retry::FAILURES_BEFORE_CONTACT,
+    Verdict,
 };
 
 /// Why a request brought nothing.
@@ -73,6 +73,11 @@ impl Setback {
     fn says_that_there_is_none(&self) -> bool {
         let Self::Refused(error) = self else { return false };
         matches!(error.status, StatusCode::BAD_REQUEST | StatusCode::NOT_FOUND | StatusCode::GONE)
+    }
+
+    /// Whether it shows that what answers there speaks this API.
+    fn is_of_the_api(&self) -> bool {
+        matches!(self, Self::Refused(error) if error.is_of_the_api())
     }
 
     fn into_error(self, operation: OperationId) -> TransferError {
@@ -218,6 +223,7 @@ impl Transfer {
 
     /// Something was asked for in vain: again, another way, or the end.
     fn set_back(&mut self, flight: Flight, setback: Setback, now: Now) {
+        self.understood |= setback.is_of_the_api();
         match flight.asked {
             Asked::Create => self.create_set_back(flight, setback, now),
             Asked::Part { index, tries } => self.part_set_back(flight, index, tries, setback, now),
@@ -276,7 +282,7 @@ impl Transfer {
         setback: &Setback,
         now: Now,
     ) -> Option<Duration> {
-        if !self.understood && failures > FAILURES_BEFORE_CONTACT {
+        if !self.understood && failures > self.plan.retry.max_failures_before_contact {
             return None;
         }
         let random = self.random.next();

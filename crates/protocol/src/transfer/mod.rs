@@ -65,8 +65,10 @@ use stop::Stop;
 ///    change.
 /// 4. A refusal is final unless the [`RetryPolicy`](crate::RetryPolicy) says otherwise: `x-should-retry` decides; else
 ///    408, 409, 429, 5xx and broken connections are repeated. The wait is drawn below a cap that doubles, and is longer where
-///    the service asks for more, with `retry-after-ms` before `Retry-After` in seconds or as a date; a service that asks for
-///    more than [`max_hinted_wait`](crate::RetryPolicy::max_hinted_wait) has failed. A 429 or 503 holds back the whole
+///    the service asks for more, with `retry-after-ms` before `Retry-After` in seconds or as a date before the words of a 429
+///    or 503 ("try again in 60 seconds"); a service that asks for more than
+///    [`max_hinted_wait`](crate::RetryPolicy::max_hinted_wait) has failed, and one that has never answered in the API's words
+///    fails [sooner](crate::RetryPolicy::max_failures_before_contact). A 429 or 503 holds back the whole
 ///    upload, not one part, and halves the parts in flight, once for all that flew together; success raises them again,
 ///    one for each full window. A part's retry budget is refilled whenever any part is acknowledged. An exhausted quota
 ///    is final.
@@ -153,7 +155,7 @@ pub struct Transfer {
     hash: Hash,
     /// The request that makes the file was sent, in this run or an earlier one, and its fate is not known.
     ambiguous: bool,
-    /// Some answer made sense: what answers there speaks this API.
+    /// Some answer made sense, a success or an error: what answers there speaks this API.
     understood: bool,
     stop: Stop,
     cancel_wanted: bool,

@@ -322,6 +322,7 @@ impl Books {
     ) {
         let is_again = after.statistics.retries.total > before.statistics.retries.total;
         let again = after.latest_retry.filter(|_| is_again).map(|retry| retry.wait);
+        self.understood |= setback.is_of_the_api();
         if setback.is_overload() {
             let hint = setback.hint().map(|hint| hint.min(self.plan.retry.max_hinted_wait));
             let until = now + hint.max(again).unwrap_or_default();

@@ -95,6 +95,18 @@ impl Faults {
     }
 }
 
+/// What refusals say, and the wait in milliseconds that their words ask for.
+pub(crate) const BODIES: [(&str, Option<u64>); 8] = [
+    (r#"{"error":{"code":"429","message":"Rate limit is exceeded. Try again in 6 seconds."}}"#, Some(6000)),
+    (r#"{"error":{"code":"429","message":"Please retry after 1 second."}}"#, Some(1000)),
+    (r#"{"error":{"message":"Limit 3. Please try again in 0m6.5s. Visit us","code":null}}"#, Some(6500)),
+    (r#"{"statusCode":429,"message":"busy"}"#, None),
+    ("<html><head><title>502 Bad Gateway</title></head></html>", None),
+    ("upstream connect error", None),
+    ("{", None),
+    ("", None),
+];
+
 /// A refusal by somebody who may be busy; `executed` when what was asked for has been done nevertheless.
 pub(crate) fn refusal(dice: &mut Dice, executed: bool, service_time: u64) -> Response<Bytes> {
     // A service that says 429 has not looked at the request, so it never says so afterwards.
@@ -120,15 +132,8 @@ pub(crate) fn refusal(dice: &mut Dice, executed: bool, service_time: u64) -> Res
     if dice.chance(10) {
         response = response.header("x-should-retry", "false");
     }
-    let bodies = [
-        r#"{"error":{"code":"429","message":"Rate limit is exceeded. Try again in 6 seconds."}}"#,
-        r#"{"statusCode":429,"message":"busy"}"#,
-        "<html><head><title>502 Bad Gateway</title></head></html>",
-        "upstream connect error",
-        "{",
-        "",
-    ];
-    response.body(Bytes::from_static(dice.pick(&bodies).as_bytes())).unwrap()
+    let (body, _) = *dice.pick(&BODIES);
+    response.body(Bytes::from_static(body.as_bytes())).unwrap()
 }
 
 /// A refusal of what nobody should ask for again, unless the service itself says so.

@@ -54,8 +54,8 @@ rules! {
     4 Raising,
     /// Never more parts in flight than the window allows.
     4 Window,
-    /// A wait that the service asked for is kept to, in milliseconds before seconds or a date, and is longer only as far as
-    /// the backoff is.
+    /// A wait that the service asked for is kept to, in milliseconds before seconds or a date before words, and is longer
+    /// only as far as the backoff is.
     4 Hints,
     /// A wait over the cap is a failure.
     4 HintCap,
@@ -67,7 +67,7 @@ rules! {
     4 Final,
     /// An exhausted quota is final.
     4 QuotaFinal,
-    /// So many failures without progress are final.
+    /// So many failures without progress are final, and fewer before the service has ever answered in the API's words.
     4 Budget,
     /// Any part that is taken refills the budget of all.
     4 Refill,

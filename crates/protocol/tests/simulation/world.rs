@@ -245,5 +245,6 @@ fn draw_plan(dice: &mut Dice) -> Plan {
     plan.md5 = plan.route == RouteChoice::Parts && dice.chance(300);
     plan.restart_when_expired = dice.chance(300);
     plan.retry.max_failures = *dice.pick(&[1, 3, 8, 8]);
+    plan.retry.max_failures_before_contact = *dice.pick(&[1, 3, 3]);
     plan
 }

@@ -77,6 +77,34 @@ fn a_service_that_was_never_there_is_given_up_soon() {
 }
 
 #[test]
+fn a_service_that_refused_in_the_words_of_the_api_is_there_and_has_the_whole_budget() {
+    let body = r#"{"error":{"code":"429","message":"Rate limit is exceeded. Try again in 60 seconds."}}"#;
+    let mut bench = Bench::new(plan());
+    bench.run();
+    for _ in 0..plan().retry.max_failures {
+        let until = bench.answer(0, 429, body).expect("it waits");
+        assert_eq!(until, bench.time + Duration::from_secs(60));
+        bench.pass(Duration::from_secs(60));
+        assert!(bench.end.is_none(), "{:?}", bench.time);
+    }
+    bench.answer(0, 429, body);
+    insta::assert_snapshot!(bench.error(), @"POST /uploads was refused: 429 Too Many Requests: Rate limit is exceeded. Try again in 60 seconds. (code 429)");
+}
+
+#[test]
+fn a_page_that_refuses_is_no_contact_with_the_service() {
+    let mut bench = Bench::new(plan());
+    bench.run();
+    for _ in 0..plan().retry.max_failures_before_contact {
+        bench.answer(0, 502, "<html><head><title>Bad Gateway</title></head></html>");
+        bench.pass(Duration::from_secs(20));
+        assert!(bench.end.is_none());
+    }
+    bench.answer(0, 502, "<html><head><title>Bad Gateway</title></head></html>");
+    assert!(bench.end.is_some());
+}
+
+#[test]
 fn what_reached_nothing_made_no_file() {
     let mut wanted = plan();
     wanted.route = partwise_protocol::RouteChoice::Single;
