@@ -88,8 +88,8 @@ use stop::Stop;
 ///    the upload is an error, not a corrupt training set.
 /// 8. An MD5, if wanted, is computed by the driver in file order while parts fly, and sent with `complete`, which waits
 ///    for it.
-/// 9. Cancelling abandons what flies and cancels on the service with a budget of its own of ten seconds; it ends even
-///    when the service is gone. Stopping leaves the upload on the service to be resumed: nothing new is sent, what flies
+/// 9. Cancelling abandons what flies and cancels on the service at once, whatever rule 4 holds back, with a budget of its
+///    own of ten seconds; it ends even when the service is gone. Stopping leaves the upload on the service to be resumed: nothing new is sent, what flies
 ///    has a moment to be answered, and whatever was acknowledged is saved.
 ///
 /// The simulation in the tests of this crate holds each of them by invariants that have its number.

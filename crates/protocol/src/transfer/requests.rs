@@ -76,7 +76,7 @@ impl Transfer {
 
     /// The next request that may leave now.
     pub(super) fn next_request(&mut self, now: Now) -> Result<Option<Action>, TransferError> {
-        if self.stop.is_under_way() || now.monotonic < self.pace.gate() {
+        if self.stop.is_under_way() || now.monotonic < self.gate() {
             return Ok(None);
         }
         if matches!(self.stage, Stage::Send) {
@@ -105,6 +105,15 @@ impl Transfer {
             _ => return Ok(None),
         };
         self.send(asked, operation, request).map(Some)
+    }
+
+    /// Returns the moment before which nothing may leave. A cancel does not wait for an overloaded service: it takes work
+    /// from it, and has ten seconds.
+    fn gate(&self) -> Duration {
+        match self.stage {
+            Stage::Cancel { .. } => Duration::ZERO,
+            _ => self.pace.gate(),
+        }
     }
 
     fn next_part(&mut self, now: Now) -> Result<Option<Action>, TransferError> {
@@ -319,7 +328,7 @@ impl Transfer {
 
     /// When polling again makes sense without any report.
     pub(super) fn deadline(&self, now: Now) -> Option<Duration> {
-        let gate = self.pace.gate();
+        let gate = self.gate();
         let request = match (&self.stage, &self.way) {
             (Stage::Send, Way::Parts { parts, .. }) if self.may_send_part() => {
                 parts.next_at().map(|at| at.max(gate))

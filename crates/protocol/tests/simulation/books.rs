@@ -71,6 +71,8 @@ pub(crate) struct Books {
     begun: BTreeSet<u64>,
     /// The request that is no part: which, and how often it failed.
     solo: (Option<Asked>, u32),
+    /// Until when it waits for its turn.
+    solo_until: Duration,
     understood: bool,
     /// What became of the request that makes the file is not known.
     in_doubt: bool,
@@ -126,6 +128,7 @@ impl Books {
             waiting: BTreeMap::new(),
             begun: BTreeSet::new(),
             solo: (None, 0),
+            solo_until: Duration::ZERO,
             understood: false,
             in_doubt: saved.is_committing,
             completes_in_doubt: 0,
@@ -168,7 +171,8 @@ impl Books {
     ) -> Asked {
         let range = range_of(request);
         let asked = asked(request, range);
-        hold(Rule::Gate, now >= self.pace.gate, || format!("{asked:?} leaves before the gate opens"));
+        let may_leave = now >= self.pace.gate || asked == Asked::Cancel;
+        hold(Rule::Gate, may_leave, || format!("{asked:?} leaves before the gate opens"));
         match asked {
             Asked::Create => self.begin_upload(),
             Asked::Part(start) => self.part_leaves(start, range.unwrap(), now),
@@ -177,8 +181,13 @@ impl Books {
             Asked::List => {}
             Asked::Cancel => self.cancels += 1,
         }
-        if !matches!(asked, Asked::Part(_)) && self.solo.0 != Some(asked) {
-            self.solo = (Some(asked), 0);
+        if !matches!(asked, Asked::Part(_)) {
+            if self.solo.0 != Some(asked) {
+                self.solo = (Some(asked), 0);
+                self.solo_until = Duration::ZERO;
+            }
+            let until = self.solo_until;
+            hold(Rule::Backoff, until <= now, || format!("{asked:?} goes {:?} too early", until - now));
         }
         let flight = Flight { asked, number: self.requests, sent };
         self.requests += 1;
@@ -341,6 +350,7 @@ impl Books {
             }
             Asked::Create | Asked::List | Asked::Cancel | Asked::Complete | Asked::Post => {
                 self.solo.1 += 1;
+                self.solo_until = now + again.unwrap_or_default();
                 let expected = setback.expected(self.solo.1, self.understood, &self.plan.retry);
                 judge(&expected, again, after, setback, false);
                 if flight.asked == Asked::Complete {

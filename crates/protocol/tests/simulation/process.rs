@@ -175,6 +175,10 @@ impl World {
         hold(Rule::StopSilent, !is_stopping, || format!("{} leaves after the stop", request.uri()));
         let asked = process.books.leaves(id, &request, sent, self.disk.as_deref(), now);
         self.check_form(&request, asked);
+        if asked == Asked::Cancel && process.books.cancels == 1 {
+            let is_at_once = process.cancelled_at == Some(self.time);
+            hold(Rule::CancelTells, is_at_once, || format!("cancelled at {:?}", process.cancelled_at));
+        }
         if asked == Asked::List && !request.uri().query().unwrap_or_default().contains("after=") {
             process.looked_at = Some(self.service_clock());
         }
@@ -322,10 +326,8 @@ impl World {
                 hold(Rule::NoGuess, !is_guess, || format!("{} is one of several", file.id));
             }
             Err(TransferError::Cancelled { .. }) => {
-                let cancelled = process.cancelled_at.expect("only the caller cancels");
-                let may_leave = process.books.pace.gate <= process.clock_origin + cancelled;
                 let is_told = process.books.cancels > 0 || progress.upload_id.is_none();
-                hold(Rule::CancelTells, is_told || !may_leave, || "the service was not told".into());
+                hold(Rule::CancelTells, is_told, || "the service was not told".into());
             }
             Err(TransferError::Stopped) => {
                 let forgotten = process.books.at_risk(self.disk.as_deref());

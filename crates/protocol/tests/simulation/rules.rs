@@ -46,7 +46,7 @@ rules! {
     3 LowestFirst,
     /// Never more in flight than the plan allows.
     3 Parallel,
-    /// Nothing leaves before the gate opens.
+    /// Nothing but a cancel leaves before the gate opens.
     4 Gate,
     /// A 429 or 503 halves the window, once for all that flew together.
     4 Halving,
@@ -71,7 +71,7 @@ rules! {
     4 Budget,
     /// Any part that is taken refills the budget of all.
     4 Refill,
-    /// A part goes again only after its wait.
+    /// A request goes again only after its wait.
     4 Backoff,
     /// The request that makes the file leaves only after a checkpoint that says so is durable.
     5 Announced,
@@ -107,7 +107,7 @@ rules! {
     8 Md5,
     /// Cancelling ends within its budget.
     9 CancelEnds,
-    /// Cancelling tells the service, if anything may leave.
+    /// Cancelling tells the service at once.
     9 CancelTells,
     /// Stopping sends nothing new.
     9 StopSilent,

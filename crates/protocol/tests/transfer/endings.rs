@@ -194,6 +194,25 @@ fn cancelling_abandons_what_flies_and_cancels_on_the_service() {
 }
 
 #[test]
+fn a_cancel_does_not_wait_for_an_overloaded_service() {
+    let mut bench = Bench::sending(plan());
+    bench.answer_with(0, 429, &[("retry-after", "60")], "");
+    bench.log();
+    bench.machine.cancel();
+    bench.run();
+    insta::assert_snapshot!(bench.log(), @"
+    abandon
+    POST /v1/uploads/upload_1/cancel
+    ");
+    // Its own failures have waits of their own, within the budget of ten seconds.
+    let until = bench.answer_with(0, 503, &[("retry-after", "2")], "").expect("it is sent again");
+    assert_eq!((until, bench.flying.len()), (Duration::from_secs(2), 0));
+    bench.pass(until);
+    bench.answer(0, 200, r#"{"id":"upload_1","status":"cancelled"}"#);
+    insta::assert_snapshot!(bench.error(), @"the upload was cancelled");
+}
+
+#[test]
 fn cancelling_ends_even_when_the_service_is_gone() {
     let mut bench = Bench::sending(plan());
     bench.machine.cancel();

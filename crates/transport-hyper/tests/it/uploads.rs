@@ -115,6 +115,29 @@ async fn cancelling_tells_the_service_and_ends_what_flies() {
 }
 
 #[tokio::test]
+async fn cancelling_does_not_wait_for_an_overloaded_service() {
+    let (asked, _was_asked) = mpsc::unbounded_channel();
+    let peer = Peer::start(move |stream, _| {
+        serve(stream, asked.clone(), |mut stream| async move {
+            answer(&mut stream, 429, "Retry-After: 60\r\nConnection: close\r\n", "").await;
+        })
+    })
+    .await;
+    let (cancel, cancelled) = tokio::sync::oneshot::channel::<()>();
+    let mut plan = plan();
+    plan.retry = partwise_protocol::RetryPolicy::default();
+    let upload = peer.client(options()).prepare(zeros(64 * MIB), plan).await.unwrap();
+    let upload = upload.cancel_when(async { cancelled.await.unwrap_or_default() });
+    let mut progress = upload.progress();
+    let running = tokio::spawn(upload.run());
+    progress.wait_for(|now| now.statistics.overloads > 0).await.unwrap();
+    cancel.send(()).unwrap();
+    let error = running.await.unwrap().unwrap_err();
+    let Error::Transfer(error) = error else { panic!("{}", line(&error)) };
+    assert!(matches!(*error, TransferError::Cancelled { confirmed: true, .. }), "{error}");
+}
+
+#[tokio::test]
 async fn a_key_that_is_refused_in_the_middle_of_a_part_ends_the_upload_with_the_services_words() {
     let (asked, _was_asked) = mpsc::unbounded_channel();
     let peer = Peer::start(move |stream, _| {
