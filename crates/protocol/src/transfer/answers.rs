@@ -253,7 +253,7 @@ impl Transfer {
             None if self.is_untried && setback.says_that_there_is_none() && self.may_restart() => {
                 self.expire();
             }
-            None => self.finish(Err(setback.into_error(flight.attempt.operation))),
+            None => self.end_in_order(setback.into_error(flight.attempt.operation)),
         }
     }
 
@@ -296,9 +296,15 @@ impl Transfer {
             }
             Setback::Garbled(_) => Verdict::GiveUp,
         };
-        self.hold_if_overloaded(flight, setback, verdict, now);
+        // What is not sent again in this run is no retry of it, and nothing is left to be held back.
+        let is_asked_for_again = !self.stop.is_asked();
+        if is_asked_for_again {
+            self.hold_if_overloaded(flight, setback, verdict, now);
+        }
         let Verdict::Retry { wait, .. } = verdict else { return None };
-        self.count_again(flight, setback, wait);
+        if is_asked_for_again {
+            self.count_again(flight, setback, wait);
+        }
         Some(wait)
     }
 

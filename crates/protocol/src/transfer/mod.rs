@@ -250,7 +250,8 @@ impl Transfer {
         if std::mem::take(&mut self.cancel_wanted) {
             self.begin_cancel(now);
         }
-        if !matches!(self.stage, Stage::End { .. }) {
+        let is_held_back = !matches!(self.stage, Stage::Cancel { .. } | Stage::End { .. });
+        if is_held_back && !self.stop.is_under_way() {
             self.pace.pass(now.monotonic);
         }
         self.watch_time(now);
@@ -303,7 +304,7 @@ impl Transfer {
     pub fn handle_hashed(&mut self, digest: Result<[u8; 16], SourceError>) {
         match (self.hash, digest) {
             (Hash::Running, Ok(digest)) => self.hash = Hash::Known(digest),
-            (Hash::Running, Err(error)) => self.finish(Err(TransferError::Source(error))),
+            (Hash::Running, Err(error)) => self.end_in_order(TransferError::Source(error)),
             _ => {}
         }
     }
@@ -321,7 +322,7 @@ impl Transfer {
             (Ok(Some(difference)), file) => {
                 self.finish(Err(TransferError::SourceChanged { difference, file }));
             }
-            (Err(error), None) => self.finish(Err(TransferError::Source(error))),
+            (Err(error), None) => self.end_in_order(TransferError::Source(error)),
             (Err(error), Some(file)) => {
                 let difference = format!("{error}, so it is not known whether it changed");
                 self.finish(Err(TransferError::SourceChanged { difference, file: Some(file) }));
@@ -348,9 +349,7 @@ impl Transfer {
     /// sent; what flies has a few seconds to be answered, and what was acknowledged is saved. A file that is made in
     /// these seconds is reported as a success. [`cancel`](Self::cancel) may still follow.
     pub fn stop(&mut self) {
-        if matches!(self.stop, Stop::NotWanted) {
-            self.stop = Stop::Wanted;
-        }
+        self.stop.ask(TransferError::Stopped);
     }
 
     /// How far the transfer is.
@@ -385,7 +384,8 @@ impl Transfer {
         SourceRange::new(0, self.source.length)
     }
 
-    /// Ends the transfer: what still flies is abandoned. The first end counts.
+    /// Ends the transfer at once: what is still in flight is abandoned. The first end counts. An error that leaves something
+    /// to resume ends it [in order](Self::end_in_order) where parts may be in flight.
     fn finish(&mut self, result: Result<File, TransferError>) {
         self.abandoned.extend(self.flights.end_all());
         self.stage = Stage::End { made: result.is_ok() };

@@ -89,6 +89,11 @@ pub(crate) struct Books {
     since: Option<(Duration, u64)>,
     /// A stamp said that the source is another one.
     pub(crate) saw_change: bool,
+    /// The caller wants it to stop, or gives it up.
+    pub(crate) stops: bool,
+    pub(crate) gives_up: bool,
+    /// An error that leaves something to resume ends it.
+    pub(crate) fails: bool,
 }
 
 /// Files as small as those of the stories say nothing about a line, so an open number stays what it is at first.
@@ -139,7 +144,15 @@ impl Books {
             is_untried: is_resumed,
             since: None,
             saw_change: false,
+            stops: false,
+            gives_up: false,
+            fails: false,
         }
+    }
+
+    /// Whether nothing may be sent any more.
+    pub(crate) fn is_ending(&self) -> bool {
+        (self.stops || self.fails) && !self.gives_up
     }
 
     pub(crate) fn flies(&self, id: RequestId) -> bool {
@@ -294,7 +307,7 @@ impl Books {
             Some(_) => Rule::Window,
         };
         let (is, due) = (after.window, self.pace.window);
-        let is_over = after.phase == Phase::Done;
+        let is_over = after.phase == Phase::Done || self.is_ending();
         hold(rule, is == due || is_over, || format!("the window is {is} and should be {due}"));
     }
 
@@ -332,7 +345,11 @@ impl Books {
         let is_again = after.statistics.retries.total > before.statistics.retries.total;
         let again = after.latest_retry.filter(|_| is_again).map(|retry| retry.wait);
         self.understood |= setback.is_of_the_api();
-        if setback.is_overload() {
+        let was_ending = self.is_ending();
+        if was_ending {
+            hold(Rule::StopSilent, again.is_none(), || format!("{setback:?} leads to {again:?}"));
+        }
+        if setback.is_overload() && !was_ending {
             let hint = setback.hint().map(|hint| hint.min(self.plan.retry.max_hinted_wait));
             let until = now + hint.max(again).unwrap_or_default();
             self.pace.overloaded(until, flight.number, self.requests);
@@ -345,14 +362,21 @@ impl Books {
                 let failures = self.count_failure(start);
                 let expected = setback.expected(failures.since, self.understood, &self.plan.retry);
                 let is_refilled = failures.since < failures.all && expected.again.is_some();
-                judge(&expected, again, after, setback, is_refilled);
+                let is_over = matches!(after.phase, Phase::Done | Phase::Creating);
+                self.fails |= expected.again.is_none() && !is_over;
+                if !was_ending {
+                    judge(&expected, again, self.fails || is_over, setback, is_refilled);
+                }
                 self.waiting.extend(again.map(|wait| (start, now + wait)));
             }
             Asked::Create | Asked::List | Asked::Cancel | Asked::Complete | Asked::Post => {
                 self.solo.1 += 1;
                 self.solo_until = now + again.unwrap_or_default();
                 let expected = setback.expected(self.solo.1, self.understood, &self.plan.retry);
-                judge(&expected, again, after, setback, false);
+                let is_over = matches!(after.phase, Phase::Done | Phase::Creating);
+                if !was_ending {
+                    judge(&expected, again, is_over, setback, false);
+                }
                 if flight.asked == Asked::Complete {
                     self.completes_in_doubt = self.completes_in_doubt.saturating_sub(1);
                 }
@@ -378,7 +402,8 @@ impl Books {
             let is_over = matches!(after.phase, Phase::Done | Phase::Creating);
             hold(rule, again.is_none() && is_over, says);
         } else if !was_in_doubt && asked == Asked::Complete {
-            hold(Rule::CompleteOnce, again.is_some() && after.phase == Phase::Completing, says);
+            let is_again = again.is_some() || self.is_ending();
+            hold(Rule::CompleteOnce, is_again && after.phase == Phase::Completing, says);
         } else {
             let rule = if asked == Asked::Complete { Rule::CompleteOnce } else { Rule::NoBlindPost };
             hold(rule, again.is_none() && after.phase == Phase::Settling, says);
@@ -417,23 +442,15 @@ impl Books {
     }
 }
 
-fn judge(
-    expected: &Expected,
-    again: Option<Duration>,
-    after: &Progress,
-    setback: Setback,
-    is_refilled: bool,
-) {
+fn judge(expected: &Expected, again: Option<Duration>, is_over: bool, setback: Setback, is_refilled: bool) {
     let rule = if is_refilled { Rule::Refill } else { expected.rule };
     let holds = match (&expected.again, again) {
         (Some(due), Some(wait)) => due.contains(&wait),
         // An upload that has expired meanwhile may begin anew.
-        (None, None) => matches!(after.phase, Phase::Done | Phase::Creating),
+        (None, None) => is_over,
         _ => false,
     };
-    hold(rule, holds, || {
-        format!("{setback:?} leads to {:?}, again: {again:?}, not {expected:?}", after.phase)
-    });
+    hold(rule, holds, || format!("{setback:?} leads to {again:?}, over: {is_over}, not {expected:?}"));
 }
 
 fn range_of(request: &Request<Body>) -> Option<(u64, u64)> {

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use http::{Method, Request};
-use partwise_protocol::{Body, Failure, FailureKind, RequestId, SaveError, SourceError};
+use partwise_protocol::{Body, Failure, FailureKind, Phase, RequestId, SaveError, SourceError};
 
 use crate::faults;
 use crate::patience::Ending;
@@ -91,11 +91,15 @@ impl World {
                 }
             }
             Event::Hashed { process: sender, digest } if sender == mine => {
+                self.tell(format_args!("the source is hashed: {digest:?}"));
+                process.books.fails |= digest.is_err();
                 process.transfer.handle_hashed(digest.map_err(|()| SourceError::new("unreadable")));
             }
             Event::Stamped { process: sender } if sender == mine => {
                 process.books.saw_change |= self.source.changes != self.begun_with;
                 let stamp = self.source.readable.then(|| self.source.stamp());
+                process.books.fails |=
+                    stamp.is_none() && process.transfer.progress().phase == Phase::Checking;
                 process.transfer.handle_stamped(stamp.ok_or_else(|| SourceError::new("gone")));
             }
             // Of a process that is no more.

@@ -40,6 +40,8 @@ pub(crate) struct Process {
     pub(crate) saving: bool,
     pub(crate) cancelled_at: Option<Duration>,
     stopped_at: Option<Duration>,
+    /// When an error that leaves something to resume has begun to end it.
+    failed_at: Option<Duration>,
 }
 
 type Outcome = Result<File, TransferError>;
@@ -69,6 +71,7 @@ impl World {
             saving: false,
             cancelled_at: None,
             stopped_at: None,
+            failed_at: None,
         })
     }
 
@@ -171,8 +174,9 @@ impl World {
         let (upload, restarts) = (process.books.upload.clone(), process.books.restarts);
         let was_untried = process.books.is_untried;
         let (now, sent) = (self.clock(process).monotonic, self.reported(request.body().content_length()));
-        let is_stopping = process.stopped_at.is_some() && process.cancelled_at.is_none();
-        hold(Rule::StopSilent, !is_stopping, || format!("{} leaves after the stop", request.uri()));
+        hold(Rule::StopSilent, !process.books.is_ending(), || {
+            format!("{} leaves after the stop", request.uri())
+        });
         let asked = process.books.leaves(id, &request, sent, self.disk.as_deref(), now);
         self.check_form(&request, asked);
         if asked == Asked::Cancel && process.books.cancels == 1 {
@@ -266,14 +270,19 @@ impl World {
         if process.cancelled_at.is_none() && self.dice.chance(self.faults.cancel) {
             self.tell("the caller cancels");
             process.cancelled_at = Some(self.time);
+            process.books.gives_up = true;
             process.transfer.cancel();
         }
         if process.stopped_at.or(process.cancelled_at).is_none() && self.dice.chance(self.faults.stop) {
             self.tell("the caller stops");
             process.stopped_at = Some(self.time);
+            process.books.stops = true;
             process.transfer.stop();
         }
-        if let (Some(since), None) = (process.stopped_at, process.cancelled_at) {
+        if process.books.fails {
+            process.failed_at.get_or_insert(self.time);
+        }
+        if let (Some(since), None) = (process.stopped_at.or(process.failed_at), process.cancelled_at) {
             let took = self.time - since;
             hold(Rule::StopKeeps, took <= LONGEST_STOP, || format!("stopping takes {took:?}"));
         }
@@ -317,6 +326,8 @@ impl World {
         hold(Rule::EndOnce, is_quiet, || format!("after the end: {again:?}, flying: {flies}"));
         let progress = process.transfer.progress();
         process.books.check_counts(&progress, self.time - process.began);
+        let is_told = !process.books.fails || !matches!(result, Ok(_) | Err(TransferError::Stopped));
+        hold(Rule::Final, is_told, || format!("what ended it is not told: {result:?}"));
         match &result {
             Ok(file) => {
                 hold(Rule::SourceSame, !process.books.saw_change, || "a changed source made a file".into());
@@ -329,17 +340,17 @@ impl World {
                 let is_told = process.books.cancels > 0 || progress.upload_id.is_none();
                 hold(Rule::CancelTells, is_told, || "the service was not told".into());
             }
-            Err(TransferError::Stopped) => {
-                let forgotten = process.books.at_risk(self.disk.as_deref());
-                // Of one that expired at that moment nothing is worth keeping.
-                let is_kept = forgotten == 0 || progress.upload_id.is_none();
-                hold(Rule::StopKeeps, is_kept, || format!("the stop forgets {forgotten} parts"));
-            }
             Err(TransferError::Expired) => {
                 let expiry = progress.upload_id.as_deref().and_then(|id| self.service.expiry_of(id));
                 self.check_expired(expiry);
                 let is_tried = !self.plan.restart_when_expired || process.books.restarts == MOST_RESTARTS;
                 hold(Rule::Restart, is_tried, || "it was not begun anew".into());
+            }
+            Err(error) if error.is_resumable() && !matches!(error, TransferError::Save(_)) => {
+                let forgotten = process.books.at_risk(self.disk.as_deref());
+                // Of one that expired at that moment nothing is worth keeping.
+                let is_kept = forgotten == 0 || progress.upload_id.is_none();
+                hold(Rule::StopKeeps, is_kept, || format!("{error} forgets {forgotten} parts"));
             }
             _ => {}
         }

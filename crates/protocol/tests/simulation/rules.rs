@@ -63,7 +63,7 @@ rules! {
     4 ShouldRetry,
     /// Without it, 408, 409, 429, 5xx and what broke on its way are repeated, after a wait below its cap.
     4 Repeated,
-    /// Without it, other refusals and sources that cannot be read are final.
+    /// Without it, other refusals and sources that cannot be read are final, and told.
     4 Final,
     /// An exhausted quota is final.
     4 QuotaFinal,
@@ -109,9 +109,9 @@ rules! {
     9 CancelEnds,
     /// Cancelling tells the service at once.
     9 CancelTells,
-    /// Stopping sends nothing new.
+    /// Stopping, and an error that leaves something to resume, sends nothing new.
     9 StopSilent,
-    /// Stopping ends soon, with everything that was acknowledged in the checkpoint.
+    /// Both end it soon, with everything that was acknowledged in the checkpoint.
     9 StopKeeps,
     /// The statistics are what happened.
     0 Counts,

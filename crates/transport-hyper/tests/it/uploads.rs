@@ -152,6 +152,44 @@ async fn a_key_that_is_refused_in_the_middle_of_a_part_ends_the_upload_with_the_
     assert_eq!(error.refusal().unwrap().error.message.as_deref(), Some("Incorrect API key"));
 }
 
+#[tokio::test]
+async fn a_key_that_expires_under_the_upload_loses_no_part_that_is_in_flight() {
+    let folder = tempfile::tempdir().unwrap();
+    let checkpoint = CheckpointFile::at(folder.path().join("upload.json"));
+    let (asked, _was_asked) = mpsc::unbounded_channel();
+    let open = Arc::new(AtomicUsize::new(0));
+    let rejecting = tokio::sync::watch::Sender::new(false);
+    let count = open.clone();
+    let peer = Peer::start(move |stream, _| {
+        let (count, rejecting) = (count.clone(), rejecting.clone());
+        serve(stream, asked.clone(), move |mut stream| {
+            let (count, rejecting) = (count.clone(), rejecting.clone());
+            async move {
+                if count.fetch_add(1, SeqCst) == 0 {
+                    until(|| count.load(SeqCst) == 4).await;
+                    answer(&mut stream, 401, "Connection: close\r\n", "").await;
+                    rejecting.send_replace(true);
+                    return;
+                }
+                let (mut rejected, mut taken) = (rejecting.subscribe(), 0);
+                tokio::select! {
+                    () = crate::peer::drain(&mut stream, &mut taken) => {}
+                    _ = rejected.wait_for(|rejected| *rejected) => {}
+                }
+                // Time for the client to hear of the rejection: it must not end by that.
+                tokio::time::sleep(Duration::from_millis(100)).await;
+                answer(&mut stream, 200, "Connection: close\r\n", A_PART).await;
+            }
+        })
+    })
+    .await;
+    let upload = peer.client(options()).prepare(zeros(64 * MIB), plan()).await.unwrap();
+    let error = upload.save_to(checkpoint.clone()).run().await.unwrap_err();
+    assert_eq!(error.refusal().unwrap().status, StatusCode::UNAUTHORIZED, "{}", line(&error));
+    assert_eq!(open.load(SeqCst), 4, "nothing new is sent");
+    assert_eq!(checkpoint.load().unwrap().unwrap().acknowledged(), (48 * MIB, 64 * MIB));
+}
+
 /// A peer that takes parts as fast as they come, and answers none before it may.
 async fn withholding() -> (Peer, mpsc::UnboundedReceiver<String>, tokio::sync::watch::Sender<bool>) {
     let (asked, was_asked) = mpsc::unbounded_channel();

@@ -166,6 +166,16 @@ fn a_used_up_quota_ends_the_upload_at_once() {
 }
 
 #[test]
+fn a_rejected_key_loses_no_part_that_is_in_flight() {
+    let late = Fate::smooth(Way::Done(Ending::Answered)).back_after(Duration::from_secs(4));
+    let rejected = Fate::smooth(Way::Refused(bare_refusal(401, &[])));
+    let script = vec![(OperationId::AddUploadPart, late), (OperationId::AddUploadPart, rejected)];
+    let (end, world) = told(|setting| setting.script = script, |_| {});
+    assert_eq!((end, world.requests()), ("refused", 1 + 2));
+    assert_eq!(world.disk.acknowledged().len(), 1);
+}
+
+#[test]
 fn a_cancelled_upload_leaves_neither_file_nor_checkpoint() {
     let (end, world) = told(|_| {}, |world| world.cancel_after = Some(SOME_PARTS));
     assert_eq!((end, world.disk.checkpoint()), ("cancelled", None));
