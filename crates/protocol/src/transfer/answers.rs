@@ -4,11 +4,11 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use http::{Response, StatusCode};
-use partwise_models::{File, FileList, Upload, UploadPartResource, UploadStatus};
+use partwise_models::{File, FileList, UnixSeconds, Upload, UploadPartResource, UploadStatus};
 
 use super::{
     Attempt, Retry, RetryReason, Transfer, TransferError, Warning,
-    clock::{ClockOffset, Expiry},
+    clock::{ClockOffset, Expiry, ServiceClock},
     flights::{Asked, Flight},
     parts::Tries,
     settle::{Settled, Settling},
@@ -17,11 +17,11 @@ use super::{
 use crate::{
     AddUploadPart, ApiError, ApiErrorKind, CancelUpload, CompleteUpload, CreateFile, CreateUpload, Failure,
     FailureKind, Garbled, ListFiles, Now, Operation, OperationId, Repeat, ResponseError, SourceError,
-    Verdict,
+    Verdict, retry::date_of,
 };
 
 /// Why a request brought nothing.
-enum Setback {
+pub(super) enum Setback {
     Refused(Box<ApiError>),
     Garbled(Box<Garbled>),
     Failed(Failure),
@@ -97,10 +97,14 @@ impl Setback {
 
 impl Transfer {
     pub(super) fn answered(&mut self, flight: Flight, response: Response<Bytes>, now: Now) {
-        let clock = ClockOffset::of_answer(response.headers(), now);
+        let date = date_of(response.headers());
+        let clock = date.map(|date| ClockOffset::between(date, now));
+        if let (Some(date), Way::Parts { upload: Some(upload), .. }) = (date, &mut self.way) {
+            upload.clock.refresh(date, now);
+        }
         let outcome = match flight.asked {
             Asked::Create => {
-                CreateUpload::decode_response(response).map(|upload| self.created(upload, clock, now))
+                CreateUpload::decode_response(response).map(|upload| self.created(upload, date, now))
             }
             Asked::Part { index, .. } => {
                 AddUploadPart::decode_response(response).map(|part| self.taken(index, &part))
@@ -126,9 +130,8 @@ impl Transfer {
         self.set_back(flight, Setback::Failed(failure), now);
     }
 
-    fn created(&mut self, upload: Upload, clock: Option<ClockOffset>, now: Now) {
-        let shown = clock.or_else(|| upload.created_at.map(|created| ClockOffset::between(created, now)));
-        let clock = shown.unwrap_or_default();
+    fn created(&mut self, upload: Upload, date: Option<UnixSeconds>, now: Now) {
+        let clock = ServiceClock::shown(date.or(upload.created_at), now);
         let expires_at = match Expiry::of(&upload) {
             Expiry::At(moment) => Some(moment),
             Expiry::Never => None,
@@ -137,7 +140,7 @@ impl Transfer {
                 None
             }
         };
-        let created_at = upload.created_at.unwrap_or_else(|| clock.service_time(now));
+        let created_at = upload.created_at.unwrap_or_else(|| clock.time(now));
         if let Way::Parts { upload: open, .. } = &mut self.way {
             *open = Some(OpenUpload { id: upload.id, created_at, expires_at, clock });
         }
@@ -248,7 +251,7 @@ impl Transfer {
                     parts.give_back(index, tries, now.monotonic.saturating_add(wait));
                 }
             }
-            None if self.is_expired(now) => self.expire(),
+            None if self.is_expired(&setback, now) => self.expire(),
             // Whatever became of the upload of an earlier run, it is as good as expired.
             None if self.is_untried && setback.says_that_there_is_none() && self.may_restart() => {
                 self.expire();
@@ -282,11 +285,11 @@ impl Transfer {
         setback: &Setback,
         now: Now,
     ) -> Option<Duration> {
-        if !self.understood && failures > self.plan.retry.max_failures_before_contact {
-            return None;
-        }
         let random = self.random.next();
         let verdict = match setback {
+            _ if !self.understood && failures > self.plan.retry.max_failures_before_contact => {
+                Verdict::GiveUp
+            }
             Setback::Refused(error) => self.plan.retry.on_refused(repeat, failures, error, now, random),
             Setback::Failed(failure) => self.plan.retry.on_failure(repeat, failures, failure, random),
             // An answer broken on its way is like a broken connection, unless nothing there ever made sense.
@@ -296,19 +299,17 @@ impl Transfer {
             }
             Setback::Garbled(_) => Verdict::GiveUp,
         };
-        // What is not sent again in this run is no retry of it, and nothing is left to be held back.
-        let is_asked_for_again = !self.stop.is_asked();
-        if is_asked_for_again {
-            self.hold_if_overloaded(flight, setback, verdict, now);
-        }
+        self.hold_if_overloaded(flight, setback, verdict, now);
         let Verdict::Retry { wait, .. } = verdict else { return None };
-        if is_asked_for_again {
-            self.count_again(flight, setback, wait);
-        }
+        self.count_again(flight, setback, wait);
         Some(wait)
     }
 
     fn count_again(&mut self, flight: Flight, setback: &Setback, wait: Duration) {
+        // What a run that ends does not send again is no retry of it.
+        if self.stop.is_asked() {
+            return;
+        }
         let retry = Retry { attempt: flight.attempt, reason: setback.reason(), wait };
         self.count_retry(retry, setback.is_overload());
     }
@@ -316,7 +317,8 @@ impl Transfer {
     /// A service that asks for patience gets it from everything that comes next, this request or another.
     fn hold_if_overloaded(&mut self, flight: Flight, setback: &Setback, verdict: Verdict, now: Now) {
         let Setback::Refused(error) = setback else { return };
-        if !error.is_overload() {
+        // Of a run that ends, nothing is left to be held back.
+        if !error.is_overload() || self.stop.is_asked() {
             return;
         }
         let wait = match verdict {
@@ -346,7 +348,7 @@ impl Transfer {
             return;
         }
         match (self.ambiguous, setback.may_be_done()) {
-            (false, false) if self.is_expired(now) => self.expire(),
+            (false, false) if self.is_expired(&setback, now) => self.expire(),
             (false, false) => self.finish(Err(setback.into_error(operation))),
             (false, true) if !is_single => {
                 self.ambiguous = true;
@@ -389,10 +391,5 @@ impl Transfer {
             let confirmed = setback.says_that_there_is_none();
             self.finish(Err(TransferError::Cancelled { confirmed, file_possible }));
         }
-    }
-
-    fn is_expired(&self, now: Now) -> bool {
-        let expires = self.way.upload().and_then(|upload| Some((upload.expires_at?, upload.clock)));
-        expires.is_some_and(|(moment, clock)| clock.service_time(now) >= moment)
     }
 }

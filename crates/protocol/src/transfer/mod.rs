@@ -6,6 +6,7 @@ mod checkpoint;
 mod clock;
 mod cut;
 mod error;
+mod expiry;
 mod flights;
 mod knee;
 mod pace;
@@ -78,10 +79,13 @@ use stop::Stop;
 ///    seconds since lists lag, and takes the one whose name, size and purpose match and which was created since. An
 ///    ambiguous `POST /files` is never repeated blindly: it is looked for in the same way, and sent again only when the
 ///    settled list does not have it. None, or several: [`TransferError::CompletionUnknown`], never a guess.
-/// 6. An upload expires on the service's clock, whose distance from ours the create answer shows: by its `Date`, else by
-///    `created_at`. The machine warns when the rate so far cannot finish in time, stops when the moment is past, and
-///    begins anew, up to three times, when [`Plan::restart_when_expired`] allows it. An expiry before the upload's own
-///    beginning is ignored with a warning.
+/// 6. An upload expires on the service's clock, and the service decides: an upload has expired when a part or `complete` is
+///    rejected for good and that answer's `Date` is past the expiry, or its words say so and can mean nothing else. Every
+///    answer's `Date` shows that clock anew, the create answer by `created_at` if by nothing else; where a rejection has no
+///    `Date`, the clock shown last goes on with our monotonic one. Our own clocks only warn: of a rate that cannot finish in
+///    time, and of an expiry that seems past, in which case of an upload of an earlier run one part goes at a time until the
+///    service has taken it. An expired upload begins anew, up to three times, when
+///    [`Plan::restart_when_expired`] allows it. An expiry before the upload's own beginning is ignored with a warning.
 /// 7. One checkpoint is saved at a time, and none is behind by more parts than may be in flight. Resuming needs the same
 ///    service, dialect and source; an upload of an earlier run that the service refuses parts of has gone like one that
 ///    expired. The source is stamped again before the file is made of it: a file that changed under
@@ -185,7 +189,7 @@ impl Transfer {
         let (way, stage) = match plan.decide(&api, source.length)? {
             Decided::Parts(cut) => (Way::parts(cut), Stage::Create),
             Decided::Single => {
-                (Way::Single { posted_at: None, clock: None }, Stage::Announce { change: None })
+                (Way::Single { posted_at: None, posted: None, clock: None }, Stage::Announce { change: None })
             }
         };
         Ok(Self::assemble(api, plan, source, entropy, way, stage))

@@ -5,9 +5,9 @@ use std::time::Duration;
 use partwise_models::{CreateUploadRequest, UnixSeconds};
 
 use super::{
-    Action, Attempt, Checkpoint, Transfer, TransferError, Warning,
+    Action, Attempt, Checkpoint, Transfer, TransferError,
     checkpoint::SavedRoute,
-    clock,
+    clock::{self, CLOCK_SLACK},
     flights::Asked,
     knee::{self, Knee},
     parts::Parts,
@@ -22,12 +22,6 @@ use crate::{
 
 /// How long cancelling on the service may take.
 const CANCEL_BUDGET: Duration = Duration::from_secs(10);
-/// Clocks are read in whole seconds and an answer takes its time.
-const CLOCK_SLACK: u64 = 2;
-/// A rate measured over less than this says little.
-const RATE_NEEDS: Duration = Duration::from_secs(5);
-/// An upload that expired this often will not make it.
-const MAX_RESTARTS: u8 = 3;
 
 type Encoded = Result<http::Request<Body>, EncodeError>;
 
@@ -54,8 +48,8 @@ impl Transfer {
             }
             Stage::Announce { change: change @ None } => {
                 *change = Some(self.saver.change());
-                if let Way::Single { posted_at, .. } = &mut self.way {
-                    posted_at.get_or_insert(now.unix);
+                if let Way::Single { posted_at: posted_at @ None, posted, .. } = &mut self.way {
+                    (*posted_at, *posted) = (Some(now.unix), Some(now.monotonic));
                 }
             }
             Stage::Announce { change: Some(change) } if self.saver.has(*change) => self.enter(Stage::Commit),
@@ -117,7 +111,7 @@ impl Transfer {
     }
 
     fn next_part(&mut self, now: Now) -> Result<Option<Action>, TransferError> {
-        if !self.may_send_part() {
+        if !self.may_send_part(now) {
             return Ok(None);
         }
         let boundary = Boundary::from_entropy(self.random.bytes());
@@ -131,9 +125,10 @@ impl Transfer {
 
     /// Not more than the window, and not more than a crash may cost: what flies may be acknowledged before the
     /// checkpoint under way is durable.
-    fn may_send_part(&self) -> bool {
+    fn may_send_part(&self, now: Now) -> bool {
         let flying = self.flights.count();
-        flying < usize::from(self.pace.window())
+        let window = if self.is_in_question(now) { 1 } else { self.pace.window() };
+        flying < usize::from(window)
             && flying + self.saver.parts_at_risk() < usize::from(self.plan.parallel.most())
     }
 
@@ -188,7 +183,7 @@ impl Transfer {
                     upload_id: upload.id.clone(),
                     created_at: upload.created_at,
                     expires_at: upload.expires_at,
-                    clock_offset: upload.clock,
+                    clock_offset: upload.clock.offset(),
                     part_size: parts.cut().part_size(),
                     tail: parts.cut().tail(),
                     part_ids: parts.ids().clone(),
@@ -203,12 +198,16 @@ impl Transfer {
     /// What a file in the list must be like to be the one whose fate is unknown.
     pub(super) fn wanted(&self, now: Now) -> Wanted {
         let created = match &self.way {
-            Way::Parts { upload: Some(upload), .. } => Some((upload.created_at, upload.clock)),
-            // Our clock was read before the request left, and the service's is known to the second. A clock that was set
-            // back since says nothing.
-            Way::Single { posted_at: Some(posted), clock: Some(clock) } if *posted <= now.unix => {
-                let from = clock.apply(*posted).0.saturating_sub(CLOCK_SLACK);
-                Some((UnixSeconds(from), *clock))
+            // What is listed is not of the future, whatever our clock says.
+            Way::Parts { upload: Some(upload), .. } => Some(upload.created_at..=UnixSeconds(u64::MAX)),
+            // Our clock was read before the request left, and the service's is known to the second. A clock that was set since
+            // says nothing.
+            Way::Single { posted_at: Some(posted_at), posted, clock: Some(clock) }
+                if !clock::was_set(*posted_at, *posted, now) =>
+            {
+                let from = clock.apply(*posted_at).0.saturating_sub(CLOCK_SLACK);
+                let to = clock.service_time(now).0.saturating_add(CLOCK_SLACK);
+                Some(UnixSeconds(from)..=UnixSeconds(to))
             }
             _ => None,
         };
@@ -216,13 +215,11 @@ impl Transfer {
             filename: base_name(&self.plan.filename).to_owned(),
             bytes: self.source.length,
             purpose: self.plan.purpose.clone(),
-            created: created.map(|(from, clock)| {
-                from..=UnixSeconds(clock.service_time(now).0.saturating_add(CLOCK_SLACK))
-            }),
+            created,
         }
     }
 
-    /// What time alone brings about: expiry, the end of a cancel's patience, a warning.
+    /// Does what time alone brings about: the end of a cancel's budget, and warnings.
     pub(super) fn watch_time(&mut self, now: Now) {
         if let Stage::Cancel { until, file_possible } = self.stage {
             if now.monotonic >= until {
@@ -230,50 +227,7 @@ impl Transfer {
             }
             return;
         }
-        let Some(left) = self.time_left(now) else { return };
-        if left.is_zero() {
-            self.expire();
-        } else {
-            self.warn_if_too_slow(now, left);
-        }
-    }
-
-    /// How long the upload has, while that matters: what was sent to make the file is past expiring.
-    fn time_left(&self, now: Now) -> Option<Duration> {
-        let upload = self.way.upload()?;
-        let matters = match self.stage {
-            Stage::Send | Stage::Check { .. } | Stage::Announce { .. } => true,
-            Stage::Commit => !self.flights.is_flying(Asked::Commit),
-            _ => false,
-        };
-        if !matters {
-            return None;
-        }
-        Some(clock::until(upload.expires_at?, upload.clock, now))
-    }
-
-    pub(super) fn expire(&mut self) {
-        if self.ambiguous {
-            self.enter(Stage::Settle(super::settle::Settling::new()));
-        } else if self.may_restart() {
-            self.restarts += 1;
-            self.is_untried = false;
-            self.abandoned.extend(self.flights.end_all());
-            if let Way::Parts { upload, parts } = &mut self.way {
-                *upload = None;
-                *parts = Parts::new(parts.cut().clone());
-            }
-            self.sending_since = None;
-            let left = self.statistics.bytes_acknowledged;
-            self.with_knee(|knee| knee.begin_anew(Duration::ZERO, left));
-            self.enter(Stage::Create);
-        } else {
-            self.finish(Err(TransferError::Expired));
-        }
-    }
-
-    pub(super) fn may_restart(&self) -> bool {
-        self.plan.restart_when_expired && self.restarts < MAX_RESTARTS
+        self.watch_expiry(now);
     }
 
     fn next_look_for_knee(&self) -> Option<Duration> {
@@ -308,29 +262,11 @@ impl Transfer {
         }
     }
 
-    fn warn_if_too_slow(&mut self, now: Now, left: Duration) {
-        let (Stage::Send, Some((since, before))) = (&self.stage, self.sending_since) else { return };
-        let elapsed = now.monotonic.saturating_sub(since);
-        let sent = self.statistics.bytes_sent.saturating_sub(before);
-        if elapsed < RATE_NEEDS || sent == 0 {
-            return;
-        }
-        let (_, _, acknowledged) = self.way.counts(self.source.length, &self.stage);
-        let rest = self.source.length.saturating_sub(acknowledged.saturating_add(self.flights.bytes()));
-        let needed = elapsed.as_secs_f64() * (rest as f64 / sent as f64);
-        let needed = Duration::try_from_secs_f64(needed).unwrap_or(Duration::MAX);
-        if needed > left {
-            self.warning = Some(Warning::TooSlow { needed, left });
-        } else if matches!(self.warning, Some(Warning::TooSlow { .. })) {
-            self.warning = None;
-        }
-    }
-
     /// When polling again makes sense without any report.
     pub(super) fn deadline(&self, now: Now) -> Option<Duration> {
         let gate = self.gate();
         let request = match (&self.stage, &self.way) {
-            (Stage::Send, Way::Parts { parts, .. }) if self.may_send_part() => {
+            (Stage::Send, Way::Parts { parts, .. }) if self.may_send_part(now) => {
                 parts.next_at().map(|at| at.max(gate))
             }
             (Stage::Create | Stage::Commit | Stage::Settle(_), _) if self.flights.is_empty() => {
@@ -342,7 +278,7 @@ impl Transfer {
             }
             _ => None,
         };
-        let expiry = self.time_left(now).map(|left| now.monotonic.saturating_add(left));
+        let expiry = self.next_look_at_expiry(now);
         // What may not be sent any more has no moment to be sent at.
         let next = if self.stop.is_under_way() { self.stop_deadline() } else { request };
         [next, expiry, self.next_look_for_knee()].into_iter().flatten().min()

@@ -3,6 +3,7 @@
 use super::{
     Checkpoint, Plan, ResumeError, SourceStamp, Transfer,
     checkpoint::SavedRoute,
+    clock::ServiceClock,
     cut::Cut,
     parts::Parts,
     settle::Settling,
@@ -16,7 +17,7 @@ impl Transfer {
     ///
     /// A checkpoint that was saved right before the request that makes the file leads to finding out what became of
     /// it first. An upload that has expired in the meantime ends with [`TransferError::Expired`](super::TransferError)
-    /// on the first poll, or begins anew when the plan allows it.
+    /// once the service has said so, or begins anew when the plan allows it.
     ///
     /// # Errors
     /// [`ResumeError`] when the checkpoint is of another version, service, dialect or source, and says which.
@@ -50,7 +51,8 @@ impl Transfer {
                 part_ids,
                 completing,
             } => {
-                let upload = OpenUpload { id: upload_id, created_at, expires_at, clock: clock_offset };
+                let clock = ServiceClock::saved(clock_offset);
+                let upload = OpenUpload { id: upload_id, created_at, expires_at, clock };
                 let cut = Cut::saved(length, part_size, &tail, part_ids.len()).ok_or(ResumeError::Damaged)?;
                 let parts = Parts::with_ids(cut, part_ids);
                 ambiguous = completing;
@@ -59,7 +61,8 @@ impl Transfer {
             }
             SavedRoute::Single { posted_at } => {
                 ambiguous = true;
-                (Way::Single { posted_at: Some(posted_at), clock: None }, Stage::Settle(Settling::new()))
+                let way = Way::Single { posted_at: Some(posted_at), posted: None, clock: None };
+                (way, Stage::Settle(Settling::new()))
             }
         };
         let mut transfer = Self::assemble(api, plan, source, entropy, way, stage);

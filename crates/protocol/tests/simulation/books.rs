@@ -288,18 +288,19 @@ impl Books {
         }
     }
 
-    /// A request that flew came to its end, and the machine has been told.
+    /// A request that flew came to its end, and the machine has been told. `is_past`: the answer's date is past the expiry.
     pub(crate) fn comes_back(
         &mut self,
         id: RequestId,
         ending: &Ending<'_>,
         [before, after]: [&Progress; 2],
+        is_past: bool,
         now: Duration,
-    ) {
+    ) -> Asked {
         let flight = self.flights.remove(&id).unwrap();
         match ending.setback() {
             None => self.succeeds(&flight, ending, now),
-            Some(setback) => self.set_back(&flight, setback, [before, after], now),
+            Some(setback) => self.set_back(&flight, setback, [before, after], is_past, now),
         }
         let rule = match ending.setback() {
             Some(setback) if setback.is_overload() => Rule::Halving,
@@ -309,6 +310,7 @@ impl Books {
         let (is, due) = (after.window, self.pace.window);
         let is_over = after.phase == Phase::Done || self.is_ending();
         hold(rule, is == due || is_over, || format!("the window is {is} and should be {due}"));
+        flight.asked
     }
 
     fn succeeds(&mut self, flight: &Flight, ending: &Ending<'_>, now: Duration) {
@@ -340,6 +342,7 @@ impl Books {
         flight: &Flight,
         setback: Setback,
         [before, after]: [&Progress; 2],
+        is_past: bool,
         now: Duration,
     ) {
         let is_again = after.statistics.retries.total > before.statistics.retries.total;
@@ -364,6 +367,9 @@ impl Books {
                 let is_refilled = failures.since < failures.all && expected.again.is_some();
                 let is_over = matches!(after.phase, Phase::Done | Phase::Creating);
                 self.fails |= expected.again.is_none() && !is_over;
+                if expected.again.is_none() && is_past {
+                    hold(Rule::Believed, is_over, || format!("{setback:?} leads to {:?}", after.phase));
+                }
                 if !was_ending {
                     judge(&expected, again, self.fails || is_over, setback, is_refilled);
                 }

@@ -44,6 +44,8 @@ pub(crate) struct Faults {
     pub(crate) cancel: u64,
     /// The caller stops for now before the next step.
     pub(crate) stop: u64,
+    /// Our wall clock is set before the next step.
+    pub(crate) clock: u64,
 }
 
 impl Faults {
@@ -67,6 +69,7 @@ impl Faults {
             source_fails: 0,
             cancel: 0,
             stop: 0,
+            clock: 0,
         }
     }
 
@@ -91,6 +94,7 @@ impl Faults {
             source_fails: rate(&[0, 0, 0, 0, 0, 0, 5]),
             cancel: rate(&[0, 0, 0, 0, 0, 0, 10]),
             stop: rate(&[0, 0, 0, 0, 0, 0, 10]),
+            clock: rate(&[0, 0, 0, 3, 30]),
         }
     }
 }

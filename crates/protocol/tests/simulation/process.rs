@@ -20,10 +20,8 @@ const MOST_STEPS: usize = 50_000;
 const MOST_CRASHES: u32 = 300;
 /// What cancelling may take: the budget for the service, and the last look at a file that is already there.
 const LONGEST_CANCEL: Duration = Duration::from_secs(13);
-/// How far the machine's picture of the service's clock may be behind, and ahead: answers take their time, and clocks are
-/// read in whole seconds.
-const CLOCK_BEHIND: u64 = 4000;
-const CLOCK_AHEAD: u64 = 2000;
+/// How far the machine's picture of the service's clock may be ahead: clocks are read in whole seconds.
+const CLOCK_AHEAD: u64 = 1000;
 /// What stopping may take: the moment for what flies, a save that is under way, one more, and a last look at the source.
 const LONGEST_STOP: Duration = Duration::from_secs(5 + 3 * 2);
 const MOST_RESTARTS: u32 = 3;
@@ -42,6 +40,10 @@ pub(crate) struct Process {
     stopped_at: Option<Duration>,
     /// When an error that leaves something to resume has begun to end it.
     failed_at: Option<Duration>,
+    /// An answer has shown the service's clock to this process.
+    pub(crate) knows_clock: bool,
+    /// When a part or `complete` was last rejected.
+    pub(crate) rejected_at: Option<Duration>,
 }
 
 type Outcome = Result<File, TransferError>;
@@ -72,6 +74,8 @@ impl World {
             cancelled_at: None,
             stopped_at: None,
             failed_at: None,
+            knows_clock: false,
+            rejected_at: None,
         })
     }
 
@@ -186,18 +190,14 @@ impl World {
         if asked == Asked::List && !request.uri().query().unwrap_or_default().contains("after=") {
             process.looked_at = Some(self.service_clock());
         }
-        let expiry = upload.as_deref().and_then(|id| self.service.expiry_of(id));
-        if let (Some(expiry), Asked::Part(_) | Asked::Complete) = (expiry, asked) {
-            let clock = self.service_clock();
-            let is_open = clock < expiry + CLOCK_BEHIND;
-            hold(Rule::NotTooLate, is_open, || format!("{asked:?} at {clock}, after {expiry}"));
-        }
         if asked == Asked::Create && process.books.restarts > restarts {
             let is_allowed = self.plan.restart_when_expired && process.books.restarts <= MOST_RESTARTS;
             hold(Rule::Restart, is_allowed, || format!("begun anew after {restarts} times"));
+            let is_told = process.rejected_at.take().is_some();
+            hold(Rule::ServiceDecides, is_told, || "nothing was rejected".into());
             // Why the service refuses an upload of an earlier run does not matter.
-            if !was_untried && upload.is_some_and(|id| self.service.is_open(&id)) {
-                self.check_expired(expiry);
+            if !was_untried && upload.as_ref().is_some_and(|id| self.service.is_open(id)) {
+                self.check_expired(process, upload.as_deref());
             }
         }
         process.transfer.handle_sent(id, sent);
@@ -221,11 +221,20 @@ impl World {
     }
 
     /// The machine says that the upload is over.
-    fn check_expired(&self, expiry: Option<u64>) {
-        hold(Rule::Nonsense, !self.service.names_nonsense, || "nonsense was taken for an expiry".into());
-        let clock = self.service_clock();
+    fn check_expired(&self, process: &Process, upload: Option<&str>) {
+        // The service itself knows better than what it named, and says so.
+        let is_told = upload.is_some_and(|id| !self.service.is_open(id));
+        let is_nonsense = self.service.names_nonsense && !is_told;
+        hold(Rule::Nonsense, !is_nonsense, || "nonsense was taken for an expiry".into());
+        let (clock, expiry) = (self.service_clock(), upload.and_then(|id| self.service.expiry_of(id)));
         let is_over = expiry.is_some_and(|expiry| clock + CLOCK_AHEAD >= expiry);
-        hold(Rule::NotTooEarly, is_over, || format!("expired at {clock}, before {expiry:?}"));
+        let holds = is_over || is_told || self.is_misled(process);
+        hold(Rule::NotTooEarly, holds, || format!("expired at {clock}, before {expiry:?}"));
+    }
+
+    /// Whether our clock was set while nothing showed the service's to this process: then an earlier run's offset is wrong.
+    fn is_misled(&self, process: &Process) -> bool {
+        self.was_set && !process.knows_clock
     }
 
     fn check_warning(&self, process: &Process) {
@@ -241,7 +250,14 @@ impl World {
         let Some(needed) = process.books.needed(self.clock(process).monotonic) else { return };
         let expiry = process.books.upload.as_deref().and_then(|id| self.service.expiry_of(id)).unwrap();
         let left = Duration::from_millis(expiry.saturating_sub(self.service_clock()));
-        let is_warned = matches!(progress.warning, Some(Warning::TooSlow { .. }));
+        if self.is_misled(process) {
+            return;
+        }
+        let is_warned = progress.warning.is_some();
+        if progress.warning == Some(Warning::PastExpiry) {
+            let is_past = left <= Duration::from_millis(CLOCK_AHEAD);
+            return hold(Rule::Warned, is_past, || format!("{left:?} left, and warned of the expiry"));
+        }
         let is_right = match is_warned {
             true => needed * 2 + Duration::from_secs(10) > left,
             false => needed < left * 2 + Duration::from_secs(10),
@@ -266,6 +282,14 @@ impl World {
         }
         if self.dice.chance(self.faults.source_fails) {
             self.source.readable = false;
+        }
+        // An earlier run's moment of a single request is on a wall clock that nothing can be compared with.
+        let is_only_run = self.process_number + self.reruns_left == 0 && self.faults.crash == 0;
+        let is_noticed = is_only_run && !self.was_set;
+        if (process.transfer.is_in_parts() || is_noticed) && self.dice.chance(self.faults.clock) {
+            self.set += *self.dice.pick(&[3600, -3600, 90_000, -90_000, 30, -30]);
+            self.was_set = true;
+            self.tell(format_args!("our clock is set by {} s in all", self.set));
         }
         if process.cancelled_at.is_none() && self.dice.chance(self.faults.cancel) {
             self.tell("the caller cancels");
@@ -341,8 +365,9 @@ impl World {
                 hold(Rule::CancelTells, is_told, || "the service was not told".into());
             }
             Err(TransferError::Expired) => {
-                let expiry = progress.upload_id.as_deref().and_then(|id| self.service.expiry_of(id));
-                self.check_expired(expiry);
+                self.check_expired(process, progress.upload_id.as_deref());
+                let is_told = process.rejected_at == Some(self.time);
+                hold(Rule::ServiceDecides, is_told, || "nothing was rejected just now".into());
                 let is_tried = !self.plan.restart_when_expired || process.books.restarts == MOST_RESTARTS;
                 hold(Rule::Restart, is_tried, || "it was not begun anew".into());
             }

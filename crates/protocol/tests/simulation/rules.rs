@@ -85,13 +85,15 @@ rules! {
     5 NoFileDenied,
     /// A file that is named is there, and none of somebody else.
     5 NoGuess,
-    /// Nothing of an upload leaves after its expiry on the service's clock.
-    6 NotTooLate,
+    /// Nothing but a rejection of a part or of `complete` ends an upload as expired, or begins it anew.
+    6 ServiceDecides,
+    /// A final rejection whose date is past the expiry does.
+    6 Believed,
     /// What is reported as expired has expired on the service's clock.
     6 NotTooEarly,
     /// An expired upload begins anew if the plan allows it, three times, and else never.
     6 Restart,
-    /// A rate that is far too slow is warned of, and one that is fast enough is not.
+    /// A rate that is far too slow and an expiry that is past are warned of, and a rate that is fast enough is not.
     6 Warned,
     /// An expiry before the beginning is ignored with a warning.
     6 Nonsense,

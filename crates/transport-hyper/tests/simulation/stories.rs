@@ -137,6 +137,19 @@ fn an_upload_that_expired_before_it_was_gone_on_with_says_so_or_begins_anew() {
 }
 
 #[test]
+fn a_wall_clock_that_is_set_ends_nothing() {
+    for set in [3600, -3600, 90_000] {
+        for sends_date in [true, false] {
+            let change = |setting: &mut Setting| {
+                (setting.set, setting.sends_date) = (Some((SOME_PARTS, set)), sends_date);
+            };
+            let (end, world) = told(change, |_| {});
+            assert_eq!((end, world.requests()), ("a file", 1 + 11 + 1), "{set}");
+        }
+    }
+}
+
+#[test]
 fn a_service_that_asks_for_patience_gets_it_from_every_part() {
     for header in [("retry-after-ms", "90000"), ("retry-after", "90")] {
         let (end, world) =
