@@ -1,5 +1,7 @@
 //! When a request is sent again: hints of the service, a policy, and a pure decision.
 
+pub(crate) mod message;
+
 use std::time::{Duration, UNIX_EPOCH};
 
 use http::{HeaderMap, HeaderName, HeaderValue, header};
@@ -12,10 +14,6 @@ const RETRY_AFTER_MS: HeaderName = HeaderName::from_static("retry-after-ms");
 /// The last second of the year 9999, behind which HTTP has no dates.
 const LAST_DATE: u64 = 253_402_300_799;
 
-/// A service that never answered in any way that makes sense is not there, or is another one: whoever waits for it should
-/// soon be told. Patience is for a service that was there a moment ago.
-pub(crate) const FAILURES_BEFORE_CONTACT: u32 = 3;
-
 /// Two readings of time, taken by the caller: this crate has no clock.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[allow(clippy::exhaustive_structs, reason = "callers build it at every step; there is no third clock")]
@@ -26,7 +24,8 @@ pub struct Now {
     pub unix: UnixSeconds,
 }
 
-/// What an answer's headers say about trying again: `x-should-retry`, `retry-after-ms`, `Retry-After`.
+/// What an answer says about trying again: in its headers (`x-should-retry`, `retry-after-ms`, `Retry-After`), or, when it
+/// is a 429 or 503 without such a wait, in its message.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct RetryHint {
@@ -136,12 +135,16 @@ fn http_date(value: &str) -> Option<UnixSeconds> {
 pub struct RetryPolicy {
     /// Failures in a row, without any progress between them, that end a request for good.
     pub max_failures: u32,
+    /// The same for a service that has never answered in a way that makes sense: it is not there, or is another one, and the
+    /// caller should soon be told. An error in one of the API's shapes makes sense.
+    pub max_failures_before_contact: u32,
     /// The upper end of the first wait; it doubles with every failure. The wait itself is drawn between nothing and
     /// this, so that many clients do not come back at once.
     pub base_wait: Duration,
     /// The upper end of every wait that we draw ourselves.
     pub max_wait: Duration,
-    /// The longest wait asked for by a service that is kept to; beyond it the request has failed.
+    /// The longest wait asked for by a service that is kept to; beyond it the request has failed. A shorter wait than the
+    /// one that we draw is not kept to.
     pub max_hinted_wait: Duration,
 }
 
@@ -149,6 +152,7 @@ impl Default for RetryPolicy {
     fn default() -> Self {
         Self {
             max_failures: 8,
+            max_failures_before_contact: 3,
             base_wait: Duration::from_millis(500),
             max_wait: Duration::from_secs(20),
             max_hinted_wait: Duration::from_secs(120),
@@ -195,12 +199,20 @@ impl RetryPolicy {
         if !worth_it || error.kind() == ApiErrorKind::QuotaExhausted || failures > self.max_failures {
             return Verdict::GiveUp;
         }
-        let hold_all = error.is_overload();
         match error.retry.wait(now) {
-            Some(wait) if wait > self.max_hinted_wait => Verdict::GiveUp,
-            Some(wait) => Verdict::Retry { wait, hold_all },
-            None => Verdict::Retry { wait: self.wait(failures, random), hold_all },
+            Some(hint) if hint > self.max_hinted_wait => Verdict::GiveUp,
+            _ => Verdict::Retry {
+                wait: self.wait_after(error, failures, now, random),
+                hold_all: error.is_overload(),
+            },
         }
+    }
+
+    /// Returns the wait after a refusal: what the service asks for, up to the longest that is kept to, but never less than
+    /// the backoff. Services ask for no wait at all while a limit is still in force.
+    pub(crate) fn wait_after(&self, error: &ApiError, failures: u32, now: Now, random: u64) -> Duration {
+        let hint = error.retry.wait(now).unwrap_or_default();
+        hint.min(self.max_hinted_wait).max(self.wait(failures, random))
     }
 
     /// Judges a failure without an answer. `failures` counts this one; `random` is any number, drawn anew each time.
@@ -358,6 +370,23 @@ mod tests {
             verdict(Repeat::Harmless, &error),
             Verdict::Retry { wait: Duration::from_secs(120), hold_all: true }
         );
+    }
+
+    #[test]
+    fn a_hint_never_makes_a_wait_shorter_than_the_drawn_backoff() {
+        let (policy, random) = (RetryPolicy::default(), u64::MAX / 3);
+        let past = ("retry-after", "Sun, 09 Sep 2001 01:46:30 GMT");
+        for hinted in [("retry-after-ms", "0"), ("retry-after", "0"), ("retry-after-ms", "1"), past] {
+            let mut error = refused(429);
+            error.retry = hint(&[hinted]);
+            assert!(error.retry.after.is_some(), "{hinted:?}");
+            for failures in 1..=8 {
+                let verdict = policy.on_refused(Repeat::Orphans, failures, &error, NOW, random);
+                let wait = policy.wait(failures, random);
+                assert!(wait > Duration::from_millis(1), "{wait:?}");
+                assert_eq!(verdict, Verdict::Retry { wait, hold_all: true }, "{hinted:?}");
+            }
+        }
     }
 
     #[test]

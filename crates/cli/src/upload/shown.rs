@@ -38,12 +38,26 @@ pub(super) async fn show(mut progress: watch::Receiver<Progress>, mut upload: Op
         if now.upload_id.is_some() {
             upload = now.upload_id;
         }
-        if let (Some(Warning::TooSlow { needed, left }), false) = (now.warning, warned) {
+        if let (Some(warning), false) = (now.warning.and_then(told), warned) {
             warned = true;
-            let (needed, left) = (needed.as_secs(), left.as_secs());
-            bar.say(&format!(
-                "warning: at this rate the rest takes {needed} s, but the service gives the upload only {left} s more"
-            ));
+            bar.say(&warning);
         }
     }
+}
+
+/// A warning in words, if people can do something about it.
+fn told(warning: Warning) -> Option<String> {
+    Some(match warning {
+        Warning::TooSlow { needed, left } => {
+            let (needed, left) = (needed.as_secs(), left.as_secs());
+            format!(
+                "warning: at this rate the rest takes {needed} s, but the service gives the upload only {left} s more"
+            )
+        }
+        Warning::PastExpiry => {
+            "warning: by this machine's clock the upload has expired; the service decides whether it has"
+                .into()
+        }
+        _ => return None,
+    })
 }

@@ -40,13 +40,27 @@ fn an_upload_that_is_over_on_the_service_begins_anew() {
 #[test]
 fn an_upload_that_has_expired_begins_anew() {
     let scene = Scene::new();
+    scene.killed();
+    scene.expire();
+    let ran = scene.upload(&[]);
+    assert!(ran.stderr.ends_with("or it has expired: beginning anew\n"), "{}", ran.stderr);
+    let id = ran.json()["id"].as_str().unwrap().to_owned();
+    scene.assert_done(&id);
+}
+
+#[test]
+fn an_upload_that_has_expired_by_our_clock_alone_is_gone_on_with() {
+    let scene = Scene::new();
     let listed = scene.killed();
     let checkpoint = scene.checkpoint();
     let saved = std::fs::read_to_string(&checkpoint).unwrap();
     let expires = listed["expires_at"].as_u64().unwrap();
-    std::fs::write(&checkpoint, saved.replace(&expires.to_string(), &(expires - 3600).to_string())).unwrap();
+    std::fs::write(&checkpoint, saved.replace(&expires.to_string(), &(expires - 3601).to_string())).unwrap();
     let ran = scene.upload(&[]);
-    assert!(ran.stderr.ends_with("or it has expired: beginning anew\n"), "{}", ran.stderr);
+    assert_snapshot!(plain(&ran.stderr, &scene, &listed), @"
+    going on with UPLOAD, which an earlier run began: SOME of 24 MiB are there
+    warning: by this machine's clock the upload has expired; the service decides whether it has
+    ");
     let id = ran.json()["id"].as_str().unwrap().to_owned();
     scene.assert_done(&id);
 }

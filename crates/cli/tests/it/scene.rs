@@ -80,6 +80,19 @@ impl Scene {
         serde_json::to_value(checkpoint).unwrap()
     }
 
+    /// Lets the upload that is unfinished expire on the service.
+    pub(crate) fn expire(&self) {
+        let tenants = std::fs::read_dir(self.sandbox.path("served/tenants")).unwrap();
+        let uploads =
+            tenants.flat_map(|tenant| std::fs::read_dir(tenant.unwrap().path().join("uploads")).unwrap());
+        let records: Vec<_> = uploads.map(|upload| upload.unwrap().path().join("created.json")).collect();
+        let [record] = &records[..] else { panic!("{records:?}") };
+        let mut upload: serde_json::Value = serde_json::from_slice(&std::fs::read(record).unwrap()).unwrap();
+        assert!(upload["expires_at"].is_u64(), "{upload}");
+        upload["expires_at"] = 1.into();
+        std::fs::write(record, upload.to_string()).unwrap();
+    }
+
     /// What the service answers to a request of the test's own.
     pub(crate) fn post(&self, path: &str, body: &str) -> String {
         let host = self.server.origin.strip_prefix("http://").unwrap();

@@ -7,7 +7,7 @@ use http::StatusCode;
 use super::{Content, DownloadError, Fetch, Flight, Way};
 use crate::{
     ContentRange, DownloadHead, Failure, FailureKind, Now, OperationId, Repeat, RequestId, ResponseError,
-    Verdict, retry::FAILURES_BEFORE_CONTACT,
+    Verdict,
 };
 
 const REPEAT: Repeat = OperationId::DownloadFile.repeat();
@@ -173,6 +173,7 @@ impl Fetch {
                 }
             }
             ResponseError::Refused(refusal) => {
+                self.is_understood |= refusal.is_of_the_api();
                 let setback = self.count_failure(id);
                 let verdict = self.plan.retry.on_refused(REPEAT, setback.failures, &refusal, now, random);
                 self.follow(setback, verdict, DownloadError::Refused(refusal), now.monotonic);
@@ -204,7 +205,8 @@ impl Fetch {
     }
 
     fn follow(&mut self, setback: Setback, verdict: Verdict, error: DownloadError, now: Duration) {
-        let is_nobody_there = !self.is_understood && self.failures > FAILURES_BEFORE_CONTACT;
+        let is_nobody_there =
+            !self.is_understood && self.failures > self.plan.retry.max_failures_before_contact;
         match verdict {
             _ if is_nobody_there => self.finish(Err(error)),
             Verdict::GiveUp => self.finish(Err(error)),

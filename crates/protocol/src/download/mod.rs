@@ -90,7 +90,7 @@ pub struct Fetch {
     counted_before: RequestId,
     /// When the request whose failure was counted last is sent again.
     again: Duration,
-    /// Whether the service ever answered with content.
+    /// Whether the service ever answered in a way that makes sense: with content, or with an error of the API.
     is_understood: bool,
     furthest: u64,
     retries: u64,

@@ -6,10 +6,7 @@ use partwise_models::UnixSeconds;
 use proptest::prelude::*;
 
 use super::*;
-use crate::{
-    ApiError, DownloadHead, Failure, FailureKind, Now, Operation, ResponseError,
-    retry::FAILURES_BEFORE_CONTACT,
-};
+use crate::{ApiError, DownloadHead, Failure, FailureKind, Now, Operation, ResponseError, RetryPolicy};
 
 /// What a service makes of a request for a range.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -135,7 +132,7 @@ impl<'r> Run<'r> {
             saving: None,
             now: Duration::ZERO,
             faults: PATIENT - 1,
-            early_faults: FAILURES_BEFORE_CONTACT,
+            early_faults: RetryPolicy::default().max_failures_before_contact,
         }
     }
 
@@ -528,13 +525,27 @@ fn a_network_that_drops_all_requests_at_once_has_failed_once() {
 fn a_service_that_never_answered_is_soon_given_up() {
     let mut machine = Fetch::new(&api(), plan(4, 100));
     let mut now = Now { monotonic: Duration::ZERO, unix: UnixSeconds(1) };
-    for _ in 0..=FAILURES_BEFORE_CONTACT {
+    for _ in 0..=machine.plan.retry.max_failures_before_contact {
         let id = sent(&mut machine, &mut now, 1)[0];
         machine.handle_failure(id, Failure::new(FailureKind::Connect), now, 1);
     }
     let DownloadAction::Done(Err(DownloadError::Failed(_))) = machine.poll(now.monotonic) else {
         panic!("it goes on")
     };
+}
+
+#[test]
+fn a_service_that_refused_in_the_words_of_the_api_is_there() {
+    let mut machine = Fetch::new(&api(), plan(4, 100));
+    let mut now = Now { monotonic: Duration::ZERO, unix: UnixSeconds(1) };
+    let allowed = machine.plan.retry.max_failures;
+    for failures in 1..=allowed + 1 {
+        let id = sent(&mut machine, &mut now, 1)[0];
+        let refusal = ApiError::new(StatusCode::TOO_MANY_REQUESTS, "later");
+        machine.handle_answer(id, Err(ResponseError::Refused(refusal.into())), now, 1);
+        let is_over = matches!(machine.end, End::Reached(Err(DownloadError::Refused(_))));
+        assert_eq!(is_over, failures > allowed, "after {failures}");
+    }
 }
 
 #[test]

@@ -10,8 +10,9 @@ use serde_json::Value;
 
 use super::excerpt::{excerpt, one_line};
 use crate::{
-    Api, Body, Dialect, EncodeError, RetryHint,
+    Api, Body, Dialect, EncodeError, RetryAfter, RetryHint,
     json::{insert, json_response},
+    retry::message::wait_in,
 };
 
 /// So much of a page is searched for its title, in bytes.
@@ -30,8 +31,10 @@ pub struct ApiError {
     pub error: Error,
     /// The identifier of the request on the service's side, for its support: `x-request-id` or `apim-request-id`.
     pub request_id: Option<String>,
-    /// What the service said about trying again.
+    /// What the service said about trying again, in headers or in the message.
     pub retry: RetryHint,
+    /// The answer had one of the API's error shapes.
+    is_of_the_api: bool,
 }
 
 /// What a refusal means for the caller.
@@ -66,7 +69,7 @@ impl ApiError {
     pub fn new(status: StatusCode, message: impl Into<String>) -> Self {
         let mut error = Error::new();
         error.message = Some(message.into());
-        Self { status, error, request_id: None, retry: RetryHint::default() }
+        Self { status, error, request_id: None, retry: RetryHint::default(), is_of_the_api: true }
     }
 
     /// The same refusal with this code.
@@ -86,12 +89,25 @@ impl ApiError {
     /// Reads a refusal from an answer whose status is no success.
     #[must_use]
     pub fn decode_response(response: &Response<Bytes>) -> Self {
-        Self {
+        let in_shape = read_shape(response.body());
+        let mut refusal = Self {
             status: response.status(),
-            error: read_error(response.headers(), response.body()),
+            is_of_the_api: in_shape.as_ref().is_some_and(|error| *error != Error::new()),
+            error: in_shape.unwrap_or_else(|| read_page(response.headers(), response.body())),
             request_id: request_id(response.headers()),
             retry: RetryHint::of_headers(response.headers()),
+        };
+        if refusal.is_overload() {
+            let message = refusal.error.message.as_deref().unwrap_or_default();
+            refusal.retry.after = refusal.retry.after.or_else(|| wait_in(message).map(RetryAfter::Wait));
         }
+        refusal
+    }
+
+    /// Whether the answer had one of the API's error shapes; a page, a text or nothing may be of anything that listens there.
+    #[must_use]
+    pub fn is_of_the_api(&self) -> bool {
+        self.is_of_the_api
     }
 
     /// What the refusal means for the caller.
@@ -220,20 +236,19 @@ fn request_id(headers: &HeaderMap) -> Option<String> {
     names.iter().find_map(|name| headers.get(*name)?.to_str().ok().map(str::to_owned))
 }
 
-fn read_error(headers: &HeaderMap, body: &[u8]) -> Error {
-    if let Ok(Value::Object(mut top)) = serde_json::from_slice::<Value>(body) {
-        return match top.remove("error") {
-            Some(Value::String(message)) => error_of(message),
-            Some(error @ Value::Object(_)) => {
-                serde_json::from_value(error).unwrap_or_else(|_| error_of(excerpt(body)))
-            }
-            // Azure's gateway puts `message` and a status at the top, without `error`.
-            _ => match serde_json::from_value::<Error>(Value::Object(top)) {
-                Ok(error) if error.message.is_some() => error,
-                _ => error_of(excerpt(body)),
-            },
-        };
+/// Reads one of the API's error shapes; `None` when the body is something else.
+fn read_shape(body: &[u8]) -> Option<Error> {
+    let Value::Object(mut top) = serde_json::from_slice(body).ok()? else { return None };
+    match top.remove("error") {
+        Some(Value::String(message)) => Some(error_of(message)),
+        Some(error @ Value::Object(_)) => serde_json::from_value(error).ok(),
+        // Azure's gateway puts `message` and a status at the top, without `error`.
+        _ => serde_json::from_value::<Error>(Value::Object(top)).ok().filter(|error| error.message.is_some()),
     }
+}
+
+/// Reads anything else that refuses: a page, a text, nothing.
+fn read_page(headers: &HeaderMap, body: &[u8]) -> Error {
     let is_html = headers
         .get(header::CONTENT_TYPE)
         .and_then(|value| value.to_str().ok())
@@ -373,6 +388,40 @@ mod tests {
                 (refusal.status, refusal.request_id, refusal.retry)
             );
             assert_eq!(read.error.message, refusal.error.message);
+        }
+    }
+
+    fn decoded(status: u16, headers: &[(&str, &str)], body: &'static str) -> ApiError {
+        let start = Response::builder().status(status);
+        let response = headers.iter().fold(start, |response, (name, value)| response.header(*name, *value));
+        ApiError::decode_response(&response.body(Bytes::from_static(body.as_bytes())).unwrap())
+    }
+
+    #[test]
+    fn a_wait_in_the_message_of_an_overloaded_service_is_a_hint_unless_a_header_says_another() {
+        let body = r#"{"error":{"code":"429","message":"Rate limit is exceeded. Try again in 60 seconds."}}"#;
+        let hint = |status, headers: &[(&str, &str)]| decoded(status, headers, body).retry;
+        let seconds = |seconds| RetryHint::after(std::time::Duration::from_secs(seconds));
+        assert_eq!(hint(429, &[]), seconds(60));
+        assert_eq!(hint(503, &[]), seconds(60));
+        assert_eq!(hint(500, &[]), RetryHint::default());
+        assert_eq!(hint(429, &[("retry-after", "7")]), seconds(7));
+        assert_eq!(hint(429, &[("retry-after", "soon")]), seconds(60));
+        assert_eq!(hint(429, &[("x-should-retry", "false")]).should_retry, Some(false));
+    }
+
+    #[test]
+    fn only_the_apis_own_error_shapes_come_from_the_api() {
+        for body in [
+            r#"{"error":{"message":"no"}}"#,
+            r#"{"error":{"code":"429"}}"#,
+            r#"{"error":"no such route"}"#,
+            r#"{"statusCode":401,"message":"Unauthorized."}"#,
+        ] {
+            assert!(decoded(429, &[], body).is_of_the_api(), "{body}");
+        }
+        for body in ["", "{", "[]", "{}", r#"{"error":{}}"#, r#"{"error":7}"#, "no", "<title>No</title>"] {
+            assert!(!decoded(429, &[], body).is_of_the_api(), "{body}");
         }
     }
 

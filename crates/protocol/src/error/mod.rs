@@ -8,6 +8,7 @@ mod decode;
 mod encode;
 mod excerpt;
 mod garbled;
+mod upload_status;
 
 pub use api_error::{ApiError, ApiErrorKind};
 pub use decode::DecodeError;

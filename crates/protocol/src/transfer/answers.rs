@@ -4,11 +4,11 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use http::{Response, StatusCode};
-use partwise_models::{File, FileState, Upload, UploadPartResource, UploadStatus};
+use partwise_models::{File, FileState, UnixSeconds, Upload, UploadPartResource, UploadStatus};
 
 use super::{
     Comparison, Proof, Retry, RetryReason, Transfer, TransferError, Warning,
-    clock::{ClockOffset, Expiry},
+    clock::{ClockOffset, Expiry, ServiceClock},
     flights::{Asked, Flight},
     parts::Tries,
     reconcile::is_missing,
@@ -17,7 +17,7 @@ use super::{
 use crate::{
     AddUploadPart, ApiError, ApiErrorKind, CancelUpload, CompleteUpload, CreateFile, CreateUpload, Failure,
     FailureKind, Garbled, ListFiles, Now, Operation, OperationId, Repeat, ResponseError, RetrieveFile,
-    SourceError, Verdict, failure::may_have_arrived, retry::FAILURES_BEFORE_CONTACT,
+    SourceError, Verdict, failure::may_have_arrived, retry::date_of,
 };
 
 /// Why a request brought nothing.
@@ -86,6 +86,11 @@ impl Setback {
         matches!(error.status, StatusCode::BAD_REQUEST | StatusCode::NOT_FOUND | StatusCode::GONE)
     }
 
+    /// Whether it shows that what answers there speaks this API.
+    fn is_of_the_api(&self) -> bool {
+        matches!(self, Self::Refused(error) if error.is_of_the_api())
+    }
+
     fn into_error(self, operation: OperationId) -> TransferError {
         match self {
             Self::Refused(source) => TransferError::Refused { operation, source },
@@ -120,10 +125,14 @@ impl Transfer {
         if response.status().is_success() && !may_have_arrived(left, flight.length) {
             return self.answered_early(flight, response, left, now);
         }
-        let clock = ClockOffset::of_answer(response.headers(), now);
+        let date = date_of(response.headers());
+        let clock = date.map(|date| ClockOffset::between(date, now));
+        if let (Some(date), Way::Parts { upload: Some(upload), .. }) = (date, &mut self.way) {
+            upload.clock.refresh(date, now);
+        }
         let outcome = match flight.asked {
             Asked::Create => {
-                CreateUpload::decode_response(response).map(|upload| self.created(upload, clock, now))
+                CreateUpload::decode_response(response).map(|upload| self.created(upload, date, now))
             }
             Asked::Part { index, .. } => {
                 AddUploadPart::decode_response(response).map(|part| self.taken(index, &part))
@@ -177,9 +186,8 @@ impl Transfer {
         self.set_back(flight, failure.into(), left, now);
     }
 
-    fn created(&mut self, upload: Upload, clock: Option<ClockOffset>, now: Now) {
-        let shown = clock.or_else(|| upload.created_at.map(|created| ClockOffset::between(created, now)));
-        let clock = shown.unwrap_or_default();
+    fn created(&mut self, upload: Upload, date: Option<UnixSeconds>, now: Now) {
+        let clock = ServiceClock::shown(date.or(upload.created_at), now);
         let expires_at = match Expiry::of(&upload) {
             Expiry::At(moment) => Some(moment),
             Expiry::Never => None,
@@ -188,7 +196,7 @@ impl Transfer {
                 None
             }
         };
-        let created_at = upload.created_at.unwrap_or_else(|| clock.service_time(now));
+        let created_at = upload.created_at.unwrap_or_else(|| clock.time(now));
         self.registration.begun(created_at);
         if let Way::Parts { upload: open, .. } = &mut self.way {
             *open = Some(OpenUpload { id: upload.id, created_at, expires_at, clock });
@@ -252,6 +260,7 @@ impl Transfer {
 
     /// Something was asked for in vain: again, another way, or the end.
     pub(super) fn set_back(&mut self, flight: Flight, setback: Setback, left: Option<u64>, now: Now) {
+        self.understood |= setback.is_of_the_api();
         match flight.asked {
             Asked::Create => self.create_set_back(flight, setback, now),
             Asked::Part { index, tries } => self.part_set_back(flight, index, tries, setback, now),
@@ -279,12 +288,12 @@ impl Transfer {
                     parts.give_back(index, tries, now.monotonic.saturating_add(wait));
                 }
             }
-            None if self.is_expired(now) => self.expire(),
+            None if self.is_expired(&setback, now) => self.expire(),
             // Whatever became of the upload of an earlier run, it is as good as expired.
             None if self.is_untried && setback.says_that_there_is_none() && self.may_restart() => {
                 self.expire();
             }
-            None => self.finish(Err(setback.into_error(flight.attempt.operation))),
+            None => self.end_in_order(setback.into_error(flight.attempt.operation)),
         }
     }
 
@@ -313,11 +322,11 @@ impl Transfer {
         setback: &Setback,
         now: Now,
     ) -> Option<Duration> {
-        if !self.understood && failures > FAILURES_BEFORE_CONTACT {
-            return None;
-        }
         let random = self.random.next();
         let verdict = match setback {
+            _ if !self.understood && failures > self.plan.retry.max_failures_before_contact => {
+                Verdict::GiveUp
+            }
             Setback::Refused(error) => self.plan.retry.on_refused(repeat, failures, error, now, random),
             Setback::Failed(failure) => self.plan.retry.on_failure(repeat, failures, failure, random),
             // An answer broken on its way is like a broken connection, unless nothing there ever made sense.
@@ -334,6 +343,10 @@ impl Transfer {
     }
 
     fn count_again(&mut self, flight: Flight, setback: &Setback, wait: Duration) {
+        // What a run that ends does not send again is no retry of it.
+        if self.stop.is_asked() {
+            return;
+        }
         let retry = Retry { attempt: flight.attempt, reason: setback.reason(), wait };
         self.count_retry(retry, setback.is_overload());
     }
@@ -341,12 +354,16 @@ impl Transfer {
     /// A service that asks for patience gets it from everything that comes next, this request or another.
     fn hold_if_overloaded(&mut self, flight: Flight, setback: &Setback, verdict: Verdict, now: Now) {
         let Setback::Refused(error) = setback else { return };
-        if !error.is_overload() {
+        // Of a run that ends, nothing is left to be held back.
+        if !error.is_overload() || self.stop.is_asked() {
             return;
         }
         let wait = match verdict {
             Verdict::Retry { wait, .. } => wait,
-            Verdict::GiveUp => error.retry.wait(now).unwrap_or_default().min(self.plan.retry.max_hinted_wait),
+            Verdict::GiveUp => {
+                let (failures, random) = (self.solo.failures.max(1), self.random.next());
+                self.plan.retry.wait_after(error, failures, now, random)
+            }
         };
         self.statistics.overloads += 1;
         let until = now.monotonic.saturating_add(wait);
@@ -370,13 +387,13 @@ impl Transfer {
             match self.try_solo_again(flight, Repeat::Orphans, setback, now) {
                 Ok(()) => {}
                 Err(_) if self.ambiguous => self.unknown(None),
-                Err(_) if self.is_expired(now) => self.expire(),
+                Err(setback) if self.is_expired(&setback, now) => self.expire(),
                 Err(setback) => self.finish(Err(setback.into_error(operation))),
             }
             return;
         }
         match (self.ambiguous, setback.may_be_done()) {
-            (false, false) if self.is_expired(now) => self.expire(),
+            (false, false) if self.is_expired(&setback, now) => self.expire(),
             (false, false) if self.is_proven_by_md5() && setback.is_invalid() => {
                 let difference = "its content is not what was sent".to_owned();
                 self.finish(Err(TransferError::SourceChanged { difference, file: None }));
@@ -419,10 +436,5 @@ impl Transfer {
             let confirmed = setback.says_that_there_is_none();
             self.finish(Err(TransferError::Cancelled { confirmed, file_possible }));
         }
-    }
-
-    fn is_expired(&self, now: Now) -> bool {
-        let expires = self.way.upload().and_then(|upload| Some((upload.expires_at?, upload.clock)));
-        expires.is_some_and(|(moment, clock)| clock.service_time(now) >= moment)
     }
 }

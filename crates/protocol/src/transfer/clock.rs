@@ -2,11 +2,10 @@
 
 use std::time::Duration;
 
-use http::HeaderMap;
 use partwise_models::{UnixSeconds, Upload};
 use serde::{Deserialize, Serialize};
 
-use crate::{Now, retry::date_of};
+use crate::Now;
 
 /// How far the service's clock is ahead of ours, in seconds.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -14,11 +13,6 @@ use crate::{Now, retry::date_of};
 pub(super) struct ClockOffset(i64);
 
 impl ClockOffset {
-    /// The offset that an answer's `Date` shows.
-    pub(super) fn of_answer(headers: &HeaderMap, now: Now) -> Option<Self> {
-        date_of(headers).map(|date| Self::between(date, now))
-    }
-
     /// The offset that a moment which the service calls now shows.
     pub(super) fn between(service: UnixSeconds, now: Now) -> Self {
         Self(signed(service).saturating_sub(signed(now.unix)))
@@ -33,6 +27,72 @@ impl ClockOffset {
     pub(super) fn apply(self, ours: UnixSeconds) -> UnixSeconds {
         UnixSeconds(u64::try_from(signed(ours).saturating_add(self.0)).unwrap_or(0))
     }
+}
+
+/// Clocks are read in whole seconds and an answer takes its time: a smaller difference is none.
+pub(super) const CLOCK_SLACK: u64 = 2;
+
+/// The service's clock, as its answers show it, or an earlier run's. Within a run it goes on with our monotonic clock, so that
+/// no step of our wall clock changes it.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct ServiceClock {
+    /// The offset for a checkpoint, which has to be written whole for a new one.
+    offset: ClockOffset,
+    /// What it read when our monotonic clock read this. It is never ahead of the service's.
+    reading: Option<(UnixSeconds, Duration)>,
+}
+
+impl ServiceClock {
+    /// A clock that an earlier run has seen.
+    pub(super) fn saved(offset: ClockOffset) -> Self {
+        Self { offset, reading: None }
+    }
+
+    /// A clock that an answer has shown now, if it has.
+    pub(super) fn shown(reading: Option<UnixSeconds>, now: Now) -> Self {
+        let offset = reading.map(|reading| ClockOffset::between(reading, now)).unwrap_or_default();
+        Self { offset, reading: reading.map(|reading| (reading, now.monotonic)) }
+    }
+
+    /// Takes in what another answer shows.
+    pub(super) fn refresh(&mut self, reading: UnixSeconds, now: Now) {
+        let shown = Self::shown(Some(reading), now);
+        self.reading = shown.reading;
+        if shown.offset.0.abs_diff(self.offset.0) > CLOCK_SLACK {
+            self.offset = shown.offset;
+        }
+    }
+
+    /// Goes on with our monotonic clock from now on, if no answer has set it.
+    pub(super) fn keep(&mut self, now: Now) {
+        if self.reading.is_none() {
+            self.reading = Some((self.offset.service_time(now), now.monotonic));
+        }
+    }
+
+    /// What it reads now.
+    pub(super) fn time(&self, now: Now) -> UnixSeconds {
+        match self.reading {
+            Some((reading, at)) => {
+                let since = now.monotonic.saturating_sub(at);
+                UnixSeconds(reading.0.saturating_add(since.as_secs()))
+            }
+            None => self.offset.service_time(now),
+        }
+    }
+
+    /// How far it is ahead of our wall clock.
+    pub(super) fn offset(&self) -> ClockOffset {
+        self.offset
+    }
+}
+
+/// Whether our wall clock was set since it read `unix`: it is behind that, or, when the monotonic clock was read too, has not
+/// gone on as far as that one.
+pub(super) fn was_set(unix: UnixSeconds, monotonic: Option<Duration>, now: Now) -> bool {
+    let Some(since) = now.unix.0.checked_sub(unix.0) else { return true };
+    let lasted = monotonic.map(|monotonic| now.monotonic.saturating_sub(monotonic).as_secs());
+    lasted.is_some_and(|lasted| lasted.abs_diff(since) > CLOCK_SLACK)
 }
 
 fn signed(moment: UnixSeconds) -> i64 {
@@ -60,6 +120,6 @@ impl Expiry {
 }
 
 /// How long until `moment` of the service's clock; zero when it is past.
-pub(super) fn until(moment: UnixSeconds, offset: ClockOffset, now: Now) -> Duration {
-    Duration::from_secs(moment.0.saturating_sub(offset.service_time(now).0))
+pub(super) fn until(moment: UnixSeconds, clock: &ServiceClock, now: Now) -> Duration {
+    Duration::from_secs(moment.0.saturating_sub(clock.time(now).0))
 }

@@ -6,6 +6,7 @@ mod checkpoint;
 mod clock;
 mod cut;
 mod error;
+mod expiry;
 mod flights;
 mod knee;
 mod pace;
@@ -73,9 +74,11 @@ use stop::Stop;
 ///    the number begins at eight and is doubled as long as more bytes leave for it; it is tried again later, since lines
 ///    change.
 /// 4. A refusal is final unless the [`RetryPolicy`](crate::RetryPolicy) says otherwise: `x-should-retry` decides; else
-///    408, 409, 429, 5xx and broken connections are repeated. The wait is what the service asks for, `retry-after-ms`
-///    before `Retry-After` in seconds or as a date, and else drawn below a cap that doubles; a service that asks for more
-///    than [`max_hinted_wait`](crate::RetryPolicy::max_hinted_wait) has failed. A 429 or 503 holds back the whole
+///    408, 409, 429, 5xx and broken connections are repeated. The wait is drawn below a cap that doubles, and is longer where
+///    the service asks for more, with `retry-after-ms` before `Retry-After` in seconds or as a date before the words of a 429
+///    or 503 ("try again in 60 seconds"); a service that asks for more than
+///    [`max_hinted_wait`](crate::RetryPolicy::max_hinted_wait) has failed, and one that has never answered in the API's words
+///    fails [sooner](crate::RetryPolicy::max_failures_before_contact). A 429 or 503 holds back the whole
 ///    upload, not one part, and halves the parts in flight, once for all that flew together; success raises them again,
 ///    one for each full window. A part's retry budget is refilled whenever any part is acknowledged. An exhausted quota
 ///    is final.
@@ -91,10 +94,13 @@ use stop::Stop;
 ///    client has no other upload that could have made the file. No proof, or several equal files:
 ///    [`TransferError::CompletionUnknown`] with the candidates, never a guess. When the list has settled without a
 ///    candidate, a single `POST /files` goes again.
-/// 6. An upload expires on the service's clock, whose distance from ours the create answer shows: by its `Date`, else by
-///    `created_at`. The machine warns when the rate so far cannot finish in time, stops when the moment is past, and
-///    begins anew, up to three times, when [`Plan::restart_when_expired`] allows it. An expiry before the upload's own
-///    beginning is ignored with a warning.
+/// 6. An upload expires on the service's clock, and the service decides: an upload has expired when a part or `complete` is
+///    rejected for good and that answer's `Date` is past the expiry, or its words say so and can mean nothing else. Every
+///    answer's `Date` shows that clock anew, the create answer by `created_at` if by nothing else; where a rejection has no
+///    `Date`, the clock shown last goes on with our monotonic one. Our own clocks only warn: of a rate that cannot finish in
+///    time, and of an expiry that seems past, in which case of an upload of an earlier run one part goes at a time until the
+///    service has taken it. An expired upload begins anew, up to three times, when
+///    [`Plan::restart_when_expired`] allows it. An expiry before the upload's own beginning is ignored with a warning.
 /// 7. One checkpoint is saved at a time, and none is behind by more parts than may be in flight. Resuming needs the same
 ///    service, dialect and source; an upload of an earlier run that the service refuses parts of has gone like one that
 ///    expired. The source is stamped again before the file is made of it: a file that changed under
@@ -103,8 +109,8 @@ use stop::Stop;
 ///    the service compares; a single request is compared with the digest of what was sent, or with what the service has.
 /// 8. An MD5, if wanted, is computed by the driver in file order while parts fly, and sent with `complete`, which waits
 ///    for it.
-/// 9. Cancelling abandons what flies and cancels on the service with a budget of its own of ten seconds; it ends even
-///    when the service is gone. Stopping leaves the upload on the service to be resumed: nothing new is sent, what flies
+/// 9. Cancelling abandons what flies and cancels on the service at once, whatever rule 4 holds back, with a budget of its
+///    own of ten seconds; it ends even when the service is gone. Stopping leaves the upload on the service to be resumed: nothing new is sent, what flies
 ///    has a moment to be answered, and whatever was acknowledged is saved.
 ///
 /// The simulation in the tests of this crate holds each of them by invariants that have its number.
@@ -179,7 +185,7 @@ pub struct Transfer {
     reread: Option<Reread>,
     /// The request that makes the file may have been executed, in this run or an earlier one.
     ambiguous: bool,
-    /// Some answer made sense: what answers there speaks this API.
+    /// Some answer made sense, a success or an error: what answers there speaks this API.
     understood: bool,
     stop: Stop,
     cancel_wanted: bool,
@@ -210,7 +216,7 @@ impl Transfer {
         let (way, stage) = match plan.decide(&api, source.length)? {
             Decided::Parts(cut) => (Way::parts(cut), Stage::Create),
             Decided::Single => {
-                (Way::Single { posted_at: None, clock: None }, Stage::Announce { change: None })
+                (Way::Single { posted_at: None, posted: None, clock: None }, Stage::Announce { change: None })
             }
         };
         Ok(Self::assemble(api, plan, source, entropy, way, stage))
@@ -294,7 +300,8 @@ impl Transfer {
         if std::mem::take(&mut self.cancel_wanted) {
             self.begin_cancel(now);
         }
-        if !matches!(self.stage, Stage::End { .. }) {
+        let is_held_back = !matches!(self.stage, Stage::Cancel { .. } | Stage::End { .. });
+        if is_held_back && !self.stop.is_under_way() {
             self.pace.pass(now.monotonic);
         }
         self.watch_time(now);
@@ -369,7 +376,7 @@ impl Transfer {
     pub fn handle_hashed(&mut self, digest: Result<[u8; 16], SourceError>) {
         match (self.hash, digest) {
             (Hash::Running, Ok(digest)) => self.hash = Hash::Known(digest),
-            (Hash::Running, Err(error)) => self.finish(Err(TransferError::Source(error))),
+            (Hash::Running, Err(error)) => self.end_in_order(TransferError::Source(error)),
             _ => {}
         }
     }
@@ -398,9 +405,7 @@ impl Transfer {
     /// sent; what flies has a few seconds to be answered, and what was acknowledged is saved. A file that is made in
     /// these seconds is reported as a success. [`cancel`](Self::cancel) may still follow.
     pub fn stop(&mut self) {
-        if matches!(self.stop, Stop::NotWanted) {
-            self.stop = Stop::Wanted;
-        }
+        self.stop.ask(TransferError::Stopped);
     }
 
     /// How far the transfer is.
@@ -436,7 +441,8 @@ impl Transfer {
         SourceRange::new(0, self.source.length)
     }
 
-    /// Ends the transfer: what still flies is abandoned. The first end counts.
+    /// Ends the transfer at once: what is still in flight is abandoned. The first end counts. An error that leaves something
+    /// to resume ends it [in order](Self::end_in_order) where parts may be in flight.
     fn finish(&mut self, result: Result<File, TransferError>) {
         self.abandoned.extend(self.flights.end_all());
         self.registration.set_committing(false);

@@ -93,6 +93,8 @@ pub enum Warning {
         /// How long is left.
         left: Duration,
     },
+    /// The upload has expired as far as we can tell; whether it has is for the service to say.
+    PastExpiry,
     /// The service named an expiry before the upload's beginning; it is ignored.
     ExpiryIgnored,
 }

@@ -31,7 +31,7 @@ impl Transfer {
     fn checked(&mut self, stamp: Result<SourceStamp, SourceError>) {
         let stamp = match stamp {
             Ok(stamp) => stamp,
-            Err(error) => return self.finish(Err(TransferError::Source(error))),
+            Err(error) => return self.end_in_order(TransferError::Source(error)),
         };
         if let Some(difference) = self.source.difference(&stamp) {
             return self.finish(Err(TransferError::SourceChanged { difference, file: None }));
@@ -64,7 +64,7 @@ impl Transfer {
         let difference = match stamp {
             Ok(stamp) if self.source.leaves_open(&stamp) => Some("it may have been modified".to_owned()),
             Ok(stamp) => self.source.difference(&stamp),
-            Err(error) => return self.finish(Err(TransferError::Source(error))),
+            Err(error) => return self.end_in_order(TransferError::Source(error)),
         };
         let Stage::Recheck { again_at, told_apart, .. } = &mut self.stage else { return };
         let (again_at, told_apart) = (*again_at, std::mem::take(told_apart));

@@ -5,9 +5,8 @@ use std::time::Duration;
 use partwise_models::CreateUploadRequest;
 
 use super::{
-    Action, Attempt, Checkpoint, RequestId, Transfer, TransferError, Warning,
+    Action, Attempt, Checkpoint, RequestId, Transfer, TransferError,
     checkpoint::SavedRoute,
-    clock,
     flights::Asked,
     knee::{self, Knee},
     parts::Parts,
@@ -22,10 +21,6 @@ use crate::{
 
 /// How long cancelling on the service may take.
 const CANCEL_BUDGET: Duration = Duration::from_secs(10);
-/// A rate measured over less than this says little.
-const RATE_NEEDS: Duration = Duration::from_secs(5);
-/// An upload that expired this often will not make it.
-const MAX_RESTARTS: u8 = 3;
 
 type Encoded = Result<http::Request<Body>, EncodeError>;
 
@@ -56,8 +51,8 @@ impl Transfer {
             }
             Stage::Announce { change: change @ None } => {
                 *change = Some(self.saver.change());
-                if let Way::Single { posted_at, .. } = &mut self.way {
-                    posted_at.get_or_insert(now.unix);
+                if let Way::Single { posted_at: posted_at @ None, posted, .. } = &mut self.way {
+                    (*posted_at, *posted) = (Some(now.unix), Some(now.monotonic));
                 }
             }
             Stage::Announce { change: Some(change) } if self.saver.has(*change) => self.enter(Stage::Commit),
@@ -78,7 +73,7 @@ impl Transfer {
 
     /// The next request that may leave now.
     pub(super) fn next_request(&mut self, now: Now) -> Result<Option<Action>, TransferError> {
-        if self.stop.is_under_way() || now.monotonic < self.pace.gate() {
+        if self.stop.is_under_way() || now.monotonic < self.gate() {
             return Ok(None);
         }
         if matches!(self.stage, Stage::Send) {
@@ -126,8 +121,17 @@ impl Transfer {
         self.send(asked, operation, request).map(Some)
     }
 
+    /// Returns the moment before which nothing may leave. A cancel does not wait for an overloaded service: it takes work
+    /// from it, and has ten seconds.
+    fn gate(&self) -> Duration {
+        match self.stage {
+            Stage::Cancel { .. } => Duration::ZERO,
+            _ => self.pace.gate(),
+        }
+    }
+
     fn next_part(&mut self, now: Now) -> Result<Option<Action>, TransferError> {
-        if !self.may_send_part() {
+        if !self.may_send_part(now) {
             return Ok(None);
         }
         let boundary = Boundary::from_entropy(self.random.bytes());
@@ -141,9 +145,10 @@ impl Transfer {
 
     /// Not more than the window, and not more than a crash may cost: what flies may be acknowledged before the
     /// checkpoint under way is durable.
-    fn may_send_part(&self) -> bool {
+    fn may_send_part(&self, now: Now) -> bool {
         let flying = self.flights.count();
-        flying < usize::from(self.pace.window())
+        let window = if self.is_in_question(now) { 1 } else { self.pace.window() };
+        flying < usize::from(window)
             && flying + self.saver.parts_at_risk() < usize::from(self.plan.parallel.most())
     }
 
@@ -211,7 +216,7 @@ impl Transfer {
                     upload_id: upload.id.clone(),
                     created_at: upload.created_at,
                     expires_at: upload.expires_at,
-                    clock_offset: upload.clock,
+                    clock_offset: upload.clock.offset(),
                     part_size: parts.cut().part_size(),
                     tail: parts.cut().tail(),
                     part_ids: parts.ids().clone(),
@@ -223,7 +228,7 @@ impl Transfer {
         Some(Checkpoint::new(&self.api, &self.plan, &self.source, route))
     }
 
-    /// What time alone brings about: expiry, the end of a cancel's patience, a warning.
+    /// Does what time alone brings about: the end of a cancel's budget, and warnings.
     pub(super) fn watch_time(&mut self, now: Now) {
         if let Stage::Cancel { until, file_possible } = self.stage {
             if now.monotonic >= until {
@@ -231,50 +236,7 @@ impl Transfer {
             }
             return;
         }
-        let Some(left) = self.time_left(now) else { return };
-        if left.is_zero() {
-            self.expire();
-        } else {
-            self.warn_if_too_slow(now, left);
-        }
-    }
-
-    /// How long the upload has, while that matters: what was sent to make the file is past expiring.
-    fn time_left(&self, now: Now) -> Option<Duration> {
-        let upload = self.way.upload()?;
-        let matters = match self.stage {
-            Stage::Send | Stage::Check { .. } | Stage::Announce { .. } => true,
-            Stage::Commit => !self.flights.is_flying(Asked::Commit),
-            _ => false,
-        };
-        if !matters {
-            return None;
-        }
-        Some(clock::until(upload.expires_at?, upload.clock, now))
-    }
-
-    pub(super) fn expire(&mut self) {
-        if self.ambiguous {
-            self.reconcile();
-        } else if self.may_restart() {
-            self.restarts += 1;
-            self.is_untried = false;
-            self.abandoned.extend(self.flights.end_all());
-            if let Way::Parts { upload, parts } = &mut self.way {
-                *upload = None;
-                *parts = Parts::new(parts.cut().clone());
-            }
-            self.sending_since = None;
-            let left = self.statistics.bytes_acknowledged;
-            self.with_knee(|knee| knee.begin_anew(Duration::ZERO, left));
-            self.enter(Stage::Create);
-        } else {
-            self.finish(Err(TransferError::Expired));
-        }
-    }
-
-    pub(super) fn may_restart(&self) -> bool {
-        self.plan.restart_when_expired && self.restarts < MAX_RESTARTS
+        self.watch_expiry(now);
     }
 
     fn next_look_for_knee(&self) -> Option<Duration> {
@@ -309,29 +271,11 @@ impl Transfer {
         }
     }
 
-    fn warn_if_too_slow(&mut self, now: Now, left: Duration) {
-        let (Stage::Send, Some((since, before))) = (&self.stage, self.sending_since) else { return };
-        let elapsed = now.monotonic.saturating_sub(since);
-        let sent = self.statistics.bytes_sent.saturating_sub(before);
-        if elapsed < RATE_NEEDS || sent == 0 {
-            return;
-        }
-        let (_, _, acknowledged) = self.way.counts(self.source.length, &self.stage);
-        let rest = self.source.length.saturating_sub(acknowledged.saturating_add(self.flights.bytes()));
-        let needed = elapsed.as_secs_f64() * (rest as f64 / sent as f64);
-        let needed = Duration::try_from_secs_f64(needed).unwrap_or(Duration::MAX);
-        if needed > left {
-            self.warning = Some(Warning::TooSlow { needed, left });
-        } else if matches!(self.warning, Some(Warning::TooSlow { .. })) {
-            self.warning = None;
-        }
-    }
-
     /// When polling again makes sense without any report.
     pub(super) fn deadline(&self, now: Now) -> Option<Duration> {
-        let gate = self.pace.gate();
+        let gate = self.gate();
         let request = match (&self.stage, &self.way) {
-            (Stage::Send, Way::Parts { parts, .. }) if self.may_send_part() => {
+            (Stage::Send, Way::Parts { parts, .. }) if self.may_send_part(now) => {
                 parts.next_at().map(|at| at.max(gate))
             }
             (Stage::Create | Stage::Commit | Stage::Reconcile(_) | Stage::Prove { .. }, _)
@@ -345,7 +289,7 @@ impl Transfer {
             }
             _ => None,
         };
-        let expiry = self.time_left(now).map(|left| now.monotonic.saturating_add(left));
+        let expiry = self.next_look_at_expiry(now);
         let comparing = match &self.stage {
             Stage::Reconcile(search) => search.comparing_until(),
             Stage::Prove { until, .. } => *until,

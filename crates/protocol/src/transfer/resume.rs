@@ -3,6 +3,7 @@
 use super::{
     Checkpoint, Plan, ResumeError, SourceStamp, Transfer,
     checkpoint::SavedRoute,
+    clock::ServiceClock,
     cut::Cut,
     parts::Parts,
     state::{OpenUpload, Stage, Way},
@@ -15,7 +16,7 @@ impl Transfer {
     ///
     /// A checkpoint that was saved right before the request that makes the file leads to finding out what became of
     /// it first. An upload that has expired in the meantime ends with [`TransferError::Expired`](super::TransferError)
-    /// on the first poll, or begins anew when the plan allows it.
+    /// once the service has said so, or begins anew when the plan allows it.
     ///
     /// # Errors
     /// [`ResumeError`] when the checkpoint is of another version, service, dialect or source, and says which.
@@ -27,8 +28,8 @@ impl Transfer {
         entropy: [u8; 32],
     ) -> Result<Self, ResumeError> {
         saved.check(&api, &source)?;
-        // The parts that are there were read when it looked like this.
-        let source = saved.source.clone();
+        // The parts that are there were read when the source looked like this.
+        let source = SourceStamp { changed: saved.source.changed.clone(), ..source };
         let plan = Plan {
             filename: saved.filename,
             mime_type: saved.mime_type,
@@ -51,7 +52,8 @@ impl Transfer {
                 part_ids,
                 completing,
             } => {
-                let upload = OpenUpload { id: upload_id, created_at, expires_at, clock: clock_offset };
+                let clock = ServiceClock::saved(clock_offset);
+                let upload = OpenUpload { id: upload_id, created_at, expires_at, clock };
                 let cut = Cut::saved(length, part_size, &tail, part_ids.len()).ok_or(ResumeError::Damaged)?;
                 let parts = Parts::with_ids(cut, part_ids);
                 ambiguous = completing;
@@ -60,7 +62,8 @@ impl Transfer {
             }
             SavedRoute::Single { posted_at } => {
                 ambiguous = true;
-                (Way::Single { posted_at: Some(posted_at), clock: None }, Stage::Reconcile(Box::default()))
+                let way = Way::Single { posted_at: Some(posted_at), posted: None, clock: None };
+                (way, Stage::Reconcile(Box::default()))
             }
         };
         let mut transfer = Self::assemble(api, plan, source, entropy, way, stage);

@@ -4,7 +4,13 @@ use std::time::Duration;
 
 use partwise_models::{File, UnixSeconds};
 
-use super::{Phase, TransferError, clock::ClockOffset, cut::Cut, parts::Parts, reconcile::Reconcile};
+use super::{
+    Phase, TransferError,
+    clock::{ClockOffset, ServiceClock},
+    cut::Cut,
+    parts::Parts,
+    reconcile::Reconcile,
+};
 
 /// The step that a transfer is at.
 #[derive(Debug)]
@@ -44,6 +50,8 @@ pub(super) enum Way {
     Single {
         /// When the request was first about to be sent, on our clock.
         posted_at: Option<UnixSeconds>,
+        /// The same on the monotonic clock, when that was in this run.
+        posted: Option<Duration>,
         /// The service's clock, once an answer showed it.
         clock: Option<ClockOffset>,
     },
@@ -55,7 +63,7 @@ pub(super) struct OpenUpload {
     pub(super) id: String,
     pub(super) created_at: UnixSeconds,
     pub(super) expires_at: Option<UnixSeconds>,
-    pub(super) clock: ClockOffset,
+    pub(super) clock: ServiceClock,
 }
 
 impl Way {

@@ -1,6 +1,6 @@
-//! Stopping for now: the upload stays on the service, and the checkpoint here.
+//! An end in good order: the upload stays on the service, and the checkpoint here.
 
-use std::time::Duration;
+use std::{mem::replace, time::Duration};
 
 use super::{
     Comparison, Transfer, TransferError,
@@ -9,37 +9,66 @@ use super::{
 };
 use crate::Now;
 
-/// How long what flies may still be answered. Whoever stops a program waits for it, and a supervisor seldom longer than
+/// The time for what is in flight to be answered. Whoever stops a program waits for it, and a supervisor seldom longer than
 /// ten seconds.
 const GRACE: Duration = Duration::from_secs(5);
 
-/// Whether the transfer is to be stopped.
-#[derive(Clone, Copy, Debug)]
+/// The state of an end in good order, and the error that it ends with.
+#[derive(Debug)]
 pub(super) enum Stop {
     NotWanted,
-    Wanted,
-    /// Nothing new is sent; what flies has until then.
+    /// It begins with the next poll.
+    Wanted {
+        error: Box<TransferError>,
+    },
+    /// Nothing new is sent; what is in flight has until then.
     UnderWay {
         until: Duration,
+        error: Box<TransferError>,
     },
 }
 
 impl Stop {
-    pub(super) fn is_under_way(self) -> bool {
+    pub(super) fn is_under_way(&self) -> bool {
         matches!(self, Self::UnderWay { .. })
+    }
+
+    /// Whether nothing is sent any more from now on, or from the next poll on.
+    pub(super) fn is_asked(&self) -> bool {
+        !matches!(self, Self::NotWanted)
+    }
+
+    /// Asks for an end with this error. What went wrong says more than that the caller wanted an end; otherwise the first
+    /// error counts.
+    pub(super) fn ask(&mut self, error: TransferError) {
+        match self {
+            Self::NotWanted => *self = Self::Wanted { error: Box::new(error) },
+            Self::Wanted { error: first } | Self::UnderWay { error: first, .. } => {
+                if matches!(**first, TransferError::Stopped) {
+                    **first = error;
+                }
+            }
+        }
     }
 }
 
 impl Transfer {
-    /// Begins to stop, and ends once nothing flies and all that was acknowledged is durable.
+    /// Ends the transfer with an error that leaves something to resume: as [`stop`](Self::stop), so that parts which are on
+    /// their way are not sent once more by the next run, and what was acknowledged is saved.
+    pub(super) fn end_in_order(&mut self, error: TransferError) {
+        self.stop.ask(error);
+    }
+
+    /// Begins to stop, and ends once nothing is in flight and all that was acknowledged is durable.
     pub(super) fn watch_stop(&mut self, now: Now) {
         if matches!(self.stage, Stage::Cancel { .. } | Stage::End { .. }) {
             return;
         }
-        if matches!(self.stop, Stop::Wanted) {
-            self.stop = Stop::UnderWay { until: now.monotonic.saturating_add(GRACE) };
-        }
-        let Stop::UnderWay { until } = self.stop else { return };
+        let (until, error) = match replace(&mut self.stop, Stop::NotWanted) {
+            Stop::NotWanted => return,
+            Stop::Wanted { error } => (now.monotonic.saturating_add(GRACE), error),
+            Stop::UnderWay { until, error } => (until, error),
+        };
         if now.monotonic >= until {
             self.ambiguous |= self.flights.is_flying(Asked::Commit);
             self.abandoned.extend(self.flights.end_all());
@@ -51,14 +80,16 @@ impl Transfer {
         // A file that is known to exist is told of before anything else.
         let has_file = matches!(self.stage, Stage::Verify { .. });
         if !has_file && self.flights.is_empty() && (self.saver.is_done() || !self.has_checkpoint()) {
-            self.finish(Err(TransferError::Stopped));
+            self.finish(Err(*error));
+        } else {
+            self.stop = Stop::UnderWay { until, error };
         }
     }
 
-    /// When nobody waits any more for the answers to what flies.
+    /// The moment after which no answer to what is in flight is waited for.
     pub(super) fn stop_deadline(&self) -> Option<Duration> {
         match self.stop {
-            Stop::UnderWay { until } if !self.flights.is_empty() => Some(until),
+            Stop::UnderWay { until, .. } if !self.flights.is_empty() => Some(until),
             _ => None,
         }
     }

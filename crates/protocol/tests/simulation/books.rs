@@ -77,6 +77,8 @@ pub(crate) struct Books {
     begun: BTreeSet<u64>,
     /// The request that is no part: which, and how often it failed.
     solo: (Option<Asked>, u32),
+    /// Until when it waits for its turn.
+    solo_until: Duration,
     understood: bool,
     /// What became of the request that makes the file is not known.
     in_doubt: bool,
@@ -96,6 +98,11 @@ pub(crate) struct Books {
     since: Option<(Duration, u64)>,
     /// A stamp said that the source is another one.
     pub(crate) saw_change: bool,
+    /// The caller wants it to stop, or gives it up.
+    pub(crate) stops: bool,
+    pub(crate) gives_up: bool,
+    /// An error that leaves something to resume ends it.
+    pub(crate) fails: bool,
 }
 
 /// Files as small as those of the stories say nothing about a line, so an open number stays what it is at first.
@@ -135,6 +142,7 @@ impl Books {
             waiting: BTreeMap::new(),
             begun: BTreeSet::new(),
             solo: (None, 0),
+            solo_until: Duration::ZERO,
             understood: false,
             in_doubt: saved.is_committing,
             completes_in_doubt: 0,
@@ -147,7 +155,15 @@ impl Books {
             is_untried: is_resumed,
             since: None,
             saw_change: false,
+            stops: false,
+            gives_up: false,
+            fails: false,
         }
+    }
+
+    /// Whether nothing may be sent any more.
+    pub(crate) fn is_ending(&self) -> bool {
+        (self.stops || self.fails) && !self.gives_up
     }
 
     pub(crate) fn flies(&self, id: RequestId) -> bool {
@@ -179,7 +195,8 @@ impl Books {
     ) -> Asked {
         let range = range_of(request);
         let asked = asked(request, range);
-        hold(Rule::Gate, now >= self.pace.gate, || format!("{asked:?} leaves before the gate opens"));
+        let may_leave = now >= self.pace.gate || asked == Asked::Cancel;
+        hold(Rule::Gate, may_leave, || format!("{asked:?} leaves before the gate opens"));
         match asked {
             Asked::Create => self.begin_upload(),
             Asked::Part(start) => self.part_leaves(start, range.unwrap(), now),
@@ -188,8 +205,13 @@ impl Books {
             Asked::List | Asked::Object | Asked::Content => {}
             Asked::Cancel => self.cancels += 1,
         }
-        if !matches!(asked, Asked::Part(_)) && self.solo.0 != Some(asked) {
-            self.solo = (Some(asked), 0);
+        if !matches!(asked, Asked::Part(_)) {
+            if self.solo.0 != Some(asked) {
+                self.solo = (Some(asked), 0);
+                self.solo_until = Duration::ZERO;
+            }
+            let until = self.solo_until;
+            hold(Rule::Backoff, until <= now, || format!("{asked:?} goes {:?} too early", until - now));
         }
         let length = request.body().content_length();
         let flight = Flight { asked, number: self.requests, length, sent };
@@ -278,20 +300,21 @@ impl Books {
         }
     }
 
-    /// A request that flew came to its end, and the machine has been told.
+    /// A request that flew came to its end, and the machine has been told. `is_past`: the answer's date is past the expiry.
     pub(crate) fn comes_back(
         &mut self,
         id: RequestId,
         ending: &Ending<'_>,
         left: Option<u64>,
         [before, after]: [&Progress; 2],
+        is_past: bool,
         now: Duration,
-    ) {
+    ) -> Asked {
         let flight = self.flights.remove(&id).unwrap();
         let is_whole = left.is_none_or(|left| left >= flight.length);
         match ending.setback() {
             None => self.succeeds(&flight, ending, now),
-            Some(setback) => self.set_back(&flight, setback, is_whole, [before, after], now),
+            Some(setback) => self.set_back(&flight, setback, is_whole, [before, after], is_past, now),
         }
         let rule = match ending.setback() {
             Some(setback) if setback.is_overload() => Rule::Halving,
@@ -299,8 +322,9 @@ impl Books {
             Some(_) => Rule::Window,
         };
         let (is, due) = (after.window, self.pace.window);
-        let is_over = after.phase == Phase::Done;
+        let is_over = after.phase == Phase::Done || self.is_ending();
         hold(rule, is == due || is_over, || format!("the window is {is} and should be {due}"));
+        flight.asked
     }
 
     fn succeeds(&mut self, flight: &Flight, ending: &Ending<'_>, now: Duration) {
@@ -367,13 +391,19 @@ impl Books {
         setback: Setback,
         is_whole: bool,
         [before, after]: [&Progress; 2],
+        is_past: bool,
         now: Duration,
     ) {
         let is_again = after.statistics.retries.total > before.statistics.retries.total;
         let again = after.latest_retry.filter(|_| is_again).map(|retry| retry.wait);
-        if setback.is_overload() {
+        self.understood |= setback.is_of_the_api();
+        let was_ending = self.is_ending();
+        if was_ending {
+            hold(Rule::StopSilent, again.is_none(), || format!("{setback:?} leads to {again:?}"));
+        }
+        if setback.is_overload() && !was_ending {
             let hint = setback.hint().map(|hint| hint.min(self.plan.retry.max_hinted_wait));
-            let until = now + hint.or(again).unwrap_or_default();
+            let until = now + hint.max(again).unwrap_or_default();
             self.pace.overloaded(until, flight.number, self.requests);
         }
         match flight.asked {
@@ -384,7 +414,14 @@ impl Books {
                 let failures = self.count_failure(start);
                 let expected = setback.expected(failures.since, self.understood, &self.plan.retry);
                 let is_refilled = failures.since < failures.all && expected.again.is_some();
-                judge(&expected, again, after, setback, is_refilled);
+                let is_over = matches!(after.phase, Phase::Done | Phase::Creating);
+                self.fails |= expected.again.is_none() && !is_over;
+                if expected.again.is_none() && is_past {
+                    hold(Rule::Believed, is_over, || format!("{setback:?} leads to {:?}", after.phase));
+                }
+                if !was_ending {
+                    judge(&expected, again, self.fails || is_over, setback, is_refilled);
+                }
                 self.waiting.extend(again.map(|wait| (start, now + wait)));
             }
             Asked::Content => {}
@@ -394,8 +431,12 @@ impl Books {
             }
             Asked::Create | Asked::List | Asked::Object | Asked::Cancel | Asked::Complete | Asked::Post => {
                 self.solo.1 += 1;
+                self.solo_until = now + again.unwrap_or_default();
                 let expected = setback.expected(self.solo.1, self.understood, &self.plan.retry);
-                judge(&expected, again, after, setback, false);
+                let is_over = matches!(after.phase, Phase::Done | Phase::Creating);
+                if !was_ending {
+                    judge(&expected, again, is_over, setback, false);
+                }
                 if flight.asked == Asked::Complete {
                     self.completes_in_doubt = self.completes_in_doubt.saturating_sub(1);
                 }
@@ -421,7 +462,8 @@ impl Books {
             let is_over = matches!(after.phase, Phase::Done | Phase::Creating);
             hold(rule, again.is_none() && is_over, says);
         } else if !was_in_doubt && asked == Asked::Complete {
-            hold(Rule::CompleteOnce, again.is_some() && after.phase == Phase::Completing, says);
+            let is_again = again.is_some() || self.is_ending();
+            hold(Rule::CompleteOnce, is_again && after.phase == Phase::Completing, says);
         } else {
             let rule = if asked == Asked::Complete { Rule::CompleteOnce } else { Rule::NoBlindPost };
             hold(rule, again.is_none() && after.phase == Phase::Settling, says);
@@ -462,23 +504,15 @@ impl Books {
     }
 }
 
-fn judge(
-    expected: &Expected,
-    again: Option<Duration>,
-    after: &Progress,
-    setback: Setback,
-    is_refilled: bool,
-) {
+fn judge(expected: &Expected, again: Option<Duration>, is_over: bool, setback: Setback, is_refilled: bool) {
     let rule = if is_refilled { Rule::Refill } else { expected.rule };
     let holds = match (&expected.again, again) {
         (Some(due), Some(wait)) => due.contains(&wait),
         // An upload that has expired meanwhile may begin anew.
-        (None, None) => matches!(after.phase, Phase::Done | Phase::Creating),
+        (None, None) => is_over,
         _ => false,
     };
-    hold(rule, holds, || {
-        format!("{setback:?} leads to {:?}, again: {again:?}, not {expected:?}", after.phase)
-    });
+    hold(rule, holds, || format!("{setback:?} leads to {again:?}, over: {is_over}, not {expected:?}"));
 }
 
 fn range_of(request: &Request<Body>) -> Option<(u64, u64)> {

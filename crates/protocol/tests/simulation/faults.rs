@@ -46,6 +46,8 @@ pub(crate) struct Faults {
     pub(crate) cancel: u64,
     /// The caller stops for now before the next step.
     pub(crate) stop: u64,
+    /// Our wall clock is set before the next step.
+    pub(crate) clock: u64,
 }
 
 impl Faults {
@@ -70,6 +72,7 @@ impl Faults {
             source_fails: 0,
             cancel: 0,
             stop: 0,
+            clock: 0,
         }
     }
 
@@ -95,9 +98,22 @@ impl Faults {
             source_fails: rate(&[0, 0, 0, 0, 0, 0, 5]),
             cancel: rate(&[0, 0, 0, 0, 0, 0, 10]),
             stop: rate(&[0, 0, 0, 0, 0, 0, 10]),
+            clock: rate(&[0, 0, 0, 3, 30]),
         }
     }
 }
+
+/// What refusals say, and the wait in milliseconds that their words ask for.
+pub(crate) const BODIES: [(&str, Option<u64>); 8] = [
+    (r#"{"error":{"code":"429","message":"Rate limit is exceeded. Try again in 6 seconds."}}"#, Some(6000)),
+    (r#"{"error":{"code":"429","message":"Please retry after 1 second."}}"#, Some(1000)),
+    (r#"{"error":{"message":"Limit 3. Please try again in 0m6.5s. Visit us","code":null}}"#, Some(6500)),
+    (r#"{"statusCode":429,"message":"busy"}"#, None),
+    ("<html><head><title>502 Bad Gateway</title></head></html>", None),
+    ("upstream connect error", None),
+    ("{", None),
+    ("", None),
+];
 
 /// A refusal by somebody who may be busy; `executed` when what was asked for has been done nevertheless.
 pub(crate) fn refusal(dice: &mut Dice, executed: bool, service_time: u64) -> Response<Bytes> {
@@ -124,15 +140,8 @@ pub(crate) fn refusal(dice: &mut Dice, executed: bool, service_time: u64) -> Res
     if dice.chance(10) {
         response = response.header("x-should-retry", "false");
     }
-    let bodies = [
-        r#"{"error":{"code":"429","message":"Rate limit is exceeded. Try again in 6 seconds."}}"#,
-        r#"{"statusCode":429,"message":"busy"}"#,
-        "<html><head><title>502 Bad Gateway</title></head></html>",
-        "upstream connect error",
-        "{",
-        "",
-    ];
-    response.body(Bytes::from_static(dice.pick(&bodies).as_bytes())).unwrap()
+    let (body, _) = *dice.pick(&BODIES);
+    response.body(Bytes::from_static(body.as_bytes())).unwrap()
 }
 
 /// A refusal of what nobody should ask for again, unless the service itself says so.

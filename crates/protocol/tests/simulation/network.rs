@@ -4,8 +4,9 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use http::{Method, Request};
-use partwise_protocol::{Body, Comparison, Failure, FailureKind, RequestId, SaveError, SourceError};
+use partwise_protocol::{Body, Comparison, Failure, FailureKind, Phase, RequestId, SaveError, SourceError};
 
+use crate::books::Asked;
 use crate::faults;
 use crate::patience::Ending;
 use crate::process::Process;
@@ -114,11 +115,15 @@ impl World {
                 }
             }
             Event::Hashed { process: sender, digest } if sender == mine => {
+                self.tell(format_args!("the source is hashed: {digest:?}"));
+                process.books.fails |= digest.is_err();
                 process.transfer.handle_hashed(digest.map_err(|()| SourceError::new("unreadable")));
             }
             Event::Stamped { process: sender } if sender == mine => {
                 process.books.saw_change |= self.source.changes != self.begun_with;
                 let stamp = self.source.readable.then(|| self.source.stamp());
+                process.books.fails |=
+                    stamp.is_none() && process.transfer.progress().phase == Phase::Checking;
                 process.transfer.handle_stamped(stamp.ok_or_else(|| SourceError::new("gone")));
             }
             // Of a process that is no more.
@@ -151,13 +156,31 @@ impl World {
         tell: impl FnOnce(&mut Process, partwise_protocol::Now),
     ) {
         let (now, before) = (self.clock(process), process.transfer.progress());
+        let is_past = self.is_past(process, ending);
         tell(process, now);
         let after = process.transfer.progress();
-        if process.books.flies(id) {
-            process.books.comes_back(id, ending, left, [&before, &after], now.monotonic);
-        } else {
-            hold(Rule::StaleIgnored, before == after, || format!("{id:?} had ended, and changes {after:?}"));
+        if !process.books.flies(id) {
+            return hold(Rule::StaleIgnored, before == after, || {
+                format!("{id:?} had ended, and changes {after:?}")
+            });
         }
+        let asked = process.books.comes_back(id, ending, left, [&before, &after], is_past, now.monotonic);
+        let Ending::Answered(answer) = ending else { return };
+        process.knows_clock |=
+            answer.headers().contains_key("date") || (asked == Asked::Create && ending.setback().is_none());
+        if matches!(asked, Asked::Part(_) | Asked::Complete) && ending.setback().is_some() {
+            process.rejected_at = Some(self.time);
+        }
+    }
+
+    /// Whether this answer's date is past the expiry of the upload.
+    fn is_past(&self, process: &Process, ending: &Ending<'_>) -> bool {
+        let Ending::Answered(answer) = ending else { return false };
+        let date =
+            answer.headers().get("date").and_then(|date| httpdate::parse_http_date(date.to_str().ok()?).ok());
+        let expiry = process.books.upload.as_deref().and_then(|id| self.service.expiry_of(id));
+        let at = |expiry| std::time::UNIX_EPOCH + Duration::from_millis(expiry);
+        date.zip(expiry).is_some_and(|(date, expiry)| date >= at(expiry))
     }
 
     /// A request reaches the service.

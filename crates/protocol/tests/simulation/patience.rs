@@ -6,7 +6,7 @@ use bytes::Bytes;
 use http::Response;
 use partwise_protocol::{FailureKind, RetryPolicy};
 
-use crate::rules::Rule;
+use crate::{faults::BODIES, rules::Rule};
 
 /// How a request came to its end.
 pub(crate) enum Ending<'a> {
@@ -17,7 +17,13 @@ pub(crate) enum Ending<'a> {
 /// Why a request brought nothing.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Setback {
-    Refused { status: u16, is_quota: bool, should_retry: Option<bool>, hint: Option<Duration> },
+    Refused {
+        status: u16,
+        is_quota: bool,
+        is_of_the_api: bool,
+        should_retry: Option<bool>,
+        hint: Option<Duration>,
+    },
     Garbled,
     Failed(FailureKind),
 }
@@ -41,11 +47,18 @@ impl Ending<'_> {
             return (!is_whole).then_some(Setback::Garbled);
         }
         let header = |name: &str| response.headers().get(name).map(|value| value.to_str().unwrap());
+        let (status, body) = (response.status().as_u16(), response.body());
+        // Only of a service that is overloaded the words are about the wait.
+        let in_words =
+            BODIES.iter().find(|(words, _)| words.as_bytes() == body && matches!(status, 429 | 503));
+        let in_words = in_words.and_then(|(_, wait)| wait.map(Duration::from_millis));
+        let json = serde_json::from_slice::<serde_json::Value>(body).unwrap_or_default();
         Some(Setback::Refused {
-            status: response.status().as_u16(),
-            is_quota: String::from_utf8_lossy(response.body()).contains("insufficient_quota"),
+            status,
+            is_quota: json["error"]["code"] == "insufficient_quota",
+            is_of_the_api: json["error"].is_object() || json["message"].is_string(),
             should_retry: header("x-should-retry").map(|value| value == "true"),
-            hint: hint(header),
+            hint: hint(header).or(in_words),
         })
     }
 }
@@ -74,6 +87,11 @@ impl Setback {
         matches!(self, Self::Refused { is_quota: true, .. })
     }
 
+    /// Whether it is an error in one of the API's shapes: the service is there.
+    pub(crate) fn is_of_the_api(&self) -> bool {
+        matches!(self, Self::Refused { is_of_the_api: true, .. })
+    }
+
     /// Whether the service asks for patience from everything.
     pub(crate) fn is_overload(&self) -> bool {
         matches!(self, Self::Refused { status: 429 | 503, .. })
@@ -99,7 +117,7 @@ impl Setback {
     /// What has to come of it after so many failures, this one included. `understood`: some answer made sense before.
     pub(crate) fn expected(&self, failures: u32, understood: bool, policy: &RetryPolicy) -> Expected {
         let never = |rule| Expected { rule, again: None };
-        if !understood && failures > 3 {
+        if !understood && failures > policy.max_failures_before_contact {
             return never(Rule::Budget);
         }
         let drawn = {
@@ -113,7 +131,8 @@ impl Setback {
                 return never(Rule::Final);
             }
             Self::Refused { hint: Some(wait), .. } if wait > policy.max_hinted_wait => (Rule::HintCap, None),
-            Self::Refused { hint: Some(wait), .. } => (Rule::Hints, Some(wait..=wait)),
+            // Never less than the backoff, which may be anything below its cap.
+            Self::Refused { hint: Some(wait), .. } => (Rule::Hints, Some(wait..=wait.max(*drawn.end()))),
             Self::Refused { should_retry: Some(true), .. } => (Rule::ShouldRetry, Some(drawn)),
             Self::Refused { should_retry: None, .. } => (Rule::Repeated, Some(drawn)),
             Self::Failed(FailureKind::Connect | FailureKind::Interrupted | FailureKind::Timeout) => {

@@ -20,10 +20,8 @@ const MOST_STEPS: usize = 50_000;
 const MOST_CRASHES: u32 = 300;
 /// What cancelling may take: the budget for the service, and the last look at a file that is already there.
 const LONGEST_CANCEL: Duration = Duration::from_secs(13);
-/// How far the machine's picture of the service's clock may be behind, and ahead: answers take their time, and clocks are
-/// read in whole seconds.
-const CLOCK_BEHIND: u64 = 4000;
-const CLOCK_AHEAD: u64 = 2000;
+/// How far the machine's picture of the service's clock may be ahead: clocks are read in whole seconds.
+const CLOCK_AHEAD: u64 = 1000;
 /// What stopping may take: the moment for what flies, a save that is under way, one more, and a last look at the source.
 const LONGEST_STOP: Duration = Duration::from_secs(5 + 3 * 2);
 const MOST_RESTARTS: u32 = 3;
@@ -38,6 +36,12 @@ pub(crate) struct Process {
     pub(crate) saving: bool,
     pub(crate) cancelled_at: Option<Duration>,
     stopped_at: Option<Duration>,
+    /// When an error that leaves something to resume has begun to end it.
+    failed_at: Option<Duration>,
+    /// An answer has shown the service's clock to this process.
+    pub(crate) knows_clock: bool,
+    /// When a part or `complete` was last rejected.
+    pub(crate) rejected_at: Option<Duration>,
 }
 
 type Outcome = Result<File, TransferError>;
@@ -66,6 +70,9 @@ impl World {
             saving: false,
             cancelled_at: None,
             stopped_at: None,
+            failed_at: None,
+            knows_clock: false,
+            rejected_at: None,
         })
     }
 
@@ -174,22 +181,23 @@ impl World {
         let (upload, restarts) = (process.books.upload.clone(), process.books.restarts);
         let was_untried = process.books.is_untried;
         let (now, sent) = (self.clock(process).monotonic, self.reported(request.body().content_length()));
-        let is_stopping = process.stopped_at.is_some() && process.cancelled_at.is_none();
-        hold(Rule::StopSilent, !is_stopping, || format!("{} leaves after the stop", request.uri()));
+        hold(Rule::StopSilent, !process.books.is_ending(), || {
+            format!("{} leaves after the stop", request.uri())
+        });
         let asked = process.books.leaves(id, &request, sent, self.disk.as_deref(), now);
         self.check_form(&request, asked);
-        let expiry = upload.as_deref().and_then(|id| self.service.expiry_of(id));
-        if let (Some(expiry), Asked::Part(_) | Asked::Complete) = (expiry, asked) {
-            let clock = self.service_clock();
-            let is_open = clock < expiry + CLOCK_BEHIND;
-            hold(Rule::NotTooLate, is_open, || format!("{asked:?} at {clock}, after {expiry}"));
+        if asked == Asked::Cancel && process.books.cancels == 1 {
+            let is_at_once = process.cancelled_at == Some(self.time);
+            hold(Rule::CancelTells, is_at_once, || format!("cancelled at {:?}", process.cancelled_at));
         }
         if asked == Asked::Create && process.books.restarts > restarts {
             let is_allowed = self.plan.restart_when_expired && process.books.restarts <= MOST_RESTARTS;
             hold(Rule::Restart, is_allowed, || format!("begun anew after {restarts} times"));
+            let is_told = process.rejected_at.take().is_some();
+            hold(Rule::ServiceDecides, is_told, || "nothing was rejected".into());
             // Why the service refuses an upload of an earlier run does not matter.
-            if !was_untried && upload.is_some_and(|id| self.service.is_open(&id)) {
-                self.check_expired(expiry);
+            if !was_untried && upload.as_ref().is_some_and(|id| self.service.is_open(id)) {
+                self.check_expired(process, upload.as_deref());
             }
         }
         process.transfer.handle_sent(id, sent);
@@ -213,11 +221,20 @@ impl World {
     }
 
     /// The machine says that the upload is over.
-    fn check_expired(&self, expiry: Option<u64>) {
-        hold(Rule::Nonsense, !self.service.names_nonsense, || "nonsense was taken for an expiry".into());
-        let clock = self.service_clock();
+    fn check_expired(&self, process: &Process, upload: Option<&str>) {
+        // The service itself knows better than what it named, and says so.
+        let is_told = upload.is_some_and(|id| !self.service.is_open(id));
+        let is_nonsense = self.service.names_nonsense && !is_told;
+        hold(Rule::Nonsense, !is_nonsense, || "nonsense was taken for an expiry".into());
+        let (clock, expiry) = (self.service_clock(), upload.and_then(|id| self.service.expiry_of(id)));
         let is_over = expiry.is_some_and(|expiry| clock + CLOCK_AHEAD >= expiry);
-        hold(Rule::NotTooEarly, is_over, || format!("expired at {clock}, before {expiry:?}"));
+        let holds = is_over || is_told || self.is_misled(process);
+        hold(Rule::NotTooEarly, holds, || format!("expired at {clock}, before {expiry:?}"));
+    }
+
+    /// Whether our clock was set while nothing showed the service's to this process: then an earlier run's offset is wrong.
+    fn is_misled(&self, process: &Process) -> bool {
+        self.was_set && !process.knows_clock
     }
 
     fn check_warning(&self, process: &Process) {
@@ -233,7 +250,14 @@ impl World {
         let Some(needed) = process.books.needed(self.clock(process).monotonic) else { return };
         let expiry = process.books.upload.as_deref().and_then(|id| self.service.expiry_of(id)).unwrap();
         let left = Duration::from_millis(expiry.saturating_sub(self.service_clock()));
-        let is_warned = matches!(progress.warning, Some(Warning::TooSlow { .. }));
+        if self.is_misled(process) {
+            return;
+        }
+        let is_warned = progress.warning.is_some();
+        if progress.warning == Some(Warning::PastExpiry) {
+            let is_past = left <= Duration::from_millis(CLOCK_AHEAD);
+            return hold(Rule::Warned, is_past, || format!("{left:?} left, and warned of the expiry"));
+        }
         let is_right = match is_warned {
             true => needed * 2 + Duration::from_secs(10) > left,
             false => needed < left * 2 + Duration::from_secs(10),
@@ -259,17 +283,30 @@ impl World {
         if self.dice.chance(self.faults.source_fails) {
             self.source.readable = false;
         }
+        // An earlier run's moment of a single request is on a wall clock that nothing can be compared with.
+        let is_only_run = self.process_number + self.reruns_left == 0 && self.faults.crash == 0;
+        let is_noticed = is_only_run && !self.was_set;
+        if (process.transfer.is_in_parts() || is_noticed) && self.dice.chance(self.faults.clock) {
+            self.set += *self.dice.pick(&[3600, -3600, 90_000, -90_000, 30, -30]);
+            self.was_set = true;
+            self.tell(format_args!("our clock is set by {} s in all", self.set));
+        }
         if process.cancelled_at.is_none() && self.dice.chance(self.faults.cancel) {
             self.tell("the caller cancels");
             process.cancelled_at = Some(self.time);
+            process.books.gives_up = true;
             process.transfer.cancel();
         }
         if process.stopped_at.or(process.cancelled_at).is_none() && self.dice.chance(self.faults.stop) {
             self.tell("the caller stops");
             process.stopped_at = Some(self.time);
+            process.books.stops = true;
             process.transfer.stop();
         }
-        if let (Some(since), None) = (process.stopped_at, process.cancelled_at) {
+        if process.books.fails {
+            process.failed_at.get_or_insert(self.time);
+        }
+        if let (Some(since), None) = (process.stopped_at.or(process.failed_at), process.cancelled_at) {
             let took = self.time - since;
             hold(Rule::StopKeeps, took <= LONGEST_STOP, || format!("stopping takes {took:?}"));
         }
@@ -313,6 +350,8 @@ impl World {
         hold(Rule::EndOnce, is_quiet, || format!("after the end: {again:?}, flying: {flies}"));
         let progress = process.transfer.progress();
         process.books.check_counts(&progress, self.time - process.began);
+        let is_told = !process.books.fails || !matches!(result, Ok(_) | Err(TransferError::Stopped));
+        hold(Rule::Final, is_told, || format!("what ended it is not told: {result:?}"));
         match &result {
             Ok(file) => {
                 hold(Rule::SourceSame, !process.books.saw_change, || "a changed source made a file".into());
@@ -320,22 +359,21 @@ impl World {
                 hold(Rule::NoGuess, !is_guess, || format!("{} is not proven", file.id));
             }
             Err(TransferError::Cancelled { .. }) => {
-                let cancelled = process.cancelled_at.expect("only the caller cancels");
-                let may_leave = process.books.pace.gate <= process.clock_origin + cancelled;
                 let is_told = process.books.cancels > 0 || progress.upload_id.is_none();
-                hold(Rule::CancelTells, is_told || !may_leave, || "the service was not told".into());
+                hold(Rule::CancelTells, is_told, || "the service was not told".into());
             }
-            Err(TransferError::Stopped) => {
+            Err(TransferError::Expired) => {
+                self.check_expired(process, progress.upload_id.as_deref());
+                let is_told = process.rejected_at == Some(self.time);
+                hold(Rule::ServiceDecides, is_told, || "nothing was rejected just now".into());
+                let is_tried = !self.plan.restart_when_expired || process.books.restarts == MOST_RESTARTS;
+                hold(Rule::Restart, is_tried, || "it was not begun anew".into());
+            }
+            Err(error) if error.is_resumable() && !matches!(error, TransferError::Save(_)) => {
                 let forgotten = process.books.at_risk(self.disk.as_deref());
                 // Of one that expired at that moment nothing is worth keeping.
                 let is_kept = forgotten == 0 || progress.upload_id.is_none();
-                hold(Rule::StopKeeps, is_kept, || format!("the stop forgets {forgotten} parts"));
-            }
-            Err(TransferError::Expired) => {
-                let expiry = progress.upload_id.as_deref().and_then(|id| self.service.expiry_of(id));
-                self.check_expired(expiry);
-                let is_tried = !self.plan.restart_when_expired || process.books.restarts == MOST_RESTARTS;
-                hold(Rule::Restart, is_tried, || "it was not begun anew".into());
+                hold(Rule::StopKeeps, is_kept, || format!("{error} forgets {forgotten} parts"));
             }
             _ => {}
         }

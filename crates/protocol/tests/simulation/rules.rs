@@ -47,7 +47,7 @@ rules! {
     3 LowestFirst,
     /// Never more in flight than the plan allows.
     3 Parallel,
-    /// Nothing leaves before the gate opens.
+    /// Nothing but a cancel leaves before the gate opens.
     4 Gate,
     /// A 429 or 503 halves the window, once for all that flew together.
     4 Halving,
@@ -55,7 +55,8 @@ rules! {
     4 Raising,
     /// Never more parts in flight than the window allows.
     4 Window,
-    /// A wait that the service asked for is kept to, in milliseconds before seconds or a date.
+    /// A wait that the service asked for is kept to, in milliseconds before seconds or a date before words, and is longer
+    /// only as far as the backoff is.
     4 Hints,
     /// A wait over the cap is a failure.
     4 HintCap,
@@ -63,15 +64,15 @@ rules! {
     4 ShouldRetry,
     /// Without it, 408, 409, 429, 5xx and what broke on its way are repeated, after a wait below its cap.
     4 Repeated,
-    /// Without it, other refusals and sources that cannot be read are final.
+    /// Without it, other refusals and sources that cannot be read are final, and told.
     4 Final,
     /// An exhausted quota is final.
     4 QuotaFinal,
-    /// So many failures without progress are final.
+    /// So many failures without progress are final, and fewer before the service has ever answered in the API's words.
     4 Budget,
     /// Any part that is taken refills the budget of all.
     4 Refill,
-    /// A part goes again only after its wait.
+    /// A request goes again only after its wait.
     4 Backoff,
     /// The request that makes the file leaves only after a checkpoint that says so is durable.
     5 Announced,
@@ -85,13 +86,15 @@ rules! {
     5 NoFileDenied,
     /// A file that is named is there, and none of somebody else.
     5 NoGuess,
-    /// Nothing of an upload leaves after its expiry on the service's clock.
-    6 NotTooLate,
+    /// Nothing but a rejection of a part or of `complete` ends an upload as expired, or begins it anew.
+    6 ServiceDecides,
+    /// A final rejection whose date is past the expiry does.
+    6 Believed,
     /// What is reported as expired has expired on the service's clock.
     6 NotTooEarly,
     /// An expired upload begins anew if the plan allows it, three times, and else never.
     6 Restart,
-    /// A rate that is far too slow is warned of, and one that is fast enough is not.
+    /// A rate that is far too slow and an expiry that is past are warned of, and a rate that is fast enough is not.
     6 Warned,
     /// An expiry before the beginning is ignored with a warning.
     6 Nonsense,
@@ -107,11 +110,11 @@ rules! {
     8 Md5,
     /// Cancelling ends within its budget.
     9 CancelEnds,
-    /// Cancelling tells the service, if anything may leave.
+    /// Cancelling tells the service at once.
     9 CancelTells,
-    /// Stopping sends nothing new.
+    /// Stopping, and an error that leaves something to resume, sends nothing new.
     9 StopSilent,
-    /// Stopping ends soon, with everything that was acknowledged in the checkpoint.
+    /// Both end it soon, with everything that was acknowledged in the checkpoint.
     9 StopKeeps,
     /// The statistics are what happened.
     10 Counts,

@@ -101,6 +101,9 @@ pub(crate) struct World {
     next_event: u64,
     foreign_files: usize,
     skew: i64,
+    /// By how many seconds our wall clock was set since the beginning, and whether it ever was.
+    pub(crate) set: i64,
+    pub(crate) was_set: bool,
     slow_network: u64,
     /// What part of a body is reported as sent while it flies.
     reported: u64,
@@ -184,6 +187,8 @@ impl World {
             next_event: 0,
             foreign_files: 0,
             skew,
+            set: 0,
+            was_set: false,
             slow_network: 50,
             reported: 2,
             counts_left: true,
@@ -211,9 +216,10 @@ impl World {
         ours.checked_add_signed(self.skew * 1000).expect("the skew is small")
     }
 
-    /// Our clocks, of which the monotonic one starts anywhere.
+    /// Our clocks, of which the monotonic one starts anywhere and the other may be set.
     pub(crate) fn now(&self, origin: Duration) -> Now {
-        Now { monotonic: origin + self.time, unix: UnixSeconds(EPOCH + self.time.as_secs()) }
+        let unix = (EPOCH + self.time.as_secs()).checked_add_signed(self.set).expect("it is set by days");
+        Now { monotonic: origin + self.time, unix: UnixSeconds(unix) }
     }
 
     pub(crate) fn our_files(&self) -> usize {
@@ -269,5 +275,6 @@ fn draw_plan(dice: &mut Dice) -> Plan {
     plan.restart_when_expired = dice.chance(300);
     plan.retry.max_failures = *dice.pick(&[1, 3, 8, 8]);
     plan.compare_limit = Duration::from_secs(*dice.pick(&[10, 900]));
+    plan.retry.max_failures_before_contact = *dice.pick(&[1, 3, 3]);
     plan
 }

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use partwise_protocol::{Api, Parallel, SourceStamp, Transfer};
 
-use crate::bench::{Bench, part_json, plan, upload_json};
+use crate::bench::{Bench, date, part_json, plan, upload_json};
 
 const MIB: u64 = 1 << 20;
 const STEP: Duration = Duration::from_millis(10);
@@ -79,7 +79,7 @@ fn an_upload_that_begins_anew_looks_for_it_anew() {
     flow.goes_on(Duration::from_millis(500), 200, 200);
     assert_eq!(flow.bench.machine.progress().window, 16, "it is being tried");
     flow.bench.time += Duration::from_secs(4000);
-    flow.bench.run();
+    flow.bench.answer_with(0, 404, &[("date", &date(4000))], "");
     flow.sent.clear();
     flow.bench.answer(0, 200, &upload_json(3600));
     assert_eq!((flow.bench.flying.len(), flow.bench.machine.progress().window), (8, 8));

@@ -26,6 +26,8 @@ pub(crate) struct Bench {
     pub(crate) end: Option<Result<File, TransferError>>,
     /// Whether saves are reported as soon as they are asked for.
     pub(crate) saves_at_once: bool,
+    /// By how many seconds our wall clock was set forward or back.
+    pub(crate) step: i64,
     log: Vec<String>,
 }
 
@@ -53,6 +55,7 @@ impl Bench {
             saved: None,
             end: None,
             saves_at_once: true,
+            step: 0,
             log: Vec::new(),
         }
     }
@@ -66,7 +69,8 @@ impl Bench {
     }
 
     pub(crate) fn now(&self) -> Now {
-        Now { monotonic: self.time, unix: UnixSeconds(BEGAN.saturating_add(self.time.as_secs())) }
+        let unix = BEGAN.saturating_add(self.time.as_secs()).saturating_add_signed(self.step);
+        Now { monotonic: self.time, unix: UnixSeconds(unix) }
     }
 
     /// Polls until there is nothing to do; gives back when there will be.
@@ -197,6 +201,11 @@ impl Bench {
             self.answer(0, 200, &part_json(part));
         }
     }
+}
+
+/// The `Date` of an answer that the service gives so many seconds after a bench began.
+pub(crate) fn date(seconds: u64) -> String {
+    httpdate::fmt_http_date(std::time::UNIX_EPOCH + Duration::from_secs(BEGAN + seconds))
 }
 
 pub(crate) fn upload_json(lifetime: u64) -> String {

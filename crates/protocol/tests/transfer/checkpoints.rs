@@ -183,6 +183,7 @@ fn an_earlier_upload_that_the_service_does_not_have_any_more_begins_anew_when_th
         // The new one's refusals are its own.
         bench.answer(0, 200, r#"{"id":"upload_2"}"#);
         bench.answer(0, status, "");
+        bench.answer(0, status, "");
         assert!(bench.end.is_some(), "{status}");
 
         let mut bench = resumed(false);

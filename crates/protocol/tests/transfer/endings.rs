@@ -6,22 +6,112 @@ use partwise_protocol::{FailureKind, SaveError, SourceError};
 
 use crate::bench::{Bench, completed_json, part_json, plan};
 
+const WRONG_KEY: &str = r#"{"error":{"message":"wrong key","code":"invalid_api_key"}}"#;
+
 #[test]
-fn a_final_refusal_abandons_what_flies_and_says_what_was_refused() {
-    let mut bench = Bench::sending(plan());
+fn a_final_rejection_of_a_part_gives_what_is_in_flight_its_time_and_saves_it() {
+    let mut wanted = plan();
+    wanted.part_size = Some(5);
+    let mut bench = Bench::sending(wanted);
     bench.log();
-    bench.answer_with(
-        0,
-        401,
-        &[("x-request-id", "req_9")],
-        r#"{"error":{"message":"wrong key","code":"invalid_api_key"}}"#,
-    );
+    let until = bench.answer_with(0, 401, &[("x-request-id", "req_9")], WRONG_KEY);
+    assert_eq!(until, Some(Duration::from_secs(5)));
+    bench.answer(0, 200, &part_json("part_b"));
     insta::assert_snapshot!(bench.log(), @r#"
       <- 401 {"error":{"message":"wrong key","code":"invalid_api_key"}}
-    abandon
+      <- 200 {"id":"part_b","object":"upload.part"}
+    save (5, 25)
     done: POST /uploads/{upload_id}/parts was refused
     "#);
     insta::assert_snapshot!(bench.error(), @"POST /uploads/{upload_id}/parts was refused: 401 Unauthorized: wrong key (code invalid_api_key, request req_9)");
+}
+
+#[test]
+fn what_is_not_answered_in_time_after_a_final_rejection_is_abandoned() {
+    let mut bench = Bench::sending(plan());
+    bench.answer(0, 401, WRONG_KEY);
+    bench.log();
+    assert_eq!(bench.pass(Duration::from_millis(4999)), Some(Duration::from_secs(5)));
+    bench.pass(Duration::from_millis(1));
+    insta::assert_snapshot!(bench.log(), @"
+    abandon
+    done: POST /uploads/{upload_id}/parts was refused
+    ");
+}
+
+#[test]
+fn every_final_end_that_can_be_resumed_waits_for_what_is_in_flight_and_is_told_by_its_first_cause() {
+    type End = fn(&mut Bench);
+    let ends: [(End, &str); 4] = [
+        (|bench| _ = bench.answer(0, 403, ""), "POST /uploads/{upload_id}/parts was refused"),
+        (|bench| _ = bench.fail(0, FailureKind::Other), "POST /uploads/{upload_id}/parts failed"),
+        (|bench| _ = bench.fail(0, FailureKind::Source), "the source cannot be read"),
+        (
+            |bench| {
+                bench.flying.remove(0);
+                bench.machine.handle_hashed(Err(SourceError::new("bad sector")));
+                bench.run();
+            },
+            "the source cannot be read: bad sector",
+        ),
+    ];
+    for (end, expected) in ends {
+        let mut wanted = plan();
+        (wanted.part_size, wanted.parallel, wanted.md5) = (Some(5), 3.into(), true);
+        let mut bench = Bench::sending(wanted);
+        bench.saves_at_once = false;
+        bench.machine.handle_saved(Ok(()));
+        end(&mut bench);
+        assert!(bench.end.is_none(), "{expected}");
+        bench.answer(0, 200, &part_json("part_b"));
+        // Neither what fails meanwhile nor the caller who wants it to stop is what ended it.
+        bench.machine.stop();
+        bench.answer(0, 401, WRONG_KEY);
+        bench.pass(Duration::from_secs(5));
+        assert!(bench.end.is_none(), "{expected}: the checkpoint is still being saved");
+        bench.machine.handle_saved(Ok(()));
+        bench.run();
+        assert!(bench.error().starts_with(expected));
+        assert_eq!(bench.saved.unwrap().acknowledged(), (5, 25));
+    }
+}
+
+#[test]
+fn a_rejection_while_it_stops_is_told_in_place_of_the_stop() {
+    let mut bench = Bench::sending(plan());
+    bench.machine.stop();
+    bench.run();
+    bench.answer(0, 401, WRONG_KEY);
+    bench.answer(0, 200, &part_json("part_b"));
+    assert!(bench.error().starts_with("POST /uploads/{upload_id}/parts was refused: 401"));
+}
+
+#[test]
+fn a_cancel_may_follow_a_final_rejection() {
+    let mut bench = Bench::sending(plan());
+    bench.answer(0, 401, WRONG_KEY);
+    bench.machine.cancel();
+    bench.run();
+    bench.answer(0, 200, r#"{"id":"upload_1","status":"cancelled"}"#);
+    insta::assert_snapshot!(bench.error(), @"the upload was cancelled");
+}
+
+#[test]
+fn a_source_that_cannot_be_stamped_ends_it_after_what_was_acknowledged_is_saved() {
+    let mut bench = Bench::sending(plan());
+    bench.answer(0, 200, &part_json("part_a"));
+    bench.saves_at_once = false;
+    bench.answer(0, 200, &part_json("part_b"));
+    bench.answer(0, 200, &part_json("part_c"));
+    bench.machine.handle_stamped(Err(SourceError::new("no such file")));
+    bench.run();
+    for _ in 0..2 {
+        assert!(bench.end.is_none());
+        bench.machine.handle_saved(Ok(()));
+        bench.run();
+    }
+    insta::assert_snapshot!(bench.error(), @"the source cannot be read: no such file");
+    assert_eq!(bench.saved.unwrap().acknowledged(), (25, 25));
 }
 
 #[test]
@@ -74,6 +164,34 @@ fn a_service_that_was_never_there_is_given_up_soon() {
     }
     bench.fail(0, FailureKind::Connect);
     insta::assert_snapshot!(bench.error(), @"POST /uploads failed: the service could not be reached: no route to host");
+}
+
+#[test]
+fn a_service_that_refused_in_the_words_of_the_api_is_there_and_has_the_whole_budget() {
+    let body = r#"{"error":{"code":"429","message":"Rate limit is exceeded. Try again in 60 seconds."}}"#;
+    let mut bench = Bench::new(plan());
+    bench.run();
+    for _ in 0..plan().retry.max_failures {
+        let until = bench.answer(0, 429, body).expect("it waits");
+        assert_eq!(until, bench.time + Duration::from_secs(60));
+        bench.pass(Duration::from_secs(60));
+        assert!(bench.end.is_none(), "{:?}", bench.time);
+    }
+    bench.answer(0, 429, body);
+    insta::assert_snapshot!(bench.error(), @"POST /uploads was refused: 429 Too Many Requests: Rate limit is exceeded. Try again in 60 seconds. (code 429)");
+}
+
+#[test]
+fn a_page_that_refuses_is_no_contact_with_the_service() {
+    let mut bench = Bench::new(plan());
+    bench.run();
+    for _ in 0..plan().retry.max_failures_before_contact {
+        bench.answer(0, 502, "<html><head><title>Bad Gateway</title></head></html>");
+        bench.pass(Duration::from_secs(20));
+        assert!(bench.end.is_none());
+    }
+    bench.answer(0, 502, "<html><head><title>Bad Gateway</title></head></html>");
+    assert!(bench.end.is_some());
 }
 
 #[test]
@@ -131,6 +249,7 @@ fn a_source_that_changed_is_never_completed() {
 fn a_source_that_cannot_be_read_or_stamped_ends_the_transfer() {
     let mut bench = Bench::sending(plan());
     bench.fail(0, FailureKind::Source);
+    bench.fail(0, FailureKind::Source);
     insta::assert_snapshot!(bench.error(), @"the source cannot be read: no route to host");
     let mut bench = Bench::sending(plan());
     bench.finish_parts();
@@ -163,6 +282,25 @@ fn cancelling_abandons_what_flies_and_cancels_on_the_service() {
       <- 200 {"id":"upload_1","status":"cancelled"}
     done: the upload was cancelled
     "#);
+}
+
+#[test]
+fn a_cancel_does_not_wait_for_an_overloaded_service() {
+    let mut bench = Bench::sending(plan());
+    bench.answer_with(0, 429, &[("retry-after", "60")], "");
+    bench.log();
+    bench.machine.cancel();
+    bench.run();
+    insta::assert_snapshot!(bench.log(), @"
+    abandon
+    POST /v1/uploads/upload_1/cancel
+    ");
+    // Its own failures have waits of their own, within the budget of ten seconds.
+    let until = bench.answer_with(0, 503, &[("retry-after", "2")], "").expect("it is sent again");
+    assert_eq!((until, bench.flying.len()), (Duration::from_secs(2), 0));
+    bench.pass(until);
+    bench.answer(0, 200, r#"{"id":"upload_1","status":"cancelled"}"#);
+    insta::assert_snapshot!(bench.error(), @"the upload was cancelled");
 }
 
 #[test]

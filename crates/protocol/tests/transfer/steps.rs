@@ -108,6 +108,24 @@ fn an_overloaded_service_holds_back_everything_and_halves_what_flies() {
 }
 
 #[test]
+fn a_hint_of_no_wait_at_all_leaves_the_drawn_backoff() {
+    let [past, now] = ["Sun, 23 Jun 2024 23:21:50 GMT", "Sun, 23 Jun 2024 23:21:51 GMT"];
+    for headers in
+        [&[("retry-after-ms", "0")][..], &[("retry-after", "0")], &[("retry-after", past), ("date", now)]]
+    {
+        let mut wanted = plan();
+        wanted.part_size = Some(25);
+        let mut bench = Bench::sending(wanted);
+        for _ in 0..8 {
+            let until = bench.answer_with(0, 429, headers, "").expect("it waits");
+            assert!(bench.flying.is_empty() && until > bench.time, "{headers:?}");
+            bench.pass(until - bench.time);
+        }
+        assert!(bench.time > Duration::from_secs(10), "{headers:?}: eight waits took {:?}", bench.time);
+    }
+}
+
+#[test]
 fn progress_counts_what_was_acknowledged_and_what_flies() {
     let mut bench = Bench::sending(plan());
     let first = bench.flying[0];

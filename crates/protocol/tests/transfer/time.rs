@@ -2,29 +2,138 @@
 
 use std::time::Duration;
 
-use partwise_protocol::Warning;
+use partwise_protocol::{Api, Comparison, FailureKind, RouteChoice, SourceStamp, Transfer, Warning};
 
-use crate::bench::{BEGAN, Bench, part_json, plan, upload_json};
+use crate::bench::{BEGAN, Bench, completed_json, date, file_json, list_json, part_json, plan, upload_json};
+
+/// An upload in a machine that has sent two of three parts, of an upload that lives for an hour.
+fn sending() -> Bench {
+    let mut bench = Bench::sending(plan());
+    bench.log();
+    bench
+}
+
+/// Rejects everything that is in flight, at this moment of the service's clock.
+fn reject(bench: &mut Bench, status: u16, date: Option<&str>, body: &str) {
+    let headers: Vec<_> = date.map(|date| ("date", date)).into_iter().collect();
+    while !bench.flying.is_empty() {
+        bench.answer_with(0, status, &headers, body);
+    }
+}
 
 #[test]
-fn an_upload_that_expired_ends_or_begins_anew_as_the_plan_says() {
-    let mut bench = Bench::sending(plan());
-    bench.answer(0, 200, &part_json("part_a"));
+fn time_alone_ends_nothing_and_is_warned_of() {
+    let mut bench = sending();
+    assert_eq!(bench.run(), Some(Duration::from_secs(3600)), "it has to be warned of then");
     bench.pass(Duration::from_secs(3599));
-    assert!(bench.end.is_none());
-    bench.pass(Duration::from_secs(1));
-    insta::assert_snapshot!(bench.error(), @"the upload expired before it was complete");
+    assert_eq!(bench.machine.progress().warning, None);
+    assert_eq!(bench.pass(Duration::from_secs(1)), None);
+    assert_eq!(bench.machine.progress().warning, Some(Warning::PastExpiry));
+    assert!(bench.end.is_none() && bench.log().is_empty());
+    // The service decides: it takes the parts all the same.
+    bench.finish_parts();
+    bench.stamp(25);
+    bench.answer(0, 200, &completed_json());
+    assert_eq!(bench.end.unwrap().unwrap().id, "file-1");
+}
 
-    let mut wanted = plan();
-    wanted.restart_when_expired = true;
-    let mut bench = Bench::sending(wanted);
-    bench.log();
-    bench.pass(Duration::from_secs(3600));
-    insta::assert_snapshot!(bench.log(), @r#"
-    abandon
-    abandon
-    POST /v1/uploads {"filename":"train.jsonl","purpose":"fine-tune","bytes":25,"mime_type":"application/jsonl"}
-    "#);
+#[test]
+fn a_step_of_our_wall_clock_ends_nothing_and_is_no_reason_to_warn() {
+    for step in [3600, 86_400 * 365, -3600] {
+        let mut bench = sending();
+        bench.step = step;
+        bench.pass(Duration::from_secs(10));
+        assert!(bench.log().is_empty(), "{step}");
+        assert_eq!(bench.machine.progress().warning, None);
+        reject(&mut bench, 401, None, "");
+        assert!(bench.error().starts_with("POST /uploads/{upload_id}/parts was refused: 401"), "{step}");
+    }
+}
+
+#[test]
+fn a_rejection_after_the_expiry_on_the_clock_of_that_answer_is_the_end_of_the_upload() {
+    let mut bench = sending();
+    reject(&mut bench, 404, Some(&date(3600)), "");
+    assert!(bench.error().starts_with("the upload expired before it was complete"));
+    let mut bench = sending();
+    reject(&mut bench, 404, Some(&date(3599)), "");
+    assert!(bench.error().starts_with("POST /uploads/{upload_id}/parts was refused: 404"));
+    // Without a date, the service's clock is the one that it showed last.
+    let mut bench = sending();
+    bench.answer_with(1, 200, &[("date", &date(100))], &part_json("part_b"));
+    bench.pass(Duration::from_secs(3499));
+    reject(&mut bench, 404, None, "");
+    assert!(bench.error().starts_with("POST /uploads/{upload_id}/parts was refused: 404"));
+    let mut bench = sending();
+    bench.answer_with(1, 200, &[("date", &date(100))], &part_json("part_b"));
+    bench.pass(Duration::from_secs(3500));
+    reject(&mut bench, 404, None, "");
+    assert!(bench.error().starts_with("the upload expired before it was complete"));
+}
+
+#[test]
+fn a_rejected_complete_after_the_expiry_is_the_end_of_the_upload_too() {
+    for (seconds, expected) in
+        [(3600, "the upload expired"), (3599, "POST /uploads/{upload_id}/complete was")]
+    {
+        let mut bench = sending();
+        bench.finish_parts();
+        bench.stamp(25);
+        reject(&mut bench, 400, Some(&date(seconds)), "");
+        assert!(bench.error().starts_with(expected), "{seconds}");
+    }
+}
+
+#[test]
+fn a_service_that_says_that_the_upload_has_expired_is_believed_whatever_the_clock_says() {
+    for body in [
+        r#"{"error":{"message":"the upload `upload_1` is expired: nothing can be done with it any more"}}"#,
+        r#"{"error":{"message":"Upload has expired."}}"#,
+        r#"{"error":{"message":"This upload is gone","code":"upload_expired"}}"#,
+    ] {
+        let mut bench = sending();
+        reject(&mut bench, 400, Some(&date(1)), body);
+        assert!(bench.error().starts_with("the upload expired before it was complete"), "{body}");
+    }
+    // What has expired there is something else.
+    for (status, body) in [
+        (401, r#"{"error":{"message":"the upload is refused: the access token has expired"}}"#),
+        (403, r#"{"error":{"message":"the upload is refused: your subscription has expired"}}"#),
+        (400, r#"{"error":{"message":"cannot take the upload: the api key expired"}}"#),
+        (400, r#"{"error":{"message":"an expired certificate"}}"#),
+        (400, r#"{"error":{"message":"uploads must set expires_after"}}"#),
+    ] {
+        let mut bench = sending();
+        reject(&mut bench, status, Some(&date(1)), body);
+        assert!(bench.error().starts_with("POST /uploads/{upload_id}/parts was refused"), "{body}");
+    }
+}
+
+#[test]
+fn of_an_upload_of_an_earlier_run_that_seems_expired_one_part_is_sent_to_find_out() {
+    let resumed = |seconds| {
+        let bench = sending();
+        let saved = bench.saved.unwrap();
+        let machine = Transfer::resume(Api::openai(), plan(), saved, SourceStamp::new(25), [2; 32]).unwrap();
+        let mut bench = Bench::of(machine);
+        bench.pass(Duration::from_secs(seconds));
+        bench
+    };
+    assert_eq!(resumed(3599).flying.len(), 2);
+    let mut bench = resumed(3600);
+    assert_eq!((bench.flying.len(), bench.machine.progress().warning), (1, Some(Warning::PastExpiry)));
+    // Our clock was wrong.
+    bench.answer_with(0, 200, &[("date", &date(100))], &part_json("part_a"));
+    assert_eq!((bench.flying.len(), bench.machine.progress().warning), (2, None));
+}
+
+#[test]
+fn a_failure_without_an_answer_is_no_expiry() {
+    let mut bench = sending();
+    bench.pass(Duration::from_secs(4000));
+    bench.fail(0, FailureKind::Other);
+    bench.fail(0, FailureKind::Other);
+    assert!(bench.error().starts_with("POST /uploads/{upload_id}/parts failed"));
 }
 
 #[test]
@@ -33,14 +142,37 @@ fn expiry_is_read_on_the_services_clock() {
     let theirs = BEGAN - 3600;
     let upload = format!(r#"{{"id":"upload_1","created_at":{theirs},"expires_at":{}}}"#, theirs + 3600);
     for headers in [vec![("date", "Sun, 23 Jun 2024 22:21:51 GMT")], vec![]] {
-        let mut bench = Bench::new(plan());
-        bench.run();
-        bench.answer_with(0, 200, &headers, &upload);
+        let begun = || {
+            let mut bench = Bench::new(plan());
+            bench.run();
+            bench.answer_with(0, 200, &headers, &upload);
+            bench
+        };
+        let mut bench = begun();
         bench.pass(Duration::from_secs(3599));
-        assert!(bench.end.is_none());
-        bench.pass(Duration::from_secs(1));
-        assert!(bench.end.is_some());
+        reject(&mut bench, 404, None, "");
+        assert!(bench.error().starts_with("POST /uploads/{upload_id}/parts was refused"));
+        let mut bench = begun();
+        bench.pass(Duration::from_secs(3600));
+        reject(&mut bench, 404, None, "");
+        assert!(bench.error().starts_with("the upload expired"));
     }
+}
+
+#[test]
+fn every_answer_shows_the_services_clock_anew_and_a_checkpoint_keeps_what_is_worth_it() {
+    let offset = |bench: &Bench| {
+        let saved = serde_json::to_value(bench.saved.as_ref().unwrap()).unwrap();
+        saved["route"]["parts"]["clock_offset"].as_i64().unwrap()
+    };
+    let mut bench = sending();
+    assert_eq!(offset(&bench), 0);
+    // Seconds are rounded, and an answer takes its time: a new checkpoint for that would be written whole.
+    bench.answer_with(0, 200, &[("date", &date(2))], &part_json("part_a"));
+    assert_eq!(offset(&bench), 0);
+    bench.step = 3600;
+    bench.answer_with(0, 200, &[("date", &date(0))], &part_json("part_b"));
+    assert_eq!(offset(&bench), -3600);
 }
 
 #[test]
@@ -84,6 +216,7 @@ fn the_rate_of_an_upload_that_begins_anew_is_its_own() {
     bench.answer(0, 200, &upload_json(60));
     bench.machine.handle_sent(bench.flying[0], 1000);
     bench.pass(Duration::from_secs(60));
+    bench.answer_with(0, 404, &[("date", &date(60))], "");
     bench.answer(0, 200, &upload_json(120));
     bench.machine.handle_sent(bench.flying[0], 1);
     bench.pass(Duration::from_secs(10));
@@ -91,7 +224,16 @@ fn the_rate_of_an_upload_that_begins_anew_is_its_own() {
 }
 
 #[test]
-fn nothing_is_waited_for_longer_than_until_the_expiry() {
-    let mut bench = Bench::sending(plan());
-    assert_eq!(bench.run(), Some(Duration::from_secs(3600)));
+fn when_our_clock_was_set_under_a_single_request_no_file_is_taken_and_none_is_sent_again() {
+    for step in [-30, 3600] {
+        let mut wanted = plan();
+        wanted.route = RouteChoice::Single;
+        let mut bench = Bench::new(wanted);
+        bench.run();
+        bench.step = step;
+        bench.fail(0, FailureKind::Interrupted);
+        bench.answer_with(0, 200, &[("date", &date(0))], &list_json(&[file_json("file-1", BEGAN)]));
+        bench.compare(Comparison::Equal);
+        assert!(bench.error().contains("one in its list may be it"), "{step}");
+    }
 }

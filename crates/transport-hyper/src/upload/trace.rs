@@ -101,6 +101,9 @@ fn say_warning(warning: Warning) {
         Warning::TooSlow { needed, left } => {
             tracing::warn!(?needed, ?left, "at this rate the upload expires before it is complete");
         }
+        Warning::PastExpiry => {
+            tracing::warn!("the upload seems to have expired; the service decides");
+        }
         Warning::ExpiryIgnored => {
             tracing::warn!("the service named an expiry before the upload's beginning; it is ignored");
         }

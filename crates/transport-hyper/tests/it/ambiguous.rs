@@ -165,7 +165,7 @@ async fn an_upload_whose_connection_was_cut_in_its_body_is_sent_again_and_not_lo
     let store = Store::new(|post| if post == 1 { Cut::InBody } else { Cut::Not });
     let peer = store.start().await;
     let client = client(&peer);
-    let [a, b] = [b'a', b'b'].map(|letter| Bytes::from(vec![letter; 8 * MIB as usize]));
+    let [a, b] = [b'a', b'b'].map(|letter| Bytes::from(vec![letter; 64 * MIB as usize]));
     let first = client.upload(a, plan()).await.unwrap();
     let second = client.upload(b.clone(), plan()).await.unwrap();
     assert_ne!(first.id, second.id);

@@ -13,7 +13,7 @@ use http::StatusCode;
 use partwise_models::Purpose;
 use partwise_protocol::{Phase, Plan, RouteChoice, TransferError};
 use partwise_transport_hyper::{CheckpointFile, Error};
-use tokio::{net::TcpStream, sync::mpsc};
+use tokio::{io::AsyncReadExt, net::TcpStream, sync::mpsc};
 
 use crate::peer::{A_PART, MIB, Peer, answer, line, options, read_body, read_head, zeros};
 
@@ -115,6 +115,29 @@ async fn cancelling_tells_the_service_and_ends_what_flies() {
 }
 
 #[tokio::test]
+async fn cancelling_does_not_wait_for_an_overloaded_service() {
+    let (asked, _was_asked) = mpsc::unbounded_channel();
+    let peer = Peer::start(move |stream, _| {
+        serve(stream, asked.clone(), |mut stream| async move {
+            answer(&mut stream, 429, "Retry-After: 60\r\nConnection: close\r\n", "").await;
+        })
+    })
+    .await;
+    let (cancel, cancelled) = tokio::sync::oneshot::channel::<()>();
+    let mut plan = plan();
+    plan.retry = partwise_protocol::RetryPolicy::default();
+    let upload = peer.client(options()).prepare(zeros(64 * MIB), plan).await.unwrap();
+    let upload = upload.cancel_when(async { cancelled.await.unwrap_or_default() });
+    let mut progress = upload.progress();
+    let running = tokio::spawn(upload.run());
+    progress.wait_for(|now| now.statistics.overloads > 0).await.unwrap();
+    cancel.send(()).unwrap();
+    let error = running.await.unwrap().unwrap_err();
+    let Error::Transfer(error) = error else { panic!("{}", line(&error)) };
+    assert!(matches!(*error, TransferError::Cancelled { confirmed: true, .. }), "{error}");
+}
+
+#[tokio::test]
 async fn a_key_that_is_refused_in_the_middle_of_a_part_ends_the_upload_with_the_services_words() {
     let (asked, _was_asked) = mpsc::unbounded_channel();
     let peer = Peer::start(move |stream, _| {
@@ -127,6 +150,46 @@ async fn a_key_that_is_refused_in_the_middle_of_a_part_ends_the_upload_with_the_
     let error = peer.client(options()).upload(zeros(64 * MIB), plan()).await.unwrap_err();
     assert_eq!(error.refusal().unwrap().status, StatusCode::UNAUTHORIZED, "{}", line(&error));
     assert_eq!(error.refusal().unwrap().error.message.as_deref(), Some("Incorrect API key"));
+}
+
+#[tokio::test]
+async fn a_key_that_expires_under_the_upload_loses_no_part_that_is_in_flight() {
+    let folder = tempfile::tempdir().unwrap();
+    let checkpoint = CheckpointFile::at(folder.path().join("upload.json"));
+    let (asked, _was_asked) = mpsc::unbounded_channel();
+    let open = Arc::new(AtomicUsize::new(0));
+    let rejecting = tokio::sync::watch::Sender::new(false);
+    let count = open.clone();
+    let peer = Peer::start(move |stream, _| {
+        let (count, rejecting) = (count.clone(), rejecting.clone());
+        serve(stream, asked.clone(), move |mut stream| {
+            let (count, rejecting) = (count.clone(), rejecting.clone());
+            async move {
+                if count.fetch_add(1, SeqCst) == 0 {
+                    until(|| count.load(SeqCst) == 4).await;
+                    answer(&mut stream, 401, "Connection: close\r\n", "").await;
+                    rejecting.send_replace(true);
+                    return;
+                }
+                let (mut rejected, mut taken) = (rejecting.subscribe(), 0);
+                tokio::select! {
+                    () = crate::peer::drain(&mut stream, &mut taken) => {}
+                    _ = rejected.wait_for(|rejected| *rejected) => {}
+                }
+                // All of the part has to be there before it is acknowledged, and the client must not end by the rejection.
+                let mut buffer = vec![0; 64 * 1024];
+                let silence = Duration::from_millis(300);
+                while let Ok(Ok(1..)) = tokio::time::timeout(silence, stream.read(&mut buffer)).await {}
+                answer(&mut stream, 200, "Connection: close\r\n", A_PART).await;
+            }
+        })
+    })
+    .await;
+    let upload = peer.client(options()).prepare(zeros(64 * MIB), plan()).await.unwrap();
+    let error = upload.save_to(checkpoint.clone()).run().await.unwrap_err();
+    assert_eq!(error.refusal().unwrap().status, StatusCode::UNAUTHORIZED, "{}", line(&error));
+    assert_eq!(open.load(SeqCst), 4, "nothing new is sent");
+    assert_eq!(checkpoint.load().unwrap().unwrap().acknowledged(), (48 * MIB, 64 * MIB));
 }
 
 /// A peer that takes parts as fast as they come, and answers none before it may.

@@ -13,12 +13,14 @@ const EPOCH: u64 = 1_760_000_000;
 pub(crate) struct Clocks {
     began: Instant,
     skew: i64,
+    /// When the client's wall clock is set, and by how much.
+    set: Option<(Duration, i64)>,
 }
 
 impl Clocks {
     /// The client's clock goes `skew` seconds before the server's.
-    pub(crate) fn start(skew: i64) -> Self {
-        Self { began: Instant::now(), skew }
+    pub(crate) fn start(skew: i64, set: Option<(Duration, i64)>) -> Self {
+        Self { began: Instant::now(), skew, set }
     }
 
     pub(crate) fn elapsed(&self) -> Duration {
@@ -30,7 +32,8 @@ impl Clocks {
     }
 
     pub(crate) fn client(&self) -> UnixSeconds {
-        UnixSeconds(self.server().0.checked_add_signed(self.skew).expect("the skew is small"))
+        let set = self.set.filter(|(at, _)| self.elapsed() >= *at).map_or(0, |(_, set)| set);
+        UnixSeconds(self.server().0.checked_add_signed(self.skew + set).expect("both are small"))
     }
 
     /// A moment of the server's clock, as HTTP writes it.

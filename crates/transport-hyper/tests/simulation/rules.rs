@@ -17,7 +17,7 @@ pub(crate) enum Rule {
     NoFileDenied,
     /// Never more parts in flight than the plan allows, and no part twice at a time.
     Parallel,
-    /// After a 429 or 503, nothing leaves before the moment that the service named.
+    /// After a 429 or 503, nothing but a cancel leaves before the moment that the service named.
     Gate,
     /// It always ends, and soon after it was cancelled or asked to stop.
     Ends,

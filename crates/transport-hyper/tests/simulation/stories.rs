@@ -138,6 +138,19 @@ fn an_upload_that_expired_before_it_was_gone_on_with_says_so_or_begins_anew() {
 }
 
 #[test]
+fn a_wall_clock_that_is_set_ends_nothing() {
+    for set in [3600, -3600, 90_000] {
+        for sends_date in [true, false] {
+            let change = |setting: &mut Setting| {
+                (setting.set, setting.sends_date) = (Some((SOME_PARTS, set)), sends_date);
+            };
+            let (end, world) = told(change, |_| {});
+            assert_eq!((end, world.requests()), ("a file", 1 + 11 + 1), "{set}");
+        }
+    }
+}
+
+#[test]
 fn a_service_that_asks_for_patience_gets_it_from_every_part() {
     for header in [("retry-after-ms", "90000"), ("retry-after", "90")] {
         let (end, world) =
@@ -164,6 +177,16 @@ fn a_used_up_quota_ends_the_upload_at_once() {
          quota (code insufficient_quota)"
     );
     assert!(world.disk.checkpoint().is_some(), "it can be gone on with");
+}
+
+#[test]
+fn a_rejected_key_loses_no_part_that_is_in_flight() {
+    let late = Fate::smooth(Way::Done(Ending::Answered)).back_after(Duration::from_secs(4));
+    let rejected = Fate::smooth(Way::Refused(bare_refusal(401, &[])));
+    let script = vec![(OperationId::AddUploadPart, late), (OperationId::AddUploadPart, rejected)];
+    let (end, world) = told(|setting| setting.script = script, |_| {});
+    assert_eq!((end, world.requests()), ("refused", 1 + 2));
+    assert_eq!(world.disk.acknowledged().len(), 1);
 }
 
 #[test]

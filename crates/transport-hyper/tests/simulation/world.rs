@@ -101,6 +101,8 @@ pub(crate) struct Setting {
     pub(crate) length: u64,
     pub(crate) api: Api,
     pub(crate) skew: i64,
+    /// When the client's wall clock is set, and by how much.
+    pub(crate) set: Option<(Duration, i64)>,
     pub(crate) rates: Rates,
     pub(crate) sends_date: bool,
     /// How long a checkpoint takes to be saved at most, and how many of a thousand cannot be.
@@ -121,6 +123,7 @@ impl Setting {
             length: 10_003,
             api: Api::with_base("http://localhost/v1", Dialect::OpenAi).unwrap(),
             skew: 0,
+            set: None,
             rates: Rates::none(),
             sends_date: true,
             disk: (Duration::ZERO, 0),
@@ -152,6 +155,10 @@ impl Setting {
         ];
         let mishaps =
             [Mishap::Rewritten, Mishap::Shrunk(length.div_ceil(2)), Mishap::Unreadable, Mishap::Gone];
+        // An earlier run's moment of a single request is on a wall clock that nothing can be compared with.
+        let is_set = plan.route == RouteChoice::Parts && dice.chance(200);
+        let set_at = dice.up_to(*dice.clone().pick(&[Duration::from_millis(300), Duration::from_secs(60)]));
+        let set = *dice.pick(&[3600, -3600, 90_000, -90_000, 30, -30]);
         let mishap_at =
             dice.up_to(*dice.clone().pick(&[Duration::from_millis(300), Duration::from_secs(60)]));
         Self {
@@ -160,6 +167,7 @@ impl Setting {
             length,
             api: dice.pick(&apis).as_ref().unwrap().clone(),
             skew: *dice.pick(&[0, 0, 1, -1, 300, -90_000]),
+            set: is_set.then_some((set_at, set)),
             rates: Rates::draw(dice),
             sends_date: dice.chance(700),
             disk: (
@@ -187,9 +195,9 @@ impl World {
     }
 
     pub(crate) async fn new(setting: Setting) -> Self {
-        let Setting { seed, plan, length, api, skew, rates, sends_date, disk, mishap, script, journal } =
+        let Setting { seed, plan, length, api, skew, set, rates, sends_date, disk, mishap, script, journal } =
             setting;
-        let clocks = Clocks::start(skew);
+        let clocks = Clocks::start(skew, set);
         let broken = Broken::default();
         let disk = Disk::new(seed, disk.0, disk.1, broken.clone());
         let books = Books::new(plan.parallel.most(), clocks, disk.clone(), broken.clone());

@@ -9,13 +9,10 @@ use crate::{
     Now, OperationId, ResponseError, base_name,
     transfer::{
         Attempt, Retry, RetryReason, Transfer, TransferError,
-        clock::ClockOffset,
+        clock::{self, CLOCK_SLACK, ClockOffset},
         state::{Stage, Way},
     },
 };
-
-/// Clocks are read in whole seconds and an answer takes its time.
-const CLOCK_SLACK: u64 = 2;
 
 impl Transfer {
     /// Looks for the file of a request of which nobody knows whether it was executed.
@@ -140,12 +137,16 @@ impl Transfer {
     /// The features of the file that is looked for.
     fn wanted(&self, now: Now) -> Wanted {
         let created = match &self.way {
-            Way::Parts { upload: Some(upload), .. } => Some((upload.created_at, upload.clock)),
+            // What is listed is not of the future, whatever our clock says.
+            Way::Parts { upload: Some(upload), .. } => Some(upload.created_at..=UnixSeconds(u64::MAX)),
             // Our clock was read before the request left, and the service's is known to the second. A clock that was set
-            // back since says nothing.
-            Way::Single { posted_at: Some(posted), clock: Some(clock) } if *posted <= now.unix => {
-                let from = clock.apply(*posted).0.saturating_sub(CLOCK_SLACK);
-                Some((UnixSeconds(from), *clock))
+            // since says nothing.
+            Way::Single { posted_at: Some(posted_at), posted, clock: Some(clock) }
+                if !clock::was_set(*posted_at, *posted, now) =>
+            {
+                let from = clock.apply(*posted_at).0.saturating_sub(CLOCK_SLACK);
+                let to = clock.service_time(now).0.saturating_add(CLOCK_SLACK);
+                Some(UnixSeconds(from)..=UnixSeconds(to))
             }
             _ => None,
         };
@@ -153,9 +154,7 @@ impl Transfer {
             filename: base_name(&self.plan.filename).to_owned(),
             bytes: self.source.length,
             purpose: self.plan.purpose.clone(),
-            created: created.map(|(from, clock)| {
-                from..=UnixSeconds(clock.service_time(now).0.saturating_add(CLOCK_SLACK))
-            }),
+            created,
             upload: self
                 .way
                 .upload()

@@ -1,0 +1,115 @@
+//! The expiry of an upload: warnings by our clock, and what the service says.
+
+use std::time::Duration;
+
+use super::{
+    Transfer, TransferError, Warning,
+    answers::Setback,
+    clock,
+    flights::Asked,
+    parts::Parts,
+    state::{Stage, Way},
+};
+use crate::Now;
+
+/// A rate measured over less than this says little.
+const RATE_NEEDS: Duration = Duration::from_secs(5);
+/// An upload that expired this often will not make it.
+const MAX_RESTARTS: u8 = 3;
+
+impl Transfer {
+    /// Warns of an upload that will expire before it is complete, or seems to have expired.
+    pub(super) fn watch_expiry(&mut self, now: Now) {
+        if let Way::Parts { upload: Some(upload), .. } = &mut self.way {
+            upload.clock.keep(now);
+        }
+        match self.time_left(now) {
+            None => {}
+            Some(Duration::ZERO) => self.warning = Some(Warning::PastExpiry),
+            Some(left) => {
+                let needed = self.time_needed(now);
+                self.warn_if_too_slow(needed, left);
+            }
+        }
+    }
+
+    /// How long the upload has, while that matters: what was sent to make the file is past expiring.
+    fn time_left(&self, now: Now) -> Option<Duration> {
+        let upload = self.way.upload()?;
+        let matters = match self.stage {
+            Stage::Send | Stage::Check { .. } | Stage::Announce { .. } => true,
+            Stage::Commit => !self.flights.is_flying(Asked::Commit),
+            _ => false,
+        };
+        matters.then_some(clock::until(upload.expires_at?, &upload.clock, now))
+    }
+
+    /// When the upload has to be warned of, if it has not been.
+    pub(super) fn next_look_at_expiry(&self, now: Now) -> Option<Duration> {
+        let left = self.time_left(now).filter(|left| !left.is_zero())?;
+        Some(now.monotonic.saturating_add(left))
+    }
+
+    /// Whether an upload of an earlier run seems to have expired, and the service has not shown yet whether it has: one part
+    /// is enough to find out, and a window full of them may be sent for nothing.
+    pub(super) fn is_in_question(&self, now: Now) -> bool {
+        self.is_untried && self.time_left(now).is_some_and(|left| left.is_zero())
+    }
+
+    /// How long the rest takes at the rate so far; `None` while that says little.
+    fn time_needed(&self, now: Now) -> Option<Duration> {
+        let (Stage::Send, Some((since, before))) = (&self.stage, self.sending_since) else { return None };
+        let elapsed = now.monotonic.saturating_sub(since);
+        let sent = self.statistics.bytes_sent.saturating_sub(before);
+        if elapsed < RATE_NEEDS || sent == 0 {
+            return None;
+        }
+        let (_, _, acknowledged) = self.way.counts(self.source.length, &self.stage);
+        let rest = self.source.length.saturating_sub(acknowledged.saturating_add(self.flights.bytes()));
+        let needed = elapsed.as_secs_f64() * (rest as f64 / sent as f64);
+        Some(Duration::try_from_secs_f64(needed).unwrap_or(Duration::MAX))
+    }
+
+    fn warn_if_too_slow(&mut self, needed: Option<Duration>, left: Duration) {
+        match needed {
+            Some(needed) if needed > left => self.warning = Some(Warning::TooSlow { needed, left }),
+            Some(_) if matches!(self.warning, Some(Warning::TooSlow { .. })) => self.warning = None,
+            _ if self.warning == Some(Warning::PastExpiry) => self.warning = None,
+            _ => {}
+        }
+    }
+
+    /// Whether this rejection means that the upload has expired: the service says so, or its clock is past the expiry that
+    /// it named. Without an answer there is nothing that could say so.
+    pub(super) fn is_expired(&self, setback: &Setback, now: Now) -> bool {
+        let (Setback::Refused(error), Some(upload)) = (setback, self.way.upload()) else { return false };
+        let is_past = upload.expires_at.is_some_and(|moment| upload.clock.time(now) >= moment);
+        is_past || error.upload_status() == Some(partwise_models::UploadStatus::Expired)
+    }
+
+    /// Follows an expiry that the service has shown.
+    pub(super) fn expire(&mut self) {
+        if self.ambiguous {
+            self.reconcile();
+        } else if self.may_restart() {
+            self.restarts += 1;
+            self.is_untried = false;
+            self.abandoned.extend(self.flights.end_all());
+            if let Way::Parts { upload, parts } = &mut self.way {
+                *upload = None;
+                *parts = Parts::new(parts.cut().clone());
+            }
+            self.sending_since = None;
+            self.warning = None;
+            let left = self.statistics.bytes_acknowledged;
+            self.with_knee(|knee| knee.begin_anew(Duration::ZERO, left));
+            self.enter(Stage::Create);
+        } else {
+            self.finish(Err(TransferError::Expired));
+        }
+    }
+
+    pub(super) fn may_restart(&self) -> bool {
+        self.plan.restart_when_expired && self.restarts < MAX_RESTARTS
+    }
+}
