@@ -31,6 +31,7 @@
 mod api;
 mod body;
 mod checks;
+mod coding;
 mod credential;
 mod dialect;
 mod download;

@@ -1,13 +1,18 @@
 //! One attempt of one request: credential, sending, and the whole answer.
 
 use bytes::{Bytes, BytesMut};
-use http::{HeaderValue, Request, Response, header};
+use http::{HeaderValue, Request, Response, header, response};
 use http_body::Body as _;
 use http_body_util::BodyExt;
 use partwise_protocol::{Failure, FailureKind};
 
 use crate::{
-    Client, RequestBody, error::Withheld, failure::classify, loopback::is_loopback, service::AnyBody,
+    Client, RequestBody,
+    coding::{self, Coding},
+    error::Withheld,
+    failure::classify,
+    loopback::is_loopback,
+    service::AnyBody,
 };
 
 const USER_AGENT: HeaderValue = HeaderValue::from_static(concat!("partwise/", env!("CARGO_PKG_VERSION")));
@@ -50,10 +55,29 @@ impl Client {
     }
 }
 
-/// Reads an answer of at most `limit` bytes. Of a longer refusal the beginning is kept: its status matters more.
+/// Reads an answer of at most `limit` bytes, decoded ones too. Of a longer rejection the beginning is kept: its status
+/// matters more.
 pub(crate) async fn read_whole(response: Response<AnyBody>, limit: u64) -> Result<Response<Bytes>, Failure> {
-    let (head, mut body) = response.into_parts();
     let limit = usize::try_from(limit).unwrap_or(usize::MAX);
+    let (mut head, body) = response.into_parts();
+    let whole = read(&head, body, limit).await?;
+    let Some(coding) = Coding::of(&head.headers) else { return Ok(Response::from_parts(head, whole)) };
+    let plain = match coding.decode(&whole, limit) {
+        Ok(plain) if plain.len() > limit && head.status.is_success() => {
+            return Err(Failure::new(FailureKind::AnswerTooLong));
+        }
+        Ok(plain) => plain,
+        // The beginning of a rejection that was cut off here may be all there is.
+        Err((plain, _)) if !head.status.is_success() && !plain.is_empty() => plain,
+        // The head still says that it is coded, and so nobody reads these bytes as anything else.
+        Err(_) => return Ok(Response::from_parts(head, whole)),
+    };
+    coding::strip(&mut head.headers);
+    let plain = Bytes::from(plain);
+    Ok(Response::from_parts(head, plain.slice(..plain.len().min(limit))))
+}
+
+async fn read(head: &response::Parts, mut body: AnyBody, limit: usize) -> Result<Bytes, Failure> {
     let mut whole = BytesMut::new();
     while !body.is_end_stream() {
         let Some(frame) = body.frame().await else { break };
@@ -67,7 +91,7 @@ pub(crate) async fn read_whole(response: Response<AnyBody>, limit: u64) -> Resul
             break;
         }
     }
-    Ok(Response::from_parts(head, whole.freeze()))
+    Ok(whole.freeze())
 }
 
 #[cfg(test)]

@@ -4,7 +4,7 @@ use std::{error::Error, io};
 
 use partwise_protocol::{Failure, FailureKind, SourceError};
 
-use crate::{service::BoxError, stack::StackError};
+use crate::{coding::Undecodable, service::BoxError, stack::StackError};
 
 /// Finds out what kind of failure this is by looking through its causes; what nobody knows is taken for final.
 pub(crate) fn classify(error: BoxError) -> Failure {
@@ -30,6 +30,9 @@ fn kind_of(error: &(dyn Error + 'static)) -> Option<FailureKind> {
     }
     if let Some(error) = error.downcast_ref::<hyper::Error>() {
         return of_hyper(error);
+    }
+    if error.is::<Undecodable>() {
+        return Some(FailureKind::Other);
     }
     if error.is::<tokio::time::error::Elapsed>() {
         return Some(FailureKind::Timeout);

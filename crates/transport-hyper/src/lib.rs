@@ -33,6 +33,7 @@ mod blocking;
 mod body;
 mod buffers;
 mod client;
+mod coding;
 mod credentials;
 mod download;
 mod error;

@@ -74,6 +74,7 @@ pub(super) const LAYERS: &[Layer] = &[
         ours_in_tests: &["partwise-server"],
         others: Others::Only(&[
             "bytes",
+            "flate2",
             "futures-core",
             "futures-util",
             "getrandom",

@@ -11,6 +11,7 @@ use serde_json::Value;
 use super::excerpt::{excerpt, one_line};
 use crate::{
     Api, Body, Dialect, EncodeError, RetryHint,
+    coding::coding,
     json::{insert, json_response},
 };
 
@@ -88,7 +89,10 @@ impl ApiError {
     pub fn decode_response(response: &Response<Bytes>) -> Self {
         Self {
             status: response.status(),
-            error: read_error(response.headers(), response.body()),
+            error: match coding(response.headers()) {
+                Some(line) => error_of(format!("the answer came coded ({})", one_line(&line))),
+                None => read_error(response.headers(), response.body()),
+            },
             request_id: request_id(response.headers()),
             retry: RetryHint::of_headers(response.headers()),
         }

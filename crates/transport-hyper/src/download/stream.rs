@@ -9,13 +9,14 @@ use std::{
 
 use bytes::Bytes;
 use futures_core::Stream;
-use http::Response;
+use http::{Response, StatusCode};
 use http_body::Body as _;
 use partwise_protocol::{ContentRange, DownloadFile, DownloadHead, Operation, OperationId};
 
 use crate::{
     Client, Error, RequestBody,
     attempt::read_whole,
+    coding::{self, Coding, DecodedBody},
     failure::classify,
     retries::Retries,
     service::AnyBody,
@@ -53,7 +54,13 @@ impl Client {
             let refusal = read_whole(response, ID.answer_limit()).await?;
             return Ok(Download::new(DownloadFile::decode_response(refusal)?, None));
         }
-        let (head, body) = response.into_parts();
+        let (mut head, mut body) = response.into_parts();
+        // A part of a coded content cannot be decoded alone: it stays as it is, and is refused.
+        if let Some(coding) = Coding::of(&head.headers).filter(|_| head.status != StatusCode::PARTIAL_CONTENT)
+        {
+            coding::strip(&mut head.headers);
+            body = AnyBody::Decoded(Box::new(DecodedBody::new(coding, body)));
+        }
         let head = DownloadFile::decode_response(Response::from_parts(head, Bytes::new()))?;
         Ok(Download::new(head, Some(body)))
     }

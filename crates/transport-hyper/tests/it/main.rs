@@ -3,6 +3,7 @@
 
 mod api;
 mod certificates;
+mod codings;
 mod connections;
 mod direct_bodies;
 mod downloads;
