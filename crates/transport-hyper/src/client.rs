@@ -48,8 +48,76 @@ pub struct Client {
 impl Client {
     /// A client of the service at `api`, over any tower service: [`Stack`], hyper-util's pooled client, your own.
     ///
-    /// The client repeats what may be repeated, so do not put a layer that does the same around the service. Timeouts
+    /// The client retries what may be retried, so do not put a layer that does the same around the service. Timeouts
     /// are the service's: `Stack` has them.
+    ///
+    /// # Which errors are retried
+    ///
+    /// Errors of the service and of its answers' bodies are told apart by looking through their causes:
+    ///
+    /// - A [`Failure`](partwise_protocol::Failure) anywhere among them is believed.
+    /// - Those of [`Stack`], hyper, hyper-util's pooled client, rustls and [`std::io::Error`] are known, whatever wraps them.
+    /// - All others are final: [`FailureKind::Other`](partwise_protocol::FailureKind::Other).
+    ///
+    /// So a service with errors of its own says what they mean. A timeout of tower is final unless it does:
+    ///
+    /// ```
+    /// use std::{error::Error, time::Duration};
+    ///
+    /// use partwise_protocol::{Api, Credential, Failure, FailureKind};
+    /// use partwise_transport_hyper::{Client, stack::Stack};
+    /// use tower::{ServiceBuilder, timeout::error::Elapsed};
+    ///
+    /// # fn client() -> Result<Client, Box<dyn Error>> {
+    /// let service = ServiceBuilder::new()
+    ///     .map_err(|error: Box<dyn Error + Send + Sync>| match error.is::<Elapsed>() {
+    ///         true => Failure::with_cause(FailureKind::Timeout, error).into(),
+    ///         false => error,
+    ///     })
+    ///     .timeout(Duration::from_secs(600))
+    ///     .service(Stack::default());
+    /// let client = Client::new(Api::openai(), Credential::key("sk-…")?, service);
+    /// # Ok(client)
+    /// # }
+    /// ```
+    ///
+    /// For reqwest the errors of an answer's body need the same, since its timeout ends those too:
+    ///
+    /// ```
+    /// use std::error::Error;
+    ///
+    /// use http::{Request, Response};
+    /// use http_body_util::BodyExt as _;
+    /// use partwise_protocol::{Api, Credential, Failure, FailureKind};
+    /// use partwise_transport_hyper::{Client, RequestBody};
+    ///
+    /// fn failure(error: reqwest::Error) -> Box<dyn Error + Send + Sync> {
+    ///     // A connection that took too long to open is both, and has sent nothing.
+    ///     let kind = match () {
+    ///         () if error.is_connect() => FailureKind::Connect,
+    ///         () if error.is_timeout() => FailureKind::Timeout,
+    ///         // Its causes are hyper's and the system's, and those are known.
+    ///         () => return error.into(),
+    ///     };
+    ///     Failure::with_cause(kind, error).into()
+    /// }
+    ///
+    /// # fn client(http: reqwest::Client) -> Result<Client, Box<dyn Error>> {
+    /// let service = tower::service_fn(move |request: Request<RequestBody>| {
+    ///     let http = http.clone();
+    ///     async move {
+    ///         let request = request.map(reqwest::Body::wrap).try_into().map_err(failure)?;
+    ///         let answer: Response<reqwest::Body> = http.execute(request).await.map_err(failure)?.into();
+    ///         Ok::<_, Box<dyn Error + Send + Sync>>(answer.map(|body| body.map_err(failure)))
+    ///     }
+    /// });
+    /// let client = Client::new(Api::openai(), Credential::key("sk-…")?, service);
+    /// # Ok(client)
+    /// # }
+    /// ```
+    ///
+    /// Say [`FailureKind::Connect`](partwise_protocol::FailureKind::Connect) only where the service has certainly not seen
+    /// the request: it is then sent again even where a second one could make a second file.
     pub fn new<S, B>(api: Api, credentials: impl CredentialSource, service: S) -> Self
     where
         S: Service<Request<RequestBody>, Response = Response<B>> + Clone + Send + Sync + 'static,
