@@ -1,19 +1,14 @@
 //! From a service that was named to a client that can be used.
 
-use std::{
-    fs,
-    path::Path,
-    task::{Context, Poll},
-};
+use std::{fs, path::Path};
 
-use http::{HeaderMap, HeaderName, HeaderValue, Request};
+use http::{HeaderMap, HeaderName, HeaderValue};
 use partwise_protocol::{Api, RetryPolicy};
 use partwise_server::{Durability, Keys, Server};
 use partwise_transport_hyper::{
-    Client, Reading, RequestBody, Writing,
+    Client, Reading, Writing,
     stack::{Stack, StackOptions},
 };
-use tower_service::Service as TowerService;
 
 use crate::{
     environment::Environment,
@@ -86,7 +81,7 @@ impl<'e, E: Environment> Connection<'e, E> {
             Reach::Network { ca_cert } => {
                 let stack = stack(ca_cert.as_deref())?;
                 let headers = account_headers(&service, environment)?;
-                (Client::new(service.api, credential, WithHeaders { headers, stack }), true, None)
+                (Client::new(service.api, credential, stack).account_headers(headers), true, None)
             }
         };
         let mut patience = RetryPolicy::default();
@@ -130,26 +125,4 @@ fn account_headers(service: &Service, environment: &impl Environment) -> Result<
         headers.insert(HeaderName::from_static(header), value);
     }
     Ok(headers)
-}
-
-/// The stack, with the same headers on every request.
-#[derive(Clone)]
-struct WithHeaders {
-    headers: HeaderMap,
-    stack: Stack,
-}
-
-impl TowerService<Request<RequestBody>> for WithHeaders {
-    type Response = <Stack as TowerService<Request<RequestBody>>>::Response;
-    type Error = <Stack as TowerService<Request<RequestBody>>>::Error;
-    type Future = <Stack as TowerService<Request<RequestBody>>>::Future;
-
-    fn poll_ready(&mut self, context: &mut Context<'_>) -> Poll<Result<(), Self::Error>> {
-        self.stack.poll_ready(context)
-    }
-
-    fn call(&mut self, mut request: Request<RequestBody>) -> Self::Future {
-        request.headers_mut().extend(self.headers.clone());
-        self.stack.call(request)
-    }
 }

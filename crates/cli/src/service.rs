@@ -25,6 +25,8 @@ pub(crate) struct Service {
     pub(crate) api: Api,
     /// How it is reached.
     pub(crate) reach: Reach,
+    /// What says where it is, or would.
+    pub(crate) endpoint_from: &'static str,
     /// Whether the environment has a say in the api-version: then what the version lacks does not make the
     /// arguments wrong.
     pub(crate) version_is_open: bool,
@@ -85,7 +87,8 @@ impl ServiceArguments {
             (self.api_at_endpoint(provider, dialect, environment)?, reach)
         };
         let version_is_open = provider == Provider::Azure && self.api_version.is_none();
-        Ok(Service { api, reach, version_is_open, provider })
+        let endpoint_from = if self.endpoint.is_some() { "--endpoint" } else { endpoint_variable(provider) };
+        Ok(Service { api, reach, endpoint_from, version_is_open, provider })
     }
 
     fn refuse_contradictions(&self) -> Result<(), Report> {
@@ -145,16 +148,20 @@ impl ServiceArguments {
                     .hint("an endpoint looks like https://NAME.openai.azure.com or http://127.0.0.1:8080/v1")
             });
         }
-        let variable = match provider {
-            Provider::Openai => "OPENAI_BASE_URL",
-            Provider::Azure | Provider::AzureV1 => "AZURE_OPENAI_ENDPOINT",
-        };
+        let variable = endpoint_variable(provider);
         match environment.get(variable)? {
             Some(endpoint) => api(dialect, &endpoint).map_err(|cause| Report::because(variable, &cause)),
             None if provider == Provider::Openai => Ok(Api::openai()),
             None => Err(Report::failed("Azure needs an endpoint")
                 .hint("give --endpoint https://NAME.openai.azure.com or set AZURE_OPENAI_ENDPOINT")),
         }
+    }
+}
+
+fn endpoint_variable(provider: Provider) -> &'static str {
+    match provider {
+        Provider::Openai => "OPENAI_BASE_URL",
+        Provider::Azure | Provider::AzureV1 => "AZURE_OPENAI_ENDPOINT",
     }
 }
 

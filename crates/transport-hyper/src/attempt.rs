@@ -12,19 +12,39 @@ use crate::{
     error::Withheld,
     failure::classify,
     loopback::is_loopback,
+    redirects::{self, Original, Redirects, Trail},
     service::AnyBody,
 };
 
 const USER_AGENT: HeaderValue = HeaderValue::from_static(concat!("partwise/", env!("CARGO_PKG_VERSION")));
 
 impl Client {
-    /// Sends the request with a credential and hands out the answer once its head is there.
-    pub(crate) async fn send(&self, mut request: Request<RequestBody>) -> Result<Response<AnyBody>, Failure> {
+    /// Sends the request with a credential and hands out the answer once its head is there, from wherever redirects lead
+    /// that are followed.
+    pub(crate) async fn send(
+        &self,
+        mut request: Request<RequestBody>,
+        redirects: Redirects,
+    ) -> Result<Response<AnyBody>, Failure> {
         self.refuse_plain_http(&request)?;
-        tracing::debug!(path = request.uri().path(), "sending");
         request.headers_mut().entry(header::USER_AGENT).or_insert(USER_AGENT);
         let credential = self.credentials.ask().await.map_err(Withheld::NoCredential)?;
-        credential.apply(&self.api, &mut request);
+        let mut trail = Trail::new(redirects, request.uri().clone());
+        loop {
+            let (original, mut sent) = Original::of(request);
+            if trail.has_key() {
+                credential.apply(&self.api, &mut sent);
+                sent.headers_mut().extend((*self.account_headers).clone());
+            }
+            let mut answer = self.send_once(sent).await?;
+            let Some(next) = trail.follow(&mut answer) else { return Ok(answer) };
+            redirects::drain(answer).await;
+            request = original.to(next, trail.has_key());
+        }
+    }
+
+    async fn send_once(&self, request: Request<RequestBody>) -> Result<Response<AnyBody>, Failure> {
+        tracing::debug!(path = request.uri().path(), "sending");
         let handoff = request.body().handoff();
         let answer = self.service.call(request).await;
         // A service may answer to a body that breaks off, as if that were its caller's doing: one that runs in this
@@ -50,7 +70,7 @@ impl Client {
         request: Request<RequestBody>,
         limit: u64,
     ) -> Result<Response<Bytes>, Failure> {
-        let response = self.send(request).await?;
+        let response = self.send(request, Redirects::WithinService).await?;
         read_whole(response, limit).await
     }
 }

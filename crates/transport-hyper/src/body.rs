@@ -23,6 +23,7 @@ use crate::reading::{Pieces, Reader};
 /// File content is read while it is sent, in pieces from a few buffers that are used again; no part or file is ever in
 /// memory as a whole. It fails with [`SourceError`] when the source cannot be read or ends early.
 pub struct RequestBody {
+    whole: Body,
     segments: vec::IntoIter<Segment>,
     reader: Option<Reader>,
     pieces: Option<Pieces>,
@@ -38,6 +39,8 @@ pub(crate) struct Handoff {
     written: AtomicU64,
     stopped: AtomicBool,
     broken: OnceLock<SourceError>,
+    /// Of the same body, once it is sent again for a redirect.
+    again: OnceLock<Arc<Handoff>>,
 }
 
 const UNKNOWN: u64 = u64::MAX;
@@ -51,6 +54,9 @@ impl Handoff {
     /// How many bytes have left, as far as the transport tells: a socket that has taken them is nearer to the truth than
     /// whoever writes to it.
     pub(crate) fn sent(&self) -> u64 {
+        if let Some(again) = self.again.get() {
+            return again.sent();
+        }
         match self.written.load(Relaxed) {
             UNKNOWN => self.taken(),
             written => written,
@@ -92,8 +98,15 @@ impl RequestBody {
             written: AtomicU64::new(UNKNOWN),
             stopped: AtomicBool::new(false),
             broken: OnceLock::new(),
+            again: OnceLock::new(),
         };
-        Self { segments: body.into_segments().into_iter(), reader, pieces: None, handoff: Arc::new(handoff) }
+        let segments = body.clone().into_segments().into_iter();
+        Self { whole: body, segments, reader, pieces: None, handoff: Arc::new(handoff) }
+    }
+
+    /// What it takes to send the same body again.
+    pub(crate) fn spare(&self) -> Spare {
+        Spare { whole: self.whole.clone(), reader: self.reader.clone(), handoff: self.handoff.clone() }
     }
 
     pub(crate) fn handoff(&self) -> Arc<Handoff> {
@@ -144,6 +157,23 @@ impl RequestBody {
                 },
             }
         }
+    }
+}
+
+/// A body that was sent before, from its beginning.
+pub(crate) struct Spare {
+    whole: Body,
+    reader: Option<Reader>,
+    handoff: Arc<Handoff>,
+}
+
+impl Spare {
+    /// The body. Who asks the one that was sent before how much has left hears of this one from now on.
+    pub(crate) fn into_body(self) -> RequestBody {
+        let body = RequestBody::new(self.whole, self.reader);
+        // It is sent again once, and the next time from the body that was sent last.
+        let _ = self.handoff.again.set(body.handoff());
+        body
     }
 }
 
@@ -249,6 +279,19 @@ mod tests {
         let error = RequestBody::new(mixed(), None).collect().await.unwrap_err();
         let cause = std::error::Error::source(&error).unwrap();
         assert_eq!(cause.to_string(), "the request needs bytes 2..7 of a source, and none was given");
+    }
+
+    #[tokio::test]
+    async fn a_body_that_is_sent_again_tells_how_much_of_it_has_left() {
+        let first = RequestBody::new(mixed(), Some(reader(b"0123456789")));
+        let (handoff, spare) = (first.handoff(), first.spare());
+        first.collect().await.unwrap();
+        assert_eq!(handoff.sent(), 13);
+        let mut second = spare.into_body();
+        assert_eq!(handoff.sent(), 0);
+        second.frame().await.unwrap().unwrap();
+        assert_eq!(handoff.sent(), 4);
+        assert_eq!(second.collect().await.unwrap().to_bytes(), "23456tail");
     }
 
     #[tokio::test]

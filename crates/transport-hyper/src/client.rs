@@ -3,7 +3,7 @@
 use std::{fmt, sync::Arc};
 
 use bytes::Bytes;
-use http::{Request, Response};
+use http::{HeaderMap, Request, Response};
 use partwise_models::UnixSeconds;
 use partwise_protocol::{Api, Operation, RetryPolicy};
 use tower_service::Service;
@@ -37,6 +37,7 @@ use crate::{
 pub struct Client {
     pub(crate) api: Arc<Api>,
     pub(crate) credentials: Arc<dyn AnyCredentials>,
+    pub(crate) account_headers: Arc<HeaderMap>,
     pub(crate) service: AnyService,
     pub(crate) reading: Reading,
     pub(crate) writing: Writing,
@@ -129,6 +130,7 @@ impl Client {
         Self {
             api: Arc::new(api),
             credentials: Arc::new(credentials),
+            account_headers: Arc::default(),
             service: AnyService::new(service),
             reading: Reading::default(),
             writing: Writing::default(),
@@ -154,6 +156,14 @@ impl Client {
     #[must_use]
     pub fn writing(mut self, writing: Writing) -> Self {
         self.writing = writing;
+        self
+    }
+
+    /// Sends these headers with every request that carries the key, and with no other: on whose behalf it is used, such as
+    /// `openai-organization`. A download that is redirected to another host goes without both.
+    #[must_use]
+    pub fn account_headers(mut self, headers: HeaderMap) -> Self {
+        self.account_headers = Arc::new(headers);
         self
     }
 

@@ -41,6 +41,7 @@ mod failure;
 mod loopback;
 mod positioned;
 mod reading;
+mod redirects;
 mod retries;
 mod service;
 mod source;

@@ -141,7 +141,6 @@ pub(super) const LAYERS: &[Layer] = &[
             "strsim",
             "tempfile",
             "tokio",
-            "tower-service",
             "tracing",
             "tracing-subscriber",
         ]),

@@ -12,6 +12,7 @@ mod file_downloads;
 mod peer;
 mod proxies;
 mod range_peer;
+mod redirects;
 mod secrets;
 mod service_side;
 mod services;
