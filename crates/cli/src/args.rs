@@ -27,7 +27,7 @@ Environment:
   AZURE_OPENAI_ENDPOINT   where they are: https://NAME.openai.azure.com
   OPENAI_API_VERSION      the api-version for azure
   SSL_CERT_FILE           trust these certificates instead of the system's
-  HTTPS_PROXY, HTTP_PROXY, NO_PROXY
+  HTTPS_PROXY, HTTP_PROXY, ALL_PROXY, NO_PROXY
                           the way to the service
   PARTWISE_API_KEYS       the keys that serve takes: KEY or TENANT:KEY, comma-separated
   PARTWISE_LOG            what to log on standard error: debug, partwise_server=trace, ...

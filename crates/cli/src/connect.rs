@@ -2,12 +2,12 @@
 
 use std::{fs, path::Path};
 
-use http::{HeaderMap, HeaderName, HeaderValue};
+use http::{HeaderMap, HeaderName, HeaderValue, Uri};
 use partwise_protocol::{Api, RetryPolicy};
 use partwise_server::{Durability, Keys, Server};
 use partwise_transport_hyper::{
     Client, Reading, Writing,
-    stack::{Stack, StackOptions},
+    stack::{Proxy, Stack, StackOptions},
 };
 
 use crate::{
@@ -56,6 +56,7 @@ impl<'e, E: Environment> Connection<'e, E> {
     /// Finds the key and makes the client. Nothing is sent yet.
     pub(crate) async fn connect(self) -> Result<Connected, Report> {
         let Self { service, environment } = self;
+        let proxy = proxy(&service)?;
         let (credential, variable) = service.credential(environment)?;
         let explain = Explain::new(&service, variable);
         let account = service.account_headers(environment)?;
@@ -79,7 +80,7 @@ impl<'e, E: Environment> Connection<'e, E> {
                 (Client::new(api, credential, server.clone()), opened.identity.is_some(), Some(server))
             }
             Reach::Network { ca_cert } => {
-                let stack = stack(ca_cert.as_deref())?;
+                let stack = stack(ca_cert.as_deref(), proxy)?;
                 let headers = account_headers(&service, environment)?;
                 (Client::new(service.api, credential, stack).account_headers(headers), true, None)
             }
@@ -108,8 +109,22 @@ impl Connected {
     }
 }
 
-fn stack(ca_cert: Option<&Path>) -> Result<Stack, Report> {
-    let mut options = StackOptions::new().connections(CONNECTIONS);
+/// The proxies that the environment names. One that the service needs and that cannot be read is told at once.
+fn proxy(service: &Service) -> Result<Proxy, Report> {
+    let proxy = match service.reach {
+        Reach::Embedded { .. } => Proxy::none(),
+        Reach::Network { .. } => Proxy::from_env(),
+    };
+    if let Ok(uri) = service.api.base().parse::<Uri>() {
+        proxy.check(&uri).map_err(|cause| {
+            Report::of(&cause).hint("a proxy looks like http://HOST:PORT or http://NAME:PASSWORD@HOST:PORT")
+        })?;
+    }
+    Ok(proxy)
+}
+
+fn stack(ca_cert: Option<&Path>, proxy: Proxy) -> Result<Stack, Report> {
+    let mut options = StackOptions::new().connections(CONNECTIONS).proxy(proxy);
     if let Some(path) = ca_cert {
         let name = format!("--ca-cert {}", path.display());
         let pem = fs::read(path).map_err(|cause| Report::because(&name, &cause))?;

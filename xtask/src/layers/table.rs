@@ -73,6 +73,7 @@ pub(super) const LAYERS: &[Layer] = &[
         // The client is tested against the server; neither knows the other otherwise.
         ours_in_tests: &["partwise-server"],
         others: Others::Only(&[
+            "base64",
             "bytes",
             "flate2",
             "futures-core",
@@ -84,6 +85,7 @@ pub(super) const LAYERS: &[Layer] = &[
             "hyper",
             "hyper-util",
             "md-5",
+            "percent-encoding",
             "pin-project-lite",
             "rustix",
             "rustls",

@@ -79,6 +79,38 @@ fn a_certificate_is_trusted_when_its_ca_is_named() {
 }
 
 #[test]
+fn a_proxy_that_cannot_be_read_is_told_by_its_variable_and_never_shown() {
+    let sandbox = Sandbox::new();
+    sandbox.write("a.txt", "x");
+    let list = |variable: (&str, &str), arguments: &[&str]| {
+        let arguments = [&["files", "list"], arguments].concat();
+        sandbox.run_with(&arguments, &[KEY, variable])
+    };
+    let bad = ("HTTPS_PROXY", "http://user:hunter#2@127.0.0.1:9");
+    assert_snapshot!(list(bad, &[]).refused(1), @"
+    error: HTTPS_PROXY: what follows the first colon is not a port: in a name or password, # is written %23 and @ %40
+    hint: a proxy looks like http://HOST:PORT or http://NAME:PASSWORD@HOST:PORT
+    ");
+    assert_snapshot!(list(("all_proxy", "'http://127.0.0.1:9'"), &[]).refused(1), @"
+    error: all_proxy: it has quotation marks, which are part of its value: leave them out
+    hint: a proxy looks like http://HOST:PORT or http://NAME:PASSWORD@HOST:PORT
+    ");
+    assert_snapshot!(list(("https_proxy", "::::"), &[]).refused(1), @"
+    error: https_proxy: it names no host
+    hint: a proxy looks like http://HOST:PORT or http://NAME:PASSWORD@HOST:PORT
+    ");
+    let upload = ["upload", "a.txt", "--purpose", "assistants"];
+    assert_snapshot!(sandbox.run_with(&upload, &[KEY, ("https_proxy", "socks5://h")]).refused(1), @"
+    error: https_proxy: only proxies with http:// and https:// can be used
+    hint: a proxy looks like http://HOST:PORT or http://NAME:PASSWORD@HOST:PORT
+    ");
+    // Nothing goes through it.
+    list(bad, &["--local"]).done();
+    let (address, _heard) = recording(EMPTY_LIST);
+    list(("ALL_PROXY", bad.1), &["--endpoint", &format!("http://{address}")]).done();
+}
+
+#[test]
 fn logs_tell_what_happens_and_never_a_key() {
     let sandbox = Sandbox::new();
     let log = ("PARTWISE_LOG", "trace");

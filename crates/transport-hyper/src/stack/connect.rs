@@ -5,13 +5,10 @@ use std::{error::Error, io, sync::Arc, task::Context, task::Poll, time::Duration
 use futures_util::future::BoxFuture;
 use http::{HeaderValue, Uri};
 use hyper_util::{
-    client::{
-        legacy::connect::{
-            HttpConnector,
-            dns::{GaiResolver, Name},
-            proxy::Tunnel,
-        },
-        proxy::matcher::Intercept,
+    client::legacy::connect::{
+        HttpConnector,
+        dns::{GaiResolver, Name},
+        proxy::Tunnel,
     },
     rt::TokioIo,
 };
@@ -21,7 +18,7 @@ use tower_service::Service;
 use super::tls::{self, TlsError};
 use super::{
     options::Timeouts,
-    proxy::{self, Proxy},
+    proxy::{InvalidProxy, Proxy, Server},
     stream::Stream,
     wire::Wire,
 };
@@ -105,12 +102,9 @@ pub enum ConnectError {
         /// What it said.
         source: Box<dyn Error + Send + Sync>,
     },
-    /// The environment names a proxy whose protocol is not spoken here.
-    #[error("the proxy {proxy} cannot be used: only http and https proxies can")]
-    ProxyScheme {
-        /// The proxy's URL, without user and password.
-        proxy: Uri,
-    },
+    /// The environment names a proxy that cannot be used.
+    #[error(transparent)]
+    InvalidProxy(#[from] InvalidProxy),
     /// TLS did not come about.
     #[cfg(feature = "__tls")]
     #[error("no TLS with {host}")]
@@ -180,20 +174,17 @@ impl Connector {
 
     async fn open_untimed(&self, uri: &Uri, to: &str) -> Result<Opened, ConnectError> {
         let secure = uri.scheme() == Some(&http::uri::Scheme::HTTPS);
-        let Some(proxy) = self.proxy.for_uri(uri) else {
+        let Some(proxy) = self.proxy.for_uri(uri)? else {
             let stream = self.tcp(uri).await?;
             let stream = if secure { self.secure(uri, stream).await? } else { stream };
             return Ok(Opened { stream, forwarded: None });
         };
-        if !proxy::scheme_is_known(&proxy) {
-            return Err(ConnectError::ProxyScheme { proxy: proxy.uri().clone() });
-        }
         if secure {
-            let stream = self.tunnel(&proxy, uri, to).await?;
+            let stream = self.tunnel(proxy, uri, to).await?;
             return Ok(Opened { stream: self.secure(uri, stream).await?, forwarded: None });
         }
-        let forwarded = Forwarded { authorization: proxy.basic_auth().cloned() };
-        Ok(Opened { stream: self.to_proxy(proxy.uri()).await?, forwarded: Some(forwarded) })
+        let forwarded = Forwarded { authorization: proxy.authorization() };
+        Ok(Opened { stream: self.to_proxy(&proxy.uri()).await?, forwarded: Some(forwarded) })
     }
 
     async fn tcp(&self, uri: &Uri) -> Result<Stream, ConnectError> {
@@ -203,15 +194,15 @@ impl Connector {
         }
     }
 
-    async fn tunnel(&self, proxy: &Intercept, uri: &Uri, to: &str) -> Result<Stream, ConnectError> {
-        let mut tunnel = Tunnel::new(proxy.uri().clone(), ToProxy(self.clone()));
-        if let Some(authorization) = proxy.basic_auth() {
-            tunnel = tunnel.with_auth(authorization.clone());
+    async fn tunnel(&self, proxy: &Server, uri: &Uri, to: &str) -> Result<Stream, ConnectError> {
+        let mut tunnel = Tunnel::new(proxy.uri(), ToProxy(self.clone()));
+        if let Some(authorization) = proxy.authorization() {
+            tunnel = tunnel.with_auth(authorization);
         }
         match tunnel.call(uri.clone()).await {
             Ok(stream) => Ok(stream.into_inner()),
             Err(source) => Err(ConnectError::Proxy {
-                proxy: host_and_port(proxy.uri()).unwrap_or_default(),
+                proxy: proxy.to_string(),
                 to: to.to_owned(),
                 source: source.into(),
             }),
