@@ -216,6 +216,31 @@ fn stack_hint(cause: &(dyn StdError + 'static)) -> Option<String> {
             Some("check how the endpoint is spelt, and the network".into())
         }
         StackError::NotHttp { .. } => Some("something else listens there".into()),
+        StackError::Connect(cause) => proxy_hint(cause),
+        _ => None,
+    }
+}
+
+/// What to do about a proxy. One that the environment does not name is not ours.
+fn proxy_hint(cause: &ConnectError) -> Option<String> {
+    match cause {
+        ConnectError::ProxyUnreachable { variable, .. } => {
+            Some(format!("is the proxy running, and is it where {} says?", (*variable)?))
+        }
+        ConnectError::ProxyRejected { proxy, variable, has_login, to, source } => {
+            let variable = (*variable)?;
+            Some(match (source.status.as_u16(), has_login) {
+                (407, false) => {
+                    format!("the proxy wants a name and a password: {variable}=http://NAME:PASSWORD@{proxy}")
+                }
+                (407, true) => format!("the proxy does not take the name and the password in {variable}"),
+                (500.., _) => format!("the proxy did not reach {to}: try again later"),
+                _ => format!(
+                    "ask those who run the proxy to allow {to}, or add the host to NO_PROXY if it can be reached directly"
+                ),
+            })
+        }
+        ConnectError::Proxy { .. } => Some("is there a proxy at all where the environment says so?".into()),
         _ => None,
     }
 }

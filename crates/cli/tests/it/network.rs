@@ -6,7 +6,7 @@ use insta::assert_snapshot;
 use rustls::{ServerConfig, ServerConnection, StreamOwned, pki_types::PrivateKeyDer};
 
 use crate::{
-    listener::{exchange, recording},
+    listener::{answering, exchange, recording},
     sandbox::Sandbox,
 };
 
@@ -108,6 +108,43 @@ fn a_proxy_that_cannot_be_read_is_told_by_its_variable_and_never_shown() {
     list(bad, &["--local"]).done();
     let (address, _heard) = recording(EMPTY_LIST);
     list(("ALL_PROXY", bad.1), &["--endpoint", &format!("http://{address}")]).done();
+}
+
+#[test]
+fn a_proxy_that_does_not_let_a_request_through_is_told_with_what_to_do() {
+    let sandbox = Sandbox::new();
+    let list = |login: &str, answer: &'static [u8]| {
+        let proxy = answering(answer);
+        let url = format!("http://{login}{proxy}");
+        let endpoint = ["files", "list", "--endpoint", "https://api.example/v1"];
+        let ran = sandbox.run_with(&endpoint, &[KEY, ("https_proxy", &url)]);
+        ran.refused(1).replace(&proxy.to_string(), "PROXY")
+    };
+    let login = b"HTTP/1.1 407 X\r\nconnection: close\r\ncontent-length: 0\r\n\r\n";
+    assert_snapshot!(list("", login), @"
+    error: cannot list the files at https://api.example/v1: the request could not be sent: the proxy at PROXY refused the way to api.example:443: 407 Proxy Authentication Required
+    hint: the proxy wants a name and a password: https_proxy=http://NAME:PASSWORD@PROXY
+    ");
+    assert_snapshot!(list("me:hunter2@", login), @"
+    error: cannot list the files at https://api.example/v1: the request could not be sent: the proxy at PROXY refused the way to api.example:443: 407 Proxy Authentication Required
+    hint: the proxy does not take the name and the password in https_proxy
+    ");
+    let blocked = b"HTTP/1.1 403 X\r\ncontent-type: text/html\r\n\r\n<title>Blocked by policy</title>";
+    assert_snapshot!(list("", blocked), @"
+    error: cannot list the files at https://api.example/v1: the request could not be sent: the proxy at PROXY refused the way to api.example:443: 403 Forbidden: a page with the title “Blocked by policy”
+    hint: ask those who run the proxy to allow api.example:443, or add the host to NO_PROXY if it can be reached directly
+    ");
+    assert_snapshot!(list("", b"HTTP/1.1 502 X\r\ncontent-length: 0\r\n\r\n"), @"
+    error: cannot list the files at https://api.example/v1: the service could not be reached: the proxy at PROXY refused the way to api.example:443: 502 Bad Gateway
+    hint: the proxy did not reach api.example:443: try again later
+    ");
+    let nobody = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let endpoint = ["files", "list", "--endpoint", "https://api.example/v1"];
+    let ran = sandbox.run_with(&endpoint, &[KEY, ("ALL_PROXY", &nobody.to_string())]);
+    assert_snapshot!(ran.refused(1).replace(&nobody.to_string(), "PROXY"), @"
+    error: cannot list the files at https://api.example/v1: the service could not be reached: the proxy at PROXY cannot be reached: cannot connect to PROXY: Connection refused (os error 111)
+    hint: is the proxy running, and is it where ALL_PROXY says?
+    ");
 }
 
 #[test]

@@ -24,6 +24,7 @@ mod proxy;
 mod stream;
 #[cfg(feature = "__tls")]
 mod tls;
+mod tunnel;
 mod wire;
 
 use std::{

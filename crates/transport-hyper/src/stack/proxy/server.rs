@@ -88,6 +88,11 @@ impl Server {
         format!("{scheme}://{self}").parse().unwrap_or_default()
     }
 
+    /// Whether it is told who we are.
+    pub(in crate::stack) fn has_login(&self) -> bool {
+        self.login.is_some()
+    }
+
     /// The header that says who we are.
     pub(in crate::stack) fn authorization(&self) -> Option<HeaderValue> {
         let Login { name, password } = self.login.as_ref()?;
