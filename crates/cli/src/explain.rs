@@ -206,7 +206,7 @@ fn sizes_apart(length: u64, limit: u64) -> (String, String) {
 }
 
 fn stack_hint(cause: &(dyn StdError + 'static)) -> Option<String> {
-    if let Some(TlsError::UnknownIssuer) = cause.downcast_ref() {
+    if let Some(TlsError::UnknownIssuer | TlsError::CaCertificate) = cause.downcast_ref() {
         return Some(
             "--ca-cert FILE trusts another CA's certificate, SSL_CERT_FILE a whole file of them".into(),
         );

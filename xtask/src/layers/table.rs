@@ -90,6 +90,7 @@ pub(super) const LAYERS: &[Layer] = &[
             "rustix",
             "rustls",
             "rustls-native-certs",
+            "rustls-webpki",
             "serde_json",
             "socket2",
             "thiserror",

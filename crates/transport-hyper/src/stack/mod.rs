@@ -24,6 +24,8 @@ mod proxy;
 mod stream;
 #[cfg(feature = "__tls")]
 mod tls;
+#[cfg(feature = "__tls")]
+mod trust;
 mod tunnel;
 mod wire;
 
