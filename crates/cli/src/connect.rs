@@ -1,6 +1,10 @@
 //! From a service that was named to a client that can be used.
 
-use std::{fs, path::Path};
+use std::{
+    fs,
+    io::{self, Write as _},
+    path::Path,
+};
 
 use http::{HeaderMap, HeaderName, HeaderValue, Uri};
 use partwise_protocol::{Api, RetryPolicy};
@@ -79,10 +83,11 @@ impl<'e, E: Environment> Connection<'e, E> {
                 };
                 (Client::new(api, credential, server.clone()), opened.identity.is_some(), Some(server))
             }
-            Reach::Network { ca_cert } => {
+            Reach::Network { ca_cert, plain_http } => {
                 let stack = stack(ca_cert.as_deref(), proxy)?;
                 let headers = account_headers(&service, environment)?;
-                (Client::new(service.api, credential, stack).account_headers(headers), true, None)
+                let client = Client::new(service.api, credential, stack).account_headers(headers);
+                (in_the_clear(client, *plain_http)?, true, None)
             }
         };
         let mut patience = RetryPolicy::default();
@@ -121,6 +126,26 @@ fn proxy(service: &Service) -> Result<Proxy, Report> {
         })?;
     }
     Ok(proxy)
+}
+
+/// The client as it may be used where the key goes over plain http to another machine; nothing is changed where it does not.
+fn in_the_clear(client: Client, is_allowed: bool) -> Result<Client, Report> {
+    let Some(host) = client.plain_http_to() else { return Ok(client) };
+    if !is_allowed {
+        let message = format!(
+            "{}: the key would go to {host} over plain http, where anyone on the way can read it",
+            client.api().base()
+        );
+        return Err(Report::failed(message).hint(
+            "use https://, or --allow-plain-http (PARTWISE_ALLOW_PLAIN_HTTP=1) where the network on the way is trusted",
+        ));
+    }
+    // Said to people alone; when they are gone it is not said.
+    let _ = writeln!(
+        io::stderr(),
+        "warning: the key goes to {host} over plain http, where anyone on the way can read it"
+    );
+    Ok(client.allow_plain_http())
 }
 
 fn stack(ca_cert: Option<&Path>, proxy: Proxy) -> Result<Stack, Report> {

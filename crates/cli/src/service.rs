@@ -14,6 +14,9 @@ use crate::{
 /// has Uploads.
 pub(crate) const AZURE_API_VERSION: &str = "2024-10-21";
 
+/// Has the meaning of `--allow-plain-http` when it is 1.
+const PLAIN_HTTP: &str = "PARTWISE_ALLOW_PLAIN_HTTP";
+
 /// Where the embedded server is said to be; no request to it ever leaves the process.
 const EMBEDDED_ORIGIN: &str = "http://localhost";
 
@@ -39,7 +42,7 @@ pub(crate) enum Reach {
     /// It runs inside this process, over this store.
     Embedded { store: Option<String> },
     /// Over the network, trusting these certificates too.
-    Network { ca_cert: Option<PathBuf> },
+    Network { ca_cert: Option<PathBuf>, plain_http: bool },
 }
 
 impl ServiceArguments {
@@ -67,6 +70,7 @@ impl ServiceArguments {
             ("--api-version", self.api_version.is_some()),
             ("--local", self.local),
             ("--ca-cert", self.ca_cert.is_some()),
+            ("--allow-plain-http", self.allow_plain_http),
         ];
         match given.into_iter().find(|(_, given)| *given) {
             Some((flag, _)) => Err(Report::usage(format!("{flag} has no meaning for {command}")).hint(hint)),
@@ -83,7 +87,8 @@ impl ServiceArguments {
             let reach = Reach::Embedded { store: self.store.clone() };
             (api(dialect, EMBEDDED_ORIGIN).map_err(|cause| Report::of(&cause))?, reach)
         } else {
-            let reach = Reach::Network { ca_cert: self.ca_cert.clone() };
+            let plain_http = self.allow_plain_http || environment.flag(PLAIN_HTTP)?;
+            let reach = Reach::Network { ca_cert: self.ca_cert.clone(), plain_http };
             (self.api_at_endpoint(provider, dialect, environment)?, reach)
         };
         let version_is_open = provider == Provider::Azure && self.api_version.is_none();
@@ -95,10 +100,12 @@ impl ServiceArguments {
         if self.local && self.endpoint.is_some() {
             return Err(Report::usage("--local and --endpoint name two services").hint("give one of them"));
         }
-        if self.local && self.ca_cert.is_some() {
-            return Err(Report::usage(
-                "--ca-cert has no meaning with --local: nothing goes over the network",
-            ));
+        let over_the_network =
+            [("--ca-cert", self.ca_cert.is_some()), ("--allow-plain-http", self.allow_plain_http)];
+        if let Some((flag, _)) = over_the_network.into_iter().find(|(_, given)| self.local && *given) {
+            return Err(Report::usage(format!(
+                "{flag} has no meaning with --local: nothing goes over the network"
+            )));
         }
         if !self.local && self.store.is_some() {
             return Err(Report::usage("--store says where the embedded server keeps its files")

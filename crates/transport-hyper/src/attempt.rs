@@ -11,7 +11,7 @@ use crate::{
     coding::{self, Coding},
     error::Withheld,
     failure::classify,
-    loopback::is_loopback,
+    loopback::in_the_clear,
     redirects::{self, Original, Redirects, Trail},
     service::AnyBody,
 };
@@ -56,12 +56,10 @@ impl Client {
     }
 
     fn refuse_plain_http(&self, request: &Request<RequestBody>) -> Result<(), Withheld> {
-        let uri = request.uri();
-        let host = uri.host().unwrap_or_default();
-        if self.plain_http || uri.scheme() != Some(&http::uri::Scheme::HTTP) || is_loopback(host) {
-            return Ok(());
+        match in_the_clear(request.uri()).filter(|_| !self.plain_http) {
+            None => Ok(()),
+            Some(host) => Err(Withheld::PlainHttp { host: host.to_owned() }),
         }
-        Err(Withheld::PlainHttp { host: host.to_owned() })
     }
 
     /// Sends the request and reads the whole answer, of which at most `limit` bytes are kept.

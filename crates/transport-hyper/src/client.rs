@@ -11,6 +11,7 @@ use tower_service::Service;
 use crate::{
     CredentialSource, Error, Reading, RequestBody, Source, Writing,
     credentials::AnyCredentials,
+    loopback::in_the_clear,
     reading::Reader,
     retries::Retries,
     service::{AnyService, BoxError},
@@ -180,6 +181,13 @@ impl Client {
     pub fn allow_plain_http(mut self) -> Self {
         self.plain_http = true;
         self
+    }
+
+    /// The host and port to which the key goes over plain http, where anyone on the way can read it; `None` over https and
+    /// for this machine. Without [`allow_plain_http`](Self::allow_plain_http) it goes nowhere then.
+    #[must_use]
+    pub fn plain_http_to(&self) -> Option<String> {
+        in_the_clear(&self.api.base().parse().ok()?).map(str::to_owned)
     }
 
     /// Takes the time of day from here instead of the system, for tests; how long something lasts is always measured on

@@ -148,7 +148,6 @@ fn a_service_that_cannot_be_reached_is_named() {
                     the host `no-such-host.invalid` is not known: ";
     assert!(unknown.starts_with(expected), "{unknown}");
     assert!(unknown.ends_with("\nhint: check how the endpoint is spelt, and the network\n"), "{unknown}");
-    assert_snapshot!(list("http://example.invalid/v1"), @"error: cannot list the files at http://example.invalid/v1: the request could not be sent: the key would go to example.invalid over plain http, where anyone on the way can read it: use https");
 }
 
 #[test]
@@ -247,9 +246,24 @@ fn a_wrong_key_is_told_and_never_shown() {
 }
 
 #[test]
-fn a_key_is_not_sent_in_the_clear() {
-    let ran = Sandbox::new().run_with(&["files", "list", "--endpoint", "http://192.0.2.1/v1"], &[KEY]);
-    assert_snapshot!(ran.refused(1), @"error: cannot list the files at http://192.0.2.1/v1: the request could not be sent: the key would go to 192.0.2.1 over plain http, where anyone on the way can read it: use https");
+fn a_key_is_not_sent_in_the_clear_unless_that_is_allowed() {
+    let sandbox = Sandbox::new();
+    sandbox.write("a.txt", "x");
+    let run = |arguments: &[&str], variable| {
+        sandbox
+            .run_with(arguments, &[KEY, ("OPENAI_BASE_URL", "http://litellm:4000/v1"), variable])
+            .refused(1)
+    };
+    let unset = ("PARTWISE_ALLOW_PLAIN_HTTP", "");
+    assert_snapshot!(run(&["upload", "a.txt", "--purpose", "assistants"], unset), @"
+    error: http://litellm:4000/v1: the key would go to litellm:4000 over plain http, where anyone on the way can read it
+    hint: use https://, or --allow-plain-http (PARTWISE_ALLOW_PLAIN_HTTP=1) where the network on the way is trusted
+    ");
+    assert_eq!(
+        run(&["files", "list"], ("PARTWISE_ALLOW_PLAIN_HTTP", "0")),
+        run(&["upload", "a.txt", "--purpose", "assistants"], unset)
+    );
+    assert_snapshot!(run(&["files", "list"], ("PARTWISE_ALLOW_PLAIN_HTTP", "yes")), @"error: PARTWISE_ALLOW_PLAIN_HTTP: 'yes' is neither 1 nor 0");
 }
 
 #[test]

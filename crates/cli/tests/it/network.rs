@@ -148,6 +148,30 @@ fn a_proxy_that_does_not_let_a_request_through_is_told_with_what_to_do() {
 }
 
 #[test]
+fn plain_http_to_another_machine_is_allowed_with_a_warning() {
+    let sandbox = Sandbox::new();
+    // A name that only the proxy knows.
+    let (proxy, heard) = recording(EMPTY_LIST);
+    let proxy = format!("http://{proxy}");
+    let list = |endpoint: &str, arguments: &[&str], variable| {
+        let arguments = [&["files", "list", "--endpoint", endpoint], arguments].concat();
+        let ran = sandbox.run_with(&arguments, &[KEY, ("HTTP_PROXY", &proxy), variable]);
+        assert_eq!(ran.status, 0, "{ran:?}");
+        ran.stderr
+    };
+    let unset = ("PARTWISE_ALLOW_PLAIN_HTTP", "");
+    let said = list("http://litellm:4000/v1", &["--allow-plain-http"], unset);
+    assert_snapshot!(said, @"
+    warning: the key goes to litellm:4000 over plain http, where anyone on the way can read it
+    no files
+    ");
+    assert!(heard.recv().unwrap().contains("Bearer sk-0123456789"));
+    assert_eq!(list("http://litellm:4000/v1", &[], ("PARTWISE_ALLOW_PLAIN_HTTP", "1")), said);
+    let (here, _heard) = recording(EMPTY_LIST);
+    assert_eq!(list(&format!("http://{here}/v1"), &["--allow-plain-http"], unset), "no files\n");
+}
+
+#[test]
 fn logs_tell_what_happens_and_never_a_key() {
     let sandbox = Sandbox::new();
     let log = ("PARTWISE_LOG", "trace");
