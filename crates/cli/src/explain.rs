@@ -224,7 +224,7 @@ fn stack_hint(cause: &(dyn StdError + 'static)) -> Option<String> {
 /// What to do about a proxy. One that the environment does not name is not ours.
 fn proxy_hint(cause: &ConnectError) -> Option<String> {
     match cause {
-        ConnectError::ProxyUnreachable { variable, .. } => {
+        ConnectError::ProxyUnreachable { variable, source, .. } if source.is_transient() => {
             Some(format!("is the proxy running, and is it where {} says?", (*variable)?))
         }
         ConnectError::ProxyRejected { proxy, variable, has_login, to, source } => {

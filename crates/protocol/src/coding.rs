@@ -12,9 +12,9 @@ pub(crate) fn accept_identity(headers: &mut HeaderMap) {
 
 /// The header's line, when the body is coded: its bytes are not what the service wanted to say, and its length is another.
 pub(crate) fn coding(headers: &HeaderMap) -> Option<String> {
-    let codings: Vec<_> = headers.get_all(header::CONTENT_ENCODING).iter().map(text).collect();
-    let is_coded = codings.iter().any(|codings| !is_identity(codings));
-    is_coded.then(|| format!("Content-Encoding: {}", codings.join(", ")))
+    let codings = || headers.get_all(header::CONTENT_ENCODING).iter().map(text);
+    let is_coded = codings().any(|codings| !is_identity(&codings));
+    is_coded.then(|| format!("Content-Encoding: {}", codings().collect::<Vec<_>>().join(", ")))
 }
 
 fn text(value: &HeaderValue) -> Cow<'_, str> {
