@@ -27,8 +27,10 @@ Environment:
   AZURE_OPENAI_ENDPOINT   where they are: https://NAME.openai.azure.com
   OPENAI_API_VERSION      the api-version for azure
   SSL_CERT_FILE           trust these certificates instead of the system's
-  HTTPS_PROXY, HTTP_PROXY, NO_PROXY
+  HTTPS_PROXY, HTTP_PROXY, ALL_PROXY, NO_PROXY
                           the way to the service
+  PARTWISE_ALLOW_PLAIN_HTTP
+                          1 has the meaning of --allow-plain-http
   PARTWISE_API_KEYS       the keys that serve takes: KEY or TENANT:KEY, comma-separated
   PARTWISE_LOG            what to log on standard error: debug, partwise_server=trace, ...
 
@@ -57,6 +59,9 @@ pub(crate) struct ServiceArguments {
     /// Also trust the certificates in this PEM file.
     #[arg(long, global = true, value_name = "FILE")]
     pub(crate) ca_cert: Option<PathBuf>,
+    /// Send the key over plain http to another machine too; anyone on the way there can read it.
+    #[arg(long, global = true)]
+    pub(crate) allow_plain_http: bool,
 }
 
 /// The families of the API.

@@ -2,18 +2,17 @@
 
 use std::{
     fs,
+    io::{self, Write as _},
     path::Path,
-    task::{Context, Poll},
 };
 
-use http::{HeaderMap, HeaderName, HeaderValue, Request};
+use http::{HeaderMap, HeaderName, HeaderValue, Uri};
 use partwise_protocol::{Api, RetryPolicy};
 use partwise_server::{Durability, Keys, Server};
 use partwise_transport_hyper::{
-    Client, Reading, RequestBody, Writing,
-    stack::{Stack, StackOptions},
+    Client, Reading, Writing,
+    stack::{Proxy, Stack, StackOptions},
 };
-use tower_service::Service as TowerService;
 
 use crate::{
     environment::Environment,
@@ -61,6 +60,7 @@ impl<'e, E: Environment> Connection<'e, E> {
     /// Finds the key and makes the client. Nothing is sent yet.
     pub(crate) async fn connect(self) -> Result<Connected, Report> {
         let Self { service, environment } = self;
+        let proxy = proxy(&service)?;
         let (credential, variable) = service.credential(environment)?;
         let explain = Explain::new(&service, variable);
         let account = service.account_headers(environment)?;
@@ -83,10 +83,11 @@ impl<'e, E: Environment> Connection<'e, E> {
                 };
                 (Client::new(api, credential, server.clone()), opened.identity.is_some(), Some(server))
             }
-            Reach::Network { ca_cert } => {
-                let stack = stack(ca_cert.as_deref())?;
+            Reach::Network { ca_cert, plain_http } => {
+                let stack = stack(ca_cert.as_deref(), proxy)?;
                 let headers = account_headers(&service, environment)?;
-                (Client::new(service.api, credential, WithHeaders { headers, stack }), true, None)
+                let client = Client::new(service.api, credential, stack).account_headers(headers);
+                (in_the_clear(client, *plain_http)?, true, None)
             }
         };
         let mut patience = RetryPolicy::default();
@@ -113,8 +114,42 @@ impl Connected {
     }
 }
 
-fn stack(ca_cert: Option<&Path>) -> Result<Stack, Report> {
-    let mut options = StackOptions::new().connections(CONNECTIONS);
+/// The proxies that the environment names. One that the service needs and that cannot be read is told at once.
+fn proxy(service: &Service) -> Result<Proxy, Report> {
+    let proxy = match service.reach {
+        Reach::Embedded { .. } => Proxy::none(),
+        Reach::Network { .. } => Proxy::from_env(),
+    };
+    if let Ok(uri) = service.api.base().parse::<Uri>() {
+        proxy.check(&uri).map_err(|cause| {
+            Report::of(&cause).hint("a proxy looks like http://HOST:PORT or http://NAME:PASSWORD@HOST:PORT")
+        })?;
+    }
+    Ok(proxy)
+}
+
+/// The client as it may be used where the key goes over plain http to another machine; nothing is changed where it does not.
+fn in_the_clear(client: Client, is_allowed: bool) -> Result<Client, Report> {
+    let Some(host) = client.plain_http_to() else { return Ok(client) };
+    if !is_allowed {
+        let message = format!(
+            "{}: the key would go to {host} over plain http, where anyone on the way can read it",
+            client.api().base()
+        );
+        return Err(Report::failed(message).hint(
+            "use https://, or --allow-plain-http (PARTWISE_ALLOW_PLAIN_HTTP=1) where the network on the way is trusted",
+        ));
+    }
+    // Said to people alone; when they are gone it is not said.
+    let _ = writeln!(
+        io::stderr(),
+        "warning: the key goes to {host} over plain http, where anyone on the way can read it"
+    );
+    Ok(client.allow_plain_http())
+}
+
+fn stack(ca_cert: Option<&Path>, proxy: Proxy) -> Result<Stack, Report> {
+    let mut options = StackOptions::new().connections(CONNECTIONS).proxy(proxy);
     if let Some(path) = ca_cert {
         let name = format!("--ca-cert {}", path.display());
         let pem = fs::read(path).map_err(|cause| Report::because(&name, &cause))?;
@@ -130,26 +165,4 @@ fn account_headers(service: &Service, environment: &impl Environment) -> Result<
         headers.insert(HeaderName::from_static(header), value);
     }
     Ok(headers)
-}
-
-/// The stack, with the same headers on every request.
-#[derive(Clone)]
-struct WithHeaders {
-    headers: HeaderMap,
-    stack: Stack,
-}
-
-impl TowerService<Request<RequestBody>> for WithHeaders {
-    type Response = <Stack as TowerService<Request<RequestBody>>>::Response;
-    type Error = <Stack as TowerService<Request<RequestBody>>>::Error;
-    type Future = <Stack as TowerService<Request<RequestBody>>>::Future;
-
-    fn poll_ready(&mut self, context: &mut Context<'_>) -> Poll<Result<(), Self::Error>> {
-        self.stack.poll_ready(context)
-    }
-
-    fn call(&mut self, mut request: Request<RequestBody>) -> Self::Future {
-        request.headers_mut().extend(self.headers.clone());
-        self.stack.call(request)
-    }
 }

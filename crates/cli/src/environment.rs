@@ -6,6 +6,15 @@ use crate::report::Report;
 pub(crate) trait Environment {
     /// The variable's value. An error when it is not valid UTF-8.
     fn get(&self, name: &str) -> Result<Option<String>, Report>;
+
+    /// Whether the variable is 1. An error when it is neither that nor 0.
+    fn flag(&self, name: &str) -> Result<bool, Report> {
+        match self.get(name)?.as_deref() {
+            Some("1") => Ok(true),
+            None | Some("0") => Ok(false),
+            Some(other) => Err(Report::failed(format!("{name}: '{other}' is neither 1 nor 0"))),
+        }
+    }
 }
 
 /// The environment of this process.

@@ -25,6 +25,8 @@ pub(crate) struct Explain {
     dialect: Dialect,
     embedded: bool,
     version_is_open: bool,
+    /// What says where the service is: a flag or a variable.
+    endpoint_from: &'static str,
     /// The variable that holds the key or token.
     key: &'static str,
 }
@@ -36,6 +38,7 @@ impl Explain {
             dialect: service.api.dialect().clone(),
             embedded: matches!(service.reach, Reach::Embedded { .. }),
             version_is_open: service.version_is_open,
+            endpoint_from: service.endpoint_from,
             key,
         }
     }
@@ -52,8 +55,31 @@ impl Explain {
             }
             _ => {}
         }
+        if let Some(report) = self.redirected(what, error) {
+            return report;
+        }
         let place = if self.embedded { String::new() } else { format!(" at {}", self.base) };
         Report::failed(format!("{what}{place}: {}", chain(error))).maybe_hint(self.hint(error))
+    }
+
+    /// The service sent the request elsewhere, and it was not followed there.
+    fn redirected(&self, what: &str, error: &Error) -> Option<Report> {
+        let refusal = error.refusal()?;
+        let redirect = refusal.redirect.as_ref()?;
+        let request = match error {
+            Error::Transfer(cause) => match &**cause {
+                TransferError::Refused { operation, .. } => operation.to_string(),
+                _ => return None,
+            },
+            _ => "the request".to_owned(),
+        };
+        let (base, status) = (&self.base, refusal.status);
+        let report =
+            Report::failed(format!("{what} at {base}: {request} was redirected to {redirect} ({status})"));
+        Some(report.hint(match redirect.base().filter(|elsewhere| elsewhere != base) {
+            Some(elsewhere) => format!("set the endpoint to {elsewhere} ({})", self.endpoint_from),
+            None => self.other_service(),
+        }))
     }
 
     /// What was asked for cannot be sent, whatever the service answers.
@@ -105,6 +131,11 @@ impl Explain {
 
     fn hint(&self, error: &Error) -> Option<String> {
         if let Some(refusal) = error.refusal() {
+            if let Some(host) = &refusal.answered_by {
+                return Some(format!(
+                    "the service redirected the download to {host}, which rejected it: run the same command again for a new redirect"
+                ));
+            }
             let about_the_thing = refusal.error.param.is_some() || refusal.error.code.is_some();
             return match refusal.kind() {
                 ApiErrorKind::Unauthorized => {
@@ -193,7 +224,7 @@ fn sizes_apart(length: u64, limit: u64) -> (String, String) {
 }
 
 fn stack_hint(cause: &(dyn StdError + 'static)) -> Option<String> {
-    if let Some(TlsError::UnknownIssuer) = cause.downcast_ref() {
+    if let Some(TlsError::UnknownIssuer | TlsError::CaCertificate) = cause.downcast_ref() {
         return Some(
             "--ca-cert FILE trusts another CA's certificate, SSL_CERT_FILE a whole file of them".into(),
         );
@@ -203,6 +234,31 @@ fn stack_hint(cause: &(dyn StdError + 'static)) -> Option<String> {
             Some("check how the endpoint is spelt, and the network".into())
         }
         StackError::NotHttp { .. } => Some("something else listens there".into()),
+        StackError::Connect(cause) => proxy_hint(cause),
+        _ => None,
+    }
+}
+
+/// What to do about a proxy. One that the environment does not name is not ours.
+fn proxy_hint(cause: &ConnectError) -> Option<String> {
+    match cause {
+        ConnectError::ProxyUnreachable { variable, source, .. } if source.is_transient() => {
+            Some(format!("is the proxy running, and is it where {} says?", (*variable)?))
+        }
+        ConnectError::ProxyRejected { proxy, variable, has_login, to, source } => {
+            let variable = (*variable)?;
+            Some(match (source.status.as_u16(), has_login) {
+                (407, false) => {
+                    format!("the proxy wants a name and a password: {variable}=http://NAME:PASSWORD@{proxy}")
+                }
+                (407, true) => format!("the proxy does not take the name and the password in {variable}"),
+                (500.., _) => format!("the proxy did not reach {to}: try again later"),
+                _ => format!(
+                    "ask those who run the proxy to allow {to}, or add the host to NO_PROXY if it can be reached directly"
+                ),
+            })
+        }
+        ConnectError::Proxy { .. } => Some("is there a proxy at all where the environment says so?".into()),
         _ => None,
     }
 }

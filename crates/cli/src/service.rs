@@ -14,6 +14,9 @@ use crate::{
 /// has Uploads.
 pub(crate) const AZURE_API_VERSION: &str = "2024-10-21";
 
+/// Has the meaning of `--allow-plain-http` when it is 1.
+const PLAIN_HTTP: &str = "PARTWISE_ALLOW_PLAIN_HTTP";
+
 /// Where the embedded server is said to be; no request to it ever leaves the process.
 const EMBEDDED_ORIGIN: &str = "http://localhost";
 
@@ -25,6 +28,8 @@ pub(crate) struct Service {
     pub(crate) api: Api,
     /// How it is reached.
     pub(crate) reach: Reach,
+    /// What says where it is, or would.
+    pub(crate) endpoint_from: &'static str,
     /// Whether the environment has a say in the api-version: then what the version lacks does not make the
     /// arguments wrong.
     pub(crate) version_is_open: bool,
@@ -37,7 +42,7 @@ pub(crate) enum Reach {
     /// It runs inside this process, over this store.
     Embedded { store: Option<String> },
     /// Over the network, trusting these certificates too.
-    Network { ca_cert: Option<PathBuf> },
+    Network { ca_cert: Option<PathBuf>, plain_http: bool },
 }
 
 impl ServiceArguments {
@@ -65,6 +70,7 @@ impl ServiceArguments {
             ("--api-version", self.api_version.is_some()),
             ("--local", self.local),
             ("--ca-cert", self.ca_cert.is_some()),
+            ("--allow-plain-http", self.allow_plain_http),
         ];
         match given.into_iter().find(|(_, given)| *given) {
             Some((flag, _)) => Err(Report::usage(format!("{flag} has no meaning for {command}")).hint(hint)),
@@ -81,21 +87,25 @@ impl ServiceArguments {
             let reach = Reach::Embedded { store: self.store.clone() };
             (api(dialect, EMBEDDED_ORIGIN).map_err(|cause| Report::of(&cause))?, reach)
         } else {
-            let reach = Reach::Network { ca_cert: self.ca_cert.clone() };
+            let plain_http = self.allow_plain_http || environment.flag(PLAIN_HTTP)?;
+            let reach = Reach::Network { ca_cert: self.ca_cert.clone(), plain_http };
             (self.api_at_endpoint(provider, dialect, environment)?, reach)
         };
         let version_is_open = provider == Provider::Azure && self.api_version.is_none();
-        Ok(Service { api, reach, version_is_open, provider })
+        let endpoint_from = if self.endpoint.is_some() { "--endpoint" } else { endpoint_variable(provider) };
+        Ok(Service { api, reach, endpoint_from, version_is_open, provider })
     }
 
     fn refuse_contradictions(&self) -> Result<(), Report> {
         if self.local && self.endpoint.is_some() {
             return Err(Report::usage("--local and --endpoint name two services").hint("give one of them"));
         }
-        if self.local && self.ca_cert.is_some() {
-            return Err(Report::usage(
-                "--ca-cert has no meaning with --local: nothing goes over the network",
-            ));
+        let over_the_network =
+            [("--ca-cert", self.ca_cert.is_some()), ("--allow-plain-http", self.allow_plain_http)];
+        if let Some((flag, _)) = over_the_network.into_iter().find(|(_, given)| self.local && *given) {
+            return Err(Report::usage(format!(
+                "{flag} has no meaning with --local: nothing goes over the network"
+            )));
         }
         if !self.local && self.store.is_some() {
             return Err(Report::usage("--store says where the embedded server keeps its files")
@@ -145,16 +155,20 @@ impl ServiceArguments {
                     .hint("an endpoint looks like https://NAME.openai.azure.com or http://127.0.0.1:8080/v1")
             });
         }
-        let variable = match provider {
-            Provider::Openai => "OPENAI_BASE_URL",
-            Provider::Azure | Provider::AzureV1 => "AZURE_OPENAI_ENDPOINT",
-        };
+        let variable = endpoint_variable(provider);
         match environment.get(variable)? {
             Some(endpoint) => api(dialect, &endpoint).map_err(|cause| Report::because(variable, &cause)),
             None if provider == Provider::Openai => Ok(Api::openai()),
             None => Err(Report::failed("Azure needs an endpoint")
                 .hint("give --endpoint https://NAME.openai.azure.com or set AZURE_OPENAI_ENDPOINT")),
         }
+    }
+}
+
+fn endpoint_variable(provider: Provider) -> &'static str {
+    match provider {
+        Provider::Openai => "OPENAI_BASE_URL",
+        Provider::Azure | Provider::AzureV1 => "AZURE_OPENAI_ENDPOINT",
     }
 }
 

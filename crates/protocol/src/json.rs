@@ -4,7 +4,10 @@ use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Response, StatusCode, Uri, header};
 use serde::{Serialize, de::DeserializeOwned};
 
-use crate::{ApiError, Body, DecodeError, EncodeError, Garbled, ResponseError};
+use crate::{
+    ApiError, Body, DecodeError, EncodeError, Garbled, ResponseError,
+    coding::{accept_identity, coding},
+};
 
 const JSON: &str = "application/json";
 
@@ -39,8 +42,10 @@ pub(crate) fn json_text_request(method: Method, uri: Uri, text: Body) -> Request
     request
 }
 
+/// Asks for JSON, as it is.
 pub(crate) fn accept_json(request: &mut Request<Body>) {
     request.headers_mut().insert(header::ACCEPT, HeaderValue::from_static(JSON));
+    accept_identity(request.headers_mut());
 }
 
 /// States the length in the head, so that a careless transport does not fall back on chunks.
@@ -72,18 +77,26 @@ pub(crate) fn insert(headers: &mut HeaderMap, name: HeaderName, value: &str) -> 
 
 /// Reads a success as `T`, anything else as a refusal.
 pub(crate) fn read_response<T: DeserializeOwned>(response: &Response<Bytes>) -> Result<T, ResponseError> {
-    refuse_unless_success(response)?;
+    refuse_unless_readable(response)?;
     from_json(response.body()).map_err(|source| {
         ResponseError::Garbled(Box::new(Garbled::new(response.status(), response.body(), source)))
     })
 }
 
-/// Reads any answer that is no success as a refusal.
-pub(crate) fn refuse_unless_success(response: &Response<Bytes>) -> Result<(), ResponseError> {
-    if response.status().is_success() {
-        return Ok(());
+/// Reads any answer that is no success as a refusal, and refuses a success whose body is coded.
+pub(crate) fn refuse_unless_readable(response: &Response<Bytes>) -> Result<(), ResponseError> {
+    if !response.status().is_success() {
+        return Err(ResponseError::Refused(Box::new(ApiError::decode_response(response))));
     }
-    Err(ResponseError::Refused(Box::new(ApiError::decode_response(response))))
+    match coding(response.headers()) {
+        None => Ok(()),
+        Some(line) => {
+            let problem =
+                "the answer came coded, although it was asked for as it is (Accept-Encoding: identity)";
+            let garbled = Garbled::new(response.status(), line.as_bytes(), problem);
+            Err(ResponseError::Garbled(Box::new(garbled)))
+        }
+    }
 }
 
 /// Reads a request's JSON body. Its Content-Type is not looked at: clients send several, or none.

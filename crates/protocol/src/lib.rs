@@ -31,6 +31,7 @@
 mod api;
 mod body;
 mod checks;
+mod coding;
 mod credential;
 mod dialect;
 mod download;
@@ -56,7 +57,7 @@ pub use download::{
     DownloadAction, DownloadCheckpoint, DownloadError, DownloadPlan, DownloadProgress, DownloadResumeError,
     Fetch,
 };
-pub use error::{ApiError, ApiErrorKind, DecodeError, EncodeError, Garbled, ResponseError};
+pub use error::{ApiError, ApiErrorKind, DecodeError, EncodeError, Garbled, Redirect, ResponseError};
 pub use failure::{Failure, FailureKind};
 pub use files::{
     ByteRange, ContentRange, CreateFile, DeleteFile, DownloadFile, DownloadHead, ImportFile, ListFiles,

@@ -139,7 +139,7 @@ fn is_below(path: &str, prefix: &str) -> bool {
 }
 
 /// The route, when `relative` has the form of this operation's path.
-fn match_path(operation: OperationId, relative: &str) -> Option<Route> {
+pub(crate) fn match_path(operation: OperationId, relative: &str) -> Option<Route> {
     let mut id = None;
     let mut segments = relative.strip_prefix('/')?.split('/');
     for part in operation.path_parts() {

@@ -1,4 +1,6 @@
 //! Sends requests over a service of your own: here hyper-util's pooled client, inside a layer that prints what passes.
+//! The documentation of `Client::new` says which errors are retried, and how a service tells of its own: timeouts of tower
+//! and of reqwest are the examples there.
 //!
 //! ```sh
 //! OPENAI_BASE_URL=http://127.0.0.1:8080/v1 OPENAI_API_KEY=… \

@@ -1,25 +1,50 @@
 //! One attempt of one request: credential, sending, and the whole answer.
 
 use bytes::{Bytes, BytesMut};
-use http::{HeaderValue, Request, Response, header};
+use http::{HeaderValue, Request, Response, header, response};
 use http_body::Body as _;
 use http_body_util::BodyExt;
 use partwise_protocol::{Failure, FailureKind};
 
 use crate::{
-    Client, RequestBody, error::Withheld, failure::classify, loopback::is_loopback, service::AnyBody,
+    Client, RequestBody,
+    coding::{self, Coding},
+    error::Withheld,
+    failure::classify,
+    loopback::in_the_clear,
+    redirects::{self, Original, Redirects, Trail},
+    service::AnyBody,
 };
 
 const USER_AGENT: HeaderValue = HeaderValue::from_static(concat!("partwise/", env!("CARGO_PKG_VERSION")));
 
 impl Client {
-    /// Sends the request with a credential and hands out the answer once its head is there.
-    pub(crate) async fn send(&self, mut request: Request<RequestBody>) -> Result<Response<AnyBody>, Failure> {
+    /// Sends the request with a credential and hands out the answer once its head is there, from wherever redirects lead
+    /// that are followed.
+    pub(crate) async fn send(
+        &self,
+        mut request: Request<RequestBody>,
+        redirects: Redirects,
+    ) -> Result<Response<AnyBody>, Failure> {
         self.refuse_plain_http(&request)?;
-        tracing::debug!(path = request.uri().path(), "sending");
         request.headers_mut().entry(header::USER_AGENT).or_insert(USER_AGENT);
         let credential = self.credentials.ask().await.map_err(Withheld::NoCredential)?;
-        credential.apply(&self.api, &mut request);
+        let mut trail = Trail::new(redirects, request.uri().clone());
+        loop {
+            let (original, mut sent) = Original::of(request);
+            if trail.has_key() {
+                credential.apply(&self.api, &mut sent);
+                sent.headers_mut().extend((*self.account_headers).clone());
+            }
+            let mut answer = self.send_once(sent).await?;
+            let Some(next) = trail.follow(&mut answer) else { return Ok(answer) };
+            redirects::drain(answer).await;
+            request = original.to(next, trail.has_key());
+        }
+    }
+
+    async fn send_once(&self, request: Request<RequestBody>) -> Result<Response<AnyBody>, Failure> {
+        tracing::debug!(path = request.uri().path(), "sending");
         let handoff = request.body().handoff();
         let answer = self.service.call(request).await;
         // A service may answer to a body that breaks off, as if that were its caller's doing: one that runs in this
@@ -31,12 +56,10 @@ impl Client {
     }
 
     fn refuse_plain_http(&self, request: &Request<RequestBody>) -> Result<(), Withheld> {
-        let uri = request.uri();
-        let host = uri.host().unwrap_or_default();
-        if self.plain_http || uri.scheme() != Some(&http::uri::Scheme::HTTP) || is_loopback(host) {
-            return Ok(());
+        match in_the_clear(request.uri()).filter(|_| !self.plain_http) {
+            None => Ok(()),
+            Some(host) => Err(Withheld::PlainHttp { host: host.to_owned() }),
         }
-        Err(Withheld::PlainHttp { host: host.to_owned() })
     }
 
     /// Sends the request and reads the whole answer, of which at most `limit` bytes are kept.
@@ -46,7 +69,7 @@ impl Client {
         limit: u64,
     ) -> Result<Response<Bytes>, Failure> {
         let handoff = request.body().handoff();
-        let response = self.send(request).await?;
+        let response = self.send(request, Redirects::WithinService).await?;
         let answer = read_whole(response, limit).await;
         let left = handoff.left();
         match answer {
@@ -63,10 +86,29 @@ impl Client {
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Left(pub(crate) u64);
 
-/// Reads an answer of at most `limit` bytes. Of a longer refusal the beginning is kept: its status matters more.
+/// Reads an answer of at most `limit` bytes, decoded ones too. Of a longer rejection the beginning is kept: its status
+/// matters more.
 pub(crate) async fn read_whole(response: Response<AnyBody>, limit: u64) -> Result<Response<Bytes>, Failure> {
-    let (head, mut body) = response.into_parts();
     let limit = usize::try_from(limit).unwrap_or(usize::MAX);
+    let (mut head, body) = response.into_parts();
+    let whole = read(&head, body, limit).await?;
+    let Some(coding) = Coding::of(&head.headers) else { return Ok(Response::from_parts(head, whole)) };
+    let plain = match coding.decode(&whole, limit) {
+        Ok(plain) if plain.len() > limit && head.status.is_success() => {
+            return Err(Failure::new(FailureKind::AnswerTooLong));
+        }
+        Ok(plain) => plain,
+        // The beginning of a rejection that was cut off here may be all there is.
+        Err((plain, _)) if !head.status.is_success() && !plain.is_empty() => plain,
+        // The head still says that it is coded, and so nobody reads these bytes as anything else.
+        Err(_) => return Ok(Response::from_parts(head, whole)),
+    };
+    coding::strip(&mut head.headers);
+    let plain = Bytes::from(plain);
+    Ok(Response::from_parts(head, plain.slice(..plain.len().min(limit))))
+}
+
+async fn read(head: &response::Parts, mut body: AnyBody, limit: usize) -> Result<Bytes, Failure> {
     let mut whole = BytesMut::new();
     while !body.is_end_stream() {
         let Some(frame) = body.frame().await else { break };
@@ -80,7 +122,7 @@ pub(crate) async fn read_whole(response: Response<AnyBody>, limit: u64) -> Resul
             break;
         }
     }
-    Ok(Response::from_parts(head, whole.freeze()))
+    Ok(whole.freeze())
 }
 
 #[cfg(test)]

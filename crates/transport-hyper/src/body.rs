@@ -29,6 +29,7 @@ use crate::{
 /// File content is read while it is sent, in pieces from a few buffers that are used again; no part or file is ever in
 /// memory as a whole. It fails with [`SourceError`] when the source cannot be read or ends early.
 pub struct RequestBody {
+    whole: Body,
     segments: vec::IntoIter<Segment>,
     reader: Option<Reader>,
     pieces: Option<Pieces>,
@@ -50,6 +51,8 @@ pub(crate) struct Handoff {
     /// The digest of the source's bytes, once all of them were handed out.
     digest: OnceLock<Digest>,
     broken: OnceLock<SourceError>,
+    /// Of the same body, once it is sent again for a redirect.
+    again: OnceLock<Arc<Handoff>>,
 }
 
 const UNKNOWN: u64 = u64::MAX;
@@ -76,6 +79,9 @@ impl Handoff {
     /// Stops the body, and says how many of its bytes may have reached the peer: an upper bound that is final.
     pub(crate) fn left(&self) -> u64 {
         self.stop();
+        if let Some(again) = self.again.get() {
+            return again.left();
+        }
         self.left.get().copied().unwrap_or_else(|| self.taken())
     }
 
@@ -89,6 +95,9 @@ impl Handoff {
 
     /// The digest of the source's bytes, once all of them were handed out and if it was wanted.
     pub(crate) fn digest(&self) -> Option<Digest> {
+        if let Some(again) = self.again.get() {
+            return again.digest();
+        }
         self.digest.get().copied()
     }
 
@@ -100,6 +109,9 @@ impl Handoff {
     /// How many bytes have left, as far as the transport tells: a socket that has taken them is nearer to the truth than
     /// whoever writes to it.
     pub(crate) fn sent(&self) -> u64 {
+        if let Some(again) = self.again.get() {
+            return again.sent();
+        }
         match self.written.load(Relaxed) {
             UNKNOWN => self.taken(),
             written => written,
@@ -142,14 +154,22 @@ impl RequestBody {
             left: OnceLock::new(),
             digest: OnceLock::new(),
             broken: OnceLock::new(),
+            again: OnceLock::new(),
         };
-        let segments = body.into_segments().into_iter();
-        Self { segments, reader, pieces: None, digester: None, handoff: Arc::new(handoff) }
+        let segments = body.clone().into_segments().into_iter();
+        let handoff = Arc::new(handoff);
+        Self { whole: body, segments, reader, pieces: None, digester: None, handoff }
     }
 
     /// The same body, which takes the digest of the source's bytes as they are handed out.
     pub(crate) fn with_digest(self) -> Self {
         Self { digester: Some(Digester::new()), ..self }
+    }
+
+    /// What it takes to send the same body again.
+    pub(crate) fn spare(&self) -> Spare {
+        let (whole, reader) = (self.whole.clone(), self.reader.clone());
+        Spare { whole, reader, takes_digest: self.digester.is_some(), handoff: self.handoff.clone() }
     }
 
     pub(crate) fn handoff(&self) -> Arc<Handoff> {
@@ -211,6 +231,27 @@ impl RequestBody {
                 },
             }
         }
+    }
+}
+
+/// A body that was sent before, from its beginning.
+pub(crate) struct Spare {
+    whole: Body,
+    reader: Option<Reader>,
+    takes_digest: bool,
+    handoff: Arc<Handoff>,
+}
+
+impl Spare {
+    /// The body. Who asks the one that was sent before how much has left hears of this one from now on.
+    pub(crate) fn into_body(self) -> RequestBody {
+        let mut body = RequestBody::new(self.whole, self.reader);
+        if self.takes_digest {
+            body = body.with_digest();
+        }
+        // It is sent again once, and the next time from the body that was sent last.
+        let _ = self.handoff.again.set(body.handoff());
+        body
     }
 }
 
@@ -333,6 +374,19 @@ mod tests {
         let handoff = body.handoff();
         handoff.closed();
         assert_eq!(handoff.left(), 4, "without a socket that counts");
+    }
+
+    #[tokio::test]
+    async fn a_body_that_is_sent_again_tells_how_much_of_it_has_left() {
+        let first = RequestBody::new(mixed(), Some(reader(b"0123456789")));
+        let (handoff, spare) = (first.handoff(), first.spare());
+        first.collect().await.unwrap();
+        assert_eq!(handoff.sent(), 13);
+        let mut second = spare.into_body();
+        assert_eq!(handoff.sent(), 0);
+        second.frame().await.unwrap().unwrap();
+        assert_eq!(handoff.sent(), 4);
+        assert_eq!(second.collect().await.unwrap().to_bytes(), "23456tail");
     }
 
     #[tokio::test]

@@ -3,7 +3,7 @@
 use std::{fmt, sync::Arc};
 
 use bytes::Bytes;
-use http::{Request, Response};
+use http::{HeaderMap, Request, Response};
 use partwise_models::UnixSeconds;
 use partwise_protocol::{
     Api, Failure, FailureKind, Garbled, Operation, RetryPolicy, Segment, UploadRegistry,
@@ -13,6 +13,7 @@ use tower_service::Service;
 use crate::{
     CredentialSource, Error, Reading, RequestBody, Source, Writing,
     credentials::AnyCredentials,
+    loopback::in_the_clear,
     reading::Reader,
     retries::{FailedAttempt, Retries},
     service::{AnyService, BoxError},
@@ -39,6 +40,7 @@ use crate::{
 pub struct Client {
     pub(crate) api: Arc<Api>,
     pub(crate) credentials: Arc<dyn AnyCredentials>,
+    pub(crate) account_headers: Arc<HeaderMap>,
     pub(crate) service: AnyService,
     pub(crate) reading: Reading,
     pub(crate) writing: Writing,
@@ -52,8 +54,76 @@ pub struct Client {
 impl Client {
     /// A client of the service at `api`, over any tower service: [`Stack`], hyper-util's pooled client, your own.
     ///
-    /// The client repeats what may be repeated, so do not put a layer that does the same around the service. Timeouts
+    /// The client retries what may be retried, so do not put a layer that does the same around the service. Timeouts
     /// are the service's: `Stack` has them.
+    ///
+    /// # Which errors are retried
+    ///
+    /// Errors of the service and of its answers' bodies are told apart by looking through their causes:
+    ///
+    /// - A [`Failure`](partwise_protocol::Failure) anywhere among them is believed.
+    /// - Those of [`Stack`], hyper, hyper-util's pooled client, rustls and [`std::io::Error`] are known, whatever wraps them.
+    /// - All others are final: [`FailureKind::Other`](partwise_protocol::FailureKind::Other).
+    ///
+    /// So a service with errors of its own says what they mean. A timeout of tower is final unless it does:
+    ///
+    /// ```
+    /// use std::{error::Error, time::Duration};
+    ///
+    /// use partwise_protocol::{Api, Credential, Failure, FailureKind};
+    /// use partwise_transport_hyper::{Client, stack::Stack};
+    /// use tower::{ServiceBuilder, timeout::error::Elapsed};
+    ///
+    /// # fn client() -> Result<Client, Box<dyn Error>> {
+    /// let service = ServiceBuilder::new()
+    ///     .map_err(|error: Box<dyn Error + Send + Sync>| match error.is::<Elapsed>() {
+    ///         true => Failure::with_cause(FailureKind::Timeout, error).into(),
+    ///         false => error,
+    ///     })
+    ///     .timeout(Duration::from_secs(600))
+    ///     .service(Stack::default());
+    /// let client = Client::new(Api::openai(), Credential::key("sk-…")?, service);
+    /// # Ok(client)
+    /// # }
+    /// ```
+    ///
+    /// For reqwest the errors of an answer's body need the same, since its timeout ends those too:
+    ///
+    /// ```
+    /// use std::error::Error;
+    ///
+    /// use http::{Request, Response};
+    /// use http_body_util::BodyExt as _;
+    /// use partwise_protocol::{Api, Credential, Failure, FailureKind};
+    /// use partwise_transport_hyper::{Client, RequestBody};
+    ///
+    /// fn failure(error: reqwest::Error) -> Box<dyn Error + Send + Sync> {
+    ///     // A connection that took too long to open is both, and has sent nothing.
+    ///     let kind = match () {
+    ///         () if error.is_connect() => FailureKind::Connect,
+    ///         () if error.is_timeout() => FailureKind::Timeout,
+    ///         // Its causes are hyper's and the system's, and those are known.
+    ///         () => return error.into(),
+    ///     };
+    ///     Failure::with_cause(kind, error).into()
+    /// }
+    ///
+    /// # fn client(http: reqwest::Client) -> Result<Client, Box<dyn Error>> {
+    /// let service = tower::service_fn(move |request: Request<RequestBody>| {
+    ///     let http = http.clone();
+    ///     async move {
+    ///         let request = request.map(reqwest::Body::wrap).try_into().map_err(failure)?;
+    ///         let answer: Response<reqwest::Body> = http.execute(request).await.map_err(failure)?.into();
+    ///         Ok::<_, Box<dyn Error + Send + Sync>>(answer.map(|body| body.map_err(failure)))
+    ///     }
+    /// });
+    /// let client = Client::new(Api::openai(), Credential::key("sk-…")?, service);
+    /// # Ok(client)
+    /// # }
+    /// ```
+    ///
+    /// Say [`FailureKind::Connect`](partwise_protocol::FailureKind::Connect) only where the service has certainly not seen
+    /// the request: it is then sent again even where a second one could make a second file.
     pub fn new<S, B>(api: Api, credentials: impl CredentialSource, service: S) -> Self
     where
         S: Service<Request<RequestBody>, Response = Response<B>> + Clone + Send + Sync + 'static,
@@ -65,6 +135,7 @@ impl Client {
         Self {
             api: Arc::new(api),
             credentials: Arc::new(credentials),
+            account_headers: Arc::default(),
             service: AnyService::new(service),
             reading: Reading::default(),
             writing: Writing::default(),
@@ -94,6 +165,14 @@ impl Client {
         self
     }
 
+    /// Sends these headers with every request that carries the key, and with no other: on whose behalf it is used, such as
+    /// `openai-organization`. A download that is redirected to another host goes without both.
+    #[must_use]
+    pub fn account_headers(mut self, headers: HeaderMap) -> Self {
+        self.account_headers = Arc::new(headers);
+        self
+    }
+
     /// How patiently single operations are repeated; uploads have their policy in their plan.
     #[must_use]
     pub fn retry(mut self, policy: RetryPolicy) -> Self {
@@ -107,6 +186,13 @@ impl Client {
     pub fn allow_plain_http(mut self) -> Self {
         self.plain_http = true;
         self
+    }
+
+    /// The host and port to which the key goes over plain http, where anyone on the way can read it; `None` over https and
+    /// for this machine. Without [`allow_plain_http`](Self::allow_plain_http) it goes nowhere then.
+    #[must_use]
+    pub fn plain_http_to(&self) -> Option<String> {
+        in_the_clear(&self.api.base().parse().ok()?).map(str::to_owned)
     }
 
     /// Takes the time of day from here instead of the system, for tests; how long something lasts is always measured on

@@ -2,6 +2,14 @@
 
 use std::net::IpAddr;
 
+use http::{Uri, uri::Scheme};
+
+/// The host and port to which a key would go in the clear: over plain http, and to another machine.
+pub(crate) fn in_the_clear(uri: &Uri) -> Option<&str> {
+    let is_at_risk = uri.scheme() == Some(&Scheme::HTTP) && !is_loopback(uri.host().unwrap_or_default());
+    is_at_risk.then(|| uri.authority().map_or("", |authority| authority.as_str()))
+}
+
 /// Whether `host`, as it stands in a URL, is this machine: `localhost`, `127.0.0.0/8`, `[::1]`. Names below
 /// `localhost` do not count: some resolvers ask the network for them.
 pub(crate) fn is_loopback(host: &str) -> bool {
@@ -14,7 +22,15 @@ pub(crate) fn is_loopback(host: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use super::is_loopback;
+    use super::*;
+
+    #[test]
+    fn plain_http_to_another_machine_is_in_the_clear() {
+        assert_eq!(in_the_clear(&Uri::from_static("http://litellm:4000/v1")), Some("litellm:4000"));
+        for safe in ["https://litellm:4000/v1", "http://localhost:4000/v1", "http://[::1]/v1"] {
+            assert_eq!(in_the_clear(&Uri::from_static(safe)), None, "{safe}");
+        }
+    }
 
     #[test]
     fn only_this_machine_is_loopback() {

@@ -18,6 +18,7 @@ use tower_service::Service;
 
 use crate::{
     RequestBody,
+    coding::DecodedBody,
     stack::{AnswerBody, DirectBody},
 };
 
@@ -28,6 +29,8 @@ pub(crate) enum AnyBody {
     /// Of our own service.
     Own(Box<AnswerBody>),
     Other(UnsyncBoxBody<Bytes, BoxError>),
+    /// Decoded while it comes.
+    Decoded(Box<DecodedBody>),
 }
 
 impl AnyBody {
@@ -67,6 +70,7 @@ impl Body for AnyBody {
         match &mut *self {
             Self::Own(own) => Pin::new(own).poll_frame(cx).map_err(Into::into),
             Self::Other(other) => Pin::new(other).poll_frame(cx),
+            Self::Decoded(decoded) => Pin::new(decoded).poll_frame(cx),
         }
     }
 
@@ -74,6 +78,7 @@ impl Body for AnyBody {
         match self {
             Self::Own(own) => own.is_end_stream(),
             Self::Other(other) => other.is_end_stream(),
+            Self::Decoded(decoded) => decoded.is_end_stream(),
         }
     }
 
@@ -81,6 +86,7 @@ impl Body for AnyBody {
         match self {
             Self::Own(own) => own.size_hint(),
             Self::Other(other) => other.size_hint(),
+            Self::Decoded(decoded) => decoded.size_hint(),
         }
     }
 }

@@ -152,6 +152,7 @@ fn arguments_that_contradict_each_other_are_refused_wherever_they_stand() {
     hint: give one of them
     ");
     assert_snapshot!(refused(&["files", "list", "--local", "--ca-cert", "ca.pem"]), @"error: --ca-cert has no meaning with --local: nothing goes over the network");
+    assert_snapshot!(refused(&["files", "list", "--local", "--allow-plain-http"]), @"error: --allow-plain-http has no meaning with --local: nothing goes over the network");
     assert_snapshot!(refused(&["files", "list", "--store", "here"]), @"
     error: --store says where the embedded server keeps its files
     hint: add --local to use the embedded server
@@ -166,6 +167,10 @@ fn arguments_that_contradict_each_other_are_refused_wherever_they_stand() {
     ");
     assert_snapshot!(refused(&["serve", "--provider", "azure"]), @"
     error: --provider has no meaning for serve
+    hint: it says which service to use; serve is one and speaks to every kind of client
+    ");
+    assert_snapshot!(refused(&["serve", "--allow-plain-http"]), @"
+    error: --allow-plain-http has no meaning for serve
     hint: it says which service to use; serve is one and speaks to every kind of client
     ");
     assert_snapshot!(refused(&["serve", "--local"]), @"

@@ -148,7 +148,6 @@ fn a_service_that_cannot_be_reached_is_named() {
                     the host `no-such-host.invalid` is not known: ";
     assert!(unknown.starts_with(expected), "{unknown}");
     assert!(unknown.ends_with("\nhint: check how the endpoint is spelt, and the network\n"), "{unknown}");
-    assert_snapshot!(list("http://example.invalid/v1"), @"error: cannot list the files at http://example.invalid/v1: the request could not be sent: the key would go to example.invalid over plain http, where anyone on the way can read it: use https");
 }
 
 #[test]
@@ -172,11 +171,55 @@ fn a_port_that_answers_something_else_is_named() {
     error: cannot list the files at http://127.0.0.1:PORT/v1: the service refused: 404 Not Found: a page with the title “Router”
     hint: something else may be answering: is http://127.0.0.1:PORT/v1 the right endpoint?
     ");
-    assert_snapshot!(list("http", b"HTTP/1.1 301 Moved Permanently\r\nlocation: https://elsewhere.example/\r\ncontent-length: 0\r\n\r\n"), @"
-    error: cannot list the files at http://127.0.0.1:PORT/v1: the service refused: 301 Moved Permanently
+    assert_snapshot!(list("https", b"HTTP/1.1 400 Bad Request\r\ncontent-length: 0\r\n\r\n"), @"error: cannot list the files at https://127.0.0.1:PORT/v1: the request could not be sent: no TLS with 127.0.0.1: what listens there does not speak TLS: is it an http:// address?");
+}
+
+#[test]
+fn a_redirect_says_where_it_leads_and_what_to_set() {
+    let sandbox = Sandbox::new();
+    sandbox.write("a.txt", "x");
+    let run = |arguments: &[&str], answer, by_variable: bool| {
+        let address = answering(answer);
+        let endpoint = format!("http://{address}/v1");
+        let (flag, variable) = match by_variable {
+            false => (vec!["--endpoint", &endpoint], vec![KEY]),
+            true => (vec![], vec![KEY, ("OPENAI_BASE_URL", &*endpoint)]),
+        };
+        let ran = sandbox.run_with(&[arguments, &flag].concat(), &variable);
+        ran.refused(1).replace(&address.port().to_string(), "PORT")
+    };
+    let files = b"HTTP/1.1 301 Moved Permanently\r\nlocation: https://gateway.example/v1/files\r\ncontent-length: 0\r\nconnection: close\r\n\r\n";
+    assert_snapshot!(run(&["upload", "a.txt", "--purpose", "assistants"], files, false), @"
+    error: cannot upload a.txt at http://127.0.0.1:PORT/v1: POST /files was redirected to https://gateway.example/v1/files (301 Moved Permanently)
+    hint: set the endpoint to https://gateway.example/v1 (--endpoint)
+    ");
+    assert_snapshot!(run(&["files", "list"], files, true), @"
+    error: cannot list the files at http://127.0.0.1:PORT/v1: the request was redirected to https://gateway.example/v1/files (301 Moved Permanently)
+    hint: set the endpoint to https://gateway.example/v1 (OPENAI_BASE_URL)
+    ");
+    let elsewhere = b"HTTP/1.1 302 Found\r\nlocation: /login?next=secret\r\ncontent-length: 0\r\nconnection: close\r\n\r\n";
+    assert_snapshot!(run(&["files", "get", "file-1"], elsewhere, false), @"
+    error: cannot get file-1 at http://127.0.0.1:PORT/v1: the request was redirected to http://127.0.0.1:PORT/login (302 Found)
     hint: something else may be answering: is http://127.0.0.1:PORT/v1 the right endpoint?
     ");
-    assert_snapshot!(list("https", b"HTTP/1.1 400 Bad Request\r\ncontent-length: 0\r\n\r\n"), @"error: cannot list the files at https://127.0.0.1:PORT/v1: the request could not be sent: no TLS with 127.0.0.1: what listens there does not speak TLS: is it an http:// address?");
+}
+
+#[test]
+fn a_download_that_another_host_rejects_does_not_blame_the_key() {
+    let sandbox = Sandbox::new();
+    let elsewhere =
+        answering(b"HTTP/1.1 403 Forbidden\r\ncontent-length: 7\r\nconnection: close\r\n\r\nexpired");
+    let answer = format!(
+        "HTTP/1.1 302 Found\r\nlocation: http://{elsewhere}/blob\r\ncontent-length: 0\r\nconnection: close\r\n\r\n"
+    );
+    let address = answering(answer.leak().as_bytes());
+    let download = ["files", "download", "file-1", "-o", "-", "--endpoint", &format!("http://{address}")];
+    let said = sandbox.run_with(&download, &[KEY]).refused(1);
+    let said = said.replace(&address.to_string(), "SERVICE").replace(&elsewhere.to_string(), "ELSEWHERE");
+    assert_snapshot!(said, @"
+    error: cannot download file-1 at http://SERVICE/v1: the service refused: ELSEWHERE answered 403 Forbidden: expired
+    hint: the service redirected the download to ELSEWHERE, which rejected it: run the same command again for a new redirect
+    ");
 }
 
 #[test]
@@ -203,9 +246,24 @@ fn a_wrong_key_is_told_and_never_shown() {
 }
 
 #[test]
-fn a_key_is_not_sent_in_the_clear() {
-    let ran = Sandbox::new().run_with(&["files", "list", "--endpoint", "http://192.0.2.1/v1"], &[KEY]);
-    assert_snapshot!(ran.refused(1), @"error: cannot list the files at http://192.0.2.1/v1: the request could not be sent: the key would go to 192.0.2.1 over plain http, where anyone on the way can read it: use https");
+fn a_key_is_not_sent_in_the_clear_unless_that_is_allowed() {
+    let sandbox = Sandbox::new();
+    sandbox.write("a.txt", "x");
+    let run = |arguments: &[&str], variable| {
+        sandbox
+            .run_with(arguments, &[KEY, ("OPENAI_BASE_URL", "http://litellm:4000/v1"), variable])
+            .refused(1)
+    };
+    let unset = ("PARTWISE_ALLOW_PLAIN_HTTP", "");
+    assert_snapshot!(run(&["upload", "a.txt", "--purpose", "assistants"], unset), @"
+    error: http://litellm:4000/v1: the key would go to litellm:4000 over plain http, where anyone on the way can read it
+    hint: use https://, or --allow-plain-http (PARTWISE_ALLOW_PLAIN_HTTP=1) where the network on the way is trusted
+    ");
+    assert_eq!(
+        run(&["files", "list"], ("PARTWISE_ALLOW_PLAIN_HTTP", "0")),
+        run(&["upload", "a.txt", "--purpose", "assistants"], unset)
+    );
+    assert_snapshot!(run(&["files", "list"], ("PARTWISE_ALLOW_PLAIN_HTTP", "yes")), @"error: PARTWISE_ALLOW_PLAIN_HTTP: 'yes' is neither 1 nor 0");
 }
 
 #[test]

@@ -6,7 +6,7 @@ use insta::assert_snapshot;
 use rustls::{ServerConfig, ServerConnection, StreamOwned, pki_types::PrivateKeyDer};
 
 use crate::{
-    listener::{exchange, recording},
+    listener::{answering, exchange, recording},
     sandbox::Sandbox,
 };
 
@@ -76,6 +76,99 @@ fn a_certificate_is_trusted_when_its_ca_is_named() {
     hint: --ca-cert FILE trusts another CA's certificate, SSL_CERT_FILE a whole file of them
     ");
     assert_snapshot!(said(list("127.0.0.1", &["--ca-cert", "ca.pem"], &[])), @"error: cannot list the files at https://127.0.0.1:PORT/v1: the request could not be sent: no TLS with 127.0.0.1: its certificate is for another host");
+}
+
+#[test]
+fn a_proxy_that_cannot_be_read_is_told_by_its_variable_and_never_shown() {
+    let sandbox = Sandbox::new();
+    sandbox.write("a.txt", "x");
+    let list = |variable: (&str, &str), arguments: &[&str]| {
+        let arguments = [&["files", "list"], arguments].concat();
+        sandbox.run_with(&arguments, &[KEY, variable])
+    };
+    let bad = ("HTTPS_PROXY", "http://user:hunter#2@127.0.0.1:9");
+    assert_snapshot!(list(bad, &[]).refused(1), @"
+    error: HTTPS_PROXY: what follows the first colon is not a port: in a name or password, # is written %23 and @ %40
+    hint: a proxy looks like http://HOST:PORT or http://NAME:PASSWORD@HOST:PORT
+    ");
+    assert_snapshot!(list(("all_proxy", "'http://127.0.0.1:9'"), &[]).refused(1), @"
+    error: all_proxy: it has quotation marks, which are part of its value: leave them out
+    hint: a proxy looks like http://HOST:PORT or http://NAME:PASSWORD@HOST:PORT
+    ");
+    assert_snapshot!(list(("https_proxy", "::::"), &[]).refused(1), @"
+    error: https_proxy: it names no host
+    hint: a proxy looks like http://HOST:PORT or http://NAME:PASSWORD@HOST:PORT
+    ");
+    let upload = ["upload", "a.txt", "--purpose", "assistants"];
+    assert_snapshot!(sandbox.run_with(&upload, &[KEY, ("https_proxy", "socks5://h")]).refused(1), @"
+    error: https_proxy: only proxies with http:// and https:// can be used
+    hint: a proxy looks like http://HOST:PORT or http://NAME:PASSWORD@HOST:PORT
+    ");
+    // Nothing goes through it.
+    list(bad, &["--local"]).done();
+    let (address, _heard) = recording(EMPTY_LIST);
+    list(("ALL_PROXY", bad.1), &["--endpoint", &format!("http://{address}")]).done();
+}
+
+#[test]
+fn a_proxy_that_does_not_let_a_request_through_is_told_with_what_to_do() {
+    let sandbox = Sandbox::new();
+    let list = |login: &str, answer: &'static [u8]| {
+        let proxy = answering(answer);
+        let url = format!("http://{login}{proxy}");
+        let endpoint = ["files", "list", "--endpoint", "https://api.example/v1"];
+        let ran = sandbox.run_with(&endpoint, &[KEY, ("https_proxy", &url)]);
+        ran.refused(1).replace(&proxy.to_string(), "PROXY")
+    };
+    let login = b"HTTP/1.1 407 X\r\nconnection: close\r\ncontent-length: 0\r\n\r\n";
+    assert_snapshot!(list("", login), @"
+    error: cannot list the files at https://api.example/v1: the request could not be sent: the proxy at PROXY refused the way to api.example:443: 407 Proxy Authentication Required
+    hint: the proxy wants a name and a password: https_proxy=http://NAME:PASSWORD@PROXY
+    ");
+    assert_snapshot!(list("me:hunter2@", login), @"
+    error: cannot list the files at https://api.example/v1: the request could not be sent: the proxy at PROXY refused the way to api.example:443: 407 Proxy Authentication Required
+    hint: the proxy does not take the name and the password in https_proxy
+    ");
+    let blocked = b"HTTP/1.1 403 X\r\ncontent-type: text/html\r\n\r\n<title>Blocked by policy</title>";
+    assert_snapshot!(list("", blocked), @"
+    error: cannot list the files at https://api.example/v1: the request could not be sent: the proxy at PROXY refused the way to api.example:443: 403 Forbidden: a page with the title “Blocked by policy”
+    hint: ask those who run the proxy to allow api.example:443, or add the host to NO_PROXY if it can be reached directly
+    ");
+    assert_snapshot!(list("", b"HTTP/1.1 502 X\r\ncontent-length: 0\r\n\r\n"), @"
+    error: cannot list the files at https://api.example/v1: the service could not be reached: the proxy at PROXY refused the way to api.example:443: 502 Bad Gateway
+    hint: the proxy did not reach api.example:443: try again later
+    ");
+    let nobody = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let endpoint = ["files", "list", "--endpoint", "https://api.example/v1"];
+    let ran = sandbox.run_with(&endpoint, &[KEY, ("ALL_PROXY", &nobody.to_string())]);
+    assert_snapshot!(ran.refused(1).replace(&nobody.to_string(), "PROXY"), @"
+    error: cannot list the files at https://api.example/v1: the service could not be reached: the proxy at PROXY cannot be reached: cannot connect to PROXY: Connection refused (os error 111)
+    hint: is the proxy running, and is it where ALL_PROXY says?
+    ");
+}
+
+#[test]
+fn plain_http_to_another_machine_is_allowed_with_a_warning() {
+    let sandbox = Sandbox::new();
+    // A name that only the proxy knows.
+    let (proxy, heard) = recording(EMPTY_LIST);
+    let proxy = format!("http://{proxy}");
+    let list = |endpoint: &str, arguments: &[&str], variable| {
+        let arguments = [&["files", "list", "--endpoint", endpoint], arguments].concat();
+        let ran = sandbox.run_with(&arguments, &[KEY, ("HTTP_PROXY", &proxy), variable]);
+        assert_eq!(ran.status, 0, "{ran:?}");
+        ran.stderr
+    };
+    let unset = ("PARTWISE_ALLOW_PLAIN_HTTP", "");
+    let said = list("http://litellm:4000/v1", &["--allow-plain-http"], unset);
+    assert_snapshot!(said, @"
+    warning: the key goes to litellm:4000 over plain http, where anyone on the way can read it
+    no files
+    ");
+    assert!(heard.recv().unwrap().contains("Bearer sk-0123456789"));
+    assert_eq!(list("http://litellm:4000/v1", &[], ("PARTWISE_ALLOW_PLAIN_HTTP", "1")), said);
+    let (here, _heard) = recording(EMPTY_LIST);
+    assert_eq!(list(&format!("http://{here}/v1"), &["--allow-plain-http"], unset), "no files\n");
 }
 
 #[test]

@@ -67,10 +67,11 @@ fn a_file_that_was_stored_without_an_answer_is_the_one_that_the_next_run_prints(
     let run = uploader.start();
     let number = run.number;
     let finished = run.finish();
-    assert_eq!(
-        finished.said,
-        "an earlier run may have sent this file: looking for it on the service first\n"
+    let said = format!(
+        "an earlier run may have sent this file: looking for it on the service first\n\
+         the answer was lost; {made} in the service's list has the same content, so it is the file\n"
     );
+    assert_eq!(finished.said, said);
     assert_eq!(finished.id(), made);
     assert_eq!(count(&service, number, CreateFile), 0);
     uploader.assert_whole(finished.id());

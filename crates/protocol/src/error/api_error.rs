@@ -8,9 +8,13 @@ use partwise_models::{Error, ErrorCode};
 use serde::Serialize;
 use serde_json::Value;
 
-use super::excerpt::{excerpt, one_line};
+use super::{
+    Redirect,
+    excerpt::{excerpt, one_line},
+};
 use crate::{
     Api, Body, Dialect, EncodeError, RetryAfter, RetryHint,
+    coding::coding,
     json::{insert, json_response},
     retry::message::wait_in,
 };
@@ -33,6 +37,11 @@ pub struct ApiError {
     pub request_id: Option<String>,
     /// What the service said about trying again, in headers or in the message.
     pub retry: RetryHint,
+    /// Where the service said that the request has to go instead, when it was a redirect.
+    pub redirect: Option<Redirect>,
+    /// The host that rejected the request, when a redirect had led there from the service: it has not seen the key.
+    /// [`decode_response`](Self::decode_response) cannot know of it; a transport that follows redirects says it.
+    pub answered_by: Option<String>,
     /// The answer had one of the API's error shapes.
     is_of_the_api: bool,
 }
@@ -69,7 +78,15 @@ impl ApiError {
     pub fn new(status: StatusCode, message: impl Into<String>) -> Self {
         let mut error = Error::new();
         error.message = Some(message.into());
-        Self { status, error, request_id: None, retry: RetryHint::default(), is_of_the_api: true }
+        Self {
+            status,
+            error,
+            request_id: None,
+            retry: RetryHint::default(),
+            redirect: None,
+            answered_by: None,
+            is_of_the_api: true,
+        }
     }
 
     /// The same refusal with this code.
@@ -93,9 +110,14 @@ impl ApiError {
         let mut refusal = Self {
             status: response.status(),
             is_of_the_api: in_shape.as_ref().is_some_and(|error| *error != Error::new()),
-            error: in_shape.unwrap_or_else(|| read_page(response.headers(), response.body())),
+            error: match coding(response.headers()) {
+                Some(line) => error_of(format!("the answer came coded ({})", one_line(&line))),
+                None => in_shape.unwrap_or_else(|| read_page(response.headers(), response.body())),
+            },
             request_id: request_id(response.headers()),
             retry: RetryHint::of_headers(response.headers()),
+            redirect: Redirect::of(response.status(), response.headers()),
+            answered_by: None,
         };
         if refusal.is_overload() {
             let message = refusal.error.message.as_deref().unwrap_or_default();
@@ -205,6 +227,12 @@ struct Envelope<E> {
 /// for the layer above to say.
 impl fmt::Display for ApiError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if let Some(redirect) = &self.redirect {
+            return write!(f, "redirected to {redirect} ({})", self.status);
+        }
+        if let Some(host) = &self.answered_by {
+            write!(f, "{host} answered ")?;
+        }
         write!(f, "{}", self.status)?;
         if let Some(message) = self.error.message.as_deref().map(one_line).filter(|line| !line.is_empty()) {
             write!(f, ": {message}")?;
@@ -338,6 +366,21 @@ mod tests {
         insta::assert_snapshot!(read(429, &[], r#"{"error":{"type":"insufficient_quota","code":"insufficient_quota","message":"You exceeded your current quota"}}"#), @"QuotaExhausted: 429 Too Many Requests: You exceeded your current quota (code insufficient_quota)");
         insta::assert_snapshot!(read(500, &[], r#"{"unexpected":[1,2]}"#), @r#"Failed: 500 Internal Server Error: {"unexpected":[1,2]}"#);
         insta::assert_snapshot!(read(400, &[], r#"{"error":{"message":{"odd":1}},"detail":{"message":"sibling"}}"#), @"Invalid: 400 Bad Request");
+    }
+
+    #[test]
+    fn a_redirect_says_where_it_leads() {
+        let redirect = |status, location| read(status, &[("location", location)], "<title>Moved</title>");
+        insta::assert_snapshot!(redirect(301, "https://gateway.example/v1/files?x=1"), @"Other: redirected to https://gateway.example/v1/files (301 Moved Permanently)");
+        insta::assert_snapshot!(redirect(307, " "), @"Other: 307 Temporary Redirect: a page with the title “Moved”");
+        insta::assert_snapshot!(redirect(400, "/elsewhere"), @"Invalid: 400 Bad Request: a page with the title “Moved”");
+    }
+
+    #[test]
+    fn a_rejection_of_another_host_names_it() {
+        let mut error = ApiError::new(StatusCode::FORBIDDEN, "the link has expired");
+        error.answered_by = Some("blob.example".into());
+        insta::assert_snapshot!(error, @"blob.example answered 403 Forbidden: the link has expired");
     }
 
     #[test]

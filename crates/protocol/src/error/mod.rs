@@ -8,12 +8,14 @@ mod decode;
 mod encode;
 mod excerpt;
 mod garbled;
+mod redirect;
 mod upload_status;
 
 pub use api_error::{ApiError, ApiErrorKind};
 pub use decode::DecodeError;
 pub use encode::EncodeError;
 pub use garbled::Garbled;
+pub use redirect::Redirect;
 
 /// An answer that is no success.
 #[derive(Debug, thiserror::Error)]

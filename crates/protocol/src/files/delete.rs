@@ -6,7 +6,7 @@ use partwise_models::DeletedFile;
 
 use crate::{
     Api, Body, DecodeError, EncodeError, Operation, OperationId, ResponseError, Route,
-    json::{bare_request, json_response, read_response, refuse_unless_success},
+    json::{bare_request, json_response, read_response, refuse_unless_readable},
     operation::id_of,
 };
 
@@ -38,7 +38,7 @@ impl Operation for DeleteFile {
     }
 
     fn decode_response(response: Response<Bytes>) -> Result<Option<DeletedFile>, ResponseError> {
-        refuse_unless_success(&response)?;
+        refuse_unless_readable(&response)?;
         if response.body().trim_ascii().is_empty() {
             return Ok(None);
         }

@@ -9,14 +9,16 @@ use std::{
 
 use bytes::Bytes;
 use futures_core::Stream;
-use http::Response;
+use http::{Response, StatusCode};
 use http_body::Body as _;
-use partwise_protocol::{ContentRange, DownloadFile, DownloadHead, Operation, OperationId};
+use partwise_protocol::{ContentRange, DownloadFile, DownloadHead, Operation, OperationId, ResponseError};
 
 use crate::{
     Client, Error, RequestBody,
     attempt::read_whole,
+    coding::{self, Coding, DecodedBody},
     failure::classify,
+    redirects::{self, Redirects},
     retries::Retries,
     service::AnyBody,
     stack::DirectBody,
@@ -26,7 +28,8 @@ use crate::{
 const ID: OperationId = DownloadFile::ID;
 
 impl Client {
-    /// Asks for a file's content and hands it out while it comes. Only the asking is repeated; a download that breaks
+    /// Asks for a file's content and hands it out while it comes. Redirects are followed: to another host without the key,
+    /// and never from https to http. Only the asking is repeated; a download that breaks
     /// off is gone on with by asking for the rest with [`DownloadFile::range`], or by whoever wants the whole file
     /// somewhere with [`download_to`](Self::download_to).
     ///
@@ -48,12 +51,24 @@ impl Client {
         attempt: u64,
     ) -> Result<Download, Error> {
         let request = operation.encode_request(&self.api)?.map(|body| RequestBody::new(body, None));
-        let response = trace::attempt(attempt_span(ID, None, attempt), self.send(request)).await?;
+        let sending = self.send(request, Redirects::OfContent);
+        let response = trace::attempt(attempt_span(ID, None, attempt), sending).await?;
         if !response.status().is_success() {
+            let extensions = response.extensions().clone();
             let refusal = read_whole(response, ID.answer_limit()).await?;
-            return Ok(Download::new(DownloadFile::decode_response(refusal)?, None));
+            let mut decoded = DownloadFile::decode_response(refusal);
+            if let Err(ResponseError::Refused(refusal)) = &mut decoded {
+                redirects::name_host(refusal, &extensions);
+            }
+            return Ok(Download::new(decoded?, None));
         }
-        let (head, body) = response.into_parts();
+        let (mut head, mut body) = response.into_parts();
+        // A part of a coded content cannot be decoded alone: it stays as it is, and is refused.
+        if let Some(coding) = Coding::of(&head.headers).filter(|_| head.status != StatusCode::PARTIAL_CONTENT)
+        {
+            coding::strip(&mut head.headers);
+            body = AnyBody::Decoded(Box::new(DecodedBody::new(coding, body)));
+        }
         let head = DownloadFile::decode_response(Response::from_parts(head, Bytes::new()))?;
         Ok(Download::new(head, Some(body)))
     }

@@ -3,26 +3,21 @@
 use std::{error::Error, io, sync::Arc, task::Context, task::Poll, time::Duration};
 
 use futures_util::future::BoxFuture;
-use http::{HeaderValue, Uri};
-use hyper_util::{
-    client::{
-        legacy::connect::{
-            HttpConnector,
-            dns::{GaiResolver, Name},
-            proxy::Tunnel,
-        },
-        proxy::matcher::Intercept,
-    },
-    rt::TokioIo,
+use http::Uri;
+use hyper_util::client::legacy::connect::{
+    HttpConnector,
+    dns::{GaiResolver, Name},
 };
+use partwise_protocol::ApiError;
 use tower_service::Service;
 
 #[cfg(feature = "__tls")]
 use super::tls::{self, TlsError};
 use super::{
     options::Timeouts,
-    proxy::{self, Proxy},
+    proxy::{InvalidProxy, Proxy, Server},
     stream::Stream,
+    tunnel::tunnel,
     wire::Wire,
 };
 
@@ -51,14 +46,8 @@ struct Tls {
 /// An open stream, and how requests must look on it.
 pub(super) struct Opened {
     pub(super) stream: Stream,
-    /// Requests go to a proxy that forwards each of them, so they name the whole URL.
-    pub(super) forwarded: Option<Forwarded>,
-}
-
-/// What a forwarding proxy must be told with every request.
-#[derive(Clone, Debug)]
-pub(super) struct Forwarded {
-    pub(super) authorization: Option<HeaderValue>,
+    /// Requests go to this proxy, which forwards each of them, so they name the whole URL.
+    pub(super) forwarded: Option<Server>,
 }
 
 /// No connection came about.
@@ -95,22 +84,51 @@ pub enum ConnectError {
         /// The time that was given.
         after: Duration,
     },
-    /// The proxy did not open a way to the host.
+    /// The proxy cannot be reached.
+    #[error("the proxy at {proxy} cannot be reached")]
+    ProxyUnreachable {
+        /// Host and port of the proxy.
+        proxy: String,
+        /// The variable that names it, when the environment does.
+        variable: Option<&'static str>,
+        /// Why.
+        source: Box<ConnectError>,
+    },
+    /// The proxy does not let requests to the host through, and says so.
+    #[error("the proxy at {proxy} refused the way to {to}")]
+    ProxyRejected {
+        /// Host and port of the proxy.
+        proxy: String,
+        /// The variable that names it, when the environment does.
+        variable: Option<&'static str>,
+        /// Whether it was told a name and a password.
+        has_login: bool,
+        /// Host and port behind it.
+        to: String,
+        /// What it said.
+        source: Box<ApiError>,
+    },
+    /// The proxy did not open a way to the host, and did not say why.
     #[error("the proxy at {proxy} opens no way to {to}")]
     Proxy {
         /// Host and port of the proxy.
         proxy: String,
         /// Host and port behind it.
         to: String,
-        /// What it said.
-        source: Box<dyn Error + Send + Sync>,
+        /// How the connection to it ended.
+        source: hyper::Error,
     },
-    /// The environment names a proxy whose protocol is not spoken here.
-    #[error("the proxy {proxy} cannot be used: only http and https proxies can")]
-    ProxyScheme {
-        /// The proxy's URL, without user and password.
-        proxy: Uri,
+    /// The proxy sent more than its answer before anything was sent to the host.
+    #[error("the proxy at {proxy} sends something of its own on the way to {to}")]
+    ProxyGarbled {
+        /// Host and port of the proxy.
+        proxy: String,
+        /// Host and port behind it.
+        to: String,
     },
+    /// The environment names a proxy that cannot be used.
+    #[error(transparent)]
+    InvalidProxy(#[from] InvalidProxy),
     /// TLS did not come about.
     #[cfg(feature = "__tls")]
     #[error("no TLS with {host}")]
@@ -135,7 +153,11 @@ impl ConnectError {
     #[must_use]
     pub fn is_transient(&self) -> bool {
         match self {
-            Self::Resolve { .. } | Self::Tcp { .. } | Self::TimedOut { .. } | Self::Proxy { .. } => true,
+            Self::Resolve { .. } | Self::Tcp { .. } | Self::TimedOut { .. } => true,
+            Self::ProxyUnreachable { source, .. } => source.is_transient(),
+            // That it wants a login or forbids the host does not change; that it reaches nobody may.
+            Self::ProxyRejected { source, .. } => matches!(source.status.as_u16(), 500 | 502..=504),
+            Self::Proxy { source, .. } => !source.is_parse(),
             #[cfg(feature = "__tls")]
             Self::Tls { source: TlsError::Broken(_), .. } => true,
             _ => false,
@@ -180,20 +202,16 @@ impl Connector {
 
     async fn open_untimed(&self, uri: &Uri, to: &str) -> Result<Opened, ConnectError> {
         let secure = uri.scheme() == Some(&http::uri::Scheme::HTTPS);
-        let Some(proxy) = self.proxy.for_uri(uri) else {
+        let Some(proxy) = self.proxy.for_uri(uri)? else {
             let stream = self.tcp(uri).await?;
             let stream = if secure { self.secure(uri, stream).await? } else { stream };
             return Ok(Opened { stream, forwarded: None });
         };
-        if !proxy::scheme_is_known(&proxy) {
-            return Err(ConnectError::ProxyScheme { proxy: proxy.uri().clone() });
-        }
         if secure {
-            let stream = self.tunnel(&proxy, uri, to).await?;
+            let stream = tunnel(self.to_proxy(proxy).await?, proxy, to).await?;
             return Ok(Opened { stream: self.secure(uri, stream).await?, forwarded: None });
         }
-        let forwarded = Forwarded { authorization: proxy.basic_auth().cloned() };
-        Ok(Opened { stream: self.to_proxy(proxy.uri()).await?, forwarded: Some(forwarded) })
+        Ok(Opened { stream: self.to_proxy(proxy).await?, forwarded: Some(proxy.clone()) })
     }
 
     async fn tcp(&self, uri: &Uri) -> Result<Stream, ConnectError> {
@@ -203,27 +221,20 @@ impl Connector {
         }
     }
 
-    async fn tunnel(&self, proxy: &Intercept, uri: &Uri, to: &str) -> Result<Stream, ConnectError> {
-        let mut tunnel = Tunnel::new(proxy.uri().clone(), ToProxy(self.clone()));
-        if let Some(authorization) = proxy.basic_auth() {
-            tunnel = tunnel.with_auth(authorization.clone());
-        }
-        match tunnel.call(uri.clone()).await {
-            Ok(stream) => Ok(stream.into_inner()),
-            Err(source) => Err(ConnectError::Proxy {
-                proxy: host_and_port(proxy.uri()).unwrap_or_default(),
-                to: to.to_owned(),
-                source: source.into(),
-            }),
-        }
-    }
-
-    async fn to_proxy(&self, proxy: &Uri) -> Result<Stream, ConnectError> {
-        let stream = self.tcp(proxy).await?;
-        if proxy.scheme() == Some(&http::uri::Scheme::HTTPS) {
-            return self.secure(proxy, stream).await;
-        }
-        Ok(stream)
+    async fn to_proxy(&self, proxy: &Server) -> Result<Stream, ConnectError> {
+        let opened = async {
+            let uri = proxy.uri();
+            let stream = self.tcp(&uri).await?;
+            match uri.scheme() == Some(&http::uri::Scheme::HTTPS) {
+                true => self.secure(&uri, stream).await,
+                false => Ok(stream),
+            }
+        };
+        opened.await.map_err(|source| ConnectError::ProxyUnreachable {
+            proxy: proxy.to_string(),
+            variable: proxy.variable,
+            source: Box::new(source),
+        })
     }
 
     #[cfg(feature = "__tls")]
@@ -290,24 +301,6 @@ fn copy(error: &io::Error) -> io::Error {
     match error.raw_os_error() {
         Some(code) => io::Error::from_raw_os_error(code),
         None => io::Error::new(error.kind(), error.to_string()),
-    }
-}
-
-/// The way to the proxy, in the form that [`Tunnel`] wants.
-struct ToProxy(Connector);
-
-impl Service<Uri> for ToProxy {
-    type Response = TokioIo<Stream>;
-    type Error = ConnectError;
-    type Future = BoxFuture<'static, Result<Self::Response, Self::Error>>;
-
-    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Self::Error>> {
-        Poll::Ready(Ok(()))
-    }
-
-    fn call(&mut self, proxy: Uri) -> Self::Future {
-        let connector = self.0.clone();
-        Box::pin(async move { connector.to_proxy(&proxy).await.map(TokioIo::new) })
     }
 }
 

@@ -19,8 +19,9 @@ use tokio::{
 
 use super::{
     body::StackBody,
-    connect::{Connector, Forwarded, Opened},
+    connect::{Connector, Opened},
     error::StackError,
+    proxy::Server,
     stream::Stream,
     wire::Gauge,
 };
@@ -39,7 +40,8 @@ pub(super) struct Connection {
     /// Where the files of its bodies go.
     pub(super) files: Option<Files>,
     pub(super) gauge: Arc<Gauge>,
-    pub(super) forwarded: Option<Forwarded>,
+    /// The proxy that forwards each request.
+    pub(super) forwarded: Option<Server>,
     task: JoinHandle<Ended>,
     /// Asks the task for the stream.
     release: Option<oneshot::Sender<()>>,

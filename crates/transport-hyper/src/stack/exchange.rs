@@ -3,17 +3,19 @@
 use std::{error::Error, pin::pin, sync::Arc, time::Duration};
 
 use futures_util::FutureExt;
-use http::{HeaderMap, HeaderValue, Request, Response, Uri, header};
+use http::{HeaderMap, HeaderValue, Request, Response, StatusCode, Uri, header};
 use hyper::body::Incoming;
 use tokio::time::Instant;
 
 use super::{
     answer::AnswerBody,
     body::StackBody,
-    connect::{Forwarded, host_and_port},
+    connect::host_and_port,
     connection::{Lease, Slots},
     error::StackError,
     options::Timeouts,
+    proxy::Server,
+    tunnel::rejection,
     wire::Gauge,
 };
 use crate::{RequestBody, body::Handoff};
@@ -53,6 +55,13 @@ pub(super) async fn exchange(
             Sent::Stranded => return Err(never_sent(lease, None, &uri).await),
         };
         lease.note_http();
+        if let Some(proxy) = &lease.connection.forwarded {
+            // The service has not seen the request: this status is a proxy's own.
+            if response.status() == StatusCode::PROXY_AUTHENTICATION_REQUIRED {
+                let to = host_and_port(&uri).unwrap_or_default();
+                return Err(rejection(proxy, &to, response).await.into());
+            }
+        }
         if !handoff.is_finished() {
             // The service has made up its mind, so the rest would be sent for nothing. The answer is still read.
             handoff.stop();
@@ -117,15 +126,16 @@ async fn send(
 }
 
 /// Gives the request the form that it has on the wire.
-fn prepare(request: &mut Request<RequestBody>, uri: &Uri, forwarded: Option<&Forwarded>) {
+fn prepare(request: &mut Request<RequestBody>, uri: &Uri, forwarded: Option<&Server>) {
     if let Some(host) = host_header(uri) {
         request.headers_mut().entry(header::HOST).or_insert(host);
     }
     match forwarded {
-        Some(Forwarded { authorization: Some(authorization) }) => {
-            request.headers_mut().insert(header::PROXY_AUTHORIZATION, authorization.clone());
+        Some(proxy) => {
+            if let Some(authorization) = proxy.authorization() {
+                request.headers_mut().insert(header::PROXY_AUTHORIZATION, authorization);
+            }
         }
-        Some(Forwarded { authorization: None }) => {}
         None => {
             let path = uri.path_and_query().map_or("/", |path| path.as_str());
             if let Ok(origin_form) = Uri::try_from(path) {

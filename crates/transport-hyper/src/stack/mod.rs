@@ -24,6 +24,9 @@ mod proxy;
 mod stream;
 #[cfg(feature = "__tls")]
 mod tls;
+#[cfg(feature = "__tls")]
+mod trust;
+mod tunnel;
 mod wire;
 
 use std::{

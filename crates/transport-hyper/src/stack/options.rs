@@ -108,7 +108,8 @@ impl StackOptions {
         self
     }
 
-    /// Trusts these CA certificates (PEM, one or more) besides those of the system.
+    /// Trusts these certificates (PEM, one or more) besides those of the system: of CAs, or of the service itself, which is
+    /// then known by that very certificate. Its name and its time are checked all the same.
     ///
     /// # Errors
     /// [`CertificateError`] when the text holds no certificate, or one that cannot be used.

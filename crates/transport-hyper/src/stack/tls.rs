@@ -15,7 +15,11 @@ use rustls::{
 use rustls_native_certs::{CertificateResult, ErrorKind};
 use tokio_rustls::{TlsConnector, client::TlsStream};
 
-use super::{connect::ConnectError, stream::Stream};
+use super::{
+    connect::ConnectError,
+    stream::Stream,
+    trust::{self, Verifier},
+};
 
 /// Ciphertext waits here for the socket. The default of 64 KiB makes more, smaller writes; from 256 KiB on the
 /// allocator hands the memory back to the system after every write, which costs more than it saves.
@@ -133,22 +137,26 @@ pub(super) fn connector(
     extra: &[CertificateDer<'static>],
 ) -> Result<TlsConnector, CertificateError> {
     let named = env::var_os("SSL_CERT_FILE").map(PathBuf::from);
-    let roots = roots(named.as_deref(), rustls_native_certs::load_native_certs, extra)?;
-    let mut config = ClientConfig::builder_with_provider(Arc::new(provider.provider()))
+    let (roots, trusted) = roots(named.as_deref(), rustls_native_certs::load_native_certs, extra)?;
+    let provider = Arc::new(provider.provider());
+    let verifier = Verifier::new(roots, trusted, provider.clone())
+        .map_err(|error| CertificateError::Provider(error.into()))?;
+    let mut config = ClientConfig::builder_with_provider(provider)
         .with_safe_default_protocol_versions()
         .map_err(|error| CertificateError::Provider(error.into()))?
-        .with_root_certificates(roots)
+        .dangerous()
+        .with_custom_certificate_verifier(Arc::new(verifier))
         .with_no_client_auth();
     config.alpn_protocols = vec![b"http/1.1".to_vec()];
     Ok(TlsConnector::from(Arc::new(config)))
 }
 
-/// Who is trusted. `load` reads what the system trusts, or the file `named` and more.
+/// Who is trusted, and the certificates that say so. `load` reads what the system trusts, or the file `named` and more.
 fn roots(
     named: Option<&Path>,
     load: impl FnOnce() -> CertificateResult,
     extra: &[CertificateDer<'static>],
-) -> Result<RootCertStore, CertificateError> {
+) -> Result<(RootCertStore, Vec<CertificateDer<'static>>), CertificateError> {
     if let Some(file) = named {
         // Read by itself, since not every error that `load` tells says which file it is about.
         let errors = rustls_native_certs::load_certs_from_paths(Some(file), None).errors;
@@ -156,18 +164,18 @@ fn roots(
             return Err(CertificateError::NamedFile { file: file.to_owned(), source: cause(error) });
         }
     }
-    let CertificateResult { certs, errors, .. } = load();
+    let CertificateResult { mut certs, errors, .. } = load();
+    certs.extend_from_slice(extra);
     let mut roots = RootCertStore::empty();
     // System stores hold odd certificates, and none of them is a reason to trust nobody.
-    roots.add_parsable_certificates(certs);
-    roots.add_parsable_certificates(extra.iter().cloned());
+    roots.add_parsable_certificates(certs.iter().cloned());
     let mut errors = errors.into_iter();
     let first = if roots.is_empty() { errors.next() } else { None };
     for error in errors {
         tracing::warn!(%error, "trusted certificates that cannot be read are left out");
     }
     match (roots.is_empty(), named, first) {
-        (false, ..) => Ok(roots),
+        (false, ..) => Ok((roots, certs)),
         (true, Some(file), None) => Err(CertificateError::NoneInNamedFile { file: file.to_owned() }),
         // As text, since this error says its cause both itself and as its source.
         (true, _, first) => Err(CertificateError::NoneFound(first.map(|error| error.to_string().into()))),
@@ -218,6 +226,11 @@ pub enum TlsError {
         "its certificate is signed by nobody that is trusted here: give the CA's certificate if you trust it"
     )]
     UnknownIssuer,
+    /// The certificate is that of a CA, and not trusted itself.
+    #[error(
+        "its certificate is that of a CA, and none that is trusted here: give it as a CA's certificate if you trust it"
+    )]
+    CaCertificate,
     /// The certificate is for another host.
     #[error("its certificate is for another host")]
     OtherHost,
@@ -247,6 +260,7 @@ impl TlsError {
             Some(Rustls::InvalidCertificate(
                 Bad::Expired | Bad::ExpiredContext { .. } | Bad::NotValidYet | Bad::NotValidYetContext { .. },
             )) => Self::OutOfDate,
+            Some(other) if trust::is_of_ca(other) => Self::CaCertificate,
             Some(other) => Self::Refused(other.clone().into()),
             None => Self::Broken(error),
         }
@@ -273,7 +287,7 @@ mod tests {
 
     /// What comes of `file` in `SSL_CERT_FILE` and `folder` in `SSL_CERT_DIR`.
     fn trusted(file: &Path, folder: Option<&Path>) -> Result<RootCertStore, CertificateError> {
-        roots(Some(file), || load_certs_from_paths(Some(file), folder), &[])
+        Ok(roots(Some(file), || load_certs_from_paths(Some(file), folder), &[])?.0)
     }
 
     #[test]

@@ -4,6 +4,7 @@
 mod ambiguous;
 mod api;
 mod certificates;
+mod codings;
 mod connections;
 mod direct_bodies;
 mod downloads;
@@ -12,6 +13,7 @@ mod file_downloads;
 mod peer;
 mod proxies;
 mod range_peer;
+mod redirects;
 mod secrets;
 mod service_side;
 mod services;

@@ -98,22 +98,118 @@ async fn plain_http_is_forwarded_by_its_whole_url() {
     assert_eq!(proxy.accepted(), 1);
 }
 
+/// A proxy that answers every connection so, whatever is asked for, and says how it was asked.
+async fn saying(answer: impl Into<String>) -> (Peer, mpsc::UnboundedReceiver<String>) {
+    let (asked, was_asked) = mpsc::unbounded_channel();
+    let answer = answer.into();
+    let peer = Peer::start(move |mut stream, _| {
+        let (answer, asked) = (answer.clone(), asked.clone());
+        async move {
+            asked.send(read_head(&mut stream).await.unwrap().text).unwrap();
+            stream.write_all(answer.as_bytes()).await.unwrap();
+        }
+    })
+    .await;
+    (peer, was_asked)
+}
+
+/// The error of a request through a proxy that answers so, with `PROXY` for its address.
+async fn refused(scheme: &str, answer: impl Into<String>) -> (FailureKind, String) {
+    let (proxy, _asked) = saying(answer).await;
+    let client = client(service(scheme), through(&format!("http://{}", proxy.address))).allow_plain_http();
+    let error = client.call(&RetrieveFile::new("file-1")).await.unwrap_err();
+    (error.failure().unwrap(), line(&error).replace(&proxy.address.to_string(), "PROXY"))
+}
+
 #[tokio::test]
-async fn a_proxy_that_refuses_is_named_in_one_line() {
+async fn a_proxy_that_opens_no_way_is_told_with_what_it_says() {
+    let page = "HTTP/1.1 403 Forbidden\r\nContent-Type: text/html\r\n\r\n<html><title>Blocked by policy: AI category</title>";
+    let login = "HTTP/1.0 407 X\r\nProxy-Authenticate: Basic realm=\"x\"\r\nContent-Length: 0\r\n\r\n";
+    let text = "HTTP/1.1 502 X\r\nTransfer-Encoding: chunked\r\n\r\n4\r\nno n\r\n3\r\name\r\n0\r\n\r\n";
+    for (answer, kind, told) in [
+        (page, FailureKind::Unsent, "403 Forbidden: a page with the title “Blocked by policy: AI category”"),
+        (login, FailureKind::Unsent, "407 Proxy Authentication Required"),
+        ("HTTP/1.1 429 X\r\nContent-Length: 0\r\n\r\n", FailureKind::Unsent, "429 Too Many Requests"),
+        (
+            "HTTP/1.1 302 X\r\nLocation: http://login/\r\n\r\n",
+            FailureKind::Unsent,
+            "redirected to http://login/ (302 Found)",
+        ),
+        (text, FailureKind::Connect, "502 Bad Gateway: no name"),
+        ("HTTP/1.1 503 X\r\n\r\n", FailureKind::Connect, "503 Service Unavailable"),
+        ("HTTP/1.1 504 X\r\n\r\n", FailureKind::Connect, "504 Gateway Timeout"),
+    ] {
+        let (found, line) = refused("https", answer).await;
+        let whose = match kind {
+            FailureKind::Connect => "the service could not be reached",
+            _ => "the request could not be sent",
+        };
+        assert_eq!(
+            line,
+            format!("{whose}: the proxy at PROXY refused the way to service.invalid:443: {told}")
+        );
+        assert_eq!(found, kind, "{line}");
+    }
+}
+
+#[tokio::test]
+async fn a_proxy_that_says_nothing_after_its_status_is_told_with_the_status() {
     let proxy = Peer::start(|mut stream, _| async move {
         read_head(&mut stream).await.unwrap();
-        answer(&mut stream, 407, "Connection: close\r\n", "who are you?").await;
+        stream.write_all(b"HTTP/1.1 403 X\r\nContent-Length: 100\r\n\r\nwait").await.unwrap();
+        std::future::pending::<()>().await;
     })
     .await;
     let client = client(service("https"), through(&format!("http://{}", proxy.address)));
     let error = client.call(&RetrieveFile::new("file-1")).await.unwrap_err();
-    assert_eq!(error.failure(), Some(FailureKind::Connect));
+    assert!(line(&error).ends_with("403 Forbidden: wait"), "{}", line(&error));
+}
+
+#[tokio::test]
+async fn a_proxy_that_says_too_much_is_told_with_the_beginning() {
+    let page = format!("HTTP/1.1 403 X\r\n\r\n<title>No</title>{}", " ".repeat(1 << 20));
+    let (_, line) = refused("https", page).await;
+    assert!(line.ends_with("403 Forbidden: a page with the title “No”"), "{line}");
+    // A head without an end is none.
+    let endless = format!("HTTP/1.1 200 OK\r\n{}", "X: y\r\n".repeat(1 << 18));
+    let (kind, line) = refused("https", endless).await;
+    assert_eq!(kind, FailureKind::Unsent, "{line}");
+}
+
+#[tokio::test]
+async fn a_proxy_that_speaks_no_http_or_nothing_is_named() {
+    let (kind, line) = refused("https", "SSH-2.0-OpenSSH_9.6\r\n").await;
+    assert!(line.contains(": the proxy at PROXY opens no way to service.invalid:443: "), "{line}");
+    assert_eq!(kind, FailureKind::Unsent);
+    let (kind, line) = refused("https", "HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhello").await;
+    let told = "the proxy at PROXY sends something of its own on the way to service.invalid:443";
+    assert_eq!((kind, line), (FailureKind::Unsent, format!("the request could not be sent: {told}")));
+    let (kind, line) = refused("https", "").await;
+    assert!(line.contains(": the proxy at PROXY opens no way to service.invalid:443: "), "{line}");
+    assert_eq!(kind, FailureKind::Connect);
+}
+
+#[tokio::test]
+async fn a_forwarding_proxy_that_wants_a_login_is_not_taken_for_the_service() {
+    let page = "HTTP/1.1 407 X\r\nContent-Length: 22\r\n\r\n<title>Log in</title>\r\n";
+    let (kind, line) = refused("http", page).await;
     assert_eq!(
-        line(&error),
-        format!(
-            "the service could not be reached: the proxy at {} opens no way to service.invalid:443: tunnel error: \
-             proxy authorization required",
-            proxy.address
-        )
+        line,
+        "the request could not be sent: the proxy at PROXY refused the way to service.invalid:80: 407 Proxy \
+         Authentication Required: a page with the title “Log in”"
     );
+    assert_eq!(kind, FailureKind::Unsent);
+}
+
+#[tokio::test]
+async fn a_proxy_that_is_not_there_is_named() {
+    let address = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    for scheme in ["https", "http"] {
+        let client = client(service(scheme), through(&format!("http://{address}"))).allow_plain_http();
+        let error = client.call(&RetrieveFile::new("file-1")).await.unwrap_err();
+        assert_eq!(error.failure(), Some(FailureKind::Connect));
+        let told = line(&error).replace(&address.to_string(), "PROXY");
+        let expected = "the service could not be reached: the proxy at PROXY cannot be reached: cannot connect to PROXY: ";
+        assert!(told.starts_with(expected), "{told}");
+    }
 }

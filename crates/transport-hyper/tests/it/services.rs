@@ -3,18 +3,27 @@
 use std::{
     convert::Infallible,
     future::{Ready, ready},
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering::SeqCst},
+    },
     task::{Context, Poll},
+    time::Duration,
 };
 
 use bytes::Bytes;
 use http::{Request, Response};
 use http_body_util::{BodyExt, Full};
 use hyper_util::{client::legacy, rt::TokioExecutor};
-use partwise_protocol::{Api, Credential, DownloadFile, FailureKind, RetrieveFile, RetryPolicy};
+use partwise_protocol::{Api, Credential, DownloadFile, Failure, FailureKind, RetrieveFile, RetryPolicy};
 use partwise_transport_hyper::{Client, Error, RequestBody};
+use tokio::io::AsyncWriteExt;
+use tower::{ServiceBuilder, timeout::error::Elapsed};
 use tower_service::Service;
 
-use crate::peer::{A_FILE, A_PART, MIB, Peer, answer_all, line, part, zeros};
+use crate::peer::{A_FILE, A_PART, MIB, Peer, answer, answer_all, line, part, read_request, zeros};
+
+type BoxError = Box<dyn std::error::Error + Send + Sync>;
 
 fn over<S, B>(api: Api, service: S) -> Client
 where
@@ -50,7 +59,7 @@ async fn hyper_utils_pooled_client_is_one() {
 
 #[tokio::test]
 async fn the_failures_of_other_services_are_understood() {
-    let gone = Peer::start(|stream, _| async move { drop(stream) }).await;
+    let gone = Peer::start(|mut stream, _| async move { drop(read_request(&mut stream).await) }).await;
     let error = over(gone.api(), pooled()).call(&RetrieveFile::new("file-1")).await.unwrap_err();
     assert_eq!(error.failure(), Some(FailureKind::Interrupted), "{}", line(&error));
     let api = gone.api();
@@ -149,6 +158,125 @@ impl Service<Request<RequestBody>> for Answers {
 async fn a_source_that_ends_early_is_told_whatever_the_service_says_about_it() {
     let client = over(Api::openai(), Answers);
     client.call_with(&part(10), zeros(10)).await.unwrap();
+    let error = client.call_with(&part(10), zeros(9)).await.unwrap_err();
+    assert_eq!(error.failure(), Some(FailureKind::Source), "{}", line(&error));
+}
+
+/// Says nothing to the first `silent` requests, and answers the rest.
+async fn silent_at_first(silent: usize) -> Peer {
+    let asked = Arc::new(AtomicUsize::new(0));
+    Peer::start(move |mut stream, _| {
+        let asked = asked.clone();
+        async move {
+            while read_request(&mut stream).await.is_some() {
+                if asked.fetch_add(1, SeqCst) < silent {
+                    std::future::pending::<()>().await;
+                }
+                answer(&mut stream, 200, "", A_FILE).await;
+            }
+        }
+    })
+    .await
+}
+
+/// Retries at once.
+fn impatient(client: Client) -> Client {
+    let mut policy = RetryPolicy::default();
+    policy.base_wait = Duration::from_millis(1);
+    client.retry(policy)
+}
+
+const SOON: Duration = Duration::from_millis(200);
+
+#[tokio::test]
+async fn a_timeout_of_tower_is_retried_once_it_is_said_to_be_one() {
+    let peer = silent_at_first(1).await;
+    let timed = || ServiceBuilder::new().timeout(SOON).service(pooled());
+    let error = over(peer.api(), timed()).call(&RetrieveFile::new("file-1")).await.unwrap_err();
+    assert_eq!(error.failure(), Some(FailureKind::Other), "what nobody knows is final");
+
+    let peer = silent_at_first(1).await;
+    let told = ServiceBuilder::new()
+        .map_err(|error: BoxError| match error.is::<Elapsed>() {
+            true => Failure::with_cause(FailureKind::Timeout, error).into(),
+            false => error,
+        })
+        .service(timed());
+    let client = impatient(over(peer.api(), told));
+    assert_eq!(client.call(&RetrieveFile::new("file-1")).await.unwrap().id, "file-1");
+    assert_eq!(peer.accepted(), 2);
+}
+
+/// Says which of reqwest's errors are which failures; the causes of the others say it themselves.
+fn of_reqwest(error: reqwest::Error) -> BoxError {
+    let kind = match () {
+        () if error.is_connect() => FailureKind::Connect,
+        () if error.is_timeout() => FailureKind::Timeout,
+        () => return error.into(),
+    };
+    Failure::with_cause(kind, error).into()
+}
+
+fn reqwests(
+    http: reqwest::Client,
+) -> impl Service<
+    Request<RequestBody>,
+    Response = Response<impl http_body::Body<Data = Bytes, Error = BoxError>>,
+    Error = BoxError,
+    Future: Send,
+> + Clone
++ Send
++ Sync
++ 'static {
+    tower::service_fn(move |request: Request<RequestBody>| {
+        let http = http.clone();
+        async move {
+            let request = request.map(reqwest::Body::wrap).try_into().map_err(of_reqwest)?;
+            let answer = Response::<reqwest::Body>::from(http.execute(request).await.map_err(of_reqwest)?);
+            Ok(answer.map(|body| body.map_err(of_reqwest)))
+        }
+    })
+}
+
+#[tokio::test]
+async fn reqwest_is_one_and_its_failures_are_told_apart() {
+    let http = reqwest::Client::builder().no_proxy().timeout(SOON).build().unwrap();
+    let peer = silent_at_first(1).await;
+    let error =
+        over(peer.api(), reqwests(http.clone())).call(&RetrieveFile::new("file-1")).await.unwrap_err();
+    assert_eq!(error.failure(), Some(FailureKind::Timeout), "{}", line(&error));
+
+    let peer = silent_at_first(1).await;
+    let client = impatient(over(peer.api(), reqwests(http.clone())));
+    assert_eq!(client.call(&RetrieveFile::new("file-1")).await.unwrap().id, "file-1");
+    assert_eq!(peer.accepted(), 2);
+
+    let cut = Peer::start(|mut stream, _| async move {
+        read_request(&mut stream).await.unwrap();
+        stream.write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\n1").await.unwrap();
+    })
+    .await;
+    let error = over(cut.api(), reqwests(http.clone())).call(&RetrieveFile::new("file-1")).await.unwrap_err();
+    assert_eq!(error.failure(), Some(FailureKind::Interrupted), "{}", line(&error));
+
+    let stalled = Peer::start(|mut stream, _| async move {
+        read_request(&mut stream).await.unwrap();
+        stream.write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\n1").await.unwrap();
+        std::future::pending::<()>().await;
+    })
+    .await;
+    let error =
+        over(stalled.api(), reqwests(http.clone())).call(&RetrieveFile::new("file-1")).await.unwrap_err();
+    assert_eq!(error.failure(), Some(FailureKind::Timeout), "{}", line(&error));
+
+    let api = stalled.api();
+    drop(stalled);
+    let error = over(api, reqwests(http.clone())).call(&RetrieveFile::new("file-1")).await.unwrap_err();
+    assert_eq!(error.failure(), Some(FailureKind::Connect), "{}", line(&error));
+
+    let peer = Peer::start(|stream, _| answer_all(stream, A_PART)).await;
+    let client = over(peer.api(), reqwests(http));
+    client.call_with(&part(3 * MIB), zeros(3 * MIB)).await.unwrap();
     let error = client.call_with(&part(10), zeros(9)).await.unwrap_err();
     assert_eq!(error.failure(), Some(FailureKind::Source), "{}", line(&error));
 }

@@ -6,12 +6,12 @@ use partwise_transport_hyper::{
     Client,
     stack::{CertificateError, CryptoProvider, StackOptions},
 };
-use rcgen::CertificateParams;
+use rcgen::{BasicConstraints, Certificate, CertificateParams, DnType, IsCa, KeyPair};
 use tokio::sync::mpsc;
 use tokio_rustls::TlsAcceptor;
 
 use crate::{
-    certificates::Authority,
+    certificates::{Authority, acceptor},
     peer::{
         A_FILE, A_PART, MIB, Peer, answer, answer_all, client, line, options, part, read_head, read_request,
         tls_peer,
@@ -103,6 +103,94 @@ async fn a_certificate_that_has_expired_is_refused() {
         refused(&client(https(&peer), trusting(&authority))).await,
         "the request could not be sent: no TLS with localhost: its certificate is not valid at this time: it has \
          expired, or a clock is wrong"
+    );
+}
+
+/// A certificate that nobody has signed but its own key.
+struct SelfSigned {
+    certificate: Certificate,
+    key: KeyPair,
+}
+
+impl SelfSigned {
+    fn new(params: &CertificateParams) -> Self {
+        let key = KeyPair::generate().unwrap();
+        Self { certificate: params.self_signed(&key).unwrap(), key }
+    }
+
+    /// The certificate, to be trusted.
+    fn pem(&self) -> String {
+        self.certificate.pem()
+    }
+
+    /// TLS with this certificate.
+    fn acceptor(&self) -> TlsAcceptor {
+        acceptor(&self.certificate, &self.key)
+    }
+}
+
+/// A self-signed certificate for this name, as tools make them: of a CA, expressly of none, or without a word of it.
+fn self_signed(name: &str) -> [CertificateParams; 3] {
+    [IsCa::Ca(BasicConstraints::Unconstrained), IsCa::ExplicitNoCa, IsCa::NoCa].map(|is_ca| {
+        let mut params = CertificateParams::new([name.to_owned()]).unwrap();
+        params.is_ca = is_ca;
+        params.distinguished_name.push(DnType::CommonName, "gateway");
+        params
+    })
+}
+
+fn trusting_this(certificate: &SelfSigned) -> StackOptions {
+    options().trust_ca_pem(certificate.pem().as_bytes()).unwrap()
+}
+
+#[tokio::test]
+async fn a_certificate_that_is_trusted_itself_needs_no_authority() {
+    for params in self_signed("localhost") {
+        let certificate = SelfSigned::new(&params);
+        let peer = secure_peer(certificate.acceptor()).await;
+        let client = client(https(&peer), trusting_this(&certificate));
+        let file = client.call(&RetrieveFile::new("file-1")).await;
+        assert_eq!(file.unwrap_or_else(|error| panic!("{}", line(&error))).id, "file-1");
+    }
+}
+
+#[tokio::test]
+async fn a_certificate_that_is_trusted_itself_is_still_for_its_host_alone() {
+    for params in self_signed("other.example") {
+        let certificate = SelfSigned::new(&params);
+        let peer = secure_peer(certificate.acceptor()).await;
+        assert_eq!(
+            refused(&client(https(&peer), trusting_this(&certificate))).await,
+            "the request could not be sent: no TLS with localhost: its certificate is for another host"
+        );
+    }
+}
+
+#[tokio::test]
+async fn a_certificate_that_is_trusted_itself_still_expires() {
+    for mut params in self_signed("localhost") {
+        params.not_before = rcgen::date_time_ymd(2001, 1, 1);
+        params.not_after = rcgen::date_time_ymd(2001, 9, 9);
+        let certificate = SelfSigned::new(&params);
+        let peer = secure_peer(certificate.acceptor()).await;
+        let told = refused(&client(https(&peer), trusting_this(&certificate))).await;
+        assert!(told.contains("is not valid at this time"), "{told}");
+    }
+}
+
+#[tokio::test]
+async fn another_certificate_of_the_same_names_is_refused() {
+    for params in self_signed("localhost") {
+        let peer = secure_peer(SelfSigned::new(&params).acceptor()).await;
+        let told = refused(&client(https(&peer), trusting_this(&SelfSigned::new(&params)))).await;
+        assert!(told.contains("that is trusted here"), "{told}");
+    }
+    let [ca, ..] = self_signed("localhost");
+    let peer = secure_peer(SelfSigned::new(&ca).acceptor()).await;
+    assert_eq!(
+        refused(&client(https(&peer), trusting(&Authority::new()))).await,
+        "the request could not be sent: no TLS with localhost: its certificate is that of a CA, and none that is trusted \
+         here: give it as a CA's certificate if you trust it"
     );
 }
 
