@@ -3,7 +3,8 @@
 use std::{error::Error as StdError, io};
 
 use partwise_protocol::{
-    ApiErrorKind, Dialect, DownloadError, EncodeError, FailureKind, OperationId, PlanError, TransferError,
+    ApiErrorKind, Dialect, DownloadError, EncodeError, FailureKind, Instead, OperationId, PlanError,
+    TransferError, WrongContent,
 };
 use partwise_transport_hyper::{
     Error,
@@ -17,6 +18,9 @@ use crate::{
 };
 
 const UPLOAD_AGAIN: &str = "upload it again when nothing writes to it any more";
+
+/// What is done about a page: it is no answer of this API, whatever its status.
+const IN_FRONT: &str = "something in front of the service answered in its place: sign in to this network, or look at the proxy, firewall or gateway on the way";
 
 /// Turns errors of one service's client into reports.
 #[derive(Debug)]
@@ -119,9 +123,12 @@ impl Explain {
         }
         match error {
             Error::Garbled(_) => return Some(self.other_service()),
-            Error::Download(cause) if matches!(**cause, DownloadError::Garbled(_)) => {
-                return Some(self.other_service());
-            }
+            Error::WrongContent(cause) => return wrong_content_hint(cause),
+            Error::Download(cause) => match &**cause {
+                DownloadError::Garbled(_) => return Some(self.other_service()),
+                DownloadError::WrongContent(cause) => return wrong_content_hint(cause),
+                _ => {}
+            },
             Error::Transfer(cause) => {
                 if let Some(hint) = self.transfer_hint(cause) {
                     return Some(hint);
@@ -165,6 +172,17 @@ impl Explain {
             }
             _ => None,
         }
+    }
+}
+
+fn wrong_content_hint(cause: &WrongContent) -> Option<String> {
+    match cause.instead {
+        Some(Instead::Page { .. }) => Some(IN_FRONT.into()),
+        Some(_) => Some("run the same command again later".into()),
+        None if cause.expected.is_some_and(|expected| cause.received < expected) => {
+            Some("run the same command again: the connection may have ended early".into())
+        }
+        None => None,
     }
 }
 

@@ -53,8 +53,8 @@ pub use body::{Body, BodyTooLong, Segment, SourceRange, SourceTooShort};
 pub use credential::Credential;
 pub use dialect::{Dialect, Limits};
 pub use download::{
-    DownloadAction, DownloadCheckpoint, DownloadError, DownloadPlan, DownloadProgress, DownloadResumeError,
-    Fetch,
+    ContentCheck, DownloadAction, DownloadCheckpoint, DownloadError, DownloadPlan, DownloadProgress,
+    DownloadResumeError, DownloadWarning, Fetch, Instead, WrongContent,
 };
 pub use error::{ApiError, ApiErrorKind, DecodeError, EncodeError, Garbled, ResponseError};
 pub use failure::{Failure, FailureKind};

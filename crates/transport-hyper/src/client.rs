@@ -161,7 +161,7 @@ impl Client {
         }
     }
 
-    async fn execute_once<O: Operation>(
+    pub(crate) async fn execute_once<O: Operation>(
         &self,
         operation: &O,
         reader: Option<Reader>,

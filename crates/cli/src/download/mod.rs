@@ -4,7 +4,7 @@ mod destination;
 mod partial;
 mod whole;
 
-use partwise_protocol::DownloadFile;
+use partwise_protocol::{DownloadFile, DownloadWarning};
 
 use self::destination::{Destination, Stream};
 use crate::{
@@ -45,5 +45,18 @@ async fn pass_on(id: &str, mut stream: Stream, connected: &Connected) -> Result<
         received += bytes.len() as u64;
         bar.set(received);
     }
+    if let Some(warning) = download.warning() {
+        bar.say(&warned(id, warning));
+    }
     stream.finish()
+}
+
+/// What a person should know of a download.
+fn warned(id: &str, warning: DownloadWarning) -> String {
+    match warning {
+        DownloadWarning::LengthUnknown => format!(
+            "warning: the service does not say how many bytes {id} has, so it is not known whether all of them came"
+        ),
+        other => format!("warning: {id}: {other:?}"),
+    }
 }

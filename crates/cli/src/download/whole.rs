@@ -13,6 +13,7 @@ use super::{
     cannot,
     destination::{Target, cannot_write},
     partial::Partial,
+    warned,
 };
 use crate::{
     args::DownloadArguments,
@@ -139,8 +140,13 @@ impl Whole<'_> {
             }
         });
         let bar = Bar::new(&self.arguments.id, None);
+        let progress = download.progress();
         let shown = show(download.progress(), &bar);
         let (received, ()) = tokio::join!(download.run(), shown);
+        drop(bar);
+        if let Some(warning) = progress.borrow().warning {
+            say(&warned(&self.arguments.id, warning));
+        }
         received.map(|_| ())
     }
 

@@ -15,5 +15,7 @@ mod range_server;
 mod resume;
 mod sandbox;
 mod scene;
+mod scripted;
 mod serve;
 mod uploads;
+mod wrong_content;

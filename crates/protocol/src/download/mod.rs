@@ -4,8 +4,12 @@
 mod answers;
 mod checkpoint;
 mod content;
+mod content_check;
 mod coverage;
 mod error;
+mod look;
+#[cfg(test)]
+mod look_tests;
 mod plan;
 #[cfg(test)]
 mod tests;
@@ -14,11 +18,12 @@ use std::{ops::Range, time::Duration};
 
 pub use self::{
     checkpoint::{DownloadCheckpoint, DownloadResumeError},
+    content_check::{ContentCheck, DownloadWarning, Instead, WrongContent},
     error::DownloadError,
     plan::DownloadPlan,
 };
-use self::{content::Content, coverage::Coverage};
-use crate::{Api, ByteRange, DownloadFile, RequestId};
+use self::{content::Content, coverage::Coverage, look::Look};
+use crate::{Api, ByteRange, DownloadFile, RequestId, RetrieveFile};
 
 /// A checkpoint is due this long after the one before, when anything more is there: what a crash costs is time.
 const SAVE_AFTER: Duration = Duration::from_secs(2);
@@ -35,6 +40,14 @@ pub enum DownloadAction {
         id: RequestId,
         /// What to ask for.
         operation: DownloadFile,
+    },
+    /// Retrieve the file's object, and report it with [`Fetch::handle_retrieved`], or that there is no answer with
+    /// [`Fetch::handle_failure`]: what came is compared with it.
+    Retrieve {
+        /// Names the request in reports.
+        id: RequestId,
+        /// What to ask for.
+        operation: RetrieveFile,
     },
     /// Drop this request and its answer; nothing about it need be reported.
     Abandon(RequestId),
@@ -63,6 +76,8 @@ pub struct DownloadProgress {
     pub requests: usize,
     /// What was asked for again in this run.
     pub retries: u64,
+    /// What a person should know now.
+    pub warning: Option<DownloadWarning>,
 }
 
 /// One download as a machine. Its driver sends, writes and keeps time, and tells it what came of it.
@@ -70,6 +85,10 @@ pub struct DownloadProgress {
 /// The first request asks for a range, and its answer tells whether the service serves ranges and how long the content is.
 /// If so, up to [`DownloadPlan::parallel`] ranges are asked for at once, and one that breaks off is gone on with from where
 /// it broke. If not, everything comes in one answer, and comes again from the beginning when that breaks off.
+///
+/// An answer that does not tell its length, or that may be something else than the file (see [`ContentCheck`]), is compared
+/// with the length in the file's object. Content that differs from it ends the download with
+/// [`DownloadError::WrongContent`].
 #[derive(Debug)]
 pub struct Fetch {
     place: String,
@@ -95,6 +114,7 @@ pub struct Fetch {
     furthest: u64,
     retries: u64,
     saver: Saver,
+    look: Look,
     stopping: bool,
     end: End,
 }
@@ -157,6 +177,7 @@ impl Fetch {
             furthest: 0,
             retries: 0,
             saver: Saver::default(),
+            look: Look::default(),
             stopping: false,
             end: End::NotYet,
         }
@@ -192,7 +213,9 @@ impl Fetch {
         }
         if self.stopping {
             self.finish(Err(DownloadError::Stopped));
-        } else if self.is_complete() {
+        } else if let Some(wrong) = self.wrong_content() {
+            self.finish(Err(DownloadError::WrongContent(wrong)));
+        } else if self.is_complete() && !self.wants_look() {
             self.finish(Ok(()));
         }
         if let Some(id) = self.abandoned.pop() {
@@ -211,7 +234,10 @@ impl Fetch {
             return DownloadAction::Wait { until: None };
         }
         self.pauses.retain(|until| *until > now);
-        match self.next_range(now) {
+        if let Some(action) = self.next_look(now) {
+            return action;
+        }
+        match self.next_range(now).filter(|_| !self.is_complete()) {
             Some(range) => self.send(range),
             None => DownloadAction::Wait { until: self.deadline(now) },
         }
@@ -230,6 +256,7 @@ impl Fetch {
             bytes_written: self.written.len(),
             requests: self.flights.len(),
             retries: self.retries,
+            warning: self.warning(),
         }
     }
 
@@ -250,6 +277,7 @@ impl Fetch {
         if matches!(self.end, End::NotYet) {
             self.end = End::Reached(result);
             self.abandon_all();
+            self.abandoned.extend(self.look.abandon());
         }
     }
 
@@ -297,7 +325,7 @@ impl Fetch {
     fn deadline(&self, now: Duration) -> Option<Duration> {
         let hold = (self.hold > now).then_some(self.hold);
         let save = self.unsaved().map(|_| self.saver.last + SAVE_AFTER);
-        self.pauses.iter().copied().chain(hold).chain(save).min()
+        self.pauses.iter().copied().chain(hold).chain(save).chain(self.look_deadline(now)).min()
     }
 
     /// What came of a [`DownloadAction::Save`].

@@ -220,7 +220,7 @@ fn request_id(headers: &HeaderMap) -> Option<String> {
     names.iter().find_map(|name| headers.get(*name)?.to_str().ok().map(str::to_owned))
 }
 
-fn read_error(headers: &HeaderMap, body: &[u8]) -> Error {
+pub(crate) fn read_error(headers: &HeaderMap, body: &[u8]) -> Error {
     if let Ok(Value::Object(mut top)) = serde_json::from_slice::<Value>(body) {
         return match top.remove("error") {
             Some(Value::String(message)) => error_of(message),
@@ -252,7 +252,7 @@ fn error_of(message: String) -> Error {
     error
 }
 
-fn html_title(body: &[u8]) -> Option<String> {
+pub(crate) fn html_title(body: &[u8]) -> Option<String> {
     let text = String::from_utf8_lossy(&body[..body.len().min(PAGE_HEAD)]);
     let lower = text.to_ascii_lowercase();
     let start = lower.find("<title>")? + "<title>".len();

@@ -10,8 +10,10 @@ mod excerpt;
 mod garbled;
 
 pub use api_error::{ApiError, ApiErrorKind};
+pub(crate) use api_error::{html_title, read_error};
 pub use decode::DecodeError;
 pub use encode::EncodeError;
+pub(crate) use excerpt::one_line;
 pub use garbled::Garbled;
 
 /// An answer that is no success.

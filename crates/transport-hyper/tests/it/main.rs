@@ -18,3 +18,4 @@ mod spans;
 mod stalls;
 mod tls;
 mod uploads;
+mod wrong_content;
