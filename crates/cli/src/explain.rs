@@ -2,6 +2,7 @@
 
 use std::{error::Error as StdError, io};
 
+use http::StatusCode;
 use partwise_protocol::{
     ApiErrorKind, Dialect, DownloadError, EncodeError, FailureKind, Instead, OperationId, PlanError,
     TransferError, WrongContent,
@@ -55,6 +56,12 @@ impl Explain {
                 }
             }
             _ => {}
+        }
+        let is_full =
+            error.refusal().is_some_and(|refusal| refusal.status == StatusCode::INSUFFICIENT_STORAGE);
+        if self.embedded && is_full {
+            return Report::failed(format!("{what}: the disk of the store is full"))
+                .hint("make room there, or name another place with --store");
         }
         let place = if self.embedded { String::new() } else { format!(" at {}", self.base) };
         Report::failed(format!("{what}{place}: {}", chain(error))).maybe_hint(self.hint(error))
@@ -110,6 +117,9 @@ impl Explain {
     fn hint(&self, error: &Error) -> Option<String> {
         if let Some(refusal) = error.refusal() {
             let about_the_thing = refusal.error.param.is_some() || refusal.error.code.is_some();
+            if refusal.status == StatusCode::INSUFFICIENT_STORAGE {
+                return Some("the service has no room left: make room there first".into());
+            }
             return match refusal.kind() {
                 ApiErrorKind::Unauthorized => {
                     Some(format!("{} holds nothing that this service takes", self.key))

@@ -7,6 +7,7 @@ mod check;
 mod download;
 mod errors;
 mod files;
+mod full_disk;
 mod interruption;
 mod listener;
 mod local;

@@ -116,10 +116,10 @@ impl ApiError {
     }
 
     /// Whether services give this status for what may work, or may have worked, a moment later: 408, 409, 429, and 5xx
-    /// but 501 and 505, which say that the request can never work there.
+    /// but 501 and 505, which say that the request can never work there, and 507, which waits for a person to make room.
     #[must_use]
     pub fn is_transient(&self) -> bool {
-        matches!(self.status.as_u16(), 408 | 409 | 429 | 500 | 502..=504 | 506..=599)
+        matches!(self.status.as_u16(), 408 | 409 | 429 | 500 | 502..=504 | 506 | 508..=599)
     }
 
     /// Whether the service asks for patience from everything that is sent to it: 429, 503.
