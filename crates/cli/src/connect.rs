@@ -18,6 +18,7 @@ use tower_service::Service as TowerService;
 use crate::{
     environment::Environment,
     explain::Explain,
+    notices::Notices,
     report::Report,
     service::{Reach, Service},
     store,
@@ -46,6 +47,8 @@ pub(crate) struct Connected {
     pub(crate) is_lasting: bool,
     /// On whose behalf the service is used, where that is said besides the key.
     pub(crate) account: String,
+    /// Where failed attempts are told.
+    pub(crate) notices: Notices,
     embedded: Option<Server>,
 }
 
@@ -91,8 +94,12 @@ impl<'e, E: Environment> Connection<'e, E> {
         };
         let mut patience = RetryPolicy::default();
         patience.max_failures = FAILURES_OF_ONE_OPERATION;
+        let notices = Notices::default();
+        let told = notices.clone();
+        let client = client.on_retry(move |retry| told.retry(retry));
         Ok(Connected {
             client: client.reading(Reading::Inline).writing(Writing::Inline).retry(patience),
+            notices,
             explain,
             is_lasting,
             account,

@@ -4,8 +4,8 @@ use std::{error::Error as StdError, io};
 
 use http::StatusCode;
 use partwise_protocol::{
-    ApiErrorKind, Dialect, DownloadError, EncodeError, FailureKind, Instead, OperationId, PlanError,
-    TransferError, WrongContent,
+    ApiError, ApiErrorKind, Dialect, DownloadError, EncodeError, FailureKind, Instead, OperationId,
+    PlanError, RetryAfter, TransferError, WrongContent,
 };
 use partwise_transport_hyper::{
     Error,
@@ -16,6 +16,7 @@ use crate::{
     report::{Report, chain},
     service::{AZURE_API_VERSION, Reach, Service},
     size::Human,
+    uploads::now,
 };
 
 const UPLOAD_AGAIN: &str = "upload it again when nothing writes to it any more";
@@ -120,6 +121,9 @@ impl Explain {
             if refusal.status == StatusCode::INSUFFICIENT_STORAGE {
                 return Some("the service has no room left: make room there first".into());
             }
+            if let Some(wait) = asked_wait(refusal) {
+                return Some(format!("the service asks to wait {wait} s before the next attempt"));
+            }
             return match refusal.kind() {
                 ApiErrorKind::Unauthorized => {
                     Some(format!("{} holds nothing that this service takes", self.key))
@@ -183,6 +187,15 @@ impl Explain {
             _ => None,
         }
     }
+}
+
+/// How many seconds the service asks to wait before anything is sent again, when it asks for some.
+fn asked_wait(refusal: &ApiError) -> Option<u64> {
+    let wait = match refusal.retry.after? {
+        RetryAfter::Wait(wait) => wait.as_secs_f64().ceil() as u64,
+        RetryAfter::Until(moment) => moment.0.saturating_sub(now()),
+    };
+    (wait > 0).then_some(wait)
 }
 
 fn wrong_content_hint(cause: &WrongContent) -> Option<String> {

@@ -14,6 +14,7 @@ mod files;
 mod interrupt;
 mod log;
 mod mime;
+mod notices;
 mod output;
 mod progress;
 mod purpose;

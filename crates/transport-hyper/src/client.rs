@@ -5,7 +5,7 @@ use std::{fmt, sync::Arc};
 use bytes::Bytes;
 use http::{Request, Response};
 use partwise_models::UnixSeconds;
-use partwise_protocol::{Api, Operation, RetryPolicy};
+use partwise_protocol::{Api, Operation, Retry, RetryPolicy};
 use tower_service::Service;
 
 use crate::{
@@ -18,6 +18,9 @@ use crate::{
     system::System,
     trace::{self, attempt_span},
 };
+
+/// Who is told of a failed attempt that another one follows.
+pub(crate) type OnRetry = Arc<dyn Fn(&Retry) + Send + Sync>;
 
 /// Executes operations against one service, and drives uploads and downloads. Cheap to clone; clones share their connections.
 ///
@@ -42,6 +45,7 @@ pub struct Client {
     pub(crate) writing: Writing,
     pub(crate) plain_http: bool,
     pub(crate) retry: RetryPolicy,
+    pub(crate) on_retry: Option<OnRetry>,
     pub(crate) system: System,
 }
 
@@ -66,6 +70,7 @@ impl Client {
             writing: Writing::default(),
             plain_http: false,
             retry: RetryPolicy::default(),
+            on_retry: None,
             system: System::default(),
         }
     }
@@ -93,6 +98,14 @@ impl Client {
     #[must_use]
     pub fn retry(mut self, policy: RetryPolicy) -> Self {
         self.retry = policy;
+        self
+    }
+
+    /// Calls `told` whenever an attempt of a single operation has failed and another one follows, before the wait for it.
+    /// Uploads and downloads to a target show it in their progress instead. [`Retry::number`] is always 1 here.
+    #[must_use]
+    pub fn on_retry(mut self, told: impl Fn(&Retry) + Send + Sync + 'static) -> Self {
+        self.on_retry = Some(Arc::new(told));
         self
     }
 
@@ -152,7 +165,7 @@ impl Client {
         operation: &O,
         reader: Option<Reader>,
     ) -> Result<O::Response, Error> {
-        let mut retries = Retries::new(self, O::ID.repeat());
+        let mut retries = Retries::new(self, O::ID);
         loop {
             match self.execute_once(operation, reader.clone(), retries.attempt()).await {
                 Ok(response) => return Ok(response),

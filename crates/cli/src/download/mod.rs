@@ -36,7 +36,7 @@ fn cannot(id: &str) -> String {
 async fn pass_on(id: &str, mut stream: Stream, connected: &Connected) -> Result<(), Report> {
     let explain = |error| connected.explain.report(&cannot(id), &error);
     let mut download = connected.client.download(&DownloadFile::new(id)).await.map_err(explain)?;
-    let bar = Bar::new(id, download.head().length);
+    let bar = Bar::new(id, download.head().length, &connected.notices);
     let mut received = 0;
     while let Some(bytes) = download.chunk().await.map_err(explain)? {
         if !stream.write(&bytes)? {

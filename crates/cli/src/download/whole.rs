@@ -19,6 +19,7 @@ use crate::{
     args::DownloadArguments,
     connect::Connected,
     interrupt::{Signals, pressed_again},
+    notices::Notices,
     progress::Bar,
     report::Report,
     size::share,
@@ -139,9 +140,10 @@ impl Whole<'_> {
                 std::future::pending::<()>().await;
             }
         });
-        let bar = Bar::new(&self.arguments.id, None);
+        let notices = &self.connected.notices;
+        let bar = Bar::new(&self.arguments.id, None, notices);
         let progress = download.progress();
-        let shown = show(download.progress(), &bar);
+        let shown = show(download.progress(), &bar, notices);
         let (received, ()) = tokio::join!(download.run(), shown);
         drop(bar);
         if let Some(warning) = progress.borrow().warning {
@@ -211,11 +213,16 @@ fn is_change(error: &DownloadError) -> bool {
 }
 
 /// Shows how far the download is until its channel closes.
-async fn show(mut progress: watch::Receiver<DownloadProgress>, bar: &Bar) {
+async fn show(mut progress: watch::Receiver<DownloadProgress>, bar: &Bar, notices: &Notices) {
+    let mut told = 0;
     while progress.changed().await.is_ok() {
         let now = *progress.borrow_and_update();
         bar.set_total(now.bytes_total);
         bar.set(now.bytes_written);
+        if let Some(retry) = now.latest_retry.filter(|retry| retry.number > told) {
+            told = retry.number;
+            notices.retry(&retry);
+        }
         if now.retries > 0 {
             bar.note(&format!("{} asked for again", now.retries));
         }

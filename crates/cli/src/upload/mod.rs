@@ -115,9 +115,9 @@ async fn send(
         upload = upload.save_to(entry.checkpoint());
     }
     let began = upload.progress().borrow().clone();
-    let bar = Bar::new(&arguments.file.display().to_string(), Some(began.bytes_total));
+    let bar = Bar::new(&arguments.file.display().to_string(), Some(began.bytes_total), &connected.notices);
     let (upload, heed) = interruption::heeded(upload, signals, &bar);
-    let shown = shown::show(upload.progress(), began.upload_id, &bar);
+    let shown = shown::show(upload.progress(), began, &bar, &connected.notices);
     let sent = tokio::select! {
         (sent, ()) = async { tokio::join!(upload.run(), shown) } => sent,
         () = heed => {

@@ -1,18 +1,32 @@
 //! What a person sees while a file goes up.
 
-use partwise_protocol::{Progress, Warning};
+use partwise_protocol::{Phase, Progress, Warning};
 use tokio::sync::watch;
 
-use crate::progress::Bar;
+use crate::{notices::Notices, progress::Bar};
 
 /// Shows how far the upload is until its channel closes.
 ///
-/// `upload` is the one that an earlier run began, if there is one.
-pub(super) async fn show(mut progress: watch::Receiver<Progress>, mut upload: Option<String>, bar: &Bar) {
-    let mut warned = false;
+/// `began` is how it was before: with the upload that an earlier run began, if there is one.
+pub(super) async fn show(
+    mut progress: watch::Receiver<Progress>,
+    began: Progress,
+    bar: &Bar,
+    notices: &Notices,
+) {
+    let (mut upload, mut phase) = (began.upload_id, began.phase);
+    let (mut warned, mut told) = (false, 0);
     while progress.changed().await.is_ok() {
         let now = progress.borrow_and_update().clone();
         bar.set(now.bytes_acknowledged + now.bytes_in_flight);
+        let retry = now.latest_retry.filter(|retry| retry.number > told);
+        if let Some(retry) = retry {
+            told = retry.number;
+            notices.retry(&retry);
+        } else if now.phase == Phase::Settling && phase != Phase::Settling {
+            notices.say("the service does not say which file it made: looking for it in its list");
+        }
+        phase = now.phase;
         let retries = now.statistics.retries.total;
         if retries > 0 {
             bar.note(&format!("{retries} sent again"));

@@ -18,5 +18,6 @@ mod sandbox;
 mod scene;
 mod scripted;
 mod serve;
+mod silence;
 mod uploads;
 mod wrong_content;

@@ -58,12 +58,6 @@ impl Scripted {
     }
 }
 
-impl Request {
-    pub(crate) fn is(&self, line: &str) -> bool {
-        self.line == line
-    }
-}
-
 impl Answer {
     /// These bytes, head included, and then the end of the connection.
     pub(crate) fn raw(bytes: impl Into<Vec<u8>>) -> Self {

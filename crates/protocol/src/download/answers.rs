@@ -208,7 +208,6 @@ impl Fetch {
             _ if is_nobody_there => self.finish(Err(error)),
             Verdict::GiveUp => self.finish(Err(error)),
             Verdict::Retry { wait, hold_all } => {
-                self.retries += 1;
                 let mut until = now.saturating_add(wait);
                 if setback.is_new {
                     self.again = until;
@@ -217,6 +216,7 @@ impl Fetch {
                     until = self.again;
                 }
                 self.pauses.push(until);
+                self.tell_retry(OperationId::DownloadFile, &error, until.saturating_sub(now));
                 if hold_all {
                     self.hold = self.hold.max(until);
                 }

@@ -23,7 +23,7 @@ pub use self::{
     plan::DownloadPlan,
 };
 use self::{content::Content, coverage::Coverage, look::Look};
-use crate::{Api, ByteRange, DownloadFile, RequestId, RetrieveFile};
+use crate::{Api, Attempt, ByteRange, DownloadFile, OperationId, RequestId, RetrieveFile, Retry};
 
 /// A checkpoint is due this long after the one before, when anything more is there: what a crash costs is time.
 const SAVE_AFTER: Duration = Duration::from_secs(2);
@@ -76,6 +76,8 @@ pub struct DownloadProgress {
     pub requests: usize,
     /// What was asked for again in this run.
     pub retries: u64,
+    /// The request that failed last, of those that are sent again.
+    pub latest_retry: Option<Retry>,
     /// What a person should know now.
     pub warning: Option<DownloadWarning>,
 }
@@ -113,6 +115,7 @@ pub struct Fetch {
     is_understood: bool,
     furthest: u64,
     retries: u64,
+    latest_retry: Option<Retry>,
     saver: Saver,
     look: Look,
     stopping: bool,
@@ -176,6 +179,7 @@ impl Fetch {
             is_understood: false,
             furthest: 0,
             retries: 0,
+            latest_retry: None,
             saver: Saver::default(),
             look: Look::default(),
             stopping: false,
@@ -256,6 +260,7 @@ impl Fetch {
             bytes_written: self.written.len(),
             requests: self.flights.len(),
             retries: self.retries,
+            latest_retry: self.latest_retry,
             warning: self.warning(),
         }
     }
@@ -264,6 +269,18 @@ impl Fetch {
     #[must_use]
     pub fn length(&self) -> Option<u64> {
         self.content.as_ref().map(|content| content.length)
+    }
+
+    /// Counts a request that is sent again because of `error`, and lets the progress show it.
+    fn tell_retry(&mut self, operation: OperationId, error: &DownloadError, wait: Duration) {
+        self.retries += 1;
+        let attempt = Attempt::new(operation, self.retries);
+        let retry = match error {
+            DownloadError::Refused(refusal) => Retry::after_refusal(attempt, refusal, wait),
+            DownloadError::Failed(failure) => Retry::after_failure(attempt, failure, wait),
+            _ => return,
+        };
+        self.latest_retry = Some(Retry { number: self.retries, ..retry });
     }
 
     fn is_complete(&self) -> bool {

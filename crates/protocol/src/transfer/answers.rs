@@ -7,7 +7,7 @@ use http::{Response, StatusCode};
 use partwise_models::{File, FileList, Upload, UploadPartResource, UploadStatus};
 
 use super::{
-    Attempt, Retry, RetryReason, Transfer, TransferError, Warning,
+    Attempt, Retry, Transfer, TransferError, Warning,
     clock::{ClockOffset, Expiry},
     flights::{Asked, Flight},
     parts::Tries,
@@ -55,12 +55,12 @@ impl Setback {
         }
     }
 
-    /// What it is counted as when the same is asked for again.
-    fn reason(&self) -> RetryReason {
+    /// The failed attempt, as the progress shows it.
+    fn retry(&self, attempt: Attempt, wait: Duration) -> Retry {
         match self {
-            Self::Refused(error) => RetryReason::of_refusal(error),
-            Self::Garbled(_) => RetryReason::Garbled,
-            Self::Failed(failure) => RetryReason::of_failure(failure),
+            Self::Refused(error) => Retry::after_refusal(attempt, error, wait),
+            Self::Garbled(garbled) => Retry::after_garbled(attempt, garbled, wait),
+            Self::Failed(failure) => Retry::after_failure(attempt, failure, wait),
         }
     }
 
@@ -204,7 +204,7 @@ impl Transfer {
         }
         self.ambiguous = false;
         let wait = self.plan.retry.wait(self.reposts, self.random.next());
-        self.count_retry(Retry { attempt, reason: RetryReason::NotListed, wait }, false);
+        self.count_retry(Retry::not_listed(attempt, wait), false);
         self.enter(Stage::Commit);
         self.solo.not_before = now.monotonic.saturating_add(wait);
     }
@@ -297,8 +297,7 @@ impl Transfer {
     }
 
     fn count_again(&mut self, flight: Flight, setback: &Setback, wait: Duration) {
-        let retry = Retry { attempt: flight.attempt, reason: setback.reason(), wait };
-        self.count_retry(retry, setback.is_overload());
+        self.count_retry(setback.retry(flight.attempt, wait), setback.is_overload());
     }
 
     /// A service that asks for patience gets it from everything that comes next, this request or another.
@@ -346,6 +345,7 @@ impl Transfer {
             _ => {
                 self.hold_if_overloaded(flight, &setback, Verdict::GiveUp, now);
                 self.ambiguous = true;
+                self.tell_retry(Retry { reconciles: true, ..setback.retry(flight.attempt, Duration::ZERO) });
                 self.cause_of_doubt = Some(Box::new(setback.into_error(operation)));
                 self.settle();
             }

@@ -38,7 +38,7 @@ impl Client {
     /// # Errors
     /// As for [`call`](Self::call); [`Error::Garbled`] also for a part of the content that was not asked for.
     pub async fn download(&self, operation: &DownloadFile) -> Result<Download, Error> {
-        let mut retries = Retries::new(self, ID.repeat());
+        let mut retries = Retries::new(self, ID);
         loop {
             match self.download_once(operation, retries.attempt()).await {
                 Ok(mut download) => {

@@ -17,5 +17,6 @@ mod services;
 mod spans;
 mod stalls;
 mod tls;
+mod told_retries;
 mod uploads;
 mod wrong_content;
