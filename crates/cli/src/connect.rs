@@ -64,8 +64,8 @@ impl<'e, E: Environment> Connection<'e, E> {
     /// Finds the key and makes the client. Nothing is sent yet.
     pub(crate) async fn connect(self) -> Result<Connected, Report> {
         let Self { service, environment } = self;
-        let (credential, variable) = service.credential(environment)?;
-        let explain = Explain::new(&service, variable);
+        let (credential, key) = service.credential(environment)?;
+        let explain = Explain::new(&service, key);
         let account = service.account_headers(environment)?;
         let account: Vec<_> =
             account.into_iter().map(|(name, _, value)| format!("{name}: {value}")).collect();

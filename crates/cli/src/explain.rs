@@ -1,11 +1,13 @@
 //! What an error of the client means, and what can be done about it.
 
+mod rejected;
+
 use std::{error::Error as StdError, io};
 
 use http::StatusCode;
 use partwise_protocol::{
-    ApiError, ApiErrorKind, Dialect, DownloadError, EncodeError, FailureKind, Instead, OperationId,
-    PlanError, RetryAfter, TransferError, WrongContent,
+    Dialect, DownloadError, EncodeError, FailureKind, Instead, OperationId, PlanError, TransferError,
+    WrongContent,
 };
 use partwise_transport_hyper::{
     Error,
@@ -14,9 +16,8 @@ use partwise_transport_hyper::{
 
 use crate::{
     report::{Report, chain},
-    service::{AZURE_API_VERSION, Reach, Service},
+    service::{AZURE_API_VERSION, Key, Reach, Service},
     size::Human,
-    uploads::now,
 };
 
 const UPLOAD_AGAIN: &str = "upload it again when nothing writes to it any more";
@@ -31,17 +32,19 @@ pub(crate) struct Explain {
     dialect: Dialect,
     embedded: bool,
     version_is_open: bool,
-    /// The variable that holds the key or token.
-    key: &'static str,
+    /// The most bytes of a file in one request.
+    largest_file: u64,
+    key: Key,
 }
 
 impl Explain {
-    pub(crate) fn new(service: &Service, key: &'static str) -> Self {
+    pub(crate) fn new(service: &Service, key: Key) -> Self {
         Self {
             base: service.api.base().to_owned(),
             dialect: service.api.dialect().clone(),
             embedded: matches!(service.reach, Reach::Embedded { .. }),
             version_is_open: service.version_is_open,
+            largest_file: service.api.limits().file,
             key,
         }
     }
@@ -117,23 +120,7 @@ impl Explain {
 
     fn hint(&self, error: &Error) -> Option<String> {
         if let Some(refusal) = error.refusal() {
-            let about_the_thing = refusal.error.param.is_some() || refusal.error.code.is_some();
-            if refusal.status == StatusCode::INSUFFICIENT_STORAGE {
-                return Some("the service has no room left: make room there first".into());
-            }
-            if let Some(wait) = asked_wait(refusal) {
-                return Some(format!("the service asks to wait {wait} s before the next attempt"));
-            }
-            return match refusal.kind() {
-                ApiErrorKind::Unauthorized => {
-                    Some(format!("{} holds nothing that this service takes", self.key))
-                }
-                ApiErrorKind::Forbidden => Some(format!("what {} holds may not be used for this", self.key)),
-                ApiErrorKind::RateLimited => Some("try again later, or with a smaller --parallel".into()),
-                ApiErrorKind::NotFound if !about_the_thing => Some(self.other_service()),
-                ApiErrorKind::Other => Some(self.other_service()),
-                _ => None,
-            };
+            return self.rejected(refusal, operation_of(error));
         }
         match error {
             Error::Garbled(_) => return Some(self.other_service()),
@@ -189,13 +176,15 @@ impl Explain {
     }
 }
 
-/// How many seconds the service asks to wait before anything is sent again, when it asks for some.
-fn asked_wait(refusal: &ApiError) -> Option<u64> {
-    let wait = match refusal.retry.after? {
-        RetryAfter::Wait(wait) => wait.as_secs_f64().ceil() as u64,
-        RetryAfter::Until(moment) => moment.0.saturating_sub(now()),
-    };
-    (wait > 0).then_some(wait)
+/// The operation of an upload that was refused.
+fn operation_of(error: &Error) -> Option<OperationId> {
+    match error {
+        Error::Transfer(cause) => match &**cause {
+            TransferError::Refused { operation, .. } => Some(*operation),
+            _ => None,
+        },
+        _ => None,
+    }
 }
 
 fn wrong_content_hint(cause: &WrongContent) -> Option<String> {

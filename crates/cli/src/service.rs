@@ -14,6 +14,9 @@ use crate::{
 /// has Uploads.
 pub(crate) const AZURE_API_VERSION: &str = "2024-10-21";
 
+/// Where an Entra ID token is.
+const TOKEN_VARIABLE: &str = "AZURE_OPENAI_AD_TOKEN";
+
 /// Where the embedded server is said to be; no request to it ever leaves the process.
 const EMBEDDED_ORIGIN: &str = "http://localhost";
 
@@ -29,6 +32,35 @@ pub(crate) struct Service {
     /// arguments wrong.
     pub(crate) version_is_open: bool,
     provider: Provider,
+}
+
+/// Where the key or token came from, and how it looks; never the secret itself.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Key {
+    /// The variable that holds it.
+    pub(crate) variable: &'static str,
+    /// Whether quotes stand around it, as `docker --env-file` leaves them.
+    pub(crate) is_quoted: bool,
+}
+
+impl Key {
+    /// Whether it is an Entra ID token, which expires.
+    pub(crate) fn is_token(self) -> bool {
+        self.variable == TOKEN_VARIABLE
+    }
+
+    /// What people call it.
+    pub(crate) fn kind(self) -> &'static str {
+        kind_of(self.variable)
+    }
+}
+
+fn kind_of(variable: &str) -> &'static str {
+    if variable == TOKEN_VARIABLE { "token" } else { "key" }
+}
+
+fn is_quoted(secret: &str) -> bool {
+    ['"', '\''].iter().any(|quote| secret.len() > 1 && secret.starts_with(*quote) && secret.ends_with(*quote))
 }
 
 /// How a service is reached.
@@ -171,12 +203,14 @@ fn api(dialect: Dialect, endpoint: &str) -> Result<Api, EncodeError> {
 
 impl Service {
     /// Looks the key up in the environment, and says in which variable it was; the embedded server takes any.
-    pub(crate) fn credential(
-        &self,
-        environment: &impl Environment,
-    ) -> Result<(Credential, &'static str), Report> {
-        let usable = |name: &'static str, credential: Result<Credential, EncodeError>| {
-            credential.map(|credential| (credential, name)).map_err(|cause| Report::because(name, &cause))
+    pub(crate) fn credential(&self, environment: &impl Environment) -> Result<(Credential, Key), Report> {
+        let usable = |variable: &'static str, credential: Result<Credential, EncodeError>| match credential {
+            Ok(credential) => {
+                let key = Key { variable, is_quoted: is_quoted(credential.secret()) };
+                Ok((credential, key))
+            }
+            Err(cause) => Err(Report::because(variable, &cause)
+                .hint(format!("set {variable} to the {} alone", kind_of(variable)))),
         };
         if let Reach::Embedded { .. } = self.reach {
             return usable("the embedded server's key", Credential::key("embedded"));
@@ -185,8 +219,8 @@ impl Service {
             Provider::Openai => "OPENAI_API_KEY",
             Provider::Azure | Provider::AzureV1 => {
                 // As in the official SDKs a token goes before a key.
-                if let Some(token) = environment.get("AZURE_OPENAI_AD_TOKEN")? {
-                    return usable("AZURE_OPENAI_AD_TOKEN", Credential::token(&token));
+                if let Some(token) = environment.get(TOKEN_VARIABLE)? {
+                    return usable(TOKEN_VARIABLE, Credential::token(&token));
                 }
                 "AZURE_OPENAI_API_KEY"
             }

@@ -1,6 +1,7 @@
 //! A whole file: in parallel ranges, from where an earlier run was, under its name when it is complete.
 
 use std::{
+    error::Error as StdError,
     io::{self, Write as _},
     pin::pin,
 };
@@ -155,12 +156,14 @@ impl Whole<'_> {
     /// What is said of a run that ended before everything was there; what cannot be gone on with is removed.
     fn report(self, error: &Error) -> Report {
         let left = self.left(error);
-        let is_stopped = matches!(error, Error::Download(error) if matches!(**error, DownloadError::Stopped));
+        let is_stopped =
+            matches!(error, Error::Download(error) if matches!(**error, DownloadError::Stopped { .. }));
         let (name, id) = (self.target.name(), &self.arguments.id);
         let report = match (error, &left) {
-            (_, Some(left)) if is_stopped => return self.stopped(left),
+            (_, Some(left)) if is_stopped => return self.stopped(left).maybe_cause(stopped_by(error)),
             _ if is_stopped => {
                 Report::stopped(format!("nothing of {id} has come that could be gone on with"))
+                    .maybe_cause(stopped_by(error))
             }
             (Error::Target(cause), _) => cannot_write(name, cause),
             _ => self.connected.explain.report(&cannot(id), error),
@@ -205,6 +208,14 @@ impl Whole<'_> {
         // One that cannot be read is told of by the next run.
         let saved = self.partial.last_checkpoint().ok()?;
         saved.filter(|_| is_resumable && self.connected.is_lasting)
+    }
+}
+
+/// How the last request failed, if nothing came after it.
+fn stopped_by(error: &Error) -> Option<&(dyn StdError + 'static)> {
+    match error {
+        Error::Download(error) => error.source(),
+        _ => None,
     }
 }
 

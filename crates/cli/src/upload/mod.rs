@@ -5,7 +5,7 @@ mod interruption;
 mod shown;
 mod stats;
 
-use std::time::Instant;
+use std::{error::Error as _, time::Instant};
 
 use partwise_models::File;
 use partwise_protocol::{Parallel, Plan, RouteChoice, TransferError};
@@ -135,8 +135,8 @@ async fn send(
         entry.close().await;
     }
     match error {
-        Error::Transfer(error) if matches!(*error, TransferError::Stopped) => {
-            Err(going_on::stopped(arguments, entry))
+        Error::Transfer(error) if matches!(*error, TransferError::Stopped { .. }) => {
+            Err(going_on::stopped(arguments, entry).maybe_cause(error.source()))
         }
         error => {
             let report = going_on::explained(arguments, connected, &error);

@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, reason = "what a test cannot set up ends it")]
 
 mod arguments;
+mod causes;
 mod check;
 mod download;
 mod errors;

@@ -22,7 +22,7 @@ fn service(content: impl Fn() -> Answer + Send + Sync + 'static, object: &'stati
 fn chunked() -> Answer {
     let chunk = "x".repeat(1000);
     Answer::raw(format!(
-        "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n{:x}\r\n{chunk}\r\n0\r\n\r\n",
+        "HTTP/1.1 200 OK\r\nConnection: close\r\nTransfer-Encoding: chunked\r\n\r\n{:x}\r\n{chunk}\r\n0\r\n\r\n",
         chunk.len()
     ))
 }

@@ -58,6 +58,7 @@ impl Fetch {
         if written > self.furthest {
             self.furthest = written;
             self.failures = 0;
+            self.latest_failure = None;
         }
     }
 
@@ -216,7 +217,7 @@ impl Fetch {
                     until = self.again;
                 }
                 self.pauses.push(until);
-                self.tell_retry(OperationId::DownloadFile, &error, until.saturating_sub(now));
+                self.tell_retry(OperationId::DownloadFile, error, until.saturating_sub(now));
                 if hold_all {
                     self.hold = self.hold.max(until);
                 }

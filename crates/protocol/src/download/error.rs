@@ -27,7 +27,11 @@ pub enum DownloadError {
     WrongContent(WrongContent),
     /// The caller stopped it for now.
     #[error("the download was stopped")]
-    Stopped,
+    Stopped {
+        /// How the last request failed, when nothing came after it.
+        #[source]
+        cause: Option<Box<DownloadError>>,
+    },
 }
 
 impl From<ResponseError> for DownloadError {

@@ -101,7 +101,7 @@ impl Fetch {
         };
         self.look.failures += 1;
         match self.plan.retry.on_refused(REPEAT, self.look.failures, &refusal, now, random) {
-            Verdict::Retry { wait, .. } => self.look_again(&DownloadError::Refused(refusal), wait, now),
+            Verdict::Retry { wait, .. } => self.look_again(DownloadError::Refused(refusal), wait, now),
             // A service that has no such object says nothing of the file; one that is overloaded may.
             Verdict::GiveUp if refusal.is_transient() => self.finish(Err(DownloadError::Refused(refusal))),
             Verdict::GiveUp => self.look.object = Object::Known(None),
@@ -112,12 +112,12 @@ impl Fetch {
         self.look.object = Object::NotAsked;
         self.look.failures += 1;
         match self.plan.retry.on_failure(REPEAT, self.look.failures, &failure, random) {
-            Verdict::Retry { wait, .. } => self.look_again(&DownloadError::Failed(failure), wait, now),
+            Verdict::Retry { wait, .. } => self.look_again(DownloadError::Failed(failure), wait, now),
             Verdict::GiveUp => self.finish(Err(DownloadError::Failed(failure))),
         }
     }
 
-    fn look_again(&mut self, error: &DownloadError, wait: Duration, now: Now) {
+    fn look_again(&mut self, error: DownloadError, wait: Duration, now: Now) {
         self.tell_retry(OperationId::RetrieveFile, error, wait);
         self.look.not_before = now.monotonic.saturating_add(wait);
     }

@@ -223,5 +223,5 @@ fn a_download_that_is_stopped_does_not_wait_for_the_object() {
     machine.stop();
     let DownloadAction::Abandon(id) = machine.poll(Duration::ZERO) else { panic!("it goes on") };
     assert_eq!(id, look);
-    assert!(matches!(machine.poll(Duration::ZERO), DownloadAction::Done(Err(DownloadError::Stopped))));
+    assert!(matches!(machine.poll(Duration::ZERO), DownloadAction::Done(Err(DownloadError::Stopped { .. }))));
 }

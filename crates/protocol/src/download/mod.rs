@@ -116,6 +116,8 @@ pub struct Fetch {
     furthest: u64,
     retries: u64,
     latest_retry: Option<Retry>,
+    /// How that request failed, until something comes.
+    latest_failure: Option<Box<DownloadError>>,
     saver: Saver,
     look: Look,
     stopping: bool,
@@ -180,6 +182,7 @@ impl Fetch {
             furthest: 0,
             retries: 0,
             latest_retry: None,
+            latest_failure: None,
             saver: Saver::default(),
             look: Look::default(),
             stopping: false,
@@ -216,7 +219,8 @@ impl Fetch {
             return DownloadAction::Abandon(id);
         }
         if self.stopping {
-            self.finish(Err(DownloadError::Stopped));
+            let cause = self.latest_failure.take();
+            self.finish(Err(DownloadError::Stopped { cause }));
         } else if let Some(wrong) = self.wrong_content() {
             self.finish(Err(DownloadError::WrongContent(wrong)));
         } else if self.is_complete() && !self.wants_look() {
@@ -272,15 +276,16 @@ impl Fetch {
     }
 
     /// Counts a request that is sent again because of `error`, and lets the progress show it.
-    fn tell_retry(&mut self, operation: OperationId, error: &DownloadError, wait: Duration) {
+    fn tell_retry(&mut self, operation: OperationId, error: DownloadError, wait: Duration) {
         self.retries += 1;
         let attempt = Attempt::new(operation, self.retries);
-        let retry = match error {
+        let retry = match &error {
             DownloadError::Refused(refusal) => Retry::after_refusal(attempt, refusal, wait),
             DownloadError::Failed(failure) => Retry::after_failure(attempt, failure, wait),
             _ => return,
         };
         self.latest_retry = Some(Retry { number: self.retries, ..retry });
+        self.latest_failure = Some(Box::new(error));
     }
 
     fn is_complete(&self) -> bool {

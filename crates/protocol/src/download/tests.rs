@@ -363,7 +363,7 @@ fn checkpoint(machine: &mut Fetch) -> DownloadCheckpoint {
                 machine.handle_saved();
                 assert!(matches!(
                     machine.poll(Duration::ZERO),
-                    DownloadAction::Done(Err(DownloadError::Stopped))
+                    DownloadAction::Done(Err(DownloadError::Stopped { cause: None }))
                 ));
                 return checkpoint;
             }

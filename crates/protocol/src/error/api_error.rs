@@ -32,6 +32,8 @@ pub struct ApiError {
     pub request_id: Option<String>,
     /// What the service said about trying again.
     pub retry: RetryHint,
+    /// Whether the answer was an HTML page: of something in front of the service, since its own answers are JSON.
+    pub is_page: bool,
 }
 
 /// What a refusal means for the caller.
@@ -66,7 +68,7 @@ impl ApiError {
     pub fn new(status: StatusCode, message: impl Into<String>) -> Self {
         let mut error = Error::new();
         error.message = Some(message.into());
-        Self { status, error, request_id: None, retry: RetryHint::default() }
+        Self { status, error, request_id: None, retry: RetryHint::default(), is_page: false }
     }
 
     /// The same refusal with this code.
@@ -91,6 +93,7 @@ impl ApiError {
             error: read_error(response.headers(), response.body()),
             request_id: request_id(response.headers()),
             retry: RetryHint::of_headers(response.headers()),
+            is_page: is_page(response.headers(), response.body()),
         }
     }
 
@@ -234,16 +237,20 @@ pub(crate) fn read_error(headers: &HeaderMap, body: &[u8]) -> Error {
             },
         };
     }
-    let is_html = headers
-        .get(header::CONTENT_TYPE)
-        .and_then(|value| value.to_str().ok())
-        .is_some_and(|value| value.to_ascii_lowercase().starts_with("text/html"));
     match html_title(body) {
         Some(title) => error_of(format!("a page with the title “{title}”")),
-        None if is_html => error_of("an HTML page without a title".to_owned()),
+        None if is_page(headers, body) => error_of("an HTML page without a title".to_owned()),
         None if body.trim_ascii().is_empty() => Error::new(),
         None => error_of(excerpt(body)),
     }
+}
+
+fn is_page(headers: &HeaderMap, body: &[u8]) -> bool {
+    let content_type = headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok());
+    let is_html = content_type.is_some_and(|value| value.to_ascii_lowercase().starts_with("text/html"));
+    // Some gateways send their errors as JSON and forget to say so.
+    let is_json = body.trim_ascii_start().starts_with(b"{");
+    !is_json && (is_html || html_title(body).is_some())
 }
 
 fn error_of(message: String) -> Error {
@@ -323,6 +330,19 @@ mod tests {
         insta::assert_snapshot!(read(429, &[], r#"{"error":{"type":"insufficient_quota","code":"insufficient_quota","message":"You exceeded your current quota"}}"#), @"QuotaExhausted: 429 Too Many Requests: You exceeded your current quota (code insufficient_quota)");
         insta::assert_snapshot!(read(500, &[], r#"{"unexpected":[1,2]}"#), @r#"Failed: 500 Internal Server Error: {"unexpected":[1,2]}"#);
         insta::assert_snapshot!(read(400, &[], r#"{"error":{"message":{"odd":1}},"detail":{"message":"sibling"}}"#), @"Invalid: 400 Bad Request");
+    }
+
+    #[test]
+    fn a_page_is_told_from_an_answer_of_the_service() {
+        let is_page = |content_type: &str, body: &'static str| {
+            let response = Response::builder().status(403).header("content-type", content_type);
+            ApiError::decode_response(&response.body(Bytes::from_static(body.as_bytes())).unwrap()).is_page
+        };
+        assert!(is_page("text/html; charset=utf-8", "<html></html>"));
+        assert!(is_page("", "<title>Just a moment...</title>"));
+        assert!(!is_page("application/json", r#"{"error":{"message":"no <title>page</title>"}}"#));
+        assert!(!is_page("text/html", r#"{"error":{"message":"no"}}"#));
+        assert!(!is_page("", ""));
     }
 
     #[test]

@@ -21,6 +21,7 @@ use crate::{
 };
 
 /// Why a request brought nothing.
+#[derive(Clone)]
 enum Setback {
     Refused(Box<ApiError>),
     Garbled(Box<Garbled>),
@@ -112,7 +113,10 @@ impl Transfer {
             Asked::Cancel => CancelUpload::decode_response(response).map(|upload| self.cancelled(&upload)),
         };
         match outcome {
-            Ok(()) => self.understood = true,
+            Ok(()) => {
+                self.understood = true;
+                self.latest_failure = None;
+            }
             Err(error) => self.set_back(flight, error.into(), now),
         }
     }
@@ -298,6 +302,7 @@ impl Transfer {
 
     fn count_again(&mut self, flight: Flight, setback: &Setback, wait: Duration) {
         self.count_retry(setback.retry(flight.attempt, wait), setback.is_overload());
+        self.latest_failure = Some(Box::new(setback.clone().into_error(flight.attempt.operation)));
     }
 
     /// A service that asks for patience gets it from everything that comes next, this request or another.
@@ -346,6 +351,7 @@ impl Transfer {
                 self.hold_if_overloaded(flight, &setback, Verdict::GiveUp, now);
                 self.ambiguous = true;
                 self.tell_retry(Retry { reconciles: true, ..setback.retry(flight.attempt, Duration::ZERO) });
+                self.latest_failure = Some(Box::new(setback.clone().into_error(operation)));
                 self.cause_of_doubt = Some(Box::new(setback.into_error(operation)));
                 self.settle();
             }

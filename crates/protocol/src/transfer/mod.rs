@@ -168,6 +168,8 @@ pub struct Transfer {
     outcome: Outcome,
     statistics: Statistics,
     latest_retry: Option<Retry>,
+    /// How that attempt failed, until something succeeds.
+    latest_failure: Option<Box<TransferError>>,
     warning: Option<Warning>,
     /// When the first part of this upload left in this run, and how many bytes had left before.
     sending_since: Option<(Duration, u64)>,
@@ -226,6 +228,7 @@ impl Transfer {
             outcome: Outcome::Open,
             statistics: Statistics::default(),
             latest_retry: None,
+            latest_failure: None,
             warning: None,
             sending_since: None,
         }

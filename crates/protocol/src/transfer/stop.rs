@@ -47,7 +47,8 @@ impl Transfer {
         // A file that is known to exist is told of before anything else.
         let has_file = matches!(self.stage, Stage::Verify { .. });
         if !has_file && self.flights.is_empty() && (self.saver.is_done() || !self.has_checkpoint()) {
-            self.finish(Err(TransferError::Stopped));
+            let cause = self.latest_failure.take();
+            self.finish(Err(TransferError::Stopped { cause }));
         }
     }
 

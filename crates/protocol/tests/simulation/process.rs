@@ -327,7 +327,7 @@ impl World {
                 let is_told = process.books.cancels > 0 || progress.upload_id.is_none();
                 hold(Rule::CancelTells, is_told || !may_leave, || "the service was not told".into());
             }
-            Err(TransferError::Stopped) => {
+            Err(TransferError::Stopped { .. }) => {
                 let forgotten = process.books.at_risk(self.disk.as_deref());
                 // Of one that expired at that moment nothing is worth keeping.
                 let is_kept = forgotten == 0 || progress.upload_id.is_none();

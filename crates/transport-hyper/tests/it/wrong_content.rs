@@ -47,7 +47,7 @@ impl Service {
 }
 
 fn whole(head: &str, body: &str) -> Vec<u8> {
-    format!("HTTP/1.1 200 OK\r\n{head}\r\n\r\n{body}").into_bytes()
+    format!("HTTP/1.1 200 OK\r\nConnection: close\r\n{head}\r\n\r\n{body}").into_bytes()
 }
 
 fn with_length(content_type: &str, body: &str) -> Vec<u8> {
@@ -59,7 +59,7 @@ fn chunked(body: &str) -> Vec<u8> {
 }
 
 fn closed(body: &str) -> Vec<u8> {
-    whole("Connection: close", body)
+    whole("X: y", body)
 }
 
 async fn to_target(client: &Client) -> (Result<u64, Error>, Option<DownloadWarning>) {
@@ -181,7 +181,7 @@ async fn a_file_that_tells_its_length_costs_no_second_request() {
 #[tokio::test]
 async fn a_part_that_was_not_asked_for_is_not_handed_out() {
     let part = |content_range: &str| {
-        let head = "HTTP/1.1 206 Partial Content\r\nContent-Length: 5\r\nContent-Range:";
+        let head = "HTTP/1.1 206 Partial Content\r\nConnection: close\r\nContent-Length: 5\r\nContent-Range:";
         Service::of_length(format!("{head} {content_range}\r\n\r\nabcde").into_bytes())
     };
     let mut range = DownloadFile::new("file-1");
