@@ -29,6 +29,7 @@
 //! ```
 
 mod api;
+mod azure_endpoint;
 mod body;
 mod checks;
 mod credential;
