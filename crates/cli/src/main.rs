@@ -33,8 +33,6 @@ use std::{
     process::ExitCode,
 };
 
-use clap::Parser as _;
-
 use crate::{
     args::{Arguments, Command, FilesCommand, UploadsCommand},
     connect::Connection,
@@ -53,7 +51,7 @@ fn main() -> ExitCode {
         let report = Report::failed(format!("this is a bug in partwise: {panic}")).hint("please report it");
         say(&shown(report, &ProcessEnvironment).lines());
     }));
-    let done = match Arguments::try_parse() {
+    let done = match Arguments::read() {
         Ok(arguments) => run(&arguments),
         Err(asked) if !asked.use_stderr() => {
             // Help or the version; a reader that went away has seen enough.

@@ -68,7 +68,7 @@ pub use form::{
     FormWriter, base_name, decode_whole,
 };
 pub use generated::{OperationId, PathPart};
-pub use json_lines::{BadLine, JsonLinesCheck, LineProblem};
+pub use json_lines::{BadLine, ForeignFormat, JsonLinesCheck, LineProblem, filename_suits};
 pub use operation::{Operation, Repeat};
 pub use retry::{Now, RetryAfter, RetryHint, RetryPolicy, Verdict};
 pub use route::{Route, RouteError};

@@ -82,7 +82,8 @@ fn plan(arguments: &UploadArguments) -> Result<Plan, Report> {
             .hint("rename the file, or upload a link to it that has another name")
     })?;
     let mime_type = arguments.mime_type.as_deref().unwrap_or_else(|| mime::guess(&arguments.file));
-    let mut plan = Plan::new(name, mime_type, arguments.purpose.resolve()?);
+    let purpose = arguments.purpose.resolve_for(name, "rename it")?;
+    let mut plan = Plan::new(name, mime_type, purpose);
     plan.parallel = arguments.parallel.map_or_else(Parallel::default, Parallel::Fixed);
     plan.part_size = arguments.part_size;
     plan.md5 = arguments.md5;

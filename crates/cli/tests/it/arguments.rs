@@ -189,6 +189,15 @@ fn help_and_version_are_no_errors() {
     for kind in ["--store <PATH-OR-URL>", "memory://", "file:///"] {
         assert!(help.contains(kind), "{kind} is in\n{help}");
     }
+    let refused = ["--provider", "--endpoint", "--api-version", "--local", "--ca-cert"];
+    for command in [&["check"][..], &["serve"], &["uploads", "list"]] {
+        let help = sandbox.run(&[command, &["--help"]].concat()).done();
+        for flag in refused {
+            assert!(!help.contains(&format!("{flag} ")), "{flag} is refused, and is in\n{help}");
+        }
+        assert_eq!(help.contains("--store "), command == ["serve"], "{help}");
+    }
+    assert!(sandbox.run(&["uploads", "cancel", "--help"]).done().contains("--provider "));
     for command in ["upload", "check", "serve"] {
         assert!(sandbox.run(&[command, "--help"]).done().contains("Examples:"));
     }

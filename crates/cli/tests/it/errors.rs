@@ -73,7 +73,10 @@ fn without_a_key_the_variable_is_named() {
 fn what_the_environment_says_wrongly_is_named() {
     let sandbox = Sandbox::new();
     let list = |arguments: &[&str], variable| sandbox.run_with(arguments, &[KEY, variable]).refused(1);
-    assert_snapshot!(list(&["files", "list"], ("OPENAI_BASE_URL", "example.com/v1")), @"error: OPENAI_BASE_URL: the endpoint `example.com/v1` must start with https:// or http://");
+    assert_snapshot!(list(&["files", "list"], ("OPENAI_BASE_URL", "example.com/v1")), @"
+    error: OPENAI_BASE_URL: the endpoint `example.com/v1` must start with https:// or http://
+    hint: write OPENAI_BASE_URL=https://example.com/v1
+    ");
     let azure = ["files", "list", "--provider", "azure", "--endpoint", "https://r.openai.azure.com"];
     assert_snapshot!(list(&azure, ("OPENAI_API_VERSION", "latest")), @"
     error: OPENAI_API_VERSION: 'latest' is not a dated version
