@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use clap::{Args, Parser, Subcommand, ValueEnum};
+use clap::{Args, CommandFactory as _, FromArgMatches as _, Parser, Subcommand, ValueEnum};
 
 use crate::size;
 
@@ -14,6 +14,37 @@ pub(crate) struct Arguments {
     pub(crate) service: ServiceArguments,
     #[command(subcommand)]
     pub(crate) command: Command,
+}
+
+impl Arguments {
+    /// Reads the arguments of this process.
+    pub(crate) fn read() -> Result<Self, clap::Error> {
+        Self::of(&Self::described().try_get_matches()?)
+    }
+
+    fn of(matches: &clap::ArgMatches) -> Result<Self, clap::Error> {
+        Self::from_arg_matches(matches).map_err(|error| error.format(&mut Self::described()))
+    }
+
+    /// The description, in which no subcommand shows a flag that it refuses.
+    fn described() -> clap::Command {
+        let flags: Vec<_> =
+            ServiceArguments::augment_args(clap::Command::new("")).get_arguments().cloned().collect();
+        let without = |command: clap::Command, kept: &[&str]| {
+            let refused = flags.iter().filter(|flag| !kept.contains(&flag.get_id().as_str()));
+            // They are still read, to be refused with the reason.
+            command.args(refused.map(|flag| flag.clone().hide(true)))
+        };
+        Self::command().mut_subcommands(|command| match command.get_name() {
+            "check" => without(command, &[]),
+            "serve" => without(command, &["store"]),
+            "uploads" => command.mut_subcommands(|command| match command.get_name() {
+                "list" => without(command, &[]),
+                _ => command,
+            }),
+            _ => command,
+        })
+    }
 }
 
 const ENVIRONMENT: &str = "\
@@ -279,6 +310,9 @@ pub(crate) struct RequiredPurpose {
     /// Send the purpose even if no service is known to have it.
     #[arg(long)]
     pub(crate) allow_unknown_purpose: bool,
+    /// Send a file for fine-tuning or a batch even if its name does not end with `.jsonl`.
+    #[arg(long)]
+    pub(crate) allow_any_name: bool,
 }
 
 #[derive(Args, Debug)]
@@ -287,8 +321,9 @@ Examples:
   partwise check train.jsonl --purpose fine-tune && partwise upload train.jsonl --purpose fine-tune
   partwise check batch.jsonl --purpose batch --json
 
-Each line has to be a JSON object in UTF-8; what stands in the objects is not looked at. A service,
-or the job, finds a wrong line only when all of the file is there.
+Each line has to be a JSON object in UTF-8, and the name of a file for fine-tuning or a batch has
+to end with .jsonl; what stands in the objects is not looked at. A service, or the job, finds a
+wrong line only when all of the file is there.
 Lines are counted from 1, and so are columns, in bytes.")]
 pub(crate) struct CheckArguments {
     /// The file to check.
@@ -367,11 +402,28 @@ fn mime_type(text: &str) -> Result<String, String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use clap::CommandFactory as _;
 
     #[test]
     fn the_description_is_consistent() {
-        Arguments::command().debug_assert();
+        Arguments::described().debug_assert();
+    }
+
+    fn parsed(arguments: &[&str]) -> Arguments {
+        let matches = Arguments::described().try_get_matches_from([&["partwise"], arguments].concat());
+        Arguments::of(&matches.expect("arguments")).expect("arguments")
+    }
+
+    #[test]
+    fn a_flag_that_a_subcommand_refuses_is_read_wherever_it_stands() {
+        for arguments in [
+            ["--local", "check", "a", "--purpose", "batch"],
+            ["check", "--local", "a", "--purpose", "batch"],
+            ["check", "a", "--purpose", "batch", "--local"],
+        ] {
+            assert!(parsed(&arguments).service.local, "{arguments:?}");
+        }
+        assert_eq!(parsed(&["uploads", "list", "--store", "x"]).service.store.as_deref(), Some("x"));
+        assert_eq!(parsed(&["serve", "--store", "x"]).service.store.as_deref(), Some("x"));
     }
 
     #[test]

@@ -17,6 +17,7 @@ use partwise_transport_hyper::{
 use crate::{
     environment::Environment,
     explain::Explain,
+    notices::Notices,
     report::Report,
     service::{Reach, Service},
     store,
@@ -45,6 +46,8 @@ pub(crate) struct Connected {
     pub(crate) is_lasting: bool,
     /// On whose behalf the service is used, where that is said besides the key.
     pub(crate) account: String,
+    /// Where failed attempts are told.
+    pub(crate) notices: Notices,
     embedded: Option<Server>,
 }
 
@@ -61,8 +64,8 @@ impl<'e, E: Environment> Connection<'e, E> {
     pub(crate) async fn connect(self) -> Result<Connected, Report> {
         let Self { service, environment } = self;
         let proxy = proxy(&service)?;
-        let (credential, variable) = service.credential(environment)?;
-        let explain = Explain::new(&service, variable);
+        let (credential, key) = service.credential(environment)?;
+        let explain = Explain::new(&service, key);
         let account = service.account_headers(environment)?;
         let account: Vec<_> =
             account.into_iter().map(|(name, _, value)| format!("{name}: {value}")).collect();
@@ -92,8 +95,12 @@ impl<'e, E: Environment> Connection<'e, E> {
         };
         let mut patience = RetryPolicy::default();
         patience.max_failures = FAILURES_OF_ONE_OPERATION;
+        let notices = Notices::default();
+        let told = notices.clone();
+        let client = client.on_retry(move |retry| told.retry(retry));
         Ok(Connected {
             client: client.reading(Reading::Inline).writing(Writing::Inline).retry(patience),
+            notices,
             explain,
             is_lasting,
             account,

@@ -1,9 +1,13 @@
 //! What an error of the client means, and what can be done about it.
 
+mod rejected;
+
 use std::{error::Error as StdError, io};
 
+use http::StatusCode;
 use partwise_protocol::{
-    ApiErrorKind, Dialect, DownloadError, EncodeError, FailureKind, OperationId, PlanError, TransferError,
+    Dialect, DownloadError, EncodeError, FailureKind, Instead, OperationId, PlanError, TransferError,
+    WrongContent,
 };
 use partwise_transport_hyper::{
     Error,
@@ -12,11 +16,14 @@ use partwise_transport_hyper::{
 
 use crate::{
     report::{Report, chain},
-    service::{AZURE_API_VERSION, Reach, Service},
+    service::{AZURE_API_VERSION, Key, Reach, Service},
     size::Human,
 };
 
 const UPLOAD_AGAIN: &str = "upload it again when nothing writes to it any more";
+
+/// What is done about a page: it is no answer of this API, whatever its status.
+const IN_FRONT: &str = "something in front of the service answered in its place: sign in to this network, or look at the proxy, firewall or gateway on the way";
 
 /// Turns errors of one service's client into reports.
 #[derive(Debug)]
@@ -27,18 +34,20 @@ pub(crate) struct Explain {
     version_is_open: bool,
     /// What says where the service is: a flag or a variable.
     endpoint_from: &'static str,
-    /// The variable that holds the key or token.
-    key: &'static str,
+    /// The most bytes of a file in one request.
+    largest_file: u64,
+    key: Key,
 }
 
 impl Explain {
-    pub(crate) fn new(service: &Service, key: &'static str) -> Self {
+    pub(crate) fn new(service: &Service, key: Key) -> Self {
         Self {
             base: service.api.base().to_owned(),
             dialect: service.api.dialect().clone(),
             embedded: matches!(service.reach, Reach::Embedded { .. }),
             version_is_open: service.version_is_open,
             endpoint_from: service.endpoint_from,
+            largest_file: service.api.limits().file,
             key,
         }
     }
@@ -57,6 +66,12 @@ impl Explain {
         }
         if let Some(report) = self.redirected(what, error) {
             return report;
+        }
+        let is_full =
+            error.refusal().is_some_and(|refusal| refusal.status == StatusCode::INSUFFICIENT_STORAGE);
+        if self.embedded && is_full {
+            return Report::failed(format!("{what}: the disk of the store is full"))
+                .hint("make room there, or name another place with --store");
         }
         let place = if self.embedded { String::new() } else { format!(" at {}", self.base) };
         Report::failed(format!("{what}{place}: {}", chain(error))).maybe_hint(self.hint(error))
@@ -136,23 +151,16 @@ impl Explain {
                     "the service redirected the download to {host}, which rejected it: run the same command again for a new redirect"
                 ));
             }
-            let about_the_thing = refusal.error.param.is_some() || refusal.error.code.is_some();
-            return match refusal.kind() {
-                ApiErrorKind::Unauthorized => {
-                    Some(format!("{} holds nothing that this service takes", self.key))
-                }
-                ApiErrorKind::Forbidden => Some(format!("what {} holds may not be used for this", self.key)),
-                ApiErrorKind::RateLimited => Some("try again later, or with a smaller --parallel".into()),
-                ApiErrorKind::NotFound if !about_the_thing => Some(self.other_service()),
-                ApiErrorKind::Other => Some(self.other_service()),
-                _ => None,
-            };
+            return self.rejected(refusal, operation_of(error));
         }
         match error {
             Error::Garbled(_) => return Some(self.other_service()),
-            Error::Download(cause) if matches!(**cause, DownloadError::Garbled(_)) => {
-                return Some(self.other_service());
-            }
+            Error::WrongContent(cause) => return wrong_content_hint(cause),
+            Error::Download(cause) => match &**cause {
+                DownloadError::Garbled(_) => return Some(self.other_service()),
+                DownloadError::WrongContent(cause) => return wrong_content_hint(cause),
+                _ => {}
+            },
             Error::Transfer(cause) => {
                 if let Some(hint) = self.transfer_hint(cause) {
                     return Some(hint);
@@ -214,6 +222,28 @@ impl Explain {
             )),
             _ => None,
         }
+    }
+}
+
+/// The operation of an upload that was refused.
+fn operation_of(error: &Error) -> Option<OperationId> {
+    match error {
+        Error::Transfer(cause) => match &**cause {
+            TransferError::Refused { operation, .. } => Some(*operation),
+            _ => None,
+        },
+        _ => None,
+    }
+}
+
+fn wrong_content_hint(cause: &WrongContent) -> Option<String> {
+    match cause.instead {
+        Some(Instead::Page { .. }) => Some(IN_FRONT.into()),
+        Some(_) => Some("run the same command again later".into()),
+        None if cause.expected.is_some_and(|expected| cause.received < expected) => {
+            Some("run the same command again: the connection may have ended early".into())
+        }
+        None => None,
     }
 }
 

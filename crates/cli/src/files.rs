@@ -156,7 +156,7 @@ pub(crate) async fn import(
     arguments: &ImportArguments,
     connection: Connection<'_, impl Environment>,
 ) -> Result<(), Report> {
-    let purpose = arguments.purpose.resolve()?;
+    let purpose = arguments.purpose.resolve_for(&arguments.filename, "give another --filename")?;
     let connected = connection.connect().await?;
     let request = ImportFileRequest::new(purpose, &arguments.filename, &arguments.url);
     let file = connected.client.call(&ImportFile::new(request)).await;

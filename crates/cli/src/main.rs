@@ -14,6 +14,7 @@ mod files;
 mod interrupt;
 mod log;
 mod mime;
+mod notices;
 mod output;
 mod progress;
 mod purpose;
@@ -31,8 +32,6 @@ use std::{
     io::{self, Write as _},
     process::ExitCode,
 };
-
-use clap::Parser as _;
 
 use crate::{
     args::{Arguments, Command, FilesCommand, UploadsCommand},
@@ -52,7 +51,7 @@ fn main() -> ExitCode {
         let report = Report::failed(format!("this is a bug in partwise: {panic}")).hint("please report it");
         say(&shown(report, &ProcessEnvironment).lines());
     }));
-    let done = match Arguments::try_parse() {
+    let done = match Arguments::read() {
         Ok(arguments) => run(&arguments),
         Err(asked) if !asked.use_stderr() => {
             // Help or the version; a reader that went away has seen enough.
@@ -102,7 +101,9 @@ async fn dispatch(arguments: &Arguments) -> Result<(), Report> {
     match &arguments.command {
         Command::Upload(upload) => Box::pin(upload::run(upload, connection)).await,
         Command::Files(files) => run_files(files, connection).await,
-        Command::Uploads(UploadsCommand::Cancel(cancel)) => uploads::cancel(cancel, connection).await,
+        Command::Uploads(UploadsCommand::Cancel(cancel)) => {
+            Box::pin(uploads::cancel(cancel, connection)).await
+        }
         Command::Uploads(UploadsCommand::List(_)) | Command::Check(_) | Command::Serve(_) => Ok(()),
     }
 }

@@ -4,6 +4,8 @@ use std::io::{self, IsTerminal as _, Write as _};
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
+use crate::notices::Notices;
+
 const TEMPLATE: &str = "{msg} {wide_bar} {binary_bytes}/{binary_total_bytes} {binary_bytes_per_sec} {eta}";
 
 /// How often a bar is drawn, per second.
@@ -17,8 +19,8 @@ pub(crate) struct Bar {
 }
 
 impl Bar {
-    /// A bar for `total` bytes.
-    pub(crate) fn new(what: &str, total: Option<u64>) -> Self {
+    /// A bar for `total` bytes, below what is told.
+    pub(crate) fn new(what: &str, total: Option<u64>, notices: &Notices) -> Self {
         // Log lines and a bar would write over each other.
         let shown = io::stderr().is_terminal() && std::env::var_os(crate::log::VARIABLE).is_none();
         let target =
@@ -27,6 +29,7 @@ impl Bar {
         if let Ok(style) = ProgressStyle::with_template(TEMPLATE) {
             bar.set_style(style);
         }
+        notices.show_above(bar.clone());
         Self { what: what.to_owned(), bar }
     }
 

@@ -2,12 +2,28 @@
 
 use partwise_models::Purpose;
 
-use crate::{args::RequiredPurpose, report::Report};
+use partwise_protocol::filename_suits;
+
+use crate::{
+    args::RequiredPurpose,
+    check::BAD_NAME,
+    report::{Report, one_line},
+};
 
 impl RequiredPurpose {
     /// The purpose to send.
     pub(crate) fn resolve(&self) -> Result<Purpose, Report> {
         resolve(&self.purpose, self.allow_unknown_purpose)
+    }
+
+    /// The purpose of a file of this name; `rename` says how it gets another one.
+    pub(crate) fn resolve_for(&self, filename: &str, rename: &str) -> Result<Purpose, Report> {
+        let purpose = self.resolve()?;
+        if self.allow_any_name || filename_suits(&purpose, filename) {
+            return Ok(purpose);
+        }
+        Err(Report::usage(format!("{}: {BAD_NAME}", one_line(filename)))
+            .hint(format!("{rename}, or --allow-any-name sends it all the same")))
     }
 }
 

@@ -76,6 +76,17 @@ impl Report {
         self
     }
 
+    /// Adds the failure that came last, when there is one: of a request, in the words of its causes.
+    #[must_use]
+    pub(crate) fn maybe_cause(mut self, failure: Option<&(dyn Error + 'static)>) -> Self {
+        if let Some(failure) = failure {
+            // The outermost layer speaks of our request; its cause is what a person can act on.
+            let cause = failure.source().map_or_else(|| failure.to_string(), chain);
+            let _ = write!(self.message, "; the last attempt failed: {cause}");
+        }
+        self
+    }
+
     /// Takes every secret out of what is shown.
     #[must_use]
     pub(crate) fn without(mut self, secrets: &[String]) -> Self {

@@ -16,6 +16,8 @@ pub(crate) const AZURE_API_VERSION: &str = "2024-10-21";
 
 /// Has the meaning of `--allow-plain-http` when it is 1.
 const PLAIN_HTTP: &str = "PARTWISE_ALLOW_PLAIN_HTTP";
+/// Where an Entra ID token is.
+const TOKEN_VARIABLE: &str = "AZURE_OPENAI_AD_TOKEN";
 
 /// Where the embedded server is said to be; no request to it ever leaves the process.
 const EMBEDDED_ORIGIN: &str = "http://localhost";
@@ -34,6 +36,35 @@ pub(crate) struct Service {
     /// arguments wrong.
     pub(crate) version_is_open: bool,
     provider: Provider,
+}
+
+/// Where the key or token came from, and how it looks; never the secret itself.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Key {
+    /// The variable that holds it.
+    pub(crate) variable: &'static str,
+    /// Whether quotes stand around it, as `docker --env-file` leaves them.
+    pub(crate) is_quoted: bool,
+}
+
+impl Key {
+    /// Whether it is an Entra ID token, which expires.
+    pub(crate) fn is_token(self) -> bool {
+        self.variable == TOKEN_VARIABLE
+    }
+
+    /// What people call it.
+    pub(crate) fn kind(self) -> &'static str {
+        kind_of(self.variable)
+    }
+}
+
+fn kind_of(variable: &str) -> &'static str {
+    if variable == TOKEN_VARIABLE { "token" } else { "key" }
+}
+
+fn is_quoted(secret: &str) -> bool {
+    ['"', '\''].iter().any(|quote| secret.len() > 1 && secret.starts_with(*quote) && secret.ends_with(*quote))
 }
 
 /// How a service is reached.
@@ -151,13 +182,14 @@ impl ServiceArguments {
     ) -> Result<Api, Report> {
         if let Some(endpoint) = &self.endpoint {
             return api(dialect, endpoint).map_err(|cause| {
-                Report::usage(cause.to_string())
-                    .hint("an endpoint looks like https://NAME.openai.azure.com or http://127.0.0.1:8080/v1")
+                Report::usage(cause.to_string()).hint(endpoint_hint("--endpoint ", endpoint))
             });
         }
         let variable = endpoint_variable(provider);
         match environment.get(variable)? {
-            Some(endpoint) => api(dialect, &endpoint).map_err(|cause| Report::because(variable, &cause)),
+            Some(endpoint) => api(dialect, &endpoint).map_err(|cause| {
+                Report::because(variable, &cause).hint(endpoint_hint(&format!("{variable}="), &endpoint))
+            }),
             None if provider == Provider::Openai => Ok(Api::openai()),
             None => Err(Report::failed("Azure needs an endpoint")
                 .hint("give --endpoint https://NAME.openai.azure.com or set AZURE_OPENAI_ENDPOINT")),
@@ -179,18 +211,24 @@ fn api(dialect: Dialect, endpoint: &str) -> Result<Api, EncodeError> {
         Dialect::AzureV1 { .. } => {
             Api::azure_v1(endpoint).and_then(|api| Api::with_base(api.base(), dialect))
         }
-        dialect => Api::with_base(&openai_base(endpoint), dialect),
+        dialect => {
+            // First as it was typed, so that an error quotes that.
+            Api::with_base(endpoint, dialect.clone())?;
+            Api::with_base(&openai_base(endpoint), dialect)
+        }
     }
 }
 
 impl Service {
     /// Looks the key up in the environment, and says in which variable it was; the embedded server takes any.
-    pub(crate) fn credential(
-        &self,
-        environment: &impl Environment,
-    ) -> Result<(Credential, &'static str), Report> {
-        let usable = |name: &'static str, credential: Result<Credential, EncodeError>| {
-            credential.map(|credential| (credential, name)).map_err(|cause| Report::because(name, &cause))
+    pub(crate) fn credential(&self, environment: &impl Environment) -> Result<(Credential, Key), Report> {
+        let usable = |variable: &'static str, credential: Result<Credential, EncodeError>| match credential {
+            Ok(credential) => {
+                let key = Key { variable, is_quoted: is_quoted(credential.secret()) };
+                Ok((credential, key))
+            }
+            Err(cause) => Err(Report::because(variable, &cause)
+                .hint(format!("set {variable} to the {} alone", kind_of(variable)))),
         };
         if let Reach::Embedded { .. } = self.reach {
             return usable("the embedded server's key", Credential::key("embedded"));
@@ -199,8 +237,8 @@ impl Service {
             Provider::Openai => "OPENAI_API_KEY",
             Provider::Azure | Provider::AzureV1 => {
                 // As in the official SDKs a token goes before a key.
-                if let Some(token) = environment.get("AZURE_OPENAI_AD_TOKEN")? {
-                    return usable("AZURE_OPENAI_AD_TOKEN", Credential::token(&token));
+                if let Some(token) = environment.get(TOKEN_VARIABLE)? {
+                    return usable(TOKEN_VARIABLE, Credential::token(&token));
                 }
                 "AZURE_OPENAI_API_KEY"
             }
@@ -244,9 +282,33 @@ impl Service {
     }
 }
 
-/// OpenAI's base for what people write: a bare origin gets `/v1`, any other path is the base itself, as in
-/// `OPENAI_BASE_URL`.
+/// What to write in place of `endpoint`, behind this flag or variable.
+fn endpoint_hint(place: &str, endpoint: &str) -> String {
+    // A password is not repeated.
+    let has_no_scheme =
+        !endpoint.contains("://") && !endpoint.contains(['@', ' ']) && endpoint.contains(['.', ':']);
+    if has_no_scheme {
+        let host = endpoint.split(['/', ':']).next().unwrap_or_default();
+        let scheme = if matches!(host, "localhost" | "127.0.0.1") { "http" } else { "https" };
+        return format!("write {place}{scheme}://{endpoint}");
+    }
+    if endpoint.contains(".azure.com/") {
+        return "the resource's page `Keys and Endpoint` has it: https://NAME.openai.azure.com".into();
+    }
+    "an endpoint looks like https://NAME.openai.azure.com or http://127.0.0.1:8080/v1".into()
+}
+
+/// OpenAI's base for what people write: a bare origin gets `/v1`, behind `/v1` an operation is left out, and any other path
+/// is the base itself, as in `OPENAI_BASE_URL`.
 fn openai_base(endpoint: &str) -> String {
+    const OPERATIONS: [&str; 7] =
+        ["/batches", "/chat/completions", "/completions", "/embeddings", "/files", "/responses", "/uploads"];
+
+    let trimmed = endpoint.trim_end_matches('/');
+    let base = OPERATIONS.iter().find_map(|operation| trimmed.strip_suffix(operation));
+    if let Some(base) = base.filter(|base| base.ends_with("/v1")) {
+        return base.to_owned();
+    }
     let host = endpoint.strip_prefix("https://").or_else(|| endpoint.strip_prefix("http://"));
     match host.map(|host| host.trim_end_matches('/')) {
         Some(host) if !host.is_empty() && !host.contains(['/', '?', '#']) => {
@@ -306,6 +368,60 @@ mod tests {
     fn azure_without_a_version_is_the_first_that_has_uploads() {
         let arguments = ["--provider", "azure", "--endpoint", "https://r.openai.azure.com"];
         assert_eq!(api(&arguments, &[]), "https://r.openai.azure.com/openai (Azure OpenAI 2024-10-21)");
+    }
+
+    #[test]
+    fn an_endpoint_is_taken_from_a_url_below_it() {
+        let dated = "https://r.openai.azure.com/openai (Azure OpenAI 2024-10-21)";
+        let v1 = "https://r.openai.azure.com/openai/v1 (Azure OpenAI v1)";
+        for behind in
+            ["", "/", "/openai/v1/", "/openai/deployments/g/chat/completions?api-version=2024-06-01"]
+        {
+            let endpoint = format!("https://r.openai.azure.com{behind}");
+            assert_eq!(api(&["--provider", "azure", "--endpoint", &endpoint], &[]), dated);
+            assert_eq!(api(&["--provider", "azure-v1", "--endpoint", &endpoint], &[]), v1);
+            assert_eq!(api(&["--provider", "azure-v1"], &[("AZURE_OPENAI_ENDPOINT", &endpoint)]), v1);
+        }
+        for (endpoint, base) in [
+            ("https://api.openai.com/v1/chat/completions", "https://api.openai.com/v1"),
+            ("https://g.example/v1/files/", "https://g.example/v1"),
+            ("https://g.example/files", "https://g.example/files"),
+        ] {
+            assert_eq!(api(&["--endpoint", endpoint], &[]), format!("{base} (OpenAI)"));
+        }
+    }
+
+    #[test]
+    fn an_endpoint_that_is_none_is_quoted_as_it_was_typed() {
+        let said = |arguments: &[&str], environment: Variables<'_>| {
+            resolved(arguments, environment).expect_err("no endpoint").lines()
+        };
+        let azure = ["--provider", "azure"];
+        let at = |endpoint| [&azure[..], &["--endpoint", endpoint]].concat();
+        insta::assert_snapshot!(said(&azure, &[("AZURE_OPENAI_ENDPOINT", "r.openai.azure.com")]), @"
+        error: AZURE_OPENAI_ENDPOINT: the endpoint `r.openai.azure.com` must start with https:// or http://
+        hint: write AZURE_OPENAI_ENDPOINT=https://r.openai.azure.com
+        ");
+        insta::assert_snapshot!(said(&at("https://portal.azure.com/#@contoso.com/resource/subscriptions/1"), &[]), @"
+        error: the endpoint `https://portal.azure.com/#@contoso.com/resource/subscriptions/1` is a page of the Azure portal, and no endpoint
+        hint: the resource's page `Keys and Endpoint` has it: https://NAME.openai.azure.com
+        ");
+        insta::assert_snapshot!(said(&at("https://r.openai.azure.com/?deployment=g"), &[]), @"
+        error: the endpoint `https://r.openai.azure.com/?deployment=g` must not have a query or a fragment
+        hint: the resource's page `Keys and Endpoint` has it: https://NAME.openai.azure.com
+        ");
+        insta::assert_snapshot!(said(&at("https://me:secret@r.openai.azure.com"), &[]), @"
+        error: the endpoint `https://…@r.openai.azure.com` must not carry a user name or password
+        hint: an endpoint looks like https://NAME.openai.azure.com or http://127.0.0.1:8080/v1
+        ");
+        insta::assert_snapshot!(said(&["--endpoint", "localhost:8080"], &[]), @"
+        error: the endpoint `localhost:8080` must start with https:// or http://
+        hint: write --endpoint http://localhost:8080
+        ");
+        insta::assert_snapshot!(said(&[], &[("OPENAI_BASE_URL", "https://g.example/?x=1")]), @"
+        error: OPENAI_BASE_URL: the endpoint `https://g.example/?x=1` must not have a query or a fragment
+        hint: an endpoint looks like https://NAME.openai.azure.com or http://127.0.0.1:8080/v1
+        ");
     }
 
     #[test]

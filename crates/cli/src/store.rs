@@ -3,6 +3,7 @@
 use std::{fs, path::PathBuf};
 
 use partwise_server::{Durability, Store};
+use percent_encoding::percent_decode_str;
 
 use crate::report::Report;
 
@@ -22,7 +23,7 @@ pub(crate) fn open(named: Option<&str>, durability: Durability) -> Result<Opened
         Some(named) => match named.split_once("://") {
             None => PathBuf::from(named),
             Some(("memory", "" | "/")) => return Ok(Opened { store: Store::memory(), identity: None }),
-            Some(("file", path)) if path.starts_with('/') => PathBuf::from(path),
+            Some(("file", path)) => folder_of(named, path)?,
             Some((scheme, _)) => {
                 return Err(Report::usage(format!("--store: there is no kind of store called {scheme}://"))
                     .hint("give a folder, file:///… or memory://; S3 and Azure stores are not there yet"));
@@ -35,10 +36,57 @@ pub(crate) fn open(named: Option<&str>, durability: Durability) -> Result<Opened
     Ok(Opened { store, identity: Some(format!("file://{}", folder.display())) })
 }
 
+/// The folder that a `file:` URL names, whose path stands behind the slashes and may be percent-encoded.
+fn folder_of(url: &str, path: &str) -> Result<PathBuf, Report> {
+    let wrong = |problem: &str| {
+        Err(Report::usage(format!("--store: {url} {problem}"))
+            .hint("such a URL looks like file:///srv/my%20files; a plain path will do as well"))
+    };
+    if path.contains(['?', '#']) {
+        return wrong("has a query or a fragment: write %3F for ?, and %23 for #");
+    }
+    match path.strip_prefix("localhost").unwrap_or(path) {
+        path if path.starts_with('/') => match percent_decode_str(path).decode_utf8() {
+            Ok(path) if !path.contains('\0') => Ok(PathBuf::from(path.as_ref())),
+            _ => wrong("is not the name of a folder"),
+        },
+        _ => wrong("names another machine, or no whole path"),
+    }
+}
+
 fn default_folder() -> Result<PathBuf, Report> {
     let places = directories::ProjectDirs::from("", "", "partwise");
     places.map(|places| places.data_dir().join("store")).ok_or_else(|| {
         Report::failed("this system names no folder for application data")
             .hint("say with --store where to keep the files")
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_file_url_names_a_folder() {
+        let folder = |path: &str| folder_of(&format!("file://{path}"), path);
+        for (path, named) in [
+            ("/srv/files", "/srv/files"),
+            ("/my%20store", "/my store"),
+            ("/s%C3%BC%C3%9F/", "/süß/"),
+            ("localhost/srv", "/srv"),
+            ("/100%", "/100%"),
+        ] {
+            assert_eq!(folder(path).expect(path), PathBuf::from(named));
+        }
+        for (path, problem) in [
+            ("srv/files", "names another machine, or no whole path"),
+            ("", "names another machine, or no whole path"),
+            ("/a?b", "has a query or a fragment"),
+            ("/%00", "is not the name of a folder"),
+            ("/%ff", "is not the name of a folder"),
+        ] {
+            let said = folder(path).expect_err(path).lines();
+            assert!(said.starts_with(&format!("error: --store: file://{path} {problem}")), "{said}");
+        }
+    }
 }

@@ -5,7 +5,7 @@ use std::fmt;
 use http::Uri;
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 
-use crate::{Dialect, EncodeError, Limits};
+use crate::{Dialect, EncodeError, Limits, azure_endpoint::resource_of};
 
 /// What may stand unescaped in a path segment or a query value: RFC 3986's unreserved characters.
 const ESCAPED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
@@ -40,7 +40,8 @@ impl Api {
         }
     }
 
-    /// Azure OpenAI with a dated version. `endpoint` is the resource's URL, with or without `/openai` behind it.
+    /// Azure OpenAI with a dated version. `endpoint` is the resource's URL, or any URL below its `/openai`, as the portal
+    /// shows it for a deployment; an `api-version` in it is left out.
     ///
     /// # Errors
     /// [`EncodeError::Endpoint`] when the endpoint is no plain `http(s)://host…` URL, and
@@ -49,16 +50,28 @@ impl Api {
         if !Dialect::is_dated_version(api_version) {
             return Err(EncodeError::ApiVersion { version: api_version.into() });
         }
-        let base = with_suffix(endpoint, "/openai");
-        Self::with_base(&base, Dialect::AzureDated { api_version: api_version.into() })
+        Self::below_resource(endpoint, "/openai", Dialect::AzureDated { api_version: api_version.into() })
     }
 
-    /// Azure OpenAI's v1 surface. `endpoint` is the resource's URL, with or without `/openai/v1` behind it.
+    /// Azure OpenAI's v1 surface. `endpoint` is the resource's URL, or any URL below its `/openai`, as for
+    /// [`azure`](Self::azure).
     ///
     /// # Errors
     /// [`EncodeError::Endpoint`] when the endpoint is no plain `http(s)://host…` URL.
     pub fn azure_v1(endpoint: &str) -> Result<Self, EncodeError> {
-        Self::with_base(&with_suffix(endpoint, "/openai/v1"), Dialect::AzureV1 { api_version: None })
+        Self::below_resource(endpoint, "/openai/v1", Dialect::AzureV1 { api_version: None })
+    }
+
+    fn below_resource(endpoint: &str, prefix: &str, dialect: Dialect) -> Result<Self, EncodeError> {
+        let resource = resource_of(endpoint)?;
+        // Before anything is put behind it, so that an error quotes what was typed.
+        Self::with_base(&resource, dialect.clone()).map_err(|error| match error {
+            EncodeError::Endpoint { problem, .. } => {
+                EncodeError::Endpoint { endpoint: without_user(endpoint), problem }
+            }
+            error => error,
+        })?;
+        Self::with_base(&format!("{}{prefix}", resource.trim_end_matches('/')), dialect)
     }
 
     /// Any base URL, for gateways, compatible services and tests: operation paths are put directly behind it.
@@ -158,13 +171,6 @@ impl fmt::Display for Api {
 /// `value` escaped for one path segment or one query value.
 pub(crate) fn escape(value: &str) -> percent_encoding::PercentEncode<'_> {
     utf8_percent_encode(value, ESCAPED)
-}
-
-fn with_suffix(endpoint: &str, suffix: &str) -> String {
-    let endpoint = endpoint.trim_end_matches('/');
-    // `/openai/v1` pasted for a dated version, or `/openai` for v1, mean the same resource.
-    let resource = ["/openai/v1", "/openai"].iter().find_map(|known| endpoint.strip_suffix(known));
-    format!("{}{suffix}", resource.unwrap_or(endpoint))
 }
 
 /// The text for an error message: a password in a URL must not end up in a log.

@@ -43,11 +43,9 @@ impl Credential {
 
     fn new(kind: Kind, secret: &str) -> Result<Self, EncodeError> {
         let secret = secret.trim();
-        if secret.is_empty() {
-            return Err(EncodeError::Credential { problem: "is empty" });
-        }
-        if !secret.bytes().all(|byte| byte.is_ascii_graphic()) {
-            return Err(EncodeError::Credential { problem: "has characters that cannot stand in a header" });
+        if let Some(problem) = problem_of(secret) {
+            let kind = if kind == Kind::Token { "token" } else { "key" };
+            return Err(EncodeError::Credential { kind, problem });
         }
         Ok(Self { kind, secret: secret.to_owned() })
     }
@@ -87,6 +85,24 @@ impl Credential {
     #[must_use]
     pub fn secret(&self) -> &str {
         &self.secret
+    }
+}
+
+/// What keeps a secret from being sent, if anything does.
+fn problem_of(secret: &str) -> Option<&'static str> {
+    let scheme = secret.split_whitespace().next().unwrap_or_default();
+    if secret.is_empty() {
+        Some("is empty")
+    } else if scheme.len() < secret.len() && scheme.eq_ignore_ascii_case("bearer") {
+        Some("begins with `Bearer `, which is not part of it")
+    } else if !secret.is_ascii() {
+        Some("has a character in it that is not ASCII")
+    } else if secret.contains(' ') {
+        Some("has a space in it")
+    } else if secret.bytes().any(|byte| byte.is_ascii_control()) {
+        Some("has a line break or another control character in it")
+    } else {
+        None
     }
 }
 
@@ -151,9 +167,23 @@ mod tests {
 
     #[test]
     fn a_secret_that_cannot_stand_in_a_header_is_refused() {
-        for bad in ["", "  ", "a\nb", "ü"] {
-            assert!(Credential::key(bad).is_err(), "{bad:?}");
+        for (bad, problem) in [
+            ("", "is empty"),
+            ("  ", "is empty"),
+            ("a\nb", "has a line break or another control character in it"),
+            ("ü", "has a character in it that is not ASCII"),
+            ("a b", "has a space in it"),
+            ("Bearer sk-1", "begins with `Bearer `, which is not part of it"),
+            ("bearer\tsk-1", "begins with `Bearer `, which is not part of it"),
+        ] {
+            assert_eq!(
+                Credential::key(bad).unwrap_err().to_string(),
+                format!("the key {problem}"),
+                "{bad:?}"
+            );
+            assert_eq!(Credential::token(bad).unwrap_err().to_string(), format!("the token {problem}"));
         }
+        Credential::key("Bearer").unwrap();
         assert_eq!(Credential::key(" k\n").unwrap().secret(), "k");
     }
 }

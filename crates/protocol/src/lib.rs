@@ -29,6 +29,7 @@
 //! ```
 
 mod api;
+mod azure_endpoint;
 mod body;
 mod checks;
 mod coding;
@@ -54,8 +55,8 @@ pub use body::{Body, BodyTooLong, Segment, SourceRange, SourceTooShort};
 pub use credential::Credential;
 pub use dialect::{Dialect, Limits};
 pub use download::{
-    DownloadAction, DownloadCheckpoint, DownloadError, DownloadPlan, DownloadProgress, DownloadResumeError,
-    Fetch,
+    ContentCheck, DownloadAction, DownloadCheckpoint, DownloadError, DownloadPlan, DownloadProgress,
+    DownloadResumeError, DownloadWarning, Fetch, Instead, WrongContent,
 };
 pub use error::{ApiError, ApiErrorKind, DecodeError, EncodeError, Garbled, Redirect, ResponseError};
 pub use failure::{Failure, FailureKind};
@@ -68,7 +69,7 @@ pub use form::{
     FormWriter, base_name, decode_whole,
 };
 pub use generated::{OperationId, PathPart};
-pub use json_lines::{BadLine, JsonLinesCheck, LineProblem};
+pub use json_lines::{BadLine, ForeignFormat, JsonLinesCheck, LineProblem, filename_suits};
 pub use operation::{Operation, Repeat};
 pub use retry::{Now, RetryAfter, RetryHint, RetryPolicy, Verdict};
 pub use route::{Route, RouteError};

@@ -323,7 +323,7 @@ mod tests {
         for status in [408, 409, 429, 500, 502, 503, 504, 529] {
             assert_ne!(verdict(Repeat::Orphans, &refused(status)), Verdict::GiveUp, "{status}");
         }
-        for status in [301, 400, 401, 403, 404, 413, 415, 422, 501, 505] {
+        for status in [301, 400, 401, 403, 404, 413, 415, 422, 501, 505, 507] {
             assert_eq!(verdict(Repeat::Orphans, &refused(status)), Verdict::GiveUp, "{status}");
         }
     }

@@ -1,7 +1,7 @@
 //! What a request may ask for, by dialect. What no source states is chosen in `docs/contract/choices.md`.
 
 use partwise_models::{ExpiresAfter, ExpiryAnchor, Purpose};
-use partwise_protocol::{CreateFile, Dialect, OperationId};
+use partwise_protocol::{CreateFile, Dialect, OperationId, filename_suits};
 
 use crate::{id::Attributes, refusal::Refusal};
 
@@ -50,8 +50,7 @@ fn check_filename(purpose: &Purpose, filename: &str) -> Result<(), Refusal> {
     if filename.is_empty() {
         return Err(Refusal::Empty { field: "filename" });
     }
-    let is_jsonl = filename.to_ascii_lowercase().ends_with(".jsonl");
-    if matches!(purpose, Purpose::FineTune | Purpose::Batch) && !is_jsonl {
+    if !filename_suits(purpose, filename) {
         return Err(Refusal::FilenameSuffix { purpose: purpose.clone(), filename: filename.to_owned() });
     }
     Ok(())

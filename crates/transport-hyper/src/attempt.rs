@@ -69,7 +69,8 @@ impl Client {
         limit: u64,
     ) -> Result<Response<Bytes>, Failure> {
         let handoff = request.body().handoff();
-        let response = self.send(request, Redirects::WithinService).await?;
+        // Boxed, so that the futures of those who call stay small.
+        let response = Box::pin(self.send(request, Redirects::WithinService)).await?;
         let answer = read_whole(response, limit).await;
         let left = handoff.left();
         match answer {

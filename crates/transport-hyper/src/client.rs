@@ -6,7 +6,7 @@ use bytes::Bytes;
 use http::{HeaderMap, Request, Response};
 use partwise_models::UnixSeconds;
 use partwise_protocol::{
-    Api, Failure, FailureKind, Garbled, Operation, RetryPolicy, Segment, UploadRegistry,
+    Api, Failure, FailureKind, Garbled, Operation, Retry, RetryPolicy, Segment, UploadRegistry,
 };
 use tower_service::Service;
 
@@ -21,6 +21,9 @@ use crate::{
     system::System,
     trace::{self, attempt_span},
 };
+
+/// Who is told of a failed attempt that another one follows.
+pub(crate) type OnRetry = Arc<dyn Fn(&Retry) + Send + Sync>;
 
 /// Executes operations against one service, and drives uploads and downloads. Cheap to clone; clones share their connections.
 ///
@@ -46,6 +49,7 @@ pub struct Client {
     pub(crate) writing: Writing,
     pub(crate) plain_http: bool,
     pub(crate) retry: RetryPolicy,
+    pub(crate) on_retry: Option<OnRetry>,
     pub(crate) system: System,
     /// The uploads of this client and its clones.
     pub(crate) uploads: UploadRegistry,
@@ -141,6 +145,7 @@ impl Client {
             writing: Writing::default(),
             plain_http: false,
             retry: RetryPolicy::default(),
+            on_retry: None,
             system: System::default(),
             uploads: UploadRegistry::default(),
         }
@@ -177,6 +182,14 @@ impl Client {
     #[must_use]
     pub fn retry(mut self, policy: RetryPolicy) -> Self {
         self.retry = policy;
+        self
+    }
+
+    /// Calls `told` whenever an attempt of a single operation has failed and another one follows, before the wait for it.
+    /// Uploads and downloads to a target show it in their progress instead. [`Retry::number`] is always 1 here.
+    #[must_use]
+    pub fn on_retry(mut self, told: impl Fn(&Retry) + Send + Sync + 'static) -> Self {
+        self.on_retry = Some(Arc::new(told));
         self
     }
 
@@ -243,7 +256,7 @@ impl Client {
         operation: &O,
         reader: Option<Reader>,
     ) -> Result<O::Response, Error> {
-        let mut retries = Retries::new(self, O::ID.repeat());
+        let mut retries = Retries::new(self, O::ID);
         loop {
             match self.execute_once(operation, reader.clone(), retries.attempt()).await {
                 Ok(response) => return Ok(response),
@@ -252,7 +265,7 @@ impl Client {
         }
     }
 
-    async fn execute_once<O: Operation>(
+    pub(crate) async fn execute_once<O: Operation>(
         &self,
         operation: &O,
         reader: Option<Reader>,

@@ -2,7 +2,7 @@
 
 use partwise_protocol::{
     ApiError, DownloadError, DownloadResumeError, EncodeError, Failure, FailureKind, Garbled, PlanError,
-    ResponseError, ResumeError, SourceError, TransferError,
+    ResponseError, ResumeError, SourceError, TransferError, WrongContent,
 };
 
 use crate::service::BoxError;
@@ -54,6 +54,9 @@ pub enum Error {
         /// What came.
         received: u64,
     },
+    /// What came is not the file.
+    #[error(transparent)]
+    WrongContent(#[from] WrongContent),
     /// The system has no random numbers.
     #[error("the system gives no random numbers")]
     Entropy(#[source] getrandom::Error),

@@ -1,6 +1,8 @@
 //! Trying a single operation again.
 
-use partwise_protocol::{Repeat, Verdict};
+use std::time::Duration;
+
+use partwise_protocol::{Attempt, OperationId, Repeat, Retry, Verdict};
 
 use crate::{Client, Error, system::Clock};
 
@@ -20,14 +22,14 @@ impl From<Error> for FailedAttempt {
 /// The failures of one operation so far.
 pub(crate) struct Retries<'c> {
     client: &'c Client,
-    repeat: Repeat,
+    operation: OperationId,
     clock: Clock,
     failures: u32,
 }
 
 impl<'c> Retries<'c> {
-    pub(crate) fn new(client: &'c Client, repeat: Repeat) -> Self {
-        Self { client, repeat, clock: client.system.start_clock(), failures: 0 }
+    pub(crate) fn new(client: &'c Client, operation: OperationId) -> Self {
+        Self { client, operation, clock: client.system.start_clock(), failures: 0 }
     }
 
     /// Which attempt comes next, counted from 1.
@@ -43,15 +45,27 @@ impl<'c> Retries<'c> {
             Verdict::GiveUp => Err(error),
             Verdict::Retry { wait, .. } => {
                 tracing::debug!(?wait, failures = self.failures, "trying again");
+                self.tell(&error, wait);
                 tokio::time::sleep(wait).await;
                 Ok(())
             }
         }
     }
 
+    /// Tells whoever wants to hear of it.
+    fn tell(&self, error: &Error, wait: Duration) {
+        let Some(told) = &self.client.on_retry else { return };
+        let attempt = Attempt::new(self.operation, u64::from(self.failures));
+        match error {
+            Error::Refused(refusal) => told(&Retry::after_refusal(attempt, refusal, wait)),
+            Error::Failed(failure) => told(&Retry::after_failure(attempt, failure, wait)),
+            _ => {}
+        }
+    }
+
     fn judge(&self, error: &Error, may_have_arrived: bool) -> Result<Verdict, Error> {
         let (policy, failures) = (&self.client.retry, self.failures);
-        let repeat = match self.repeat {
+        let repeat = match self.operation.repeat() {
             // Of half a request no service makes a file.
             Repeat::Ambiguous if !may_have_arrived => Repeat::Orphans,
             repeat => repeat,

@@ -138,6 +138,7 @@ pub(super) const LAYERS: &[Layer] = &[
             "fs4",
             "http",
             "indicatif",
+            "percent-encoding",
             "rustix",
             "serde",
             "serde_json",

@@ -4,7 +4,7 @@ mod destination;
 mod partial;
 mod whole;
 
-use partwise_protocol::DownloadFile;
+use partwise_protocol::{DownloadFile, DownloadWarning};
 
 use self::destination::{Destination, Stream};
 use crate::{
@@ -36,7 +36,7 @@ fn cannot(id: &str) -> String {
 async fn pass_on(id: &str, mut stream: Stream, connected: &Connected) -> Result<(), Report> {
     let explain = |error| connected.explain.report(&cannot(id), &error);
     let mut download = connected.client.download(&DownloadFile::new(id)).await.map_err(explain)?;
-    let bar = Bar::new(id, download.head().length);
+    let bar = Bar::new(id, download.head().length, &connected.notices);
     let mut received = 0;
     while let Some(bytes) = download.chunk().await.map_err(explain)? {
         if !stream.write(&bytes)? {
@@ -45,5 +45,18 @@ async fn pass_on(id: &str, mut stream: Stream, connected: &Connected) -> Result<
         received += bytes.len() as u64;
         bar.set(received);
     }
+    if let Some(warning) = download.warning() {
+        bar.say(&warned(id, warning));
+    }
     stream.finish()
+}
+
+/// What a person should know of a download.
+fn warned(id: &str, warning: DownloadWarning) -> String {
+    match warning {
+        DownloadWarning::LengthUnknown => format!(
+            "warning: the service does not say how many bytes {id} has, so it is not known whether all of them came"
+        ),
+        other => format!("warning: {id}: {other:?}"),
+    }
 }

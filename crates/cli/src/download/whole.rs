@@ -1,6 +1,7 @@
 //! A whole file: in parallel ranges, from where an earlier run was, under its name when it is complete.
 
 use std::{
+    error::Error as StdError,
     io::{self, Write as _},
     pin::pin,
 };
@@ -13,11 +14,13 @@ use super::{
     cannot,
     destination::{Target, cannot_write},
     partial::Partial,
+    warned,
 };
 use crate::{
     args::DownloadArguments,
     connect::Connected,
     interrupt::{Signals, pressed_again},
+    notices::Notices,
     progress::Bar,
     report::Report,
     size::share,
@@ -138,21 +141,29 @@ impl Whole<'_> {
                 std::future::pending::<()>().await;
             }
         });
-        let bar = Bar::new(&self.arguments.id, None);
-        let shown = show(download.progress(), &bar);
+        let notices = &self.connected.notices;
+        let bar = Bar::new(&self.arguments.id, None, notices);
+        let progress = download.progress();
+        let shown = show(download.progress(), &bar, notices);
         let (received, ()) = tokio::join!(download.run(), shown);
+        drop(bar);
+        if let Some(warning) = progress.borrow().warning {
+            say(&warned(&self.arguments.id, warning));
+        }
         received.map(|_| ())
     }
 
     /// What is said of a run that ended before everything was there; what cannot be gone on with is removed.
     fn report(self, error: &Error) -> Report {
         let left = self.left(error);
-        let is_stopped = matches!(error, Error::Download(error) if matches!(**error, DownloadError::Stopped));
+        let is_stopped =
+            matches!(error, Error::Download(error) if matches!(**error, DownloadError::Stopped { .. }));
         let (name, id) = (self.target.name(), &self.arguments.id);
         let report = match (error, &left) {
-            (_, Some(left)) if is_stopped => return self.stopped(left),
+            (_, Some(left)) if is_stopped => return self.stopped(left).maybe_cause(stopped_by(error)),
             _ if is_stopped => {
                 Report::stopped(format!("nothing of {id} has come that could be gone on with"))
+                    .maybe_cause(stopped_by(error))
             }
             (Error::Target(cause), _) => cannot_write(name, cause),
             _ => self.connected.explain.report(&cannot(id), error),
@@ -200,16 +211,29 @@ impl Whole<'_> {
     }
 }
 
+/// How the last request failed, if nothing came after it.
+fn stopped_by(error: &Error) -> Option<&(dyn StdError + 'static)> {
+    match error {
+        Error::Download(error) => error.source(),
+        _ => None,
+    }
+}
+
 fn is_change(error: &DownloadError) -> bool {
     matches!(error, DownloadError::Changed { .. })
 }
 
 /// Shows how far the download is until its channel closes.
-async fn show(mut progress: watch::Receiver<DownloadProgress>, bar: &Bar) {
+async fn show(mut progress: watch::Receiver<DownloadProgress>, bar: &Bar, notices: &Notices) {
+    let mut told = 0;
     while progress.changed().await.is_ok() {
         let now = *progress.borrow_and_update();
         bar.set_total(now.bytes_total);
         bar.set(now.bytes_written);
+        if let Some(retry) = now.latest_retry.filter(|retry| retry.number > told) {
+            told = retry.number;
+            notices.retry(&retry);
+        }
         if now.retries > 0 {
             bar.note(&format!("{} asked for again", now.retries));
         }

@@ -1,6 +1,6 @@
 //! Going on from where an earlier run was.
 
-use partwise_protocol::{Checkpoint, Plan, ResumeError, TransferError};
+use partwise_protocol::{ApiErrorKind, Checkpoint, Plan, ResumeError, TransferError};
 use partwise_transport_hyper::{Error, Upload};
 
 use super::open;
@@ -182,6 +182,8 @@ pub(super) fn after(report: Report, error: &Error, entry: Option<&Entry>) -> Rep
                 None => report,
             }
         }
+        // The same parts would be too large again.
+        _ if error.refusal().is_some_and(|refusal| refusal.kind() == ApiErrorKind::TooLarge) => report,
         _ if saved.may_have_made_a_file() => {
             report.also_hint("the same command looks for the file again".into())
         }

@@ -6,7 +6,7 @@ mod interruption;
 mod shown;
 mod stats;
 
-use std::time::Instant;
+use std::{error::Error as _, time::Instant};
 
 use partwise_models::File;
 use partwise_protocol::{Parallel, Plan, RouteChoice, TransferError};
@@ -94,7 +94,8 @@ fn plan(arguments: &UploadArguments) -> Result<Plan, Report> {
             .hint("rename the file, or upload a link to it that has another name")
     })?;
     let mime_type = arguments.mime_type.as_deref().unwrap_or_else(|| mime::guess(&arguments.file));
-    let mut plan = Plan::new(name, mime_type, arguments.purpose.resolve()?);
+    let purpose = arguments.purpose.resolve_for(name, "rename it")?;
+    let mut plan = Plan::new(name, mime_type, purpose);
     plan.parallel = arguments.parallel.map_or_else(Parallel::default, Parallel::Fixed);
     plan.part_size = arguments.part_size;
     plan.md5 = arguments.md5;
@@ -127,9 +128,9 @@ async fn send(
         upload = upload.save_to(entry.checkpoint());
     }
     let began = upload.progress().borrow().clone();
-    let bar = Bar::new(&arguments.file.display().to_string(), Some(began.bytes_total));
+    let bar = Bar::new(&arguments.file.display().to_string(), Some(began.bytes_total), &connected.notices);
     let (upload, heed) = interruption::heeded(upload, signals, &bar);
-    let shown = shown::show(upload.progress(), began.upload_id, &bar);
+    let shown = shown::show(upload.progress(), began, &bar, &connected.notices);
     let sent = tokio::select! {
         (sent, ()) = async { tokio::join!(upload.run(), shown) } => sent,
         () = heed => {
@@ -147,8 +148,8 @@ async fn send(
         entry.close().await;
     }
     match error {
-        Error::Transfer(error) if matches!(*error, TransferError::Stopped) => {
-            Err(going_on::stopped(arguments, entry))
+        Error::Transfer(error) if matches!(*error, TransferError::Stopped { .. }) => {
+            Err(going_on::stopped(arguments, entry).maybe_cause(error.source()))
         }
         error => {
             // The file is there, and its object says what is wrong with it.

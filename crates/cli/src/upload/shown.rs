@@ -1,10 +1,10 @@
 //! What a person sees while a file goes up.
 
 use partwise_models::File;
-use partwise_protocol::{Progress, Proof, Warning};
+use partwise_protocol::{Phase, Progress, Proof, Warning};
 use tokio::sync::watch;
 
-use crate::{progress::Bar, report::say};
+use crate::{notices::Notices, progress::Bar, report::say};
 
 /// Says how a file is known to be the one that was uploaded, when no answer said so.
 pub(super) fn say_proof(file: &File, proof: Proof) {
@@ -22,12 +22,26 @@ pub(super) fn say_proof(file: &File, proof: Proof) {
 
 /// Shows how far the upload is until its channel closes.
 ///
-/// `upload` is the one that an earlier run began, if there is one.
-pub(super) async fn show(mut progress: watch::Receiver<Progress>, mut upload: Option<String>, bar: &Bar) {
-    let mut warned = false;
+/// `began` is how it was before: with the upload that an earlier run began, if there is one.
+pub(super) async fn show(
+    mut progress: watch::Receiver<Progress>,
+    began: Progress,
+    bar: &Bar,
+    notices: &Notices,
+) {
+    let (mut upload, mut phase) = (began.upload_id, began.phase);
+    let (mut warned, mut told) = (false, 0);
     while progress.changed().await.is_ok() {
         let now = progress.borrow_and_update().clone();
         bar.set(now.bytes_acknowledged + now.bytes_in_flight);
+        let retry = now.latest_retry.filter(|retry| retry.number > told);
+        if let Some(retry) = retry {
+            told = retry.number;
+            notices.retry(&retry);
+        } else if now.phase == Phase::Settling && phase != Phase::Settling {
+            notices.say("the service does not say which file it made: looking for it in its list");
+        }
+        phase = now.phase;
         let retries = now.statistics.retries.total;
         if retries > 0 {
             bar.note(&format!("{retries} sent again"));
@@ -38,7 +52,7 @@ pub(super) async fn show(mut progress: watch::Receiver<Progress>, mut upload: Op
         if now.upload_id.is_some() {
             upload = now.upload_id;
         }
-        if let (Some(warning), false) = (now.warning.and_then(told), warned) {
+        if let (Some(warning), false) = (now.warning.and_then(in_words), warned) {
             warned = true;
             bar.say(&warning);
         }
@@ -46,7 +60,7 @@ pub(super) async fn show(mut progress: watch::Receiver<Progress>, mut upload: Op
 }
 
 /// A warning in words, if people can do something about it.
-fn told(warning: Warning) -> Option<String> {
+fn in_words(warning: Warning) -> Option<String> {
     Some(match warning {
         Warning::TooSlow { needed, left } => {
             let (needed, left) = (needed.as_secs(), left.as_secs());

@@ -14,7 +14,7 @@ fn check(content: &str, purpose: &str, more: &[&str]) -> (i32, String, String) {
 #[test]
 fn a_file_of_objects_is_said_to_be_one() {
     let (status, stdout, stderr) = check("{\"a\": 1}\n{}\n", "fine-tune", &[]);
-    assert_eq!((status, &*stdout, &*stderr), (0, "data.jsonl: lines that are JSON objects: 2 of 2\n", ""));
+    assert_eq!((status, &*stdout, &*stderr), (0, "data.jsonl: 2 lines, all valid JSON objects\n", ""));
     let (status, stdout, stderr) = check("{}", "evals", &["--json"]);
     assert_eq!((status, &*stdout, &*stderr), (0, "", ""));
 }
@@ -28,8 +28,8 @@ fn every_wrong_line_is_named_with_its_place() {
     data.jsonl:3:1: JSON, but not an object
     ");
     assert_snapshot!(stderr, @"
-    error: lines that are wrong in data.jsonl: 2 of 3
-    hint: mend these lines before the file is uploaded
+    error: data.jsonl: 2 of 3 lines are wrong
+    hint: fix these lines, then upload
     ");
     let (status, stdout, _) = check("{\"a\": 1,}\n{}\n[]\n", "fine-tune", &["--json"]);
     assert_eq!(status, 1);
@@ -82,7 +82,120 @@ fn what_is_wrong_with_the_arguments_is_said() {
 fn objects_that_lie_over_several_lines_are_told_how_to_become_lines() {
     let (_, _, stderr) = check("[\n  {\"a\": 1}\n]\n", "fine-tune", &[]);
     assert_snapshot!(stderr, @"
-    error: lines that are wrong in data.jsonl: 2 of 3
+    error: data.jsonl: 2 of 3 lines are wrong
     hint: each line has to be one whole object: `jq -c .` makes such lines, and `jq -c '.[]'` does of an array
+    ");
+}
+
+/// What is said of a file of this name, and the exit status.
+fn check_bytes(name: &str, content: &[u8], more: &[&str]) -> (i32, String) {
+    let sandbox = Sandbox::new();
+    sandbox.write(name, content);
+    let ran = sandbox.run(&[&["check", name, "--purpose", "batch"], more].concat());
+    (ran.status, ran.stdout + &ran.stderr)
+}
+
+fn wide(text: &str, bytes: fn(u16) -> [u8; 2]) -> Vec<u8> {
+    text.encode_utf16().flat_map(bytes).collect()
+}
+
+#[test]
+fn a_file_in_utf_16_is_told_in_one_line_with_the_command_that_converts_it() {
+    let text = "{\"custom_id\":\"a\"}\n{\"custom_id\":\"b\"}\n";
+    let marked = wide(&format!("\u{feff}{text}"), u16::to_le_bytes);
+    assert_snapshot!(check_bytes("data.jsonl", &marked, &[]).1, @"
+    error: data.jsonl: UTF-16, and a service takes UTF-8
+    hint: iconv -f UTF-16 -t UTF-8 data.jsonl > utf-8.jsonl, or in PowerShell: Get-Content data.jsonl | Set-Content -Encoding utf8NoBOM utf-8.jsonl
+    ");
+    assert_snapshot!(check_bytes("my data.jsonl", &wide(text, u16::to_le_bytes), &[]).1, @"
+    error: my data.jsonl: UTF-16, and a service takes UTF-8
+    hint: iconv -f UTF-16LE -t UTF-8 'my data.jsonl' > utf-8.jsonl, or in PowerShell: Get-Content -Encoding unicode 'my data.jsonl' | Set-Content -Encoding utf8NoBOM utf-8.jsonl
+    ");
+    assert_snapshot!(check_bytes("data.jsonl", &wide(text, u16::to_be_bytes), &[]).1, @"
+    error: data.jsonl: UTF-16, and a service takes UTF-8
+    hint: iconv -f UTF-16BE -t UTF-8 data.jsonl > utf-8.jsonl, or in PowerShell: Get-Content -Encoding bigendianunicode data.jsonl | Set-Content -Encoding utf8NoBOM utf-8.jsonl
+    ");
+    let (status, said) = check_bytes("data.jsonl", &marked, &["--json"]);
+    assert_eq!(status, 1);
+    assert_eq!(said.lines().next().unwrap(), "{\"problem\":\"UTF-16, and a service takes UTF-8\"}");
+}
+
+#[test]
+fn a_compressed_file_is_told_in_one_line() {
+    let (status, said) = check_bytes("data.jsonl", &[0x1f, 0x8b, 8, 0, 1, 2, b'\n'], &[]);
+    assert_eq!(status, 1);
+    assert_snapshot!(said, @"
+    error: data.jsonl: compressed by gzip, and a service takes plain text
+    hint: unpack it first: gunzip -c < data.jsonl > unpacked.jsonl
+    ");
+}
+
+#[test]
+fn one_empty_line_at_the_end_is_a_warning() {
+    let (status, said) = check_bytes("data.jsonl", b"{}\n{}\n\n", &[]);
+    assert_eq!(status, 0);
+    assert_snapshot!(said, @"
+    data.jsonl:3:1: warning: an empty line at the end
+    data.jsonl: 2 lines, all valid JSON objects
+    ");
+    let (status, said) = check_bytes("data.jsonl", b"{}\n\n", &["--json"]);
+    assert_eq!(status, 0);
+    assert_snapshot!(said, @r#"{"line":2,"column":1,"problem":"an empty line at the end","warning":true}"#);
+    assert_eq!(check_bytes("data.jsonl", b"{}\n\n{}\n", &[]).0, 1);
+}
+
+#[test]
+fn half_a_surrogate_pair_is_an_error() {
+    let (status, said) = check_bytes("data.jsonl", br#"{"a": "\ud83d"}"#, &[]);
+    assert_eq!(status, 1);
+    assert_snapshot!(said, @r#"
+    data.jsonl:1:8: half a surrogate pair: \ud83d stands without its other half
+    error: data.jsonl: 1 of 1 lines are wrong
+    hint: fix these lines, then upload
+    "#);
+}
+
+#[test]
+fn the_name_of_a_batch_ends_with_jsonl() {
+    let (status, said) = check_bytes("big.json", b"{}\n", &[]);
+    assert_eq!(status, 1);
+    assert_snapshot!(said, @"
+    error: big.json: the name of a file for fine-tuning or a batch must end with .jsonl
+    hint: rename it
+    ");
+    assert_snapshot!(check_bytes("big.json", b"x\n", &[]).1, @"
+    big.json:1:1: not JSON: expected value
+    big.json: the name of a file for fine-tuning or a batch must end with .jsonl
+    error: big.json: 1 of 1 lines are wrong
+    hint: fix these lines, then upload
+    ");
+    assert_snapshot!(check_bytes("big.json", b"{}\n", &["--json"]).1, @r#"
+    {"problem":"the name of a file for fine-tuning or a batch must end with .jsonl"}
+    error: big.json: the name of a file for fine-tuning or a batch must end with .jsonl
+    hint: rename it
+    "#);
+    assert_eq!(check_bytes("BIG.JSONL", b"{}\n", &[]).0, 0);
+}
+
+#[test]
+fn an_upload_tells_a_name_that_is_refused_later_before_anything_is_sent() {
+    let sandbox = Sandbox::new();
+    sandbox.write("big.json", "{}\n");
+    let upload = |purpose: &str, more: &[&str]| {
+        let upload = ["upload", "big.json", "--purpose", purpose, "--endpoint", "http://127.0.0.1:9"];
+        sandbox.run_with(&[&upload[..], more].concat(), &[("OPENAI_API_KEY", "k")])
+    };
+    assert_snapshot!(upload("batch", &[]).refused(2), @"
+    error: big.json: the name of a file for fine-tuning or a batch must end with .jsonl
+    hint: rename it, or --allow-any-name sends it all the same
+    ");
+    upload("fine-tune", &[]).refused(2);
+    let sent = upload("batch", &["--allow-any-name"]).refused(1);
+    assert!(sent.contains("Connection refused"), "{sent}");
+    let import =
+        ["files", "import", "--url", "https://x.example/a", "--filename", "a.txt", "--purpose", "fine-tune"];
+    assert_snapshot!(sandbox.run(&[&import[..], &["--local", "--provider", "azure"]].concat()).refused(2), @"
+    error: a.txt: the name of a file for fine-tuning or a batch must end with .jsonl
+    hint: give another --filename, or --allow-any-name sends it all the same
     ");
 }

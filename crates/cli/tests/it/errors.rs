@@ -63,14 +63,20 @@ fn without_a_key_the_variable_is_named() {
     error: no key: the environment variable AZURE_OPENAI_API_KEY is not set
     hint: set AZURE_OPENAI_API_KEY, or AZURE_OPENAI_AD_TOKEN for Entra ID
     ");
-    assert_snapshot!(list(&[], &[("OPENAI_API_KEY", "two\nlines")]), @"error: OPENAI_API_KEY: the key or token has characters that cannot stand in a header");
+    assert_snapshot!(list(&[], &[("OPENAI_API_KEY", "two\nlines")]), @"
+    error: OPENAI_API_KEY: the key has a line break or another control character in it
+    hint: set OPENAI_API_KEY to the key alone
+    ");
 }
 
 #[test]
 fn what_the_environment_says_wrongly_is_named() {
     let sandbox = Sandbox::new();
     let list = |arguments: &[&str], variable| sandbox.run_with(arguments, &[KEY, variable]).refused(1);
-    assert_snapshot!(list(&["files", "list"], ("OPENAI_BASE_URL", "example.com/v1")), @"error: OPENAI_BASE_URL: the endpoint `example.com/v1` must start with https:// or http://");
+    assert_snapshot!(list(&["files", "list"], ("OPENAI_BASE_URL", "example.com/v1")), @"
+    error: OPENAI_BASE_URL: the endpoint `example.com/v1` must start with https:// or http://
+    hint: write OPENAI_BASE_URL=https://example.com/v1
+    ");
     let azure = ["files", "list", "--provider", "azure", "--endpoint", "https://r.openai.azure.com"];
     assert_snapshot!(list(&azure, ("OPENAI_API_VERSION", "latest")), @"
     error: OPENAI_API_VERSION: 'latest' is not a dated version
@@ -135,16 +141,18 @@ fn a_service_that_cannot_be_reached_is_named() {
         ran.refused(1).replace(&closed.port().to_string(), "PORT")
     };
     assert_snapshot!(list(&format!("http://{closed}")), @"
+    the service cannot be reached: trying again
     error: cannot list the files at http://127.0.0.1:PORT/v1: the service could not be reached: cannot connect to 127.0.0.1:PORT: Connection refused (os error 111)
     hint: is the service running, and is http://127.0.0.1:PORT/v1 where it is?
     ");
     assert_snapshot!(list(&format!("https://{closed}")), @"
+    the service cannot be reached: trying again
     error: cannot list the files at https://127.0.0.1:PORT/v1: the service could not be reached: cannot connect to 127.0.0.1:PORT: Connection refused (os error 111)
     hint: is the service running, and is https://127.0.0.1:PORT/v1 where it is?
     ");
     // What the resolver says about it depends on the machine's network.
     let unknown = list("https://no-such-host.invalid/v1");
-    let expected = "error: cannot list the files at https://no-such-host.invalid/v1: the service could not be reached: \
+    let expected = "the service cannot be reached: trying again\nerror: cannot list the files at https://no-such-host.invalid/v1: the service could not be reached: \
                     the host `no-such-host.invalid` is not known: ";
     assert!(unknown.starts_with(expected), "{unknown}");
     assert!(unknown.ends_with("\nhint: check how the endpoint is spelt, and the network\n"), "{unknown}");
@@ -233,7 +241,7 @@ fn a_wrong_key_is_told_and_never_shown() {
         let arguments = [arguments, &["--endpoint", &server.origin]].concat();
         let said = sandbox.run_with(&arguments, &[KEY]).refused(1);
         assert!(said.starts_with("error: ") && said.contains("401"), "{said}");
-        assert!(said.contains("hint: OPENAI_API_KEY"), "{said}");
+        assert!(said.contains("hint: the service rejected the key in OPENAI_API_KEY (401)"), "{said}");
         assert!(!said.contains("secret"), "{said}");
     }
     let echo = b"HTTP/1.1 401 Unauthorized\r\ncontent-type: application/json\r\ncontent-length: 114\r\n\r\n{\"error\":{\"message\":\"Incorrect API key provided: sk-very-********6789, sk-very-secret-0123456789.\",\"type\":\"x\"}}   ";
@@ -241,7 +249,7 @@ fn a_wrong_key_is_told_and_never_shown() {
     let ran = sandbox.run_with(&["files", "list", "--endpoint", &format!("http://{address}")], &[KEY]);
     assert_snapshot!(ran.refused(1).replace(&address.port().to_string(), "PORT"), @"
     error: cannot list the files at http://127.0.0.1:PORT/v1: the service refused: 401 Unauthorized: Incorrect API key provided: [redacted] [redacted].
-    hint: OPENAI_API_KEY holds nothing that this service takes
+    hint: the service rejected the key in OPENAI_API_KEY (401): check which key it is, and of which service
     ");
 }
 

@@ -58,6 +58,14 @@ fn either_route_can_be_forced() {
 }
 
 #[test]
+fn the_url_of_a_store_is_decoded() {
+    let sandbox = Sandbox::new();
+    let url = format!("file://{}/my%20store", sandbox.path("").display());
+    sandbox.run(&["files", "list", "--local", "--store", &url]).done();
+    assert!(sandbox.path("my store").is_dir() && !sandbox.path("my%20store").exists());
+}
+
+#[test]
 fn the_store_is_where_it_is_said_to_be_and_stays_there() {
     let sandbox = Sandbox::new();
     sandbox.write("a.txt", "here");

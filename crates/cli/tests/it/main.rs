@@ -3,10 +3,12 @@
 #![allow(clippy::unwrap_used, reason = "what a test cannot set up ends it")]
 
 mod arguments;
+mod causes;
 mod check;
 mod download;
 mod errors;
 mod files;
+mod full_disk;
 mod interruption;
 mod listener;
 mod local;
@@ -18,6 +20,8 @@ mod sandbox;
 mod scene;
 mod scripted;
 mod serve;
+mod silence;
 #[cfg(unix)]
 mod touched;
 mod uploads;
+mod wrong_content;

@@ -13,13 +13,11 @@ pub(crate) struct Scripted {
     requests: Arc<Mutex<Vec<Request>>>,
 }
 
-/// A request that came, whole.
+/// A request whose head and body came.
 #[derive(Clone, Debug)]
 pub(crate) struct Request {
     /// Such as `POST /v1/files`.
     pub(crate) line: String,
-    /// In lower case.
-    pub(crate) head: String,
     pub(crate) body: Vec<u8>,
     /// How many came before it.
     pub(crate) number: usize,
@@ -101,7 +99,7 @@ fn serve(
         reader.read_exact(&mut body).ok()?;
         let request = {
             let mut log = log.lock().unwrap();
-            let request = Request { line, head, body, number: log.len() };
+            let request = Request { line, body, number: log.len() };
             log.push(request.clone());
             request
         };

@@ -6,8 +6,8 @@ use http::StatusCode;
 
 use super::{Content, DownloadError, Fetch, Flight, Way};
 use crate::{
-    ContentRange, DownloadHead, Failure, FailureKind, Now, OperationId, Repeat, RequestId, ResponseError,
-    Verdict,
+    ContentRange, DownloadFile, DownloadHead, Failure, FailureKind, Now, OperationId, Repeat, RequestId,
+    ResponseError, Verdict,
 };
 
 const REPEAT: Repeat = OperationId::DownloadFile.repeat();
@@ -36,8 +36,8 @@ impl Fetch {
             Ok(head) => {
                 self.is_understood = true;
                 match head.range {
-                    Some(range) => self.accept_range(position, range, &head),
-                    None => self.accept_whole(position, &head),
+                    Some(range) if self.way != Way::Whole => self.accept_range(position, range, &head),
+                    _ => self.accept_whole(position, head),
                 }
             }
             Err(error) => {
@@ -58,6 +58,7 @@ impl Fetch {
         if written > self.furthest {
             self.furthest = written;
             self.failures = 0;
+            self.latest_failure = None;
         }
     }
 
@@ -82,7 +83,9 @@ impl Fetch {
 
     /// There is no answer, or no more of it than was reported.
     pub fn handle_failure(&mut self, id: RequestId, failure: Failure, now: Now, random: u64) {
-        if self.take(id).is_some() {
+        if self.look.is_asked(id) {
+            self.look_failed(failure, now, random);
+        } else if self.take(id).is_some() {
             self.failed(id, failure, now, random);
         }
     }
@@ -96,10 +99,8 @@ impl Fetch {
         let asked = &self.flights[position].rest;
         let is_asked_for = range.first == asked.start && range.last < asked.end;
         let is_whole_length = head.length.is_none_or(|length| length == range.len());
-        let (Some(total), true, true, true) =
-            (range.total, is_asked_for, is_whole_length, self.way != Way::Whole)
-        else {
-            self.ask_for_whole();
+        let (Some(total), true, true) = (range.total, is_asked_for, is_whole_length) else {
+            self.begin_whole();
             return None;
         };
         if self.is_another(Some(total), head) {
@@ -107,15 +108,22 @@ impl Fetch {
         }
         self.content.get_or_insert_with(|| Content::new(total, head)).learn(head);
         self.way = Way::Ranges;
+        self.look.begin_range(head, range.first);
         let rest = &mut self.flights[position].rest;
         rest.end = range.last + 1;
         Some(rest.start)
     }
 
     /// Everything comes, whatever was asked for.
-    fn accept_whole(&mut self, position: usize, head: &DownloadHead) -> Option<u64> {
+    fn accept_whole(&mut self, position: usize, mut head: DownloadHead) -> Option<u64> {
+        // It was asked for everything, and a part that does not have everything is of no use.
+        if let Err(error) = DownloadFile::new(&self.plan.file_id).check(&head) {
+            self.finish(Err(error.into()));
+            return None;
+        }
+        head.length = head.length.or_else(|| head.range.map(ContentRange::len));
         // What comes whole is one content in itself, but what came before was of the one that is known.
-        if self.way != Way::Whole && self.is_another(head.length, head) {
+        if self.way != Way::Whole && self.is_another(head.length, &head) {
             return None;
         }
         if self.way != Way::Whole && self.is_checkpoint_in_force() {
@@ -124,7 +132,8 @@ impl Fetch {
             self.begin_whole();
             return None;
         }
-        let content = head.length.map(|length| Content::new(length, head));
+        let content = head.length.map(|length| Content::new(length, &head));
+        self.look.begin_whole(&head);
         let mut flight = self.flights.swap_remove(position);
         self.begin_whole();
         flight.rest = 0..content.as_ref().map_or(u64::MAX, |content| content.length);
@@ -144,15 +153,6 @@ impl Fetch {
     }
 
     /// The service serves no ranges that could be used, so it is asked for everything.
-    fn ask_for_whole(&mut self) {
-        if self.way == Way::Whole {
-            // It was asked for everything, and a part came.
-            self.finish(Err(DownloadError::Failed(Failure::new(FailureKind::Other))));
-        } else {
-            self.begin_whole();
-        }
-    }
-
     fn begin_whole(&mut self) {
         self.abandon_all();
         self.way = Way::Whole;
@@ -211,7 +211,6 @@ impl Fetch {
             _ if is_nobody_there => self.finish(Err(error)),
             Verdict::GiveUp => self.finish(Err(error)),
             Verdict::Retry { wait, hold_all } => {
-                self.retries += 1;
                 let mut until = now.saturating_add(wait);
                 if setback.is_new {
                     self.again = until;
@@ -220,6 +219,7 @@ impl Fetch {
                     until = self.again;
                 }
                 self.pauses.push(until);
+                self.tell_retry(OperationId::DownloadFile, error, until.saturating_sub(now));
                 if hold_all {
                     self.hold = self.hold.max(until);
                 }

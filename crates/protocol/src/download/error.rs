@@ -1,6 +1,7 @@
 //! How a download can end without its bytes.
 
-use crate::{ApiError, Failure, Garbled};
+use super::WrongContent;
+use crate::{ApiError, Failure, Garbled, ResponseError};
 
 /// A download that ended before everything was there.
 #[derive(Debug, thiserror::Error)]
@@ -21,9 +22,25 @@ pub enum DownloadError {
         /// What differs, in words.
         difference: String,
     },
+    /// What came is not the file.
+    #[error(transparent)]
+    WrongContent(WrongContent),
     /// The caller stopped it for now.
     #[error("the download was stopped")]
-    Stopped,
+    Stopped {
+        /// How the last request failed, when nothing came after it.
+        #[source]
+        cause: Option<Box<DownloadError>>,
+    },
+}
+
+impl From<ResponseError> for DownloadError {
+    fn from(error: ResponseError) -> Self {
+        match error {
+            ResponseError::Refused(refusal) => Self::Refused(refusal),
+            ResponseError::Garbled(garbled) => Self::Garbled(garbled),
+        }
+    }
 }
 
 impl DownloadError {
@@ -31,6 +48,6 @@ impl DownloadError {
     /// another key.
     #[must_use]
     pub fn is_resumable(&self) -> bool {
-        !matches!(self, Self::Changed { .. })
+        !matches!(self, Self::Changed { .. } | Self::WrongContent(_))
     }
 }

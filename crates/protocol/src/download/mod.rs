@@ -4,8 +4,12 @@
 mod answers;
 mod checkpoint;
 mod content;
+mod content_check;
 mod coverage;
 mod error;
+mod look;
+#[cfg(test)]
+mod look_tests;
 mod plan;
 #[cfg(test)]
 mod tests;
@@ -14,11 +18,12 @@ use std::{ops::Range, time::Duration};
 
 pub use self::{
     checkpoint::{DownloadCheckpoint, DownloadResumeError},
+    content_check::{ContentCheck, DownloadWarning, Instead, WrongContent},
     error::DownloadError,
     plan::DownloadPlan,
 };
-use self::{content::Content, coverage::Coverage};
-use crate::{Api, ByteRange, DownloadFile, RequestId};
+use self::{content::Content, coverage::Coverage, look::Look};
+use crate::{Api, Attempt, ByteRange, DownloadFile, OperationId, RequestId, RetrieveFile, Retry};
 
 /// A checkpoint is due this long after the one before, when anything more is there: what a crash costs is time.
 const SAVE_AFTER: Duration = Duration::from_secs(2);
@@ -35,6 +40,14 @@ pub enum DownloadAction {
         id: RequestId,
         /// What to ask for.
         operation: DownloadFile,
+    },
+    /// Retrieve the file's object, and report it with [`Fetch::handle_retrieved`], or that there is no answer with
+    /// [`Fetch::handle_failure`]: what came is compared with it.
+    Retrieve {
+        /// Names the request in reports.
+        id: RequestId,
+        /// What to ask for.
+        operation: RetrieveFile,
     },
     /// Drop this request and its answer; nothing about it need be reported.
     Abandon(RequestId),
@@ -63,6 +76,10 @@ pub struct DownloadProgress {
     pub requests: usize,
     /// What was asked for again in this run.
     pub retries: u64,
+    /// The request that failed last, of those that are sent again.
+    pub latest_retry: Option<Retry>,
+    /// What a person should know now.
+    pub warning: Option<DownloadWarning>,
 }
 
 /// One download as a machine. Its driver sends, writes and keeps time, and tells it what came of it.
@@ -70,6 +87,10 @@ pub struct DownloadProgress {
 /// The first request asks for a range, and its answer tells whether the service serves ranges and how long the content is.
 /// If so, up to [`DownloadPlan::parallel`] ranges are asked for at once, and one that breaks off is gone on with from where
 /// it broke. If not, everything comes in one answer, and comes again from the beginning when that breaks off.
+///
+/// An answer that does not tell its length, or that may be something else than the file (see [`ContentCheck`]), is compared
+/// with the length in the file's object. Content that differs from it ends the download with
+/// [`DownloadError::WrongContent`].
 #[derive(Debug)]
 pub struct Fetch {
     place: String,
@@ -94,7 +115,11 @@ pub struct Fetch {
     is_understood: bool,
     furthest: u64,
     retries: u64,
+    latest_retry: Option<Retry>,
+    /// How that request failed, until something comes.
+    latest_failure: Option<Box<DownloadError>>,
     saver: Saver,
+    look: Look,
     stopping: bool,
     end: End,
 }
@@ -156,7 +181,10 @@ impl Fetch {
             is_understood: false,
             furthest: 0,
             retries: 0,
+            latest_retry: None,
+            latest_failure: None,
             saver: Saver::default(),
+            look: Look::default(),
             stopping: false,
             end: End::NotYet,
         }
@@ -191,8 +219,11 @@ impl Fetch {
             return DownloadAction::Abandon(id);
         }
         if self.stopping {
-            self.finish(Err(DownloadError::Stopped));
-        } else if self.is_complete() {
+            let cause = self.latest_failure.take();
+            self.finish(Err(DownloadError::Stopped { cause }));
+        } else if let Some(wrong) = self.wrong_content() {
+            self.finish(Err(DownloadError::WrongContent(wrong)));
+        } else if self.is_complete() && !self.wants_look() {
             self.finish(Ok(()));
         }
         if let Some(id) = self.abandoned.pop() {
@@ -211,7 +242,10 @@ impl Fetch {
             return DownloadAction::Wait { until: None };
         }
         self.pauses.retain(|until| *until > now);
-        match self.next_range(now) {
+        if let Some(action) = self.next_look(now) {
+            return action;
+        }
+        match self.next_range(now).filter(|_| !self.is_complete()) {
             Some(range) => self.send(range),
             None => DownloadAction::Wait { until: self.deadline(now) },
         }
@@ -230,6 +264,8 @@ impl Fetch {
             bytes_written: self.written.len(),
             requests: self.flights.len(),
             retries: self.retries,
+            latest_retry: self.latest_retry,
+            warning: self.warning(),
         }
     }
 
@@ -237,6 +273,19 @@ impl Fetch {
     #[must_use]
     pub fn length(&self) -> Option<u64> {
         self.content.as_ref().map(|content| content.length)
+    }
+
+    /// Counts a request that is sent again because of `error`, and lets the progress show it.
+    fn tell_retry(&mut self, operation: OperationId, error: DownloadError, wait: Duration) {
+        self.retries += 1;
+        let attempt = Attempt::new(operation, self.retries);
+        let retry = match &error {
+            DownloadError::Refused(refusal) => Retry::after_refusal(attempt, refusal, wait),
+            DownloadError::Failed(failure) => Retry::after_failure(attempt, failure, wait),
+            _ => return,
+        };
+        self.latest_retry = Some(Retry { number: self.retries, ..retry });
+        self.latest_failure = Some(Box::new(error));
     }
 
     fn is_complete(&self) -> bool {
@@ -250,6 +299,7 @@ impl Fetch {
         if matches!(self.end, End::NotYet) {
             self.end = End::Reached(result);
             self.abandon_all();
+            self.abandoned.extend(self.look.abandon());
         }
     }
 
@@ -297,7 +347,7 @@ impl Fetch {
     fn deadline(&self, now: Duration) -> Option<Duration> {
         let hold = (self.hold > now).then_some(self.hold);
         let save = self.unsaved().map(|_| self.saver.last + SAVE_AFTER);
-        self.pauses.iter().copied().chain(hold).chain(save).min()
+        self.pauses.iter().copied().chain(hold).chain(save).chain(self.look_deadline(now)).min()
     }
 
     /// What came of a [`DownloadAction::Save`].

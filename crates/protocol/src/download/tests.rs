@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 use http::{Response, StatusCode};
-use partwise_models::UnixSeconds;
+use partwise_models::{File, UnixSeconds};
 use proptest::prelude::*;
 
 use super::*;
@@ -151,6 +151,11 @@ impl<'r> Run<'r> {
             match machine.poll(self.now) {
                 DownloadAction::Send { id, operation } => {
                     self.running.push(Running { id, operation, answered: None });
+                }
+                DownloadAction::Retrieve { id, .. } => {
+                    let mut file = File::new("file-1");
+                    file.bytes = Some(self.service.length());
+                    machine.handle_retrieved(id, Ok(file), self.now(), 0);
                 }
                 DownloadAction::Abandon(id) => self.running.retain(|running| running.id != id),
                 DownloadAction::Save(checkpoint) => {
@@ -355,7 +360,7 @@ fn checkpoint(machine: &mut Fetch) -> DownloadCheckpoint {
                 machine.handle_saved();
                 assert!(matches!(
                     machine.poll(Duration::ZERO),
-                    DownloadAction::Done(Err(DownloadError::Stopped))
+                    DownloadAction::Done(Err(DownloadError::Stopped { cause: None }))
                 ));
                 return checkpoint;
             }
@@ -478,6 +483,7 @@ fn patience_ends_when_nothing_comes_and_what_had_come_is_saved() {
                 None => now.monotonic = until.unwrap(),
             },
             DownloadAction::Abandon(_) => {}
+            DownloadAction::Retrieve { .. } => panic!("nothing is in doubt"),
             DownloadAction::Done(ended) => break ended.unwrap_err(),
         }
     };
@@ -666,7 +672,7 @@ fn an_answer_that_is_none_of_this_api_ends_it() {
     let head = DownloadHead { range, ..DownloadHead::default() };
     assert_eq!(machine.handle_answer(id, Ok(head), now, 1), None);
     let DownloadAction::Abandon(_) = machine.poll(Duration::ZERO) else { panic!("it is not wanted") };
-    let DownloadAction::Done(Err(DownloadError::Failed(_))) = machine.poll(Duration::ZERO) else {
+    let DownloadAction::Done(Err(DownloadError::Garbled(_))) = machine.poll(Duration::ZERO) else {
         panic!("a part came although everything was asked for")
     };
 }

@@ -44,6 +44,8 @@ pub struct ApiError {
     pub answered_by: Option<String>,
     /// The answer had one of the API's error shapes.
     is_of_the_api: bool,
+    /// Whether the answer was an HTML page: of something in front of the service, since its own answers are JSON.
+    pub is_page: bool,
 }
 
 /// What a refusal means for the caller.
@@ -85,6 +87,7 @@ impl ApiError {
             retry: RetryHint::default(),
             redirect: None,
             answered_by: None,
+            is_page: false,
             is_of_the_api: true,
         }
     }
@@ -118,6 +121,7 @@ impl ApiError {
             retry: RetryHint::of_headers(response.headers()),
             redirect: Redirect::of(response.status(), response.headers()),
             answered_by: None,
+            is_page: is_page(response.headers(), response.body()),
         };
         if refusal.is_overload() {
             let message = refusal.error.message.as_deref().unwrap_or_default();
@@ -154,10 +158,10 @@ impl ApiError {
     }
 
     /// Whether services give this status for what may work, or may have worked, a moment later: 408, 409, 429, and 5xx
-    /// but 501 and 505, which say that the request can never work there.
+    /// but 501 and 505, which say that the request can never work there, and 507, which waits for a person to make room.
     #[must_use]
     pub fn is_transient(&self) -> bool {
-        matches!(self.status.as_u16(), 408 | 409 | 429 | 500 | 502..=504 | 506..=599)
+        matches!(self.status.as_u16(), 408 | 409 | 429 | 500 | 502..=504 | 506 | 508..=599)
     }
 
     /// Whether the service asks for patience from everything that is sent to it: 429, 503.
@@ -264,6 +268,11 @@ fn request_id(headers: &HeaderMap) -> Option<String> {
     names.iter().find_map(|name| headers.get(*name)?.to_str().ok().map(str::to_owned))
 }
 
+/// Reads an error of the API, or what else rejects.
+pub(crate) fn read_error(headers: &HeaderMap, body: &[u8]) -> Error {
+    read_shape(body).unwrap_or_else(|| read_page(headers, body))
+}
+
 /// Reads one of the API's error shapes; `None` when the body is something else.
 fn read_shape(body: &[u8]) -> Option<Error> {
     let Value::Object(mut top) = serde_json::from_slice(body).ok()? else { return None };
@@ -277,16 +286,20 @@ fn read_shape(body: &[u8]) -> Option<Error> {
 
 /// Reads anything else that refuses: a page, a text, nothing.
 fn read_page(headers: &HeaderMap, body: &[u8]) -> Error {
-    let is_html = headers
-        .get(header::CONTENT_TYPE)
-        .and_then(|value| value.to_str().ok())
-        .is_some_and(|value| value.to_ascii_lowercase().starts_with("text/html"));
     match html_title(body) {
         Some(title) => error_of(format!("a page with the title “{title}”")),
-        None if is_html => error_of("an HTML page without a title".to_owned()),
+        None if is_page(headers, body) => error_of("an HTML page without a title".to_owned()),
         None if body.trim_ascii().is_empty() => Error::new(),
         None => error_of(excerpt(body)),
     }
+}
+
+fn is_page(headers: &HeaderMap, body: &[u8]) -> bool {
+    let content_type = headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok());
+    let is_html = content_type.is_some_and(|value| value.to_ascii_lowercase().starts_with("text/html"));
+    // Some gateways send their errors as JSON and forget to say so.
+    let is_json = body.trim_ascii_start().starts_with(b"{");
+    !is_json && (is_html || html_title(body).is_some())
 }
 
 fn error_of(message: String) -> Error {
@@ -295,7 +308,7 @@ fn error_of(message: String) -> Error {
     error
 }
 
-fn html_title(body: &[u8]) -> Option<String> {
+pub(crate) fn html_title(body: &[u8]) -> Option<String> {
     let text = String::from_utf8_lossy(&body[..body.len().min(PAGE_HEAD)]);
     let lower = text.to_ascii_lowercase();
     let start = lower.find("<title>")? + "<title>".len();
@@ -381,6 +394,19 @@ mod tests {
         let mut error = ApiError::new(StatusCode::FORBIDDEN, "the link has expired");
         error.answered_by = Some("blob.example".into());
         insta::assert_snapshot!(error, @"blob.example answered 403 Forbidden: the link has expired");
+    }
+
+    #[test]
+    fn a_page_is_told_from_an_answer_of_the_service() {
+        let is_page = |content_type: &str, body: &'static str| {
+            let response = Response::builder().status(403).header("content-type", content_type);
+            ApiError::decode_response(&response.body(Bytes::from_static(body.as_bytes())).unwrap()).is_page
+        };
+        assert!(is_page("text/html; charset=utf-8", "<html></html>"));
+        assert!(is_page("", "<title>Just a moment...</title>"));
+        assert!(!is_page("application/json", r#"{"error":{"message":"no <title>page</title>"}}"#));
+        assert!(!is_page("text/html", r#"{"error":{"message":"no"}}"#));
+        assert!(!is_page("", ""));
     }
 
     #[test]

@@ -27,8 +27,10 @@ pub enum EncodeError {
         version: String,
     },
     /// The key or token cannot be sent.
-    #[error("the key or token {problem}")]
+    #[error("the {kind} {problem}")]
     Credential {
+        /// What it is: `key` or `token`.
+        kind: &'static str,
         /// What is wrong with it; never the secret itself.
         problem: &'static str,
     },

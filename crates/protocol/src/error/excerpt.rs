@@ -18,7 +18,7 @@ pub(super) fn excerpt(body: &[u8]) -> String {
 }
 
 /// The beginning of a text, with a blank for each run of what would break its line or move a terminal's cursor.
-pub(super) fn one_line(text: &str) -> String {
+pub(crate) fn one_line(text: &str) -> String {
     let mut line = String::new();
     let words = text.split(|character: char| character.is_whitespace() || character.is_control());
     for word in words.filter(|word| !word.is_empty()) {

@@ -1,13 +1,13 @@
 //! A success that cannot be read.
 
-use std::{error::Error, fmt};
+use std::{error::Error, fmt, sync::Arc};
 
 use http::StatusCode;
 
 use super::excerpt::excerpt;
 
 /// A successful answer that is not what the operation answers: something else may be listening there.
-#[derive(Debug, thiserror::Error)]
+#[derive(Clone, Debug, thiserror::Error)]
 #[non_exhaustive]
 pub struct Garbled {
     /// The status of the answer: a 2xx.
@@ -15,7 +15,7 @@ pub struct Garbled {
     /// The beginning of what cannot be read, the body or a header's line: one line, at most 512 characters, with what is
     /// no text replaced.
     pub excerpt: String,
-    source: Box<dyn Error + Send + Sync>,
+    source: Arc<dyn Error + Send + Sync>,
 }
 
 impl Garbled {
@@ -31,7 +31,7 @@ impl Garbled {
         unreadable: &[u8],
         source: impl Into<Box<dyn Error + Send + Sync>>,
     ) -> Self {
-        Self { status, excerpt: excerpt(unreadable), source: source.into() }
+        Self { status, excerpt: excerpt(unreadable), source: Arc::from(source.into()) }
     }
 }
 

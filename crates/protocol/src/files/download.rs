@@ -11,6 +11,9 @@ use crate::{
     operation::id_of,
 };
 
+/// Any sequence of bytes.
+const OCTET_STREAM: &str = "application/octet-stream";
+
 /// Downloads one file's content.
 ///
 /// Its answer is a head; the bytes stream beside it. [`decode_response`](Operation::decode_response) therefore takes
@@ -63,6 +66,8 @@ pub struct DownloadHead {
     pub etag: Option<String>,
     /// When the content last changed, as it stood in the header.
     pub last_modified: Option<String>,
+    /// The `Content-Type`, where it says more than `application/octet-stream`, which is any sequence of bytes.
+    pub content_type: Option<String>,
 }
 
 impl DownloadFile {
@@ -70,6 +75,24 @@ impl DownloadFile {
     #[must_use]
     pub fn new(file_id: impl Into<String>) -> Self {
         Self { file_id: file_id.into(), range: None, if_range: None }
+    }
+
+    /// Checks that the bytes that follow this head are what was asked for: everything; or, of a range, the part that
+    /// begins with its first byte and may end before its last. A service may also answer with everything to a request for
+    /// a range.
+    ///
+    /// # Errors
+    /// [`ResponseError::Garbled`] when they are another part, which must not be taken for what was asked for.
+    pub fn check(&self, head: &DownloadHead) -> Result<(), ResponseError> {
+        let Some(came) = head.range else { return Ok(()) };
+        let (is_asked_for, problem) = match self.range {
+            None => (came.is_everything(), "a part of the content came, although all of it was asked for"),
+            Some(asked) => (
+                came.first == asked.first && asked.last.is_none_or(|last| came.last <= last),
+                "another part of the content came than was asked for",
+            ),
+        };
+        if is_asked_for { Ok(()) } else { Err(unusable_part(&came.to_string(), problem)) }
     }
 }
 
@@ -99,7 +122,8 @@ impl Operation for DownloadFile {
         let range = match response.status() {
             StatusCode::PARTIAL_CONTENT => {
                 let value = text(header::CONTENT_RANGE).unwrap_or_default();
-                Some(ContentRange::parse(&value).ok_or_else(|| unknown_part(&value))?)
+                let problem = "a part of the content came, and its Content-Range does not say which";
+                Some(ContentRange::parse(&value).ok_or_else(|| unusable_part(&value, problem))?)
             }
             _ => None,
         };
@@ -110,6 +134,9 @@ impl Operation for DownloadFile {
                 .and_then(|value| crate::form::disposition_filename(&value)),
             etag: text(header::ETAG).map(Cow::into_owned),
             last_modified: text(header::LAST_MODIFIED).map(Cow::into_owned),
+            content_type: text(header::CONTENT_TYPE)
+                .filter(|value| !value.eq_ignore_ascii_case(OCTET_STREAM))
+                .map(Cow::into_owned),
         })
     }
 
@@ -127,7 +154,7 @@ impl Operation for DownloadFile {
             *response.status_mut() = StatusCode::PARTIAL_CONTENT;
         }
         let headers = response.headers_mut();
-        headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/octet-stream"));
+        insert(headers, header::CONTENT_TYPE, head.content_type.as_deref().unwrap_or(OCTET_STREAM))?;
         headers.insert(header::ACCEPT_RANGES, HeaderValue::from_static("bytes"));
         headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
         if let Some(length) = head.length {
@@ -151,9 +178,8 @@ impl Operation for DownloadFile {
 }
 
 /// Taking it for the whole, or for the part that was asked for, could make a file of wrong bytes.
-fn unknown_part(content_range: &str) -> ResponseError {
+fn unusable_part(content_range: &str, problem: &'static str) -> ResponseError {
     let line = format!("Content-Range: {content_range}");
-    let problem = "a part of the content came, and its Content-Range does not say which";
     ResponseError::Garbled(Box::new(Garbled::new(StatusCode::PARTIAL_CONTENT, line.as_bytes(), problem)))
 }
 
@@ -207,6 +233,12 @@ impl ContentRange {
     #[allow(clippy::len_without_is_empty, reason = "a range with both ends included is never empty")]
     pub fn len(self) -> u64 {
         (self.last - self.first).saturating_add(1)
+    }
+
+    /// Whether these are all the bytes of the content.
+    #[must_use]
+    pub fn is_everything(self) -> bool {
+        self.first == 0 && self.total == Some(self.len())
     }
 
     fn parse(value: &str) -> Option<Self> {
@@ -268,6 +300,44 @@ mod tests {
         ] {
             assert_eq!(part(text).unwrap().range.unwrap().to_string(), shown, "{text}");
         }
+    }
+
+    #[test]
+    fn another_part_than_was_asked_for_is_never_taken_for_it() {
+        let came = |content_range: &str| part(content_range).unwrap();
+        let asked = |range: &str| {
+            let mut operation = DownloadFile::new("file-1");
+            operation.range = ByteRange::parse(range);
+            operation
+        };
+        for (range, content_range, is_right) in [
+            ("", "bytes 0-9/10", true),
+            ("", "bytes 0-9/11", false),
+            ("", "bytes 0-9/*", false),
+            ("", "bytes 1-9/10", false),
+            ("bytes=3-", "bytes 3-9/10", true),
+            ("bytes=3-5", "bytes 3-4/10", true),
+            ("bytes=3-5", "bytes 3-6/10", false),
+            ("bytes=3-5", "bytes 0-9/10", false),
+            ("bytes=3-", "bytes 4-9/10", false),
+        ] {
+            assert_eq!(
+                asked(range).check(&came(content_range)).is_ok(),
+                is_right,
+                "{range}: {content_range}"
+            );
+        }
+        asked("bytes=3-5").check(&DownloadHead::default()).unwrap();
+    }
+
+    #[test]
+    fn a_content_type_that_says_something_is_kept() {
+        let typed = |content_type: &str| {
+            let response = Response::builder().header("content-type", content_type);
+            DownloadFile::decode_response(response.body(Bytes::new()).unwrap()).unwrap().content_type
+        };
+        assert_eq!(typed("text/html; charset=utf-8").as_deref(), Some("text/html; charset=utf-8"));
+        assert_eq!(typed("Application/Octet-Stream"), None);
     }
 
     fn coded_as(status: u16, coding: &str) -> Result<DownloadHead, ResponseError> {

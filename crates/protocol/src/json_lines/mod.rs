@@ -1,11 +1,18 @@
 //! JSON Lines, checked as they come.
 
+mod format;
+mod name;
+mod surrogates;
+
 #[cfg(test)]
 mod tests;
 
 use memchr::memchr;
 use partwise_models::Purpose;
 use serde::de::IgnoredAny;
+
+use self::surrogates::half_pair;
+pub use self::{format::ForeignFormat, name::filename_suits};
 
 /// The longest line that is looked into, in bytes: far beyond what a model reads, images in base64 included.
 const LONGEST_LINE: usize = 64 << 20;
@@ -16,8 +23,8 @@ const BYTE_ORDER_MARK: char = '\u{feff}';
 ///
 /// A file for fine-tuning, a batch or an evaluation has one JSON object on each line, in UTF-8. A service looks at that
 /// when all of the file is there, or the job that needs it does; either is late for a large one. An empty line is no
-/// object. What stands in the objects is not looked at, and how deep they are, how large their numbers, whether names come
-/// twice and surrogates in pairs is not judged: readers differ there.
+/// object; one at the end is only a [warning](LineProblem::is_warning). What stands in the objects is not looked at, and how
+/// deep they are, how large their numbers and whether names come twice is not judged: readers differ there.
 ///
 /// Pieces are borrowed. Only a line that lies in more than one of them is copied, so the memory that this takes is at
 /// most about twice that of the longest such line, and never more than 64 MiB; besides, a byte for each bracket that is
@@ -47,6 +54,8 @@ pub struct JsonLinesCheck {
     lines: u64,
     /// What is there of the line that has not: of one that is too long, one byte more than is allowed.
     begun: Vec<u8>,
+    /// The last line, if it is empty: what follows decides how bad that is.
+    empty: Option<BadLine>,
 }
 
 impl JsonLinesCheck {
@@ -55,7 +64,7 @@ impl JsonLinesCheck {
     /// asks for none).
     pub fn new(purpose: &Purpose) -> Self {
         let takes_byte_order_mark = *purpose == Purpose::FineTune;
-        Self { takes_byte_order_mark, longest_line: LONGEST_LINE, lines: 0, begun: Vec::new() }
+        Self { takes_byte_order_mark, longest_line: LONGEST_LINE, lines: 0, begun: Vec::new(), empty: None }
     }
 
     /// Reads the next piece of the file and hands over the bad ones among the lines that end in it, each once, in their
@@ -77,10 +86,19 @@ impl JsonLinesCheck {
         } else if self.lines == 0 {
             found(BadLine { line: 1, column: 1, problem: LineProblem::NoLines });
         }
+        if let Some(mut empty) = self.empty.take() {
+            if self.lines > 1 {
+                empty.problem = LineProblem::EmptyAtEnd;
+            }
+            found(empty);
+        }
         self.lines
     }
 
     fn end_line(&mut self, rest: &[u8], found: &mut impl FnMut(BadLine)) {
+        if let Some(empty) = self.empty.take() {
+            found(empty);
+        }
         self.lines += 1;
         if self.begun.is_empty() {
             return self.check(rest, found);
@@ -105,9 +123,13 @@ impl JsonLinesCheck {
         self.begun.extend_from_slice(bytes);
     }
 
-    fn check(&self, line: &[u8], found: &mut impl FnMut(BadLine)) {
-        if let Err((index, problem)) = self.object(line) {
-            found(BadLine { line: self.lines, column: index as u64 + 1, problem });
+    fn check(&mut self, line: &[u8], found: &mut impl FnMut(BadLine)) {
+        let Err((index, problem)) = self.object(line) else { return };
+        let bad = BadLine { line: self.lines, column: index as u64 + 1, problem };
+        if bad.problem == LineProblem::Empty {
+            self.empty = Some(bad);
+        } else {
+            found(bad);
         }
     }
 
@@ -129,6 +151,10 @@ impl JsonLinesCheck {
         // Ignored, a value of any depth is read without recursion.
         if let Err(wrong) = serde_json::from_str::<IgnoredAny>(text) {
             return Err((mark + index_of(&wrong), LineProblem::NotJson(without_place(&wrong))));
+        }
+        if let Some(at) = half_pair(text) {
+            let escape = text[at..].chars().take(6).collect();
+            return Err((mark + at, LineProblem::HalfPair { escape }));
         }
         if text[begin..].starts_with('{') { Ok(()) } else { Err((mark + begin, LineProblem::NotAnObject)) }
     }
@@ -171,6 +197,15 @@ pub enum LineProblem {
     /// Nothing stands on it but white space.
     #[error("empty")]
     Empty,
+    /// The same, and it is the last line: readers that split a file into lines see it, most others do not.
+    #[error("an empty line at the end")]
+    EmptyAtEnd,
+    /// A string has half of a pair of escapes that make one character: no reader can make UTF-8 of it.
+    #[error("half a surrogate pair: {escape} stands without its other half")]
+    HalfPair {
+        /// The escape, such as `\ud83d`.
+        escape: String,
+    },
     /// The file has no line at all.
     #[error("the file is empty")]
     NoLines,
@@ -186,4 +221,12 @@ pub enum LineProblem {
     /// It is longer than 64 MiB and was not looked into.
     #[error("longer than 64 MiB, so it was not looked into")]
     TooLong,
+}
+
+impl LineProblem {
+    /// Whether a service may take the file all the same.
+    #[must_use]
+    pub fn is_warning(&self) -> bool {
+        *self == Self::EmptyAtEnd
+    }
 }

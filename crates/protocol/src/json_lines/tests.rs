@@ -92,6 +92,48 @@ fn a_file_without_a_line_is_told_of() {
 }
 
 #[test]
+fn half_a_surrogate_pair_is_an_error_wherever_it_stands() {
+    let file = br#"{"a": "\ud83d"}
+{"\ud83d": 1}
+{"a": "\uDE00"}
+{"a": "\ud83d\ud83d\ude00"}
+{"a": "\ud83d \ude00"}
+{"a": "\ud83d\n"}
+{"a": "x\\\ud83d"}
+{"a": "\ud83d\ude00", "\uD83D\uDE00": "\u00e9\\ud83d \ud7ff\ue000"}
+"#;
+    insta::assert_snapshot!(said(&Purpose::Batch, file), @r#"
+    line 1, column 8: half a surrogate pair: \ud83d stands without its other half
+    line 2, column 3: half a surrogate pair: \ud83d stands without its other half
+    line 3, column 8: half a surrogate pair: \uDE00 stands without its other half
+    line 4, column 8: half a surrogate pair: \ud83d stands without its other half
+    line 5, column 8: half a surrogate pair: \ud83d stands without its other half
+    line 6, column 8: half a surrogate pair: \ud83d stands without its other half
+    line 7, column 11: half a surrogate pair: \ud83d stands without its other half
+    8 lines
+    "#);
+}
+
+#[test]
+fn one_empty_line_at_the_end_is_a_warning() {
+    insta::assert_snapshot!(said(&Purpose::Batch, b"{}\n\n"), @"
+    line 2, column 1: an empty line at the end
+    2 lines
+    ");
+    insta::assert_snapshot!(said(&Purpose::Batch, b"{}\r\n \t"), @"
+    line 2, column 1: an empty line at the end
+    2 lines
+    ");
+    insta::assert_snapshot!(said(&Purpose::Batch, b"{}\n\n\n"), @"
+    line 2, column 1: empty
+    line 3, column 1: an empty line at the end
+    3 lines
+    ");
+    let (_, found) = check(&Purpose::Batch, [&b"{}\n\n{}\n\n"[..]]);
+    assert_eq!(found.iter().map(|bad| bad.problem.is_warning()).collect::<Vec<_>>(), [false, true]);
+}
+
+#[test]
 fn a_byte_order_mark_is_wrong_in_a_batch_and_after_the_beginning() {
     insta::assert_snapshot!(said(&Purpose::Batch, "\u{feff}{\n{}".as_bytes()), @"
     line 1, column 1: a byte order mark; only a file for fine-tuning may begin with one
@@ -138,6 +180,9 @@ fn file() -> impl Strategy<Value = Vec<u8>> {
         Just("}".as_bytes()),
         Just("-1.5e3".as_bytes()),
         Just("\\u00e9".as_bytes()),
+        Just("\\ud83d".as_bytes()),
+        Just("\\ude00".as_bytes()),
+        Just("{\"\\ud83d\\ude00\": \"\\\\\"}\n".as_bytes()),
         Just("\t".as_bytes()),
         Just("\u{feff}".as_bytes()),
         Just(&b"\xc3"[..]),

@@ -24,6 +24,14 @@ pub struct Attempt {
     pub number: u64,
 }
 
+impl Attempt {
+    /// The `number`th attempt of an operation.
+    #[must_use]
+    pub fn new(operation: OperationId, number: u64) -> Self {
+        Self { operation, part: None, number }
+    }
+}
+
 /// What the driver must do next. It does so without waiting for the result, and polls again.
 #[must_use]
 #[derive(Debug)]

@@ -7,7 +7,7 @@ use http::{Response, StatusCode};
 use partwise_models::{File, FileState, UnixSeconds, Upload, UploadPartResource, UploadStatus};
 
 use super::{
-    Comparison, Proof, Retry, RetryReason, Transfer, TransferError, Warning,
+    Attempt, Comparison, Proof, Retry, Transfer, TransferError, Warning,
     clock::{ClockOffset, Expiry, ServiceClock},
     flights::{Asked, Flight},
     parts::Tries,
@@ -21,6 +21,7 @@ use crate::{
 };
 
 /// Why a request brought nothing.
+#[derive(Clone)]
 pub(super) enum Setback {
     Refused(Box<ApiError>),
     Garbled(Box<Garbled>),
@@ -66,12 +67,12 @@ impl Setback {
         matches!(self, Self::Refused(error) if error.kind() == ApiErrorKind::Invalid)
     }
 
-    /// What it is counted as when the same is asked for again.
-    fn reason(&self) -> RetryReason {
+    /// The failed attempt, as the progress shows it.
+    fn retry(&self, attempt: Attempt, wait: Duration) -> Retry {
         match self {
-            Self::Refused(error) => RetryReason::of_refusal(error),
-            Self::Garbled(_) => RetryReason::Garbled,
-            Self::Failed(failure) => RetryReason::of_failure(failure),
+            Self::Refused(error) => Retry::after_refusal(attempt, error, wait),
+            Self::Garbled(garbled) => Retry::after_garbled(attempt, garbled, wait),
+            Self::Failed(failure) => Retry::after_failure(attempt, failure, wait),
         }
     }
 
@@ -163,7 +164,10 @@ impl Transfer {
             }
         };
         match outcome {
-            Ok(()) => self.understood = true,
+            Ok(()) => {
+                self.understood = true;
+                self.latest_failure = None;
+            }
             Err(error) => self.set_back(flight, error.into(), left, now),
         }
     }
@@ -343,12 +347,13 @@ impl Transfer {
     }
 
     fn count_again(&mut self, flight: Flight, setback: &Setback, wait: Duration) {
+        let error = setback.clone().into_error(flight.attempt.operation);
+        self.latest_failure = Some(Box::new(error));
         // What a run that ends does not send again is no retry of it.
         if self.stop.is_asked() {
             return;
         }
-        let retry = Retry { attempt: flight.attempt, reason: setback.reason(), wait };
-        self.count_retry(retry, setback.is_overload());
+        self.count_retry(setback.retry(flight.attempt, wait), setback.is_overload());
     }
 
     /// A service that asks for patience gets it from everything that comes next, this request or another.
@@ -412,6 +417,8 @@ impl Transfer {
             _ => {
                 self.hold_if_overloaded(flight, &setback, Verdict::GiveUp, now);
                 self.ambiguous = true;
+                self.tell_retry(Retry { reconciles: true, ..setback.retry(flight.attempt, Duration::ZERO) });
+                self.latest_failure = Some(Box::new(setback.clone().into_error(operation)));
                 self.cause_of_doubt = Some(Box::new(setback.into_error(operation)));
                 self.reconcile();
             }

@@ -91,7 +91,11 @@ pub enum TransferError {
     Expired,
     /// The caller stopped it for now.
     #[error("the upload was stopped")]
-    Stopped,
+    Stopped {
+        /// How the last attempt failed, when nothing succeeded after it.
+        #[source]
+        cause: Option<Box<TransferError>>,
+    },
     /// The caller cancelled.
     #[error("{}", cancelled(*confirmed, *file_possible))]
     Cancelled {
@@ -148,7 +152,7 @@ impl TransferError {
             | Self::Garbled { .. }
             | Self::Source(_)
             | Self::Save(_)
-            | Self::Stopped
+            | Self::Stopped { .. }
             | Self::Unproven { .. }
             | Self::CompletionUnknown { .. } => true,
             // It is kept to be cancelled, or to be gone on with after all.

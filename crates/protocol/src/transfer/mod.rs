@@ -200,6 +200,8 @@ pub struct Transfer {
     outcome: Outcome,
     statistics: Statistics,
     latest_retry: Option<Retry>,
+    /// How that attempt failed, until something succeeds.
+    latest_failure: Option<Box<TransferError>>,
     proof: Option<Proof>,
     warning: Option<Warning>,
     /// When the first part of this upload left in this run, and how many bytes had left before.
@@ -266,6 +268,7 @@ impl Transfer {
             outcome: Outcome::Open,
             statistics: Statistics::default(),
             latest_retry: None,
+            latest_failure: None,
             proof: None,
             warning: None,
             sending_since: None,
@@ -405,7 +408,7 @@ impl Transfer {
     /// sent; what flies has a few seconds to be answered, and what was acknowledged is saved. A file that is made in
     /// these seconds is reported as a success. [`cancel`](Self::cancel) may still follow.
     pub fn stop(&mut self) {
-        self.stop.ask(TransferError::Stopped);
+        self.stop.ask(TransferError::Stopped { cause: None });
     }
 
     /// How far the transfer is.

@@ -2,7 +2,10 @@
 
 use std::time::Duration;
 
+use http::StatusCode;
+
 use super::{Attempt, RetryReason, Statistics};
+use crate::{ApiError, Failure, Garbled};
 
 /// A transfer at one moment, for a person, a log or a bar.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -26,7 +29,7 @@ pub struct Progress {
     pub window: u16,
     /// What this run took so far.
     pub statistics: Statistics,
-    /// What was last asked for again.
+    /// The attempt that failed last, of those after which the transfer goes on.
     pub latest_retry: Option<Retry>,
     /// How it is known that the file is the source's, once there is one.
     pub proof: Option<Proof>,
@@ -70,16 +73,54 @@ pub enum Phase {
     Done,
 }
 
-/// A request that is asked for again.
+/// A failed attempt that does not end what it belongs to, and what follows it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Retry {
-    /// The attempt that brought nothing.
+    /// Counts these in one run, from 1: of several that come between two looks, the last one shows.
+    pub number: u64,
+    /// The attempt that failed.
     pub attempt: Attempt,
-    /// What became of it.
+    /// How it failed.
     pub reason: RetryReason,
-    /// How long it is waited before the next one.
+    /// The status that the service answered with, when it answered.
+    pub status: Option<StatusCode>,
+    /// How long until the next attempt.
     pub wait: Duration,
+    /// Whether the service asked for this wait.
+    pub is_asked_for: bool,
+    /// Whether the attempt may have made a file: then the service's list is searched for it first, for up to half a minute.
+    pub reconciles: bool,
+}
+
+impl Retry {
+    fn new(attempt: Attempt, reason: RetryReason, wait: Duration) -> Self {
+        Self { number: 1, attempt, reason, status: None, wait, is_asked_for: false, reconciles: false }
+    }
+
+    /// The service answered no, and is asked again after `wait`.
+    #[must_use]
+    pub fn after_refusal(attempt: Attempt, error: &ApiError, wait: Duration) -> Self {
+        let is_asked_for = error.retry.after.is_some();
+        let status = Some(error.status);
+        Self { status, is_asked_for, ..Self::new(attempt, RetryReason::of_refusal(error), wait) }
+    }
+
+    /// There was no answer, and the service is asked again after `wait`.
+    #[must_use]
+    pub fn after_failure(attempt: Attempt, failure: &Failure, wait: Duration) -> Self {
+        Self::new(attempt, RetryReason::of_failure(failure), wait)
+    }
+
+    /// The answer could not be read, and the service is asked again after `wait`.
+    pub(crate) fn after_garbled(attempt: Attempt, garbled: &Garbled, wait: Duration) -> Self {
+        Self { status: Some(garbled.status), ..Self::new(attempt, RetryReason::Garbled, wait) }
+    }
+
+    /// The service's list does not have the file, which is sent again after `wait`.
+    pub(super) fn not_listed(attempt: Attempt, wait: Duration) -> Self {
+        Self::new(attempt, RetryReason::NotListed, wait)
+    }
 }
 
 /// What a person should know while the transfer goes on.

@@ -135,7 +135,7 @@ impl RetryReason {
         }
     }
 
-    pub(super) fn of_refusal(error: &ApiError) -> Self {
+    pub(crate) fn of_refusal(error: &ApiError) -> Self {
         match error.status.as_u16() {
             408 => Self::Http408,
             409 => Self::Http409,
@@ -145,7 +145,7 @@ impl RetryReason {
         }
     }
 
-    pub(super) fn of_failure(failure: &Failure) -> Self {
+    pub(crate) fn of_failure(failure: &Failure) -> Self {
         match failure.kind {
             FailureKind::Connect => Self::Connect,
             FailureKind::Interrupted => Self::Interrupted,
@@ -228,7 +228,13 @@ impl super::Transfer {
         if !is_held {
             self.statistics.backed_off = self.statistics.backed_off.saturating_add(retry.wait);
         }
-        self.latest_retry = Some(retry);
+        self.tell_retry(retry);
+    }
+
+    /// Lets the progress show this failed attempt.
+    pub(super) fn tell_retry(&mut self, retry: Retry) {
+        let number = self.latest_retry.map_or(0, |latest| latest.number) + 1;
+        self.latest_retry = Some(Retry { number, ..retry });
     }
 }
 

@@ -44,7 +44,7 @@ impl Stop {
         match self {
             Self::NotWanted => *self = Self::Wanted { error: Box::new(error) },
             Self::Wanted { error: first } | Self::UnderWay { error: first, .. } => {
-                if matches!(**first, TransferError::Stopped) {
+                if matches!(**first, TransferError::Stopped { .. }) {
                     **first = error;
                 }
             }
@@ -64,7 +64,7 @@ impl Transfer {
         if matches!(self.stage, Stage::Cancel { .. } | Stage::End { .. }) {
             return;
         }
-        let (until, error) = match replace(&mut self.stop, Stop::NotWanted) {
+        let (until, mut error) = match replace(&mut self.stop, Stop::NotWanted) {
             Stop::NotWanted => return,
             Stop::Wanted { error } => (now.monotonic.saturating_add(GRACE), error),
             Stop::UnderWay { until, error } => (until, error),
@@ -80,6 +80,9 @@ impl Transfer {
         // A file that is known to exist is told of before anything else.
         let has_file = matches!(self.stage, Stage::Verify { .. });
         if !has_file && self.flights.is_empty() && (self.saver.is_done() || !self.has_checkpoint()) {
+            if let TransferError::Stopped { cause } = &mut *error {
+                *cause = self.latest_failure.take();
+            }
             self.finish(Err(*error));
         } else {
             self.stop = Stop::UnderWay { until, error };

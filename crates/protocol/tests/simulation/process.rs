@@ -350,7 +350,7 @@ impl World {
         hold(Rule::EndOnce, is_quiet, || format!("after the end: {again:?}, flying: {flies}"));
         let progress = process.transfer.progress();
         process.books.check_counts(&progress, self.time - process.began);
-        let is_told = !process.books.fails || !matches!(result, Ok(_) | Err(TransferError::Stopped));
+        let is_told = !process.books.fails || !matches!(result, Ok(_) | Err(TransferError::Stopped { .. }));
         hold(Rule::Final, is_told, || format!("what ended it is not told: {result:?}"));
         match &result {
             Ok(file) => {

@@ -63,7 +63,7 @@ impl World {
             Err(TransferError::Save(_)) => self.close("not saved", false),
             Err(TransferError::Expired) => self.close("expired", true),
             Err(TransferError::Cancelled { file_possible, .. }) => self.close("cancelled", !file_possible),
-            Err(TransferError::Stopped) => self.close("stopped", false),
+            Err(TransferError::Stopped { .. }) => self.close("stopped", false),
             Err(TransferError::CompletionUnknown { .. }) => self.close("unknown", false),
             Err(other) => panic!("the story has no place for {other:?}"),
         }

@@ -226,3 +226,27 @@ fn statistics_are_written_under_the_names_of_their_fields() {
     bench.answer(0, 200, &part_json("part_a"));
     insta::assert_json_snapshot!(statistics(&bench));
 }
+
+#[test]
+fn a_failed_attempt_shows_how_it_failed_and_what_follows() {
+    let mut bench = Bench::sending(plan());
+    let latest = |bench: &Bench| bench.machine.progress().latest_retry.unwrap();
+    bench.answer_with(0, 503, &[("retry-after", "9")], "");
+    let first = latest(&bench);
+    assert_eq!((first.number, first.status.map(|status| status.as_u16())), (1, Some(503)));
+    assert_eq!((first.wait, first.is_asked_for, first.reconciles), (seconds(9), true, false));
+    bench.fail(0, FailureKind::Interrupted);
+    let second = latest(&bench);
+    assert_eq!((second.number, second.status, second.is_asked_for), (2, None, false));
+}
+
+#[test]
+fn an_attempt_that_may_have_made_a_file_shows_that_it_is_looked_for() {
+    let mut bench = Bench::new(single());
+    bench.run();
+    bench.answer(0, 503, "");
+    let retry = bench.machine.progress().latest_retry.unwrap();
+    assert!(retry.reconciles && retry.attempt.operation == OperationId::CreateFile);
+    assert_eq!((retry.number, retry.reason), (1, RetryReason::Http5xx));
+    assert_eq!(statistics(&bench).retries.total, 0, "nothing was sent again yet");
+}

@@ -8,7 +8,7 @@ use crate::bench::{Bench, completed_json, file_json, part_json, plan, upload_jso
 
 fn assert_stopped(bench: &mut Bench) {
     let end = bench.end.take().expect("it has ended");
-    assert!(matches!(&end, Err(error @ TransferError::Stopped) if error.is_resumable()), "{end:?}");
+    assert!(matches!(&end, Err(error @ TransferError::Stopped { .. }) if error.is_resumable()), "{end:?}");
 }
 
 #[test]
@@ -189,4 +189,24 @@ fn cancelling_may_follow() {
     // One who wants it gone does not want it kept.
     bench.machine.stop();
     assert_eq!(bench.run(), None);
+}
+
+#[test]
+fn a_stop_says_how_the_last_attempt_failed_unless_something_succeeded_after_it() {
+    let stopped = |succeeds: bool| {
+        let mut bench = Bench::sending(plan());
+        bench.fail(0, FailureKind::Connect);
+        if succeeds {
+            bench.answer(0, 200, &part_json("part_b"));
+        }
+        bench.machine.stop();
+        bench.run();
+        bench.pass(Duration::from_secs(5));
+        bench.error()
+    };
+    assert_eq!(
+        stopped(false),
+        "the upload was stopped: POST /uploads/{upload_id}/parts failed: the service could not be reached: no route to host"
+    );
+    assert_eq!(stopped(true), "the upload was stopped");
 }

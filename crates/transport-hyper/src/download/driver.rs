@@ -34,7 +34,7 @@ pub(super) struct Driver {
 
 /// What the driver waited for.
 enum Event {
-    Landed(Landed),
+    Landed(Box<Landed>),
     Saved(std::io::Result<()>),
     StopWanted,
     Time,
@@ -94,7 +94,7 @@ impl Driver {
                 biased;
                 () = wanted(&mut stop) => Event::StopWanted,
                 saved = saved(&mut self.saving) => Event::Saved(saved),
-                landed = self.flights.land() => Event::Landed(landed),
+                landed = self.flights.land() => Event::Landed(Box::new(landed)),
                 () = sleep_until(deadline) => Event::Time,
             };
             self.tell(event).await?;
@@ -108,6 +108,10 @@ impl Driver {
                 DownloadAction::Send { id, operation } => {
                     self.asked += 1;
                     self.flights.ask(self.client.clone(), id, operation, self.asked);
+                }
+                DownloadAction::Retrieve { id, operation } => {
+                    self.asked += 1;
+                    self.flights.retrieve(self.client.clone(), id, operation, self.asked);
                 }
                 DownloadAction::Abandon(id) => {
                     self.has_abandoned = true;
@@ -125,7 +129,7 @@ impl Driver {
 
     async fn tell(&mut self, event: Event) -> Result<(), Error> {
         match event {
-            Event::Landed(landed) => self.landed(landed).await?,
+            Event::Landed(landed) => self.landed(*landed).await?,
             Event::Saved(saved) => {
                 saved.map_err(Error::Target)?;
                 self.machine.handle_saved();
@@ -159,15 +163,31 @@ impl Driver {
                 let answer = Err(ResponseError::Garbled(garbled));
                 self.machine.handle_answer(request, answer, now, random);
             }
-            Step::Received(Ok(())) => self.machine.handle_end(request, now, random),
-            Step::Answered(Err(Error::Failed(failure))) | Step::Received(Err(Error::Failed(failure))) => {
+            Step::Received(Ok(()), beginning) => {
+                self.machine.handle_beginning(request, &beginning);
+                self.machine.handle_end(request, now, random);
+            }
+            Step::Retrieved(Ok(file)) => self.machine.handle_retrieved(request, Ok(*file), now, random),
+            Step::Retrieved(Err(Error::Refused(refusal))) => {
+                let answer = Err(ResponseError::Refused(refusal));
+                self.machine.handle_retrieved(request, answer, now, random);
+            }
+            Step::Retrieved(Err(Error::Garbled(garbled))) => {
+                let answer = Err(ResponseError::Garbled(garbled));
+                self.machine.handle_retrieved(request, answer, now, random);
+            }
+            Step::Answered(Err(Error::Failed(failure)))
+            | Step::Received(Err(Error::Failed(failure)), _)
+            | Step::Retrieved(Err(Error::Failed(failure))) => {
                 self.machine.handle_failure(request, failure, now, random);
             }
-            Step::Received(Err(error @ Error::WrongLength { .. })) => {
+            Step::Received(Err(error @ Error::WrongLength { .. }), _) => {
                 let failure = Failure::with_cause(FailureKind::Interrupted, error);
                 self.machine.handle_failure(request, failure, now, random);
             }
-            Step::Answered(Err(error)) | Step::Received(Err(error)) => return Err(error),
+            Step::Answered(Err(error)) | Step::Received(Err(error), _) | Step::Retrieved(Err(error)) => {
+                return Err(error);
+            }
         }
         Ok(())
     }

@@ -9,7 +9,8 @@ use std::{
     },
 };
 
-use partwise_protocol::{DownloadFile, Failure, FailureKind, RequestId};
+use partwise_models::File;
+use partwise_protocol::{ContentCheck, DownloadFile, Failure, FailureKind, RequestId, RetrieveFile};
 use tokio::task::{AbortHandle, Id, JoinSet};
 
 use super::Download;
@@ -45,8 +46,11 @@ pub(super) struct Landed {
 pub(super) enum Step {
     /// The head has come; the bytes wait.
     Answered(Result<Download, Error>),
-    /// The answer has been written to its end, or as far as it came.
-    Received(Result<(), Error>),
+    /// The answer has been written to its end, or as far as it came. With it the first bytes of the content, when the answer
+    /// begins with them.
+    Received(Result<(), Error>, Vec<u8>),
+    /// The file's object was asked for.
+    Retrieved(Result<Box<File>, Error>),
 }
 
 impl Flights {
@@ -54,6 +58,20 @@ impl Flights {
     pub(super) fn ask(&mut self, client: Client, request: RequestId, operation: DownloadFile, number: u64) {
         self.start(request, Arc::default(), async move {
             Step::Answered(client.download_once(&operation, number).await)
+        });
+    }
+
+    /// Asks for the file's object.
+    pub(super) fn retrieve(
+        &mut self,
+        client: Client,
+        request: RequestId,
+        operation: RetrieveFile,
+        number: u64,
+    ) {
+        self.start(request, Arc::default(), async move {
+            let object = client.execute_once(&operation, None, number).await;
+            Step::Retrieved(object.map(Box::new).map_err(|failed| failed.error))
         });
     }
 
@@ -71,7 +89,9 @@ impl Flights {
             if settle {
                 writer.settled().await;
             }
-            Step::Received(receive(download, &writer, offset, written).await)
+            let mut beginning = Beginning::from(offset);
+            let received = receive(download, &writer, offset, written, &mut beginning).await;
+            Step::Received(received, beginning.bytes)
         });
     }
 
@@ -114,7 +134,8 @@ impl Flights {
                 Ok((task, step)) => (task, step),
                 Err(stopped) => {
                     let id = stopped.id();
-                    (id, Step::Received(Err(Failure::with_cause(FailureKind::Other, stopped).into())))
+                    let error = Failure::with_cause(FailureKind::Other, stopped).into();
+                    (id, Step::Received(Err(error), Vec::new()))
                 }
             };
             // One that was abandoned is no longer known, and nobody waits for it.
@@ -139,16 +160,36 @@ impl Flight {
     }
 }
 
+/// The first bytes of a content, as many as are looked at.
+struct Beginning {
+    room: usize,
+    bytes: Vec<u8>,
+}
+
+impl Beginning {
+    /// Of an answer that is written from `offset` on, which only at 0 begins with them.
+    fn from(offset: u64) -> Self {
+        Self { room: if offset == 0 { ContentCheck::BEGINNING } else { 0 }, bytes: Vec::new() }
+    }
+
+    fn read(&mut self, bytes: &[u8]) {
+        let taken = self.room.min(bytes.len());
+        self.room -= taken;
+        self.bytes.extend_from_slice(&bytes[..taken]);
+    }
+}
+
 async fn receive(
     download: Download,
     writer: &Writer,
     offset: u64,
     written: Arc<AtomicU64>,
+    beginning: &mut Beginning,
 ) -> Result<(), Error> {
     let mut filling = writer.fill(offset, written);
     let received = match download.direct().await {
-        Ok(body) => read_into(body, &mut filling).await,
-        Err(download) => copy_into(download, &mut filling).await,
+        Ok(body) => read_into(body, &mut filling, beginning).await,
+        Err(download) => copy_into(download, &mut filling, beginning).await,
     };
     // What came before it broke need not come again; and what could not be written is not tried again.
     if matches!(received, Err(Error::Target(_))) {
@@ -158,11 +199,18 @@ async fn receive(
     received
 }
 
-async fn read_into(mut body: DirectBody, filling: &mut Filling) -> Result<(), Error> {
+async fn read_into(
+    mut body: DirectBody,
+    filling: &mut Filling,
+    beginning: &mut Beginning,
+) -> Result<(), Error> {
     loop {
         match body.read(filling.room()).await {
             Ok(0) => break,
-            Ok(count) => filling.filled(count).await.map_err(Error::Target)?,
+            Ok(count) => {
+                beginning.read(&filling.room()[..count]);
+                filling.filled(count).await.map_err(Error::Target)?;
+            }
             Err(error) => return Err(classify(error.into()).into()),
         }
     }
@@ -170,8 +218,13 @@ async fn read_into(mut body: DirectBody, filling: &mut Filling) -> Result<(), Er
     Ok(())
 }
 
-async fn copy_into(mut download: Download, filling: &mut Filling) -> Result<(), Error> {
+async fn copy_into(
+    mut download: Download,
+    filling: &mut Filling,
+    beginning: &mut Beginning,
+) -> Result<(), Error> {
     while let Some(bytes) = download.chunk().await? {
+        beginning.read(&bytes);
         filling.push(&bytes).await.map_err(Error::Target)?;
     }
     Ok(())

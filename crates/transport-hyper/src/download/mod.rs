@@ -1,5 +1,6 @@
 //! Downloads: content as it comes, and whole files to a target.
 
+mod check;
 mod driver;
 mod file;
 mod flights;

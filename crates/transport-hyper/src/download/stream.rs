@@ -11,7 +11,11 @@ use bytes::Bytes;
 use futures_core::Stream;
 use http::{Response, StatusCode};
 use http_body::Body as _;
-use partwise_protocol::{ContentRange, DownloadFile, DownloadHead, Operation, OperationId, ResponseError};
+use partwise_protocol::{
+    ContentRange, DownloadFile, DownloadHead, DownloadWarning, Operation, OperationId, ResponseError,
+};
+
+use super::check::Check;
 
 use crate::{
     Client, Error, RequestBody,
@@ -33,13 +37,20 @@ impl Client {
     /// off is gone on with by asking for the rest with [`DownloadFile::range`], or by whoever wants the whole file
     /// somewhere with [`download_to`](Self::download_to).
     ///
+    /// An answer with all of the content that does not tell its length, or that may be something else than the file (see
+    /// [`ContentCheck`](partwise_protocol::ContentCheck)), is compared with the length in the file's object.
+    ///
     /// # Errors
-    /// As for [`call`](Self::call).
+    /// As for [`call`](Self::call); [`Error::Garbled`] also for a part of the content that was not asked for.
     pub async fn download(&self, operation: &DownloadFile) -> Result<Download, Error> {
-        let mut retries = Retries::new(self, ID.repeat());
+        let mut retries = Retries::new(self, ID);
         loop {
             match self.download_once(operation, retries.attempt()).await {
-                Ok(download) => return Ok(download),
+                Ok(mut download) => {
+                    operation.check(&download.head)?;
+                    download.check = Check::new(self, operation, &download.head).map(Box::new);
+                    return Ok(download);
+                }
                 Err(error) => retries.after(error).await?,
             }
         }
@@ -77,16 +88,21 @@ impl Client {
 /// The content of a file, or of a range of it, as it comes.
 ///
 /// It is a [`Stream`] of [`Bytes`]; [`chunk`](Self::chunk) does without one. Its end comes only after as many bytes as the
-/// service had announced: a download that is cut short ends with an error.
+/// service had announced: a download that is cut short ends with an error. So does one that is not as long as the file's
+/// object says, where that is [looked up](Client::download).
 pub struct Download {
     head: DownloadHead,
     received: u64,
     body: Option<AnyBody>,
+    check: Option<Box<Check>>,
+    /// Bytes that came and are not handed out yet.
+    held: Option<Bytes>,
+    warning: Option<DownloadWarning>,
 }
 
 impl Download {
     fn new(head: DownloadHead, body: Option<AnyBody>) -> Self {
-        Self { head, received: 0, body }
+        Self { head, received: 0, body, check: None, held: None, warning: None }
     }
 
     /// What the service says about the bytes.
@@ -98,31 +114,51 @@ impl Download {
     /// The next bytes; `None` at the end.
     ///
     /// # Errors
-    /// [`Error::Failed`] when the connection breaks, [`Error::WrongLength`] when bytes are missing or too many. After an
-    /// error there is nothing more.
+    /// [`Error::Failed`] when the connection breaks, [`Error::WrongLength`] when bytes are missing or too many,
+    /// [`Error::WrongContent`] when what came is not the file, and the errors of [`Client::call`] when its object cannot be
+    /// retrieved. After an error there is nothing more.
     pub async fn chunk(&mut self) -> Result<Option<Bytes>, Error> {
         poll_fn(|cx| self.poll_chunk(cx)).await.transpose()
     }
 
+    /// What a person should know, once the end has come.
+    #[must_use]
+    pub fn warning(&self) -> Option<DownloadWarning> {
+        self.warning
+    }
+
     /// The same content, to be read without HTTP in between; itself where that cannot be.
-    pub(super) async fn direct(self) -> Result<DirectBody, Self> {
-        let Self { head, received, body: Some(body) } = self else { return Err(self) };
+    pub(super) async fn direct(mut self) -> Result<DirectBody, Self> {
         // What else has to be found out about lengths is found out here.
-        if announced(&head) != body.size_hint().exact() || received > 0 {
-            return Err(Self { head, received, body: Some(body) });
+        let is_plain = |body: &AnyBody| announced(&self.head) == body.size_hint().exact();
+        if self.received > 0 || self.check.is_some() || !self.body.as_ref().is_some_and(is_plain) {
+            return Err(self);
         }
-        body.direct().await.map_err(|body| Self { head, received, body: Some(body) })
+        match self.body.take() {
+            Some(body) => body.direct().await.map_err(|body| Self { body: Some(body), ..self }),
+            None => Err(self),
+        }
     }
 
     fn poll_chunk(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Bytes, Error>>> {
         loop {
+            if let Err(error) = ready!(self.poll_check(cx)) {
+                return self.end(Some(error));
+            }
+            if let Some(held) = self.held.take() {
+                return Poll::Ready(Some(Ok(held)));
+            }
             let Some(body) = &mut self.body else { return Poll::Ready(None) };
             let frame = match ready!(Pin::new(body).poll_frame(cx)) {
                 Some(Ok(frame)) => frame,
                 Some(Err(error)) => return self.end(Some(Error::Failed(classify(error)))),
                 None => {
                     let wrong = self.wrong_length(|announced, received| received != announced);
-                    return self.end(wrong);
+                    if wrong.is_some() {
+                        return self.end(wrong);
+                    }
+                    self.body = None;
+                    continue;
                 }
             };
             let Ok(data) = frame.into_data() else { continue };
@@ -131,13 +167,30 @@ impl Download {
                 return self.end(Some(wrong));
             }
             if !data.is_empty() {
-                return Poll::Ready(Some(Ok(data)));
+                if let Some(check) = &mut self.check {
+                    check.read(&data);
+                }
+                self.held = Some(data);
             }
         }
     }
 
+    /// Compares what came with the file's object, as far as that is to be done by now.
+    fn poll_check(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Error>> {
+        let Some(check) = &mut self.check else { return Poll::Ready(Ok(())) };
+        if self.body.is_some() {
+            return match (announced(&self.head), self.received) {
+                (Some(announced), 1..) => check.poll_begun(announced, cx),
+                _ => Poll::Ready(Ok(())),
+            };
+        }
+        self.warning = ready!(check.poll_ended(self.received, cx))?;
+        self.check = None;
+        Poll::Ready(Ok(()))
+    }
+
     fn end(&mut self, error: Option<Error>) -> Poll<Option<Result<Bytes, Error>>> {
-        self.body = None;
+        (self.body, self.check, self.held) = (None, None, None);
         Poll::Ready(error.map(Err))
     }
 

@@ -34,7 +34,7 @@ const COUNTING: Duration = Duration::from_millis(250);
 pub(super) struct Driver {
     client: Client,
     clock: Clock,
-    transfer: Transfer,
+    transfer: Box<Transfer>,
     reader: Reader,
     store: Option<Arc<dyn AnyCheckpoints>>,
     progress: watch::Sender<Progress>,
@@ -70,7 +70,7 @@ pub(super) struct Signals {
 impl Driver {
     pub(super) fn new(
         client: Client,
-        transfer: Transfer,
+        transfer: Box<Transfer>,
         reader: Reader,
         store: Option<Arc<dyn AnyCheckpoints>>,
         progress: watch::Sender<Progress>,

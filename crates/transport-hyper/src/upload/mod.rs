@@ -98,7 +98,8 @@ impl Client {
 pub struct Upload {
     client: Client,
     reader: Reader,
-    transfer: Transfer,
+    /// Boxed, so that futures that hold an upload stay small.
+    transfer: Box<Transfer>,
     store: Option<Arc<dyn AnyCheckpoints>>,
     signals: Signals,
     progress: watch::Sender<Progress>,
@@ -107,6 +108,7 @@ pub struct Upload {
 impl Upload {
     fn new(client: Client, reader: Reader, transfer: Transfer) -> Self {
         let progress = watch::Sender::new(transfer.progress());
+        let transfer = Box::new(transfer);
         Self { client, reader, transfer, store: None, signals: Signals::default(), progress }
     }
 

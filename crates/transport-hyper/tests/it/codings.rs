@@ -12,7 +12,7 @@ use partwise_transport_hyper::{Client, Error};
 use tokio::{io::AsyncWriteExt, sync::mpsc};
 
 use crate::{
-    peer::{A_FILE, Peer, line, options, read_request},
+    peer::{A_FILE, Peer, answer, line, options, read_request},
     range_peer::{Folder, plan},
 };
 
@@ -43,13 +43,23 @@ struct Coded {
 
 /// A peer that answers everything with this body, whose coding these headers tell, in chunks.
 async fn answering(status: u16, headers: &str, body: Vec<u8>) -> Coded {
+    answering_but(status, headers, body, None).await
+}
+
+/// The same, but for requests for an object, which get this one as it is.
+async fn answering_but(status: u16, headers: &str, body: Vec<u8>, object: Option<String>) -> Coded {
     let head = format!("HTTP/1.1 {status} Told\r\n{headers}\r\nTransfer-Encoding: chunked\r\n\r\n");
     let (was_asked, asked) = mpsc::unbounded_channel();
     let peer = Peer::start(move |mut stream, _| {
-        let (head, body, was_asked) = (head.clone(), body.clone(), was_asked.clone());
+        let (head, body, object) = (head.clone(), body.clone(), object.clone());
+        let was_asked = was_asked.clone();
         async move {
             while let Some((request, _)) = read_request(&mut stream).await {
                 was_asked.send(request.to_ascii_lowercase()).unwrap();
+                if let Some(object) = object.as_deref().filter(|_| !request.contains("/content ")) {
+                    answer(&mut stream, 200, "", object).await;
+                    continue;
+                }
                 stream.write_all(head.as_bytes()).await.unwrap();
                 for piece in body.chunks(10_000) {
                     stream.write_all(format!("{:x}\r\n", piece.len()).as_bytes()).await.unwrap();
@@ -141,7 +151,8 @@ async fn a_coded_download_is_decoded_while_it_comes() {
         [("gzip", gzip(&content)), ("deflate", zlib(&content)), ("deflate", raw_deflate(&content))]
     {
         let headers = format!("Content-Encoding: {coding}");
-        let coded = answering(200, &headers, body).await;
+        let object = format!(r#"{{"id":"file-1","bytes":{}}}"#, content.len());
+        let coded = answering_but(200, &headers, body, Some(object)).await;
         assert!(download(&coded.client).await.unwrap() == content, "{coding}");
         let folder = Folder::new();
         coded.client.download_to(folder.target(), plan("file-1", 100_000)).await.unwrap();

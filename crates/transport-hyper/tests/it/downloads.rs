@@ -6,16 +6,20 @@ use partwise_protocol::{DownloadFile, FailureKind};
 use partwise_transport_hyper::{Download, Error};
 use tokio::{io::AsyncWriteExt, sync::mpsc};
 
-use crate::peer::{Peer, answer, drain, line, options, read_request};
+use crate::peer::{Peer, answer, drain, is_for_content, line, options, read_request};
 
-/// A peer that gives this answer, byte by byte, and then closes.
+/// A peer that gives this answer to a request for content, byte by byte, and then closes. It gives no object of the file.
 async fn saying(text: impl Into<String>) -> Peer {
     let text = text.into();
     Peer::start(move |mut stream, _| {
         let text = text.clone();
         async move {
-            read_request(&mut stream).await.unwrap();
-            stream.write_all(text.as_bytes()).await.unwrap();
+            let (head, _) = read_request(&mut stream).await.unwrap();
+            if is_for_content(&head) {
+                stream.write_all(text.as_bytes()).await.unwrap();
+            } else {
+                answer(&mut stream, 404, "", "{}").await;
+            }
         }
     })
     .await

@@ -232,7 +232,10 @@ async fn a_stopped_download_is_gone_on_with_and_only_what_is_missing_is_asked_fo
             was_enough.recv().await.unwrap();
         });
     let error = download.run().await.unwrap_err();
-    assert!(matches!(&error, Error::Download(error) if matches!(**error, DownloadError::Stopped)), "{error}");
+    assert!(
+        matches!(&error, Error::Download(error) if matches!(**error, DownloadError::Stopped { .. })),
+        "{error}"
+    );
     let saved = FileTarget::last_checkpoint(&mut folder.journal()).unwrap().unwrap();
     assert_eq!(saved.written(), (5 * MIB, 8 * MIB));
 

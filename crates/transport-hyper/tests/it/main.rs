@@ -20,4 +20,6 @@ mod services;
 mod spans;
 mod stalls;
 mod tls;
+mod told_retries;
 mod uploads;
+mod wrong_content;

@@ -149,6 +149,11 @@ pub(crate) async fn read_head(stream: &mut (impl AsyncRead + Unpin)) -> Option<H
     }
 }
 
+/// Whether this head asks for a file's content, and not for its object.
+pub(crate) fn is_for_content(head: &str) -> bool {
+    head.split(' ').nth(1).is_some_and(|path| path.ends_with("/content"))
+}
+
 /// Reads the body that belongs to the head; `None` when the connection ends first.
 pub(crate) async fn read_body(stream: &mut (impl AsyncRead + Unpin), head: Head) -> Option<Vec<u8>> {
     let mut body = head.behind;

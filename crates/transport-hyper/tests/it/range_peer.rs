@@ -13,7 +13,7 @@ use partwise_transport_hyper::FileTarget;
 use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt};
 
 use crate::{
-    peer::{Peer, read_request},
+    peer::{Peer, answer, is_for_content, read_request},
     service_side::Content,
 };
 
@@ -100,13 +100,17 @@ pub(crate) trait Answers: Fn(usize, Option<Range<usize>>) -> Reply + Send + Sync
 
 impl<F: Fn(usize, Option<Range<usize>>) -> Reply + Send + Sync + 'static> Answers for F {}
 
-/// Answers the requests of one connection.
+/// Answers the requests for content of one connection. It gives no object of the file.
 pub(crate) async fn answer_ranges(
     mut stream: impl AsyncRead + AsyncWrite + Unpin,
     reply: Arc<impl Answers>,
     log: Asked,
 ) {
     while let Some((head, _)) = read_request(&mut stream).await {
+        if !is_for_content(&head) {
+            answer(&mut stream, 404, "", "{}").await;
+            continue;
+        }
         let range = head.lines().find_map(|line| {
             let line = line.to_ascii_lowercase();
             let (first, last) = line.strip_prefix("range: bytes=")?.split_once('-')?;

@@ -260,7 +260,7 @@ async fn ranges_in_parallel_are_each_redirected() {
         crate::range_peer::answer_ranges(stream, reply, crate::range_peer::Asked::default())
     })
     .await;
-    let location = to(format!("http://{}/blob/1", elsewhere.address));
+    let location = to(format!("http://{}/blob/1/content", elsewhere.address));
     let (peer, mut asked) = peer(move |_, _| (307, location.clone()), "").await;
     let folder = Folder::new();
     peer.client(options()).download_to(folder.target(), plan("file-1", MIB / 8)).await.unwrap();
@@ -292,7 +292,7 @@ async fn a_download_never_goes_from_https_to_http() {
 #[tokio::test]
 async fn a_rejection_from_elsewhere_names_the_host() {
     let (elsewhere, _asked) = peer(|_, _| (403, String::new()), "").await;
-    let location = to(format!("http://{}/blob/1", elsewhere.address));
+    let location = to(format!("http://{}/blob/1/content", elsewhere.address));
     let (peer, _asked) = peer(move |_, _| (302, location.clone()), "").await;
     let error = peer.client(options()).download(&DownloadFile::new("file-1")).await.unwrap_err();
     assert_eq!(error.refusal().unwrap().answered_by, Some(elsewhere.address.to_string()));

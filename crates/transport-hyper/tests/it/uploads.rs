@@ -250,7 +250,7 @@ async fn stopping_keeps_what_is_acknowledged_and_begins_no_part() {
     answering.send(true).unwrap();
     let error = running.await.unwrap().unwrap_err();
     let Error::Transfer(error) = error else { panic!("{}", line(&error)) };
-    assert!(matches!(*error, TransferError::Stopped), "{error}");
+    assert!(matches!(*error, TransferError::Stopped { .. }), "{error}");
     assert_eq!(checkpoint.load().unwrap().unwrap().acknowledged(), (2 * part, 32 * MIB));
 }
 

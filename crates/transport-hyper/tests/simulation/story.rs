@@ -126,7 +126,7 @@ impl World {
         self.journal.write(&self.clocks, || format!("the upload ends: {result:?}"));
         let late = cancel_at.map(|at| Instant::now().saturating_duration_since(at)).unwrap_or_default();
         self.broken.hold(Rule::Ends, late <= LONGEST_CANCEL, || format!("{late:?} after it was cancelled"));
-        if let (Err(TransferError::Stopped), Some(at)) = (&result, stop_at) {
+        if let (Err(TransferError::Stopped { .. }), Some(at)) = (&result, stop_at) {
             self.hold_stopped(at);
             return None;
         }

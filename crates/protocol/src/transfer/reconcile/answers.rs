@@ -8,7 +8,7 @@ use super::{Comparison, Context, Origin, Reconcile, Step, Wanted};
 use crate::{
     Now, OperationId, ResponseError, base_name,
     transfer::{
-        Attempt, Retry, RetryReason, Transfer, TransferError,
+        Attempt, Retry, Transfer, TransferError,
         clock::{self, CLOCK_SLACK, ClockOffset},
         state::{Stage, Way},
     },
@@ -85,7 +85,7 @@ impl Transfer {
             return self.unknown(Some(Vec::new()));
         }
         let wait = self.plan.retry.wait(self.reposts, self.random.next());
-        self.count_retry(Retry { attempt, reason: RetryReason::NotListed, wait }, false);
+        self.count_retry(Retry::not_listed(attempt, wait), false);
         let again_at = now.monotonic.saturating_add(wait);
         self.enter(Stage::Recheck { asked: false, again_at, told_apart });
     }

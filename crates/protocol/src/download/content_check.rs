@@ -1,0 +1,208 @@
+//! Whether what came as a file's content can be that file.
+
+use std::{fmt, path::Path};
+
+use http::{HeaderMap, HeaderValue, header};
+use partwise_models::File;
+use serde_json::Value;
+
+use crate::{
+    DownloadHead,
+    error::{html_title, one_line, read_error},
+};
+
+/// Finds out whether what came as a file's content can be that file.
+///
+/// A captive portal answers with a page, a gateway with an error object, and either may do so with status 200; an answer
+/// without a length may end anywhere. Such answers raise a [doubt](Self::wants_object), which the length in the file's
+/// object settles. All other answers are taken as they are.
+#[derive(Clone, Debug, Default)]
+pub struct ContentCheck {
+    /// How many bytes the whole content has, when the answer says.
+    length: Option<u64>,
+    /// In lower case, without parameters.
+    media_type: String,
+    filename: Option<String>,
+    /// The first bytes, at most [`BEGINNING`](Self::BEGINNING).
+    beginning: Vec<u8>,
+}
+
+/// What came is not the file.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{}", self.line())]
+#[non_exhaustive]
+pub struct WrongContent {
+    /// What came instead, when that shows.
+    pub instead: Option<Instead>,
+    /// How many bytes came, or were going to come.
+    pub received: u64,
+    /// How many bytes the file has, when the service says.
+    pub expected: Option<u64>,
+}
+
+/// What can come instead of a file.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Instead {
+    /// A page: of a captive portal, a proxy, a gateway.
+    Page {
+        /// Its title, when it has one.
+        title: Option<String>,
+    },
+    /// An object that says what went wrong, with the status of a success.
+    ErrorObject {
+        /// What it says.
+        message: Option<String>,
+    },
+}
+
+/// What a person should know of a download.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum DownloadWarning {
+    /// Neither the answer nor the file's object says how many bytes the file has, so what came could be compared with
+    /// nothing.
+    LengthUnknown,
+}
+
+impl fmt::Display for Instead {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Page { title: Some(title) } => write!(f, "a page with the title “{title}”"),
+            Self::Page { title: None } => f.write_str("an HTML page"),
+            Self::ErrorObject { message: Some(message) } => {
+                write!(f, "an error object (“{}”)", one_line(message))
+            }
+            Self::ErrorObject { message: None } => f.write_str("an error object"),
+        }
+    }
+}
+
+impl WrongContent {
+    fn line(&self) -> String {
+        let bytes = if self.received == 1 { "byte" } else { "bytes" };
+        let received = self.received;
+        match (&self.instead, self.expected) {
+            (Some(instead), Some(expected)) => {
+                format!(
+                    "the service answered with {instead}: {received} {bytes}, and the file has {expected}"
+                )
+            }
+            (Some(instead), None) => {
+                format!("the service answered with {instead}, and does not say how many bytes the file has")
+            }
+            (None, Some(expected)) => format!("{received} {bytes} came, and the file has {expected}"),
+            (None, None) => format!("the {received} {bytes} that came are not the file"),
+        }
+    }
+}
+
+impl ContentCheck {
+    /// The most bytes of a content that are looked at.
+    pub const BEGINNING: usize = 4096;
+
+    /// Checks the content that follows this head.
+    #[must_use]
+    pub fn new(head: &DownloadHead) -> Self {
+        let media_type = head.content_type.as_deref().unwrap_or_default();
+        let media_type = media_type.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
+        Self {
+            length: head.range.map_or(head.length, |range| range.total),
+            media_type,
+            filename: head.filename.clone(),
+            beginning: Vec::new(),
+        }
+    }
+
+    /// Takes the next bytes of the content, from its first byte on. Only the first few are kept.
+    pub fn read(&mut self, bytes: &[u8]) {
+        let room = Self::BEGINNING - self.beginning.len();
+        self.beginning.extend_from_slice(&bytes[..room.min(bytes.len())]);
+    }
+
+    /// Whether the file's object is needed to tell that this is the file.
+    #[must_use]
+    pub fn wants_object(&self) -> bool {
+        matches!(self.length, None | Some(0)) || self.is_suspicious()
+    }
+
+    /// Whether the content may be a page or an error object. Its first bytes should not be used before it was
+    /// [judged](Self::judge).
+    #[must_use]
+    pub fn is_suspicious(&self) -> bool {
+        self.is_page() || self.has_json_type() || self.begins_like_error()
+    }
+
+    /// Judges the content, of which `received` bytes came or are going to come, by the file's object. `None` is an object
+    /// that cannot be had.
+    ///
+    /// # Errors
+    /// [`WrongContent`] when its length is another one; or when there is none to compare with, and what came is a page
+    /// although the file is not named like one, or an error object and nothing else.
+    pub fn judge(&self, received: u64, file: Option<&File>) -> Result<Option<DownloadWarning>, WrongContent> {
+        let expected = file.and_then(|file| file.bytes);
+        let wrong = |instead| Err(WrongContent { instead, received, expected });
+        match expected {
+            Some(expected) if expected == received => Ok(None),
+            Some(_) => wrong(self.page().or_else(|| self.error_object(received, true))),
+            None if self.is_page() && !self.is_named_like_page(file) => wrong(self.page()),
+            None => match (self.error_object(received, false), self.length) {
+                (Some(instead), _) => wrong(Some(instead)),
+                (None, None) => Ok(Some(DownloadWarning::LengthUnknown)),
+                (None, Some(_)) => Ok(None),
+            },
+        }
+    }
+
+    fn is_page(&self) -> bool {
+        const BEGINNINGS: [&[u8]; 2] = [b"<!doctype html", b"<html"];
+
+        let text = self.text();
+        let begins = |with: &[u8]| text.len() >= with.len() && text[..with.len()].eq_ignore_ascii_case(with);
+        matches!(self.media_type.as_str(), "text/html" | "application/xhtml+xml")
+            || BEGINNINGS.iter().any(|beginning| begins(beginning))
+    }
+
+    fn has_json_type(&self) -> bool {
+        matches!(self.media_type.as_str(), "application/json" | "text/json")
+            || self.media_type.ends_with("+json")
+    }
+
+    fn begins_like_error(&self) -> bool {
+        let behind_brace = self.text().strip_prefix(b"{").unwrap_or_default();
+        behind_brace.trim_ascii_start().starts_with(b"\"error\"")
+    }
+
+    /// The first bytes, behind a byte order mark and white space.
+    fn text(&self) -> &[u8] {
+        let bytes = &self.beginning[..];
+        bytes.strip_prefix("\u{feff}".as_bytes()).unwrap_or(bytes).trim_ascii_start()
+    }
+
+    fn page(&self) -> Option<Instead> {
+        self.is_page().then(|| Instead::Page { title: html_title(&self.beginning) })
+    }
+
+    /// What came, if all of it is one error object. Without `error`, a bare `message` is taken for one when `is_lenient`.
+    fn error_object(&self, received: u64, is_lenient: bool) -> Option<Instead> {
+        if received != self.beginning.len() as u64 {
+            return None;
+        }
+        let Ok(Value::Object(object)) = serde_json::from_slice(&self.beginning) else { return None };
+        let has_error = object.get("error").is_some_and(|error| error.is_object() || error.is_string());
+        let is_error = has_error || is_lenient && object.contains_key("message");
+        if !is_error {
+            return None;
+        }
+        let mut headers = HeaderMap::new();
+        headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
+        Some(Instead::ErrorObject { message: read_error(&headers, &self.beginning).message })
+    }
+
+    fn is_named_like_page(&self, file: Option<&File>) -> bool {
+        let name = file.and_then(|file| file.filename.as_deref()).or(self.filename.as_deref());
+        let extension = Path::new(name.unwrap_or_default()).extension();
+        let extension = extension.map(|extension| extension.to_string_lossy().to_ascii_lowercase());
+        matches!(extension.as_deref(), Some("htm" | "html" | "xhtml"))
+    }
+}

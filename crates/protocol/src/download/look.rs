@@ -1,0 +1,161 @@
+//! The comparison of what came with the file's object.
+
+use std::time::Duration;
+
+use partwise_models::File;
+
+use super::{ContentCheck, DownloadAction, DownloadError, DownloadWarning, Fetch, WrongContent};
+use crate::{
+    DownloadHead, Failure, Now, OperationId, Repeat, RequestId, ResponseError, RetrieveFile, Verdict,
+};
+
+const REPEAT: Repeat = OperationId::RetrieveFile.repeat();
+
+/// The content that comes, and the object that it is compared with.
+#[derive(Debug, Default)]
+pub(super) struct Look {
+    check: Option<ContentCheck>,
+    object: Object,
+    /// In a row.
+    failures: u32,
+    /// When the object is retrieved again after a failure.
+    not_before: Duration,
+}
+
+#[derive(Debug, Default)]
+enum Object {
+    #[default]
+    NotAsked,
+    Asked(RequestId),
+    /// `None` when the service does not give it.
+    Known(Option<Box<File>>),
+}
+
+impl Look {
+    /// All of the content comes, behind this head.
+    pub(super) fn begin_whole(&mut self, head: &DownloadHead) {
+        self.check = Some(ContentCheck::new(head));
+    }
+
+    /// A range of the content comes that begins at `first`.
+    pub(super) fn begin_range(&mut self, head: &DownloadHead, first: u64) {
+        if first == 0 || self.check.is_none() {
+            self.check = Some(ContentCheck::new(head));
+        }
+    }
+
+    pub(super) fn is_asked(&self, id: RequestId) -> bool {
+        matches!(self.object, Object::Asked(asked) if asked == id)
+    }
+
+    /// The request that is under way, if one is: it is not wanted any more.
+    pub(super) fn abandon(&mut self) -> Option<RequestId> {
+        let Object::Asked(id) = self.object else { return None };
+        self.object = Object::NotAsked;
+        Some(id)
+    }
+
+    /// Whether the object is wanted and not known.
+    fn is_open(&self) -> bool {
+        let is_wanted = self.check.as_ref().is_some_and(ContentCheck::wants_object);
+        is_wanted && !matches!(self.object, Object::Known(_))
+    }
+
+    /// The judgement of a content of this length, once it can be made.
+    fn judge(&self, length: u64) -> Option<Result<Option<DownloadWarning>, WrongContent>> {
+        let check = self.check.as_ref().filter(|check| check.wants_object())?;
+        let Object::Known(file) = &self.object else { return None };
+        Some(check.judge(length, file.as_deref()))
+    }
+}
+
+impl Fetch {
+    /// The first bytes of the content: those of an answer that is written from byte 0 on, the [few](ContentCheck::BEGINNING) that
+    /// are looked at. To be reported before the answer's end; they show a page or an error object that came instead of the file.
+    pub fn handle_beginning(&mut self, id: RequestId, bytes: &[u8]) {
+        let is_under_way = self.flights.iter().any(|flight| flight.id == id);
+        if let Some(check) = self.look.check.as_mut().filter(|_| is_under_way) {
+            check.read(bytes);
+        }
+    }
+
+    /// What came of a [`DownloadAction::Retrieve`]. `random` is any number, drawn anew each time.
+    pub fn handle_retrieved(
+        &mut self,
+        id: RequestId,
+        answer: Result<File, ResponseError>,
+        now: Now,
+        random: u64,
+    ) {
+        if !self.look.is_asked(id) {
+            return;
+        }
+        self.look.object = Object::NotAsked;
+        let refusal = match answer {
+            Ok(file) => {
+                self.look.object = Object::Known(Some(Box::new(file)));
+                return;
+            }
+            Err(ResponseError::Refused(refusal)) => refusal,
+            Err(error) => return self.finish(Err(error.into())),
+        };
+        self.look.failures += 1;
+        match self.plan.retry.on_refused(REPEAT, self.look.failures, &refusal, now, random) {
+            Verdict::Retry { wait, .. } => self.look_again(DownloadError::Refused(refusal), wait, now),
+            // A service that has no such object says nothing of the file; one that is overloaded may.
+            Verdict::GiveUp if refusal.is_transient() => self.finish(Err(DownloadError::Refused(refusal))),
+            Verdict::GiveUp => self.look.object = Object::Known(None),
+        }
+    }
+
+    pub(super) fn look_failed(&mut self, failure: Failure, now: Now, random: u64) {
+        self.look.object = Object::NotAsked;
+        self.look.failures += 1;
+        match self.plan.retry.on_failure(REPEAT, self.look.failures, &failure, random) {
+            Verdict::Retry { wait, .. } => self.look_again(DownloadError::Failed(failure), wait, now),
+            Verdict::GiveUp => self.finish(Err(DownloadError::Failed(failure))),
+        }
+    }
+
+    fn look_again(&mut self, error: DownloadError, wait: Duration, now: Now) {
+        self.tell_retry(OperationId::RetrieveFile, error, wait);
+        self.look.not_before = now.monotonic.saturating_add(wait);
+    }
+
+    /// Asks for the object when it is wanted.
+    pub(super) fn next_look(&mut self, now: Duration) -> Option<DownloadAction> {
+        let is_due = now >= self.look.not_before && now >= self.hold;
+        if !self.wants_look() || !is_due || matches!(self.look.object, Object::Asked(_)) {
+            return None;
+        }
+        let id = RequestId(self.next_id);
+        self.next_id += 1;
+        self.look.object = Object::Asked(id);
+        Some(DownloadAction::Retrieve { id, operation: RetrieveFile::new(&self.plan.file_id) })
+    }
+
+    /// When the object is asked for again, if that is to be waited for.
+    pub(super) fn look_deadline(&self, now: Duration) -> Option<Duration> {
+        let waits = self.wants_look() && matches!(self.look.object, Object::NotAsked);
+        Some(self.look.not_before).filter(|moment| waits && *moment > now)
+    }
+
+    /// Whether the content cannot be told to be the file before its object is known.
+    pub(super) fn wants_look(&self) -> bool {
+        self.look.is_open()
+    }
+
+    /// What came instead of the file, once everything came and that is known.
+    pub(super) fn wrong_content(&self) -> Option<WrongContent> {
+        self.judgement()?.err()
+    }
+
+    pub(super) fn warning(&self) -> Option<DownloadWarning> {
+        self.judgement()?.ok()?
+    }
+
+    fn judgement(&self) -> Option<Result<Option<DownloadWarning>, WrongContent>> {
+        let content = self.content.as_ref().filter(|_| self.is_complete())?;
+        self.look.judge(content.length)
+    }
+}
