@@ -62,7 +62,7 @@ pub(crate) fn run(arguments: &CheckArguments) -> Result<(), Report> {
 pub(crate) const BAD_NAME: &str = "the name of a file for fine-tuning or a batch must end with .jsonl";
 
 /// Whether the services take a file of this name for this purpose.
-pub(crate) fn is_named_well(path: &Path, purpose: &Purpose) -> bool {
+fn is_named_well(path: &Path, purpose: &Purpose) -> bool {
     filename_suits(purpose, &path.file_name().unwrap_or_default().to_string_lossy())
 }
 

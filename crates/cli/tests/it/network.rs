@@ -143,6 +143,7 @@ fn a_proxy_that_does_not_let_a_request_through_is_told_with_what_to_do() {
     let endpoint = ["files", "list", "--endpoint", "https://api.example/v1"];
     let ran = sandbox.run_with(&endpoint, &[KEY, ("ALL_PROXY", &nobody.to_string())]);
     assert_snapshot!(ran.refused(1).replace(&nobody.to_string(), "PROXY"), @"
+    the service cannot be reached: trying again
     error: cannot list the files at https://api.example/v1: the service could not be reached: the proxy at PROXY cannot be reached: cannot connect to PROXY: Connection refused (os error 111)
     hint: is the proxy running, and is it where ALL_PROXY says?
     ");

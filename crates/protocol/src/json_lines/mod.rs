@@ -11,7 +11,7 @@ use memchr::memchr;
 use partwise_models::Purpose;
 use serde::de::IgnoredAny;
 
-use self::surrogates::half_pair;
+use self::surrogates::{half_pair, may_have_surrogates};
 pub use self::{format::ForeignFormat, name::filename_suits};
 
 /// The longest line that is looked into, in bytes: far beyond what a model reads, images in base64 included.
@@ -56,6 +56,8 @@ pub struct JsonLinesCheck {
     begun: Vec<u8>,
     /// The last line, if it is empty: what follows decides how bad that is.
     empty: Option<BadLine>,
+    /// Whether the line that is checked may have escapes of surrogates.
+    has_surrogates: bool,
 }
 
 impl JsonLinesCheck {
@@ -64,14 +66,24 @@ impl JsonLinesCheck {
     /// asks for none).
     pub fn new(purpose: &Purpose) -> Self {
         let takes_byte_order_mark = *purpose == Purpose::FineTune;
-        Self { takes_byte_order_mark, longest_line: LONGEST_LINE, lines: 0, begun: Vec::new(), empty: None }
+        Self {
+            takes_byte_order_mark,
+            longest_line: LONGEST_LINE,
+            lines: 0,
+            begun: Vec::new(),
+            empty: None,
+            has_surrogates: false,
+        }
     }
 
     /// Reads the next piece of the file and hands over the bad ones among the lines that end in it, each once, in their
     /// order.
     pub fn read(&mut self, piece: &[u8], mut found: impl FnMut(BadLine)) {
         let mut rest = piece;
+        let in_piece = may_have_surrogates(piece);
         while let Some(length) = memchr(b'\n', rest) {
+            // One that lies in several pieces may have an escape that does as well.
+            self.has_surrogates = in_piece || !self.begun.is_empty();
             self.end_line(&rest[..length], &mut found);
             rest = &rest[length + 1..];
         }
@@ -82,6 +94,7 @@ impl JsonLinesCheck {
     /// Returns the number of lines.
     pub fn finish(mut self, mut found: impl FnMut(BadLine)) -> u64 {
         if !self.begun.is_empty() {
+            self.has_surrogates = true;
             self.end_line(&[], &mut found);
         } else if self.lines == 0 {
             found(BadLine { line: 1, column: 1, problem: LineProblem::NoLines });
@@ -152,7 +165,7 @@ impl JsonLinesCheck {
         if let Err(wrong) = serde_json::from_str::<IgnoredAny>(text) {
             return Err((mark + index_of(&wrong), LineProblem::NotJson(without_place(&wrong))));
         }
-        if let Some(at) = half_pair(text) {
+        if let Some(at) = self.has_surrogates.then(|| half_pair(text)).flatten() {
             let escape = text[at..].chars().take(6).collect();
             return Err((mark + at, LineProblem::HalfPair { escape }));
         }
