@@ -25,6 +25,8 @@ pub(crate) struct Explain {
     dialect: Dialect,
     embedded: bool,
     version_is_open: bool,
+    /// The most bytes that the service takes in one request.
+    file_limit: u64,
     /// The variable that holds the key or token.
     key: &'static str,
 }
@@ -36,6 +38,7 @@ impl Explain {
             dialect: service.api.dialect().clone(),
             embedded: matches!(service.reach, Reach::Embedded { .. }),
             version_is_open: service.version_is_open,
+            file_limit: service.api.limits().file,
             key,
         }
     }
@@ -141,6 +144,17 @@ impl Explain {
         format!("something else may be answering: is {} the right endpoint?", self.base)
     }
 
+    /// What may help an upload that has expired.
+    fn after_expiry(&self, length: u64, was_too_slow: bool) -> String {
+        match (was_too_slow, length <= self.file_limit) {
+            (true, true) => {
+                "--route single sends it in one request, which does not expire; a larger --parallel may be faster".into()
+            }
+            (true, false) => "a larger --parallel may be faster; the same command starts over".into(),
+            (false, _) => "the same command starts over".into(),
+        }
+    }
+
     fn transfer_hint(&self, cause: &TransferError) -> Option<String> {
         match cause {
             TransferError::Garbled { .. } => Some(self.other_service()),
@@ -150,7 +164,10 @@ impl Explain {
             TransferError::SourceChanged { file: None, .. } => Some(UPLOAD_AGAIN.into()),
             TransferError::Source(cause) if ends_early(cause) => Some(UPLOAD_AGAIN.into()),
             TransferError::Save(_) => Some("--state DIR keeps it somewhere else".into()),
-            TransferError::Expired => Some("try again with a larger --parallel".into()),
+            TransferError::Expired { length, measured, needed } => {
+                let was_too_slow = measured.zip(*needed).is_some_and(|(measured, needed)| measured < needed);
+                Some(self.after_expiry(*length, was_too_slow))
+            }
             TransferError::Cancelled { file_possible: true, .. } => {
                 Some("look with `partwise files list` whether the file is there".into())
             }
@@ -198,4 +215,30 @@ fn ends_early(cause: &(dyn StdError + 'static)) -> bool {
 
 fn causes<'e>(error: &'e (dyn StdError + 'static)) -> impl Iterator<Item = &'e (dyn StdError + 'static)> {
     std::iter::successors(Some(error), |&error| error.source())
+}
+
+#[cfg(test)]
+mod tests {
+    use partwise_protocol::Api;
+
+    use super::*;
+
+    #[test]
+    fn an_upload_that_was_too_slow_is_told_what_may_be_faster() {
+        let explain = Explain {
+            base: String::new(),
+            dialect: Dialect::OpenAi,
+            embedded: false,
+            version_is_open: false,
+            file_limit: Api::openai().limits().file,
+            key: "OPENAI_API_KEY",
+        };
+        let hint = |length, measured, needed| {
+            explain.transfer_hint(&TransferError::Expired { length, measured, needed }).expect("a hint")
+        };
+        insta::assert_snapshot!(hint(500_000_000, Some(1), Some(2)), @"--route single sends it in one request, which does not expire; a larger --parallel may be faster");
+        insta::assert_snapshot!(hint(8_000_000_000, Some(1), Some(2)), @"a larger --parallel may be faster; the same command starts over");
+        insta::assert_snapshot!(hint(500_000_000, Some(2), Some(1)), @"the same command starts over");
+        insta::assert_snapshot!(hint(500_000_000, None, Some(1)), @"the same command starts over");
+    }
 }

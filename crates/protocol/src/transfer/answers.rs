@@ -251,10 +251,10 @@ impl Transfer {
                     parts.give_back(index, tries, now.monotonic.saturating_add(wait));
                 }
             }
-            None if self.is_expired(&setback, now) => self.expire(),
+            None if self.is_expired(&setback, now) => self.expire(now),
             // Whatever became of the upload of an earlier run, it is as good as expired.
             None if self.is_untried && setback.says_that_there_is_none() && self.may_restart() => {
-                self.expire();
+                self.expire(now);
             }
             None => self.end_in_order(setback.into_error(flight.attempt.operation)),
         }
@@ -348,7 +348,7 @@ impl Transfer {
             return;
         }
         match (self.ambiguous, setback.may_be_done()) {
-            (false, false) if self.is_expired(&setback, now) => self.expire(),
+            (false, false) if self.is_expired(&setback, now) => self.expire(now),
             (false, false) => self.finish(Err(setback.into_error(operation))),
             (false, true) if !is_single => {
                 self.ambiguous = true;
