@@ -180,6 +180,17 @@ impl Explain {
         format!("something else may be answering: is {} the right endpoint?", self.base)
     }
 
+    /// What may help an upload that has expired.
+    fn after_expiry(&self, length: u64, was_too_slow: bool) -> String {
+        match (was_too_slow, length <= self.largest_file) {
+            (true, true) => {
+                "--route single sends it in one request, which does not expire; a larger --parallel may be faster".into()
+            }
+            (true, false) => "a larger --parallel may be faster; the same command starts over".into(),
+            (false, _) => "the same command starts over".into(),
+        }
+    }
+
     fn transfer_hint(&self, cause: &TransferError) -> Option<String> {
         match cause {
             TransferError::Garbled { .. } => Some(self.other_service()),
@@ -189,7 +200,10 @@ impl Explain {
             TransferError::SourceChanged { file: None, .. } => Some(UPLOAD_AGAIN.into()),
             TransferError::Source(cause) if ends_early(cause) => Some(UPLOAD_AGAIN.into()),
             TransferError::Save(_) => Some("--state DIR keeps it somewhere else".into()),
-            TransferError::Expired => Some("try again with a larger --parallel".into()),
+            TransferError::Expired { length, measured, needed } => {
+                let was_too_slow = measured.zip(*needed).is_some_and(|(measured, needed)| measured < needed);
+                Some(self.after_expiry(*length, was_too_slow))
+            }
             TransferError::Cancelled { file_possible: true, .. } => {
                 Some("look with `partwise files list` whether the file is there".into())
             }
@@ -302,4 +316,31 @@ fn ends_early(cause: &(dyn StdError + 'static)) -> bool {
 
 fn causes<'e>(error: &'e (dyn StdError + 'static)) -> impl Iterator<Item = &'e (dyn StdError + 'static)> {
     std::iter::successors(Some(error), |&error| error.source())
+}
+
+#[cfg(test)]
+mod tests {
+    use partwise_protocol::Api;
+
+    use super::*;
+
+    #[test]
+    fn an_upload_that_was_too_slow_is_told_what_may_be_faster() {
+        let explain = Explain {
+            base: String::new(),
+            dialect: Dialect::OpenAi,
+            embedded: false,
+            version_is_open: false,
+            endpoint_from: "--endpoint",
+            largest_file: Api::openai().limits().file,
+            key: Key { variable: "OPENAI_API_KEY", is_quoted: false },
+        };
+        let hint = |length, measured, needed| {
+            explain.transfer_hint(&TransferError::Expired { length, measured, needed }).expect("a hint")
+        };
+        insta::assert_snapshot!(hint(500_000_000, Some(1), Some(2)), @"--route single sends it in one request, which does not expire; a larger --parallel may be faster");
+        insta::assert_snapshot!(hint(8_000_000_000, Some(1), Some(2)), @"a larger --parallel may be faster; the same command starts over");
+        insta::assert_snapshot!(hint(500_000_000, Some(2), Some(1)), @"the same command starts over");
+        insta::assert_snapshot!(hint(500_000_000, None, Some(1)), @"the same command starts over");
+    }
 }

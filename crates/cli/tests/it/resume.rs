@@ -49,6 +49,20 @@ fn an_upload_that_has_expired_begins_anew() {
 }
 
 #[test]
+fn an_upload_that_expires_under_the_run_that_sends_it_is_not_begun_anew() {
+    let scene = Scene::new();
+    let child = scene.stalled();
+    scene.expire();
+    scene.server.signal(&["CONT"]);
+    let said = Ran::of(child.wait_with_output().unwrap()).refused(1);
+    assert!(said.contains("the upload expired before it was complete"), "{said}");
+    assert!(said.contains("\nhint: "), "{said}");
+    scene.assert_nothing_left();
+    let id = scene.upload(&[]).json()["id"].as_str().unwrap().to_owned();
+    scene.assert_done(&id);
+}
+
+#[test]
 fn an_upload_that_has_expired_by_our_clock_alone_is_gone_on_with() {
     let scene = Scene::new();
     let listed = scene.killed();

@@ -292,10 +292,10 @@ impl Transfer {
                     parts.give_back(index, tries, now.monotonic.saturating_add(wait));
                 }
             }
-            None if self.is_expired(&setback, now) => self.expire(),
+            None if self.is_expired(&setback, now) => self.expire(now),
             // Whatever became of the upload of an earlier run, it is as good as expired.
             None if self.is_untried && setback.says_that_there_is_none() && self.may_restart() => {
-                self.expire();
+                self.expire(now);
             }
             None => self.end_in_order(setback.into_error(flight.attempt.operation)),
         }
@@ -392,13 +392,13 @@ impl Transfer {
             match self.try_solo_again(flight, Repeat::Orphans, setback, now) {
                 Ok(()) => {}
                 Err(_) if self.ambiguous => self.unknown(None),
-                Err(setback) if self.is_expired(&setback, now) => self.expire(),
+                Err(setback) if self.is_expired(&setback, now) => self.expire(now),
                 Err(setback) => self.finish(Err(setback.into_error(operation))),
             }
             return;
         }
         match (self.ambiguous, setback.may_be_done()) {
-            (false, false) if self.is_expired(&setback, now) => self.expire(),
+            (false, false) if self.is_expired(&setback, now) => self.expire(now),
             (false, false) if self.is_proven_by_md5() && setback.is_invalid() => {
                 let difference = "its content is not what was sent".to_owned();
                 self.finish(Err(TransferError::SourceChanged { difference, file: None }));

@@ -87,8 +87,16 @@ pub enum TransferError {
     #[error(transparent)]
     Save(SaveError),
     /// The upload expired before all parts were there.
-    #[error("the upload expired before it was complete")]
-    Expired,
+    #[error("the upload expired before it was complete{}", rates(*measured, *needed))]
+    Expired {
+        /// The source's length in bytes.
+        length: u64,
+        /// The rate of this run in bytes per second; `None` when too little was sent to say.
+        measured: Option<u64>,
+        /// The rate in bytes per second that sends the whole source while an upload lives; `None` when it is not known how
+        /// long that is.
+        needed: Option<u64>,
+    },
     /// The caller stopped it for now.
     #[error("the upload was stopped")]
     Stopped {
@@ -116,6 +124,30 @@ pub enum TransferError {
         #[source]
         cause: Option<Box<TransferError>>,
     },
+}
+
+/// Says that the rate was too low, if it was.
+fn rates(measured: Option<u64>, needed: Option<u64>) -> String {
+    match (measured, needed) {
+        (Some(measured), Some(needed)) if measured < needed => format!(
+            ": {} were measured, and {} are needed",
+            rate(measured, |tenths, unit| tenths / unit),
+            rate(needed, u64::div_ceil)
+        ),
+        _ => String::new(),
+    }
+}
+
+/// A rate for people, in tenths of a unit; `round` keeps one that is too low from reading like the one that is needed.
+fn rate(bytes: u64, round: fn(u64, u64) -> u64) -> String {
+    let units = [("GB/s", 1_000_000_000), ("MB/s", 1_000_000), ("kB/s", 1000)];
+    match units.into_iter().find(|(_, unit)| bytes >= *unit) {
+        None => format!("{bytes} B/s"),
+        Some((name, unit)) => {
+            let tenths = round(bytes, unit / 10);
+            format!("{}.{} {name}", tenths / 10, tenths % 10)
+        }
+    }
 }
 
 fn cancelled(confirmed: bool, file_possible: bool) -> &'static str {
@@ -162,7 +194,7 @@ impl TransferError {
             | Self::WrongSize { .. }
             | Self::AnsweredEarly { .. }
             | Self::ContentRejected { .. }
-            | Self::Expired => false,
+            | Self::Expired { .. } => false,
         }
     }
 }

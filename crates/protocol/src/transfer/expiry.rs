@@ -14,8 +14,6 @@ use crate::Now;
 
 /// A rate measured over less than this says little.
 const RATE_NEEDS: Duration = Duration::from_secs(5);
-/// An upload that expired this often will not make it.
-const MAX_RESTARTS: u8 = 3;
 
 impl Transfer {
     /// Warns of an upload that will expire before it is complete, or seems to have expired.
@@ -87,12 +85,12 @@ impl Transfer {
         is_past || error.upload_status() == Some(partwise_models::UploadStatus::Expired)
     }
 
-    /// Follows an expiry that the service has shown.
-    pub(super) fn expire(&mut self) {
+    /// Follows an expiry that the service has shown: starts over when the upload was an earlier run's. One that expired under
+    /// this run would expire again.
+    pub(super) fn expire(&mut self, now: Now) {
         if self.ambiguous {
             self.reconcile();
         } else if self.may_restart() {
-            self.restarts += 1;
             self.is_untried = false;
             self.abandoned.extend(self.flights.end_all());
             if let Way::Parts { upload, parts } = &mut self.way {
@@ -105,11 +103,31 @@ impl Transfer {
             self.with_knee(|knee| knee.begin_anew(Duration::ZERO, left));
             self.enter(Stage::Create);
         } else {
-            self.finish(Err(TransferError::Expired));
+            let (length, measured, needed) = (self.source.length, self.rate(now), self.rate_needed());
+            self.finish(Err(TransferError::Expired { length, measured, needed }));
         }
     }
 
     pub(super) fn may_restart(&self) -> bool {
-        self.plan.restart_when_expired && self.restarts < MAX_RESTARTS
+        self.plan.restart_when_expired && self.is_untried
     }
+
+    /// Bytes per second of parts that were acknowledged or are in flight; `None` while that says little.
+    fn rate(&self, now: Now) -> Option<u64> {
+        let elapsed = now.monotonic.saturating_sub(self.sending_since?.0);
+        let bytes = self.statistics.bytes_acknowledged.saturating_add(self.flights.bytes());
+        (elapsed >= RATE_NEEDS).then(|| per_second(bytes, elapsed))
+    }
+
+    /// Bytes per second that send the whole source while an upload lives.
+    fn rate_needed(&self) -> Option<u64> {
+        let upload = self.way.upload()?;
+        let lifetime = upload.expires_at?.0.checked_sub(upload.created_at.0)?;
+        (lifetime > 0).then(|| self.source.length.div_ceil(lifetime))
+    }
+}
+
+fn per_second(bytes: u64, elapsed: Duration) -> u64 {
+    let rate = u128::from(bytes) * 1000 / elapsed.as_millis().max(1);
+    u64::try_from(rate).unwrap_or(u64::MAX)
 }

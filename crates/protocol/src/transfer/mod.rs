@@ -191,7 +191,6 @@ pub struct Transfer {
     cancel_wanted: bool,
     /// The upload is of an earlier run, and the service has taken no part of it in this one.
     is_untried: bool,
-    restarts: u8,
     /// How often a single request was sent again because the list did not have its file.
     reposts: u32,
     /// Why it is not known what became of the request that makes the file.
@@ -261,7 +260,6 @@ impl Transfer {
             stop: Stop::NotWanted,
             cancel_wanted: false,
             is_untried: false,
-            restarts: 0,
             reposts: 0,
             cause_of_doubt: None,
             abandoned: VecDeque::new(),

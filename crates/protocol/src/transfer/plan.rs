@@ -39,8 +39,9 @@ pub struct Plan {
     /// How long comparing a file's content with the source may take after an ambiguous request: 15 minutes by default.
     /// What takes longer ends as [`TransferError::CompletionUnknown`](super::TransferError::CompletionUnknown).
     pub compare_limit: Duration,
-    /// Whether to begin anew when the upload expires before it is complete, or when the service does not have an earlier
-    /// run's upload any more.
+    /// Whether to start over when the upload of an earlier run has expired before the service took any part of it in this
+    /// run. One that expires under the run that sends it ends with [`Expired`](super::TransferError::Expired): starting over
+    /// would repeat what was too slow.
     pub restart_when_expired: bool,
 }
 

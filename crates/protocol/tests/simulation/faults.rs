@@ -107,7 +107,7 @@ impl Faults {
 pub(crate) const BODIES: [(&str, Option<u64>); 8] = [
     (r#"{"error":{"code":"429","message":"Rate limit is exceeded. Try again in 6 seconds."}}"#, Some(6000)),
     (r#"{"error":{"code":"429","message":"Please retry after 1 second."}}"#, Some(1000)),
-    (r#"{"error":{"message":"Limit 3. Please try again in 0m6.5s. Visit us","code":null}}"#, Some(6500)),
+    (r#"{"error":{"message":"Limit 3. Please try again in 1m0.5s. Visit us","code":null}}"#, Some(60_500)),
     (r#"{"statusCode":429,"message":"busy"}"#, None),
     ("<html><head><title>502 Bad Gateway</title></head></html>", None),
     ("upstream connect error", None),

@@ -24,7 +24,6 @@ const LONGEST_CANCEL: Duration = Duration::from_secs(13);
 const CLOCK_AHEAD: u64 = 1000;
 /// What stopping may take: the moment for what flies, a save that is under way, one more, and a last look at the source.
 const LONGEST_STOP: Duration = Duration::from_secs(5 + 3 * 2);
-const MOST_RESTARTS: u32 = 3;
 
 /// The process that runs now.
 pub(crate) struct Process {
@@ -191,8 +190,8 @@ impl World {
             hold(Rule::CancelTells, is_at_once, || format!("cancelled at {:?}", process.cancelled_at));
         }
         if asked == Asked::Create && process.books.restarts > restarts {
-            let is_allowed = self.plan.restart_when_expired && process.books.restarts <= MOST_RESTARTS;
-            hold(Rule::Restart, is_allowed, || format!("begun anew after {restarts} times"));
+            let is_allowed = self.plan.restart_when_expired && was_untried;
+            hold(Rule::Restart, is_allowed, || "begun anew although it was this run's".into());
             let is_told = process.rejected_at.take().is_some();
             hold(Rule::ServiceDecides, is_told, || "nothing was rejected".into());
             // Why the service refuses an upload of an earlier run does not matter.
@@ -362,12 +361,12 @@ impl World {
                 let is_told = process.books.cancels > 0 || progress.upload_id.is_none();
                 hold(Rule::CancelTells, is_told, || "the service was not told".into());
             }
-            Err(TransferError::Expired) => {
+            Err(TransferError::Expired { .. }) => {
                 self.check_expired(process, progress.upload_id.as_deref());
                 let is_told = process.rejected_at == Some(self.time);
                 hold(Rule::ServiceDecides, is_told, || "nothing was rejected just now".into());
-                let is_tried = !self.plan.restart_when_expired || process.books.restarts == MOST_RESTARTS;
-                hold(Rule::Restart, is_tried, || "it was not begun anew".into());
+                let may_restart = self.plan.restart_when_expired && process.books.is_untried;
+                hold(Rule::Restart, !may_restart, || "it was not begun anew".into());
             }
             Err(error) if error.is_resumable() && !matches!(error, TransferError::Save(_)) => {
                 let forgotten = process.books.at_risk(self.disk.as_deref());

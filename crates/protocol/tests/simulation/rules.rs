@@ -92,7 +92,8 @@ rules! {
     6 Believed,
     /// What is reported as expired has expired on the service's clock.
     6 NotTooEarly,
-    /// An expired upload begins anew if the plan allows it, three times, and else never.
+    /// An expired upload begins anew if it was an earlier run's, no part of it was taken in this one and the plan allows it,
+    /// and else never.
     6 Restart,
     /// A rate that is far too slow and an expiry that is past are warned of, and a rate that is fast enough is not.
     6 Warned,

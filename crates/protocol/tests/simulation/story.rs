@@ -61,7 +61,7 @@ impl World {
             Err(TransferError::Source(_)) => self.close("source unreadable", false),
             Err(TransferError::SourceChanged { file, .. }) => self.close("source changed", file.is_none()),
             Err(TransferError::Save(_)) => self.close("not saved", false),
-            Err(TransferError::Expired) => self.close("expired", true),
+            Err(TransferError::Expired { .. }) => self.close("expired", true),
             Err(TransferError::Cancelled { file_possible, .. }) => self.close("cancelled", !file_possible),
             Err(TransferError::Stopped { .. }) => self.close("stopped", false),
             Err(TransferError::CompletionUnknown { .. }) => self.close("unknown", false),

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use partwise_protocol::{Api, Parallel, SourceStamp, Transfer};
+use partwise_protocol::{Api, Parallel, Plan, SourceStamp, Transfer};
 
 use crate::bench::{Bench, date, part_json, plan, upload_json};
 
@@ -18,15 +18,29 @@ struct Flow {
     answered: u64,
 }
 
+fn adaptive() -> Plan {
+    let mut plan = plan();
+    (plan.parallel, plan.part_size) = (Parallel::default(), Some(16 * MIB));
+    plan.restart_when_expired = true;
+    plan
+}
+
 impl Flow {
     fn new() -> Self {
-        let mut plan = plan();
-        (plan.parallel, plan.part_size) = (Parallel::default(), Some(16 * MIB));
-        plan.restart_when_expired = true;
-        let machine = Transfer::new(Api::openai(), plan, SourceStamp::new(7 << 30), [1; 32]).unwrap();
+        let machine = Transfer::new(Api::openai(), adaptive(), SourceStamp::new(7 << 30), [1; 32]).unwrap();
         let mut bench = Bench::of(machine);
         bench.run();
         bench.answer(0, 200, &upload_json(3600));
+        Self { bench, sent: Vec::new(), answered: 0 }
+    }
+
+    /// The next run of one that has sent nothing yet.
+    fn resumed() -> Self {
+        let saved = Self::new().bench.saved.unwrap();
+        let source = SourceStamp::new(7 << 30);
+        let machine = Transfer::resume(Api::openai(), adaptive(), saved, source, [1; 32]).unwrap();
+        let mut bench = Bench::of(machine);
+        bench.run();
         Self { bench, sent: Vec::new(), answered: 0 }
     }
 
@@ -75,7 +89,7 @@ fn it_goes_back_when_more_share_what_there_is_and_is_tried_again_later() {
 
 #[test]
 fn an_upload_that_begins_anew_looks_for_it_anew() {
-    let mut flow = Flow::new();
+    let mut flow = Flow::resumed();
     flow.goes_on(Duration::from_millis(500), 200, 200);
     assert_eq!(flow.bench.machine.progress().window, 16, "it is being tried");
     flow.bench.time += Duration::from_secs(4000);

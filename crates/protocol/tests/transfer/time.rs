@@ -111,16 +111,8 @@ fn a_service_that_says_that_the_upload_has_expired_is_believed_whatever_the_cloc
 
 #[test]
 fn of_an_upload_of_an_earlier_run_that_seems_expired_one_part_is_sent_to_find_out() {
-    let resumed = |seconds| {
-        let bench = sending();
-        let saved = bench.saved.unwrap();
-        let machine = Transfer::resume(Api::openai(), plan(), saved, SourceStamp::new(25), [2; 32]).unwrap();
-        let mut bench = Bench::of(machine);
-        bench.pass(Duration::from_secs(seconds));
-        bench
-    };
-    assert_eq!(resumed(3599).flying.len(), 2);
-    let mut bench = resumed(3600);
+    assert_eq!(resumed(false, 3599).flying.len(), 2);
+    let mut bench = resumed(false, 3600);
     assert_eq!((bench.flying.len(), bench.machine.progress().warning), (1, Some(Warning::PastExpiry)));
     // Our clock was wrong.
     bench.answer_with(0, 200, &[("date", &date(100))], &part_json("part_a"));
@@ -207,17 +199,66 @@ fn a_rate_that_cannot_finish_in_time_is_warned_of_early() {
     assert_eq!(bench.machine.progress().warning, None);
 }
 
-#[test]
-fn the_rate_of_an_upload_that_begins_anew_is_its_own() {
+/// The next run of an upload of which nothing was acknowledged, so many seconds after it began.
+fn resumed(restart: bool, seconds: u64) -> Bench {
     let mut wanted = plan();
-    wanted.restart_when_expired = true;
-    let mut bench = Bench::new(wanted);
+    wanted.restart_when_expired = restart;
+    let saved = sending().saved.unwrap();
+    let machine = Transfer::resume(Api::openai(), wanted, saved, SourceStamp::new(25), [2; 32]).unwrap();
+    let mut bench = Bench::of(machine);
+    bench.pass(Duration::from_secs(seconds));
+    bench.log();
+    bench
+}
+
+#[test]
+fn an_expired_upload_of_an_earlier_run_begins_anew_when_the_plan_allows() {
+    let mut bench = resumed(true, 3600);
+    bench.answer_with(0, 400, &[("date", &date(3600))], "");
+    assert_eq!(bench.machine.progress().warning, None);
+    insta::assert_snapshot!(bench.log(), @r#"
+      <- 400 
+    POST /v1/uploads {"filename":"train.jsonl","purpose":"fine-tune","bytes":25,"mime_type":"application/jsonl"}
+    "#);
+    let mut bench = resumed(false, 3600);
+    reject(&mut bench, 400, Some(&date(3600)), "");
+    insta::assert_snapshot!(bench.error(), @"the upload expired before it was complete");
+}
+
+#[test]
+fn an_upload_that_expires_under_the_run_that_sends_it_is_not_begun_anew_and_says_which_rate_it_takes() {
+    // Of an earlier run, but part of it was sent in this one.
+    let mut bench = resumed(true, 3000);
+    bench.answer(0, 200, &part_json("part_a"));
+    bench.pass(Duration::from_secs(600));
+    reject(&mut bench, 400, Some(&date(3600)), "");
+    insta::assert_snapshot!(bench.error(), @"the upload expired before it was complete: 0 B/s were measured, and 1 B/s are needed");
+
+    let mut wanted = plan();
+    (wanted.part_size, wanted.restart_when_expired) = (Some(20_000_000), true);
+    let source = SourceStamp::new(204_000_000);
+    let mut bench = Bench::of(Transfer::new(Api::openai(), wanted, source, [1; 32]).unwrap());
     bench.run();
     bench.answer(0, 200, &upload_json(60));
+    bench.pass(Duration::from_secs(30));
+    for part in ["part_a", "part_b", "part_c"] {
+        bench.answer(0, 200, &part_json(part));
+    }
+    bench.machine.handle_sent(bench.flying[1], 15_000_000);
+    bench.pass(Duration::from_secs(30));
+    bench.answer_with(0, 404, &[("date", &date(60))], "");
+    insta::assert_snapshot!(bench.error(), @"the upload expired before it was complete: 1.2 MB/s were measured, and 3.4 MB/s are needed");
+}
+
+#[test]
+fn the_rate_of_an_upload_that_begins_anew_is_its_own() {
+    let mut bench = resumed(true, 3600);
     bench.machine.handle_sent(bench.flying[0], 1000);
     bench.pass(Duration::from_secs(60));
-    bench.answer_with(0, 404, &[("date", &date(60))], "");
-    bench.answer(0, 200, &upload_json(120));
+    bench.answer_with(0, 404, &[("date", &date(3660))], "");
+    let now = BEGAN + 3660;
+    let upload = format!(r#"{{"id":"upload_2","created_at":{now},"expires_at":{}}}"#, now + 60);
+    bench.answer_with(0, 200, &[("date", &date(3660))], &upload);
     bench.machine.handle_sent(bench.flying[0], 1);
     bench.pass(Duration::from_secs(10));
     assert!(matches!(bench.machine.progress().warning, Some(Warning::TooSlow { .. })));

@@ -158,7 +158,8 @@ async fn a_coded_download_is_decoded_while_it_comes() {
         coded.client.download_to(folder.target(), plan("file-1", 100_000)).await.unwrap();
         assert!(folder.bytes() == content, "{coding}");
     }
-    let coded = answering(200, "Content-Encoding: gzip", Vec::new()).await;
+    let object = r#"{"id":"file-1","bytes":0}"#.to_owned();
+    let coded = answering_but(200, "Content-Encoding: gzip", Vec::new(), Some(object)).await;
     assert_eq!(download(&coded.client).await.unwrap(), b"", "an empty file");
 }
 

@@ -212,7 +212,7 @@ impl World {
             TransferError::Source(_) => ("source unreadable", may_be_denied),
             TransferError::SourceChanged { file, .. } => ("source changed", file.is_some()),
             TransferError::Save(_) => ("not saved", may_be_denied),
-            TransferError::Expired => ("expired", false),
+            TransferError::Expired { .. } => ("expired", false),
             TransferError::Cancelled { file_possible, .. } => ("cancelled", *file_possible),
             TransferError::CompletionUnknown { .. } => ("unknown", true),
             other => panic!("a story has no place for {other:?}"),
