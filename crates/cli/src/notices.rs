@@ -12,7 +12,7 @@ use indicatif::ProgressBar;
 use partwise_protocol::{OperationId, Retry, RetryReason};
 
 /// A longer wait is told.
-const LONG: Duration = Duration::from_secs(5);
+pub(crate) const LONG: Duration = Duration::from_secs(5);
 
 /// Lines on standard error for the first failed attempt of a command and for each long wait, above the bar when there is
 /// one. Clones share what they have told.

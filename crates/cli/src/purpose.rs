@@ -1,13 +1,14 @@
 //! Purposes as people type them.
 
-use partwise_models::Purpose;
+use std::path::Path;
 
+use partwise_models::Purpose;
 use partwise_protocol::filename_suits;
 
 use crate::{
     args::RequiredPurpose,
     check::BAD_NAME,
-    report::{Report, one_line},
+    report::{Report, one_line, say},
 };
 
 impl RequiredPurpose {
@@ -22,9 +23,26 @@ impl RequiredPurpose {
         if self.allow_any_name || filename_suits(&purpose, filename) {
             return Ok(purpose);
         }
+        if !is_text(filename) {
+            // No slip of the keyboard: whoever sends this may know a service that takes it.
+            say(&format!("warning: {}: {BAD_NAME}, and the service may reject it", one_line(filename)));
+            return Ok(purpose);
+        }
         Err(Report::usage(format!("{}: {BAD_NAME}", one_line(filename)))
             .hint(format!("{rename}, or --allow-any-name sends it all the same")))
     }
+}
+
+/// Whether a name is that of a text, or says nothing, so that its file may well be JSON Lines under a wrong name.
+fn is_text(filename: &str) -> bool {
+    let extension =
+        Path::new(filename).extension().map(|extension| extension.to_string_lossy().to_ascii_lowercase());
+    matches!(
+        extension.as_deref(),
+        None | Some(
+            "json" | "jsonlines" | "jl" | "ndjson" | "ldjson" | "txt" | "text" | "csv" | "tsv" | "md" | "log"
+        )
+    )
 }
 
 /// Reads a purpose; one that no service is known to have is refused with the nearest one that is, unless it

@@ -60,6 +60,15 @@ impl fmt::Display for Human {
     }
 }
 
+/// A limit of a service, in the unit that its documents give it in.
+pub(crate) fn limit(bytes: u64) -> String {
+    match bytes {
+        1.. if bytes % 1_000_000_000 == 0 => format!("{} GB", bytes / 1_000_000_000),
+        1.. if bytes % 1_000_000 == 0 => format!("{} MB", bytes / 1_000_000),
+        _ => Human(bytes).to_string(),
+    }
+}
+
 /// So many bytes of so many.
 pub(crate) fn share((done, all): (u64, u64)) -> String {
     format!("{} of {}", Human(done), Human(all))
@@ -116,6 +125,13 @@ mod tests {
             ((1 << 31) - 1, "1.9 GiB"),
         ] {
             assert_eq!(Human(bytes).to_string(), shown);
+        }
+    }
+
+    #[test]
+    fn a_limit_is_shown_as_it_is_documented() {
+        for (bytes, shown) in [(512_000_000, "512 MB"), (8_000_000_000, "8 GB"), (67_108_864, "64 MiB")] {
+            assert_eq!(limit(bytes), shown);
         }
     }
 

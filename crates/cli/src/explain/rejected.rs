@@ -4,7 +4,7 @@ use http::StatusCode;
 use partwise_protocol::{ApiError, ApiErrorKind, Dialect, OperationId, RetryAfter};
 
 use super::Explain;
-use crate::{size::Human, uploads::now};
+use crate::{size::limit, uploads::now};
 
 /// A page with 401 or 403 says nothing about a key: who sent it never looked at one.
 const TURNED_AWAY: &str = "something in front of the service turned the request away: a firewall, a proxy, a sign-in page, or a block of this network or country";
@@ -77,7 +77,7 @@ impl Explain {
     }
 
     fn other_route(&self, refusal: &ApiError) -> String {
-        let limit = Human(self.largest_file);
+        let limit = limit(self.largest_file);
         let mut hint = format!(
             "this service may have no uploads of parts: --route single sends the file as one request (up to {limit})"
         );

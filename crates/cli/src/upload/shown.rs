@@ -1,10 +1,16 @@
 //! What a person sees while a file goes up.
 
+use std::time::Duration;
+
 use partwise_models::File;
 use partwise_protocol::{Phase, Progress, Proof, Warning};
 use tokio::sync::watch;
 
-use crate::{notices::Notices, progress::Bar, report::say};
+use crate::{
+    notices::{LONG, Notices},
+    progress::Bar,
+    report::say,
+};
 
 /// Says how a file is known to be the one that was uploaded, when no answer said so.
 pub(super) fn say_proof(file: &File, proof: Proof) {
@@ -30,7 +36,7 @@ pub(super) async fn show(
     notices: &Notices,
 ) {
     let (mut upload, mut phase) = (began.upload_id, began.phase);
-    let (mut warned, mut told) = (false, 0);
+    let (mut warned, mut told, mut settling) = (false, 0, Duration::ZERO);
     while progress.changed().await.is_ok() {
         let now = progress.borrow_and_update().clone();
         bar.set(now.bytes_acknowledged + now.bytes_in_flight);
@@ -42,6 +48,12 @@ pub(super) async fn show(
             notices.say("the service does not say which file it made: looking for it in its list");
         }
         phase = now.phase;
+        let pause = now.statistics.settling.saturating_sub(settling);
+        settling = now.statistics.settling;
+        if pause > LONG {
+            let seconds = pause.as_secs_f64().round();
+            notices.say(&format!("the service's list does not show the file: looking again in {seconds} s"));
+        }
         let retries = now.statistics.retries.total;
         if retries > 0 {
             bar.note(&format!("{retries} sent again"));

@@ -26,14 +26,14 @@ fn a_service_without_uploads_is_told_of_the_other_route() {
     let without = |_: &Request| Answer::json("404 Not Found", r#"{"detail": "Not Found"}"#);
     assert_snapshot!(upload(&parts, &[KEY], without), @r#"
     error: cannot upload a.jsonl at ORIGIN/v1: POST /uploads was refused: 404 Not Found: {"detail": "Not Found"}
-    hint: this service may have no uploads of parts: --route single sends the file as one request (up to 488.2 MiB)
+    hint: this service may have no uploads of parts: --route single sends the file as one request (up to 512 MB)
     "#);
     let gateway = |_: &Request| {
         Answer::json("404 Not Found", r#"{"error": {"code": "404", "message": "Resource not found"}}"#)
     };
     assert_snapshot!(upload(&[&parts[..], &["--provider", "azure-v1"]].concat(), &AZURE, gateway), @"
     error: cannot upload a.jsonl at ORIGIN/openai/v1: POST /uploads was refused: 404 Not Found: Resource not found (code 404)
-    hint: this service may have no uploads of parts: --route single sends the file as one request (up to 488.2 MiB); on Azure the endpoint may be a project's: --provider azure with the resource's endpoint has them
+    hint: this service may have no uploads of parts: --route single sends the file as one request (up to 512 MB); on Azure the endpoint may be a project's: --provider azure with the resource's endpoint has them
     ");
 }
 

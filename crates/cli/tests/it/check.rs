@@ -2,7 +2,10 @@
 
 use insta::assert_snapshot;
 
-use crate::sandbox::Sandbox;
+use crate::{
+    sandbox::Sandbox,
+    scripted::{Answer, Scripted},
+};
 
 fn check(content: &str, purpose: &str, more: &[&str]) -> (i32, String, String) {
     let sandbox = Sandbox::new();
@@ -198,4 +201,17 @@ fn an_upload_tells_a_name_that_is_refused_later_before_anything_is_sent() {
     error: a.txt: the name of a file for fine-tuning or a batch must end with .jsonl
     hint: give another --filename, or --allow-any-name sends it all the same
     ");
+}
+
+#[test]
+fn a_name_that_is_no_slip_is_sent_with_a_warning() {
+    let sandbox = Sandbox::new();
+    sandbox.write("a.bin", "x");
+    let ran = sandbox.run(&["upload", "a.bin", "--purpose", "user_data", "--local"]);
+    assert_eq!((ran.status, ran.stderr.as_str()), (0, ""));
+    let service = Scripted::new(|_| Answer::json("200 OK", r#"{"id":"file-1","bytes":1}"#));
+    let upload = ["upload", "a.bin", "--purpose", "batch", "--endpoint", &service.origin];
+    let ran = sandbox.run_with(&upload, &[("OPENAI_API_KEY", "k")]);
+    assert_snapshot!(ran.stderr, @"warning: a.bin: the name of a file for fine-tuning or a batch must end with .jsonl, and the service may reject it");
+    assert_eq!(ran.status, 0);
 }

@@ -5,7 +5,7 @@ use std::time::Duration;
 use http::StatusCode;
 
 use super::{Attempt, RetryReason, Statistics};
-use crate::{ApiError, Failure, Garbled};
+use crate::{ApiError, Failure, Garbled, RetryAfter};
 
 /// A transfer at one moment, for a person, a log or a bar.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -101,7 +101,8 @@ impl Retry {
     /// The service answered no, and is asked again after `wait`.
     #[must_use]
     pub fn after_refusal(attempt: Attempt, error: &ApiError, wait: Duration) -> Self {
-        let is_asked_for = error.retry.after.is_some();
+        // A hint shorter than the backoff asks for nothing that would not be waited anyway.
+        let is_asked_for = matches!(error.retry.after, Some(RetryAfter::Wait(asked)) if asked >= wait);
         let status = Some(error.status);
         Self { status, is_asked_for, ..Self::new(attempt, RetryReason::of_refusal(error), wait) }
     }
