@@ -15,6 +15,7 @@ use partwise_transport_hyper::{
 };
 
 use crate::{
+    account::Sent,
     environment::Environment,
     explain::Explain,
     notices::Notices,
@@ -48,6 +49,8 @@ pub(crate) struct Connected {
     pub(crate) account: String,
     /// Where failed attempts are told.
     pub(crate) notices: Notices,
+    /// The same, piece by piece.
+    pub(crate) sent: Sent,
     embedded: Option<Server>,
 }
 
@@ -66,9 +69,8 @@ impl<'e, E: Environment> Connection<'e, E> {
         let proxy = proxy(&service)?;
         let (credential, key) = service.credential(environment)?;
         let explain = Explain::new(&service, key);
-        let account = service.account_headers(environment)?;
-        let account: Vec<_> =
-            account.into_iter().map(|(name, _, value)| format!("{name}: {value}")).collect();
+        let sent = service.account_headers(environment)?;
+        let account: Vec<_> = sent.iter().map(|(name, _, value)| format!("{name}: {value}")).collect();
         let account = account.join(", ");
         let (client, is_lasting, embedded) = match &service.reach {
             Reach::Embedded { store } => {
@@ -104,6 +106,7 @@ impl<'e, E: Environment> Connection<'e, E> {
             explain,
             is_lasting,
             account,
+            sent,
             embedded,
         })
     }

@@ -4,6 +4,7 @@
 #[cfg(not(any(feature = "ring", feature = "aws-lc-rs")))]
 compile_error!("the command speaks TLS: turn on the feature `ring` or the feature `aws-lc-rs`");
 
+mod account;
 mod args;
 mod check;
 mod connect;

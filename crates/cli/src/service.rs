@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use partwise_protocol::{Api, Credential, Dialect, EncodeError};
 
 use crate::{
+    account::Sent,
     args::{Provider, ServiceArguments},
     environment::Environment,
     report::Report,
@@ -252,10 +253,7 @@ impl Service {
     /// The headers that say on whose behalf an OpenAI key is used.
     ///
     /// Each as header, variable, value.
-    pub(crate) fn account_headers(
-        &self,
-        environment: &impl Environment,
-    ) -> Result<Vec<(&'static str, &'static str, String)>, Report> {
+    pub(crate) fn account_headers(&self, environment: &impl Environment) -> Result<Sent, Report> {
         if self.provider != Provider::Openai {
             return Ok(Vec::new());
         }

@@ -5,11 +5,12 @@ use std::{
     time::{SystemTime, UNIX_EPOCH},
 };
 
-use partwise_models::UnixSeconds;
-use partwise_protocol::{ApiError, ApiErrorKind, CancelUpload, Checkpoint};
+use partwise_models::{UnixSeconds, UploadStatus};
+use partwise_protocol::{ApiErrorKind, CancelUpload, Checkpoint};
 use serde::Serialize;
 
 use crate::{
+    account::unknown_upload,
     args::{UploadsCancelArguments, UploadsListArguments},
     connect::{Connected, Connection},
     environment::Environment,
@@ -172,17 +173,22 @@ async fn cancel_found(
         }
         Err(error) => error,
     };
-    let is_past = saved.expires_at().is_some_and(|moment| moment.0 <= now());
-    match error.refusal().map(ApiError::kind) {
-        Some(ApiErrorKind::NotFound | ApiErrorKind::Invalid) if saved.may_have_made_a_file() => {
+    let Some(rejection) = error.refusal() else { return Err(explained(id, connected, &error)) };
+    let is_over = saved.has_expired(rejection.date, UnixSeconds(now()))
+        || matches!(rejection.upload_status(), Some(UploadStatus::Expired | UploadStatus::Cancelled));
+    match rejection.kind() {
+        ApiErrorKind::NotFound | ApiErrorKind::Invalid if saved.may_have_made_a_file() => {
             Err(explained(id, connected, &error)
                 .hint("it may have been completed: the same `partwise upload` finds its file"))
         }
-        Some(ApiErrorKind::NotFound | ApiErrorKind::Invalid) if is_past => {
+        ApiErrorKind::NotFound | ApiErrorKind::Invalid if is_over => {
             forget_with_word(entry, id, "the service does not have it any more").await
         }
-        Some(ApiErrorKind::NotFound) => Err(explained(id, connected, &error)
-            .hint("it may have been begun with another key; when it has expired it can be forgotten here")),
+        ApiErrorKind::NotFound => {
+            let whose = unknown_upload(saved.account(), rejection, &connected.sent);
+            Err(explained(id, connected, &error)
+                .hint(format!("{whose}; when it has expired, the same command forgets it here")))
+        }
         _ => Err(explained(id, connected, &error)),
     }
 }

@@ -28,6 +28,7 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 
+mod account;
 mod api;
 mod azure_endpoint;
 mod body;
@@ -50,6 +51,7 @@ mod route;
 mod transfer;
 mod uploads;
 
+pub use account::Account;
 pub use api::Api;
 pub use body::{Body, BodyTooLong, Segment, SourceRange, SourceTooShort};
 pub use credential::Credential;

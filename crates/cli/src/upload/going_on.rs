@@ -1,10 +1,11 @@
 //! Going on from where an earlier run was.
 
-use partwise_protocol::{ApiErrorKind, Checkpoint, Plan, ResumeError, TransferError};
+use partwise_protocol::{ApiErrorKind, Checkpoint, OperationId, Plan, ResumeError, TransferError};
 use partwise_transport_hyper::{Error, Upload};
 
 use super::open;
 use crate::{
+    account::unknown_upload,
     args::{RouteName, UploadArguments},
     connect::Connected,
     report::{Report, say},
@@ -172,10 +173,22 @@ pub(super) fn given_up(arguments: &UploadArguments) -> Report {
     .hint("`partwise uploads list` shows what is unfinished, and `partwise uploads cancel` ends it")
 }
 
-/// The report of a run that failed, with what can be done about it.
-pub(super) fn after(report: Report, error: &Error, entry: Option<&Entry>) -> Report {
+/// The report of a run that failed, with what can be done about it. `resumed` is the upload of an earlier run that it
+/// resumed.
+pub(super) fn after(
+    report: Report,
+    error: &Error,
+    entry: Option<&Entry>,
+    resumed: Option<&str>,
+    connected: &Connected,
+) -> Report {
     let Some(saved) = left(entry) else { return report };
     match error {
+        Error::Transfer(cause) if resumed.is_some() && resumed == saved.upload_id() && is_unknown(cause) => {
+            let rejection =
+                error.refusal().map(|rejection| unknown_upload(saved.account(), rejection, &connected.sent));
+            report.maybe_hint(rejection).also_hint("--no-resume starts over".into())
+        }
         Error::Transfer(cause) if matches!(**cause, TransferError::Cancelled { .. }) => {
             match saved.upload_id() {
                 Some(id) => report.also_hint(format!("`partwise uploads cancel {id}` tells the service")),
@@ -195,6 +208,17 @@ pub(super) fn after(report: Report, error: &Error, entry: Option<&Entry>) -> Rep
 pub(super) async fn forget(entry: &Entry) -> Result<(), Report> {
     let forgotten = entry.forget().await;
     forgotten.map_err(|cause| Report::because("cannot remove the checkpoint of the upload", &cause))
+}
+
+/// Whether the service says that it has no such upload, and not that it is over.
+fn is_unknown(cause: &TransferError) -> bool {
+    match cause {
+        TransferError::Refused {
+            operation: OperationId::AddUploadPart | OperationId::CompleteUpload,
+            source,
+        } => source.kind() == ApiErrorKind::NotFound && source.is_of_the_api(),
+        _ => false,
+    }
 }
 
 fn left(entry: Option<&Entry>) -> Option<Checkpoint> {

@@ -130,6 +130,7 @@ async fn send(
     let began = upload.progress().borrow().clone();
     let bar = Bar::new(&arguments.file.display().to_string(), Some(began.bytes_total), &connected.notices);
     let (upload, heed) = interruption::heeded(upload, signals, &bar);
+    let resumed = began.upload_id.clone();
     let shown = shown::show(upload.progress(), began, &bar, &connected.notices);
     let sent = tokio::select! {
         (sent, ()) = async { tokio::join!(upload.run(), shown) } => sent,
@@ -159,7 +160,7 @@ async fn send(
                 }
             }
             let report = going_on::explained(arguments, connected, &error);
-            Err(going_on::after(report, &error, entry))
+            Err(going_on::after(report, &error, entry, resumed.as_deref(), connected))
         }
     }
 }

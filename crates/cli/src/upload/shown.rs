@@ -59,7 +59,7 @@ pub(super) async fn show(
             bar.note(&format!("{retries} sent again"));
         }
         if upload.is_some() && now.upload_id.is_some() && upload != now.upload_id {
-            bar.say("the service does not have that upload any more, or it has expired: beginning anew");
+            bar.say("that upload has expired or was cancelled on the service: starting over");
         }
         if now.upload_id.is_some() {
             upload = now.upload_id;

@@ -31,10 +31,49 @@ fn an_upload_that_is_over_on_the_service_begins_anew() {
     let ran = scene.upload(&[]);
     assert_snapshot!(plain(&ran.stderr, &scene, &listed), @"
     going on with UPLOAD, which an earlier run began: SOME of 24 MiB are there
-    the service does not have that upload any more, or it has expired: beginning anew
+    that upload has expired or was cancelled on the service: starting over
     ");
     let id = ran.json()["id"].as_str().unwrap().to_owned();
     scene.assert_done(&id);
+}
+
+#[test]
+fn another_tenants_key_resumes_nothing_and_loses_nothing() {
+    let scene = Scene::with_keys(&[("PARTWISE_API_KEYS", "one:key,two:other-key")]);
+    let listed = scene.killed();
+    let checkpoint = std::fs::read(scene.checkpoint()).unwrap();
+    let other = [("OPENAI_API_KEY", "other-key")];
+    let said = |ran: Ran| {
+        let said = plain(&ran.refused(1), &scene, &listed);
+        let (before, request) = said.split_once(", request req_").unwrap();
+        format!("{before}{}", request.trim_start_matches(|character: char| character.is_ascii_hexdigit()))
+    };
+    let ran = scene.sandbox.run_with(&scene.arguments(&[]), &other);
+    assert_snapshot!(said(ran), @"
+    going on with UPLOAD, which an earlier run began: SOME of 24 MiB are there
+    error: cannot upload big.bin at ORIGIN/v1: POST /uploads/{upload_id}/parts was refused: 404 Not Found: there is no upload `UPLOAD` (about id)
+    hint: the upload may belong to another key, project or tenant: use the key that it was begun with; --no-resume starts over
+    ");
+    let cancel = ["uploads", "cancel", listed["id"].as_str().unwrap(), "--endpoint", &scene.server.origin];
+    let ran = scene.sandbox.run_with(&cancel, &other);
+    assert_snapshot!(said(ran), @"
+    error: cannot cancel UPLOAD at ORIGIN/v1: the service refused: 404 Not Found: there is no upload `UPLOAD` (about id)
+    hint: the upload may belong to another key, project or tenant: use the key that it was begun with; when it has expired, the same command forgets it here
+    ");
+    assert_eq!(std::fs::read(scene.checkpoint()).unwrap(), checkpoint);
+    let files = ["files", "list", "--json", "--endpoint", &scene.server.origin];
+    assert_eq!(scene.sandbox.run_with(&files, &other).done(), "", "nothing was sent to the wrong tenant");
+    let id = scene.upload(&[]).json()["id"].as_str().unwrap().to_owned();
+    scene.assert_done(&id);
+}
+
+#[test]
+fn another_tenants_key_may_start_over_on_request() {
+    let scene = Scene::with_keys(&[("PARTWISE_API_KEYS", "one:key,two:other-key")]);
+    scene.killed();
+    let other = [("OPENAI_API_KEY", "other-key")];
+    scene.sandbox.run_with(&scene.arguments(&["--no-resume"]), &other).done();
+    scene.assert_nothing_left();
 }
 
 #[test]
@@ -43,7 +82,11 @@ fn an_upload_that_has_expired_begins_anew() {
     scene.killed();
     scene.expire();
     let ran = scene.upload(&[]);
-    assert!(ran.stderr.ends_with("or it has expired: beginning anew\n"), "{}", ran.stderr);
+    assert!(
+        ran.stderr.ends_with("has expired or was cancelled on the service: starting over\n"),
+        "{}",
+        ran.stderr
+    );
     let id = ran.json()["id"].as_str().unwrap().to_owned();
     scene.assert_done(&id);
 }

@@ -25,10 +25,15 @@ pub(crate) struct Scene {
 
 impl Scene {
     pub(crate) fn new() -> Self {
+        Self::with_keys(&[])
+    }
+
+    /// The same, with a server that takes the keys that its environment names.
+    pub(crate) fn with_keys(environment: &[(&str, &str)]) -> Self {
         let sandbox = Sandbox::new();
         let content = noise(LENGTH);
         sandbox.write("big.bin", &content);
-        let server = sandbox.serve(&[], &[]);
+        let server = sandbox.serve(&[], environment);
         Self { sandbox, server, content }
     }
 

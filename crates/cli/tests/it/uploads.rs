@@ -57,6 +57,18 @@ fn an_upload_that_was_begun_can_be_cancelled() {
 }
 
 #[test]
+fn one_that_has_expired_on_the_service_is_forgotten_instead() {
+    let scene = Scene::new();
+    let listed = scene.killed();
+    scene.expire();
+    let cancel = ["uploads", "cancel", listed["id"].as_str().unwrap(), "--endpoint", &scene.server.origin];
+    let ran = scene.sandbox.run_with(&cancel, &[KEY]);
+    assert_snapshot!(plain(&ran.stderr, &scene, &listed), @"UPLOAD is forgotten here; the service does not have it any more");
+    ran.done();
+    scene.assert_nothing_left();
+}
+
+#[test]
 fn where_nothing_can_be_remembered_nothing_is_begun() {
     let sandbox = Sandbox::new();
     sandbox.write("a.txt", "x");

@@ -4,7 +4,7 @@ use std::fmt;
 
 use bytes::Bytes;
 use http::{HeaderMap, HeaderName, Response, StatusCode, header};
-use partwise_models::{Error, ErrorCode};
+use partwise_models::{Error, ErrorCode, UnixSeconds};
 use serde::Serialize;
 use serde_json::Value;
 
@@ -13,10 +13,10 @@ use super::{
     excerpt::{excerpt, one_line},
 };
 use crate::{
-    Api, Body, Dialect, EncodeError, RetryAfter, RetryHint,
+    Account, Api, Body, Dialect, EncodeError, RetryAfter, RetryHint,
     coding::coding,
     json::{insert, json_response},
-    retry::message::wait_in,
+    retry::{date_of, message::wait_in},
 };
 
 /// So much of a page is searched for its title, in bytes.
@@ -42,6 +42,10 @@ pub struct ApiError {
     /// The host that rejected the request, when a redirect had led there from the service: it has not seen the key.
     /// [`decode_response`](Self::decode_response) cannot know of it; a transport that follows redirects says it.
     pub answered_by: Option<String>,
+    /// The account that the service answered for.
+    pub account: Account,
+    /// The moment on the service's clock, from the header `Date`.
+    pub date: Option<UnixSeconds>,
     /// The answer had one of the API's error shapes.
     is_of_the_api: bool,
     /// Whether the answer was an HTML page: of something in front of the service, since its own answers are JSON.
@@ -88,6 +92,8 @@ impl ApiError {
             redirect: None,
             answered_by: None,
             is_page: false,
+            account: Account::default(),
+            date: None,
             is_of_the_api: true,
         }
     }
@@ -122,6 +128,8 @@ impl ApiError {
             redirect: Redirect::of(response.status(), response.headers()),
             answered_by: None,
             is_page: is_page(response.headers(), response.body()),
+            account: Account::of_headers(response.headers()),
+            date: date_of(response.headers()),
         };
         if refusal.is_overload() {
             let message = refusal.error.message.as_deref().unwrap_or_default();

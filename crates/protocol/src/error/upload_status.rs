@@ -6,11 +6,10 @@ use partwise_models::UploadStatus;
 use super::ApiError;
 
 /// Things besides an upload that expire or are cancelled: where one of them is named, it is not known what is meant.
-const OTHER_THINGS: [&str; 16] = [
+const OTHER_THINGS: [&str; 15] = [
     "access",
     "account",
     "certificate",
-    "completed",
     "credential",
     "credentials",
     "key",
@@ -29,10 +28,9 @@ const OTHER_THINGS: [&str; 16] = [
 const NOT_SO: [&str; 7] = ["be", "if", "never", "not", "only", "unless", "until"];
 
 impl ApiError {
-    /// Returns the state from which no upload comes back, [expired](UploadStatus::Expired) or
-    /// [cancelled](UploadStatus::Cancelled), when the refusal says in so many words that the upload is in it: `the upload
-    /// upload_abc is expired`, or the code `upload_expired`. A bare 404 says nothing of the kind: another key, project or
-    /// tenant gets one too.
+    /// Returns the final state of the upload that was asked for, when the refusal says in so many words that it is in it:
+    /// `the upload upload_abc is expired`, or the code `upload_expired`. A bare 404 says nothing of the kind: another key,
+    /// project or tenant gets one too.
     #[must_use]
     pub fn upload_status(&self) -> Option<UploadStatus> {
         let may_be_about_the_upload = matches!(
@@ -54,14 +52,16 @@ fn state_in(text: &str) -> Option<UploadStatus> {
     if !words.contains(&"upload") || words.iter().any(|word| OTHER_THINGS.contains(word)) {
         return None;
     }
-    let found = words.iter().enumerate().find_map(|(at, word)| Some((at, state(word)?)));
-    let (at, state) = found?;
+    let mut found = words.iter().enumerate().filter_map(|(at, word)| Some((at, state(word)?)));
+    let (at, state) = found.next()?;
     let before = words[..at].iter().rev().find(|word| **word != "been");
-    (!before.is_some_and(|word| NOT_SO.contains(word))).then_some(state)
+    let is_so = !before.is_some_and(|word| NOT_SO.contains(word));
+    (is_so && found.all(|(_, other)| other == state)).then_some(state)
 }
 
 fn state(word: &str) -> Option<UploadStatus> {
     match word {
+        "completed" => Some(UploadStatus::Completed),
         "expired" => Some(UploadStatus::Expired),
         "cancelled" | "canceled" => Some(UploadStatus::Cancelled),
         _ => None,
@@ -80,10 +80,11 @@ mod tests {
 
     #[test]
     fn words_that_say_that_the_upload_is_over_are_understood() {
-        use UploadStatus::{Cancelled, Expired};
+        use UploadStatus::{Cancelled, Completed, Expired};
         for (message, expected) in [
             ("the upload `upload_6f` is expired: nothing can be done with it any more", Expired),
             ("the upload `upload_6f` is cancelled: nothing can be done with it any more", Cancelled),
+            ("the upload `upload_6f` is completed: nothing can be done with it any more", Completed),
             ("Upload has expired.", Expired),
             ("Upload upload_abc has been canceled and takes no parts", Cancelled),
             ("Cannot add a part: upload status 'expired'", Expired),
@@ -99,7 +100,6 @@ mod tests {
         for message in [
             "",
             "there is no upload `upload_6f`",
-            "the upload `upload_6f` is completed: nothing can be done with it any more",
             "upload refused: the access token has expired",
             "the upload has not expired",
             "the upload has not been cancelled",

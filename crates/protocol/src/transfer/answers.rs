@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::{Response, StatusCode};
+use http::Response;
 use partwise_models::{File, FileState, UnixSeconds, Upload, UploadPartResource, UploadStatus};
 
 use super::{
@@ -15,9 +15,9 @@ use super::{
     state::{OpenUpload, Stage, Way},
 };
 use crate::{
-    AddUploadPart, ApiError, ApiErrorKind, CancelUpload, CompleteUpload, CreateFile, CreateUpload, Failure,
-    FailureKind, Garbled, ListFiles, Now, Operation, OperationId, Repeat, ResponseError, RetrieveFile,
-    SourceError, Verdict, failure::may_have_arrived, retry::date_of,
+    Account, AddUploadPart, ApiError, ApiErrorKind, CancelUpload, CompleteUpload, CreateFile, CreateUpload,
+    Failure, FailureKind, Garbled, ListFiles, Now, Operation, OperationId, Repeat, ResponseError,
+    RetrieveFile, SourceError, Verdict, failure::may_have_arrived, retry::date_of,
 };
 
 /// Why a request brought nothing.
@@ -81,10 +81,12 @@ impl Setback {
         matches!(self, Self::Refused(error) if error.is_overload())
     }
 
-    /// Whether the service says that it has no such upload, or none that is open.
-    fn says_that_there_is_none(&self) -> bool {
-        let Self::Refused(error) = self else { return false };
-        matches!(error.status, StatusCode::BAD_REQUEST | StatusCode::NOT_FOUND | StatusCode::GONE)
+    /// The final state that the upload is in, as the service says.
+    pub(super) fn upload_status(&self) -> Option<UploadStatus> {
+        match self {
+            Self::Refused(error) => error.upload_status(),
+            _ => None,
+        }
     }
 
     /// Whether it shows that what answers there speaks this API.
@@ -92,7 +94,7 @@ impl Setback {
         matches!(self, Self::Refused(error) if error.is_of_the_api())
     }
 
-    fn into_error(self, operation: OperationId) -> TransferError {
+    pub(super) fn into_error(self, operation: OperationId) -> TransferError {
         match self {
             Self::Refused(source) => TransferError::Refused { operation, source },
             Self::Garbled(source) => TransferError::Garbled { operation, source },
@@ -133,7 +135,8 @@ impl Transfer {
         }
         let outcome = match flight.asked {
             Asked::Create => {
-                CreateUpload::decode_response(response).map(|upload| self.created(upload, date, now))
+                let account = Account::of_headers(response.headers());
+                CreateUpload::decode_response(response).map(|upload| self.created(upload, account, date, now))
             }
             Asked::Part { index, .. } => {
                 AddUploadPart::decode_response(response).map(|part| self.taken(index, &part))
@@ -190,7 +193,7 @@ impl Transfer {
         self.set_back(flight, failure.into(), left, now);
     }
 
-    fn created(&mut self, upload: Upload, date: Option<UnixSeconds>, now: Now) {
+    fn created(&mut self, upload: Upload, account: Account, date: Option<UnixSeconds>, now: Now) {
         let clock = ServiceClock::shown(date.or(upload.created_at), now);
         let expires_at = match Expiry::of(&upload) {
             Expiry::At(moment) => Some(moment),
@@ -203,7 +206,7 @@ impl Transfer {
         let created_at = upload.created_at.unwrap_or_else(|| clock.time(now));
         self.registration.begun(created_at);
         if let Way::Parts { upload: open, .. } = &mut self.way {
-            *open = Some(OpenUpload { id: upload.id, created_at, expires_at, clock });
+            *open = Some(OpenUpload { id: upload.id, created_at, expires_at, clock, account });
         }
         self.saver.change();
         self.enter(Stage::Send);
@@ -286,17 +289,20 @@ impl Transfer {
     fn part_set_back(&mut self, flight: Flight, index: usize, tries: Tries, setback: Setback, now: Now) {
         let Way::Parts { parts, .. } = &self.way else { return };
         let tries = parts.failed_again(tries);
-        match self.judge(flight, Repeat::Orphans, tries.failures, &setback, now) {
+        // To an upload that is over, no part is sent again, whatever the status says.
+        let is_told =
+            matches!(setback.upload_status(), Some(UploadStatus::Expired | UploadStatus::Cancelled));
+        let again = match is_told {
+            true => None,
+            false => self.judge(flight, Repeat::Orphans, tries.failures, &setback, now),
+        };
+        match again {
             Some(wait) => {
                 if let Way::Parts { parts, .. } = &mut self.way {
                     parts.give_back(index, tries, now.monotonic.saturating_add(wait));
                 }
             }
-            None if self.is_expired(&setback, now) => self.expire(now),
-            // Whatever became of the upload of an earlier run, it is as good as expired.
-            None if self.is_untried && setback.says_that_there_is_none() && self.may_restart() => {
-                self.expire(now);
-            }
+            None if self.is_over(&setback, now) => self.end_upload(setback, flight.attempt.operation, now),
             None => self.end_in_order(setback.into_error(flight.attempt.operation)),
         }
     }
@@ -392,13 +398,13 @@ impl Transfer {
             match self.try_solo_again(flight, Repeat::Orphans, setback, now) {
                 Ok(()) => {}
                 Err(_) if self.ambiguous => self.unknown(None),
-                Err(setback) if self.is_expired(&setback, now) => self.expire(now),
+                Err(setback) if self.is_over(&setback, now) => self.end_upload(setback, operation, now),
                 Err(setback) => self.finish(Err(setback.into_error(operation))),
             }
             return;
         }
         match (self.ambiguous, setback.may_be_done()) {
-            (false, false) if self.is_expired(&setback, now) => self.expire(now),
+            (false, false) if self.is_over(&setback, now) => self.end_upload(setback, operation, now),
             (false, false) if self.is_proven_by_md5() && setback.is_invalid() => {
                 let difference = "its content is not what was sent".to_owned();
                 self.finish(Err(TransferError::SourceChanged { difference, file: None }));
@@ -440,7 +446,8 @@ impl Transfer {
     fn cancel_set_back(&mut self, flight: Flight, setback: Setback, now: Now) {
         let Stage::Cancel { file_possible, .. } = self.stage else { return };
         if let Err(setback) = self.try_solo_again(flight, Repeat::Harmless, setback, now) {
-            let confirmed = setback.says_that_there_is_none();
+            // One that is completed is not open any more either.
+            let confirmed = self.is_over(&setback, now) || setback.upload_status().is_some();
             self.finish(Err(TransferError::Cancelled { confirmed, file_possible }));
         }
     }

@@ -11,7 +11,7 @@ use super::{
     cut::{Cut, TailRun},
     part_ids::PartIds,
 };
-use crate::{Api, Dialect};
+use crate::{Account, Api, Dialect};
 
 /// The version that this release writes. Version 1 had no tail: all parts were of one size.
 const VERSION: u16 = 2;
@@ -41,7 +41,8 @@ const OLDEST_VERSION: u16 = 1;
 /// that makes the file was about to be sent then, on our clock. `part_ids` has one entry a part, in order. All parts have
 /// `part_size` bytes but the last ones, which `tail` describes: here the third and the fourth have 50. Without `tail`
 /// all have `part_size`; the very last one ends with the file, whatever its size. Version 1, which is read too, has no
-/// `tail`.
+/// `tail`. Where the service said for which [account](Account) it opened the upload, `clock_offset` is followed by
+/// `"account": {"organization": "org-abc", "project": "proj_abc"}`.
 ///
 /// [Lines](Self::line_since) like `{"part_ids": {"1": "part_ghi789"}}` may follow, by position from 0: parts that were
 /// acknowledged after the JSON had been written.
@@ -69,6 +70,8 @@ pub(super) enum SavedRoute {
         created_at: UnixSeconds,
         expires_at: Option<UnixSeconds>,
         clock_offset: ClockOffset,
+        #[serde(default, skip_serializing_if = "Account::is_unknown")]
+        account: Account,
         part_size: u64,
         #[serde(default, skip_serializing_if = "Vec::is_empty")]
         tail: Vec<TailRun>,
@@ -217,6 +220,16 @@ impl Checkpoint {
         }
     }
 
+    /// The account that the service opened the upload for, as far as it said.
+    #[must_use]
+    pub fn account(&self) -> &Account {
+        const UNKNOWN: &Account = &Account { organization: None, project: None };
+        match &self.route {
+            SavedRoute::Parts { account, .. } => account,
+            SavedRoute::Single { .. } => UNKNOWN,
+        }
+    }
+
     /// Where the upload is: the service's base URL, or what [`Api::with_identity`] calls it.
     #[must_use]
     pub fn place(&self) -> &str {
@@ -285,6 +298,15 @@ impl Checkpoint {
             SavedRoute::Parts { expires_at, .. } => *expires_at,
             SavedRoute::Single { .. } => None,
         }
+    }
+
+    /// Whether the upload has expired at this moment of the service's clock; where that is not known, at this one of ours.
+    #[must_use]
+    pub fn has_expired(&self, service: Option<UnixSeconds>, ours: UnixSeconds) -> bool {
+        let SavedRoute::Parts { expires_at: Some(moment), clock_offset, .. } = &self.route else {
+            return false;
+        };
+        service.unwrap_or_else(|| clock_offset.apply(ours)) >= *moment
     }
 
     pub(super) fn check(&self, api: &Api, source: &SourceStamp) -> Result<(), ResumeError> {

@@ -1,6 +1,6 @@
 //! How a transfer can end without a file.
 
-use partwise_models::File;
+use partwise_models::{File, UploadStatus};
 
 use super::{SaveError, SourceError};
 use crate::{ApiError, ApiErrorKind, EncodeError, Failure, Garbled, OperationId};
@@ -175,9 +175,18 @@ impl TransferError {
     #[must_use]
     pub fn is_resumable(&self) -> bool {
         match self {
-            // All parts are there, and they do not make the file: a wrong MD5, or an upload that is gone.
+            // There is no such upload any more. A bare 404 does not say so: another key, project or tenant gets one too.
+            Self::Refused { source, .. }
+                if matches!(
+                    source.upload_status(),
+                    Some(UploadStatus::Expired | UploadStatus::Cancelled)
+                ) =>
+            {
+                false
+            }
+            // All parts are there, and they do not make the file: a wrong MD5.
             Self::Refused { operation: OperationId::CompleteUpload, source } => {
-                !matches!(source.kind(), ApiErrorKind::Invalid | ApiErrorKind::NotFound)
+                source.kind() != ApiErrorKind::Invalid
             }
             Self::Refused { .. }
             | Self::Failed { .. }

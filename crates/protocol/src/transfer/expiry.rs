@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use partwise_models::UploadStatus;
+
 use super::{
     Transfer, TransferError, Warning,
     answers::Setback,
@@ -10,7 +12,7 @@ use super::{
     parts::Parts,
     state::{Stage, Way},
 };
-use crate::Now;
+use crate::{Now, OperationId};
 
 /// A rate measured over less than this says little.
 const RATE_NEEDS: Duration = Duration::from_secs(5);
@@ -79,36 +81,48 @@ impl Transfer {
 
     /// Whether this rejection means that the upload has expired: the service says so, or its clock is past the expiry that
     /// it named. Without an answer there is nothing that could say so.
-    pub(super) fn is_expired(&self, setback: &Setback, now: Now) -> bool {
-        let (Setback::Refused(error), Some(upload)) = (setback, self.way.upload()) else { return false };
+    fn is_expired(&self, setback: &Setback, now: Now) -> bool {
+        let (Setback::Refused(_), Some(upload)) = (setback, self.way.upload()) else { return false };
         let is_past = upload.expires_at.is_some_and(|moment| upload.clock.time(now) >= moment);
-        is_past || error.upload_status() == Some(partwise_models::UploadStatus::Expired)
+        is_past || setback.upload_status() == Some(UploadStatus::Expired)
     }
 
-    /// Follows an expiry that the service has shown: starts over when the upload was an earlier run's. One that expired under
-    /// this run would expire again.
-    pub(super) fn expire(&mut self, now: Now) {
+    /// Whether this rejection means that there is no such upload any more. A 404 does not: another key, project or tenant
+    /// gets one too.
+    pub(super) fn is_over(&self, setback: &Setback, now: Now) -> bool {
+        self.is_expired(setback, now) || setback.upload_status() == Some(UploadStatus::Cancelled)
+    }
+
+    /// Follows a rejection which means that there is no such upload any more: starts over when it was an earlier run's. One
+    /// that expired under this run would expire again.
+    pub(super) fn end_upload(&mut self, setback: Setback, operation: OperationId, now: Now) {
         if self.ambiguous {
             self.reconcile();
         } else if self.may_restart() {
-            self.is_untried = false;
-            self.abandoned.extend(self.flights.end_all());
-            if let Way::Parts { upload, parts } = &mut self.way {
-                *upload = None;
-                *parts = Parts::new(parts.cut().clone());
-            }
-            self.sending_since = None;
-            self.warning = None;
-            let left = self.statistics.bytes_acknowledged;
-            self.with_knee(|knee| knee.begin_anew(Duration::ZERO, left));
-            self.enter(Stage::Create);
-        } else {
+            self.start_over();
+        } else if self.is_expired(&setback, now) {
             let (length, measured, needed) = (self.source.length, self.rate(now), self.rate_needed());
             self.finish(Err(TransferError::Expired { length, measured, needed }));
+        } else {
+            self.finish(Err(setback.into_error(operation)));
         }
     }
 
-    pub(super) fn may_restart(&self) -> bool {
+    fn start_over(&mut self) {
+        self.is_untried = false;
+        self.abandoned.extend(self.flights.end_all());
+        if let Way::Parts { upload, parts } = &mut self.way {
+            *upload = None;
+            *parts = Parts::new(parts.cut().clone());
+        }
+        self.sending_since = None;
+        self.warning = None;
+        let left = self.statistics.bytes_acknowledged;
+        self.with_knee(|knee| knee.begin_anew(Duration::ZERO, left));
+        self.enter(Stage::Create);
+    }
+
+    fn may_restart(&self) -> bool {
         self.plan.restart_when_expired && self.is_untried
     }
 

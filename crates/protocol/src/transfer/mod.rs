@@ -99,14 +99,17 @@ use stop::Stop;
 ///    answer's `Date` shows that clock anew, the create answer by `created_at` if by nothing else; where a rejection has no
 ///    `Date`, the clock shown last goes on with our monotonic one. Our own clocks only warn: of a rate that cannot finish in
 ///    time, and of an expiry that seems past, in which case of an upload of an earlier run one part goes at a time until the
-///    service has taken it. An expired upload begins anew, up to three times, when
-///    [`Plan::restart_when_expired`] allows it. An expiry before the upload's own beginning is ignored with a warning.
+///    service has taken it. An expired upload begins anew when it was an earlier run's, of which the service took no part in
+///    this run, and [`Plan::restart_when_expired`] allows it; else [`TransferError::Expired`] says which rate it would have
+///    taken. An expiry before the upload's own beginning is ignored with a warning.
 /// 7. One checkpoint is saved at a time, and none is behind by more parts than may be in flight. Resuming needs the same
-///    service, dialect and source; an upload of an earlier run that the service refuses parts of has gone like one that
-///    expired. The source is stamped again before the file is made of it: a file that changed under
-///    the upload is an error, not a corrupt training set. Where its time of the last change alone differs
-///    ([`SourceStamp::changed`]), the content decides: parts are completed with the MD5 of what the source is now, which
-///    the service compares; a single request is compared with the digest of what was sent, or with what the service has.
+///    service, dialect and source. A 404 does not say that an upload is gone, since another key, project or tenant gets one
+///    too: the checkpoint stays, with the [account](crate::Account) that the service opened the upload for. An upload that is
+///    cancelled in the words of the service has gone like one that expired. The source is stamped again before the file is
+///    made of it: a file that changed under the upload is an error, not a corrupt training set. Where its time of the last
+///    change alone differs ([`SourceStamp::changed`]), the content decides: parts are completed with the MD5 of what the
+///    source is now, which the service compares; a single request is compared with the digest of what was sent, or with what
+///    the service has.
 /// 8. An MD5, if wanted, is computed by the driver in file order while parts fly, and sent with `complete`, which waits
 ///    for it.
 /// 9. Cancelling abandons what flies and cancels on the service at once, whatever rule 4 holds back, with a budget of its

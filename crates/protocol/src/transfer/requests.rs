@@ -217,6 +217,7 @@ impl Transfer {
                     created_at: upload.created_at,
                     expires_at: upload.expires_at,
                     clock_offset: upload.clock.offset(),
+                    account: upload.account.clone(),
                     part_size: parts.cut().part_size(),
                     tail: parts.cut().tail(),
                     part_ids: parts.ids().clone(),

@@ -47,13 +47,14 @@ impl Transfer {
                 created_at,
                 expires_at,
                 clock_offset,
+                account,
                 part_size,
                 tail,
                 part_ids,
                 completing,
             } => {
                 let clock = ServiceClock::saved(clock_offset);
-                let upload = OpenUpload { id: upload_id, created_at, expires_at, clock };
+                let upload = OpenUpload { id: upload_id, created_at, expires_at, clock, account };
                 let cut = Cut::saved(length, part_size, &tail, part_ids.len()).ok_or(ResumeError::Damaged)?;
                 let parts = Parts::with_ids(cut, part_ids);
                 ambiguous = completing;

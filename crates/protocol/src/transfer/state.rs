@@ -4,6 +4,8 @@ use std::time::Duration;
 
 use partwise_models::{File, UnixSeconds};
 
+use crate::Account;
+
 use super::{
     Phase, TransferError,
     clock::{ClockOffset, ServiceClock},
@@ -64,6 +66,8 @@ pub(super) struct OpenUpload {
     pub(super) created_at: UnixSeconds,
     pub(super) expires_at: Option<UnixSeconds>,
     pub(super) clock: ServiceClock,
+    /// The account that it was opened for.
+    pub(super) account: Account,
 }
 
 impl Way {

@@ -48,6 +48,8 @@ pub(crate) struct Faults {
     pub(crate) stop: u64,
     /// Our wall clock is set before the next step.
     pub(crate) clock: u64,
+    /// The next run has the key of another project, which has no such upload.
+    pub(crate) stranger: u64,
 }
 
 impl Faults {
@@ -73,6 +75,7 @@ impl Faults {
             cancel: 0,
             stop: 0,
             clock: 0,
+            stranger: 0,
         }
     }
 
@@ -99,6 +102,7 @@ impl Faults {
             cancel: rate(&[0, 0, 0, 0, 0, 0, 10]),
             stop: rate(&[0, 0, 0, 0, 0, 0, 10]),
             clock: rate(&[0, 0, 0, 3, 30]),
+            stranger: rate(&[0, 0, 0, 200]),
         }
     }
 }

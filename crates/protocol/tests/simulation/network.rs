@@ -211,7 +211,11 @@ impl World {
             let response = faults::final_refusal(&mut self.dice);
             return self.schedule(back, Event::Answer { process, id, response, left });
         }
-        let mut response = self.service.answer(request, clock);
+        let is_stranger = self.strangers.contains(&process);
+        let mut response = match is_stranger {
+            true => self.service.answer_to_stranger(&request, clock),
+            false => self.service.answer(request, clock),
+        };
         if !answered {
             return;
         }

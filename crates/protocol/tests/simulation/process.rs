@@ -5,8 +5,8 @@ use std::time::Duration;
 use http::Request;
 use partwise_models::File;
 use partwise_protocol::{
-    Action, Api, Body, Checkpoint, Dialect, Now, Phase, RequestId, SaveError, Segment, SourceError, Transfer,
-    TransferError, Warning,
+    Action, Api, ApiErrorKind, Body, Checkpoint, Dialect, Now, OperationId, Phase, RequestId, SaveError,
+    Segment, SourceError, Transfer, TransferError, Warning,
 };
 
 use crate::books::{Asked, Books};
@@ -52,6 +52,12 @@ impl World {
 
     /// The command is run: from the last durable checkpoint if there is one.
     pub(crate) fn start(&mut self) -> Option<Process> {
+        // One that comes from nowhere takes no upload for its own.
+        let has_upload = self.disk.as_deref().is_some_and(|saved| saved.contains("\"upload_id\""));
+        if has_upload && self.dice.chance(self.faults.stranger) {
+            self.tell("the next run has another project's key");
+            self.strangers.insert(self.process_number);
+        }
         let transfer = match self.disk.clone() {
             Some(saved) => self.resume(&saved)?,
             None => self.begin()?,
@@ -194,10 +200,9 @@ impl World {
             hold(Rule::Restart, is_allowed, || "begun anew although it was this run's".into());
             let is_told = process.rejected_at.take().is_some();
             hold(Rule::ServiceDecides, is_told, || "nothing was rejected".into());
-            // Why the service refuses an upload of an earlier run does not matter.
-            if !was_untried && upload.as_ref().is_some_and(|id| self.service.is_open(id)) {
-                self.check_expired(process, upload.as_deref());
-            }
+            self.check_over(process, upload.as_deref());
+            // From now on the other project has an upload of its own.
+            self.strangers.remove(&self.process_number);
         }
         process.transfer.handle_sent(id, sent);
         self.take_off(id, request);
@@ -219,8 +224,8 @@ impl World {
         hold(Rule::NewBoundary, is_new, || format!("{boundary} comes twice"));
     }
 
-    /// The machine says that the upload is over.
-    fn check_expired(&self, process: &Process, upload: Option<&str>) {
+    /// The machine takes the upload for one that is over on the service.
+    fn check_over(&self, process: &Process, upload: Option<&str>) {
         // The service itself knows better than what it named, and says so.
         let is_told = upload.is_some_and(|id| !self.service.is_open(id));
         let is_nonsense = self.service.names_nonsense && !is_told;
@@ -357,12 +362,15 @@ impl World {
                 let is_guess = process.books.has_looked && !process.books.is_proven(&file.id);
                 hold(Rule::NoGuess, !is_guess, || format!("{} is not proven", file.id));
             }
-            Err(TransferError::Cancelled { .. }) => {
+            Err(TransferError::Cancelled { confirmed, .. }) => {
+                if *confirmed && progress.upload_id.is_some() {
+                    self.check_over(process, progress.upload_id.as_deref());
+                }
                 let is_told = process.books.cancels > 0 || progress.upload_id.is_none();
                 hold(Rule::CancelTells, is_told, || "the service was not told".into());
             }
             Err(TransferError::Expired { .. }) => {
-                self.check_expired(process, progress.upload_id.as_deref());
+                self.check_over(process, progress.upload_id.as_deref());
                 let is_told = process.rejected_at == Some(self.time);
                 hold(Rule::ServiceDecides, is_told, || "nothing was rejected just now".into());
                 let may_restart = self.plan.restart_when_expired && process.books.is_untried;
@@ -373,6 +381,14 @@ impl World {
                 // Of one that expired at that moment nothing is worth keeping.
                 let is_kept = forgotten == 0 || progress.upload_id.is_none();
                 hold(Rule::StopKeeps, is_kept, || format!("{error} forgets {forgotten} parts"));
+            }
+            Err(TransferError::Refused { operation, source }) if process.books.upload.is_some() => {
+                // A wrong MD5 and the like would be rejected again, whatever becomes of the upload.
+                let is_final =
+                    *operation == OperationId::CompleteUpload && source.kind() == ApiErrorKind::Invalid;
+                if !is_final {
+                    self.check_over(process, progress.upload_id.as_deref());
+                }
             }
             _ => {}
         }

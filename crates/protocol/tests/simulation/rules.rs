@@ -90,7 +90,8 @@ rules! {
     6 ServiceDecides,
     /// A final rejection whose date is past the expiry does.
     6 Believed,
-    /// What is reported as expired has expired on the service's clock.
+    /// What is taken for an upload that is over, ends as expired, begins anew or is forgotten, is over on the service: a 404
+    /// does not say so.
     6 NotTooEarly,
     /// An expired upload begins anew if it was an earlier run's, no part of it was taken in this one and the plan allows it,
     /// and else never.

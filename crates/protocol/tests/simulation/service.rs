@@ -92,10 +92,28 @@ impl Service {
     /// Answers a request at a moment of its own clock, in milliseconds.
     pub(crate) fn answer(&mut self, request: Request<Bytes>, clock: u64) -> Response<Bytes> {
         let api = Api::of_request("http://service", request.uri()).expect("the machine keeps to the API");
-        let mut response = match self.execute(&api, request, clock) {
+        let response = match self.execute(&api, request, clock) {
             Ok(response) => response,
             Err(error) => error.encode_response(&api).unwrap(),
         };
+        self.dated(response, clock)
+    }
+
+    /// Answers a request of another project, which has no upload and no file.
+    pub(crate) fn answer_to_stranger(&self, request: &Request<Bytes>, clock: u64) -> Response<Bytes> {
+        let api = Api::of_request("http://service", request.uri()).expect("the machine keeps to the API");
+        let route = api.route(request.method(), request.uri()).expect("the machine keeps to the API");
+        let response = match route.operation {
+            OperationId::ListFiles => ListFiles::encode_response(&FileList::new(Vec::new()), &api),
+            OperationId::AddUploadPart | OperationId::CompleteUpload | OperationId::CancelUpload => {
+                refuse(StatusCode::NOT_FOUND, "no such upload").encode_response(&api)
+            }
+            other => unreachable!("{other} is sent to another project"),
+        };
+        self.dated(response.unwrap(), clock)
+    }
+
+    fn dated(&self, mut response: Response<Body>, clock: u64) -> Response<Bytes> {
         if self.sends_date {
             let date = std::time::UNIX_EPOCH + std::time::Duration::from_secs(clock / 1000);
             response.headers_mut().insert("date", httpdate::fmt_http_date(date).parse().unwrap());

@@ -101,6 +101,8 @@ pub(crate) struct World {
     next_event: u64,
     foreign_files: usize,
     skew: i64,
+    /// Runs that have the key of another project.
+    pub(crate) strangers: BTreeSet<u32>,
     /// By how many seconds our wall clock was set since the beginning, and whether it ever was.
     pub(crate) set: i64,
     pub(crate) was_set: bool,
@@ -187,6 +189,7 @@ impl World {
             next_event: 0,
             foreign_files: 0,
             skew,
+            strangers: BTreeSet::new(),
             set: 0,
             was_set: false,
             slow_network: 50,

@@ -2,9 +2,11 @@
 
 use std::time::Duration;
 
-use partwise_protocol::{Api, Checkpoint, Comparison, FailureKind, RouteChoice, SourceStamp, Transfer};
+use partwise_protocol::{
+    Account, Api, Checkpoint, Comparison, FailureKind, RouteChoice, SourceStamp, Transfer, TransferError,
+};
 
-use crate::bench::{BEGAN, Bench, completed_json, file_json, list_json, part_json, plan};
+use crate::bench::{BEGAN, Bench, completed_json, date, file_json, list_json, part_json, plan, upload_json};
 
 /// As releases with version 1 wrote it. It must be read for as long as this major version lives.
 const VERSION_1: &str = r#"{
@@ -165,35 +167,105 @@ fn after_a_crash_during_complete_it_is_repeated_once_and_then_looked_for() {
     insta::assert_snapshot!(bench.log());
 }
 
-#[test]
-fn an_earlier_upload_that_the_service_does_not_have_any_more_begins_anew_when_the_plan_allows() {
-    let resumed = |restart: bool| {
-        let mut wanted = plan();
-        wanted.restart_when_expired = restart;
-        let saved = Checkpoint::from_json(VERSION_1.as_bytes()).unwrap();
-        let machine = Transfer::resume(Api::openai(), wanted, saved, SourceStamp::new(25), [2; 32]).unwrap();
-        let mut bench = Bench::of(machine);
-        bench.run();
-        bench
-    };
-    for status in [404, 400] {
-        let mut bench = resumed(true);
-        bench.answer(0, status, "");
-        assert!(bench.log().ends_with("POST /v1/uploads {\"filename\":\"train.jsonl\",\"purpose\":\"fine-tune\",\"bytes\":25,\"mime_type\":\"application/jsonl\"}"));
-        // The new one's refusals are its own.
-        bench.answer(0, 200, r#"{"id":"upload_2"}"#);
-        bench.answer(0, status, "");
-        bench.answer(0, status, "");
-        assert!(bench.end.is_some(), "{status}");
-
-        let mut bench = resumed(false);
-        bench.answer(0, status, "");
-        assert!(bench.error().starts_with("POST /uploads/{upload_id}/parts was refused"));
+/// The next run of an upload that lacks one part, or none.
+fn next_run(text: &str, restart: bool) -> Bench {
+    let mut wanted = plan();
+    wanted.restart_when_expired = restart;
+    let saved = Checkpoint::from_json(text.as_bytes()).unwrap();
+    let machine = Transfer::resume(Api::openai(), wanted, saved, SourceStamp::new(25), [2; 32]).unwrap();
+    let mut bench = Bench::of(machine);
+    bench.run();
+    if text.contains("part_b") {
+        bench.stamp(25);
     }
-    // A wrong key says nothing about the upload.
-    let mut bench = resumed(true);
-    bench.answer(0, 401, "");
-    assert!(bench.error().starts_with("POST /uploads/{upload_id}/parts was refused"));
+    bench.log();
+    bench
+}
+
+fn with_all_parts() -> String {
+    VERSION_1.replace("null", "\"part_b\"")
+}
+
+const STARTED_OVER: &str = r#"POST /v1/uploads {"filename":"train.jsonl","purpose":"fine-tune","bytes":25,"mime_type":"application/jsonl"}"#;
+
+#[test]
+fn a_404_is_no_expiry_and_the_checkpoint_stays() {
+    let not_found = r#"{"error":{"message":"there is no upload `upload_1`"}}"#;
+    for text in [VERSION_1.to_owned(), with_all_parts()] {
+        for (status, body) in [(404, ""), (404, not_found), (401, ""), (403, "")] {
+            let mut bench = next_run(&text, true);
+            bench.answer_with(0, status, &[("date", &date(10))], body);
+            let Some(Err(error)) = &bench.end else { panic!("{status} {body}: {}", bench.log()) };
+            assert!(matches!(error, TransferError::Refused { .. }), "{error:?}");
+            assert!(error.is_resumable() && bench.machine.is_resumable_after(error), "{error:?}");
+        }
+    }
+}
+
+#[test]
+fn an_upload_of_an_earlier_run_that_is_gone_begins_anew_when_the_plan_allows() {
+    let over = |status| {
+        format!(
+            r#"{{"error":{{"message":"the upload `upload_1` is {status}: nothing can be done with it"}}}}"#
+        )
+    };
+    let gone = [
+        (404, date(3600), String::new()),
+        (400, date(10), over("expired")),
+        (400, date(10), over("cancelled")),
+        (410, date(10), r#"{"error":{"code":"upload_expired"}}"#.to_owned()),
+    ];
+    for text in [VERSION_1.to_owned(), with_all_parts()] {
+        for (status, date, body) in &gone {
+            let mut bench = next_run(&text, true);
+            bench.answer_with(0, *status, &[("date", date)], body);
+            assert!(bench.log().ends_with(STARTED_OVER), "{status} {body}");
+            // The new one's rejections are its own.
+            bench.answer(0, 200, r#"{"id":"upload_2"}"#);
+            while !bench.flying.is_empty() {
+                bench.answer_with(0, *status, &[("date", date)], body);
+            }
+            assert!(bench.end.is_some(), "{status} {body}");
+
+            let mut bench = next_run(&text, false);
+            bench.answer_with(0, *status, &[("date", date)], body);
+            let Some(Err(error)) = &bench.end else { panic!("{status} {body}") };
+            assert!(!error.is_resumable(), "{error:?}");
+        }
+    }
+}
+
+#[test]
+fn an_upload_that_the_service_has_completed_is_not_begun_anew() {
+    let mut bench = next_run(VERSION_1, true);
+    bench.answer(0, 400, r#"{"error":{"message":"the upload `upload_1` is completed"}}"#);
+    let Some(Err(error)) = &bench.end else { panic!("{}", bench.log()) };
+    assert!(matches!(error, TransferError::Refused { .. }) && error.is_resumable());
+}
+
+#[test]
+fn a_checkpoint_keeps_for_whom_the_service_has_opened_the_upload() {
+    let headers = [("openai-organization", "org-a"), ("openai-project", "proj_a"), ("x-request-id", "req_1")];
+    let mut bench = Bench::new(plan());
+    bench.run();
+    bench.answer_with(0, 200, &headers, &upload_json(3600));
+    let saved = bench.saved.clone().unwrap();
+    assert_eq!(saved.account().organization.as_deref(), Some("org-a"));
+    assert_eq!(saved.account().project.as_deref(), Some("proj_a"));
+    let text = serde_json::to_string(&saved).unwrap();
+    assert!(text.contains(r#""account":{"organization":"org-a","project":"proj_a"}"#), "{text}");
+    // The next run keeps them, whatever it is answered.
+    let mut bench = next_run(&text, false);
+    bench.answer_with(0, 200, &[("openai-project", "proj_b")], &part_json("part_a"));
+    assert_eq!(bench.saved.as_ref().unwrap().account(), saved.account());
+    // What rejects says for whom it did.
+    bench.answer_with(0, 404, &[("openai-project", "proj_b")], "");
+    bench.answer_with(0, 404, &[("openai-project", "proj_b")], "");
+    let Some(Err(TransferError::Refused { source, .. })) = &bench.end else { panic!("{}", bench.log()) };
+    assert_eq!(source.account.project.as_deref(), Some("proj_b"));
+    // An older checkpoint knows of none.
+    let saved = Checkpoint::from_json(VERSION_2.as_bytes()).unwrap();
+    assert_eq!(saved.account(), &Account::default());
 }
 
 #[test]

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use partwise_protocol::{FailureKind, SaveError, SourceError};
 
-use crate::bench::{Bench, completed_json, part_json, plan};
+use crate::bench::{Bench, completed_json, date, part_json, plan};
 
 const WRONG_KEY: &str = r#"{"error":{"message":"wrong key","code":"invalid_api_key"}}"#;
 
@@ -321,7 +321,7 @@ fn cancelling_ends_even_when_the_service_is_gone() {
 
 #[test]
 fn only_a_cancel_that_the_service_confirmed_leaves_nothing_to_go_on_with() {
-    let ended = |answer: fn(&mut Bench)| {
+    let is_resumable = |answer: fn(&mut Bench)| {
         let mut bench = Bench::sending(plan());
         bench.machine.cancel();
         bench.run();
@@ -329,10 +329,16 @@ fn only_a_cancel_that_the_service_confirmed_leaves_nothing_to_go_on_with() {
         let Some(Err(error)) = bench.end.take() else { panic!("it was cancelled") };
         bench.machine.is_resumable_after(&error)
     };
-    assert!(!ended(|bench| _ = bench.answer(0, 200, r#"{"id":"upload_1","status":"cancelled"}"#)));
-    assert!(!ended(|bench| _ = bench.answer(0, 404, "")));
-    assert!(ended(|bench| _ = bench.answer(0, 401, "")));
-    assert!(ended(|bench| _ = bench.pass(Duration::from_secs(10))));
+    assert!(!is_resumable(|bench| _ = bench.answer(0, 200, r#"{"id":"upload_1","status":"cancelled"}"#)));
+    assert!(!is_resumable(
+        |bench| _ = bench.answer(0, 400, r#"{"error":{"message":"Upload upload_1 was cancelled before"}}"#)
+    ));
+    assert!(!is_resumable(|bench| _ = bench.answer_with(0, 404, &[("date", &date(3600))], "")));
+    // Another key, project or tenant gets a 404 too.
+    assert!(is_resumable(|bench| _ = bench.answer(0, 404, "")));
+    assert!(is_resumable(|bench| _ = bench.answer(0, 400, "")));
+    assert!(is_resumable(|bench| _ = bench.answer(0, 401, "")));
+    assert!(is_resumable(|bench| _ = bench.pass(Duration::from_secs(10))));
 }
 
 #[test]

@@ -95,6 +95,10 @@ fn a_service_that_says_that_the_upload_has_expired_is_believed_whatever_the_cloc
         reject(&mut bench, 400, Some(&date(1)), body);
         assert!(bench.error().starts_with("the upload expired before it was complete"), "{body}");
     }
+    // It is not asked again either.
+    let mut bench = sending();
+    reject(&mut bench, 409, None, r#"{"error":{"message":"the upload is expired"}}"#);
+    assert!(bench.error().starts_with("the upload expired before it was complete"));
     // What has expired there is something else.
     for (status, body) in [
         (401, r#"{"error":{"message":"the upload is refused: the access token has expired"}}"#),
