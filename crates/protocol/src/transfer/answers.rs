@@ -248,6 +248,10 @@ impl Transfer {
         if file.bytes.is_some_and(|bytes| bytes != sent) {
             return self.finish(Err(TransferError::WrongSize { file: Box::new(file), sent }));
         }
+        if proof != Proof::Answer {
+            // It may be the file of another attempt than the last one.
+            self.committed = None;
+        }
         self.proof = Some(proof);
         match self.way {
             Way::Parts { .. } => self.finish(Ok(file)),

@@ -5,7 +5,7 @@ use std::time::Duration;
 use partwise_models::CreateUploadRequest;
 
 use super::{
-    Action, Attempt, Checkpoint, RequestId, Transfer, TransferError,
+    Action, Attempt, Checkpoint, Comparison, RequestId, Transfer, TransferError,
     checkpoint::SavedRoute,
     flights::Asked,
     knee::{self, Knee},
@@ -304,7 +304,9 @@ impl Transfer {
     pub(super) fn begin_cancel(&mut self, now: Now) {
         let file_possible = match self.stage {
             // The file is there: saying that it was cancelled would lose it.
-            Stage::Verify { .. } | Stage::Prove { .. } | Stage::Cancel { .. } | Stage::End { .. } => return,
+            Stage::Verify { .. } | Stage::Cancel { .. } | Stage::End { .. } => return,
+            // Comparing it takes too long for somebody who gives up.
+            Stage::Prove { .. } => return self.proven(&Comparison::Unknown),
             Stage::Reconcile(_) => true,
             _ => self.ambiguous || self.flights.is_flying(Asked::Commit),
         };

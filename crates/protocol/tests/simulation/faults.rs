@@ -40,6 +40,8 @@ pub(crate) struct Faults {
     pub(crate) twin: u64,
     /// The source changes before the next step.
     pub(crate) source_changes: u64,
+    /// The source is touched, or rewritten with its modification time put back, before the next step.
+    pub(crate) touched: u64,
     /// The source cannot be read.
     pub(crate) source_fails: u64,
     /// The caller gives up before the next step.
@@ -71,6 +73,7 @@ impl Faults {
             save: 0,
             twin: 0,
             source_changes: 0,
+            touched: 0,
             source_fails: 0,
             cancel: 0,
             stop: 0,
@@ -98,6 +101,7 @@ impl Faults {
             save: rate(&[0, 0, 0, 0, 0, 0, 10]),
             twin: rate(&[0, 0, 0, 10]),
             source_changes: rate(&[0, 0, 0, 0, 0, 0, 5]),
+            touched: rate(&[0, 0, 0, 0, 10, 100]),
             source_fails: rate(&[0, 0, 0, 0, 0, 0, 5]),
             cancel: rate(&[0, 0, 0, 0, 0, 0, 10]),
             stop: rate(&[0, 0, 0, 0, 0, 0, 10]),

@@ -11,7 +11,7 @@ use crate::faults;
 use crate::patience::Ending;
 use crate::process::Process;
 use crate::rules::{Rule, hold};
-use crate::world::{Event, World};
+use crate::world::{Event, World, digest};
 
 impl World {
     /// Time goes on to the next event or deadline, whichever is first.
@@ -44,6 +44,9 @@ impl World {
             }
         };
         let length = content.len() as u64;
+        if parts.method == Method::POST && parts.uri.path().ends_with("/files") {
+            self.sent.insert(id, self.source.content.clone());
+        }
         let request = Request::from_parts(parts, content);
         let faults = self.faults.clone();
         let patience = Duration::from_secs(4) + self.dice.millis(4000);
@@ -97,8 +100,8 @@ impl World {
                     process.transfer.handle_failure(id, failure, now);
                 });
             }
-            Event::Compared { process: sender, id, file_id, fails } if sender == mine => {
-                let result = self.compare(&file_id, fails);
+            Event::Compared { process: sender, id, file_id, sent, fails } if sender == mine => {
+                let result = self.compare(&file_id, sent, fails);
                 self.tell(format_args!("{id:?}: {file_id} is compared: {result:?}"));
                 if process.books.comparison_ends(id, &file_id, result.as_ref().ok()) {
                     let now = self.clock(process);
@@ -114,13 +117,16 @@ impl World {
                     process.transfer.handle_saved(Err(SaveError::new("the disk is full")));
                 }
             }
-            Event::Hashed { process: sender, digest } if sender == mine => {
+            Event::Hashed { process: sender, content, fails } if sender == mine => {
+                let content = content.as_ref().unwrap_or(&self.source.content);
+                let digest = if fails { Err(()) } else { Ok(digest(content)) };
                 self.tell(format_args!("the source is hashed: {digest:?}"));
                 process.books.fails |= digest.is_err();
                 process.transfer.handle_hashed(digest.map_err(|()| SourceError::new("unreadable")));
             }
             Event::Stamped { process: sender } if sender == mine => {
                 process.books.saw_change |= self.source.changes != self.begun_with;
+                process.books.saw_touch = self.source.touches != self.touched_then;
                 let stamp = self.source.readable.then(|| self.source.stamp());
                 process.books.fails |=
                     stamp.is_none() && process.transfer.progress().phase == Phase::Checking;
@@ -132,9 +138,18 @@ impl World {
     }
 
     /// What a driver finds out about a file that the machine cannot tell from the source's by its object.
-    fn compare(&self, file_id: &str, fails: bool) -> Result<Comparison, SourceError> {
+    fn compare(
+        &self,
+        file_id: &str,
+        sent: Option<RequestId>,
+        fails: bool,
+    ) -> Result<Comparison, SourceError> {
         if !self.source.readable {
             return Err(SourceError::new("unreadable"));
+        }
+        if let Some(sent) = sent.filter(|_| self.takes_digests).and_then(|sent| self.sent.get(&sent)) {
+            let is_same = *sent == self.source.content;
+            return Ok(if is_same { Comparison::Equal } else { Comparison::Different });
         }
         let stored = self.service.files.iter().find(|stored| stored.file.id == file_id);
         Ok(match stored {

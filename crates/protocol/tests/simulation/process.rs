@@ -90,6 +90,7 @@ impl World {
         }
         self.original.clone_from(&self.source.content);
         self.begun_with = self.source.changes;
+        self.touched_then = self.source.touches;
         let (api, plan, entropy) = (self.api.clone(), self.plan.clone(), self.dice.entropy());
         Some(Transfer::new(api, plan, stamp, entropy).expect("the plan works"))
     }
@@ -155,19 +156,20 @@ impl World {
             }
             Action::Hash(range) => {
                 assert_eq!((range.start(), range.end()), (0, self.original.len() as u64));
-                let digest = if self.dice.chance(self.faults.source_fails) { Err(()) } else { Ok([7; 16]) };
+                let fails = self.dice.chance(self.faults.source_fails);
+                let content = self.dice.chance(500).then(|| self.source.content.clone());
                 let delay = self.dice.millis(20_000);
-                self.schedule(delay, Event::Hashed { process: number, digest });
+                self.schedule(delay, Event::Hashed { process: number, content, fails });
             }
             Action::Stamp => {
                 let delay = self.delay();
                 self.schedule(delay, Event::Stamped { process: number });
             }
-            Action::Compare { id, file_id, .. } => {
+            Action::Compare { id, file_id, sent, .. } => {
                 process.books.compares(id);
                 let delay = self.dice.millis(20_000);
                 let fails = self.dice.chance(self.faults.compare);
-                self.schedule(delay, Event::Compared { process: number, id, file_id, fails });
+                self.schedule(delay, Event::Compared { process: number, id, file_id, sent, fails });
             }
             Action::Save(checkpoint) => {
                 let was_saving = std::mem::replace(&mut process.saving, true);
@@ -282,6 +284,14 @@ impl World {
                 0 => self.source.content.truncate(self.dice.below(length.max(1)) as usize),
                 1 => self.source.content.push(0),
                 _ => self.source.content.iter_mut().for_each(|byte| *byte ^= 0x55),
+            }
+            self.source.versions.push(self.source.content.clone());
+        }
+        if self.dice.chance(self.faults.touched) {
+            self.tell("the source is touched");
+            match self.dice.below(2) {
+                0 => self.source.touches += 1,
+                _ => self.source.rewrite(),
             }
         }
         if self.dice.chance(self.faults.source_fails) {

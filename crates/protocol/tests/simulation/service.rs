@@ -12,6 +12,8 @@ use partwise_protocol::{
     Operation, OperationId, RetrieveFile, Segment,
 };
 
+use crate::world::{digest, hex};
+
 /// A file that came into being, with its content.
 #[derive(Clone, Debug)]
 pub(crate) struct Stored {
@@ -232,6 +234,9 @@ impl Service {
         }
         if Some(content.len() as u64) != open.upload.bytes {
             return Err(refuse(StatusCode::BAD_REQUEST, "the parts have another length than was announced"));
+        }
+        if complete.request.md5.is_some_and(|md5| md5 != hex(digest(&content))) {
+            return Err(refuse(StatusCode::BAD_REQUEST, "the parts have another MD5"));
         }
         open.upload.status = Some(UploadStatus::Completed);
         let upload = open.upload.clone();

@@ -7,7 +7,7 @@ use crate::rules::{Rule, hold};
 use crate::world::{Event, World};
 
 /// Every way in which a story can end; the seeds must show each of them.
-pub(crate) const ENDS: [&str; 11] = [
+pub(crate) const ENDS: [&str; 12] = [
     "a file",
     "refused",
     "failed",
@@ -19,6 +19,7 @@ pub(crate) const ENDS: [&str; 11] = [
     "cancelled",
     "stopped",
     "unknown",
+    "unproven",
 ];
 
 impl World {
@@ -51,8 +52,8 @@ impl World {
                 let stored = self.service.files.iter().find(|stored| stored.file.id == file.id);
                 let is_ours = stored.is_some() && !self.is_foreign(&file.id);
                 hold(Rule::NoGuess, is_ours, || format!("{} is not ours", file.id));
-                let is_same = stored.is_some_and(|stored| stored.content == self.original);
-                hold(Rule::SameBytes, is_same, || "the file differs from the source".into());
+                let is_same = stored.is_some_and(|stored| self.source.versions.contains(&stored.content));
+                hold(Rule::SameBytes, is_same, || "the file is none that the source ever was".into());
                 self.close("a file", false)
             }
             Err(TransferError::Refused { .. }) => self.close("refused", false),
@@ -64,6 +65,7 @@ impl World {
             Err(TransferError::Expired { .. }) => self.close("expired", true),
             Err(TransferError::Cancelled { file_possible, .. }) => self.close("cancelled", !file_possible),
             Err(TransferError::Stopped { .. }) => self.close("stopped", false),
+            Err(TransferError::Unproven { .. }) => self.close("unproven", false),
             Err(TransferError::CompletionUnknown { .. }) => self.close("unknown", false),
             Err(other) => panic!("the story has no place for {other:?}"),
         }

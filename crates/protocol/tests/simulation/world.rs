@@ -45,6 +45,7 @@ pub(crate) enum Event {
         process: u32,
         id: RequestId,
         file_id: String,
+        sent: Option<RequestId>,
         fails: bool,
     },
     Saved {
@@ -52,9 +53,11 @@ pub(crate) enum Event {
         checkpoint: String,
         durable: bool,
     },
+    /// What was hashed is what the source was at the beginning, or is at the end.
     Hashed {
         process: u32,
-        digest: Result<[u8; 16], ()>,
+        content: Option<Vec<u8>>,
+        fails: bool,
     },
     Stamped {
         process: u32,
@@ -64,15 +67,43 @@ pub(crate) enum Event {
 /// The caller's file.
 pub(crate) struct Source {
     pub(crate) content: Vec<u8>,
+    /// How often its modification time was set by a change.
     pub(crate) changes: u32,
+    /// How often anything else of it changed, be it the content with the modification time put back.
+    pub(crate) touches: u32,
+    /// Every content that it ever had.
+    pub(crate) versions: Vec<Vec<u8>>,
     pub(crate) readable: bool,
+}
+
+/// What stands for an MD5 here.
+pub(crate) fn digest(content: &[u8]) -> [u8; 16] {
+    let fold = |seed: u64| {
+        content.iter().fold(seed, |hash, byte| (hash ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01B3))
+    };
+    let mut digest = [0; 16];
+    digest[..8].copy_from_slice(&fold(0xCBF2_9CE4_8422_2325).to_le_bytes());
+    digest[8..].copy_from_slice(&fold(0x9E37_79B9_7F4A_7C15).to_le_bytes());
+    digest
+}
+
+pub(crate) fn hex(digest: [u8; 16]) -> String {
+    digest.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 impl Source {
     pub(crate) fn stamp(&self) -> SourceStamp {
         let mut stamp = SourceStamp::new(self.content.len() as u64);
         stamp.modified = Some(self.changes.to_string());
+        stamp.changed = Some((self.changes + self.touches).to_string());
         stamp
+    }
+
+    /// Other content of the same length, and the modification time put back.
+    pub(crate) fn rewrite(&mut self) {
+        self.touches += 1;
+        self.content.iter_mut().for_each(|byte| *byte ^= 0xAA);
+        self.versions.push(self.content.clone());
     }
 }
 
@@ -90,6 +121,8 @@ pub(crate) struct World {
     /// What the source was when the upload began that the checkpoint belongs to, and how often it had changed by then.
     pub(crate) original: Vec<u8>,
     pub(crate) begun_with: u32,
+    /// How often it had been touched by then.
+    pub(crate) touched_then: u32,
     pub(crate) time: Duration,
     pub(crate) events: BTreeMap<(Duration, u64), Event>,
     pub(crate) disk: Option<String>,
@@ -109,6 +142,9 @@ pub(crate) struct World {
     slow_network: u64,
     /// What part of a body is reported as sent while it flies.
     reported: u64,
+    /// What the requests of this process sent that had all of the source, where the driver takes digests.
+    pub(crate) sent: BTreeMap<RequestId, Vec<u8>>,
+    pub(crate) takes_digests: bool,
     /// Whether the driver knows how much has left.
     pub(crate) counts_left: bool,
     /// The file of somebody else who uploads the same.
@@ -145,6 +181,7 @@ impl World {
         world.slow_network = *world.dice.pick(&[50, 2000]);
         world.reported = *world.dice.pick(&[2, 2, 2, 60]);
         world.counts_left = world.dice.chance(700);
+        world.takes_digests = world.dice.chance(500);
         world
     }
 
@@ -178,7 +215,14 @@ impl World {
             api,
             original: content.clone(),
             begun_with: 0,
-            source: Source { content, changes: 0, readable: true },
+            touched_then: 0,
+            source: Source {
+                versions: vec![content.clone()],
+                content,
+                changes: 0,
+                touches: 0,
+                readable: true,
+            },
             time: Duration::ZERO,
             events: BTreeMap::new(),
             disk: None,
@@ -195,6 +239,8 @@ impl World {
             slow_network: 50,
             reported: 2,
             counts_left: true,
+            sent: BTreeMap::new(),
+            takes_digests: true,
             twin: None,
         }
     }

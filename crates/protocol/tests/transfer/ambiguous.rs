@@ -390,6 +390,17 @@ fn the_time_of_the_upload_proves_a_complete_whose_content_is_not_served() {
     bench.compare(Comparison::NotServed);
     assert_eq!(bench.end.take().unwrap().unwrap().id, "file-1");
     assert_eq!(bench.machine.progress().proof, Some(Proof::UploadTime));
+    // A size that is not known is none.
+    let mut bench = searching_for_upload(in_parts(&UploadRegistry::default()));
+    for pause in PAUSES {
+        list(&mut bench, &[unknown_size("file-1")]);
+        bench.answer(0, 200, &unknown_size("file-1"));
+        bench.pass(Duration::from_secs(pause));
+    }
+    list(&mut bench, &[unknown_size("file-1")]);
+    bench.answer(0, 200, &unknown_size("file-1"));
+    bench.compare(Comparison::NotServed);
+    assert!(bench.end.take().unwrap().is_err());
     // Another time is none, and neither is a comparison that failed.
     let mut bench = searching_for_upload(in_parts(&UploadRegistry::default()));
     list(&mut bench, &[file_json("file-1", BEGAN + 1)]);

@@ -297,8 +297,9 @@ impl Context<'_> {
         }
         let upload = self.wanted.upload.as_ref()?;
         let [file] = files else { return None };
-        let is_proven =
-            self.wanted.has_upload_time(file) && self.registration.is_only_one_at(upload.created_at);
+        let is_proven = file.bytes.is_some()
+            && self.wanted.has_upload_time(file)
+            && self.registration.is_only_one_at(upload.created_at);
         is_proven.then_some((file, Proof::UploadTime))
     }
 }
