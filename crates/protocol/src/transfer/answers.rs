@@ -53,9 +53,11 @@ impl Setback {
         }
     }
 
-    /// Whether the service may have done what was asked all the same: what it refuses for good, it has not done.
+    /// Whether the service may have done what was asked all the same: what it refuses for good, it has not done, unless it
+    /// says that it did before.
     fn may_be_done(&self) -> bool {
         match self {
+            Self::Refused(_) if self.upload_status() == Some(UploadStatus::Completed) => true,
             Self::Refused(error) => error.is_transient() && error.kind() != ApiErrorKind::QuotaExhausted,
             Self::Failed(failure) => failure.kind != FailureKind::Source && !failure.kind.is_before_sending(),
             Self::Garbled(_) => true,

@@ -83,8 +83,10 @@ impl Transfer {
     /// it named. Without an answer there is nothing that could say so.
     fn is_expired(&self, setback: &Setback, now: Now) -> bool {
         let (Setback::Refused(_), Some(upload)) = (setback, self.way.upload()) else { return false };
-        let is_past = upload.expires_at.is_some_and(|moment| upload.clock.time(now) >= moment);
-        is_past || setback.upload_status() == Some(UploadStatus::Expired)
+        match setback.upload_status() {
+            Some(status) => status == UploadStatus::Expired,
+            None => upload.expires_at.is_some_and(|moment| upload.clock.time(now) >= moment),
+        }
     }
 
     /// Whether this rejection means that there is no such upload any more. A 404 does not: another key, project or tenant

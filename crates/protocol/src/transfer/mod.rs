@@ -192,6 +192,8 @@ pub struct Transfer {
     understood: bool,
     stop: Stop,
     cancel_wanted: bool,
+    /// The caller cancelled when the file was there already.
+    is_given_up: bool,
     /// The upload is of an earlier run, and the service has taken no part of it in this one.
     is_untried: bool,
     /// How often a single request was sent again because the list did not have its file.
@@ -262,6 +264,7 @@ impl Transfer {
             understood: false,
             stop: Stop::NotWanted,
             cancel_wanted: false,
+            is_given_up: false,
             is_untried: false,
             reposts: 0,
             cause_of_doubt: None,

@@ -81,7 +81,12 @@ impl Transfer {
         let Stage::Verify { file, .. } = &self.stage else { return };
         let file = file.clone();
         match stamp {
-            Ok(stamp) if self.source.leaves_open(&stamp) => self.stage = Stage::Prove { file, until: None },
+            Ok(stamp) if self.source.leaves_open(&stamp) => {
+                self.stage = Stage::Prove { file, until: None };
+                if self.is_given_up {
+                    self.proven(&Comparison::Unknown);
+                }
+            }
             Ok(stamp) => match self.source.difference(&stamp) {
                 None => self.finish(Ok(*file)),
                 Some(difference) => {

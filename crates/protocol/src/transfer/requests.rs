@@ -304,7 +304,10 @@ impl Transfer {
     pub(super) fn begin_cancel(&mut self, now: Now) {
         let file_possible = match self.stage {
             // The file is there: saying that it was cancelled would lose it.
-            Stage::Verify { .. } | Stage::Cancel { .. } | Stage::End { .. } => return,
+            Stage::Verify { .. } | Stage::Cancel { .. } | Stage::End { .. } => {
+                self.is_given_up = true;
+                return;
+            }
             // Comparing it takes too long for somebody who gives up.
             Stage::Prove { .. } => return self.proven(&Comparison::Unknown),
             Stage::Reconcile(_) => true,

@@ -419,7 +419,7 @@ impl Books {
                 let is_refilled = failures.since < failures.all && expected.again.is_some();
                 let is_over = matches!(after.phase, Phase::Done | Phase::Creating);
                 self.fails |= expected.again.is_none() && !is_over;
-                if expected.again.is_none() && is_past {
+                if expected.again.is_none() && is_past && !setback.is_completed() {
                     hold(Rule::Believed, is_over, || format!("{setback:?} leads to {:?}", after.phase));
                 }
                 if !was_ending {

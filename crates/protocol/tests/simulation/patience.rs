@@ -21,6 +21,8 @@ pub(crate) enum Setback {
         status: u16,
         is_quota: bool,
         is_of_the_api: bool,
+        /// The upload is completed, the service says.
+        is_completed: bool,
         should_retry: Option<bool>,
         hint: Option<Duration>,
     },
@@ -57,6 +59,7 @@ impl Ending<'_> {
             status,
             is_quota: json["error"]["code"] == "insufficient_quota",
             is_of_the_api: json["error"].is_object() || json["message"].is_string(),
+            is_completed: json["error"]["message"] == "the upload is Some(Completed)",
             should_retry: header("x-should-retry").map(|value| value == "true"),
             hint: hint(header).or(in_words),
         })
@@ -105,9 +108,15 @@ impl Setback {
         )
     }
 
+    /// Whether the upload is completed, as the service says.
+    pub(crate) fn is_completed(&self) -> bool {
+        matches!(self, Self::Refused { is_completed: true, .. })
+    }
+
     /// Whether the service may have done what was asked.
     pub(crate) fn may_be_done(&self) -> bool {
         match self {
+            Self::Refused { is_completed: true, .. } => true,
             Self::Refused { status, is_quota, .. } => is_transient(*status) && !is_quota,
             Self::Failed(kind) => matches!(kind, FailureKind::Interrupted | FailureKind::Timeout),
             Self::Garbled => true,

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use partwise_protocol::{Api, Comparison, FailureKind, RouteChoice, SourceStamp, Transfer, Warning};
+use partwise_protocol::{Api, Comparison, FailureKind, Phase, RouteChoice, SourceStamp, Transfer, Warning};
 
 use crate::bench::{BEGAN, Bench, completed_json, date, file_json, list_json, part_json, plan, upload_json};
 
@@ -82,6 +82,22 @@ fn a_rejected_complete_after_the_expiry_is_the_end_of_the_upload_too() {
         reject(&mut bench, 400, Some(&date(seconds)), "");
         assert!(bench.error().starts_with(expected), "{seconds}");
     }
+}
+
+#[test]
+fn a_service_that_says_that_the_upload_is_completed_has_made_a_file_whatever_the_clock_says() {
+    let mut bench = sending();
+    bench.finish_parts();
+    bench.stamp(25);
+    bench.log();
+    // A gateway has sent `complete` twice, and rejected one of the two.
+    for _ in 0..2 {
+        let headers = [("date", &*date(3600))];
+        bench.answer_with(0, 400, &headers, r#"{"error":{"message":"the upload `upload_1` is completed"}}"#);
+        assert!(bench.end.is_none(), "{}", bench.log());
+        bench.pass(Duration::from_secs(20));
+    }
+    assert_eq!(bench.machine.progress().phase, Phase::Settling);
 }
 
 #[test]
