@@ -480,3 +480,23 @@ fn an_answer_with_status_error_is_no_success_on_either_route() {
     bench.answer(0, 200, &rejected(completed_json()));
     insta::assert_snapshot!(bench.error(), @"the service rejected the content: Validation of jsonl file failed: Deserialization of line #0 failed.");
 }
+
+#[test]
+fn the_time_of_the_upload_proves_nothing_while_another_like_it_is_unresolved() {
+    let registry = UploadRegistry::default();
+    // It began in another second; a service that dates files by their completion may give its file ours.
+    let earlier = crate::bench::upload_json(3600).replace(&BEGAN.to_string(), &(BEGAN - 7).to_string());
+    let mut other = Bench::of(in_parts(&registry));
+    other.run();
+    other.answer(0, 200, &earlier.replace("upload_1", "upload_2"));
+    other.finish_parts();
+    other.stamp(25);
+    other.fail(0, FailureKind::Interrupted);
+    // Whether it still runs or has been dropped.
+    for other in [Some(other), None] {
+        let mut bench = searching_for_upload(in_parts(&registry));
+        list(&mut bench, &[file_json("file-1", BEGAN)]);
+        bench.compare(Comparison::NotServed);
+        assert!(bench.error().starts_with("it is not known"), "running: {}", other.is_some());
+    }
+}
