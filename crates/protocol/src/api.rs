@@ -148,6 +148,12 @@ impl Api {
 
     /// The absolute URI of `path` (already escaped, starting with a slash) with these query parameters, and the
     /// dialect's `api-version` before them.
+    /// Whether the service is one of the two whose documents say that `complete` compares an MD5; any other may ignore it.
+    pub(crate) fn is_known_to_compare_md5(&self) -> bool {
+        let host = Uri::try_from(&self.base).ok().and_then(|uri| uri.host().map(str::to_ascii_lowercase));
+        host.is_some_and(|host| host.ends_with(".openai.com") || host.ends_with(".azure.com"))
+    }
+
     pub(crate) fn uri(&self, path: &str, query: &[(&str, &str)]) -> Result<Uri, EncodeError> {
         let version = self.dialect.api_version().map(|version| ("api-version", version));
         let mut text = format!("{}{path}", self.base);

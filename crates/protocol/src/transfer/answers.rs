@@ -8,10 +8,11 @@ use partwise_models::{File, FileState, UnixSeconds, Upload, UploadPartResource, 
 
 use super::{
     Attempt, Comparison, Proof, Retry, Transfer, TransferError, Warning,
-    clock::{ClockOffset, Expiry, ServiceClock},
+    clock::{CLOCK_SLACK, ClockOffset, Expiry, ServiceClock},
     flights::{Asked, Flight},
     parts::Tries,
     reconcile::is_missing,
+    registry::Identity,
     state::{OpenUpload, Stage, Way},
 };
 use crate::{
@@ -157,7 +158,7 @@ impl Transfer {
             Asked::Object => match RetrieveFile::decode_response(response) {
                 Err(error) if !is_missing(&error) => Err(error),
                 object => {
-                    self.retrieved(flight.attempt, object.ok().as_ref(), now);
+                    self.retrieved(flight.attempt, object.ok(), now);
                     Ok(())
                 }
             },
@@ -182,6 +183,7 @@ impl Transfer {
         let left = left.unwrap_or_default();
         if let (Asked::Commit, Way::Single { .. }) = (flight.asked, &self.way) {
             if let Ok(file) = CreateFile::decode_response(response) {
+                self.registration.answered_with(&file.id);
                 let file = Box::new(file);
                 return self.finish(Err(TransferError::AnsweredEarly { file, left, length: flight.length }));
             }
@@ -205,10 +207,14 @@ impl Transfer {
                 None
             }
         };
-        let created_at = upload.created_at.unwrap_or_else(|| clock.time(now));
+        let created_at = upload.created_at.unwrap_or_else(|| {
+            // A clock that is known to the second may be ahead of the moment when the upload was opened.
+            UnixSeconds(clock.time(now).0.saturating_sub(CLOCK_SLACK))
+        });
+        self.registration.identify(Identity::Upload(upload.id.clone()));
         self.registration.begun(created_at);
         if let Way::Parts { upload: open, .. } = &mut self.way {
-            *open = Some(OpenUpload { id: upload.id, created_at, expires_at, clock, account });
+            *open = Some(Box::new(OpenUpload { id: upload.id, created_at, expires_at, clock, account }));
         }
         self.saver.change();
         self.enter(Stage::Send);
@@ -256,6 +262,10 @@ impl Transfer {
         }
         self.proof = Some(proof);
         match self.way {
+            Way::Parts { .. } if self.has_to_be_proven(proof) => {
+                self.committed = None;
+                self.enter(Stage::Prove { file: Box::new(file), until: None });
+            }
             Way::Parts { .. } => self.finish(Ok(file)),
             Way::Single { .. } => {
                 self.statistics.bytes_acknowledged = sent;
@@ -268,6 +278,7 @@ impl Transfer {
         let Stage::Cancel { file_possible, .. } = self.stage else { return };
         let is_cancelled = upload.status == Some(UploadStatus::Cancelled);
         let file_possible = file_possible && !is_cancelled;
+        self.ambiguous = file_possible;
         self.finish(Err(TransferError::Cancelled { confirmed: true, file_possible }));
     }
 
@@ -339,14 +350,15 @@ impl Transfer {
         now: Now,
     ) -> Option<Duration> {
         let random = self.random.next();
+        // Where a file may have been made, there is more to lose than time.
+        let may_be_made = self.ambiguous && matches!(self.stage, Stage::Commit | Stage::Reconcile(_));
+        let is_known = self.understood || may_be_made;
         let verdict = match setback {
-            _ if !self.understood && failures > self.plan.retry.max_failures_before_contact => {
-                Verdict::GiveUp
-            }
+            _ if !is_known && failures > self.plan.retry.max_failures_before_contact => Verdict::GiveUp,
             Setback::Refused(error) => self.plan.retry.on_refused(repeat, failures, error, now, random),
             Setback::Failed(failure) => self.plan.retry.on_failure(repeat, failures, failure, random),
             // An answer broken on its way is like a broken connection, unless nothing there ever made sense.
-            Setback::Garbled(_) if self.understood => {
+            Setback::Garbled(_) if is_known => {
                 let broken = Failure::new(FailureKind::Interrupted);
                 self.plan.retry.on_failure(repeat, failures, &broken, random)
             }
@@ -403,7 +415,10 @@ impl Transfer {
         if setback.was_never_done() || !may_have_arrived {
             match self.try_solo_again(flight, Repeat::Orphans, setback, now) {
                 Ok(()) => {}
-                Err(_) if self.ambiguous => self.unknown(None),
+                Err(setback) if self.ambiguous => {
+                    self.cause_of_doubt = Some(Box::new(setback.into_error(operation)));
+                    self.reconcile();
+                }
                 Err(setback) if self.is_over(&setback, now) => self.end_upload(setback, operation, now),
                 Err(setback) => self.finish(Err(setback.into_error(operation))),
             }
@@ -412,8 +427,7 @@ impl Transfer {
         match (self.ambiguous, setback.may_be_done()) {
             (false, false) if self.is_over(&setback, now) => self.end_upload(setback, operation, now),
             (false, false) if self.is_proven_by_md5() && setback.is_invalid() => {
-                let difference = "its content is not what was sent".to_owned();
-                self.finish(Err(TransferError::SourceChanged { difference, file: None }));
+                self.finish(Err(TransferError::unproven(setback.into_error(operation))));
             }
             (false, false) => self.finish(Err(setback.into_error(operation))),
             (false, true) if !is_single => {
@@ -438,8 +452,11 @@ impl Transfer {
     }
 
     fn search_set_back(&mut self, flight: Flight, setback: Setback, now: Now) {
-        if self.try_solo_again(flight, Repeat::Harmless, setback, now).is_err() {
-            self.search_failed();
+        if setback.is_invalid() && flight.asked == Asked::List && self.asks_for_less() {
+            return;
+        }
+        if let Err(setback) = self.try_solo_again(flight, Repeat::Harmless, setback, now) {
+            self.search_failed(setback.into_error(flight.attempt.operation));
         }
     }
 

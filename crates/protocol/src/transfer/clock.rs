@@ -40,24 +40,27 @@ pub(super) struct ServiceClock {
     offset: ClockOffset,
     /// What it read when our monotonic clock read this. It is never ahead of the service's.
     reading: Option<(UnixSeconds, Duration)>,
+    /// An answer of this run has shown it.
+    is_shown: bool,
 }
 
 impl ServiceClock {
     /// A clock that an earlier run has seen.
     pub(super) fn saved(offset: ClockOffset) -> Self {
-        Self { offset, reading: None }
+        Self { offset, reading: None, is_shown: false }
     }
 
     /// A clock that an answer has shown now, if it has.
     pub(super) fn shown(reading: Option<UnixSeconds>, now: Now) -> Self {
         let offset = reading.map(|reading| ClockOffset::between(reading, now)).unwrap_or_default();
-        Self { offset, reading: reading.map(|reading| (reading, now.monotonic)) }
+        let is_shown = reading.is_some();
+        Self { offset, reading: reading.map(|reading| (reading, now.monotonic)), is_shown }
     }
 
     /// Takes in what another answer shows.
     pub(super) fn refresh(&mut self, reading: UnixSeconds, now: Now) {
         let shown = Self::shown(Some(reading), now);
-        self.reading = shown.reading;
+        (self.reading, self.is_shown) = (shown.reading, true);
         if shown.offset.0.abs_diff(self.offset.0) > CLOCK_SLACK {
             self.offset = shown.offset;
         }
@@ -79,6 +82,11 @@ impl ServiceClock {
             }
             None => self.offset.service_time(now),
         }
+    }
+
+    /// What it reads now, as an answer of this run has shown it.
+    pub(super) fn shown_time(&self, now: Now) -> Option<UnixSeconds> {
+        self.is_shown.then(|| self.time(now))
     }
 
     /// How far it is ahead of our wall clock.

@@ -3,7 +3,7 @@
 use partwise_models::{File, UploadStatus};
 
 use super::{SaveError, SourceError};
-use crate::{ApiError, ApiErrorKind, EncodeError, Failure, Garbled, OperationId};
+use crate::{ApiError, EncodeError, Failure, Garbled, OperationId};
 
 /// A transfer that ended without a file, or without knowing of one.
 #[derive(Debug, thiserror::Error)]
@@ -76,12 +76,15 @@ pub enum TransferError {
         /// The file with its status.
         file: Box<File>,
     },
-    /// The source may have changed while it was sent in one request, and it cannot be told whether the file that was made is
-    /// what it is now: the service does not serve the content, and the driver has no digest of what it sent.
-    #[error("the file may have changed while it was uploaded, and {} cannot be compared with it", file.id)]
+    /// The source may have changed while it was sent, and it cannot be told whether what was sent is what it is now: the
+    /// service does not serve the content of the file that it made, it rejected the MD5, or the source keeps changing.
+    #[error("the file may have changed while it was uploaded{}", compared(file.as_deref()))]
     Unproven {
-        /// The file that the service made.
-        file: Box<File>,
+        /// The file that the service made; `None` when it made none.
+        file: Option<Box<File>>,
+        /// Why it cannot be told, when there is more to say.
+        #[source]
+        cause: Option<Box<TransferError>>,
     },
     /// A checkpoint could not be saved, so going on would risk a second file after a crash.
     #[error(transparent)]
@@ -161,6 +164,10 @@ fn cancelled(confirmed: bool, file_possible: bool) -> &'static str {
     }
 }
 
+fn compared(file: Option<&File>) -> String {
+    file.map(|file| format!(", and {} cannot be compared with it", file.id)).unwrap_or_default()
+}
+
 fn found(candidates: Option<&[File]>) -> String {
     match candidates {
         None => "its list cannot be read".to_owned(),
@@ -171,6 +178,11 @@ fn found(candidates: Option<&[File]>) -> String {
 }
 
 impl TransferError {
+    /// The source may have changed, and the service made no file of it.
+    pub(super) fn unproven(cause: Self) -> Self {
+        Self::Unproven { file: None, cause: Some(Box::new(cause)) }
+    }
+
     /// Whether resuming from the last checkpoint may still finish this transfer.
     #[must_use]
     pub fn is_resumable(&self) -> bool {
@@ -183,10 +195,6 @@ impl TransferError {
                 ) =>
             {
                 false
-            }
-            // All parts are there, and they do not make the file: a wrong MD5.
-            Self::Refused { operation: OperationId::CompleteUpload, source } => {
-                source.kind() != ApiErrorKind::Invalid
             }
             Self::Refused { .. }
             | Self::Failed { .. }

@@ -79,13 +79,16 @@ impl Transfer {
         }
     }
 
-    /// Whether this rejection means that the upload has expired: the service says so, or its clock is past the expiry that
-    /// it named. Without an answer there is nothing that could say so.
+    /// Whether this rejection means that the upload has expired: the service says so, or its clock, as an answer of this run
+    /// has shown it, is past the expiry that it named. Without an answer there is nothing that could say so.
     fn is_expired(&self, setback: &Setback, now: Now) -> bool {
         let (Setback::Refused(_), Some(upload)) = (setback, self.way.upload()) else { return false };
         match setback.upload_status() {
             Some(status) => status == UploadStatus::Expired,
-            None => upload.expires_at.is_some_and(|moment| upload.clock.time(now) >= moment),
+            None => upload
+                .expires_at
+                .zip(upload.clock.shown_time(now))
+                .is_some_and(|(moment, time)| time >= moment),
         }
     }
 

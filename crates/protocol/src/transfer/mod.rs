@@ -50,7 +50,7 @@ use pace::Pace;
 use plan::Decided;
 use proof::Reread;
 use random::Random;
-use registry::{Likeness, Registration};
+use registry::{Identity, Likeness, Registration};
 use saver::Saver;
 use state::{Hash, Outcome, Solo, Stage, Way};
 use stop::Stop;
@@ -284,9 +284,17 @@ impl Transfer {
     #[must_use]
     pub fn with_registry(mut self, registry: &UploadRegistry) -> Self {
         self.registration.move_to(registry);
-        if let Some(upload) = self.way.upload() {
-            self.registration.begun(upload.created_at);
+        match &self.way {
+            Way::Parts { upload: Some(upload), .. } => {
+                self.registration.resume(Identity::Upload(upload.id.clone()));
+                self.registration.begun(upload.created_at);
+            }
+            Way::Single { posted_at: Some(posted_at), .. } => {
+                self.registration.resume(Identity::Post(*posted_at, self.source.clone()));
+            }
+            _ => {}
         }
+        self.registration.settle(self.ambiguous);
         self
     }
 
@@ -337,36 +345,40 @@ impl Transfer {
     /// A request was answered. `left` is an upper bound of the bytes of its body that may have reached the service, as in
     /// [`Failure::left`]: less than its length when the service answered early; `None` when the driver does not count.
     pub fn handle_response(&mut self, id: RequestId, response: Response<Bytes>, left: Option<u64>, now: Now) {
-        if let Some(flight) = self.end_flight(id) {
+        if let Some(flight) = self.flights.end(id) {
             self.answered(flight, response, left, now);
+            self.settle(flight);
         }
     }
 
     /// A request ended without an answer.
     pub fn handle_failure(&mut self, id: RequestId, failure: Failure, now: Now) {
-        if let Some(flight) = self.end_flight(id) {
+        if let Some(flight) = self.flights.end(id) {
             self.failed(flight, failure, now);
+            self.settle(flight);
         }
     }
 
     /// A file's content was compared with the source as [`Action::Compare`] asked.
     ///
-    /// A source that cannot be read ends the transfer.
+    /// A source that cannot be read ends the transfer, and leaves open what the file is.
     pub fn handle_compared(&mut self, id: RequestId, result: Result<Comparison, SourceError>, now: Now) {
-        let Some(flight) = self.end_flight(id) else { return };
+        let Some(flight) = self.flights.end(id) else { return };
         match result {
             Ok(result) if flight.asked == Asked::Content => self.compared(flight.attempt, &result, now),
             Ok(_) => self.set_back(flight, Failure::new(FailureKind::Other).into(), None, now),
+            Err(error) if matches!(self.stage, Stage::Prove { .. }) => {
+                self.unproven(Some(TransferError::Source(error)));
+            }
             Err(error) => self.finish(Err(TransferError::Source(error))),
         }
     }
 
-    fn end_flight(&mut self, id: RequestId) -> Option<Flight> {
-        let flight = self.flights.end(id)?;
+    /// What another upload of this client may take is known once the answer was taken in.
+    fn settle(&mut self, flight: Flight) {
         if flight.asked == Asked::Commit {
-            self.registration.set_committing(false);
+            self.registration.settle(self.ambiguous);
         }
-        Some(flight)
     }
 
     /// So many more bytes of a request's body have left; counted from the last report on. What an abandoned request had
@@ -452,7 +464,7 @@ impl Transfer {
     /// to resume ends it [in order](Self::end_in_order) where parts may be in flight.
     fn finish(&mut self, result: Result<File, TransferError>) {
         self.abandoned.extend(self.flights.end_all());
-        self.registration.set_committing(false);
+        self.registration.settle(self.ambiguous);
         self.stage = Stage::End { made: result.is_ok() };
         self.outcome.set(result);
     }

@@ -1,7 +1,7 @@
 //! Whether the source is still what was sent.
 
 use super::{
-    SourceError, SourceStamp, Transfer, TransferError,
+    Proof, SourceError, SourceStamp, Transfer, TransferError,
     reconcile::Comparison,
     state::{Hash, Stage},
 };
@@ -14,6 +14,8 @@ const MOST_READS: u8 = 3;
 pub(super) struct Reread {
     stamp: SourceStamp,
     reads: u8,
+    /// A `complete` without the MD5 of that content may have been executed before.
+    is_late: bool,
 }
 
 impl Transfer {
@@ -46,10 +48,10 @@ impl Transfer {
         }
         let reads = self.reread.as_ref().map_or(0, |reread| reread.reads) + 1;
         if reads > MOST_READS {
-            let difference = "it changed again and again while it was read".to_owned();
-            return self.finish(Err(TransferError::SourceChanged { difference, file: None }));
+            let cause = SourceError::new("it changed again and again while it was read");
+            return self.end_in_order(TransferError::unproven(TransferError::Source(cause)));
         }
-        self.reread = Some(Reread { stamp, reads });
+        self.reread = Some(Reread { stamp, reads, is_late: self.ambiguous });
         self.hash = Hash::Wanted;
         self.stage = Stage::Check { asked: false };
     }
@@ -59,18 +61,25 @@ impl Transfer {
         self.reread.is_some()
     }
 
+    /// Whether a file made of parts has to be compared with a source that may have changed: the service is not known to
+    /// compare the MD5, or may have made the file before it had one.
+    pub(super) fn has_to_be_proven(&self, proof: Proof) -> bool {
+        let is_by_md5 = |reread: &Reread| self.api.is_known_to_compare_md5() && !reread.is_late;
+        proof != Proof::Content && self.reread.as_ref().is_some_and(|reread| !is_by_md5(reread))
+    }
+
     /// The list does not have the file of a single request.
     fn stamped_again(&mut self, stamp: Result<SourceStamp, SourceError>) {
+        let Stage::Recheck { again_at, told_apart, .. } = &mut self.stage else { return };
+        let (again_at, told_apart) = (*again_at, std::mem::take(told_apart));
         let difference = match stamp {
+            // Where no file was told from it by its content, its content is compared once it was sent.
+            Ok(stamp) if self.source.leaves_open(&stamp) && told_apart.is_empty() => None,
             Ok(stamp) if self.source.leaves_open(&stamp) => Some("it may have been modified".to_owned()),
             Ok(stamp) => self.source.difference(&stamp),
             Err(error) => return self.end_in_order(TransferError::Source(error)),
         };
-        let Stage::Recheck { again_at, told_apart, .. } = &mut self.stage else { return };
-        let (again_at, told_apart) = (*again_at, std::mem::take(told_apart));
         match difference {
-            // Nothing was told from the source by what it is now.
-            Some(_) if told_apart.is_empty() => self.rechecked(again_at),
             Some(difference) => self.compared_in_vain(difference, told_apart),
             None => self.rechecked(again_at),
         }
@@ -94,8 +103,8 @@ impl Transfer {
                 }
             },
             Err(error) => {
-                let difference = format!("{error}, so it is not known whether it changed");
-                self.finish(Err(TransferError::SourceChanged { difference, file: Some(file) }));
+                self.stage = Stage::Prove { file, until: None };
+                self.unproven(Some(TransferError::Source(error)));
             }
         }
     }
@@ -110,10 +119,15 @@ impl Transfer {
                 let difference = "its content is not what was sent".to_owned();
                 self.finish(Err(TransferError::SourceChanged { difference, file: Some(file) }));
             }
-            Comparison::NotServed | Comparison::Unknown => {
-                self.ambiguous = true;
-                self.finish(Err(TransferError::Unproven { file }));
-            }
+            Comparison::NotServed | Comparison::Unknown => self.unproven(None),
         }
+    }
+
+    /// The file that was made cannot be compared with the source.
+    pub(super) fn unproven(&mut self, cause: Option<TransferError>) {
+        let Stage::Prove { file, .. } = &self.stage else { return };
+        let (file, cause) = (Some(file.clone()), cause.map(Box::new));
+        self.ambiguous = true;
+        self.finish(Err(TransferError::Unproven { file, cause }));
     }
 }

@@ -7,6 +7,8 @@ use std::{
 
 use partwise_models::{Purpose, UnixSeconds};
 
+use super::SourceStamp;
+
 /// As many files and uploads are kept although no upload that still runs began before them: a service's clock is known
 /// to the second only, so an upload that begins may see what was made a moment before.
 const KEPT: usize = 4096;
@@ -16,7 +18,8 @@ const KEPT: usize = 4096;
 /// A file that one upload was answered with is never taken for the file of another one, and neither is a file that
 /// another one, which is waiting for its answer, may have made. A client owns one registry and
 /// [gives it](super::Transfer::with_registry) to each of its machines. Cheap to clone; clones are the same registry. It
-/// holds no content and no key, and its size is bounded by the number of uploads that run and a few thousand more.
+/// holds no content and no key. It remembers every upload that began while one that still runs did, and a few thousand
+/// older ones.
 ///
 /// ```
 /// use partwise_models::Purpose;
@@ -41,7 +44,26 @@ struct Uploads {
     file_owners: HashMap<String, u64>,
     begun: VecDeque<Begun>,
     /// Uploads that ended without knowing whether the service made a file of them.
-    unresolved: VecDeque<(u64, Likeness)>,
+    unresolved: VecDeque<Unresolved>,
+    /// What uploads can be resumed by.
+    identities: VecDeque<(u64, Identity)>,
+}
+
+/// What an upload has in common with the run that resumes it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Identity {
+    /// The identifier of an upload in parts.
+    Upload(String),
+    /// When the single request was first about to be sent, on our clock, and what its source looked like.
+    Post(UnixSeconds, SourceStamp),
+}
+
+/// An upload that ended without knowing whether the service made a file of it.
+#[derive(Debug)]
+struct Unresolved {
+    order: u64,
+    owner: u64,
+    likeness: Likeness,
 }
 
 /// An upload that runs.
@@ -142,14 +164,25 @@ impl Uploads {
                 self.file_owners.remove(&file);
             }
         }
-        while self.unresolved.len() > KEPT
-            && self.unresolved.front().is_some_and(|(order, _)| *order < oldest)
-        {
+        let is_old = |order: u64, count: usize| count > KEPT && order < oldest;
+        while self.unresolved.front().is_some_and(|first| is_old(first.order, self.unresolved.len())) {
             self.unresolved.pop_front();
         }
-        while self.begun.len() > KEPT && self.begun.front().is_some_and(|begun| begun.order < oldest) {
+        while self.begun.front().is_some_and(|first| is_old(first.order, self.begun.len())) {
             self.begun.pop_front();
         }
+        while self.identities.front().is_some_and(|(owner, _)| is_old(*owner, self.identities.len())) {
+            self.identities.pop_front();
+        }
+    }
+
+    /// The upload that a run resumes: the only one with this identity, unless it still runs.
+    fn earlier_run(&self, identity: &Identity) -> Option<u64> {
+        let mut owners =
+            self.identities.iter().filter(|(_, other)| other == identity).map(|(owner, _)| *owner);
+        let owner = owners.next()?;
+        let is_clear = owners.all(|other| other == owner) && !self.running.contains_key(&owner);
+        is_clear.then_some(owner)
     }
 }
 
@@ -159,11 +192,41 @@ impl Registration {
         *self = registry.register(self.likeness.clone());
     }
 
-    /// The request that makes the file leaves, or has come to its end.
-    pub(super) fn set_committing(&self, is_committing: bool) {
+    /// Notes what a later run can resume this upload by.
+    pub(super) fn identify(&self, identity: Identity) {
+        self.registry.lock().identities.push_back((self.number, identity));
+    }
+
+    /// Takes the place of the run of this client that is resumed, if there was one: what it was answered with, and what it
+    /// may have made, is this upload's.
+    pub(super) fn resume(&mut self, identity: Identity) {
+        let mut uploads = self.registry.lock();
+        match uploads.earlier_run(&identity) {
+            Some(earlier) => {
+                if let Some(running) = uploads.running.remove(&self.number) {
+                    uploads.running.insert(earlier, running);
+                }
+                uploads.unresolved.retain(|unresolved| unresolved.owner != earlier);
+                drop(uploads);
+                self.number = earlier;
+            }
+            None => uploads.identities.push_back((self.number, identity)),
+        }
+    }
+
+    /// The request that makes the file leaves.
+    pub(super) fn commits(&self) {
+        self.change(|running| (running.is_committing, running.may_have_made) = (true, true));
+    }
+
+    /// The request that makes the file is not under way; whether it may have made one all the same.
+    pub(super) fn settle(&self, may_have_made: bool) {
+        self.change(|running| (running.is_committing, running.may_have_made) = (false, may_have_made));
+    }
+
+    fn change(&self, change: impl FnOnce(&mut Running)) {
         if let Some(running) = self.registry.lock().running.get_mut(&self.number) {
-            running.is_committing = is_committing;
-            running.may_have_made |= is_committing;
+            change(running);
         }
     }
 
@@ -215,7 +278,7 @@ impl Registration {
         let mut running = uploads.running.iter().filter(|(number, _)| **number != self.number);
         !begun.any(|begun| begun.created_at == created_at && is_alike(&begun.likeness))
             && !running.any(|(_, running)| running.is_unresolved() && is_alike(&running.likeness))
-            && !uploads.unresolved.iter().any(|(_, likeness)| is_alike(likeness))
+            && !uploads.unresolved.iter().any(|unresolved| is_alike(&unresolved.likeness))
     }
 }
 
@@ -223,8 +286,8 @@ impl Drop for Registration {
     fn drop(&mut self) {
         let mut uploads = self.registry.lock();
         if let Some(running) = uploads.running.remove(&self.number).filter(Running::is_unresolved) {
-            let order = uploads.order();
-            uploads.unresolved.push_back((order, running.likeness));
+            let (order, likeness) = (uploads.order(), running.likeness);
+            uploads.unresolved.push_back(Unresolved { order, owner: self.number, likeness });
         }
         uploads.forget();
     }

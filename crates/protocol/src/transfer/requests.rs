@@ -11,6 +11,7 @@ use super::{
     knee::{self, Knee},
     parts::Parts,
     reconcile::Question,
+    registry::Identity,
     state::{Hash, OpenUpload, Solo, Stage, Way},
     stop::Stop,
 };
@@ -53,6 +54,7 @@ impl Transfer {
                 *change = Some(self.saver.change());
                 if let Way::Single { posted_at: posted_at @ None, posted, .. } = &mut self.way {
                     (*posted_at, *posted) = (Some(now.unix), Some(now.monotonic));
+                    self.registration.identify(Identity::Post(now.unix, self.source.clone()));
                 }
             }
             Stage::Announce { change: Some(change) } if self.saver.has(*change) => self.enter(Stage::Commit),
@@ -167,7 +169,7 @@ impl Transfer {
         let attempt = Attempt { operation, part, number };
         let id = self.flights.start(asked, attempt, request.body().content_length());
         if asked == Asked::Commit {
-            self.registration.set_committing(true);
+            self.registration.commits();
             self.committed = Some(id);
         }
         Ok(Action::Send { id, attempt, request, answer_limit: operation.answer_limit() })
@@ -313,6 +315,7 @@ impl Transfer {
             Stage::Reconcile(_) => true,
             _ => self.ambiguous || self.flights.is_flying(Asked::Commit),
         };
+        self.ambiguous = file_possible;
         self.stop = Stop::NotWanted;
         // One that was just being opened may stay open.
         let is_opening = self.flights.is_flying(Asked::Create);

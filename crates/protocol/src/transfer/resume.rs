@@ -59,7 +59,7 @@ impl Transfer {
                 let parts = Parts::with_ids(cut, part_ids);
                 ambiguous = completing;
                 let stage = if parts.is_complete() { Stage::Check { asked: false } } else { Stage::Send };
-                (Way::Parts { upload: Some(upload), parts }, stage)
+                (Way::Parts { upload: Some(Box::new(upload)), parts }, stage)
             }
             SavedRoute::Single { posted_at } => {
                 ambiguous = true;

@@ -46,7 +46,7 @@ pub(super) enum Stage {
 #[derive(Debug)]
 pub(super) enum Way {
     Parts {
-        upload: Option<OpenUpload>,
+        upload: Option<Box<OpenUpload>>,
         parts: Parts,
     },
     Single {
@@ -77,7 +77,7 @@ impl Way {
 
     pub(super) fn upload(&self) -> Option<&OpenUpload> {
         match self {
-            Self::Parts { upload, .. } => upload.as_ref(),
+            Self::Parts { upload, .. } => upload.as_deref(),
             Self::Single { .. } => None,
         }
     }

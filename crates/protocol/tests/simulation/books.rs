@@ -435,8 +435,13 @@ impl Books {
             Asked::Create | Asked::List | Asked::Object | Asked::Cancel | Asked::Complete | Asked::Post => {
                 self.solo.1 += 1;
                 self.solo_until = now + again.unwrap_or_default();
-                let expected = setback.expected(self.solo.1, self.understood, &self.plan.retry);
-                let is_over = matches!(after.phase, Phase::Done | Phase::Creating);
+                let is_commit = matches!(flight.asked, Asked::Complete | Asked::Post);
+                let may_be_made =
+                    self.in_doubt && (is_commit || matches!(flight.asked, Asked::List | Asked::Object));
+                let is_known = self.understood || may_be_made;
+                let expected = setback.expected(self.solo.1, is_known, &self.plan.retry);
+                let is_over = matches!(after.phase, Phase::Done | Phase::Creating)
+                    || (may_be_made && is_commit && after.phase == Phase::Settling);
                 if !was_ending {
                     judge(&expected, again, is_over, setback, false);
                 }

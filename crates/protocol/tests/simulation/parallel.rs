@@ -14,7 +14,7 @@ use crate::{
     dice::Dice,
     rules::{Rule, hold},
     seeds::{Window, for_each},
-    service::Service,
+    service::{Habits, Service},
     world::EPOCH,
 };
 
@@ -47,6 +47,8 @@ struct World {
     /// How many of a thousand requests are cut on their way there, and how many answers on their way back.
     cuts: [u64; 2],
     counts_left: bool,
+    /// How many files are another client's.
+    foreign: usize,
 }
 
 impl World {
@@ -56,6 +58,13 @@ impl World {
         let mut service = Service::new(3600, dice.below(15_000), dice.chance(500), dice.chance(800));
         service.serves_content = dice.chance(700);
         service.size_lag = *dice.pick(&[0, 0, 5000, 60_000]);
+        service.habits = Habits::drawn(&mut dice);
+        for _ in 0..dice.below(4) {
+            // Another client's, of the same name and length, made meanwhile.
+            let content = (0..length).map(|_| *dice.pick(b"bc")).collect();
+            service.add_file(FILENAME, Purpose::FineTune, content, EPOCH + dice.below(60));
+        }
+        let foreign = service.files.len();
         let registry = UploadRegistry::default();
         let count = 2 + dice.below(4);
         let route = *dice.pick(&[RouteChoice::Single, RouteChoice::Single, RouteChoice::Parts]);
@@ -67,6 +76,7 @@ impl World {
             next_event: 0,
             cuts: [*dice.pick(&[50, 300]), *dice.pick(&[50, 300])],
             counts_left: dice.chance(700),
+            foreign,
             dice,
         };
         let spread = *world.dice.pick(&[1, 3000, 60_000]);
@@ -155,7 +165,8 @@ impl World {
                     // An event of its own that finds nothing but the time.
                     return self.schedule(until.saturating_sub(self.time), number, Event::Begin);
                 }
-                Action::Wait { until: None } | Action::Abandon(_) | Action::Hash(_) => return,
+                Action::Abandon(_) => {}
+                Action::Wait { until: None } | Action::Hash(_) => return,
                 Action::Done(end) => self.uploads[number].end = Some(end),
             }
         }
@@ -214,7 +225,7 @@ impl World {
                 Some(Err(_)) | None => {}
             }
         }
-        let (files, uploads) = (self.service.files.len(), self.uploads.len());
+        let (files, uploads) = (self.service.files.len() - self.foreign, self.uploads.len());
         hold(Rule::OneFile, files <= uploads, || format!("{uploads} uploads made {files} files"));
         match tally {
             (ok, _) if ok == uploads => "all have their file",

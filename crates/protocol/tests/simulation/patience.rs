@@ -59,7 +59,7 @@ impl Ending<'_> {
             status,
             is_quota: json["error"]["code"] == "insufficient_quota",
             is_of_the_api: json["error"].is_object() || json["message"].is_string(),
-            is_completed: json["error"]["message"] == "the upload is Some(Completed)",
+            is_completed: json["error"]["message"] == "the upload is completed",
             should_retry: header("x-should-retry").map(|value| value == "true"),
             hint: hint(header).or(in_words),
         })

@@ -12,7 +12,10 @@ use partwise_protocol::{
     Operation, OperationId, RetrieveFile, Segment,
 };
 
-use crate::world::{digest, hex};
+use crate::{
+    dice::Dice,
+    world::{digest, hex},
+};
 
 /// A file that came into being, with its content.
 #[derive(Clone, Debug)]
@@ -56,7 +59,53 @@ pub(crate) struct Service {
     pub(crate) size_lag: u64,
     /// Whether files can be downloaded.
     pub(crate) serves_content: bool,
+    pub(crate) habits: Habits,
     next_id: u64,
+}
+
+/// What a service may do otherwise than its documents say.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Habits {
+    /// The list lacks this feature of every file.
+    pub(crate) list_lacks: Option<Feature>,
+    /// And so do the objects.
+    pub(crate) objects_lack_it: bool,
+    /// The list begins with the oldest file, whatever order is asked for.
+    pub(crate) is_oldest_first: bool,
+    /// The list does not say whether there is more.
+    pub(crate) hides_more: bool,
+}
+
+/// A feature of a file that a service may not show.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Feature {
+    Filename,
+    Purpose,
+    Time,
+}
+
+impl Habits {
+    pub(crate) fn drawn(dice: &mut Dice) -> Self {
+        let features = [Some(Feature::Filename), Some(Feature::Purpose), Some(Feature::Time)];
+        let mut choices = vec![None; 9];
+        choices.extend(features);
+        Self {
+            list_lacks: *dice.pick(&choices),
+            objects_lack_it: dice.chance(300),
+            is_oldest_first: dice.chance(150),
+            hides_more: dice.chance(150),
+        }
+    }
+
+    fn show(self, mut file: File, in_list: bool) -> File {
+        match self.list_lacks.filter(|_| in_list || self.objects_lack_it) {
+            Some(Feature::Filename) => file.filename = None,
+            Some(Feature::Purpose) => file.purpose = None,
+            Some(Feature::Time) => file.created_at = None,
+            None => {}
+        }
+        file
+    }
 }
 
 impl Service {
@@ -71,6 +120,7 @@ impl Service {
             sends_date,
             size_lag: 0,
             serves_content: true,
+            habits: Habits::default(),
             next_id: 0,
         }
     }
@@ -159,7 +209,7 @@ impl Service {
                 let retrieve = RetrieveFile::decode_request(&route, request).expect(decoded);
                 let stored = self.files.iter().find(|stored| stored.file.id == retrieve.file_id);
                 let stored = stored.ok_or_else(|| refuse(StatusCode::NOT_FOUND, "no such file"))?;
-                RetrieveFile::encode_response(&stored.shown(clock), api)
+                RetrieveFile::encode_response(&self.habits.show(stored.shown(clock), false), api)
             }
             OperationId::ListFiles => {
                 let list = ListFiles::decode_request(&route, request).expect(decoded);
@@ -201,7 +251,10 @@ impl Service {
         }
         match &open.upload.status {
             Some(UploadStatus::Pending) => Ok(open),
-            other => Err(refuse(StatusCode::BAD_REQUEST, &format!("the upload is {other:?}"))),
+            other => {
+                let status = other.as_ref().map_or("nothing", UploadStatus::as_str);
+                Err(refuse(StatusCode::BAD_REQUEST, &format!("the upload is {status}")))
+            }
         }
     }
 
@@ -282,16 +335,21 @@ impl Service {
         let mut files: Vec<File> = shown.map(|stored| stored.shown(clock)).collect();
         files.retain(|file| list.purpose.is_none() || file.purpose == list.purpose);
         files.sort_by(|a, b| (b.created_at, &b.id).cmp(&(a.created_at, &a.id)));
+        if self.habits.is_oldest_first {
+            files.reverse();
+        }
         if let Some(after) = &list.after {
             let position = files.iter().position(|file| file.id == *after).map_or(0, |position| position + 1);
             files.drain(..position);
         }
-        // Pages far smaller than asked for, so that following them is exercised.
-        let has_more = files.len() > 2;
-        files.truncate(2);
-        let mut page = FileList::new(files);
+        // Pages far smaller than asked for, so that following them is exercised; where the list does not say whether there is
+        // more, a page that is not full is the last.
+        let limit = if self.habits.hides_more { list.limit.map_or(20, |limit| limit as usize) } else { 2 };
+        let has_more = files.len() > limit;
+        files.truncate(limit);
+        let mut page = FileList::new(files.into_iter().map(|file| self.habits.show(file, true)).collect());
         page.last_id = page.data.last().map(|file| file.id.clone());
-        page.has_more = Some(has_more);
+        page.has_more = Some(has_more).filter(|_| !self.habits.hides_more);
         page
     }
 }

@@ -225,7 +225,7 @@ fn a_list_that_cannot_be_read_is_no_list_without_the_file() {
     bench.run();
     bench.fail(0, FailureKind::Interrupted);
     bench.answer(0, 404, "");
-    insta::assert_snapshot!(bench.error(), @"it is not known whether the service made a file: its list cannot be read: POST /files failed: the connection broke: no route to host");
+    insta::assert_snapshot!(bench.error(), @"it is not known whether the service made a file: its list cannot be read: GET /files was refused: 404 Not Found");
 }
 
 #[test]

@@ -5,6 +5,7 @@
 mod adaptive;
 mod ambiguous;
 mod bench;
+mod candidates;
 mod checkpoints;
 mod endings;
 mod hostile;

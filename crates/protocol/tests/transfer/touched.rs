@@ -1,6 +1,6 @@
 //! Sources whose time of the last change alone differs: a chmod, or a rewriting whose modification time was put back.
 
-use partwise_protocol::{Api, Comparison, Plan, RouteChoice, SourceStamp, Transfer};
+use partwise_protocol::{Api, Comparison, Plan, RouteChoice, SourceError, SourceStamp, Transfer};
 
 use crate::bench::{BEGAN, Bench, completed_json, file_json, plan};
 
@@ -78,13 +78,13 @@ fn an_md5_that_was_taken_while_the_source_changed_is_taken_again() {
 }
 
 #[test]
-fn parts_that_the_service_does_not_take_with_that_md5_are_of_a_source_that_changed() {
+fn parts_that_the_service_does_not_take_with_that_md5_stay_resumable_with_its_words() {
     let mut bench = in_parts(plan());
     stamped(&mut bench, "200");
     hashed(&mut bench);
     stamped(&mut bench, "200");
     bench.answer(0, 400, r#"{"error":{"message":"the md5 differs"}}"#);
-    insta::assert_snapshot!(bench.error(), @"the source changed while it was uploaded: its content is not what was sent");
+    insta::assert_snapshot!(bench.error(), @"the file may have changed while it was uploaded: POST /uploads/{upload_id}/complete was refused: 400 Bad Request: the md5 differs");
 }
 
 #[test]
@@ -96,7 +96,7 @@ fn a_source_that_changes_while_it_is_read_again_is_read_anew_and_not_for_ever() 
     }
     stamped(&mut bench, "500");
     assert_eq!(bench.log().matches("hash").count(), 3);
-    insta::assert_snapshot!(bench.error(), @"the source changed while it was uploaded: it changed again and again while it was read");
+    insta::assert_snapshot!(bench.error(), @"the file may have changed while it was uploaded: the source cannot be read: it changed again and again while it was read");
 }
 
 #[test]
@@ -162,4 +162,62 @@ fn a_source_without_such_a_time_is_compared_by_what_it_has() {
     bench.machine.handle_stamped(Ok(later));
     bench.run();
     assert!(bench.log().contains("complete {\"part_ids\""));
+}
+
+#[test]
+fn parts_of_a_touched_source_are_compared_where_the_service_may_ignore_the_md5() {
+    let elsewhere = || {
+        let api = Api::with_base("http://gateway.example/v1", partwise_protocol::Dialect::OpenAi).unwrap();
+        let mut bench = Bench::of(Transfer::new(api, plan(), stamp("100"), [1; 32]).unwrap());
+        bench.run();
+        bench.answer(0, 200, &crate::bench::upload_json(3600));
+        bench.finish_parts();
+        stamped(&mut bench, "200");
+        hashed(&mut bench);
+        stamped(&mut bench, "200");
+        bench.answer(0, 200, &completed_json());
+        bench
+    };
+    let mut bench = elsewhere();
+    bench.compare(Comparison::Equal);
+    assert_eq!(bench.end.unwrap().unwrap().id, "file-1");
+    let mut bench = elsewhere();
+    bench.compare(Comparison::Different);
+    insta::assert_snapshot!(bench.error(), @"the source changed while it was uploaded: its content is not what was sent");
+    let mut bench = elsewhere();
+    bench.compare(Comparison::NotServed);
+    insta::assert_snapshot!(bench.error(), @"the file may have changed while it was uploaded, and file-1 cannot be compared with it");
+}
+
+#[test]
+fn the_time_of_an_upload_that_was_completed_before_its_source_was_touched_is_no_proof() {
+    let mut first = in_parts(plan());
+    stamped(&mut first, "100");
+    let saved = first.saved.unwrap();
+    let mut bench = Bench::of(Transfer::resume(Api::openai(), plan(), saved, stamp("200"), [2; 32]).unwrap());
+    bench.run();
+    stamped(&mut bench, "200");
+    hashed(&mut bench);
+    stamped(&mut bench, "200");
+    bench.answer(0, 400, r#"{"error":{"message":"no"}}"#);
+    bench.answer(0, 200, &crate::bench::list_json(&[file_json("file-1", BEGAN)]));
+    for _ in 0..2 {
+        bench.compare(Comparison::NotServed);
+    }
+    insta::assert_snapshot!(bench.error(), @"the file may have changed while it was uploaded, and file-1 cannot be compared with it");
+}
+
+#[test]
+fn a_source_that_cannot_be_read_leaves_open_what_the_file_is() {
+    let gone = || SourceError::new("no such file");
+    let mut bench = in_one();
+    bench.machine.handle_stamped(Err(gone()));
+    bench.run();
+    insta::assert_snapshot!(bench.error(), @"the file may have changed while it was uploaded, and file-1 cannot be compared with it: the source cannot be read: no such file");
+    let mut bench = in_one();
+    stamped(&mut bench, "200");
+    let (id, now) = (bench.flying.remove(0), bench.now());
+    bench.machine.handle_compared(id, Err(gone()), now);
+    bench.run();
+    insta::assert_snapshot!(bench.error(), @"the file may have changed while it was uploaded, and file-1 cannot be compared with it: the source cannot be read: no such file");
 }

@@ -14,6 +14,9 @@ use crate::{
     },
 };
 
+/// How far our clock may have been set between two runs, in seconds: a step of NTP, or of a wrong time zone.
+const SLACK_BETWEEN_RUNS: u64 = 3600;
+
 impl Transfer {
     /// Looks for the file of a request of which nobody knows whether it was executed.
     pub(in crate::transfer) fn reconcile(&mut self) {
@@ -34,7 +37,7 @@ impl Transfer {
     }
 
     /// A candidate's object came, or the service does not have it.
-    pub(in crate::transfer) fn retrieved(&mut self, attempt: Attempt, object: Option<&File>, now: Now) {
+    pub(in crate::transfer) fn retrieved(&mut self, attempt: Attempt, object: Option<File>, now: Now) {
         self.reconcile_with(attempt, now, |search, context| search.object(object, context));
     }
 
@@ -72,7 +75,8 @@ impl Transfer {
             Step::Unclear(candidates) => self.unknown(Some(candidates)),
             Step::Found(file, proof) => self.made(*file, proof),
             Step::Missing { told_apart } => match self.way {
-                Way::Parts { .. } => self.unknown(Some(Vec::new())),
+                // What differs from the source may be made of what it was.
+                Way::Parts { .. } => self.unknown(Some(told_apart)),
                 // The list has settled without it, so the service has not made it.
                 Way::Single { .. } => self.post_again(attempt, told_apart, now),
             },
@@ -107,8 +111,17 @@ impl Transfer {
         self.solo.not_before = again_at;
     }
 
+    /// Whether the search can go on after a question was rejected, with smaller pages.
+    pub(in crate::transfer) fn asks_for_less(&mut self) -> bool {
+        match &mut self.stage {
+            Stage::Reconcile(search) => search.ask_for_less(),
+            _ => false,
+        }
+    }
+
     /// A question of the search has failed for good.
-    pub(in crate::transfer) fn search_failed(&mut self) {
+    pub(in crate::transfer) fn search_failed(&mut self, error: TransferError) {
+        self.cause_of_doubt = Some(Box::new(error));
         let stage = std::mem::replace(&mut self.stage, Stage::End { made: false });
         let candidates = match stage {
             Stage::Reconcile(search) => search.into_candidates(),
@@ -144,7 +157,9 @@ impl Transfer {
             Way::Single { posted_at: Some(posted_at), posted, clock: Some(clock) }
                 if !clock::was_set(*posted_at, *posted, now) =>
             {
-                let from = clock.apply(*posted_at).0.saturating_sub(CLOCK_SLACK);
+                // Between two runs our clock may have been set forward or back, unseen.
+                let slack = if posted.is_some() { CLOCK_SLACK } else { SLACK_BETWEEN_RUNS };
+                let from = clock.apply(*posted_at).0.saturating_sub(slack);
                 let to = clock.service_time(now).0.saturating_add(CLOCK_SLACK);
                 Some(UnixSeconds(from)..=UnixSeconds(to))
             }

@@ -1,7 +1,7 @@
 //! Reconciling: finding the file of an ambiguous request in the service's list, and proving that it is the one.
 //!
 //! ```text
-//! list ──> retrieve (files without a size) ──> compare (files without a verdict) ──> judge
+//! list ──> retrieve (files that lack a feature) ──> compare (files without a verdict) ──> judge
 //!   ^                                                                                  │
 //!   └───────── later: nothing fits yet, or another upload may have made it ────────────┘
 //! ```
@@ -17,7 +17,7 @@ use partwise_models::{File, FileList, Purpose};
 pub(super) use self::answers::is_missing;
 use self::{
     pages::Pages,
-    wanted::{Origin, Wanted},
+    wanted::{Origin, Wanted, shows_all_features},
 };
 use super::{
     Proof,
@@ -45,7 +45,7 @@ pub enum Comparison {
     Equal,
     /// The contents differ, or their lengths do.
     Different,
-    /// The service rejects downloads of this file.
+    /// The service rejects downloads of this file: 400 or 403.
     NotServed,
     /// The content could not be read to its end: it is not known whether it is the source's.
     Unknown,
@@ -63,7 +63,7 @@ pub(super) struct Reconcile {
     is_whole: bool,
     /// Files of the last search that fit and that no other upload of this client was answered with.
     candidates: Vec<File>,
-    /// Candidates without a size that were retrieved in this round.
+    /// Candidates lacking a feature that were retrieved in this round.
     retrieved: Vec<String>,
     /// Candidates whose content is another than the source's.
     told_apart: Vec<File>,
@@ -78,7 +78,7 @@ pub(super) enum Question {
     /// The next page of the list.
     #[default]
     List,
-    /// The object of this file, whose size the list does not show.
+    /// The object of this file, of which the list does not show every feature.
     Retrieve(String),
     /// The content of this file, to be compared with the source until this moment at most.
     Compare { file_id: String, until: Duration },
@@ -127,6 +127,11 @@ impl Reconcile {
         self.pages.request(purpose)
     }
 
+    /// Asks for smaller pages; false when the question that was rejected was not for a large one.
+    pub(super) fn ask_for_less(&mut self) -> bool {
+        matches!(self.question, Question::List) && self.pages.ask_for_less()
+    }
+
     /// Takes a page of the list.
     pub(super) fn page(&mut self, list: FileList, context: &Context<'_>) -> Step {
         self.began.get_or_insert(context.now);
@@ -137,17 +142,16 @@ impl Reconcile {
         self.go_on(context)
     }
 
-    /// Takes the object of a candidate whose size the list did not show; `None` when the service does not have the file.
-    pub(super) fn object(&mut self, object: Option<&File>, context: &Context<'_>) -> Step {
+    /// Takes the object of a candidate; `None` when the service says that it does not have the file, which its list has:
+    /// one of the two lags behind, and the next round shows which.
+    pub(super) fn object(&mut self, object: Option<File>, context: &Context<'_>) -> Step {
         let Question::Retrieve(file_id) = std::mem::take(&mut self.question) else { return Step::Ask };
-        self.retrieved.push(file_id.clone());
-        match object.filter(|object| object.id == file_id && context.wanted.fits(object)) {
-            Some(object) => {
-                let candidate = self.candidates.iter_mut().find(|candidate| candidate.id == file_id);
-                candidate.into_iter().for_each(|candidate| candidate.clone_from(object));
-            }
-            None => self.candidates.retain(|candidate| candidate.id != file_id),
+        if let Some(object) = object.filter(|object| object.id == file_id) {
+            let candidate = self.candidates.iter_mut().find(|candidate| candidate.id == file_id);
+            candidate.into_iter().for_each(|candidate| fill(candidate, &object));
+            self.candidates.retain(|candidate| context.wanted.fits(candidate));
         }
+        self.retrieved.push(file_id);
         self.go_on(context)
     }
 
@@ -168,7 +172,10 @@ impl Reconcile {
     }
 
     /// The files that may be the one, for an end without a proof.
-    pub(super) fn into_candidates(self) -> Vec<File> {
+    pub(super) fn into_candidates(mut self) -> Vec<File> {
+        let is_new = |file: &File| self.candidates.iter().all(|other| other.id != file.id);
+        let of_this_search = self.pages.into_fitting().into_iter().filter(is_new).collect::<Vec<_>>();
+        self.candidates.extend(of_this_search);
         self.candidates
     }
 
@@ -192,8 +199,8 @@ impl Reconcile {
 
     /// What has to be asked of some candidate before it can be decided, if anything.
     fn next_question(&mut self, context: &Context<'_>) -> Option<Question> {
-        let without_size = |file: &&File| file.bytes.is_none() && !self.retrieved.contains(&file.id);
-        if let Some(file) = self.candidates.iter().find(without_size) {
+        let lacks_something = |file: &&File| !shows_all_features(file) && !self.retrieved.contains(&file.id);
+        if let Some(file) = self.candidates.iter().find(lacks_something) {
             return Some(Question::Retrieve(file.id.clone()));
         }
         // A size that is not known may become known until the last round; then the content has to do.
@@ -213,15 +220,14 @@ impl Reconcile {
         if self.candidates.is_empty() {
             return self.later(context);
         }
-        if context.wanted.created.is_none() {
-            // Without a time nothing tells it from a file that an earlier run made, on another day.
-            return self.unclear();
-        }
         if let [file] = &equal[..] {
             return self.take(file, Proof::Content, context);
         }
-        if !equal.is_empty() || !unknown.is_empty() {
+        if !equal.is_empty() {
             return self.unclear();
+        }
+        if !unknown.is_empty() {
+            return self.compare_later(context);
         }
         if not_served.len() < self.candidates.len() {
             return self.later(context);
@@ -235,6 +241,15 @@ impl Reconcile {
     fn with(&self, verdict: Verdict) -> Vec<File> {
         let is_so = |file: &&File| self.verdicts.get(&file.id) == Some(&verdict);
         self.candidates.iter().filter(is_so).cloned().collect()
+    }
+
+    /// What could not be read may be read in the next round, unless comparing has taken its time.
+    fn compare_later(&mut self, context: &Context<'_>) -> Step {
+        if self.compare_until.is_some_and(|until| context.now >= until) {
+            return self.unclear();
+        }
+        self.verdicts.retain(|_, verdict| *verdict != Verdict::Unknown);
+        self.later(context)
     }
 
     fn unclear(&mut self) -> Step {
@@ -297,9 +312,17 @@ impl Context<'_> {
         }
         let upload = self.wanted.upload.as_ref()?;
         let [file] = files else { return None };
-        let is_proven = file.bytes.is_some()
-            && self.wanted.has_upload_time(file)
-            && self.registration.is_only_one_at(upload.created_at);
+        let is_proven =
+            self.wanted.has_upload_time(file) && self.registration.is_only_one_at(upload.created_at);
         is_proven.then_some((file, Proof::UploadTime))
     }
+}
+
+/// Takes over what an object of the same file shows.
+fn fill(file: &mut File, object: &File) {
+    let listed = std::mem::replace(file, object.clone());
+    file.filename = file.filename.take().or(listed.filename);
+    file.bytes = file.bytes.or(listed.bytes);
+    file.purpose = file.purpose.take().or(listed.purpose);
+    file.created_at = file.created_at.or(listed.created_at);
 }

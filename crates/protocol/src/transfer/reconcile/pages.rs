@@ -22,6 +22,8 @@ pub(super) struct Pages {
     order: Seen,
     /// Files that fit.
     fitting: Vec<File>,
+    /// The service rejects large pages.
+    only_small: bool,
 }
 
 /// The order that the pages were seen in.
@@ -52,17 +54,36 @@ impl Pages {
     pub(super) fn request(&self, purpose: &Purpose) -> ListFiles {
         let mut list = ListFiles::new();
         list.purpose = Some(purpose.clone());
-        list.limit = Some(if matches!(self.order, Seen::Otherwise) { LARGEST_PAGE } else { PAGE });
+        list.limit = Some(self.limit());
         list.order = Some(Order::Descending);
         list.after = self.ends.last().cloned();
         list
     }
 
+    fn limit(&self) -> u32 {
+        if matches!(self.order, Seen::Otherwise) && !self.only_small { LARGEST_PAGE } else { PAGE }
+    }
+
+    /// Asks for no large page any more; false when the one that was rejected was none.
+    pub(super) fn ask_for_less(&mut self) -> bool {
+        let was_large = self.limit() > PAGE;
+        self.only_small = true;
+        was_large
+    }
+
+    /// The files of a search that was not ended.
+    pub(super) fn into_fitting(self) -> Vec<File> {
+        self.fitting
+    }
+
     /// Takes a page. `None` when the next one has to be read too.
     pub(super) fn take(&mut self, list: FileList, wanted: &Wanted) -> Option<Searched> {
+        // A full page of a service that does not say whether there are more may have some behind it; a page with more files
+        // than were asked for is of one that lists them all.
+        let is_full = u32::try_from(list.data.len()) == Ok(self.limit());
         self.order = list.data.iter().fold(self.order, Seen::then);
         let end = list.last_id.clone().or_else(|| list.data.last().map(|file| file.id.clone()));
-        let goes_on = list.has_more == Some(true);
+        let goes_on = list.has_more.unwrap_or(is_full);
         // Only a list that was seen to descend promises that what follows is older.
         let is_past = matches!(self.order, Seen::Descending { .. })
             && list.data.last().is_some_and(|oldest| !wanted.may_be_older_than(oldest));
@@ -82,7 +103,7 @@ impl Pages {
             }
             _ => {
                 let fitting = std::mem::take(&mut self.fitting);
-                *self = Self::default();
+                *self = Self { only_small: self.only_small, ..Self::default() };
                 Some(Searched { fitting, is_whole })
             }
         }

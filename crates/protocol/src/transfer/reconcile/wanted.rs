@@ -28,15 +28,13 @@ pub(in crate::transfer) struct Origin {
 const LONG_ENOUGH: usize = 16;
 
 impl Wanted {
-    /// Whether this can be the file. A service may not say yet how many bytes it has.
+    /// Whether this can be the file. A feature that the service does not show excludes nothing.
     pub(super) fn fits(&self, file: &File) -> bool {
-        file.filename.as_deref() == Some(&self.filename)
+        let is_in_time = |at: &UnixSeconds| self.created.as_ref().is_none_or(|window| window.contains(at));
+        file.filename.as_ref().is_none_or(|filename| *filename == self.filename)
             && file.bytes.is_none_or(|bytes| bytes == self.bytes)
-            && file.purpose.as_ref() == Some(&self.purpose)
-            && self
-                .created
-                .as_ref()
-                .is_none_or(|window| file.created_at.is_some_and(|at| window.contains(&at)))
+            && file.purpose.as_ref().is_none_or(|purpose| *purpose == self.purpose)
+            && file.created_at.as_ref().is_none_or(is_in_time)
     }
 
     /// Whether files created no later than this one can still be the file.
@@ -45,9 +43,10 @@ impl Wanted {
         file.created_at.is_none_or(|created| created >= *window.start())
     }
 
-    /// Whether the file has the time of the upload that it was made of, as the services give it.
+    /// Whether the file has the time of the upload that it was made of, as the services give it, and every other feature.
     pub(super) fn has_upload_time(&self, file: &File) -> bool {
-        self.upload.as_ref().is_some_and(|upload| file.created_at == Some(upload.created_at))
+        shows_all_features(file)
+            && self.upload.as_ref().is_some_and(|upload| file.created_at == Some(upload.created_at))
     }
 
     /// Whether the service derived the file's identifier from that of the upload: both end with the same characters.
@@ -58,4 +57,9 @@ impl Wanted {
             stem.len() >= LONG_ENOUGH && stem == own(&file.id)
         })
     }
+}
+
+/// Whether nothing by which the file is looked for is missing.
+pub(super) fn shows_all_features(file: &File) -> bool {
+    file.filename.is_some() && file.bytes.is_some() && file.purpose.is_some() && file.created_at.is_some()
 }
