@@ -67,7 +67,7 @@ impl Setback {
 
     /// Whether the service says that what was asked for is wrong in itself.
     fn is_invalid(&self) -> bool {
-        matches!(self, Self::Refused(error) if error.kind() == ApiErrorKind::Invalid)
+        matches!(self, Self::Refused(error) if error.kind() == ApiErrorKind::Invalid && !error.is_transient())
     }
 
     /// The failed attempt, as the progress shows it.

@@ -442,6 +442,12 @@ impl Books {
                 let expected = setback.expected(self.solo.1, is_known, &self.plan.retry);
                 let is_over = matches!(after.phase, Phase::Done | Phase::Creating)
                     || (may_be_made && is_commit && after.phase == Phase::Settling);
+                // A page that was too large is asked for in smaller ones, whatever else the rejection says.
+                let is_page = flight.asked == Asked::List && setback.is_invalid() && again.is_none();
+                if is_page && after.phase == Phase::Settling {
+                    self.solo.1 -= 1;
+                    return;
+                }
                 if !was_ending {
                     judge(&expected, again, is_over, setback, false);
                 }

@@ -59,8 +59,10 @@ impl World {
         service.serves_content = dice.chance(700);
         service.size_lag = *dice.pick(&[0, 0, 5000, 60_000]);
         service.habits = Habits::drawn(&mut dice);
-        for _ in 0..dice.below(4) {
-            // Another client's, of the same name and length, made meanwhile.
+        // Another client's files of the same name and length, made meanwhile: no time of an upload tells them from ours, but
+        // the content does.
+        let foreign = if service.serves_content { dice.below(4) } else { 0 };
+        for _ in 0..foreign {
             let content = (0..length).map(|_| *dice.pick(b"bc")).collect();
             service.add_file(FILENAME, Purpose::FineTune, content, EPOCH + dice.below(60));
         }

@@ -108,6 +108,11 @@ impl Setback {
         )
     }
 
+    /// Whether the service finds the request wrong in itself.
+    pub(crate) fn is_invalid(&self) -> bool {
+        matches!(self, Self::Refused { status: 400 | 405..=407 | 410..=412 | 414..=428 | 430..=499, is_quota: false, .. })
+    }
+
     /// Whether the upload is completed, as the service says.
     pub(crate) fn is_completed(&self) -> bool {
         matches!(self, Self::Refused { is_completed: true, .. })

@@ -343,8 +343,12 @@ impl Service {
             files.drain(..position);
         }
         // Pages far smaller than asked for, so that following them is exercised; where the list does not say whether there is
-        // more, a page that is not full is the last.
-        let limit = if self.habits.hides_more { list.limit.map_or(20, |limit| limit as usize) } else { 2 };
+        // more, a page that is not full is the last. A dialect without pages lists all.
+        let limit = match list.limit {
+            None => usize::MAX,
+            Some(limit) if self.habits.hides_more => limit as usize,
+            Some(_) => 2,
+        };
         let has_more = files.len() > limit;
         files.truncate(limit);
         let mut page = FileList::new(files.into_iter().map(|file| self.habits.show(file, true)).collect());

@@ -13,7 +13,7 @@ use bytes::Bytes;
 
 use crate::dice::Dice;
 use crate::faults::Faults;
-use crate::service::Service;
+use crate::service::{Habits, Service};
 
 const FILENAME: &str = "train.jsonl";
 /// Our wall clock at the beginning of every story.
@@ -173,6 +173,7 @@ impl World {
         service.names_nonsense = dice.chance(30);
         service.size_lag = *dice.pick(&[0, 0, 0, 5000, 25_000, 120_000]);
         service.serves_content = dice.chance(700);
+        service.habits = Habits::drawn(&mut dice);
         let faults = Faults::draw(&mut dice);
         let skew = *dice.pick(&[0, 0, 1, -1, 300, -90_000]);
         let mut world = Self::assemble(dice, faults, service, plan, api, length as usize, skew);

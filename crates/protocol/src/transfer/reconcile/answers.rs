@@ -61,6 +61,7 @@ impl Transfer {
             wanted: &wanted,
             registration: &self.registration,
             compare_limit: self.plan.compare_limit,
+            list_is_paged: OperationId::ListFiles.takes_field("after", self.api.dialect()),
             now: now.monotonic,
         };
         let step = report(search, &context);

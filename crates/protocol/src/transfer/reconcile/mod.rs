@@ -135,7 +135,9 @@ impl Reconcile {
     /// Takes a page of the list.
     pub(super) fn page(&mut self, list: FileList, context: &Context<'_>) -> Step {
         self.began.get_or_insert(context.now);
-        let Some(searched) = self.pages.take(list, context.wanted) else { return Step::Ask };
+        let Some(searched) = self.pages.take(list, context.wanted, context.list_is_paged) else {
+            return Step::Ask;
+        };
         self.is_whole = searched.is_whole;
         self.candidates = searched.fitting;
         self.retrieved.clear();
@@ -301,6 +303,7 @@ pub(super) struct Context<'a> {
     pub(super) wanted: &'a Wanted,
     pub(super) registration: &'a Registration,
     pub(super) compare_limit: Duration,
+    pub(super) list_is_paged: bool,
     pub(super) now: Duration,
 }
 

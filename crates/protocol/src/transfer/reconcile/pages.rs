@@ -76,11 +76,11 @@ impl Pages {
         self.fitting
     }
 
-    /// Takes a page. `None` when the next one has to be read too.
-    pub(super) fn take(&mut self, list: FileList, wanted: &Wanted) -> Option<Searched> {
+    /// Takes a page. `None` when the next one has to be read too. `is_paged`: whether the dialect has pages.
+    pub(super) fn take(&mut self, list: FileList, wanted: &Wanted, is_paged: bool) -> Option<Searched> {
         // A full page of a service that does not say whether there are more may have some behind it; a page with more files
         // than were asked for is of one that lists them all.
-        let is_full = u32::try_from(list.data.len()) == Ok(self.limit());
+        let is_full = is_paged && u32::try_from(list.data.len()) == Ok(self.limit());
         self.order = list.data.iter().fold(self.order, Seen::then);
         let end = list.last_id.clone().or_else(|| list.data.last().map(|file| file.id.clone()));
         let goes_on = list.has_more.unwrap_or(is_full);
