@@ -6,7 +6,7 @@ use std::{
 };
 
 use partwise_models::{UnixSeconds, UploadStatus};
-use partwise_protocol::{ApiErrorKind, CancelUpload, Checkpoint};
+use partwise_protocol::{ApiError, ApiErrorKind, CancelUpload, Checkpoint};
 use serde::Serialize;
 
 use crate::{
@@ -174,8 +174,7 @@ async fn cancel_found(
         Err(error) => error,
     };
     let Some(rejection) = error.refusal() else { return Err(explained(id, connected, &error)) };
-    let is_over = saved.has_expired(rejection.date, UnixSeconds(now()))
-        || matches!(rejection.upload_status(), Some(UploadStatus::Expired | UploadStatus::Cancelled));
+    let is_over = says_over(rejection, saved);
     match rejection.kind() {
         ApiErrorKind::NotFound | ApiErrorKind::Invalid if saved.may_have_made_a_file() => {
             Err(explained(id, connected, &error)
@@ -190,6 +189,18 @@ async fn cancel_found(
                 .hint(format!("{whose}; when it has expired, the same command forgets it here")))
         }
         _ => Err(explained(id, connected, &error)),
+    }
+}
+
+/// Whether the service's answer to a cancel says that the upload is over: in words, or with a 404 after the expiry by the
+/// service's clock. This machine's clock may be wrong, and does not count.
+fn says_over(rejection: &ApiError, saved: &Checkpoint) -> bool {
+    match rejection.upload_status() {
+        Some(status) => matches!(status, UploadStatus::Expired | UploadStatus::Cancelled),
+        None => {
+            rejection.kind() == ApiErrorKind::NotFound
+                && rejection.date.is_some_and(|date| saved.has_expired(Some(date), date))
+        }
     }
 }
 

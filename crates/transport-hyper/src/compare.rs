@@ -4,6 +4,7 @@ use std::{future::poll_fn, sync::Arc};
 
 use bytes::{Buf, Bytes};
 use futures_util::future::BoxFuture;
+use http::StatusCode;
 use partwise_protocol::{
     ByteRange, Comparison, DownloadFile, Failure, Repeat, RetryPolicy, SourceError, SourceRange, Verdict,
 };
@@ -19,12 +20,16 @@ use crate::{
 pub(crate) type Comparing = BoxFuture<'static, Result<Comparison, SourceError>>;
 
 impl Client {
-    /// Compares the content of a file on the service with `source`, without keeping either in memory. What breaks off on
-    /// its way is resumed as patiently as the client's retry policy says.
+    /// Compares the content of a file on the service with `source`, without keeping either in memory. An interrupted
+    /// answer is resumed; the failures without progress that the client's retry policy allows in a row are its limit.
+    ///
+    /// The time of the whole comparison has no limit: a caller that cannot wait for a slow service drops the future.
+    ///
+    /// A service that rejects the download with 400 or 403 is [`Comparison::NotServed`]; any other rejection says nothing
+    /// about the content, and is [`Comparison::Unknown`], as is content that does not come to its end.
     ///
     /// # Errors
-    /// [`Error::Source`] when the source cannot be read. A service that does not serve the content, or not all of it, is a
-    /// [`Comparison`].
+    /// [`Error::Source`] when the source cannot be read.
     pub async fn compare(&self, file_id: &str, source: impl Source) -> Result<Comparison, Error> {
         let reader = Reader::new(Arc::new(source), self.reading);
         let length = reader.clone().stamp().await?.length;
@@ -40,21 +45,24 @@ pub(crate) async fn compare(
     file_id: String,
 ) -> Result<Comparison, SourceError> {
     let mut failures = Failures { policy: client.retry.clone(), in_a_row: 0 };
+    let mut furthest = 0;
     let mut compared = Compared { reader, length, at: 0, differs: false };
     loop {
-        let before = compared.at;
         let ended = match client.download(&compared.request(&file_id)).await {
             Ok(download) => compared.read(download).await?,
-            Err(Error::Refused(refusal)) if !refusal.is_transient() => return Ok(Comparison::NotServed),
-            // The client has repeated it already.
+            Err(Error::Refused(refusal)) if is_not_served(refusal.status) => {
+                return Ok(Comparison::NotServed);
+            }
+            // The client has repeated it already, or the rejection says nothing about the content.
             Err(_) => return Ok(Comparison::Unknown),
         };
         let failure = match ended {
             Ended::Decided(comparison) => return Ok(comparison),
             Ended::BrokeOff(failure) => failure,
         };
-        if compared.at > before {
-            failures.in_a_row = 0;
+        // Bytes that came before, of content that is sent from its start again, are no progress.
+        if compared.at > furthest {
+            (furthest, failures.in_a_row) = (compared.at, 0);
         }
         if compared.at == length {
             // All of it came, but not its end.
@@ -66,6 +74,12 @@ pub(crate) async fn compare(
             Verdict::GiveUp => return Ok(Comparison::Unknown),
         }
     }
+}
+
+/// Whether a service rejects the download of a file that it has with this status. With 401 or 404 it does not even say
+/// whether it has the file.
+fn is_not_served(status: StatusCode) -> bool {
+    matches!(status, StatusCode::BAD_REQUEST | StatusCode::FORBIDDEN)
 }
 
 /// Compares the digest of the source as it is now with that of what was sent.

@@ -46,7 +46,7 @@ pub(crate) async fn run(
     let connected = connection.connect().await?;
     let entry = going_on::enter(arguments, &plan, &connected).await?;
     if let Some(id) = &arguments.adopt {
-        let file = adopt::adopt(arguments, id, &plan, &connected).await?;
+        let file = adopt::adopt(arguments, id, &plan, &connected, entry.as_ref(), signals).await?;
         print(arguments, Ok(file), None)?;
         if let Some(entry) = &entry {
             going_on::forget(entry).await?;

@@ -1,11 +1,17 @@
 //! Uploads that look done and are not, and those of which nobody knows: what is said, what is left, and the way out.
 
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::{
+    process::Stdio,
+    sync::atomic::{AtomicUsize, Ordering::SeqCst},
+    thread,
+    time::{Duration, SystemTime, UNIX_EPOCH},
+};
 
 use insta::assert_snapshot;
 
 use crate::{
-    sandbox::{Ran, Sandbox},
+    sandbox::{Ran, Sandbox, signal},
+    scene::until,
     scripted::{Answer, Request, Scripted},
 };
 
@@ -40,10 +46,14 @@ impl Scene {
         Self { sandbox, service: Scripted::new(answer) }
     }
 
-    fn upload(&self, more: &[&str]) -> Ran {
+    fn arguments<'a>(&'a self, more: &[&'a str]) -> Vec<&'a str> {
         let upload =
             ["upload", "a.jsonl", "--purpose", "assistants", "--json", "--endpoint", &self.service.origin];
-        self.sandbox.run_with(&[&upload[..], more].concat(), &[KEY])
+        [&upload[..], more].concat()
+    }
+
+    fn upload(&self, more: &[&str]) -> Ran {
+        self.sandbox.run_with(&self.arguments(more), &[KEY])
     }
 
     fn refused(&self, more: &[&str]) -> String {
@@ -161,6 +171,97 @@ fn a_file_that_differs_is_not_adopted() {
     scene.sandbox.write("a.jsonl", "longer than before");
     assert_snapshot!(scene.refused(&["--adopt", "file-1"]), @"error: cannot adopt file-1 for a.jsonl: it has 8 bytes, and the file has 18");
     scene.upload(&["--adopt", "file-1", "--send-again"]).refused(2);
+}
+
+/// A service that loses the answer, and says nothing of the file but its identifier.
+fn saying_nothing(content: impl Fn() -> Answer + Send + Sync + 'static) -> Scene {
+    Scene::new(move |request| match &request.line[..] {
+        "GET /v1/files/file-1/content" => content(),
+        _ => ok(r#"{"id":"file-1"}"#),
+    })
+}
+
+#[test]
+fn only_what_was_compared_is_said_to_be_the_same() {
+    let scene = saying_nothing(|| Answer::with("200 OK", "", CONTENT));
+    let ran = scene.upload(&["--adopt", "file-1"]);
+    assert_snapshot!(ran.stderr, @"file-1 has the same content");
+    assert_eq!(ran.json(), serde_json::json!({ "id": "file-1" }));
+    let scene = Scene::new(|request| match &request.line[..] {
+        "GET /v1/files/file-1/content" => not_served(),
+        _ => ok(r#"{"id":"file-1","filename":"a.jsonl","bytes":8}"#),
+    });
+    let ran = scene.upload(&["--adopt", "file-1"]);
+    assert_snapshot!(ran.stderr, @"file-1 has the same name and size; the service does not serve its content, so that was not compared");
+    assert_eq!(ran.status, 0);
+}
+
+#[test]
+fn a_file_of_which_nothing_can_be_compared_is_not_adopted() {
+    let scene = saying_nothing(not_served);
+    assert_snapshot!(scene.refused(&["--adopt", "file-1"]), @"
+    error: cannot adopt file-1 for a.jsonl: the service says neither its name, size nor purpose, and does not serve its content
+    hint: --send-again uploads the file again instead
+    ");
+}
+
+#[test]
+fn an_upload_that_made_no_file_is_not_forgotten_for_another() {
+    let scene = Scene::new(|request| match &request.line[..] {
+        "POST /v1/uploads" => ok(r#"{"id":"upload_1","object":"upload","status":"pending","bytes":8}"#),
+        "POST /v1/uploads/upload_1/parts" => Answer::json("401 Unauthorized", "{}"),
+        "GET /v1/files/file-1/content" => Answer::with("200 OK", "", CONTENT),
+        _ => ok(&object("file-1", r#","bytes":8"#)),
+    });
+    scene.refused(&["--route", "parts"]);
+    let said = scene.refused(&["--adopt", "file-1"]);
+    assert_snapshot!(said, @"
+    error: cannot adopt file-1 for a.jsonl: an earlier run began to upload it as upload_1, and that upload has made no file
+    hint: without --adopt the same command resumes it; `partwise uploads cancel upload_1` ends it, then --adopt
+    ");
+    assert_eq!(scene.unfinished(), 1);
+}
+
+#[test]
+fn with_a_checkpoint_that_cannot_be_read_nothing_is_adopted() {
+    let scene = losing(not_served);
+    scene.refused(&[]);
+    std::fs::write(scene.sandbox.checkpoint(), r#"{"version":7}"#).unwrap();
+    let said = scene.refused(&["--adopt", "file-1"]);
+    assert_snapshot!(said, @"
+    error: cannot adopt file-1 for a.jsonl: its checkpoint cannot be read: the checkpoint has version 7, and this release reads versions 1 to 2; begin anew or use the release that wrote it
+    hint: `partwise uploads list` shows its ID, and `partwise uploads cancel ID` forgets it, then --adopt
+    ");
+    assert_eq!(scene.unfinished(), 1);
+}
+
+#[test]
+fn a_signal_stops_a_comparison_and_keeps_the_checkpoint() {
+    for name in ["INT", "TERM"] {
+        let times = AtomicUsize::new(0);
+        let scene = losing(move || {
+            if times.fetch_add(1, SeqCst) == 0 {
+                return not_served();
+            }
+            // A command that does not listen gets the content in the end.
+            thread::sleep(Duration::from_secs(5));
+            Answer::with("200 OK", "", CONTENT)
+        });
+        scene.refused(&[]);
+        let asked = || scene.service.lines().iter().filter(|line| line.ends_with("/content")).count();
+        let mut command = scene.sandbox.command(&scene.arguments(&["--adopt", "file-1"]));
+        let child = command.envs([KEY]).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+        until(|| asked() == 2);
+        signal(&child, &[name]);
+        let ran = Ran::of(child.wait_with_output().unwrap());
+        insta::allow_duplicates! {
+            assert_snapshot!(ran.refused(75), @"
+            stopped: file-1 was not compared with a.jsonl to its end, and is not adopted
+            hint: the same command compares them again
+            ");
+        }
+        assert_eq!(scene.unfinished(), 1);
+    }
 }
 
 #[test]

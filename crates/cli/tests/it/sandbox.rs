@@ -41,6 +41,13 @@ impl Sandbox {
         fs::read(self.path(name)).unwrap()
     }
 
+    /// Where the one checkpoint stands.
+    pub(crate) fn checkpoint(&self) -> PathBuf {
+        let folder = fs::read_dir(self.path(".local/state/partwise/uploads")).unwrap();
+        let mut paths = folder.map(|name| name.unwrap().path());
+        paths.find(|path| path.extension().is_some_and(|extension| extension == "checkpoint")).unwrap()
+    }
+
     /// The command with these arguments, not yet started.
     pub(crate) fn command(&self, arguments: &[&str]) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_partwise"));

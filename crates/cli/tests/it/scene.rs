@@ -74,9 +74,7 @@ impl Scene {
 
     /// Where the one checkpoint stands.
     pub(crate) fn checkpoint(&self) -> PathBuf {
-        let folder = std::fs::read_dir(self.sandbox.path(".local/state/partwise/uploads")).unwrap();
-        let mut paths = folder.map(|name| name.unwrap().path());
-        paths.find(|path| path.extension().is_some_and(|extension| extension == "checkpoint")).unwrap()
+        self.sandbox.checkpoint()
     }
 
     /// What it says, as JSON.

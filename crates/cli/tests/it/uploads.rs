@@ -1,10 +1,13 @@
 //! What is unfinished here: shown, and ended.
 
+use std::time::{Duration, SystemTime};
+
 use insta::assert_snapshot;
 
 use crate::{
-    sandbox::Sandbox,
+    sandbox::{Ran, Sandbox},
     scene::{KEY, Scene, plain},
+    scripted::{Answer, Scripted},
 };
 
 #[test]
@@ -66,6 +69,80 @@ fn one_that_has_expired_on_the_service_is_forgotten_instead() {
     assert_snapshot!(plain(&ran.stderr, &scene, &listed), @"UPLOAD is forgotten here; the service does not have it any more");
     ran.done();
     scene.assert_nothing_left();
+}
+
+fn now() -> SystemTime {
+    SystemTime::now()
+}
+
+/// The cancel of an upload that expired a minute ago by our clock, on a service that answers this to it; and how many
+/// uploads are unfinished then.
+fn cancel_of_expired(answer: impl Fn() -> Answer + Send + Sync + 'static) -> (Ran, usize) {
+    let seconds = now().duration_since(SystemTime::UNIX_EPOCH).unwrap().as_secs();
+    let (expires, expired) = (seconds + 3600, seconds - 60);
+    let service = Scripted::new(move |request| match &request.line[..] {
+        "POST /v1/uploads" => Answer::json(
+            "200 OK",
+            &format!(r#"{{"id":"upload_1","status":"pending","bytes":1,"expires_at":{expires}}}"#),
+        ),
+        "POST /v1/uploads/upload_1/cancel" => answer(),
+        _ => Answer::json("401 Unauthorized", "{}"),
+    });
+    let sandbox = Sandbox::new();
+    sandbox.write("a.txt", "x");
+    let there = ["--endpoint", &service.origin];
+    let upload = ["upload", "a.txt", "--purpose", "assistants", "--route", "parts"];
+    sandbox.run_with(&[&upload[..], &there].concat(), &[KEY]).refused(1);
+    let checkpoint = sandbox.checkpoint();
+    let saved = std::fs::read_to_string(&checkpoint).unwrap();
+    std::fs::write(&checkpoint, saved.replace(&expires.to_string(), &expired.to_string())).unwrap();
+    let cancel = [&["uploads", "cancel", "upload_1"][..], &there].concat();
+    let mut ran = sandbox.run_with(&cancel, &[KEY]);
+    ran.stderr = ran.stderr.replace(&service.origin, "ORIGIN");
+    (ran, sandbox.run(&["uploads", "list", "--json"]).done().lines().count())
+}
+
+fn rejection(status: &str, date: Option<SystemTime>, message: &str) -> Answer {
+    let date = date.map(|date| format!("Date: {}\r\n", httpdate::fmt_http_date(date))).unwrap_or_default();
+    Answer::with(status, &date, format!(r#"{{"error":{{"message":"{message}"}}}}"#))
+}
+
+#[test]
+fn our_clock_alone_does_not_say_that_an_upload_has_expired() {
+    let cancelled = r#"{"id":"upload_1","status":"cancelled"}"#;
+    let (ran, left) = cancel_of_expired(|| Answer::json("200 OK", cancelled));
+    assert!(ran.done().contains("cancelled"));
+    assert_eq!(left, 0);
+
+    for date in [None, Some(now() - Duration::from_secs(3600))] {
+        let (ran, left) = cancel_of_expired(move || rejection("404 Not Found", date, "no such upload"));
+        insta::allow_duplicates! {
+            assert_snapshot!(ran.refused(1), @"
+            error: cannot cancel upload_1 at ORIGIN/v1: the service refused: 404 Not Found: no such upload
+            hint: the upload may belong to another key, project or tenant: use the key that it was begun with; when it has expired, the same command forgets it here
+            ");
+        }
+        assert_eq!(left, 1);
+    }
+}
+
+#[test]
+fn a_rejection_that_does_not_say_that_the_upload_is_over_forgets_nothing() {
+    let (ran, left) = cancel_of_expired(|| rejection("400 Bad Request", Some(now()), "no"));
+    assert_snapshot!(ran.refused(1), @"error: cannot cancel upload_1 at ORIGIN/v1: the service refused: 400 Bad Request: no");
+    assert_eq!(left, 1);
+}
+
+#[test]
+fn an_upload_that_is_over_as_the_service_says_is_forgotten() {
+    let says = |status: &'static str, date, message: &'static str| {
+        let (ran, left) = cancel_of_expired(move || rejection(status, date, message));
+        assert_eq!((ran.status, left), (0, 0), "{status} {message}: {ran:?}");
+    };
+    says("400 Bad Request", None, "The upload is expired.");
+    says("404 Not Found", None, "Upload upload_1 was cancelled");
+    // The service's clock is past the expiry that the service named.
+    says("404 Not Found", Some(now()), "no such upload");
 }
 
 #[test]

@@ -35,7 +35,7 @@ pub struct ApiError {
     pub error: Error,
     /// The identifier of the request on the service's side, for its support: `x-request-id` or `apim-request-id`.
     pub request_id: Option<String>,
-    /// What the service said about trying again, in headers or in the message.
+    /// What the service said about trying again, in headers or in the message of an error of the API.
     pub retry: RetryHint,
     /// Where the service said that the request has to go instead, when it was a redirect.
     pub redirect: Option<Redirect>,
@@ -131,7 +131,8 @@ impl ApiError {
             account: Account::of_headers(response.headers()),
             date: date_of(response.headers()),
         };
-        if refusal.is_overload() {
+        // The words of a page or text are not the service's: only an error of the API asks for a wait.
+        if refusal.is_of_the_api && refusal.is_overload() {
             let message = refusal.error.message.as_deref().unwrap_or_default();
             refusal.retry.after = refusal.retry.after.or_else(|| wait_in(message).map(RetryAfter::Wait));
         }
@@ -485,6 +486,19 @@ mod tests {
         assert_eq!(hint(429, &[("retry-after", "7")]), seconds(7));
         assert_eq!(hint(429, &[("retry-after", "soon")]), seconds(60));
         assert_eq!(hint(429, &[("x-should-retry", "false")]).should_retry, Some(false));
+    }
+
+    #[test]
+    fn a_wait_is_read_only_from_a_message_of_the_api() {
+        for body in [
+            "Too many requests. Try again in 60 seconds.",
+            "<html><title>Busy: try again in 60 seconds</title></html>",
+            r#"["try again in 60 seconds"]"#,
+        ] {
+            assert_eq!(decoded(429, &[], body).retry, RetryHint::default(), "{body}");
+        }
+        let bare = r#"{"statusCode":429,"message":"Rate limit is exceeded. Try again in 60 seconds."}"#;
+        assert_eq!(decoded(429, &[], bare).retry, RetryHint::after(std::time::Duration::from_secs(60)));
     }
 
     #[test]

@@ -1,4 +1,4 @@
-//! Waits that a refusal's message names, for people, where no header names one.
+//! Waits that the message of an error of the API names, for people, where no header names one.
 
 use std::time::Duration;
 

@@ -5,6 +5,7 @@ mod ambiguous;
 mod api;
 mod certificates;
 mod codings;
+mod comparisons;
 mod connections;
 mod direct_bodies;
 mod downloads;
