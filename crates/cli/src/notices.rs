@@ -78,10 +78,16 @@ impl Told {
 /// What failed, and what follows.
 fn line(retry: &Retry) -> String {
     let seconds = retry.wait.as_secs_f64().round();
-    if let (true, true, Some(status)) = (retry.is_asked_for, seconds >= 1.0, retry.status) {
-        return format!("the service asks to wait {seconds} s ({})", name(status));
-    }
-    let mut line = failed(retry);
+    let mut line = match retry.status.filter(|_| retry.is_asked_for && seconds >= 1.0) {
+        Some(status) => {
+            let asked = format!("the service asks to wait {seconds} s ({})", name(status));
+            if !retry.reconciles {
+                return asked;
+            }
+            asked
+        }
+        None => failed(retry),
+    };
     line.push_str(": ");
     let _ = match (retry.reconciles, retry.attempt.operation) {
         (true, OperationId::CreateFile) => {

@@ -199,7 +199,7 @@ fn says_over(rejection: &ApiError, saved: &Checkpoint) -> bool {
         Some(status) => matches!(status, UploadStatus::Expired | UploadStatus::Cancelled),
         None => {
             rejection.kind() == ApiErrorKind::NotFound
-                && rejection.date.is_some_and(|date| saved.has_expired(Some(date), date))
+                && rejection.date.zip(saved.expires_at()).is_some_and(|(date, expiry)| date >= expiry)
         }
     }
 }

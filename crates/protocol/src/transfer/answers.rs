@@ -380,15 +380,25 @@ impl Transfer {
         self.count_retry(setback.retry(flight.attempt, wait), setback.is_overload());
     }
 
-    /// A service that asks for patience gets it from everything that comes next, this request or another.
-    fn hold_if_overloaded(&mut self, flight: Flight, setback: &Setback, verdict: Verdict, now: Now) {
-        let Setback::Refused(error) = setback else { return };
+    /// A service that asks for patience gets it from everything that comes next, this request or another; one that asks for
+    /// more than is kept to gets none. Returns the wait.
+    fn hold_if_overloaded(
+        &mut self,
+        flight: Flight,
+        setback: &Setback,
+        verdict: Verdict,
+        now: Now,
+    ) -> Duration {
+        let Setback::Refused(error) = setback else { return Duration::ZERO };
         // Of a run that ends, nothing is left to be held back.
         if !error.is_overload() || self.stop.is_asked() {
-            return;
+            return Duration::ZERO;
         }
         let wait = match verdict {
             Verdict::Retry { wait, .. } => wait,
+            Verdict::GiveUp if error.retry.wait(now) > Some(self.plan.retry.max_hinted_wait) => {
+                Duration::ZERO
+            }
             Verdict::GiveUp => {
                 let (failures, random) = (self.solo.failures.max(1), self.random.next());
                 self.plan.retry.wait_after(error, failures, now, random)
@@ -399,6 +409,7 @@ impl Transfer {
         if self.pace.hold(now.monotonic, until, flight.id, self.flights.next_id()) {
             self.with_knee(|knee| knee.overloaded(now.monotonic));
         }
+        wait
     }
 
     /// The request that makes the file brought nothing that can be relied on. The rows are tried from top to bottom:
@@ -441,9 +452,9 @@ impl Transfer {
                 self.solo.not_before = now.monotonic.saturating_add(wait);
             }
             _ => {
-                self.hold_if_overloaded(flight, &setback, Verdict::GiveUp, now);
+                let wait = self.hold_if_overloaded(flight, &setback, Verdict::GiveUp, now);
                 self.ambiguous = true;
-                self.tell_retry(Retry { reconciles: true, ..setback.retry(flight.attempt, Duration::ZERO) });
+                self.tell_retry(Retry { reconciles: true, ..setback.retry(flight.attempt, wait) });
                 self.latest_failure = Some(Box::new(setback.clone().into_error(operation)));
                 self.cause_of_doubt = Some(Box::new(setback.into_error(operation)));
                 self.reconcile();

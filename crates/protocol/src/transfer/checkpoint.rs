@@ -300,15 +300,6 @@ impl Checkpoint {
         }
     }
 
-    /// Whether the upload has expired at this moment of the service's clock; where that is not known, at this one of ours.
-    #[must_use]
-    pub fn has_expired(&self, service: Option<UnixSeconds>, ours: UnixSeconds) -> bool {
-        let SavedRoute::Parts { expires_at: Some(moment), clock_offset, .. } = &self.route else {
-            return false;
-        };
-        service.unwrap_or_else(|| clock_offset.apply(ours)) >= *moment
-    }
-
     pub(super) fn check(&self, api: &Api, source: &SourceStamp) -> Result<(), ResumeError> {
         if !(OLDEST_VERSION..=VERSION).contains(&self.version) {
             return Err(ResumeError::Version { version: self.version });

@@ -405,7 +405,7 @@ impl Books {
             hold(Rule::StopSilent, again.is_none(), || format!("{setback:?} leads to {again:?}"));
         }
         if setback.is_overload() && !was_ending {
-            let hint = setback.hint().map(|hint| hint.min(self.plan.retry.max_hinted_wait));
+            let hint = setback.hint().filter(|hint| *hint <= self.plan.retry.max_hinted_wait);
             let until = now + hint.max(again).unwrap_or_default();
             self.pace.overloaded(until, flight.number, self.requests);
         }

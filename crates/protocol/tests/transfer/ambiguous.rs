@@ -410,3 +410,29 @@ fn the_time_of_the_upload_proves_nothing_while_another_like_it_is_unresolved() {
         assert!(bench.error().starts_with("it is not known"), "running: {}", other.is_some());
     }
 }
+
+#[test]
+fn a_wait_that_is_asked_for_is_told_before_the_list_is_searched() {
+    let mut bench = Bench::new(single());
+    bench.run();
+    let until = bench.answer_with(0, 503, &[("retry-after", "90")], "");
+    assert_eq!((bench.flying.len(), until), (0, Some(Duration::from_secs(90))));
+    let retry = bench.machine.progress().latest_retry.unwrap();
+    assert_eq!((retry.reconciles, retry.is_asked_for, retry.wait), (true, true, Duration::from_secs(90)));
+}
+
+#[test]
+fn what_the_service_does_not_want_sent_again_is_looked_for_at_once_and_not_sent_again() {
+    for header in [("retry-after", "3600"), ("x-should-retry", "false")] {
+        let mut bench = Bench::new(single());
+        bench.run();
+        bench.answer_with(0, 503, &[header], "");
+        bench.pass(Duration::from_secs(1));
+        for pause in PAUSES {
+            list(&mut bench, &[]);
+            bench.pass(Duration::from_secs(pause));
+        }
+        list(&mut bench, &[]);
+        assert_eq!(bench.error(), "POST /files was refused: 503 Service Unavailable", "{header:?}");
+    }
+}

@@ -331,7 +331,7 @@ fn only_a_cancel_that_the_service_confirmed_leaves_nothing_to_go_on_with() {
     };
     assert!(!is_resumable(|bench| _ = bench.answer(0, 200, r#"{"id":"upload_1","status":"cancelled"}"#)));
     assert!(!is_resumable(
-        |bench| _ = bench.answer(0, 400, r#"{"error":{"message":"Upload upload_1 was cancelled before"}}"#)
+        |bench| _ = bench.answer(0, 400, r#"{"error":{"message":"Upload upload_1 was cancelled"}}"#)
     ));
     assert!(!is_resumable(|bench| _ = bench.answer_with(0, 404, &[("date", &date(3600))], "")));
     // Another key, project or tenant gets a 404 too.

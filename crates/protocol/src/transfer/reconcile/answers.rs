@@ -6,7 +6,7 @@ use partwise_models::{File, FileList, UnixSeconds};
 
 use super::{Comparison, Context, Origin, Reconcile, Step, Wanted};
 use crate::{
-    Now, OperationId, ResponseError, base_name,
+    Now, OperationId, Repeat, ResponseError, Verdict, base_name,
     transfer::{
         Attempt, Retry, Transfer, TransferError,
         clock::{self, CLOCK_SLACK, ClockOffset},
@@ -85,6 +85,10 @@ impl Transfer {
     }
 
     fn post_again(&mut self, attempt: Attempt, told_apart: Vec<File>, now: Now) {
+        if let Some(rejection) = self.take_final_rejection(now) {
+            self.ambiguous = false;
+            return self.finish(Err(rejection));
+        }
         self.reposts += 1;
         if self.reposts > self.plan.retry.max_failures {
             return self.unknown(Some(Vec::new()));
@@ -93,6 +97,15 @@ impl Transfer {
         self.count_retry(Retry::not_listed(attempt, wait), false);
         let again_at = now.monotonic.saturating_add(wait);
         self.enter(Stage::Recheck { asked: false, again_at, told_apart });
+    }
+
+    /// Takes why the request brought nothing, when that was a rejection after which it does not go again: the service says so,
+    /// or asks for too long a wait.
+    fn take_final_rejection(&mut self, now: Now) -> Option<TransferError> {
+        let TransferError::Refused { source, .. } = self.cause_of_doubt.as_deref()? else { return None };
+        let verdict = self.plan.retry.on_refused(Repeat::Harmless, 1, source, now, 0);
+        let cause = self.cause_of_doubt.take_if(|_| verdict == Verdict::GiveUp);
+        cause.map(|cause| *cause)
     }
 
     /// The source changed while files were compared with it: those that differ from it now may be made of what it was.
