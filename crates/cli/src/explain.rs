@@ -220,10 +220,13 @@ impl Explain {
                     }
                 })
             }
-            TransferError::Unproven { file } => Some(format!(
-                "--adopt {} takes that file all the same, --send-again uploads the file again",
+            TransferError::Unproven { file: Some(file), .. } => Some(format!(
+                "--adopt {} takes that file if it is the same, --send-again uploads the file again",
                 file.id
             )),
+            TransferError::Unproven { file: None, .. } => {
+                Some("--no-resume uploads the file again, as it is now".into())
+            }
             TransferError::WrongSize { file, .. } | TransferError::AnsweredEarly { file, .. } => {
                 Some(format!(
                     "something on the way changes what is sent: `partwise files delete {}`, then upload again",

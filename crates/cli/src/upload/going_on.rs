@@ -197,6 +197,10 @@ pub(super) fn after(
         }
         // The same parts would be too large again.
         _ if error.refusal().is_some_and(|refusal| refusal.kind() == ApiErrorKind::TooLarge) => report,
+        Error::Transfer(cause) if matches!(**cause, TransferError::Unproven { file: None, .. }) => report,
+        Error::Transfer(cause) if is_rejected_complete(cause) => report.also_hint(
+            "the same command completes the upload again, --no-resume uploads the file again".into(),
+        ),
         _ if saved.may_have_made_a_file() => {
             report.also_hint("the same command looks for the file again".into())
         }
@@ -219,6 +223,10 @@ fn is_unknown(cause: &TransferError) -> bool {
         } => source.kind() == ApiErrorKind::NotFound && source.is_of_the_api(),
         _ => false,
     }
+}
+
+fn is_rejected_complete(cause: &TransferError) -> bool {
+    matches!(cause, TransferError::Refused { operation: OperationId::CompleteUpload, .. })
 }
 
 fn left(entry: Option<&Entry>) -> Option<Checkpoint> {

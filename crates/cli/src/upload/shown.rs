@@ -19,8 +19,11 @@ pub(super) fn say_proof(file: &File, proof: Proof) {
         Proof::Content => say(&format!(
             "the answer was lost; {id} in the service's list has the same content, so it is the file"
         )),
-        Proof::UploadTime | Proof::DerivedId => say(&format!(
-            "the answer was lost; {id} in the service's list was made of this upload, so it is the file"
+        Proof::UploadTime => say(&format!(
+            "the answer was lost; {id} in the service's list has the name, the size and the time of this upload, so it is the file"
+        )),
+        Proof::DerivedId => say(&format!(
+            "the answer was lost; the identifier of {id} in the service's list is derived from this upload's, so it is the file"
         )),
         _ => {}
     }
