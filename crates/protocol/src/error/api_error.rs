@@ -166,6 +166,15 @@ impl ApiError {
         }
     }
 
+    /// Whether it rejects an MD5: the request is wrong, and the parameter or the words name it.
+    pub(crate) fn is_about_md5(&self) -> bool {
+        let names_it = |text: &Option<String>| {
+            text.as_ref().is_some_and(|text| text.to_ascii_lowercase().contains("md5"))
+        };
+        let is_rejected = self.kind() == ApiErrorKind::Invalid && !self.is_transient();
+        is_rejected && (names_it(&self.error.param) || names_it(&self.error.message))
+    }
+
     /// Whether services give this status for what may work, or may have worked, a moment later: 408, 409, 429, and 5xx
     /// but 501 and 505, which say that the request can never work there, and 507, which waits for a person to make room.
     #[must_use]

@@ -70,6 +70,16 @@ impl Setback {
         matches!(self, Self::Refused(error) if error.kind() == ApiErrorKind::Invalid && !error.is_transient())
     }
 
+    /// What it means that the MD5 of a source which may have changed was rejected: it has changed, if the words are about the
+    /// MD5.
+    fn into_unproven(self, operation: OperationId) -> TransferError {
+        if matches!(&self, Self::Refused(error) if error.is_about_md5()) {
+            let difference = "its content is not what was sent".to_owned();
+            return TransferError::SourceChanged { difference, file: None };
+        }
+        TransferError::unproven(self.into_error(operation))
+    }
+
     /// The failed attempt, as the progress shows it.
     fn retry(&self, attempt: Attempt, wait: Duration) -> Retry {
         match self {
@@ -438,7 +448,7 @@ impl Transfer {
         match (self.ambiguous, setback.may_be_done()) {
             (false, false) if self.is_over(&setback, now) => self.end_upload(setback, operation, now),
             (false, false) if self.is_proven_by_md5() && setback.is_invalid() => {
-                self.finish(Err(TransferError::unproven(setback.into_error(operation))));
+                self.finish(Err(setback.into_unproven(operation)));
             }
             (false, false) => self.finish(Err(setback.into_error(operation))),
             (false, true) if !is_single => {

@@ -196,6 +196,8 @@ impl TransferError {
             {
                 false
             }
+            // All parts are there, and the service says that they do not make the file.
+            Self::Refused { operation: OperationId::CompleteUpload, source } => !source.is_about_md5(),
             Self::Refused { .. }
             | Self::Failed { .. }
             | Self::Garbled { .. }

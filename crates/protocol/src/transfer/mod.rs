@@ -78,7 +78,7 @@ use stop::Stop;
 ///    the service asks for more, with `retry-after-ms` before `Retry-After` in seconds or as a date before the words of a 429
 ///    or 503 ("try again in 60 seconds"); a service that asks for more than
 ///    [`max_hinted_wait`](crate::RetryPolicy::max_hinted_wait) has failed, and one that has never answered in the API's words
-///    fails [sooner](crate::RetryPolicy::max_failures_before_contact). A 429 or 503 holds back the whole
+///    fails [sooner](crate::RetryPolicy::max_failures_before_contact), as long as it cannot have made a file. A 429 or 503 holds back the whole
 ///    upload, not one part, and halves the parts in flight, once for all that flew together; success raises them again,
 ///    one for each full window. A part's retry budget is refilled whenever any part is acknowledged. An exhausted quota
 ///    is final.
@@ -86,18 +86,19 @@ use stop::Stop;
 ///    says so has been saved: a crash between request and answer is then known as ambiguous. An attempt of which
 ///    certainly less than the whole body has left ([`Failure::left`]) is never ambiguous: it is sent again after the
 ///    backoff. An ambiguous `complete` is repeated once; when that is rejected or ambiguous again, and for every ambiguous
-///    `POST /files`, the machine reconciles: it lists files, up to five times over 30 seconds since lists lag. Candidates
-///    have the name, the size and the purpose, were created since (the upload, or the first attempt), and belong to no
-///    other upload of this client ([`with_registry`](Self::with_registry)). A size that the list does not show is looked
-///    up. Equal content is proof ([`Action::Compare`]); other content is another file. Where the service does not serve
-///    content, a `complete` is proven by an identifier derived from the upload's, or by the upload's own time when this
-///    client has no other upload that could have made the file. No proof, or several equal files:
-///    [`TransferError::CompletionUnknown`] with the candidates, never a guess. When the list has settled without a
-///    candidate, a single `POST /files` goes again.
+///    `POST /files`, the machine reconciles: it lists files, up to five times over 30 seconds since lists lag. A candidate
+///    has the name, the size and the purpose, was created since (the upload, or the first attempt), and belongs to no
+///    other upload of this client ([`with_registry`](Self::with_registry)). What the list does not show is looked up, and
+///    excludes no file as long as it is not known. Equal content is proof ([`Action::Compare`]); other content is another
+///    file; what could not be read is read again in the next round. Where the service does not serve content, a `complete`
+///    is proven by an identifier derived from the upload's, or by the upload's own time when this client has no other upload
+///    that could have made the file. No proof, or several equal files: [`TransferError::CompletionUnknown`] with the
+///    candidates, never a guess. When the list has settled without a candidate, a single `POST /files` goes again, unless
+///    the service has said that it should not.
 /// 6. An upload expires on the service's clock, and the service decides: an upload has expired when a part or `complete` is
 ///    rejected for good and that answer's `Date` is past the expiry, or its words say so and can mean nothing else. Every
 ///    answer's `Date` shows that clock anew, the create answer by `created_at` if by nothing else; where a rejection has no
-///    `Date`, the clock shown last goes on with our monotonic one. Our own clocks only warn: of a rate that cannot finish in
+///    `Date`, the clock that this run was shown last goes on with our monotonic one. Our own clocks only warn: of a rate that cannot finish in
 ///    time, and of an expiry that seems past, in which case of an upload of an earlier run one part goes at a time until the
 ///    service has taken it. An expired upload begins anew when it was an earlier run's, of which the service took no part in
 ///    this run, and [`Plan::restart_when_expired`] allows it; else [`TransferError::Expired`] says which rate it would have
@@ -108,13 +109,14 @@ use stop::Stop;
 ///    cancelled in the words of the service has gone like one that expired. The source is stamped again before the file is
 ///    made of it: a file that changed under the upload is an error, not a corrupt training set. Where its time of the last
 ///    change alone differs ([`SourceStamp::changed`]), the content decides: parts are completed with the MD5 of what the
-///    source is now, which the service compares; a single request is compared with the digest of what was sent, or with what
-///    the service has.
+///    source is now, which OpenAI and Azure compare; a file that another service made of them is compared by us. A single
+///    request is compared with the digest of what was sent, or with what the service has. What cannot be told is
+///    [`TransferError::Unproven`], and the checkpoint stays.
 /// 8. An MD5, if wanted, is computed by the driver in file order while parts fly, and sent with `complete`, which waits
 ///    for it.
-/// 9. Cancelling abandons what flies and cancels on the service at once, whatever rule 4 holds back, with a budget of its
-///    own of ten seconds; it ends even when the service is gone. Stopping leaves the upload on the service to be resumed: nothing new is sent, what flies
-///    has a moment to be answered, and whatever was acknowledged is saved.
+/// 9. Cancelling abandons what is in flight and cancels on the service at once, whatever rule 4 holds back, with a budget
+///    of its own of ten seconds; it ends even when the service is gone. Stopping leaves the upload on the service to be
+///    resumed: nothing new is sent, what is in flight has a moment to be answered, and whatever was acknowledged is saved.
 ///
 /// The simulation in the tests of this crate holds each of them by invariants that have its number.
 ///
@@ -382,8 +384,7 @@ impl Transfer {
     }
 
     /// So many more bytes of a request's body have left; counted from the last report on. What an abandoned request had
-    /// sent may be reported too. Statistics, warnings and the number
-    /// of parts in flight depend on it, where that is left open.
+    /// sent may be reported too. Statistics, warnings and, where it is left open, the number of parts in flight depend on it.
     pub fn handle_sent(&mut self, id: RequestId, bytes: u64) {
         if self.flights.was_started(id) {
             self.flights.sent(id, bytes);

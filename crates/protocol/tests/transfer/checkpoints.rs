@@ -325,3 +325,20 @@ fn what_is_more_than_an_acknowledged_part_is_written_whole() {
     assert_eq!(announced.line_since(&acknowledged), None);
     assert_eq!(acknowledged.line_since(&announced), None);
 }
+
+#[test]
+fn a_rejected_complete_leaves_the_upload_to_be_resumed_unless_it_is_over_or_the_md5_is_wrong() {
+    for (status, message, is_resumable) in [
+        (400, "no", true),
+        (410, "", true),
+        (400, "the MD5 of the parts is another", false),
+        (400, "the upload is expired", false),
+    ] {
+        let mut bench = Bench::sending(plan());
+        bench.finish_parts();
+        bench.stamp(25);
+        bench.answer(0, status, &format!(r#"{{"error":{{"message":"{message}"}}}}"#));
+        let Some(Err(error)) = &bench.end else { panic!("{message} is no end") };
+        assert_eq!(bench.machine.is_resumable_after(error), is_resumable, "{status} {message}");
+    }
+}

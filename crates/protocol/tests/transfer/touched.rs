@@ -78,13 +78,25 @@ fn an_md5_that_was_taken_while_the_source_changed_is_taken_again() {
 }
 
 #[test]
-fn parts_that_the_service_does_not_take_with_that_md5_stay_resumable_with_its_words() {
+fn parts_that_the_service_does_not_take_with_that_md5_are_of_a_source_that_changed() {
     let mut bench = in_parts(plan());
     stamped(&mut bench, "200");
     hashed(&mut bench);
     stamped(&mut bench, "200");
     bench.answer(0, 400, r#"{"error":{"message":"the md5 differs"}}"#);
-    insta::assert_snapshot!(bench.error(), @"the file may have changed while it was uploaded: POST /uploads/{upload_id}/complete was refused: 400 Bad Request: the md5 differs");
+    insta::assert_snapshot!(bench.error(), @"the source changed while it was uploaded: its content is not what was sent");
+}
+
+#[test]
+fn parts_that_the_service_rejects_without_a_word_of_the_md5_stay_resumable() {
+    let mut bench = in_parts(plan());
+    stamped(&mut bench, "200");
+    hashed(&mut bench);
+    stamped(&mut bench, "200");
+    bench.answer(0, 400, r#"{"error":{"message":"no"}}"#);
+    let Some(Err(error)) = &bench.end else { panic!("it has no end") };
+    assert!(bench.machine.is_resumable_after(error));
+    insta::assert_snapshot!(bench.error(), @"the file may have changed while it was uploaded: POST /uploads/{upload_id}/complete was refused: 400 Bad Request: no");
 }
 
 #[test]
