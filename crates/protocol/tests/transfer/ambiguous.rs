@@ -55,6 +55,14 @@ pub(crate) fn list(bench: &mut Bench, files: &[String]) {
     bench.answer_with(0, 200, &DATED, &list_json(files));
 }
 
+/// The searches that remain, each of which finds these files.
+pub(crate) fn settle(bench: &mut Bench, files: &[String]) {
+    for pause in PAUSES {
+        bench.pass(Duration::from_secs(pause));
+        list(bench, files);
+    }
+}
+
 pub(crate) fn in_parts(registry: &UploadRegistry) -> Transfer {
     Transfer::new(Api::openai(), plan(), SourceStamp::new(25), [1; 32]).unwrap().with_registry(registry)
 }
@@ -138,10 +146,7 @@ fn other_content_is_not_ours_and_the_file_is_sent_again_once_the_list_has_settle
     let mut bench = searching();
     list(&mut bench, &[file_json("file-1", BEGAN)]);
     bench.compare(Comparison::Different);
-    for pause in PAUSES {
-        bench.pass(Duration::from_secs(pause));
-        list(&mut bench, &[file_json("file-1", BEGAN)]);
-    }
+    settle(&mut bench, &[file_json("file-1", BEGAN)]);
     bench.stamp(25);
     bench.pass(Duration::from_secs(1));
     let log = bench.log();
@@ -154,10 +159,7 @@ fn a_source_that_changed_meanwhile_is_not_sent_again() {
     let mut bench = searching();
     list(&mut bench, &[file_json("file-1", BEGAN)]);
     bench.compare(Comparison::Different);
-    for pause in PAUSES {
-        bench.pass(Duration::from_secs(pause));
-        list(&mut bench, &[file_json("file-1", BEGAN)]);
-    }
+    settle(&mut bench, &[file_json("file-1", BEGAN)]);
     bench.stamp(26);
     insta::assert_snapshot!(bench.error(), @"it is not known whether the service made a file: one in its list may be it: the source changed while it was uploaded: its length was 25 bytes and is 26");
 }
@@ -240,10 +242,7 @@ fn a_file_that_another_upload_was_answered_with_is_not_ours() {
     bench.fail_with(0, interrupted(None));
     bench.log();
     list(&mut bench, &[file_json("file-1", BEGAN)]);
-    for pause in PAUSES {
-        bench.pass(Duration::from_secs(pause));
-        list(&mut bench, &[file_json("file-1", BEGAN)]);
-    }
+    settle(&mut bench, &[file_json("file-1", BEGAN)]);
     bench.stamp(25);
     bench.pass(Duration::from_secs(1));
     let log = bench.log();

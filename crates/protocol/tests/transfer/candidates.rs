@@ -8,7 +8,7 @@ use partwise_protocol::{
 
 use crate::{
     ambiguous::{
-        DATED, PAUSES, in_one, in_parts, interrupted, list, searching, searching_for_upload, single,
+        DATED, PAUSES, in_one, in_parts, interrupted, list, searching, searching_for_upload, settle, single,
         unknown_size,
     },
     bench::{BEGAN, Bench, file_json},
@@ -58,10 +58,7 @@ fn a_candidate_that_turns_out_to_be_gone_or_another_is_none() {
         let mut bench = searching();
         list(&mut bench, &[unknown_size("file-1")]);
         answer(&mut bench);
-        for pause in PAUSES {
-            bench.pass(Duration::from_secs(pause));
-            list(&mut bench, &[]);
-        }
+        settle(&mut bench, &[]);
         bench.stamp(25);
         bench.pass(Duration::from_secs(1));
         assert!(bench.log().ends_with("POST /v1/files 0..25"));

@@ -26,6 +26,13 @@ fn hashed(bench: &mut Bench) {
     bench.run();
 }
 
+/// The source was touched, and is read again.
+fn read_again(bench: &mut Bench) {
+    stamped(bench, "200");
+    hashed(bench);
+    stamped(bench, "200");
+}
+
 /// All parts are there, and the source is to be stamped.
 fn in_parts(plan: Plan) -> Bench {
     let mut bench = of(plan);
@@ -48,9 +55,7 @@ fn in_one() -> Bench {
 #[test]
 fn parts_of_a_touched_source_are_completed_with_the_md5_of_what_it_is_now() {
     let mut bench = in_parts(plan());
-    stamped(&mut bench, "200");
-    hashed(&mut bench);
-    stamped(&mut bench, "200");
+    read_again(&mut bench);
     bench.answer(0, 200, &completed_json());
     insta::assert_snapshot!(bench.log(), @r#"
     hash 0..25
@@ -71,18 +76,14 @@ fn an_md5_that_was_taken_while_the_source_changed_is_taken_again() {
     bench.finish_parts();
     bench.machine.handle_hashed(Ok([1; 16]));
     bench.run();
-    stamped(&mut bench, "200");
-    hashed(&mut bench);
-    stamped(&mut bench, "200");
+    read_again(&mut bench);
     assert!(bench.log().contains("\"md5\":\"abab"));
 }
 
 #[test]
 fn parts_that_the_service_does_not_take_with_that_md5_are_of_a_source_that_changed() {
     let mut bench = in_parts(plan());
-    stamped(&mut bench, "200");
-    hashed(&mut bench);
-    stamped(&mut bench, "200");
+    read_again(&mut bench);
     bench.answer(0, 400, r#"{"error":{"message":"the md5 differs"}}"#);
     insta::assert_snapshot!(bench.error(), @"the source changed while it was uploaded: its content is not what was sent");
 }
@@ -90,9 +91,7 @@ fn parts_that_the_service_does_not_take_with_that_md5_are_of_a_source_that_chang
 #[test]
 fn parts_that_the_service_rejects_without_a_word_of_the_md5_stay_resumable() {
     let mut bench = in_parts(plan());
-    stamped(&mut bench, "200");
-    hashed(&mut bench);
-    stamped(&mut bench, "200");
+    read_again(&mut bench);
     bench.answer(0, 400, r#"{"error":{"message":"no"}}"#);
     let Some(Err(error)) = &bench.end else { panic!("it has no end") };
     assert!(bench.machine.is_resumable_after(error));
@@ -122,9 +121,7 @@ fn a_source_that_was_touched_between_two_runs_is_resumed_and_proven_in_the_end()
     for part in ["part_b", "part_c"] {
         bench.answer(0, 200, &crate::bench::part_json(part));
     }
-    stamped(&mut bench, "200");
-    hashed(&mut bench);
-    stamped(&mut bench, "200");
+    read_again(&mut bench);
     assert!(bench.log().contains("\"md5\""));
 }
 
@@ -184,9 +181,7 @@ fn parts_of_a_touched_source_are_compared_where_the_service_may_ignore_the_md5()
         bench.run();
         bench.answer(0, 200, &crate::bench::upload_json(3600));
         bench.finish_parts();
-        stamped(&mut bench, "200");
-        hashed(&mut bench);
-        stamped(&mut bench, "200");
+        read_again(&mut bench);
         bench.answer(0, 200, &completed_json());
         bench
     };
@@ -208,9 +203,7 @@ fn the_time_of_an_upload_that_was_completed_before_its_source_was_touched_is_no_
     let saved = first.saved.unwrap();
     let mut bench = Bench::of(Transfer::resume(Api::openai(), plan(), saved, stamp("200"), [2; 32]).unwrap());
     bench.run();
-    stamped(&mut bench, "200");
-    hashed(&mut bench);
-    stamped(&mut bench, "200");
+    read_again(&mut bench);
     bench.answer(0, 400, r#"{"error":{"message":"no"}}"#);
     bench.answer(0, 200, &crate::bench::list_json(&[file_json("file-1", BEGAN)]));
     for _ in 0..2 {
