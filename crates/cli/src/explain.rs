@@ -220,7 +220,8 @@ impl Explain {
                     }
                 })
             }
-            TransferError::Unproven { file } => Some(format!(
+            TransferError::Unproven { file: None, .. } => Some(UPLOAD_AGAIN.into()),
+            TransferError::Unproven { file: Some(file), .. } => Some(format!(
                 "--adopt {} takes that file all the same, --send-again uploads the file again",
                 file.id
             )),
