@@ -135,8 +135,7 @@ fn a_proxy_that_does_not_let_a_request_through_is_told_with_what_to_do() {
     hint: ask those who run the proxy to allow api.example:443, or add the host to NO_PROXY if it can be reached directly
     ");
     assert_snapshot!(list("", b"HTTP/1.1 502 X\r\ncontent-length: 0\r\n\r\n"), @"
-    the service cannot be reached: trying again
-    error: cannot list the files at https://api.example/v1: the service could not be reached: the proxy at PROXY refused the way to api.example:443: 502 Bad Gateway
+    error: cannot list the files at https://api.example/v1: the request could not be sent: the proxy at PROXY refused the way to api.example:443: 502 Bad Gateway
     hint: the proxy did not reach api.example:443: try again later
     ");
     let nobody = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
