@@ -279,7 +279,22 @@ fn stack_hint(cause: &(dyn StdError + 'static)) -> Option<String> {
             Some("check how the endpoint is spelt, and the network".into())
         }
         StackError::NotHttp { .. } => Some("something else listens there".into()),
-        StackError::Connect(cause) => proxy_hint(cause),
+        StackError::Connect(cause) => certificate_hint(cause).or_else(|| proxy_hint(cause)),
+        _ => None,
+    }
+}
+
+/// What to do about a certificate that names no host.
+fn certificate_hint(cause: &ConnectError) -> Option<String> {
+    match cause {
+        ConnectError::ProxyUnreachable { source, .. } => certificate_hint(source),
+        ConnectError::Tls { host, source: TlsError::NoAlternativeName } => {
+            let bare = host.trim_start_matches('[').trim_end_matches(']');
+            let kind = if bare.parse::<std::net::IpAddr>().is_ok() { "IP" } else { "DNS" };
+            Some(format!(
+                "make a certificate that has one: openssl req -x509 … -addext subjectAltName={kind}:{bare}"
+            ))
+        }
         _ => None,
     }
 }
@@ -324,6 +339,16 @@ mod tests {
     use partwise_protocol::Api;
 
     use super::*;
+
+    #[test]
+    fn a_certificate_without_an_alternative_name_is_told_how_to_get_one() {
+        let hint = |host: &str| {
+            certificate_hint(&ConnectError::Tls { host: host.into(), source: TlsError::NoAlternativeName })
+                .expect("a hint")
+        };
+        insta::assert_snapshot!(hint("gateway.example"), @"make a certificate that has one: openssl req -x509 … -addext subjectAltName=DNS:gateway.example");
+        insta::assert_snapshot!(hint("[::1]"), @"make a certificate that has one: openssl req -x509 … -addext subjectAltName=IP:::1");
+    }
 
     #[test]
     fn an_upload_that_was_too_slow_is_told_what_may_be_faster() {
