@@ -6,8 +6,8 @@ use std::{error::Error as StdError, io};
 
 use http::StatusCode;
 use partwise_protocol::{
-    Dialect, DownloadError, EncodeError, FailureKind, Instead, OperationId, PlanError, TransferError,
-    WrongContent,
+    Dialect, DownloadError, EncodeError, FailureKind, Garbled, Instead, OperationId, PlanError,
+    TransferError, WrongContent,
 };
 use partwise_transport_hyper::{
     Error,
@@ -154,7 +154,7 @@ impl Explain {
             return self.rejected(refusal, operation_of(error));
         }
         match error {
-            Error::Garbled(_) => return Some(self.other_service()),
+            Error::Garbled(garbled) => return self.garbled_hint(garbled),
             Error::WrongContent(cause) => return wrong_content_hint(cause),
             Error::Download(cause) => match &**cause {
                 DownloadError::Garbled(_) => return Some(self.other_service()),
@@ -174,6 +174,11 @@ impl Explain {
             }
             _ => None,
         })
+    }
+
+    /// What to do about an answer that cannot be read, or that says something else than was asked.
+    fn garbled_hint(&self, garbled: &Garbled) -> Option<String> {
+        (!garbled.is_contradiction).then(|| self.other_service())
     }
 
     fn other_service(&self) -> String {

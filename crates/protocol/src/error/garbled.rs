@@ -15,6 +15,8 @@ pub struct Garbled {
     /// The beginning of what cannot be read, the body or a header's line: one line, at most 512 characters, with what is
     /// no text replaced.
     pub excerpt: String,
+    /// Whether the answer can be read and says that the request was not done.
+    pub is_contradiction: bool,
     source: Arc<dyn Error + Send + Sync>,
 }
 
@@ -23,7 +25,7 @@ impl Garbled {
     /// says.
     #[must_use]
     pub fn contradictory(status: StatusCode, body: &[u8], contradiction: String) -> Self {
-        Self::new(status, body, contradiction)
+        Self { is_contradiction: true, ..Self::new(status, body, contradiction) }
     }
 
     pub(crate) fn new(
@@ -31,12 +33,24 @@ impl Garbled {
         unreadable: &[u8],
         source: impl Into<Box<dyn Error + Send + Sync>>,
     ) -> Self {
-        Self { status, excerpt: excerpt(unreadable), source: Arc::from(source.into()) }
+        Self {
+            status,
+            excerpt: excerpt(unreadable),
+            is_contradiction: false,
+            source: Arc::from(source.into()),
+        }
     }
 }
 
 impl fmt::Display for Garbled {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.is_contradiction {
+            return write!(
+                f,
+                "the service says otherwise in its answer with status {}",
+                self.status.as_u16()
+            );
+        }
         write!(f, "the answer with status {} is not what this API answers", self.status.as_u16())?;
         match self.excerpt.as_str() {
             "" => f.write_str(" (it is empty)"),
