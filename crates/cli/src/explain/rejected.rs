@@ -22,8 +22,11 @@ impl Explain {
         if refusal.status == StatusCode::INSUFFICIENT_STORAGE {
             return Some("the service has no room left: make room there first".into());
         }
-        if let Some(wait) = asked_wait(refusal) {
-            return Some(format!("the service asks to wait {wait} s before the next attempt"));
+        // Elsewhere a wait hides what a person has to do.
+        if matches!(refusal.kind(), ApiErrorKind::RateLimited | ApiErrorKind::Failed) {
+            if let Some(wait) = asked_wait(refusal) {
+                return Some(format!("the service asks to wait {wait} s before the next attempt"));
+            }
         }
         let about_the_thing = refusal.error.param.is_some() || refusal.error.code.is_some();
         match refusal.kind() {

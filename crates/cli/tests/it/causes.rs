@@ -167,3 +167,24 @@ fn a_stop_after_a_failure_says_how_that_was() {
         assert!(said.contains(failed), "{said}");
     }
 }
+
+#[test]
+fn a_wait_is_told_only_where_waiting_helps() {
+    let hint =
+        |answer: fn(&Request) -> Answer| upload(&[], &[KEY], answer).lines().nth(1).unwrap().to_owned();
+    let unauthorized = |_: &Request| {
+        Answer::with("401 Unauthorized", "Retry-After: 5\r\n", r#"{"error": {"message": "no"}}"#)
+    };
+    assert_snapshot!(hint(unauthorized), @"hint: the service rejected the key in OPENAI_API_KEY (401): check which key it is, and of which service");
+    let forbidden =
+        |_: &Request| Answer::with("403 Forbidden", "Retry-After: 5\r\n", r#"{"error": {"message": "no"}}"#);
+    assert_snapshot!(hint(forbidden), @"hint: the service does not allow this with the key in OPENAI_API_KEY (403)");
+    let too_large = |_: &Request| Answer::with("413 X", "Retry-After: 5\r\n", "");
+    assert_snapshot!(hint(too_large), @"hint: the service, or a gateway in front of it, takes no request of this size: raise its limit, or send smaller requests with --route parts and a small --part-size");
+    let quota = |_: &Request| {
+        let body = r#"{"error": {"message": "no", "code": "insufficient_quota"}}"#;
+        Answer::with("429 Too Many Requests", "Retry-After: 5\r\n", body)
+    };
+    let said = upload(&[], &[KEY], quota);
+    assert!(!said.contains("asks to wait"), "{said}");
+}
