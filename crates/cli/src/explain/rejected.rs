@@ -9,6 +9,9 @@ use crate::{size::limit, uploads::now};
 /// A page with 401 or 403 says nothing about a key: who sent it never looked at one.
 const TURNED_AWAY: &str = "something in front of the service turned the request away: a firewall, a proxy, a sign-in page, or a block of this network or country";
 
+/// OpenAI's code for requests from where it does not serve.
+const UNSUPPORTED_REGION: &str = "unsupported_country_region_territory";
+
 /// What Azure says when a network rule of the resource is in the way, in lower case.
 const NETWORK_RULES: [&str; 4] =
     ["virtual network", "firewall rules", "public access is disabled", "private endpoint"];
@@ -56,6 +59,15 @@ impl Explain {
         }
         if said.contains(NO_ROLE) {
             return "give this identity a role on the resource that has the data action, in the resource's Access control page".into();
+        }
+        if refusal.error.code.as_ref().is_some_and(|code| code.as_str() == UNSUPPORTED_REGION) {
+            return "the service does not serve the country or region that this request came from: a proxy or VPN may be what places it there".into();
+        }
+        if !refusal.is_of_the_api() {
+            return format!(
+                "this may be no answer of the service: look at the proxy, firewall or gateway on the way, and whether {} is the right endpoint",
+                self.base
+            );
         }
         match refusal.kind() {
             ApiErrorKind::Unauthorized if self.key.is_quoted => {

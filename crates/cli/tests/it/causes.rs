@@ -188,3 +188,22 @@ fn a_wait_is_told_only_where_waiting_helps() {
     let said = upload(&[], &[KEY], quota);
     assert!(!said.contains("asks to wait"), "{said}");
 }
+
+#[test]
+fn a_key_is_blamed_only_by_an_answer_of_the_api() {
+    for answer in [
+        (|_: &Request| Answer::with("401 Unauthorized", "", "")) as fn(&Request) -> Answer,
+        |_| Answer::with("403 Forbidden", "Content-Type: text/plain\r\n", "Access denied"),
+        |_| Answer::json("403 Forbidden", "{}"),
+    ] {
+        let said = upload(&[], &[KEY], answer);
+        insta::allow_duplicates! {
+            assert_snapshot!(said.lines().nth(1).unwrap(), @"hint: this may be no answer of the service: look at the proxy, firewall or gateway on the way, and whether ORIGIN/v1 is the right endpoint");
+        }
+    }
+    let region = |_: &Request| {
+        let body = r#"{"error": {"code": "unsupported_country_region_territory", "message": "Country, region, or territory not supported"}}"#;
+        Answer::json("403 Forbidden", body)
+    };
+    assert_snapshot!(upload(&[], &[KEY], region).lines().nth(1).unwrap(), @"hint: the service does not serve the country or region that this request came from: a proxy or VPN may be what places it there");
+}
