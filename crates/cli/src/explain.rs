@@ -157,7 +157,7 @@ impl Explain {
             Error::Garbled(garbled) => return self.garbled_hint(garbled),
             Error::WrongContent(cause) => return wrong_content_hint(cause),
             Error::Download(cause) => match &**cause {
-                DownloadError::Garbled(_) => return Some(self.other_service()),
+                DownloadError::Garbled(garbled) => return self.garbled_hint(garbled),
                 DownloadError::WrongContent(cause) => return wrong_content_hint(cause),
                 _ => {}
             },
@@ -178,7 +178,11 @@ impl Explain {
 
     /// What to do about an answer that cannot be read, or that says something else than was asked.
     fn garbled_hint(&self, garbled: &Garbled) -> Option<String> {
-        (!garbled.is_contradiction).then(|| self.other_service())
+        match garbled {
+            Garbled { is_page: true, .. } => Some(IN_FRONT.into()),
+            Garbled { is_contradiction: true, .. } => None,
+            _ => Some(self.other_service()),
+        }
     }
 
     fn other_service(&self) -> String {
@@ -198,7 +202,7 @@ impl Explain {
 
     fn transfer_hint(&self, cause: &TransferError) -> Option<String> {
         match cause {
-            TransferError::Garbled { .. } => Some(self.other_service()),
+            TransferError::Garbled { source, .. } => self.garbled_hint(source),
             TransferError::SourceChanged { file: Some(file), .. } => {
                 Some(format!("the service made {} of what it got: delete it", file.id))
             }
@@ -211,6 +215,9 @@ impl Explain {
             }
             TransferError::Cancelled { file_possible: true, .. } => {
                 Some("look with `partwise files list` whether the file is there".into())
+            }
+            TransferError::CompletionUnknown { cause: Some(cause), .. } if is_page(cause) => {
+                Some(IN_FRONT.into())
             }
             TransferError::CompletionUnknown { candidates, .. } => {
                 let again = "--send-again uploads the file again";
@@ -243,6 +250,11 @@ impl Explain {
             _ => None,
         }
     }
+}
+
+/// Whether the answer was a page.
+fn is_page(cause: &TransferError) -> bool {
+    matches!(cause, TransferError::Garbled { source, .. } if source.is_page)
 }
 
 /// The operation of an upload that was refused.
@@ -341,7 +353,8 @@ fn causes<'e>(error: &'e (dyn StdError + 'static)) -> impl Iterator<Item = &'e (
 
 #[cfg(test)]
 mod tests {
-    use partwise_protocol::Api;
+    use bytes::Bytes;
+    use partwise_protocol::{Api, ListFiles, Operation as _, ResponseError};
 
     use super::*;
 
@@ -355,9 +368,8 @@ mod tests {
         insta::assert_snapshot!(hint("[::1]"), @"make a certificate that has one: openssl req -x509 … -addext subjectAltName=IP:::1");
     }
 
-    #[test]
-    fn an_upload_that_was_too_slow_is_told_what_may_be_faster() {
-        let explain = Explain {
+    fn openai() -> Explain {
+        Explain {
             base: String::new(),
             dialect: Dialect::OpenAi,
             embedded: false,
@@ -365,7 +377,25 @@ mod tests {
             endpoint_from: "--endpoint",
             largest_file: Api::openai().limits().file,
             key: Key { variable: "OPENAI_API_KEY", is_quoted: false },
+        }
+    }
+
+    #[test]
+    fn a_page_in_place_of_the_list_is_told_before_the_ways_out() {
+        let page = http::Response::new(Bytes::from_static(b"<title>Sign in</title>"));
+        let Err(ResponseError::Garbled(source)) = ListFiles::decode_response(page) else { panic!("a page") };
+        let list = TransferError::Garbled { operation: OperationId::ListFiles, source };
+        let unknown = TransferError::CompletionUnknown {
+            upload_id: None,
+            candidates: None,
+            cause: Some(Box::new(list)),
         };
+        assert_eq!(openai().transfer_hint(&unknown).as_deref(), Some(IN_FRONT));
+    }
+
+    #[test]
+    fn an_upload_that_was_too_slow_is_told_what_may_be_faster() {
+        let explain = openai();
         let hint = |length, measured, needed| {
             explain.transfer_hint(&TransferError::Expired { length, measured, needed }).expect("a hint")
         };

@@ -22,6 +22,9 @@ use crate::{
 /// So much of a page is searched for its title, in bytes.
 const PAGE_HEAD: usize = 4096;
 
+/// What is said of a page without a title.
+const UNTITLED: &str = "an HTML page without a title";
+
 /// The service answered no.
 ///
 /// All known shapes are read: `error` as an object (OpenAI, Azure) or a string, a bare `message` (Azure's gateway),
@@ -294,11 +297,25 @@ fn read_shape(body: &[u8]) -> Option<Error> {
 
 /// Reads anything else that refuses: a page, a text, nothing.
 fn read_page(headers: &HeaderMap, body: &[u8]) -> Error {
-    match html_title(body) {
-        Some(title) => error_of(format!("a page with the title “{title}”")),
-        None if is_page(headers, body) => error_of("an HTML page without a title".to_owned()),
+    match page(body) {
+        Some(page) => error_of(page),
+        None if is_page(headers, body) => error_of(UNTITLED.to_owned()),
         None if body.trim_ascii().is_empty() => Error::new(),
         None => error_of(excerpt(body)),
+    }
+}
+
+/// Describes an HTML page by its title; `None` when the body is something else.
+pub(super) fn page(body: &[u8]) -> Option<String> {
+    let begins_with = |tag: &[u8]| {
+        let body = body.trim_ascii_start();
+        body.get(..tag.len()).is_some_and(|beginning| beginning.eq_ignore_ascii_case(tag))
+    };
+    let is_json = body.trim_ascii_start().starts_with(b"{");
+    match html_title(body).filter(|_| !is_json) {
+        Some(title) => Some(format!("a page with the title “{title}”")),
+        None if begins_with(b"<html") || begins_with(b"<!doctype html") => Some(UNTITLED.to_owned()),
+        None => None,
     }
 }
 

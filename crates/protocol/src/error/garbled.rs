@@ -4,7 +4,7 @@ use std::{error::Error, fmt, sync::Arc};
 
 use http::StatusCode;
 
-use super::excerpt::excerpt;
+use super::{api_error::page, excerpt::excerpt};
 
 /// A successful answer that is not what the operation answers: something else may be listening there.
 #[derive(Clone, Debug, thiserror::Error)]
@@ -13,11 +13,13 @@ pub struct Garbled {
     /// The status of the answer: a 2xx.
     pub status: StatusCode,
     /// The beginning of what cannot be read, the body or a header's line: one line, at most 512 characters, with what is
-    /// no text replaced.
+    /// no text replaced; of a page, its title.
     pub excerpt: String,
     /// Whether the answer can be read and says that the request was not done.
     pub is_contradiction: bool,
-    source: Arc<dyn Error + Send + Sync>,
+    /// Whether the answer is an HTML page: of something in front of the service, since its own answers are JSON.
+    pub is_page: bool,
+    source: Option<Arc<dyn Error + Send + Sync>>,
 }
 
 impl Garbled {
@@ -33,12 +35,11 @@ impl Garbled {
         unreadable: &[u8],
         source: impl Into<Box<dyn Error + Send + Sync>>,
     ) -> Self {
-        Self {
-            status,
-            excerpt: excerpt(unreadable),
-            is_contradiction: false,
-            source: Arc::from(source.into()),
-        }
+        let page = page(unreadable);
+        let is_page = page.is_some();
+        let source = (!is_page).then(|| Arc::from(source.into()));
+        let excerpt = page.unwrap_or_else(|| excerpt(unreadable));
+        Self { status, excerpt, is_contradiction: false, is_page, source }
     }
 }
 
@@ -54,6 +55,7 @@ impl fmt::Display for Garbled {
         write!(f, "the answer with status {} is not what this API answers", self.status.as_u16())?;
         match self.excerpt.as_str() {
             "" => f.write_str(" (it is empty)"),
+            text if self.is_page => write!(f, ": {text}"),
             text => write!(f, ": {text:?}"),
         }
     }
