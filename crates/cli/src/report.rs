@@ -63,6 +63,7 @@ impl Report {
     #[must_use]
     pub(crate) fn also_hint(mut self, hint: String) -> Self {
         self.hint = Some(match self.hint {
+            Some(first) if first.ends_with('?') => format!("{first} {}", capitalized(&hint)),
             Some(first) => format!("{first}; {hint}"),
             None => hint,
         });
@@ -111,6 +112,12 @@ impl Report {
     pub(crate) fn exit_code(&self) -> ExitCode {
         ExitCode::from(self.status as u8)
     }
+}
+
+/// The text with a capital at its beginning.
+fn capitalized(text: &str) -> String {
+    let mut rest = text.chars();
+    rest.next().map_or_else(String::new, |first| first.to_uppercase().chain(rest).collect())
 }
 
 /// An error and its causes on one line. A layer that repeats what is already said adds nothing.

@@ -207,3 +207,13 @@ fn a_key_is_blamed_only_by_an_answer_of_the_api() {
     };
     assert_snapshot!(upload(&[], &[KEY], region).lines().nth(1).unwrap(), @"hint: the service does not serve the country or region that this request came from: a proxy or VPN may be what places it there");
 }
+
+#[test]
+fn a_question_in_a_hint_is_a_sentence() {
+    let lists = |request: &Request| match &*request.line {
+        "POST /v1/uploads" => Answer::json("200 OK", r#"{"id": "upload_1", "status": "pending"}"#),
+        _ => Answer::json("404 Not Found", "{}"),
+    };
+    let said = upload(&["--route", "parts"], &[KEY], lists);
+    assert_snapshot!(said.lines().nth(1).unwrap(), @"hint: something else may be answering: is ORIGIN/v1 the right endpoint? The same command goes on from where it was; --no-resume begins anew");
+}
