@@ -15,7 +15,7 @@ use partwise_transport_hyper::{
 };
 
 use crate::{
-    report::{Report, chain},
+    report::{Report, chain, in_words},
     service::{AZURE_API_VERSION, Key, Reach, Service},
     size::Human,
 };
@@ -83,7 +83,7 @@ impl Explain {
         let redirect = refusal.redirect.as_ref()?;
         let request = match error {
             Error::Transfer(cause) => match &**cause {
-                TransferError::Refused { operation, .. } => operation.to_string(),
+                TransferError::Refused { operation, .. } => in_words(operation.to_string()),
                 _ => return None,
             },
             _ => "the request".to_owned(),

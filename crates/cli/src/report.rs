@@ -2,6 +2,8 @@
 
 use std::{error::Error, fmt::Write as _, io::Write as _, process::ExitCode};
 
+use partwise_protocol::OperationId;
+
 /// Says one line on standard error; when that is gone there is nobody to tell.
 pub(crate) fn say(line: &str) {
     let _ = writeln!(std::io::stderr(), "{line}");
@@ -131,7 +133,27 @@ pub(crate) fn chain(error: &(dyn Error + 'static)) -> String {
         }
         cause = error.source();
     }
-    line
+    in_words(line)
+}
+
+/// A text whose requests are named in words where their path would be a template with `{upload_id}` or `{file_id}`.
+pub(crate) fn in_words(mut text: String) -> String {
+    for operation in OperationId::ALL {
+        let words = match operation {
+            OperationId::AddUploadPart => "sending a part",
+            OperationId::CompleteUpload => "completing the upload",
+            OperationId::CancelUpload => "cancelling the upload",
+            OperationId::RetrieveFile => "retrieving the file",
+            OperationId::DownloadFile => "downloading the file",
+            OperationId::DeleteFile => "deleting the file",
+            _ => continue,
+        };
+        let template = operation.to_string();
+        if text.contains(&template) {
+            text = text.replace(&template, words);
+        }
+    }
+    text
 }
 
 /// Text from outside on one line: no line break, no control character that a terminal would obey.

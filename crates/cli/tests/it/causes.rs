@@ -79,7 +79,7 @@ fn a_body_that_is_too_large_is_told_how_to_become_smaller() {
         _ => Answer::page("413 Request Entity Too Large", "413 Request Entity Too Large"),
     };
     assert_snapshot!(upload(&["--route", "parts"], &[KEY], too_large), @"
-    error: cannot upload a.jsonl at ORIGIN/v1: POST /uploads/{upload_id}/parts was refused: 413 Payload Too Large: a page with the title “413 Request Entity Too Large”
+    error: cannot upload a.jsonl at ORIGIN/v1: sending a part was refused: 413 Payload Too Large: a page with the title “413 Request Entity Too Large”
     hint: send smaller parts, from the beginning: --no-resume and a smaller --part-size
     ");
     assert_snapshot!(upload(&[], &[KEY], too_large), @"
@@ -216,4 +216,20 @@ fn a_question_in_a_hint_is_a_sentence() {
     };
     let said = upload(&["--route", "parts"], &[KEY], lists);
     assert_snapshot!(said.lines().nth(1).unwrap(), @"hint: something else may be answering: is ORIGIN/v1 the right endpoint? The same command goes on from where it was; --no-resume begins anew");
+}
+
+#[test]
+fn a_redirect_names_the_request_in_words_and_promises_nothing_about_another_endpoint() {
+    let elsewhere = |request: &Request| match &*request.line {
+        "POST /v1/uploads" => Answer::json("200 OK", r#"{"id": "upload_1", "status": "pending"}"#),
+        _ => Answer::with(
+            "301 Moved Permanently",
+            "Location: https://g.example/v1/uploads/upload_1/parts\r\n",
+            "",
+        ),
+    };
+    assert_snapshot!(upload(&["--route", "parts"], &[KEY], elsewhere), @"
+    error: cannot upload a.jsonl at ORIGIN/v1: sending a part was redirected to https://g.example/v1/uploads/upload_1/parts (301 Moved Permanently)
+    hint: set the endpoint to https://g.example/v1 (--endpoint)
+    ");
 }
