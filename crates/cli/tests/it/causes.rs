@@ -233,3 +233,19 @@ fn a_redirect_names_the_request_in_words_and_promises_nothing_about_another_endp
     hint: set the endpoint to https://g.example/v1 (--endpoint)
     ");
 }
+
+#[test]
+fn what_a_header_has_around_a_key_is_told() {
+    let list = |value: &str| {
+        let list = ["files", "list", "--endpoint", "http://127.0.0.1:9"];
+        Sandbox::new().run_with(&list, &[("OPENAI_API_KEY", value)]).refused(1)
+    };
+    assert_snapshot!(list("\"Bearer sk-field\""), @"
+    error: OPENAI_API_KEY: the key has quotes around it and begins with `Bearer `, which are not part of it
+    hint: set OPENAI_API_KEY to the key alone
+    ");
+    assert_snapshot!(list("Authorization: Bearer sk-field"), @"
+    error: OPENAI_API_KEY: the key begins with `Authorization: `, which is not part of it
+    hint: set OPENAI_API_KEY to the key alone
+    ");
+}
