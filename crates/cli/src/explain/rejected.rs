@@ -38,7 +38,7 @@ impl Explain {
                 Some("try again later, or with a smaller --parallel".into())
             }
             ApiErrorKind::RateLimited => Some("try again later".into()),
-            ApiErrorKind::TooLarge => too_large(operation),
+            ApiErrorKind::TooLarge => self.too_large(operation),
             ApiErrorKind::NotFound | ApiErrorKind::Invalid if self.has_no_uploads(refusal, operation) => {
                 Some(self.other_route(refusal))
             }
@@ -85,6 +85,24 @@ impl Explain {
         }
     }
 
+    fn too_large(&self, operation: Option<OperationId>) -> Option<String> {
+        let takes_none = |what: &str| {
+            format!("the service, or a gateway in front of it, takes no {what} of this size: raise its limit")
+        };
+        Some(match operation? {
+            OperationId::AddUploadPart => {
+                "send smaller parts, from the beginning: --no-resume and a smaller --part-size".into()
+            }
+            OperationId::CreateUpload => format!("{}, or split the file", takes_none("file")),
+            OperationId::CreateFile if OperationId::CreateUpload.available_in(&self.dialect) => format!(
+                "{}, or send smaller requests with --route parts and a small --part-size",
+                takes_none("request")
+            ),
+            OperationId::CreateFile => takes_none("request"),
+            _ => return None,
+        })
+    }
+
     /// Whether nothing answers where uploads are made.
     fn has_no_uploads(&self, refusal: &ApiError, operation: Option<OperationId>) -> bool {
         operation == Some(OperationId::CreateUpload)
@@ -102,17 +120,6 @@ impl Explain {
             hint.push_str("; on Azure the endpoint may be a project's: --provider azure with the resource's endpoint has them");
         }
         hint
-    }
-}
-
-fn too_large(operation: Option<OperationId>) -> Option<String> {
-    match operation? {
-        OperationId::AddUploadPart => Some("send smaller parts, from the beginning: --no-resume and a smaller --part-size".into()),
-        OperationId::CreateFile => Some(
-            "the service, or a gateway in front of it, takes no request of this size: raise its limit, or send smaller requests with --route parts and a small --part-size"
-                .into(),
-        ),
-        _ => None,
     }
 }
 

@@ -249,3 +249,11 @@ fn what_a_header_has_around_a_key_is_told() {
     hint: set OPENAI_API_KEY to the key alone
     ");
 }
+
+#[test]
+fn a_body_that_is_too_large_is_not_sent_to_a_route_that_is_not_there() {
+    let too_large = |_: &Request| Answer::with("413 X", "", "");
+    let old = ["--provider", "azure", "--api-version", "2024-06-01"];
+    assert_snapshot!(upload(&old, &AZURE, too_large).lines().nth(1).unwrap(), @"hint: the service, or a gateway in front of it, takes no request of this size: raise its limit");
+    assert_snapshot!(upload(&["--route", "parts"], &[KEY], too_large).lines().nth(1).unwrap(), @"hint: the service, or a gateway in front of it, takes no file of this size: raise its limit, or split the file");
+}
