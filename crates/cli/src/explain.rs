@@ -322,9 +322,18 @@ fn proxy_hint(cause: &ConnectError) -> Option<String> {
         ConnectError::ProxyUnreachable { variable, source, .. } if source.is_transient() => {
             Some(format!("is the proxy running, and is it where {} says?", (*variable)?))
         }
-        ConnectError::ProxyRejected { proxy, variable, has_login, to, source } => {
+        ConnectError::ProxyRejected { proxy, variable, has_login, schemes, to, source } => {
             let variable = (*variable)?;
             Some(match (source.status.as_u16(), has_login) {
+                (407, _)
+                    if !schemes.is_empty()
+                        && !schemes.iter().any(|scheme| scheme.eq_ignore_ascii_case("basic")) =>
+                {
+                    format!(
+                        "the proxy takes a login by {} only, which partwise does not have: use another proxy, or one on this machine that logs in there",
+                        schemes.join(" or ")
+                    )
+                }
                 (407, false) => {
                     format!("the proxy wants a name and a password: {variable}=http://NAME:PASSWORD@{proxy}")
                 }

@@ -103,6 +103,8 @@ pub enum ConnectError {
         variable: Option<&'static str>,
         /// Whether it was told a name and a password.
         has_login: bool,
+        /// The schemes of the logins that it takes, such as `Basic`, as far as it says them.
+        schemes: Vec<String>,
         /// Host and port behind it.
         to: String,
         /// What it said.
