@@ -7,6 +7,34 @@ use percent_encoding::percent_decode_str;
 
 use crate::report::Report;
 
+/// What `--store` takes.
+const KINDS: &str = "give a folder, file:///… or memory://; S3 and Azure stores are not there yet";
+
+/// What `--store` names, by the scheme of its URL.
+enum Named<'a> {
+    /// A folder, by its path: no URL.
+    Path,
+    /// Nothing that outlives the process.
+    Memory,
+    /// A folder, by what stands behind `file://` or `file:`.
+    File(&'a str),
+    /// A URL with another scheme.
+    Unknown(&'a str),
+}
+
+impl<'a> Named<'a> {
+    fn of(named: &'a str) -> Self {
+        let Some((scheme, rest)) = named.split_once(':') else { return Self::Path };
+        let behind = rest.strip_prefix("//");
+        match scheme.to_ascii_lowercase().as_str() {
+            "memory" if matches!(behind.unwrap_or(rest), "" | "/") => Self::Memory,
+            "file" => Self::File(behind.unwrap_or(rest)),
+            _ if behind.is_some() => Self::Unknown(scheme),
+            _ => Self::Path,
+        }
+    }
+}
+
 /// A store that is open.
 #[derive(Debug)]
 pub(crate) struct Opened {
@@ -20,13 +48,14 @@ pub(crate) struct Opened {
 pub(crate) fn open(named: Option<&str>, durability: Durability) -> Result<Opened, Report> {
     let folder = match named {
         None => default_folder()?,
-        Some(named) => match named.split_once("://") {
-            None => PathBuf::from(named),
-            Some(("memory", "" | "/")) => return Ok(Opened { store: Store::memory(), identity: None }),
-            Some(("file", path)) => folder_of(named, path)?,
-            Some((scheme, _)) => {
+        Some("") => return Err(Report::usage("--store is empty").hint(KINDS)),
+        Some(named) => match Named::of(named) {
+            Named::Path => PathBuf::from(named),
+            Named::Memory => return Ok(Opened { store: Store::memory(), identity: None }),
+            Named::File(path) => folder_of(named, path)?,
+            Named::Unknown(scheme) => {
                 return Err(Report::usage(format!("--store: there is no kind of store called {scheme}://"))
-                    .hint("give a folder, file:///… or memory://; S3 and Azure stores are not there yet"));
+                    .hint(KINDS));
             }
         },
     };
