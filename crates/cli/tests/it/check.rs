@@ -224,3 +224,19 @@ fn a_name_that_is_no_slip_is_sent_with_a_warning() {
     assert_snapshot!(ran.stderr, @"warning: a.bin: the name of a file for fine-tuning or a batch must end with .jsonl, and the service may reject it");
     assert_eq!(ran.status, 0);
 }
+
+#[test]
+fn a_compressed_or_copied_file_of_json_lines_is_told_before_anything_is_sent() {
+    let sandbox = Sandbox::new();
+    for name in ["a.jsonl.gz", "a.jsonl.bak", "A.JSONL.1", "a.gz", "a.zip", "a.zst", "a.tar"] {
+        sandbox.write(name, "{}\n");
+        let upload = ["upload", name, "--purpose", "batch", "--endpoint", "http://127.0.0.1:9"];
+        let said = sandbox.run_with(&upload, &[("OPENAI_API_KEY", "k")]).refused(2);
+        assert!(said.starts_with(&format!("error: {name}: the name of a file for ")), "{said}");
+    }
+    let upload = ["upload", "a.gz", "--purpose", "batch", "--endpoint", "http://127.0.0.1:9"];
+    assert_snapshot!(sandbox.run_with(&upload, &[("OPENAI_API_KEY", "k")]).refused(2), @"
+    error: a.gz: the name of a file for fine-tuning or a batch must end with .jsonl
+    hint: unpack it first, or --allow-any-name sends it all the same
+    ");
+}
