@@ -18,6 +18,7 @@ use crate::{
     report::{Report, chain, in_words},
     service::{AZURE_API_VERSION, Key, Reach, Service},
     size::Human,
+    store::disk_full,
 };
 
 const UPLOAD_AGAIN: &str = "upload it again when nothing writes to it any more";
@@ -70,8 +71,7 @@ impl Explain {
         let is_full =
             error.refusal().is_some_and(|refusal| refusal.status == StatusCode::INSUFFICIENT_STORAGE);
         if self.embedded && is_full {
-            return Report::failed(format!("{what}: the disk of the store is full"))
-                .hint("make room there, or name another place with --store");
+            return disk_full(Some(what));
         }
         let place = if self.embedded { String::new() } else { format!(" at {}", self.base) };
         Report::failed(format!("{what}{place}: {}", chain(error))).maybe_hint(self.hint(error))

@@ -1,6 +1,6 @@
 //! The store of `--local` and `serve`.
 
-use std::{fs, path::PathBuf};
+use std::{error::Error, fs, io, iter, path::PathBuf};
 
 use partwise_server::{Durability, Store};
 use percent_encoding::percent_decode_str;
@@ -59,10 +59,29 @@ pub(crate) fn open(named: Option<&str>, durability: Durability) -> Result<Opened
             }
         },
     };
-    let store = Store::local_with(&folder, durability).map_err(|cause| Report::of(&cause))?;
+    let store = Store::local_with(&folder, durability).map_err(|cause| unopened(&cause))?;
     let folder = fs::canonicalize(&folder)
         .map_err(|cause| Report::because(format!("the store {}", folder.display()), &cause))?;
     Ok(Opened { store, identity: Some(format!("file://{}", folder.display())) })
+}
+
+/// The report of a store whose disk has no room left, whatever it was needed for.
+pub(crate) fn disk_full(what: Option<&str>) -> Report {
+    let before = what.map(|what| format!("{what}: ")).unwrap_or_default();
+    Report::failed(format!("{before}the disk of the store is full"))
+        .hint("make room there, or name another place with --store")
+}
+
+/// The report of a store that cannot be opened.
+pub(crate) fn unopened(cause: &(dyn Error + 'static)) -> Report {
+    let causes = iter::successors(Some(cause), |&cause| cause.source());
+    let is_full = |cause: &(dyn Error + 'static)| {
+        matches!(
+            cause.downcast_ref::<io::Error>().map(io::Error::kind),
+            Some(io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded)
+        )
+    };
+    if causes.into_iter().any(is_full) { disk_full(None) } else { Report::of(cause) }
 }
 
 /// The folder that a `file:` URL names, whose path stands behind the slashes and may be percent-encoded.
