@@ -63,14 +63,15 @@ impl Explain {
         if refusal.error.code.as_ref().is_some_and(|code| code.as_str() == UNSUPPORTED_REGION) {
             return "the service does not serve the country or region that this request came from: a proxy or VPN may be what places it there".into();
         }
-        if !refusal.is_of_the_api() {
+        let is_quoted = self.key.is_quoted && refusal.kind() == ApiErrorKind::Unauthorized;
+        if !refusal.is_of_the_api() && !is_quoted {
             return format!(
                 "this may be no answer of the service: look at the proxy, firewall or gateway on the way, and whether {} is the right endpoint",
                 self.base
             );
         }
         match refusal.kind() {
-            ApiErrorKind::Unauthorized if self.key.is_quoted => {
+            _ if is_quoted => {
                 format!("{key} has quotes around the {kind}, and they are sent with it: leave them out")
             }
             ApiErrorKind::Unauthorized if self.key.is_token() => {

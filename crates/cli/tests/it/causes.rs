@@ -201,6 +201,9 @@ fn a_key_is_blamed_only_by_an_answer_of_the_api() {
             assert_snapshot!(said.lines().nth(1).unwrap(), @"hint: this may be no answer of the service: look at the proxy, firewall or gateway on the way, and whether ORIGIN/v1 is the right endpoint");
         }
     }
+    let empty = |_: &Request| Answer::with("401 Unauthorized", "", "");
+    let said = upload(&[], &[("OPENAI_API_KEY", "\"sk-field\"")], empty);
+    assert!(said.contains("hint: OPENAI_API_KEY has quotes around the key"), "{said}");
     let region = |_: &Request| {
         let body = r#"{"error": {"code": "unsupported_country_region_territory", "message": "Country, region, or territory not supported"}}"#;
         Answer::json("403 Forbidden", body)
