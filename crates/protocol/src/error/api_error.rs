@@ -307,16 +307,20 @@ fn read_page(headers: &HeaderMap, body: &[u8]) -> Error {
 
 /// Describes an HTML page by its title; `None` when the body is something else.
 pub(super) fn page(body: &[u8]) -> Option<String> {
-    let begins_with = |tag: &[u8]| {
-        let body = body.trim_ascii_start();
-        body.get(..tag.len()).is_some_and(|beginning| beginning.eq_ignore_ascii_case(tag))
-    };
-    let is_json = body.trim_ascii_start().starts_with(b"{");
-    match html_title(body).filter(|_| !is_json) {
+    let body = body.trim_ascii_start();
+    match html_title(body).filter(|_| !body.starts_with(b"{")) {
         Some(title) => Some(format!("a page with the title “{title}”")),
-        None if begins_with(b"<html") || begins_with(b"<!doctype html") => Some(UNTITLED.to_owned()),
+        None if body.starts_with(b"<") && has_html(body) => Some(UNTITLED.to_owned()),
         None => None,
     }
+}
+
+/// Whether a text has elements that only HTML has, in its beginning: other XML is no page.
+fn has_html(text: &[u8]) -> bool {
+    let head = text[..text.len().min(PAGE_HEAD)].to_ascii_lowercase();
+    [&b"<!doctype html"[..], b"<html", b"<head", b"<body", b"<script", b"<meta"]
+        .into_iter()
+        .any(|tag| head.windows(tag.len()).any(|window| window == tag))
 }
 
 fn is_page(headers: &HeaderMap, body: &[u8]) -> bool {
@@ -516,6 +520,18 @@ mod tests {
         }
         for body in ["", "{", "[]", "{}", r#"{"error":{}}"#, r#"{"error":7}"#, "no", "<title>No</title>"] {
             assert!(!decoded(429, &[], body).is_of_the_api(), "{body}");
+        }
+    }
+
+    #[test]
+    fn a_page_is_known_with_and_without_a_title() {
+        for body in ["<!DOCTYPE HTML>", " <HTML><body>", "<!-- x --><meta a>", "<script>location=1</script>"]
+        {
+            assert_eq!(page(body.as_bytes()).as_deref(), Some(UNTITLED), "{body}");
+        }
+        assert_eq!(page(b"<title>A</title>").as_deref(), Some("a page with the title “A”"));
+        for body in ["", "{\"a\":\"<title>A</title>\"}", "<?xml version='1.0'?><Error/>", "no <html>", "[]"] {
+            assert_eq!(page(body.as_bytes()), None, "{body}");
         }
     }
 

@@ -38,7 +38,7 @@ impl Garbled {
         let page = page(unreadable);
         let is_page = page.is_some();
         let source = (!is_page).then(|| Arc::from(source.into()));
-        let excerpt = page.unwrap_or_else(|| excerpt(unreadable));
+        let excerpt = page.map_or_else(|| excerpt(unreadable), |page| excerpt(page.as_bytes()));
         Self { status, excerpt, is_contradiction: false, is_page, source }
     }
 }
