@@ -100,6 +100,9 @@ impl Explain {
     /// What was asked for cannot be sent, whatever the service answers.
     fn unsendable(&self, cause: &EncodeError) -> Report {
         let report = match cause {
+            EncodeError::Unavailable { operation, dialect } if operation.path().contains('{') => {
+                self.lacking(format!("{dialect} has no request for {}", in_words(operation.to_string())))
+            }
             EncodeError::Unavailable { .. } | EncodeError::UnavailableField { .. } => {
                 self.lacking(chain(cause))
             }

@@ -186,6 +186,17 @@ fn answered(arguments: &[&str], body: &'static str) -> String {
 }
 
 #[test]
+fn a_service_without_uploads_cancels_none() {
+    let cancel = ["uploads", "cancel", "upload_1", "--provider", "azure", "--endpoint", "http://127.0.0.1:9"];
+    let old = ["--api-version", "2024-06-01"];
+    let said = Sandbox::new().run_with(&[&cancel[..], &old].concat(), &[("AZURE_OPENAI_API_KEY", "k")]);
+    assert_snapshot!(said.refused(2), @"
+    error: Azure OpenAI 2024-06-01 has no request for cancelling the upload
+    hint: another --provider or --api-version may have it
+    ");
+}
+
+#[test]
 fn an_upload_that_was_not_cancelled_is_no_success() {
     let cancel = |body| answered(&["uploads", "cancel", "upload_1"], body);
     assert_snapshot!(cancel(r#"{"id":"upload_1","status":"completed","file":{"id":"file-1"}}"#), @"error: cannot cancel upload_1 at ORIGIN/v1: the service says otherwise in its answer with status 200: upload_1 is completed, and file-1 was made of it");
