@@ -20,16 +20,16 @@ fn on_a_small_disk(sandbox: &Sandbox, script: &str, arguments: &[&str]) -> crate
 /// Whether a test may mount a file system of its own here. Where it may not, the test says so, and fails in CI.
 #[cfg(target_os = "linux")]
 fn can_mount() -> bool {
+    use std::io::Write as _;
+
     let mounted = std::process::Command::new("unshare")
         .args(["-Urm", "sh", "-c", "mount -t tmpfs -o size=2m none /mnt"])
         .output()
         .is_ok_and(|tried| tried.status.success());
     if !mounted {
         assert!(std::env::var_os("CI").is_none(), "no file system can be mounted here (unshare -Urm)");
-        #[allow(clippy::print_stderr, reason = "a test that checks nothing has to say so")]
-        {
-            eprintln!("NOT TESTED: no file system can be mounted here (unshare -Urm)");
-        }
+        // The harness shows what a passing test prints to nobody; this goes past it.
+        let _ = writeln!(std::io::stderr(), "NOT TESTED: no file system can be mounted here (unshare -Urm)");
     }
     mounted
 }
