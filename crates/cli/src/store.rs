@@ -16,6 +16,8 @@ enum Named<'a> {
     Path,
     /// Nothing that outlives the process.
     Memory,
+    /// Nothing, and yet it has a path.
+    MemoryPath,
     /// A folder, by what stands behind `file://` or `file:`.
     File(&'a str),
     /// A URL with another scheme.
@@ -28,6 +30,7 @@ impl<'a> Named<'a> {
         let behind = rest.strip_prefix("//");
         match scheme.to_ascii_lowercase().as_str() {
             "memory" if matches!(behind.unwrap_or(rest), "" | "/") => Self::Memory,
+            "memory" => Self::MemoryPath,
             "file" => Self::File(behind.unwrap_or(rest)),
             _ if behind.is_some() => Self::Unknown(scheme),
             _ => Self::Path,
@@ -52,6 +55,11 @@ pub(crate) fn open(named: Option<&str>, durability: Durability) -> Result<Opened
         Some(named) => match Named::of(named) {
             Named::Path => PathBuf::from(named),
             Named::Memory => return Ok(Opened { store: Store::memory(), identity: None }),
+            Named::MemoryPath => {
+                return Err(
+                    Report::usage(format!("--store: {named}: a store in memory has no path")).hint(KINDS)
+                );
+            }
             Named::File(path) => folder_of(named, path)?,
             Named::Unknown(scheme) => {
                 return Err(Report::usage(format!("--store: there is no kind of store called {scheme}://"))

@@ -182,6 +182,13 @@ fn a_file_url_is_taken_in_every_spelling() {
     error: --store is empty
     hint: give a folder, file:///… or memory://; S3 and Azure stores are not there yet
     ");
+    for path in ["memory:x", "memory://x"] {
+        let said = sandbox.run(&["files", "list", "--local", "--store", path]).refused(2);
+        assert_eq!(
+            said.lines().next().unwrap(),
+            format!("error: --store: {path}: a store in memory has no path")
+        );
+    }
     assert_snapshot!(sandbox.run(&["files", "list", "--local", "--store", "file:x"]).refused(2), @"
     error: --store: file:x names another machine, or no whole path
     hint: such a URL looks like file:///srv/my%20files; a plain path will do as well
