@@ -69,10 +69,10 @@ fn is_named_well(path: &Path, purpose: &Purpose) -> bool {
 /// What to do about a file that is no UTF-8 text.
 fn foreign(name: &str, format: ForeignFormat) -> Report {
     let report = Report::failed(format!("{name}: {format}"));
-    let file = quoted(name);
+    let (file, text, plain) = (quoted(name), beside(name, "utf-8"), beside(name, "unpacked"));
     let recode = |from: &str, shell: &str| {
         format!(
-            "iconv -f {from} -t UTF-8 {file} > utf-8.jsonl, or in PowerShell: Get-Content{shell} {file} | Set-Content -Encoding utf8NoBOM utf-8.jsonl"
+            "iconv -f {from} -t UTF-8 {file} > {text}, or in PowerShell: Get-Content{shell} {file} | Set-Content -Encoding utf8NoBOM {text}"
         )
     };
     match format {
@@ -83,10 +83,20 @@ fn foreign(name: &str, format: ForeignFormat) -> Report {
             report.hint(recode("UTF-16BE", " -Encoding bigendianunicode"))
         }
         ForeignFormat::Utf32 => report.hint(recode("UTF-32", " -Encoding utf32")),
-        ForeignFormat::Gzip => report.hint(format!("unpack it first: gunzip -c < {file} > unpacked.jsonl")),
-        ForeignFormat::Zstd => report.hint(format!("unpack it first: zstd -dc < {file} > unpacked.jsonl")),
+        ForeignFormat::Gzip => report.hint(format!("unpack it first: gunzip -c < {file} > {plain}")),
+        ForeignFormat::Zstd => report.hint(format!("unpack it first: zstd -dc < {file} > {plain}")),
         _ => report.hint("unpack it first"),
     }
+}
+
+/// A name beside that of the file for what is made of it, as a shell takes it for one word. It is never the file's own.
+fn beside(name: &str, what: &str) -> String {
+    let (folder, file) = name.split_at(name.rfind('/').map_or(0, |slash| slash + 1));
+    let stem = match file.to_ascii_lowercase().find(".jsonl") {
+        None | Some(0) => file,
+        Some(end) => &file[..end],
+    };
+    quoted(&format!("{folder}{stem}-{what}.jsonl"))
 }
 
 /// A name as a shell takes it for one word.

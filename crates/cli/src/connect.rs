@@ -81,7 +81,7 @@ impl<'e, E: Environment> Connection<'e, E> {
                     .keys(Keys::any())
                     .build()
                     .await
-                    .map_err(|cause| Report::of(&cause))?;
+                    .map_err(|cause| store::unopened(&cause))?;
                 let api = match &opened.identity {
                     Some(identity) => service.api.with_identity(identity),
                     None => service.api,

@@ -6,8 +6,8 @@ use std::{error::Error as StdError, io};
 
 use http::StatusCode;
 use partwise_protocol::{
-    Dialect, DownloadError, EncodeError, FailureKind, Instead, OperationId, PlanError, TransferError,
-    WrongContent,
+    Dialect, DownloadError, EncodeError, FailureKind, Garbled, Instead, OperationId, PlanError,
+    TransferError, WrongContent,
 };
 use partwise_transport_hyper::{
     Error,
@@ -15,9 +15,10 @@ use partwise_transport_hyper::{
 };
 
 use crate::{
-    report::{Report, chain},
+    report::{Report, chain, in_words},
     service::{AZURE_API_VERSION, Key, Reach, Service},
     size::Human,
+    store::disk_full,
 };
 
 const UPLOAD_AGAIN: &str = "upload it again when nothing writes to it any more";
@@ -70,8 +71,7 @@ impl Explain {
         let is_full =
             error.refusal().is_some_and(|refusal| refusal.status == StatusCode::INSUFFICIENT_STORAGE);
         if self.embedded && is_full {
-            return Report::failed(format!("{what}: the disk of the store is full"))
-                .hint("make room there, or name another place with --store");
+            return disk_full(Some(what));
         }
         let place = if self.embedded { String::new() } else { format!(" at {}", self.base) };
         Report::failed(format!("{what}{place}: {}", chain(error))).maybe_hint(self.hint(error))
@@ -83,7 +83,7 @@ impl Explain {
         let redirect = refusal.redirect.as_ref()?;
         let request = match error {
             Error::Transfer(cause) => match &**cause {
-                TransferError::Refused { operation, .. } => operation.to_string(),
+                TransferError::Refused { operation, .. } => in_words(operation.to_string()),
                 _ => return None,
             },
             _ => "the request".to_owned(),
@@ -100,6 +100,9 @@ impl Explain {
     /// What was asked for cannot be sent, whatever the service answers.
     fn unsendable(&self, cause: &EncodeError) -> Report {
         let report = match cause {
+            EncodeError::Unavailable { operation, dialect } if operation.path().contains('{') => {
+                self.lacking(format!("{dialect} has no request for {}", in_words(operation.to_string())))
+            }
             EncodeError::Unavailable { .. } | EncodeError::UnavailableField { .. } => {
                 self.lacking(chain(cause))
             }
@@ -154,10 +157,10 @@ impl Explain {
             return self.rejected(refusal, operation_of(error));
         }
         match error {
-            Error::Garbled(_) => return Some(self.other_service()),
+            Error::Garbled(garbled) => return self.garbled_hint(garbled),
             Error::WrongContent(cause) => return wrong_content_hint(cause),
             Error::Download(cause) => match &**cause {
-                DownloadError::Garbled(_) => return Some(self.other_service()),
+                DownloadError::Garbled(garbled) => return self.garbled_hint(garbled),
                 DownloadError::WrongContent(cause) => return wrong_content_hint(cause),
                 _ => {}
             },
@@ -174,6 +177,15 @@ impl Explain {
             }
             _ => None,
         })
+    }
+
+    /// What to do about an answer that cannot be read, or that says something else than was asked.
+    fn garbled_hint(&self, garbled: &Garbled) -> Option<String> {
+        match garbled {
+            Garbled { is_page: true, .. } => Some(IN_FRONT.into()),
+            Garbled { is_contradiction: true, .. } => None,
+            _ => Some(self.other_service()),
+        }
     }
 
     fn other_service(&self) -> String {
@@ -193,7 +205,7 @@ impl Explain {
 
     fn transfer_hint(&self, cause: &TransferError) -> Option<String> {
         match cause {
-            TransferError::Garbled { .. } => Some(self.other_service()),
+            TransferError::Garbled { source, .. } => self.garbled_hint(source),
             TransferError::SourceChanged { file: Some(file), .. } => {
                 Some(format!("the service made {} of what it got: delete it", file.id))
             }
@@ -206,6 +218,9 @@ impl Explain {
             }
             TransferError::Cancelled { file_possible: true, .. } => {
                 Some("look with `partwise files list` whether the file is there".into())
+            }
+            TransferError::CompletionUnknown { cause: Some(cause), .. } if is_page(cause) => {
+                Some(IN_FRONT.into())
             }
             TransferError::CompletionUnknown { candidates, .. } => {
                 let again = "--send-again uploads the file again";
@@ -240,6 +255,11 @@ impl Explain {
             _ => None,
         }
     }
+}
+
+/// Whether the answer was a page.
+fn is_page(cause: &TransferError) -> bool {
+    matches!(cause, TransferError::Garbled { source, .. } if source.is_page)
 }
 
 /// The operation of an upload that was refused.
@@ -281,7 +301,22 @@ fn stack_hint(cause: &(dyn StdError + 'static)) -> Option<String> {
             Some("check how the endpoint is spelt, and the network".into())
         }
         StackError::NotHttp { .. } => Some("something else listens there".into()),
-        StackError::Connect(cause) => proxy_hint(cause),
+        StackError::Connect(cause) => certificate_hint(cause).or_else(|| proxy_hint(cause)),
+        _ => None,
+    }
+}
+
+/// What to do about a certificate that names no host.
+fn certificate_hint(cause: &ConnectError) -> Option<String> {
+    match cause {
+        ConnectError::ProxyUnreachable { source, .. } => certificate_hint(source),
+        ConnectError::Tls { host, source: TlsError::NoAlternativeName } => {
+            let bare = host.trim_start_matches('[').trim_end_matches(']');
+            let kind = if bare.parse::<std::net::IpAddr>().is_ok() { "IP" } else { "DNS" };
+            Some(format!(
+                "make a certificate that has one: openssl req -x509 … -addext subjectAltName={kind}:{bare}"
+            ))
+        }
         _ => None,
     }
 }
@@ -292,9 +327,18 @@ fn proxy_hint(cause: &ConnectError) -> Option<String> {
         ConnectError::ProxyUnreachable { variable, source, .. } if source.is_transient() => {
             Some(format!("is the proxy running, and is it where {} says?", (*variable)?))
         }
-        ConnectError::ProxyRejected { proxy, variable, has_login, to, source } => {
+        ConnectError::ProxyRejected { proxy, variable, has_login, schemes, to, source } => {
             let variable = (*variable)?;
             Some(match (source.status.as_u16(), has_login) {
+                (407, _)
+                    if !schemes.is_empty()
+                        && !schemes.iter().any(|scheme| scheme.eq_ignore_ascii_case("basic")) =>
+                {
+                    format!(
+                        "the proxy takes a login by {} only, which partwise does not have: use another proxy, or one on this machine that logs in there",
+                        schemes.join(" or ")
+                    )
+                }
                 (407, false) => {
                     format!("the proxy wants a name and a password: {variable}=http://NAME:PASSWORD@{proxy}")
                 }
@@ -323,13 +367,23 @@ fn causes<'e>(error: &'e (dyn StdError + 'static)) -> impl Iterator<Item = &'e (
 
 #[cfg(test)]
 mod tests {
-    use partwise_protocol::Api;
+    use bytes::Bytes;
+    use partwise_protocol::{Api, ListFiles, Operation as _, ResponseError};
 
     use super::*;
 
     #[test]
-    fn an_upload_that_was_too_slow_is_told_what_may_be_faster() {
-        let explain = Explain {
+    fn a_certificate_without_an_alternative_name_is_told_how_to_get_one() {
+        let hint = |host: &str| {
+            certificate_hint(&ConnectError::Tls { host: host.into(), source: TlsError::NoAlternativeName })
+                .expect("a hint")
+        };
+        insta::assert_snapshot!(hint("gateway.example"), @"make a certificate that has one: openssl req -x509 … -addext subjectAltName=DNS:gateway.example");
+        insta::assert_snapshot!(hint("[::1]"), @"make a certificate that has one: openssl req -x509 … -addext subjectAltName=IP:::1");
+    }
+
+    fn openai() -> Explain {
+        Explain {
             base: String::new(),
             dialect: Dialect::OpenAi,
             embedded: false,
@@ -337,7 +391,25 @@ mod tests {
             endpoint_from: "--endpoint",
             largest_file: Api::openai().limits().file,
             key: Key { variable: "OPENAI_API_KEY", is_quoted: false },
+        }
+    }
+
+    #[test]
+    fn a_page_in_place_of_the_list_is_told_before_the_ways_out() {
+        let page = http::Response::new(Bytes::from_static(b"<title>Sign in</title>"));
+        let Err(ResponseError::Garbled(source)) = ListFiles::decode_response(page) else { panic!("a page") };
+        let list = TransferError::Garbled { operation: OperationId::ListFiles, source };
+        let unknown = TransferError::CompletionUnknown {
+            upload_id: None,
+            candidates: None,
+            cause: Some(Box::new(list)),
         };
+        assert_eq!(openai().transfer_hint(&unknown).as_deref(), Some(IN_FRONT));
+    }
+
+    #[test]
+    fn an_upload_that_was_too_slow_is_told_what_may_be_faster() {
+        let explain = openai();
         let hint = |length, measured, needed| {
             explain.transfer_hint(&TransferError::Expired { length, measured, needed }).expect("a hint")
         };

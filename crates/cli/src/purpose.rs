@@ -23,22 +23,39 @@ impl RequiredPurpose {
         if self.allow_any_name || filename_suits(&purpose, filename) {
             return Ok(purpose);
         }
-        if !is_text(filename) {
+        if !is_text(filename) && !is_packed(filename) && !is_copy(filename) {
             // No slip of the keyboard: whoever sends this may know a service that takes it.
             say(&format!("warning: {}: {BAD_NAME}, and the service may reject it", one_line(filename)));
             return Ok(purpose);
         }
+        let way = if is_packed(filename) { "unpack it first" } else { rename };
         Err(Report::usage(format!("{}: {BAD_NAME}", one_line(filename)))
-            .hint(format!("{rename}, or --allow-any-name sends it all the same")))
+            .hint(format!("{way}, or --allow-any-name sends it all the same")))
     }
+}
+
+/// The end of a name behind its last dot, in lower case.
+fn extension(filename: &str) -> Option<String> {
+    Path::new(filename).extension().map(|extension| extension.to_string_lossy().to_ascii_lowercase())
+}
+
+/// Whether a name is that of a compressed file or an archive, which no service unpacks.
+fn is_packed(filename: &str) -> bool {
+    matches!(
+        extension(filename).as_deref(),
+        Some("gz" | "tgz" | "bz2" | "xz" | "zst" | "zstd" | "lz4" | "br" | "zip" | "7z" | "rar" | "tar")
+    )
+}
+
+/// Whether a name is that of JSON Lines with more behind it, as copies and backups have.
+fn is_copy(filename: &str) -> bool {
+    filename.to_ascii_lowercase().contains(".jsonl.")
 }
 
 /// Whether a name is that of a text, or says nothing, so that its file may well be JSON Lines under a wrong name.
 fn is_text(filename: &str) -> bool {
-    let extension =
-        Path::new(filename).extension().map(|extension| extension.to_string_lossy().to_ascii_lowercase());
     matches!(
-        extension.as_deref(),
+        extension(filename).as_deref(),
         None | Some(
             "json" | "jsonlines" | "jl" | "ndjson" | "ldjson" | "txt" | "text" | "csv" | "tsv" | "md" | "log"
         )

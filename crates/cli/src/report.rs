@@ -2,6 +2,8 @@
 
 use std::{error::Error, fmt::Write as _, io::Write as _, process::ExitCode};
 
+use partwise_protocol::OperationId;
+
 /// Says one line on standard error; when that is gone there is nobody to tell.
 pub(crate) fn say(line: &str) {
     let _ = writeln!(std::io::stderr(), "{line}");
@@ -63,6 +65,7 @@ impl Report {
     #[must_use]
     pub(crate) fn also_hint(mut self, hint: String) -> Self {
         self.hint = Some(match self.hint {
+            Some(first) if first.ends_with('?') => format!("{first} {}", capitalized(&hint)),
             Some(first) => format!("{first}; {hint}"),
             None => hint,
         });
@@ -113,6 +116,12 @@ impl Report {
     }
 }
 
+/// The text with a capital at its beginning.
+fn capitalized(text: &str) -> String {
+    let mut rest = text.chars();
+    rest.next().map_or_else(String::new, |first| first.to_uppercase().chain(rest).collect())
+}
+
 /// An error and its causes on one line. A layer that repeats what is already said adds nothing.
 pub(crate) fn chain(error: &(dyn Error + 'static)) -> String {
     let mut line = error.to_string();
@@ -124,7 +133,27 @@ pub(crate) fn chain(error: &(dyn Error + 'static)) -> String {
         }
         cause = error.source();
     }
-    line
+    in_words(line)
+}
+
+/// A text whose requests are named in words where their path would be a template with `{upload_id}` or `{file_id}`.
+pub(crate) fn in_words(mut text: String) -> String {
+    for operation in OperationId::ALL {
+        let words = match operation {
+            OperationId::AddUploadPart => "sending a part",
+            OperationId::CompleteUpload => "completing the upload",
+            OperationId::CancelUpload => "cancelling the upload",
+            OperationId::RetrieveFile => "retrieving the file",
+            OperationId::DownloadFile => "downloading the file",
+            OperationId::DeleteFile => "deleting the file",
+            _ => continue,
+        };
+        let template = operation.to_string();
+        if text.contains(&template) {
+            text = text.replace(&template, words);
+        }
+    }
+    text
 }
 
 /// Text from outside on one line: no line break, no control character that a terminal would obey.

@@ -380,6 +380,11 @@ mod tests {
             assert_eq!(api(&["--provider", "azure-v1", "--endpoint", &endpoint], &[]), v1);
             assert_eq!(api(&["--provider", "azure-v1"], &[("AZURE_OPENAI_ENDPOINT", &endpoint)]), v1);
         }
+        for behind in ["", "/openai/v1/", "/api/projects/P"] {
+            let endpoint = format!("https://r.services.ai.azure.com{behind}");
+            let v1 = "https://r.services.ai.azure.com/openai/v1 (Azure OpenAI v1)";
+            assert_eq!(api(&["--provider", "azure-v1", "--endpoint", &endpoint], &[]), v1);
+        }
         for (endpoint, base) in [
             ("https://api.openai.com/v1/chat/completions", "https://api.openai.com/v1"),
             ("https://g.example/v1/files/", "https://g.example/v1"),

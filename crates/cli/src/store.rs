@@ -1,11 +1,42 @@
 //! The store of `--local` and `serve`.
 
-use std::{fs, path::PathBuf};
+use std::{error::Error, fs, io, iter, path::PathBuf};
 
 use partwise_server::{Durability, Store};
 use percent_encoding::percent_decode_str;
 
 use crate::report::Report;
+
+/// What `--store` takes.
+const KINDS: &str = "give a folder, file:///… or memory://; S3 and Azure stores are not there yet";
+
+/// What `--store` names, by the scheme of its URL.
+enum Named<'a> {
+    /// A folder, by its path: no URL.
+    Path,
+    /// Nothing that outlives the process.
+    Memory,
+    /// Nothing, and yet it has a path.
+    MemoryPath,
+    /// A folder, by what stands behind `file://` or `file:`.
+    File(&'a str),
+    /// A URL with another scheme.
+    Unknown(&'a str),
+}
+
+impl<'a> Named<'a> {
+    fn of(named: &'a str) -> Self {
+        let Some((scheme, rest)) = named.split_once(':') else { return Self::Path };
+        let behind = rest.strip_prefix("//");
+        match scheme.to_ascii_lowercase().as_str() {
+            "memory" if matches!(behind.unwrap_or(rest), "" | "/") => Self::Memory,
+            "memory" => Self::MemoryPath,
+            "file" => Self::File(behind.unwrap_or(rest)),
+            _ if behind.is_some() => Self::Unknown(scheme),
+            _ => Self::Path,
+        }
+    }
+}
 
 /// A store that is open.
 #[derive(Debug)]
@@ -20,20 +51,45 @@ pub(crate) struct Opened {
 pub(crate) fn open(named: Option<&str>, durability: Durability) -> Result<Opened, Report> {
     let folder = match named {
         None => default_folder()?,
-        Some(named) => match named.split_once("://") {
-            None => PathBuf::from(named),
-            Some(("memory", "" | "/")) => return Ok(Opened { store: Store::memory(), identity: None }),
-            Some(("file", path)) => folder_of(named, path)?,
-            Some((scheme, _)) => {
+        Some("") => return Err(Report::usage("--store is empty").hint(KINDS)),
+        Some(named) => match Named::of(named) {
+            Named::Path => PathBuf::from(named),
+            Named::Memory => return Ok(Opened { store: Store::memory(), identity: None }),
+            Named::MemoryPath => {
+                return Err(
+                    Report::usage(format!("--store: {named}: a store in memory has no path")).hint(KINDS)
+                );
+            }
+            Named::File(path) => folder_of(named, path)?,
+            Named::Unknown(scheme) => {
                 return Err(Report::usage(format!("--store: there is no kind of store called {scheme}://"))
-                    .hint("give a folder, file:///… or memory://; S3 and Azure stores are not there yet"));
+                    .hint(KINDS));
             }
         },
     };
-    let store = Store::local_with(&folder, durability).map_err(|cause| Report::of(&cause))?;
+    let store = Store::local_with(&folder, durability).map_err(|cause| unopened(&cause))?;
     let folder = fs::canonicalize(&folder)
         .map_err(|cause| Report::because(format!("the store {}", folder.display()), &cause))?;
     Ok(Opened { store, identity: Some(format!("file://{}", folder.display())) })
+}
+
+/// The report of a store whose disk has no room left, whatever it was needed for.
+pub(crate) fn disk_full(what: Option<&str>) -> Report {
+    let before = what.map(|what| format!("{what}: ")).unwrap_or_default();
+    Report::failed(format!("{before}the disk of the store is full"))
+        .hint("make room there, or name another place with --store")
+}
+
+/// The report of a store that cannot be opened.
+pub(crate) fn unopened(cause: &(dyn Error + 'static)) -> Report {
+    let causes = iter::successors(Some(cause), |&cause| cause.source());
+    let is_full = |cause: &(dyn Error + 'static)| {
+        matches!(
+            cause.downcast_ref::<io::Error>().map(io::Error::kind),
+            Some(io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded)
+        )
+    };
+    if causes.into_iter().any(is_full) { disk_full(None) } else { Report::of(cause) }
 }
 
 /// The folder that a `file:` URL names, whose path stands behind the slashes and may be percent-encoded.

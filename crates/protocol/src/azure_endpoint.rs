@@ -25,10 +25,15 @@ const BELOW: [&str; 14] = [
     "v1",
 ];
 
-/// Pages for people, whose addresses are easily taken for endpoints.
+/// Where the paths of a project of a resource begin, which are not those of the resource's files.
+const PROJECTS: &str = "/api/projects";
+
+/// Pages for people, whose addresses are easily taken for endpoints. Hosts below them may be endpoints, as
+/// `NAME.services.ai.azure.com` is.
 const PORTALS: [&str; 4] = ["ai.azure.com", "ml.azure.com", "oai.azure.com", "portal.azure.com"];
 
-/// The resource's URL in what somebody copied: without `/openai` and what stands behind it, and without an `api-version`.
+/// The resource's URL in what somebody copied: without `/openai` or a project and what stands behind it, and without an
+/// `api-version`.
 /// Any other query stays, to be refused.
 ///
 /// # Errors
@@ -38,17 +43,24 @@ pub(crate) fn resource_of(endpoint: &str) -> Result<Cow<'_, str>, EncodeError> {
     let is_plain = query.split('&').all(|pair| pair.is_empty() || pair.starts_with("api-version="));
     let behind_scheme = url.find("://").map_or(0, |at| at + "://".len());
     let host = url[behind_scheme..].split(['/', '#', ':']).next().unwrap_or_default().to_ascii_lowercase();
-    if PORTALS.iter().any(|portal| host == *portal || host.ends_with(&format!(".{portal}"))) {
+    if PORTALS.contains(&host.as_str()) || host.ends_with(".portal.azure.com") {
         let problem = "is a page of the Azure portal, and no endpoint";
         return Err(EncodeError::Endpoint { endpoint: endpoint.to_owned(), problem });
     }
     let is_azure = host.ends_with(".azure.com");
     let path = url[behind_scheme..].find('/').map_or(url.len(), |at| behind_scheme + at);
-    let resource = match prefix_in(&url[path..], is_azure) {
+    let project = || if is_azure { project_in(&url[path..]) } else { None };
+    let resource = match project().or_else(|| prefix_in(&url[path..], is_azure)) {
         Some(at) => &url[..path + at],
         None => url.trim_end_matches('/'),
     };
     Ok(if is_plain { resource.into() } else { format!("{resource}?{query}").into() })
+}
+
+/// Where the path of a project begins.
+fn project_in(path: &str) -> Option<usize> {
+    let behind = path.strip_prefix(PROJECTS)?;
+    (behind.is_empty() || behind.starts_with('/')).then_some(0)
 }
 
 /// Where the slash before the prefix is, when what follows it is no other path of a gateway's.
@@ -83,11 +95,19 @@ mod tests {
         ] {
             assert_eq!(resource_of(&format!("{resource}{behind}")).unwrap(), resource, "{behind}");
         }
+        let resource = "https://r.services.ai.azure.com";
+        for behind in
+            ["", "/", "/openai/v1/", "/api/projects/P", "/api/projects/P/openai/v1", "/api/projects"]
+        {
+            assert_eq!(resource_of(&format!("{resource}{behind}")).unwrap(), resource, "{behind}");
+        }
         for (endpoint, resource) in [
             ("https://g.example/team/openai/deployments/x", "https://g.example/team"),
             ("https://g.example/openai/v1", "https://g.example"),
             ("https://g.example/openai/other", "https://g.example/openai/other"),
             ("https://openai/openai", "https://openai"),
+            ("https://g.example/api/projects/P", "https://g.example/api/projects/P"),
+            ("https://r.region.inference.ml.azure.com", "https://r.region.inference.ml.azure.com"),
             ("http://127.0.0.1:8080", "http://127.0.0.1:8080"),
             ("https://r.openai.azure.com/?x=1", "https://r.openai.azure.com?x=1"),
             ("r.openai.azure.com", "r.openai.azure.com"),
@@ -103,6 +123,7 @@ mod tests {
             "https://portal.azure.com/#@contoso.com/resource/subscriptions/1/overview",
             "https://ai.azure.com/resource/overview?wsid=/subscriptions/1",
             "https://ms.portal.azure.com/#home",
+            "https://oai.azure.com/portal",
         ] {
             let said = resource_of(page).unwrap_err().to_string();
             assert_eq!(said, format!("the endpoint `{page}` is a page of the Azure portal, and no endpoint"));

@@ -88,13 +88,36 @@ impl Credential {
     }
 }
 
+/// The text inside the quotes that stand around a secret, if any do.
+fn within_quotes(secret: &str) -> Option<&str> {
+    let within = |quote: char| secret.strip_prefix(quote)?.strip_suffix(quote);
+    within('"').or_else(|| within('\'')).map(str::trim)
+}
+
+/// Whether a secret is the value of a header with the scheme before it.
+fn is_bearer(secret: &str) -> bool {
+    let scheme = secret.split_whitespace().next().unwrap_or_default();
+    scheme.len() < secret.len() && scheme.eq_ignore_ascii_case("bearer")
+}
+
 /// What keeps a secret from being sent, if anything does.
 fn problem_of(secret: &str) -> Option<&'static str> {
-    let scheme = secret.split_whitespace().next().unwrap_or_default();
+    let bare = within_quotes(secret);
+    let has_prefix = |secret: &str, prefix: &str| {
+        secret.get(..prefix.len()).is_some_and(|beginning| beginning.eq_ignore_ascii_case(prefix))
+    };
     if secret.is_empty() {
         Some("is empty")
-    } else if scheme.len() < secret.len() && scheme.eq_ignore_ascii_case("bearer") {
+    } else if has_prefix(bare.unwrap_or(secret), "authorization:") {
+        Some("begins with `Authorization: `, which is not part of it")
+    } else if has_prefix(bare.unwrap_or(secret), "api-key:") {
+        Some("begins with `api-key: `, which is not part of it")
+    } else if bare.is_some_and(is_bearer) {
+        Some("has quotes around it and begins with `Bearer `, which are not part of it")
+    } else if is_bearer(secret) {
         Some("begins with `Bearer `, which is not part of it")
+    } else if bare.is_some_and(|bare| bare.contains(' ')) {
+        Some("has quotes around it, which are not part of it")
     } else if !secret.is_ascii() {
         Some("has a character in it that is not ASCII")
     } else if secret.contains(' ') {
@@ -175,6 +198,12 @@ mod tests {
             ("a b", "has a space in it"),
             ("Bearer sk-1", "begins with `Bearer `, which is not part of it"),
             ("bearer\tsk-1", "begins with `Bearer `, which is not part of it"),
+            ("\"Bearer sk-1\"", "has quotes around it and begins with `Bearer `, which are not part of it"),
+            ("'bearer sk-1'", "has quotes around it and begins with `Bearer `, which are not part of it"),
+            ("Authorization: Bearer sk-1", "begins with `Authorization: `, which is not part of it"),
+            ("authorization:Bearer sk-1", "begins with `Authorization: `, which is not part of it"),
+            ("api-key: sk-1", "begins with `api-key: `, which is not part of it"),
+            ("\"sk 1\"", "has quotes around it, which are not part of it"),
         ] {
             assert_eq!(
                 Credential::key(bad).unwrap_err().to_string(),

@@ -9,6 +9,9 @@ use crate::{size::limit, uploads::now};
 /// A page with 401 or 403 says nothing about a key: who sent it never looked at one.
 const TURNED_AWAY: &str = "something in front of the service turned the request away: a firewall, a proxy, a sign-in page, or a block of this network or country";
 
+/// OpenAI's code for requests from where it does not serve.
+const UNSUPPORTED_REGION: &str = "unsupported_country_region_territory";
+
 /// What Azure says when a network rule of the resource is in the way, in lower case.
 const NETWORK_RULES: [&str; 4] =
     ["virtual network", "firewall rules", "public access is disabled", "private endpoint"];
@@ -22,8 +25,11 @@ impl Explain {
         if refusal.status == StatusCode::INSUFFICIENT_STORAGE {
             return Some("the service has no room left: make room there first".into());
         }
-        if let Some(wait) = asked_wait(refusal) {
-            return Some(format!("the service asks to wait {wait} s before the next attempt"));
+        // Elsewhere a wait hides what a person has to do.
+        if matches!(refusal.kind(), ApiErrorKind::RateLimited | ApiErrorKind::Failed) {
+            if let Some(wait) = asked_wait(refusal) {
+                return Some(format!("the service asks to wait {wait} s before the next attempt"));
+            }
         }
         let about_the_thing = refusal.error.param.is_some() || refusal.error.code.is_some();
         match refusal.kind() {
@@ -32,7 +38,7 @@ impl Explain {
                 Some("try again later, or with a smaller --parallel".into())
             }
             ApiErrorKind::RateLimited => Some("try again later".into()),
-            ApiErrorKind::TooLarge => too_large(operation),
+            ApiErrorKind::TooLarge => self.too_large(operation),
             ApiErrorKind::NotFound | ApiErrorKind::Invalid if self.has_no_uploads(refusal, operation) => {
                 Some(self.other_route(refusal))
             }
@@ -54,8 +60,18 @@ impl Explain {
         if said.contains(NO_ROLE) {
             return "give this identity a role on the resource that has the data action, in the resource's Access control page".into();
         }
+        if refusal.error.code.as_ref().is_some_and(|code| code.as_str() == UNSUPPORTED_REGION) {
+            return "the service does not serve the country or region that this request came from: a proxy or VPN may be what places it there".into();
+        }
+        let is_quoted = self.key.is_quoted && refusal.kind() == ApiErrorKind::Unauthorized;
+        if !refusal.is_of_the_api() && !is_quoted {
+            return format!(
+                "this may be no answer of the service: look at the proxy, firewall or gateway on the way, and whether {} is the right endpoint",
+                self.base
+            );
+        }
         match refusal.kind() {
-            ApiErrorKind::Unauthorized if self.key.is_quoted => {
+            _ if is_quoted => {
                 format!("{key} has quotes around the {kind}, and they are sent with it: leave them out")
             }
             ApiErrorKind::Unauthorized if self.key.is_token() => {
@@ -68,6 +84,24 @@ impl Explain {
             }
             _ => format!("the service does not allow this with the {kind} in {key} (403)"),
         }
+    }
+
+    fn too_large(&self, operation: Option<OperationId>) -> Option<String> {
+        let takes_none = |what: &str| {
+            format!("the service, or a gateway in front of it, takes no {what} of this size: raise its limit")
+        };
+        Some(match operation? {
+            OperationId::AddUploadPart => {
+                "send smaller parts, from the beginning: --no-resume and a smaller --part-size".into()
+            }
+            OperationId::CreateUpload => format!("{}, or split the file", takes_none("file")),
+            OperationId::CreateFile if OperationId::CreateUpload.available_in(&self.dialect) => format!(
+                "{}, or send smaller requests with --route parts and a small --part-size",
+                takes_none("request")
+            ),
+            OperationId::CreateFile => takes_none("request"),
+            _ => return None,
+        })
     }
 
     /// Whether nothing answers where uploads are made.
@@ -87,17 +121,6 @@ impl Explain {
             hint.push_str("; on Azure the endpoint may be a project's: --provider azure with the resource's endpoint has them");
         }
         hint
-    }
-}
-
-fn too_large(operation: Option<OperationId>) -> Option<String> {
-    match operation? {
-        OperationId::AddUploadPart => Some("send smaller parts, from the beginning: --no-resume and a smaller --part-size".into()),
-        OperationId::CreateFile => Some(
-            "the service, or a gateway in front of it, takes no request of this size: raise its limit, or send smaller requests with --route parts and a small --part-size"
-                .into(),
-        ),
-        _ => None,
     }
 }
 

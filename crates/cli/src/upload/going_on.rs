@@ -195,6 +195,8 @@ pub(super) fn after(
                 None => report,
             }
         }
+        // The endpoint that the redirect names is another service, where nothing is to resume.
+        _ if error.refusal().is_some_and(|refusal| refusal.redirect.is_some()) => report,
         // The same parts would be too large again.
         _ if error.refusal().is_some_and(|refusal| refusal.kind() == ApiErrorKind::TooLarge) => report,
         Error::Transfer(cause) if matches!(**cause, TransferError::Unproven { file: None, .. }) => report,

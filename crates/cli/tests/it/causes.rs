@@ -79,7 +79,7 @@ fn a_body_that_is_too_large_is_told_how_to_become_smaller() {
         _ => Answer::page("413 Request Entity Too Large", "413 Request Entity Too Large"),
     };
     assert_snapshot!(upload(&["--route", "parts"], &[KEY], too_large), @"
-    error: cannot upload a.jsonl at ORIGIN/v1: POST /uploads/{upload_id}/parts was refused: 413 Payload Too Large: a page with the title “413 Request Entity Too Large”
+    error: cannot upload a.jsonl at ORIGIN/v1: sending a part was refused: 413 Payload Too Large: a page with the title “413 Request Entity Too Large”
     hint: send smaller parts, from the beginning: --no-resume and a smaller --part-size
     ");
     assert_snapshot!(upload(&[], &[KEY], too_large), @"
@@ -166,4 +166,97 @@ fn a_stop_after_a_failure_says_how_that_was() {
         assert_eq!(Ran::of(child.wait_with_output().unwrap()).status, 75);
         assert!(said.contains(failed), "{said}");
     }
+}
+
+#[test]
+fn a_wait_is_told_only_where_waiting_helps() {
+    let hint =
+        |answer: fn(&Request) -> Answer| upload(&[], &[KEY], answer).lines().nth(1).unwrap().to_owned();
+    let unauthorized = |_: &Request| {
+        Answer::with("401 Unauthorized", "Retry-After: 5\r\n", r#"{"error": {"message": "no"}}"#)
+    };
+    assert_snapshot!(hint(unauthorized), @"hint: the service rejected the key in OPENAI_API_KEY (401): check which key it is, and of which service");
+    let forbidden =
+        |_: &Request| Answer::with("403 Forbidden", "Retry-After: 5\r\n", r#"{"error": {"message": "no"}}"#);
+    assert_snapshot!(hint(forbidden), @"hint: the service does not allow this with the key in OPENAI_API_KEY (403)");
+    let too_large = |_: &Request| Answer::with("413 X", "Retry-After: 5\r\n", "");
+    assert_snapshot!(hint(too_large), @"hint: the service, or a gateway in front of it, takes no request of this size: raise its limit, or send smaller requests with --route parts and a small --part-size");
+    let quota = |_: &Request| {
+        let body = r#"{"error": {"message": "no", "code": "insufficient_quota"}}"#;
+        Answer::with("429 Too Many Requests", "Retry-After: 5\r\n", body)
+    };
+    let said = upload(&[], &[KEY], quota);
+    assert!(!said.contains("asks to wait"), "{said}");
+}
+
+#[test]
+fn a_key_is_blamed_only_by_an_answer_of_the_api() {
+    for answer in [
+        (|_: &Request| Answer::with("401 Unauthorized", "", "")) as fn(&Request) -> Answer,
+        |_| Answer::with("403 Forbidden", "Content-Type: text/plain\r\n", "Access denied"),
+        |_| Answer::json("403 Forbidden", "{}"),
+    ] {
+        let said = upload(&[], &[KEY], answer);
+        insta::allow_duplicates! {
+            assert_snapshot!(said.lines().nth(1).unwrap(), @"hint: this may be no answer of the service: look at the proxy, firewall or gateway on the way, and whether ORIGIN/v1 is the right endpoint");
+        }
+    }
+    let empty = |_: &Request| Answer::with("401 Unauthorized", "", "");
+    let said = upload(&[], &[("OPENAI_API_KEY", "\"sk-field\"")], empty);
+    assert!(said.contains("hint: OPENAI_API_KEY has quotes around the key"), "{said}");
+    let region = |_: &Request| {
+        let body = r#"{"error": {"code": "unsupported_country_region_territory", "message": "Country, region, or territory not supported"}}"#;
+        Answer::json("403 Forbidden", body)
+    };
+    assert_snapshot!(upload(&[], &[KEY], region).lines().nth(1).unwrap(), @"hint: the service does not serve the country or region that this request came from: a proxy or VPN may be what places it there");
+}
+
+#[test]
+fn a_question_in_a_hint_is_a_sentence() {
+    let lists = |request: &Request| match &*request.line {
+        "POST /v1/uploads" => Answer::json("200 OK", r#"{"id": "upload_1", "status": "pending"}"#),
+        _ => Answer::json("404 Not Found", "{}"),
+    };
+    let said = upload(&["--route", "parts"], &[KEY], lists);
+    assert_snapshot!(said.lines().nth(1).unwrap(), @"hint: something else may be answering: is ORIGIN/v1 the right endpoint? The same command goes on from where it was; --no-resume begins anew");
+}
+
+#[test]
+fn a_redirect_names_the_request_in_words_and_promises_nothing_about_another_endpoint() {
+    let elsewhere = |request: &Request| match &*request.line {
+        "POST /v1/uploads" => Answer::json("200 OK", r#"{"id": "upload_1", "status": "pending"}"#),
+        _ => Answer::with(
+            "301 Moved Permanently",
+            "Location: https://g.example/v1/uploads/upload_1/parts\r\n",
+            "",
+        ),
+    };
+    assert_snapshot!(upload(&["--route", "parts"], &[KEY], elsewhere), @"
+    error: cannot upload a.jsonl at ORIGIN/v1: sending a part was redirected to https://g.example/v1/uploads/upload_1/parts (301 Moved Permanently)
+    hint: set the endpoint to https://g.example/v1 (--endpoint)
+    ");
+}
+
+#[test]
+fn what_a_header_has_around_a_key_is_told() {
+    let list = |value: &str| {
+        let list = ["files", "list", "--endpoint", "http://127.0.0.1:9"];
+        Sandbox::new().run_with(&list, &[("OPENAI_API_KEY", value)]).refused(1)
+    };
+    assert_snapshot!(list("\"Bearer sk-field\""), @"
+    error: OPENAI_API_KEY: the key has quotes around it and begins with `Bearer `, which are not part of it
+    hint: set OPENAI_API_KEY to the key alone
+    ");
+    assert_snapshot!(list("Authorization: Bearer sk-field"), @"
+    error: OPENAI_API_KEY: the key begins with `Authorization: `, which is not part of it
+    hint: set OPENAI_API_KEY to the key alone
+    ");
+}
+
+#[test]
+fn a_body_that_is_too_large_is_not_sent_to_a_route_that_is_not_there() {
+    let too_large = |_: &Request| Answer::with("413 X", "", "");
+    let old = ["--provider", "azure", "--api-version", "2024-06-01"];
+    assert_snapshot!(upload(&old, &AZURE, too_large).lines().nth(1).unwrap(), @"hint: the service, or a gateway in front of it, takes no request of this size: raise its limit");
+    assert_snapshot!(upload(&["--route", "parts"], &[KEY], too_large).lines().nth(1).unwrap(), @"hint: the service, or a gateway in front of it, takes no file of this size: raise its limit, or split the file");
 }

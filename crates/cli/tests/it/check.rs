@@ -108,15 +108,15 @@ fn a_file_in_utf_16_is_told_in_one_line_with_the_command_that_converts_it() {
     let marked = wide(&format!("\u{feff}{text}"), u16::to_le_bytes);
     assert_snapshot!(check_bytes("data.jsonl", &marked, &[]).1, @"
     error: data.jsonl: UTF-16, and a service takes UTF-8
-    hint: iconv -f UTF-16 -t UTF-8 data.jsonl > utf-8.jsonl, or in PowerShell: Get-Content data.jsonl | Set-Content -Encoding utf8NoBOM utf-8.jsonl
+    hint: iconv -f UTF-16 -t UTF-8 data.jsonl > data-utf-8.jsonl, or in PowerShell: Get-Content data.jsonl | Set-Content -Encoding utf8NoBOM data-utf-8.jsonl
     ");
     assert_snapshot!(check_bytes("my data.jsonl", &wide(text, u16::to_le_bytes), &[]).1, @"
     error: my data.jsonl: UTF-16, and a service takes UTF-8
-    hint: iconv -f UTF-16LE -t UTF-8 'my data.jsonl' > utf-8.jsonl, or in PowerShell: Get-Content -Encoding unicode 'my data.jsonl' | Set-Content -Encoding utf8NoBOM utf-8.jsonl
+    hint: iconv -f UTF-16LE -t UTF-8 'my data.jsonl' > 'my data-utf-8.jsonl', or in PowerShell: Get-Content -Encoding unicode 'my data.jsonl' | Set-Content -Encoding utf8NoBOM 'my data-utf-8.jsonl'
     ");
     assert_snapshot!(check_bytes("data.jsonl", &wide(text, u16::to_be_bytes), &[]).1, @"
     error: data.jsonl: UTF-16, and a service takes UTF-8
-    hint: iconv -f UTF-16BE -t UTF-8 data.jsonl > utf-8.jsonl, or in PowerShell: Get-Content -Encoding bigendianunicode data.jsonl | Set-Content -Encoding utf8NoBOM utf-8.jsonl
+    hint: iconv -f UTF-16BE -t UTF-8 data.jsonl > data-utf-8.jsonl, or in PowerShell: Get-Content -Encoding bigendianunicode data.jsonl | Set-Content -Encoding utf8NoBOM data-utf-8.jsonl
     ");
     let (status, said) = check_bytes("data.jsonl", &marked, &["--json"]);
     assert_eq!(status, 1);
@@ -129,8 +129,17 @@ fn a_compressed_file_is_told_in_one_line() {
     assert_eq!(status, 1);
     assert_snapshot!(said, @"
     error: data.jsonl: compressed by gzip, and a service takes plain text
-    hint: unpack it first: gunzip -c < data.jsonl > unpacked.jsonl
+    hint: unpack it first: gunzip -c < data.jsonl > data-unpacked.jsonl
     ");
+    for (name, command) in [
+        ("unpacked.jsonl", "gunzip -c < unpacked.jsonl > unpacked-unpacked.jsonl"),
+        ("data.jsonl.gz", "gunzip -c < data.jsonl.gz > data-unpacked.jsonl"),
+        ("DATA.JSONL", "gunzip -c < DATA.JSONL > DATA-unpacked.jsonl"),
+        ("./.jsonl", "gunzip -c < ./.jsonl > ./.jsonl-unpacked.jsonl"),
+    ] {
+        let said = check_bytes(name, &[0x1f, 0x8b, 8, 0, 1, 2, b'\n'], &[]).1;
+        assert!(said.ends_with(&format!("hint: unpack it first: {command}\n")), "{said}");
+    }
 }
 
 #[test]
@@ -214,4 +223,20 @@ fn a_name_that_is_no_slip_is_sent_with_a_warning() {
     let ran = sandbox.run_with(&upload, &[("OPENAI_API_KEY", "k")]);
     assert_snapshot!(ran.stderr, @"warning: a.bin: the name of a file for fine-tuning or a batch must end with .jsonl, and the service may reject it");
     assert_eq!(ran.status, 0);
+}
+
+#[test]
+fn a_compressed_or_copied_file_of_json_lines_is_told_before_anything_is_sent() {
+    let sandbox = Sandbox::new();
+    for name in ["a.jsonl.gz", "a.jsonl.bak", "A.JSONL.1", "a.gz", "a.zip", "a.zst", "a.tar"] {
+        sandbox.write(name, "{}\n");
+        let upload = ["upload", name, "--purpose", "batch", "--endpoint", "http://127.0.0.1:9"];
+        let said = sandbox.run_with(&upload, &[("OPENAI_API_KEY", "k")]).refused(2);
+        assert!(said.starts_with(&format!("error: {name}: the name of a file for ")), "{said}");
+    }
+    let upload = ["upload", "a.gz", "--purpose", "batch", "--endpoint", "http://127.0.0.1:9"];
+    assert_snapshot!(sandbox.run_with(&upload, &[("OPENAI_API_KEY", "k")]).refused(2), @"
+    error: a.gz: the name of a file for fine-tuning or a batch must end with .jsonl
+    hint: unpack it first, or --allow-any-name sends it all the same
+    ");
 }

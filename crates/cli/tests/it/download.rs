@@ -291,7 +291,7 @@ fn a_file_that_is_not_found_any_more_leaves_what_has_come() {
     assert_snapshot!(said, @"
     going on with file-1, which an earlier run began: 10 MiB of 24 MiB are there
     error: cannot download file-1 at ORIGIN/v1: the service refused: 404 Not Found: No such File object
-    hint: something else may be answering: is ORIGIN/v1 the right endpoint?; 10 MiB of 24 MiB of file-1 are in out.partwise, and the same command goes on from there; --no-resume begins anew
+    hint: something else may be answering: is ORIGIN/v1 the right endpoint? 10 MiB of 24 MiB of file-1 are in out.partwise, and the same command goes on from there; --no-resume begins anew
     ");
     assert_eq!(names(&scene.sandbox), ["out.partwise", "out.partwise-journal"]);
     scene.server.set_gone(false);

@@ -172,8 +172,8 @@ fn a_port_that_answers_something_else_is_named() {
     hint: something else listens there
     ");
     assert_snapshot!(list("http", b"HTTP/1.1 200 OK\r\ncontent-type: text/html\r\ncontent-length: 21\r\n\r\n<title>Router</title>\n"), @r#"
-    error: cannot list the files at http://127.0.0.1:PORT/v1: the answer with status 200 is not what this API answers: "<title>Router</title>": expected value at line 1 column 1
-    hint: something else may be answering: is http://127.0.0.1:PORT/v1 the right endpoint?
+    error: cannot list the files at http://127.0.0.1:PORT/v1: the answer with status 200 is not what this API answers: a page with the title “Router”
+    hint: something in front of the service answered in its place: sign in to this network, or look at the proxy, firewall or gateway on the way
     "#);
     assert_snapshot!(list("http", b"HTTP/1.1 404 Not Found\r\ncontent-type: text/html\r\ncontent-length: 21\r\n\r\n<title>Router</title>\n"), @"
     error: cannot list the files at http://127.0.0.1:PORT/v1: the service refused: 404 Not Found: a page with the title “Router”

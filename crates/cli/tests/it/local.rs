@@ -2,6 +2,8 @@
 
 use std::process::Stdio;
 
+use insta::assert_snapshot;
+
 use crate::sandbox::{Ran, Sandbox, noise};
 
 const MIB: usize = 1 << 20;
@@ -163,4 +165,32 @@ fn a_reader_that_goes_away_is_no_failure() {
     drop(child.stdout.take());
     let ran = Ran::of(child.wait_with_output().unwrap());
     assert_eq!((ran.status, ran.stderr.as_str()), (0, ""));
+}
+
+#[test]
+fn a_file_url_is_taken_in_every_spelling() {
+    let sandbox = Sandbox::new();
+    let folder = sandbox.path("store").display().to_string();
+    sandbox.run(&["files", "list", "--local", "--store", &format!("file:{folder}")]).done();
+    assert!(sandbox.path("store").is_dir() && !sandbox.path("file:").exists());
+    sandbox.run(&["files", "list", "--local", "--store", &format!("FILE://{folder}")]).done();
+    for memory in ["memory:", "memory://", "MEMORY:"] {
+        sandbox.run(&["files", "list", "--local", "--store", memory]).done();
+        assert!(!sandbox.path(memory).exists());
+    }
+    assert_snapshot!(sandbox.run(&["files", "list", "--local", "--store", ""]).refused(2), @"
+    error: --store is empty
+    hint: give a folder, file:///… or memory://; S3 and Azure stores are not there yet
+    ");
+    for path in ["memory:x", "memory://x"] {
+        let said = sandbox.run(&["files", "list", "--local", "--store", path]).refused(2);
+        assert_eq!(
+            said.lines().next().unwrap(),
+            format!("error: --store: {path}: a store in memory has no path")
+        );
+    }
+    assert_snapshot!(sandbox.run(&["files", "list", "--local", "--store", "file:x"]).refused(2), @"
+    error: --store: file:x names another machine, or no whole path
+    hint: such a URL looks like file:///srv/my%20files; a plain path will do as well
+    ");
 }

@@ -129,14 +129,25 @@ fn a_proxy_that_does_not_let_a_request_through_is_told_with_what_to_do() {
     error: cannot list the files at https://api.example/v1: the request could not be sent: the proxy at PROXY refused the way to api.example:443: 407 Proxy Authentication Required
     hint: the proxy does not take the name and the password in https_proxy
     ");
+    let negotiate = b"HTTP/1.1 407 X\r\nproxy-authenticate: Negotiate\r\nproxy-authenticate: NTLM\r\ncontent-length: 0\r\n\r\n";
+    for name in ["", "me:hunter2@"] {
+        insta::allow_duplicates! {
+            assert_snapshot!(list(name, negotiate), @"
+            error: cannot list the files at https://api.example/v1: the request could not be sent: the proxy at PROXY refused the way to api.example:443: 407 Proxy Authentication Required
+            hint: the proxy takes a login by Negotiate or NTLM only, which partwise does not have: use another proxy, or one on this machine that logs in there
+            ");
+        }
+    }
+    let either =
+        b"HTTP/1.1 407 X\r\nproxy-authenticate: Negotiate, Basic realm=\"a\"\r\ncontent-length: 0\r\n\r\n";
+    assert!(list("", either).contains("https_proxy=http://NAME:PASSWORD@PROXY"));
     let blocked = b"HTTP/1.1 403 X\r\ncontent-type: text/html\r\n\r\n<title>Blocked by policy</title>";
     assert_snapshot!(list("", blocked), @"
     error: cannot list the files at https://api.example/v1: the request could not be sent: the proxy at PROXY refused the way to api.example:443: 403 Forbidden: a page with the title “Blocked by policy”
     hint: ask those who run the proxy to allow api.example:443, or add the host to NO_PROXY if it can be reached directly
     ");
     assert_snapshot!(list("", b"HTTP/1.1 502 X\r\ncontent-length: 0\r\n\r\n"), @"
-    the service cannot be reached: trying again
-    error: cannot list the files at https://api.example/v1: the service could not be reached: the proxy at PROXY refused the way to api.example:443: 502 Bad Gateway
+    error: cannot list the files at https://api.example/v1: the request could not be sent: the proxy at PROXY refused the way to api.example:443: 502 Bad Gateway
     hint: the proxy did not reach api.example:443: try again later
     ");
     let nobody = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();

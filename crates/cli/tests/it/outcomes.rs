@@ -278,3 +278,53 @@ fn on_request_the_file_is_sent_again() {
     assert_eq!(ran.json()["id"], "file-2");
     assert_eq!((scene.posts(), scene.unfinished()), (2, 0));
 }
+
+/// What is said of a command whose only request is answered so, without the service's address.
+fn answered(arguments: &[&str], body: &'static str) -> String {
+    let service = Scripted::new(move |_| ok(body));
+    let arguments = [arguments, &["--endpoint", &service.origin]].concat();
+    Sandbox::new().run_with(&arguments, &[KEY]).refused(1).replace(&service.origin, "ORIGIN")
+}
+
+#[test]
+fn a_service_without_uploads_cancels_none() {
+    let cancel = ["uploads", "cancel", "upload_1", "--provider", "azure", "--endpoint", "http://127.0.0.1:9"];
+    let old = ["--api-version", "2024-06-01"];
+    let said = Sandbox::new().run_with(&[&cancel[..], &old].concat(), &[("AZURE_OPENAI_API_KEY", "k")]);
+    assert_snapshot!(said.refused(2), @"
+    error: Azure OpenAI 2024-06-01 has no request for cancelling the upload
+    hint: another --provider or --api-version may have it
+    ");
+}
+
+#[test]
+fn an_upload_that_was_not_cancelled_is_no_success() {
+    let cancel = |body| answered(&["uploads", "cancel", "upload_1"], body);
+    assert_snapshot!(cancel(r#"{"id":"upload_1","status":"completed","file":{"id":"file-1"}}"#), @"error: cannot cancel upload_1 at ORIGIN/v1: the service says otherwise in its answer with status 200: upload_1 is completed, and file-1 was made of it");
+    assert_snapshot!(cancel(r#"{"id":"upload_1","status":"pending"}"#), @"error: cannot cancel upload_1 at ORIGIN/v1: the service says otherwise in its answer with status 200: upload_1 is pending");
+    assert_snapshot!(cancel(r#"{"id":"upload_1"}"#), @"error: cannot cancel upload_1 at ORIGIN/v1: the service says otherwise in its answer with status 200: upload_1 has no status");
+    assert_snapshot!(cancel(r#"{"id":"upload_2","status":"cancelled"}"#), @"error: cannot cancel upload_1 at ORIGIN/v1: the service says otherwise in its answer with status 200: it is about upload_2");
+}
+
+#[test]
+fn an_upload_that_was_not_cancelled_is_still_unfinished_here() {
+    let scene = Scene::new(|request| match &request.line[..] {
+        "POST /v1/uploads" => ok(r#"{"id":"upload_1","status":"pending"}"#),
+        "POST /v1/uploads/upload_1/cancel" => ok(r#"{"id":"upload_1","status":"pending"}"#),
+        _ => Answer::json("403 Forbidden", r#"{"error":{"message":"no"}}"#),
+    });
+    scene.refused(&["--route", "parts"]);
+    assert_eq!(scene.unfinished(), 1);
+    let cancel = ["uploads", "cancel", "upload_1", "--json", "--endpoint", &scene.service.origin];
+    scene.sandbox.run_with(&cancel, &[KEY]).refused(1);
+    assert_eq!(scene.unfinished(), 1);
+}
+
+#[test]
+fn an_answer_about_another_file_is_no_success() {
+    let get = ["files", "get", "file-1"];
+    assert_snapshot!(answered(&get, r#"{"id":"file-2","object":"file"}"#), @"error: cannot get file-1 at ORIGIN/v1: the service says otherwise in its answer with status 200: it is about file-2");
+    let delete = ["files", "delete", "file-1"];
+    assert_snapshot!(answered(&delete, r#"{"id":"file-2","deleted":true}"#), @"error: cannot delete file-1 at ORIGIN/v1: the service says otherwise in its answer with status 200: it is about file-2");
+    assert_snapshot!(answered(&delete, r#"{"id":"file-1","deleted":false}"#), @"error: file-1 was not deleted: the service says so, and mostly it was gone before");
+}

@@ -51,7 +51,7 @@ fn another_tenants_key_resumes_nothing_and_loses_nothing() {
     let ran = scene.sandbox.run_with(&scene.arguments(&[]), &other);
     assert_snapshot!(said(ran), @"
     going on with UPLOAD, which an earlier run began: SOME of 24 MiB are there
-    error: cannot upload big.bin at ORIGIN/v1: POST /uploads/{upload_id}/parts was refused: 404 Not Found: there is no upload `UPLOAD` (about id)
+    error: cannot upload big.bin at ORIGIN/v1: sending a part was refused: 404 Not Found: there is no upload `UPLOAD` (about id)
     hint: the upload may belong to another key, project or tenant: use the key that it was begun with; --no-resume starts over
     ");
     let cancel = ["uploads", "cancel", listed["id"].as_str().unwrap(), "--endpoint", &scene.server.origin];

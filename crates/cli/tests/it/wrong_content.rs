@@ -119,3 +119,25 @@ fn that_a_length_could_be_compared_with_nothing_is_said() {
         }
     }
 }
+
+#[test]
+fn a_page_in_place_of_an_answer_is_told_by_its_title() {
+    let service = Scripted::new(|_| Answer::page("200 OK", "Sign in to Airport Wi-Fi"));
+    let sandbox = Sandbox::new();
+    sandbox.write("a.jsonl", "{}\n");
+    let said = |arguments: &[&str]| {
+        let arguments = [arguments, &["--endpoint", &service.origin]].concat();
+        sandbox.run_with(&arguments, &[("OPENAI_API_KEY", "k")]).refused(1).replace(&service.origin, "ORIGIN")
+    };
+    let page = "the answer with status 200 is not what this API answers: a page with the title “Sign in to Airport Wi-Fi”\nhint: something in front of the service answered in its place: sign in to this network, or look at the proxy, firewall or gateway on the way";
+    for arguments in [
+        &["files", "list"][..],
+        &["files", "get", "file-1"],
+        &["files", "delete", "file-1"],
+        &["upload", "a.jsonl", "--purpose", "assistants", "--route", "parts"],
+    ] {
+        let said = said(arguments);
+        assert!(said.contains(page), "{said}");
+        assert!(!said.contains('<') && !said.contains("column"), "{said}");
+    }
+}

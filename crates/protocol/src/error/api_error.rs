@@ -22,6 +22,9 @@ use crate::{
 /// So much of a page is searched for its title, in bytes.
 const PAGE_HEAD: usize = 4096;
 
+/// What is said of a page without a title.
+const UNTITLED: &str = "an HTML page without a title";
+
 /// The service answered no.
 ///
 /// All known shapes are read: `error` as an object (OpenAI, Azure) or a string, a bare `message` (Azure's gateway),
@@ -304,12 +307,30 @@ fn read_shape(body: &[u8]) -> Option<Error> {
 
 /// Reads anything else that refuses: a page, a text, nothing.
 fn read_page(headers: &HeaderMap, body: &[u8]) -> Error {
-    match html_title(body) {
-        Some(title) => error_of(format!("a page with the title “{title}”")),
-        None if is_page(headers, body) => error_of("an HTML page without a title".to_owned()),
+    match page(body) {
+        Some(page) => error_of(page),
+        None if is_page(headers, body) => error_of(UNTITLED.to_owned()),
         None if body.trim_ascii().is_empty() => Error::new(),
         None => error_of(excerpt(body)),
     }
+}
+
+/// Describes an HTML page by its title; `None` when the body is something else.
+pub(super) fn page(body: &[u8]) -> Option<String> {
+    let body = body.trim_ascii_start();
+    match html_title(body).filter(|_| !body.starts_with(b"{")) {
+        Some(title) => Some(format!("a page with the title “{title}”")),
+        None if body.starts_with(b"<") && has_html(body) => Some(UNTITLED.to_owned()),
+        None => None,
+    }
+}
+
+/// Whether a text has elements that only HTML has, in its beginning: other XML is no page.
+fn has_html(text: &[u8]) -> bool {
+    let head = text[..text.len().min(PAGE_HEAD)].to_ascii_lowercase();
+    [&b"<!doctype html"[..], b"<html", b"<head", b"<body", b"<script", b"<meta"]
+        .into_iter()
+        .any(|tag| head.windows(tag.len()).any(|window| window == tag))
 }
 
 fn is_page(headers: &HeaderMap, body: &[u8]) -> bool {
@@ -522,6 +543,18 @@ mod tests {
         }
         for body in ["", "{", "[]", "{}", r#"{"error":{}}"#, r#"{"error":7}"#, "no", "<title>No</title>"] {
             assert!(!decoded(429, &[], body).is_of_the_api(), "{body}");
+        }
+    }
+
+    #[test]
+    fn a_page_is_known_with_and_without_a_title() {
+        for body in ["<!DOCTYPE HTML>", " <HTML><body>", "<!-- x --><meta a>", "<script>location=1</script>"]
+        {
+            assert_eq!(page(body.as_bytes()).as_deref(), Some(UNTITLED), "{body}");
+        }
+        assert_eq!(page(b"<title>A</title>").as_deref(), Some("a page with the title “A”"));
+        for body in ["", "{\"a\":\"<title>A</title>\"}", "<?xml version='1.0'?><Error/>", "no <html>", "[]"] {
+            assert_eq!(page(body.as_bytes()), None, "{body}");
         }
     }
 

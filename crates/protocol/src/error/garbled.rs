@@ -4,7 +4,7 @@ use std::{error::Error, fmt, sync::Arc};
 
 use http::StatusCode;
 
-use super::excerpt::excerpt;
+use super::{api_error::page, excerpt::excerpt};
 
 /// A successful answer that is not what the operation answers: something else may be listening there.
 #[derive(Clone, Debug, thiserror::Error)]
@@ -13,9 +13,13 @@ pub struct Garbled {
     /// The status of the answer: a 2xx.
     pub status: StatusCode,
     /// The beginning of what cannot be read, the body or a header's line: one line, at most 512 characters, with what is
-    /// no text replaced.
+    /// no text replaced; of a page, its title.
     pub excerpt: String,
-    source: Arc<dyn Error + Send + Sync>,
+    /// Whether the answer can be read and says that the request was not done.
+    pub is_contradiction: bool,
+    /// Whether the answer is an HTML page: of something in front of the service, since its own answers are JSON.
+    pub is_page: bool,
+    source: Option<Arc<dyn Error + Send + Sync>>,
 }
 
 impl Garbled {
@@ -23,7 +27,7 @@ impl Garbled {
     /// says.
     #[must_use]
     pub fn contradictory(status: StatusCode, body: &[u8], contradiction: String) -> Self {
-        Self::new(status, body, contradiction)
+        Self { is_contradiction: true, ..Self::new(status, body, contradiction) }
     }
 
     pub(crate) fn new(
@@ -31,15 +35,27 @@ impl Garbled {
         unreadable: &[u8],
         source: impl Into<Box<dyn Error + Send + Sync>>,
     ) -> Self {
-        Self { status, excerpt: excerpt(unreadable), source: Arc::from(source.into()) }
+        let page = page(unreadable);
+        let is_page = page.is_some();
+        let source = (!is_page).then(|| Arc::from(source.into()));
+        let excerpt = page.map_or_else(|| excerpt(unreadable), |page| excerpt(page.as_bytes()));
+        Self { status, excerpt, is_contradiction: false, is_page, source }
     }
 }
 
 impl fmt::Display for Garbled {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.is_contradiction {
+            return write!(
+                f,
+                "the service says otherwise in its answer with status {}",
+                self.status.as_u16()
+            );
+        }
         write!(f, "the answer with status {} is not what this API answers", self.status.as_u16())?;
         match self.excerpt.as_str() {
             "" => f.write_str(" (it is empty)"),
+            text if self.is_page => write!(f, ": {text}"),
             text => write!(f, ": {text:?}"),
         }
     }

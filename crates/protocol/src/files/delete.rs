@@ -45,6 +45,11 @@ impl Operation for DeleteFile {
         read_response(&response).map(Some)
     }
 
+    fn contradiction(&self, deleted: &Option<DeletedFile>) -> Option<String> {
+        let deleted = deleted.as_ref().filter(|deleted| deleted.id != self.file_id)?;
+        Some(format!("it is about {}", deleted.id))
+    }
+
     fn decode_request(route: &Route, _: Request<Bytes>) -> Result<Self, DecodeError> {
         id_of(route, "file_id").map(Self::new)
     }

@@ -38,6 +38,10 @@ impl Operation for RetrieveFile {
         read_response(&response)
     }
 
+    fn contradiction(&self, file: &File) -> Option<String> {
+        (file.id != self.file_id).then(|| format!("it is about {}", file.id))
+    }
+
     fn decode_request(route: &Route, _: Request<Bytes>) -> Result<Self, DecodeError> {
         id_of(route, "file_id").map(Self::new)
     }

@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 use http::{Request, Response};
-use partwise_models::Upload;
+use partwise_models::{Upload, UploadStatus};
 
 use crate::{
     Api, Body, DecodeError, EncodeError, Operation, OperationId, ResponseError, Route,
@@ -39,6 +39,22 @@ impl Operation for CancelUpload {
 
     fn decode_response(response: Response<Bytes>) -> Result<Upload, ResponseError> {
         read_response(&response)
+    }
+
+    /// Only an upload that is over was cancelled.
+    fn contradiction(&self, upload: &Upload) -> Option<String> {
+        let id = &upload.id;
+        if *id != self.upload_id {
+            return Some(format!("it is about {id}"));
+        }
+        match (&upload.status, &upload.file) {
+            (Some(UploadStatus::Cancelled | UploadStatus::Expired), _) => None,
+            (Some(status @ UploadStatus::Completed), Some(file)) => {
+                Some(format!("{id} is {status}, and {} was made of it", file.id))
+            }
+            (Some(status), _) => Some(format!("{id} is {status}")),
+            (None, _) => Some(format!("{id} has no status")),
+        }
     }
 
     /// Whatever body came is not looked at: clients send none, with and without a Content-Type.

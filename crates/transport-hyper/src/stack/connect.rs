@@ -103,6 +103,8 @@ pub enum ConnectError {
         variable: Option<&'static str>,
         /// Whether it was told a name and a password.
         has_login: bool,
+        /// The schemes of the logins that it takes, such as `Basic`, as far as it says them.
+        schemes: Vec<String>,
         /// Host and port behind it.
         to: String,
         /// What it said.
@@ -149,14 +151,12 @@ pub enum ConnectError {
 }
 
 impl ConnectError {
-    /// Whether the same may work a moment later. A certificate that is refused now is refused then.
+    /// Whether the same may work a moment later. A certificate or a tunnel that is refused now is refused then.
     #[must_use]
     pub fn is_transient(&self) -> bool {
         match self {
             Self::Resolve { .. } | Self::Tcp { .. } | Self::TimedOut { .. } => true,
             Self::ProxyUnreachable { source, .. } => source.is_transient(),
-            // That it wants a login or forbids the host does not change; that it reaches nobody may.
-            Self::ProxyRejected { source, .. } => matches!(source.status.as_u16(), 500 | 502..=504),
             Self::Proxy { source, .. } => !source.is_parse(),
             #[cfg(feature = "__tls")]
             Self::Tls { source: TlsError::Broken(_), .. } => true,

@@ -234,6 +234,9 @@ pub enum TlsError {
     /// The certificate is for another host.
     #[error("its certificate is for another host")]
     OtherHost,
+    /// The certificate names its hosts nowhere, or in its common name alone, which nobody reads any more.
+    #[error("its certificate has no subject alternative name, which is where the names of its hosts must be")]
+    NoAlternativeName,
     /// The certificate is too old, or not valid yet.
     #[error("its certificate is not valid at this time: it has expired, or a clock is wrong")]
     OutOfDate,
@@ -254,6 +257,11 @@ impl TlsError {
             Some(Rustls::InvalidMessage(InvalidMessage::InvalidContentType)) => Self::NotTls,
             // A signature that does not fit comes from an authority of the same name, such as one that was made anew.
             Some(Rustls::InvalidCertificate(Bad::UnknownIssuer | Bad::BadSignature)) => Self::UnknownIssuer,
+            Some(Rustls::InvalidCertificate(Bad::NotValidForNameContext { presented, .. }))
+                if presented.is_empty() =>
+            {
+                Self::NoAlternativeName
+            }
             Some(Rustls::InvalidCertificate(Bad::NotValidForName | Bad::NotValidForNameContext { .. })) => {
                 Self::OtherHost
             }

@@ -3,7 +3,7 @@
 use std::{pin::pin, time::Duration};
 
 use bytes::{Bytes, BytesMut};
-use http::{HeaderValue, Method, Request, Response, Uri, header};
+use http::{HeaderMap, HeaderValue, Method, Request, Response, Uri, header};
 use http_body_util::{BodyExt as _, Empty};
 use hyper::{body::Incoming, client::conn::http1};
 use hyper_util::rt::TokioIo;
@@ -80,12 +80,26 @@ pub(super) async fn rejection(proxy: &Server, to: &str, answer: Response<Incomin
         coding::strip(&mut head.headers);
         excerpt = Bytes::from(plain).into();
     }
+    let schemes = schemes(&head.headers);
     let source = ApiError::decode_response(&Response::from_parts(head, excerpt.freeze()));
     ConnectError::ProxyRejected {
         proxy: proxy.to_string(),
         variable: proxy.variable,
         has_login: proxy.has_login(),
+        schemes,
         to: to.to_owned(),
         source: Box::new(source),
     }
+}
+
+/// The schemes of the logins that a proxy offers. A list of challenges has commas between them, and inside them between
+/// their parameters, which have a `=` behind their name.
+fn schemes(headers: &HeaderMap) -> Vec<String> {
+    let lines = headers.get_all(header::PROXY_AUTHENTICATE).iter().filter_map(|line| line.to_str().ok());
+    let first_words =
+        lines.flat_map(|line| line.split(',')).filter_map(|item| item.split_whitespace().next());
+    let is_token = |word: &&str| {
+        !word.is_empty() && word.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_".contains(&byte))
+    };
+    first_words.filter(is_token).map(str::to_owned).collect()
 }

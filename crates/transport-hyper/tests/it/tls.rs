@@ -167,6 +167,21 @@ async fn a_certificate_that_is_trusted_itself_is_still_for_its_host_alone() {
 }
 
 #[tokio::test]
+async fn a_certificate_without_a_subject_alternative_name_is_told_to_lack_it() {
+    for mut params in self_signed("localhost") {
+        params.subject_alt_names.clear();
+        params.distinguished_name.push(DnType::CommonName, "localhost");
+        let certificate = SelfSigned::new(&params);
+        let peer = secure_peer(certificate.acceptor()).await;
+        assert_eq!(
+            refused(&client(https(&peer), trusting_this(&certificate))).await,
+            "the request could not be sent: no TLS with localhost: its certificate has no subject alternative name, \
+             which is where the names of its hosts must be"
+        );
+    }
+}
+
+#[tokio::test]
 async fn a_certificate_that_is_trusted_itself_still_expires() {
     for mut params in self_signed("localhost") {
         params.not_before = rcgen::date_time_ymd(2001, 1, 1);
