@@ -97,8 +97,8 @@ fn a_file_that_was_rewritten_with_its_time_put_back_is_no_success_on_either_rout
     let (ran, service) = upload(rewrite, true, &PARTS);
     assert_eq!(ran.status, 1);
     assert_snapshot!(ran.stderr, @"
-    error: cannot upload a.bin at ORIGIN/v1: the file may have changed while it was uploaded: completing the upload was refused: 400 Bad Request: the md5 differs
-    hint: upload it again when nothing writes to it any more; the same command looks for the file again
+    error: cannot upload a.bin at ORIGIN/v1: the source changed while it was uploaded: its content is not what was sent
+    hint: upload it again when nothing writes to it any more
     ");
     let complete = service.requests().pop().unwrap();
     assert!(String::from_utf8(complete.body).unwrap().contains("md5"));

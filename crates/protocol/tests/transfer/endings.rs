@@ -150,7 +150,7 @@ fn something_else_that_answers_there_is_told_apart_at_once() {
     let mut bench = Bench::new(plan());
     bench.run();
     bench.answer(0, 200, "<html><head><title>Welcome</title></head></html>");
-    insta::assert_snapshot!(bench.error(), @r#"POST /uploads got an answer that cannot be read: the answer with status 200 is not what this API answers: "<html><head><title>Welcome</title></head></html>": expected value at line 1 column 1"#);
+    insta::assert_snapshot!(bench.error(), @r#"POST /uploads got an answer that cannot be read: the answer with status 200 is not what this API answers: a page with the title “Welcome”"#);
 }
 
 #[test]
