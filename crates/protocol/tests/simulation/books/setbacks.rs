@@ -1,0 +1,120 @@
+//! What a request that brought nothing leads to, held against rules 4 and 5.
+
+use std::time::Duration;
+
+use partwise_protocol::{Phase, Progress};
+
+use super::{Asked, Books, Failures, Flight};
+use crate::{
+    patience::{Expected, Setback},
+    rules::{Rule, hold},
+};
+
+impl Books {
+    pub(super) fn set_back(
+        &mut self,
+        flight: &Flight,
+        setback: Setback,
+        is_whole: bool,
+        [before, after]: [&Progress; 2],
+        is_past: bool,
+        now: Duration,
+    ) {
+        let is_again = after.statistics.retries.total > before.statistics.retries.total;
+        let again = after.latest_retry.filter(|_| is_again).map(|retry| retry.wait);
+        self.understood |= setback.is_of_the_api();
+        let was_ending = self.is_ending();
+        if was_ending {
+            hold(Rule::StopSilent, again.is_none(), || format!("{setback:?} leads to {again:?}"));
+        }
+        if setback.is_overload() && !was_ending {
+            let hint = setback.hint().filter(|hint| *hint <= self.plan.retry.max_hinted_wait);
+            let until = now + hint.max(again).unwrap_or_default();
+            self.pace.overloaded(until, flight.number, self.requests);
+        }
+        match flight.asked {
+            Asked::Complete | Asked::Post if is_whole && !setback.was_never_done() => {
+                self.commit_set_back(flight.asked, setback, again, after);
+            }
+            Asked::Part(start) => {
+                let failures = self.count_failure(start);
+                let expected = setback.expected(failures.since, self.understood, &self.plan.retry);
+                let is_refilled = failures.since < failures.all && expected.again.is_some();
+                let is_over = matches!(after.phase, Phase::Done | Phase::Creating);
+                self.fails |= expected.again.is_none() && !is_over;
+                if expected.again.is_none() && is_past && !setback.is_completed() {
+                    hold(Rule::Believed, is_over, || format!("{setback:?} leads to {:?}", after.phase));
+                }
+                if !was_ending {
+                    judge(&expected, again, self.fails || is_over, setback, is_refilled);
+                }
+                self.waiting.extend(again.map(|wait| (start, now + wait)));
+            }
+            Asked::Content => {}
+            // A file that is gone is an answer.
+            Asked::Object if matches!(setback, Setback::Refused { status: 404, is_quota: false, .. }) => {
+                (self.understood, self.solo.1) = (true, 0);
+            }
+            Asked::Create | Asked::List | Asked::Object | Asked::Cancel | Asked::Complete | Asked::Post => {
+                self.solo.1 += 1;
+                self.solo_until = now + again.unwrap_or_default();
+                let is_commit = matches!(flight.asked, Asked::Complete | Asked::Post);
+                let may_be_made =
+                    self.in_doubt && (is_commit || matches!(flight.asked, Asked::List | Asked::Object));
+                let is_known = self.understood || may_be_made;
+                let expected = setback.expected(self.solo.1, is_known, &self.plan.retry);
+                let is_over = matches!(after.phase, Phase::Done | Phase::Creating)
+                    || (may_be_made && is_commit && after.phase == Phase::Settling);
+                // A page that was too large is asked for in smaller ones, whatever else the rejection says.
+                let is_page = flight.asked == Asked::List && setback.is_invalid() && again.is_none();
+                if is_page && after.phase == Phase::Settling {
+                    self.solo.1 -= 1;
+                    return;
+                }
+                if !was_ending {
+                    judge(&expected, again, is_over, setback, false);
+                }
+                if flight.asked == Asked::Complete {
+                    self.completes_in_doubt = self.completes_in_doubt.saturating_sub(1);
+                }
+            }
+        }
+    }
+
+    fn count_failure(&mut self, start: u64) -> Failures {
+        let failures = self.failures.entry(start).or_default();
+        failures.all += 1;
+        failures.since = if failures.taken_then == self.taken { failures.since + 1 } else { 1 };
+        failures.taken_then = self.taken;
+        *failures
+    }
+
+    /// Rule 5 comes before rule 4.
+    fn commit_set_back(&mut self, asked: Asked, setback: Setback, again: Option<Duration>, after: &Progress) {
+        let was_in_doubt = self.in_doubt;
+        self.in_doubt |= setback.may_be_done();
+        let says = || format!("{setback:?} leads to {:?}, again: {again:?}", after.phase);
+        if !self.in_doubt {
+            let rule = if setback.is_quota() { Rule::QuotaFinal } else { Rule::Final };
+            let is_over = matches!(after.phase, Phase::Done | Phase::Creating);
+            hold(rule, again.is_none() && is_over, says);
+        } else if !was_in_doubt && asked == Asked::Complete {
+            let is_again = again.is_some() || self.is_ending();
+            hold(Rule::CompleteOnce, is_again && after.phase == Phase::Completing, says);
+        } else {
+            let rule = if asked == Asked::Complete { Rule::CompleteOnce } else { Rule::NoBlindPost };
+            hold(rule, again.is_none() && after.phase == Phase::Settling, says);
+        }
+    }
+}
+
+fn judge(expected: &Expected, again: Option<Duration>, is_over: bool, setback: Setback, is_refilled: bool) {
+    let rule = if is_refilled { Rule::Refill } else { expected.rule };
+    let holds = match (&expected.again, again) {
+        (Some(due), Some(wait)) => due.contains(&wait),
+        // An upload that has expired meanwhile may begin anew.
+        (None, None) => is_over,
+        _ => false,
+    };
+    hold(rule, holds, || format!("{setback:?} leads to {again:?}, over: {is_over}, not {expected:?}"));
+}
