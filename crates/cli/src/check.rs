@@ -173,7 +173,7 @@ struct Shown {
     #[serde(skip_serializing_if = "Option::is_none")]
     column: Option<u64>,
     problem: String,
-    /// Whether a service may take it all the same.
+    /// Whether a service may take it anyway.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     warning: bool,
 }

@@ -30,7 +30,7 @@ impl RequiredPurpose {
         }
         let way = if is_packed(filename) { "unpack it first" } else { rename };
         Err(Report::usage(format!("{}: {BAD_NAME}", one_line(filename)))
-            .hint(format!("{way}, or --allow-any-name sends it all the same")))
+            .hint(format!("{way}, or --allow-any-name sends it anyway")))
     }
 }
 
@@ -72,7 +72,7 @@ pub(crate) fn resolve(text: &str, allow_unknown: bool) -> Result<Purpose, Report
     match purpose {
         Purpose::Other(_) if !allow_unknown => {
             Err(Report::usage(format!("no service has the purpose '{text}'"))
-                .hint(format!("{} --allow-unknown-purpose sends it all the same", suggestion(text))))
+                .hint(format!("{} --allow-unknown-purpose sends it anyway", suggestion(text))))
         }
         purpose => Ok(purpose),
     }

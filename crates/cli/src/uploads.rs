@@ -142,7 +142,7 @@ pub(crate) async fn cancel(
             cancel_found(arguments, &connection.connect().await?, &entry, &saved).await
         }
         Ok(Some(saved)) if saved.upload_id().is_none() && is_local(id) => {
-            let left = "a file may have been made of it all the same: `partwise files list` shows it";
+            let left = "a file may have been made of it anyway: `partwise files list` shows it";
             forget_with_word(&entry, id, left).await
         }
         Ok(_) => Err(Report::failed(format!("{id} is not unfinished any more"))),

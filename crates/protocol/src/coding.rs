@@ -1,4 +1,4 @@
-//! The codings of answers: every request asks for none, and an answer that has one all the same is not read.
+//! The codings of answers: every request asks for none, and an answer that has one anyway is not read.
 
 use std::borrow::Cow;
 

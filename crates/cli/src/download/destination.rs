@@ -148,7 +148,7 @@ fn folder_of(target: &Path) -> &Path {
 #[cfg(unix)]
 fn sync_folder(folder: &Path) -> io::Result<()> {
     // A folder that may be written to but not read cannot be opened, and some file systems sync no folder: the
-    // file is complete all the same.
+    // file is complete anyway.
     match fs::File::open(folder).and_then(|folder| folder.sync_all()) {
         Err(cause)
             if matches!(

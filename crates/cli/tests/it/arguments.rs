@@ -61,15 +61,15 @@ fn an_endpoint_is_a_plain_url_with_its_scheme() {
 fn a_purpose_that_no_service_has_is_told_with_the_nearest_one() {
     assert_snapshot!(refused(&["upload", "data.jsonl", "--purpose", "finetune"]), @"
     error: no service has the purpose 'finetune'
-    hint: did you mean 'fine-tune'? --allow-unknown-purpose sends it all the same
+    hint: did you mean 'fine-tune'? --allow-unknown-purpose sends it anyway
     ");
     assert_snapshot!(refused(&["upload", "data.jsonl", "--purpose", "world-peace"]), @"
     error: no service has the purpose 'world-peace'
-    hint: the known ones are assistants, assistants_output, batch, batch_output, evals, evals_output, fine-tune, fine-tune-results, user_data, vision; --allow-unknown-purpose sends it all the same
+    hint: the known ones are assistants, assistants_output, batch, batch_output, evals, evals_output, fine-tune, fine-tune-results, user_data, vision; --allow-unknown-purpose sends it anyway
     ");
     assert_snapshot!(refused(&["files", "list", "--purpose", "Batches"]), @"
     error: no service has the purpose 'Batches'
-    hint: did you mean 'batch'? --allow-unknown-purpose sends it all the same
+    hint: did you mean 'batch'? --allow-unknown-purpose sends it anyway
     ");
     assert_snapshot!(refused(&["upload", "data.jsonl", "--purpose", ""]), @"
     error: the purpose is empty

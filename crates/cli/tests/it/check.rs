@@ -199,7 +199,7 @@ fn an_upload_tells_a_name_that_is_refused_later_before_anything_is_sent() {
     };
     assert_snapshot!(upload("batch", &[]).refused(2), @"
     error: big.json: the name of a file for fine-tuning or a batch must end with .jsonl
-    hint: rename it, or --allow-any-name sends it all the same
+    hint: rename it, or --allow-any-name sends it anyway
     ");
     upload("fine-tune", &[]).refused(2);
     let sent = upload("batch", &["--allow-any-name"]).refused(1);
@@ -208,7 +208,7 @@ fn an_upload_tells_a_name_that_is_refused_later_before_anything_is_sent() {
         ["files", "import", "--url", "https://x.example/a", "--filename", "a.txt", "--purpose", "fine-tune"];
     assert_snapshot!(sandbox.run(&[&import[..], &["--local", "--provider", "azure"]].concat()).refused(2), @"
     error: a.txt: the name of a file for fine-tuning or a batch must end with .jsonl
-    hint: give another --filename, or --allow-any-name sends it all the same
+    hint: give another --filename, or --allow-any-name sends it anyway
     ");
 }
 
@@ -237,6 +237,6 @@ fn a_compressed_or_copied_file_of_json_lines_is_told_before_anything_is_sent() {
     let upload = ["upload", "a.gz", "--purpose", "batch", "--endpoint", "http://127.0.0.1:9"];
     assert_snapshot!(sandbox.run_with(&upload, &[("OPENAI_API_KEY", "k")]).refused(2), @"
     error: a.gz: the name of a file for fine-tuning or a batch must end with .jsonl
-    hint: unpack it first, or --allow-any-name sends it all the same
+    hint: unpack it first, or --allow-any-name sends it anyway
     ");
 }

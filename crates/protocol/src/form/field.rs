@@ -63,7 +63,7 @@ impl FieldHead {
 /// An extended value that is none.
 pub(super) struct Unreadable;
 
-/// RFC 7578 forbids `filename*`, some send it all the same; RFC 6266 §4.3 prefers it to `filename`.
+/// RFC 7578 forbids `filename*`, some send it anyway; RFC 6266 §4.3 prefers it to `filename`.
 pub(super) fn filename_of(disposition: &Parameterized<'_>) -> Result<Option<String>, Unreadable> {
     match disposition.parameter("filename*") {
         Some(extended) => extended_label(extended).map(Some).ok_or(Unreadable),

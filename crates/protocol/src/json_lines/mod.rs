@@ -237,7 +237,7 @@ pub enum LineProblem {
 }
 
 impl LineProblem {
-    /// Whether a service may take the file all the same.
+    /// Whether a service may take the file anyway.
     #[must_use]
     pub fn is_warning(&self) -> bool {
         *self == Self::EmptyAtEnd

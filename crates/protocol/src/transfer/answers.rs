@@ -54,7 +54,7 @@ impl Setback {
         }
     }
 
-    /// Whether the service may have done what was asked all the same: what it refuses for good, it has not done, unless it
+    /// Whether the service may have done what was asked anyway: what it refuses for good, it has not done, unless it
     /// says that it did before.
     fn may_be_done(&self) -> bool {
         match self {

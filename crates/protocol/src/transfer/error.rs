@@ -49,7 +49,7 @@ pub enum TransferError {
     SourceChanged {
         /// What differs, in words.
         difference: String,
-        /// The file that was made of it all the same: a single request cannot be stopped before its end.
+        /// The file that was made of it anyway: a single request cannot be stopped before its end.
         file: Option<Box<File>>,
     },
     /// The service made a file of another size than was sent: it has stored something else.

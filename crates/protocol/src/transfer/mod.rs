@@ -416,7 +416,7 @@ impl Transfer {
     }
 
     /// Gives the transfer up: ends with [`TransferError::Cancelled`], after cancelling on the service if it can be
-    /// reached. A file that is already known to exist is reported as a success all the same.
+    /// reached. A file that is already known to exist is reported as a success anyway.
     pub fn cancel(&mut self) {
         self.cancel_wanted = true;
     }

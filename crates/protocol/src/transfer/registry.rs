@@ -219,7 +219,7 @@ impl Registration {
         self.change(|running| (running.is_committing, running.may_have_made) = (true, true));
     }
 
-    /// The request that makes the file is not under way; whether it may have made one all the same.
+    /// The request that makes the file is not under way; whether it may have made one anyway.
     pub(super) fn settle(&self, may_have_made: bool) {
         self.change(|running| (running.is_committing, running.may_have_made) = (false, may_have_made));
     }

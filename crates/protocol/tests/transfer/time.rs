@@ -30,7 +30,7 @@ fn time_alone_ends_nothing_and_is_warned_of() {
     assert_eq!(bench.pass(Duration::from_secs(1)), None);
     assert_eq!(bench.machine.progress().warning, Some(Warning::PastExpiry));
     assert!(bench.end.is_none() && bench.log().is_empty());
-    // The service decides: it takes the parts all the same.
+    // The service decides: it takes the parts anyway.
     bench.finish_parts();
     bench.stamp(25);
     bench.answer(0, 200, &completed_json());
