@@ -31,6 +31,18 @@ fn closed() -> Answer {
     Answer::raw(format!("HTTP/1.1 200 OK\r\nConnection: close\r\n\r\n{}", "x".repeat(1000)))
 }
 
+fn with_length() -> Answer {
+    Answer::with("200 OK", "Content-Type: application/octet-stream\r\n", "x".repeat(51_201))
+}
+
+fn short_with_length() -> Answer {
+    Answer::with("200 OK", "Content-Type: text/plain\r\n", "later, please")
+}
+
+fn short_range() -> Answer {
+    Answer::with("206 Partial Content", "Content-Range: bytes 0-999/1000\r\n", "x".repeat(1000))
+}
+
 fn page() -> Answer {
     Answer::page("200 OK", "Sign in to the guest network")
 }
@@ -75,6 +87,18 @@ fn an_answer_without_a_length_that_ends_early_is_told_with_both_numbers() {
             hint: run the same command again: the connection may have ended early
             ");
         }
+    }
+}
+
+#[test]
+fn an_answer_of_another_size_is_no_file_although_it_tells_its_length() {
+    let said = to_file(with_length, OBJECT);
+    assert_eq!(to_stdout(with_length, OBJECT), (51_201, said.clone()));
+    assert_snapshot!(said, @"error: cannot download file-1 at ORIGIN/v1: 51201 bytes came, and the file has 51200");
+    for content in [short_with_length as fn() -> Answer, short_range] {
+        let said = to_file(content, OBJECT);
+        assert!(said.contains("bytes came, and the file has 51200"), "{said}");
+        assert!(!said.contains("the connection may have ended early"), "{said}");
     }
 }
 

@@ -1,6 +1,6 @@
 //! Whether what came as a file's content can be that file.
 
-use std::{fmt, path::Path};
+use std::{fmt, path::Path, time::Duration};
 
 use http::{HeaderMap, HeaderValue, header};
 use partwise_models::File;
@@ -13,9 +13,9 @@ use crate::{
 
 /// Finds out whether what came as a file's content can be that file.
 ///
-/// A captive portal answers with a page, a gateway with an error object, and either may do so with status 200; an answer
-/// without a length may end anywhere. Such answers raise a [doubt](Self::wants_object), which the length in the file's
-/// object settles. All other answers are taken as they are.
+/// The length of every content is compared with the one in the file's object. A captive portal answers with a page, a
+/// gateway with an error object, and either may do so with status 200; an answer without a length may end anywhere. Such
+/// answers [require](Self::requires_object) the object. Any other answer is accepted when the object cannot be had.
 #[derive(Clone, Debug, Default)]
 pub struct ContentCheck {
     /// How many bytes the whole content has, when the answer says.
@@ -38,6 +38,8 @@ pub struct WrongContent {
     pub received: u64,
     /// How many bytes the file has, when the service says.
     pub expected: Option<u64>,
+    /// Whether the answer told its length: then it did not end early.
+    pub has_length: bool,
 }
 
 /// What can come instead of a file.
@@ -97,9 +99,34 @@ impl WrongContent {
     }
 }
 
+/// The keys of the objects that say what went wrong, at their top.
+const ENVELOPE: [&str; 13] = [
+    "error",
+    "message",
+    "code",
+    "type",
+    "param",
+    "request_id",
+    "requestId",
+    "statusCode",
+    "status",
+    "object",
+    "detail",
+    "details",
+    "success",
+];
+
 impl ContentCheck {
     /// The most bytes of a content that are looked at.
     pub const BEGINNING: usize = 4096;
+
+    /// How long an object that is not [required](Self::requires_object) is waited for after the last byte of the content.
+    pub const PATIENCE: Duration = Duration::from_secs(10);
+
+    /// Checks a content of which nothing but its length is known.
+    pub(super) fn of_length(length: u64) -> Self {
+        Self { length: Some(length), ..Self::default() }
+    }
 
     /// Checks the content that follows this head.
     #[must_use]
@@ -120,9 +147,9 @@ impl ContentCheck {
         self.beginning.extend_from_slice(&bytes[..room.min(bytes.len())]);
     }
 
-    /// Whether the file's object is needed to tell that this is the file.
+    /// Whether the content cannot be told to be the file without its object.
     #[must_use]
-    pub fn wants_object(&self) -> bool {
+    pub fn requires_object(&self) -> bool {
         matches!(self.length, None | Some(0)) || self.is_suspicious()
     }
 
@@ -141,7 +168,8 @@ impl ContentCheck {
     /// although the file is not named like one, or an error object and nothing else.
     pub fn judge(&self, received: u64, file: Option<&File>) -> Result<Option<DownloadWarning>, WrongContent> {
         let expected = file.and_then(|file| file.bytes);
-        let wrong = |instead| Err(WrongContent { instead, received, expected });
+        let wrong =
+            |instead| Err(WrongContent { instead, received, expected, has_length: self.length.is_some() });
         match expected {
             Some(expected) if expected == received => Ok(None),
             Some(_) => wrong(self.page().or_else(|| self.error_object(received, true))),
@@ -183,14 +211,17 @@ impl ContentCheck {
         self.is_page().then(|| Instead::Page { title: html_title(&self.beginning) })
     }
 
-    /// What came, if all of it is one error object. Without `error`, a bare `message` is taken for one when `is_lenient`.
+    /// What came, if all of it is one error object, with no key that others do not have: a line of a batch's errors has an `error`
+    /// too. Without `error`, a `message` or `detail` will do when `is_lenient`.
     fn error_object(&self, received: u64, is_lenient: bool) -> Option<Instead> {
         if received != self.beginning.len() as u64 {
             return None;
         }
         let Ok(Value::Object(object)) = serde_json::from_slice(&self.beginning) else { return None };
         let has_error = object.get("error").is_some_and(|error| error.is_object() || error.is_string());
-        let is_error = has_error || is_lenient && object.contains_key("message");
+        let has_text = ["message", "detail"].iter().any(|key| object.contains_key(*key));
+        let is_envelope = object.keys().all(|key| ENVELOPE.contains(&&**key));
+        let is_error = is_envelope && (has_error || is_lenient && has_text);
         if !is_error {
             return None;
         }

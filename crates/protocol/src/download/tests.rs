@@ -492,12 +492,19 @@ fn patience_ends_when_nothing_comes_and_what_had_come_is_saved() {
     assert_eq!(saved, Some((machine.progress().bytes_written, 1000)));
 }
 
+/// Answers that there is no object.
+fn retrieved(machine: &mut Fetch, id: RequestId, now: Now) {
+    let refusal = ApiError::new(StatusCode::NOT_FOUND, "no");
+    machine.handle_retrieved(id, Err(ResponseError::Refused(refusal.into())), now, 1);
+}
+
 /// Lets time pass until so many more requests were sent.
 fn sent(machine: &mut Fetch, now: &mut Now, requests: usize) -> Vec<RequestId> {
     let mut sent = Vec::new();
     while sent.len() < requests {
         match machine.poll(now.monotonic) {
             DownloadAction::Send { id, .. } => sent.push(id),
+            DownloadAction::Retrieve { id, .. } => retrieved(machine, id, *now),
             DownloadAction::Save(_) => machine.handle_saved(),
             DownloadAction::Wait { until } => now.monotonic = until.expect("something is to come"),
             other => panic!("{other:?}"),
@@ -569,6 +576,7 @@ fn what_comes_whole_after_ranges_waits_until_no_checkpoint_speaks_of_them() {
         let DownloadAction::Abandon(_) = machine.poll(now.monotonic) else { panic!("it is not wanted yet") };
         let DownloadAction::Save(saved) = machine.poll(now.monotonic) else { panic!("nothing is there") };
         assert_eq!(saved.written(), (0, 1000));
+        let DownloadAction::Retrieve { .. } = machine.poll(now.monotonic) else { panic!("it looks") };
         assert!(matches!(machine.poll(now.monotonic), DownloadAction::Wait { until: None }));
         machine.handle_saved();
         let DownloadAction::Send { operation, .. } = machine.poll(now.monotonic) else { panic!("it asks") };
@@ -666,11 +674,14 @@ fn an_answer_that_is_none_of_this_api_ends_it() {
     let head = Response::builder().status(206).body(Bytes::new()).unwrap();
     let now = Now { monotonic: Duration::ZERO, unix: UnixSeconds(1) };
     assert_eq!(machine.handle_answer(id, DownloadFile::decode_response(head), now, 1), None);
+    let DownloadAction::Retrieve { id: look, .. } = machine.poll(Duration::ZERO) else { panic!("it looks") };
     let DownloadAction::Send { id, operation } = machine.poll(Duration::ZERO) else { panic!("it asks") };
     assert_eq!(operation.range, None, "a range that does not say which it is: everything is asked for");
     let range = Some(crate::ContentRange { first: 0, last: 4, total: Some(10) });
     let head = DownloadHead { range, ..DownloadHead::default() };
     assert_eq!(machine.handle_answer(id, Ok(head), now, 1), None);
+    let DownloadAction::Abandon(abandoned) = machine.poll(Duration::ZERO) else { panic!("it is wanted") };
+    assert_eq!(abandoned, look);
     let DownloadAction::Abandon(_) = machine.poll(Duration::ZERO) else { panic!("it is not wanted") };
     let DownloadAction::Done(Err(DownloadError::Garbled(_))) = machine.poll(Duration::ZERO) else {
         panic!("a part came although everything was asked for")

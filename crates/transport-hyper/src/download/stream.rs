@@ -15,7 +15,7 @@ use partwise_protocol::{
     ContentRange, DownloadFile, DownloadHead, DownloadWarning, Operation, OperationId, ResponseError,
 };
 
-use super::check::Check;
+use super::check::{Check, Object};
 
 use crate::{
     Client, Error, RequestBody,
@@ -37,18 +37,20 @@ impl Client {
     /// off is gone on with by asking for the rest with [`DownloadFile::range`], or by whoever wants the whole file
     /// somewhere with [`download_to`](Self::download_to).
     ///
-    /// An answer with all of the content that does not tell its length, or that may be something else than the file (see
-    /// [`ContentCheck`](partwise_protocol::ContentCheck)), is compared with the length in the file's object.
+    /// The length of an answer with all of the content is compared with the one in the file's object, which is asked for at
+    /// the same time (see [`ContentCheck`](partwise_protocol::ContentCheck)).
     ///
     /// # Errors
     /// As for [`call`](Self::call); [`Error::Garbled`] also for a part of the content that was not asked for.
     pub async fn download(&self, operation: &DownloadFile) -> Result<Download, Error> {
         let mut retries = Retries::new(self, ID);
+        // Of a range it is not known before the answer whether there is anything to compare.
+        let mut object = operation.range.is_none().then(|| Object::ask(self, operation));
         loop {
             match self.download_once(operation, retries.attempt()).await {
                 Ok(mut download) => {
                     operation.check(&download.head)?;
-                    download.check = Check::new(self, operation, &download.head).map(Box::new);
+                    download.check = Check::new(self, operation, &download.head, object.take()).map(Box::new);
                     return Ok(download);
                 }
                 Err(error) => retries.after(error).await?,
@@ -89,7 +91,7 @@ impl Client {
 ///
 /// It is a [`Stream`] of [`Bytes`]; [`chunk`](Self::chunk) does without one. Its end comes only after as many bytes as the
 /// service had announced: a download that is cut short ends with an error. So does one that is not as long as the file's
-/// object says, where that is [looked up](Client::download).
+/// object says, where all of the file was [asked for](Client::download).
 pub struct Download {
     head: DownloadHead,
     received: u64,

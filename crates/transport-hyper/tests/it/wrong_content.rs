@@ -169,13 +169,29 @@ async fn what_looks_like_a_page_and_is_as_long_as_the_file_is_the_file() {
 }
 
 #[tokio::test]
-async fn a_file_that_tells_its_length_costs_no_second_request() {
-    let (peer, paths) =
-        Service::of_length(with_length("application/octet-stream", &"x".repeat(100))).start().await;
-    let client = peer.client(options());
-    assert_eq!(to_target(&client).await.0.unwrap(), 100);
-    drained(&mut begin(&client).await.unwrap()).await.1.unwrap();
-    assert_eq!(*paths.lock().unwrap(), ["/v1/files/file-1/content"; 2]);
+async fn a_file_of_the_wrong_size_is_an_error_although_it_tells_its_length() {
+    for (body, said) in [
+        ("x".repeat(1000), "1000 bytes came, and the file has 51200"),
+        ("x".repeat(51_201), "51201 bytes came, and the file has 51200"),
+        ("later, please".to_owned(), "13 bytes came, and the file has 51200"),
+    ] {
+        both_fail(Service::of_length(with_length("application/octet-stream", &body)), said).await;
+    }
+}
+
+#[tokio::test]
+async fn each_download_asks_for_the_object_once_and_does_without_when_there_is_none() {
+    let content = || with_length("application/octet-stream", &"x".repeat(100));
+    for object in [(200, r#"{"id": "file-1", "bytes": 100}"#), (404, "{}"), (403, "{}"), (200, "[]")] {
+        let (peer, paths) = Service { content: content(), object }.start().await;
+        let client = peer.client(options());
+        assert_eq!(to_target(&client).await.0.unwrap(), 100);
+        drained(&mut begin(&client).await.unwrap()).await.1.unwrap();
+        let mut paths = paths.lock().unwrap().clone();
+        paths.sort();
+        let expected = ["/v1/files/file-1", "/v1/files/file-1/content"].map(|path| [path; 2]).concat();
+        assert_eq!(paths, expected);
+    }
 }
 
 #[tokio::test]
