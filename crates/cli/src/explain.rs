@@ -6,8 +6,8 @@ use std::{error::Error as StdError, io};
 
 use http::StatusCode;
 use partwise_protocol::{
-    Dialect, DownloadError, EncodeError, FailureKind, Instead, OperationId, PlanError, TransferError,
-    WrongContent,
+    Dialect, DownloadError, EncodeError, FailureKind, Garbled, Instead, OperationId, PlanError,
+    TransferError, WrongContent,
 };
 use partwise_transport_hyper::{
     Error,
@@ -154,10 +154,10 @@ impl Explain {
             return self.rejected(refusal, operation_of(error));
         }
         match error {
-            Error::Garbled(_) => return Some(self.other_service()),
+            Error::Garbled(cause) => return Some(self.garbled_hint(cause)),
             Error::WrongContent(cause) => return wrong_content_hint(cause),
             Error::Download(cause) => match &**cause {
-                DownloadError::Garbled(_) => return Some(self.other_service()),
+                DownloadError::Garbled(cause) => return Some(self.garbled_hint(cause)),
                 DownloadError::WrongContent(cause) => return wrong_content_hint(cause),
                 _ => {}
             },
@@ -174,6 +174,13 @@ impl Explain {
             }
             _ => None,
         })
+    }
+
+    fn garbled_hint(&self, garbled: &Garbled) -> String {
+        match garbled.is_coded {
+            true => "a gateway or proxy compresses the answers although they are asked for uncompressed: turn that off for this API".into(),
+            false => self.other_service(),
+        }
     }
 
     fn other_service(&self) -> String {
@@ -193,7 +200,7 @@ impl Explain {
 
     fn transfer_hint(&self, cause: &TransferError) -> Option<String> {
         match cause {
-            TransferError::Garbled { .. } => Some(self.other_service()),
+            TransferError::Garbled { source, .. } => Some(self.garbled_hint(source)),
             TransferError::SourceChanged { file: Some(file), .. } => {
                 Some(format!("the service made {} of what it got: delete it", file.id))
             }
@@ -254,7 +261,7 @@ fn wrong_content_hint(cause: &WrongContent) -> Option<String> {
     match cause.instead {
         Some(Instead::Page { .. }) => Some(IN_FRONT.into()),
         Some(_) => Some("run the same command again later".into()),
-        None if cause.expected.is_some_and(|expected| cause.received < expected) => {
+        None if !cause.has_length && cause.expected.is_some_and(|expected| cause.received < expected) => {
             Some("run the same command again: the connection may have ended early".into())
         }
         None => None,

@@ -15,6 +15,8 @@ pub struct Garbled {
     /// The beginning of what cannot be read, the body or a header's line: one line, at most 512 characters, with what is
     /// no text replaced.
     pub excerpt: String,
+    /// Whether the answer came in a coding that is not decoded, such as `Content-Encoding: br`.
+    pub is_coded: bool,
     source: Arc<dyn Error + Send + Sync>,
 }
 
@@ -31,7 +33,7 @@ impl Garbled {
         unreadable: &[u8],
         source: impl Into<Box<dyn Error + Send + Sync>>,
     ) -> Self {
-        Self { status, excerpt: excerpt(unreadable), source: Arc::from(source.into()) }
+        Self { status, excerpt: excerpt(unreadable), is_coded: false, source: Arc::from(source.into()) }
     }
 }
 
