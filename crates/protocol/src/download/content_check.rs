@@ -40,6 +40,8 @@ pub struct WrongContent {
     pub expected: Option<u64>,
     /// Whether the answer told its length: then it did not end early.
     pub has_length: bool,
+    /// Whether it came after bytes of the file, which are still good: the download can be resumed.
+    pub is_after_content: bool,
 }
 
 /// What can come instead of a file.
@@ -85,6 +87,9 @@ impl WrongContent {
         let bytes = if self.received == 1 { "byte" } else { "bytes" };
         let received = self.received;
         match (&self.instead, self.expected) {
+            (Some(instead), _) if self.is_after_content => {
+                format!("the service answered with {instead} instead of the rest of the file")
+            }
             (Some(instead), Some(expected)) => {
                 format!(
                     "the service answered with {instead}: {received} {bytes}, and the file has {expected}"
@@ -168,8 +173,15 @@ impl ContentCheck {
     /// although the file is not named like one, or an error object and nothing else.
     pub fn judge(&self, received: u64, file: Option<&File>) -> Result<Option<DownloadWarning>, WrongContent> {
         let expected = file.and_then(|file| file.bytes);
-        let wrong =
-            |instead| Err(WrongContent { instead, received, expected, has_length: self.length.is_some() });
+        let wrong = |instead| {
+            Err(WrongContent {
+                instead,
+                received,
+                expected,
+                has_length: self.length.is_some(),
+                is_after_content: false,
+            })
+        };
         match expected {
             Some(expected) if expected == received => Ok(None),
             Some(_) => wrong(self.page().or_else(|| self.error_object(received, true))),
@@ -182,7 +194,7 @@ impl ContentCheck {
         }
     }
 
-    fn is_page(&self) -> bool {
+    pub(super) fn is_page(&self) -> bool {
         const BEGINNINGS: [&[u8]; 2] = [b"<!doctype html", b"<html"];
 
         let text = self.text();
@@ -207,7 +219,7 @@ impl ContentCheck {
         bytes.strip_prefix("\u{feff}".as_bytes()).unwrap_or(bytes).trim_ascii_start()
     }
 
-    fn page(&self) -> Option<Instead> {
+    pub(super) fn page(&self) -> Option<Instead> {
         self.is_page().then(|| Instead::Page { title: html_title(&self.beginning) })
     }
 
@@ -230,7 +242,7 @@ impl ContentCheck {
         Some(Instead::ErrorObject { message: read_error(&headers, &self.beginning).message })
     }
 
-    fn is_named_like_page(&self, file: Option<&File>) -> bool {
+    pub(super) fn is_named_like_page(&self, file: Option<&File>) -> bool {
         let name = file.and_then(|file| file.filename.as_deref()).or(self.filename.as_deref());
         let extension = Path::new(name.unwrap_or_default()).extension();
         let extension = extension.map(|extension| extension.to_string_lossy().to_ascii_lowercase());

@@ -75,6 +75,34 @@ impl Look {
         Some(completed.saturating_add(ContentCheck::PATIENCE))
     }
 
+    /// What came behind this head instead of the file, of which `known` bytes are the length: a page, unless the file began
+    /// like one or is named like one, or another length than the one that the file's object has too.
+    pub(super) fn foreign(
+        &self,
+        known: u64,
+        length: Option<u64>,
+        head: &DownloadHead,
+    ) -> Option<WrongContent> {
+        if length == Some(known) {
+            return None;
+        }
+        let file = match &self.object {
+            Object::Known(file) => file.as_deref(),
+            _ => None,
+        };
+        let check = ContentCheck::new(head);
+        let was_page = self.check.as_ref().is_some_and(ContentCheck::is_page);
+        let is_page = check.is_page() && !was_page && !check.is_named_like_page(file);
+        let is_contradicted = length.is_some() && file.and_then(|file| file.bytes) == Some(known);
+        (is_page || is_contradicted).then(|| WrongContent {
+            instead: check.page(),
+            received: length.unwrap_or_default(),
+            expected: Some(known),
+            has_length: length.is_some(),
+            is_after_content: true,
+        })
+    }
+
     /// The judgement of a content of this length, once it can be made.
     fn judge(&self, length: u64) -> Option<Result<Option<DownloadWarning>, WrongContent>> {
         let file = match &self.object {

@@ -585,6 +585,38 @@ fn what_comes_whole_after_ranges_waits_until_no_checkpoint_speaks_of_them() {
 }
 
 #[test]
+fn a_page_after_ranges_keeps_what_has_come() {
+    let service = Service::new(1000, Serves::Ranges);
+    let page = |length| {
+        let content_type = Some("text/html".to_owned());
+        DownloadHead { length, content_type, ..DownloadHead::default() }
+    };
+    let bare = DownloadHead { length: Some(71), ..DownloadHead::default() };
+    for (head, said) in [
+        (page(Some(56)), "the service answered with an HTML page instead of the rest of the file"),
+        (page(None), "the service answered with an HTML page instead of the rest of the file"),
+        (bare, "71 bytes came, and the file has 1000"),
+    ] {
+        let (mut machine, _) = begun(&service, 1, halfway);
+        let saved = checkpoint(&mut machine);
+        let mut machine = Fetch::resume(&api(), plan(1, 100), saved, 1000).unwrap();
+        let mut now = Now { monotonic: Duration::ZERO, unix: UnixSeconds(1) };
+        let id = sent(&mut machine, &mut now, 1)[0];
+        let DownloadAction::Retrieve { id: look, .. } = machine.poll(now.monotonic) else {
+            panic!("it looks")
+        };
+        let mut file = File::new("file-1");
+        file.bytes = Some(1000);
+        machine.handle_retrieved(look, Ok(file), now, 1);
+        assert_eq!(machine.handle_answer(id, Ok(head), now, 1), None);
+        let DownloadAction::Abandon(_) = machine.poll(now.monotonic) else { panic!("it is wanted") };
+        let DownloadAction::Done(Err(error)) = machine.poll(now.monotonic) else { panic!("it goes on") };
+        assert!(matches!(error, DownloadError::WrongContent(_)) && error.is_resumable(), "{error:?}");
+        assert_eq!(error.to_string(), said);
+    }
+}
+
+#[test]
 fn a_checkpoint_of_nothing_holds_nobody_to_a_content() {
     let mut service = Service::new(1000, Serves::Ranges);
     let (mut machine, _) = begun(&service, 1, halfway);
