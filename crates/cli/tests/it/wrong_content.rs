@@ -143,3 +143,30 @@ fn that_a_length_could_be_compared_with_nothing_is_said() {
         }
     }
 }
+
+#[test]
+fn what_has_come_is_kept_until_another_answer_is_accepted() {
+    let sandbox = Sandbox::new();
+    let checkpoint = |origin: &str| {
+        format!(
+            "{{\"version\":1,\"place\":\"{origin}/v1\",\"file_id\":\"file-1\",\"content\":{{\"length\":51200,\"etag\":null,\"last_modified\":null}},\"written\":[[0,1000]]}}\n"
+        )
+    };
+    let service = Scripted::new(|request| match &*request.line {
+        "GET /v1/files/file-1/content" if request.number < 2 => {
+            Answer::with("200 OK", "Content-Type: application/octet-stream\r\n", "x".repeat(700))
+        }
+        "GET /v1/files/file-1/content" => Answer::json("404 None", "{}"),
+        "GET /v1/files/file-1" => Answer::json("404 None", "{}"),
+        other => panic!("{other} was asked for"),
+    });
+    let mut content = vec![7; 51_200];
+    content[999] = 8;
+    std::fs::write(sandbox.path("out.partwise"), &content).unwrap();
+    let journal = checkpoint(&service.origin);
+    std::fs::write(sandbox.path("out.partwise-journal"), &journal).unwrap();
+    let said = run(&sandbox, &service, "out").refused(1);
+    assert!(said.contains("beginning anew"), "{said}");
+    assert!(std::fs::read(sandbox.path("out.partwise")).unwrap() == content, "{said}");
+    assert_eq!(std::fs::read_to_string(sandbox.path("out.partwise-journal")).unwrap(), journal);
+}
