@@ -165,6 +165,17 @@ impl ContentCheck {
         self.is_page() || self.has_json_type() || self.begins_like_error()
     }
 
+    /// Whether more bytes of the content may show that it is something else. Until then none should be used, unless the
+    /// content ends. Of one that is suspicious and has no length, all the [first bytes](Self::BEGINNING) are wanted, since it
+    /// may end with them.
+    #[must_use]
+    pub fn wants_more(&self) -> bool {
+        const TELLING: usize = 64;
+
+        let is_open = self.length.is_none() && self.is_suspicious();
+        self.beginning.len() < if is_open { Self::BEGINNING } else { TELLING }
+    }
+
     /// Judges the content, of which `received` bytes came or are going to come, by the file's object. `None` is an object
     /// that cannot be had.
     ///

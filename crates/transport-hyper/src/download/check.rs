@@ -78,6 +78,11 @@ impl Check {
         self.content.read(bytes);
     }
 
+    /// Whether what has come is to be held until more of it has come.
+    pub(super) fn wants_more(&self) -> bool {
+        self.content.wants_more()
+    }
+
     /// Judges the content before it is handed out, where its length is announced and it may be something else.
     pub(super) fn poll_begun(&mut self, announced: u64, cx: &mut Context<'_>) -> Poll<Result<(), Error>> {
         if !self.has_passed && self.content.is_suspicious() {

@@ -158,6 +158,24 @@ async fn a_page_or_an_error_object_is_an_error_and_is_not_handed_out() {
 }
 
 #[tokio::test]
+async fn a_page_or_an_error_object_without_a_length_is_not_handed_out() {
+    let error = r#"{"error": {"message": "The file is not ready", "type": "server_error"}}"#;
+    let page = "the service answered with a page with the title “Sign in to the guest network”: 56 bytes, and the file has 51200";
+    let object = "the service answered with an error object (“The file is not ready”): 71 bytes, and the file has 51200";
+    // The first byte alone tells nothing.
+    let in_two = format!("1\r\n<\r\n{:x}\r\n{}\r\n0\r\n\r\n", PAGE.len() - 1, &PAGE[1..]);
+    for (content, said) in [
+        (chunked(PAGE), page),
+        (closed(PAGE), page),
+        (whole("Transfer-Encoding: chunked", &in_two), page),
+        (chunked(error), object),
+        (closed(error), object),
+    ] {
+        assert_eq!(both_fail(Service::of_length(content), said).await, 0);
+    }
+}
+
+#[tokio::test]
 async fn what_looks_like_a_page_and_is_as_long_as_the_file_is_the_file() {
     let object = (200, r#"{"id": "file-1", "filename": "a.jsonl", "bytes": 56}"#);
     let (peer, _) = Service { content: with_length("text/html", PAGE), object }.start().await;
