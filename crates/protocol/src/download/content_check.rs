@@ -235,14 +235,14 @@ impl ContentCheck {
     }
 
     /// What came, if all of it is one error object, with no key that others do not have: a line of a batch's errors has an `error`
-    /// too. Without `error`, a `message` or `detail` will do when `is_lenient`.
+    /// too. Without `error`, a `message`, `detail` or `statusCode` will do when `is_lenient`.
     fn error_object(&self, received: u64, is_lenient: bool) -> Option<Instead> {
         if received != self.beginning.len() as u64 {
             return None;
         }
         let Ok(Value::Object(object)) = serde_json::from_slice(&self.beginning) else { return None };
         let has_error = object.get("error").is_some_and(|error| error.is_object() || error.is_string());
-        let has_text = ["message", "detail"].iter().any(|key| object.contains_key(*key));
+        let has_text = ["message", "detail", "statusCode"].iter().any(|key| object.contains_key(*key));
         let is_envelope = object.keys().all(|key| ENVELOPE.contains(&&**key));
         let is_error = is_envelope && (has_error || is_lenient && has_text);
         if !is_error {
@@ -250,7 +250,12 @@ impl ContentCheck {
         }
         let mut headers = HeaderMap::new();
         headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
-        Some(Instead::ErrorObject { message: read_error(&headers, &self.beginning).message })
+        let detail = object.get("detail").and_then(Value::as_str).filter(|_| !has_error);
+        let message = match detail {
+            Some(detail) => Some(detail.to_owned()),
+            None => read_error(&headers, &self.beginning).message,
+        };
+        Some(Instead::ErrorObject { message })
     }
 
     pub(super) fn is_named_like_page(&self, file: Option<&File>) -> bool {

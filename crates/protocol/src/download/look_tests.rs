@@ -185,6 +185,14 @@ fn an_error_object_instead_of_the_file_is_told() {
 }
 
 #[test]
+fn every_shape_of_an_error_object_is_read() {
+    let said = |body: &str| wrong(ran(typed("", Some(body.len())), body, || named("a.json", Some(51_200))));
+    insta::assert_snapshot!(said(r#"{"detail": "Not ready"}"#), @"the service answered with an error object (“Not ready”): 23 bytes, and the file has 51200");
+    insta::assert_snapshot!(said(r#"{"message": "later"}"#), @"the service answered with an error object (“later”): 20 bytes, and the file has 51200");
+    assert!(said(r#"{"statusCode": 429}"#).starts_with("the service answered with an error object"));
+}
+
+#[test]
 fn json_that_is_the_file_is_the_file() {
     let results = format!("{ERROR}\n{{\"id\": \"b\"}}\n");
     let head = || typed("application/json", Some(results.len()));
