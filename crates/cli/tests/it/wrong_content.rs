@@ -170,3 +170,14 @@ fn what_has_come_is_kept_until_another_answer_is_accepted() {
     assert!(std::fs::read(sandbox.path("out.partwise")).unwrap() == content, "{said}");
     assert_eq!(std::fs::read_to_string(sandbox.path("out.partwise-journal")).unwrap(), journal);
 }
+
+#[test]
+fn a_coding_that_is_not_decoded_is_blamed_on_what_compresses() {
+    for coding in ["br", "zstd", "gzip, gzip"] {
+        let coded = move || Answer::with("200 OK", &format!("Content-Encoding: {coding}\r\n"), "abc");
+        let (sandbox, service) = (Sandbox::new(), service(coded, OBJECT));
+        let said = run(&sandbox, &service, "out").refused(1);
+        assert!(said.contains("hint: a gateway or proxy compresses the answers"), "{said}");
+        assert!(!said.contains("the right endpoint"), "{said}");
+    }
+}
