@@ -173,7 +173,13 @@ impl ContentCheck {
         const TELLING: usize = 64;
 
         let is_open = self.length.is_none() && self.is_suspicious();
-        self.beginning.len() < if is_open { Self::BEGINNING } else { TELLING }
+        let may_become_suspicious = matches!(self.text().first(), None | Some(b'<' | b'{'));
+        let most = match (is_open, may_become_suspicious) {
+            (true, _) => Self::BEGINNING,
+            (false, true) => TELLING,
+            (false, false) => 0,
+        };
+        self.beginning.len() < most
     }
 
     /// Judges the content, of which `received` bytes came or are going to come, by the file's object. `None` is an object
