@@ -183,6 +183,9 @@ impl Explain {
     fn garbled_hint(&self, garbled: &Garbled) -> Option<String> {
         match garbled {
             Garbled { is_page: true, .. } => Some(IN_FRONT.into()),
+            Garbled { is_coded: true, .. } => Some(
+                "a gateway or proxy compresses the answers although they are asked for uncompressed: turn that off for this API".into(),
+            ),
             Garbled { is_contradiction: true, .. } => None,
             _ => Some(self.other_service()),
         }
@@ -277,7 +280,7 @@ fn wrong_content_hint(cause: &WrongContent) -> Option<String> {
     match cause.instead {
         Some(Instead::Page { .. }) => Some(IN_FRONT.into()),
         Some(_) => Some("run the same command again later".into()),
-        None if cause.expected.is_some_and(|expected| cause.received < expected) => {
+        None if !cause.has_length && cause.expected.is_some_and(|expected| cause.received < expected) => {
             Some("run the same command again: the connection may have ended early".into())
         }
         None => None,

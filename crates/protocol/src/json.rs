@@ -93,7 +93,8 @@ pub(crate) fn refuse_unless_readable(response: &Response<Bytes>) -> Result<(), R
         Some(line) => {
             let problem =
                 "the answer came coded, although it was asked for as it is (Accept-Encoding: identity)";
-            let garbled = Garbled::new(response.status(), line.as_bytes(), problem);
+            let mut garbled = Garbled::new(response.status(), line.as_bytes(), problem);
+            garbled.is_coded = true;
             Err(ResponseError::Garbled(Box::new(garbled)))
         }
     }

@@ -7,6 +7,7 @@ use std::{
     fs,
     io::{self, Read as _},
     path::{Path, PathBuf},
+    sync::{Mutex, PoisonError},
 };
 
 use partwise_protocol::DownloadCheckpoint;
@@ -67,14 +68,13 @@ impl Partial {
         Ok(FileTarget::of(content).past_the_cache().with_journal(self.journal.file.try_clone()?))
     }
 
-    /// The same with nothing in it.
-    pub(super) fn begin_anew(&self) -> io::Result<FileTarget> {
-        // First of all nothing may speak of bytes that are not there any more, whatever the power does.
-        self.journal.file.set_len(0)?;
-        self.journal.file.sync_all()?;
-        let target = self.go_on()?;
-        target.set_length(0)?;
-        Ok(target)
+    /// The same, of which nothing is left as soon as anything is written.
+    pub(super) fn begin_anew(&self) -> io::Result<Anew> {
+        Ok(Anew {
+            content: self.go_on()?,
+            journal: self.journal.file.try_clone()?,
+            has_begun: Mutex::new(false),
+        })
     }
 
     /// Gives the file its name.
@@ -96,6 +96,53 @@ impl Partial {
         // What cannot be removed is begun anew by the next run.
         let _ = fs::remove_file(&self.content);
         let _ = self.journal.remove();
+    }
+}
+
+/// A target that keeps what an earlier run left until an answer was accepted, which gives it a length or a first byte.
+#[derive(Debug)]
+pub(super) struct Anew {
+    content: FileTarget,
+    journal: fs::File,
+    has_begun: Mutex<bool>,
+}
+
+impl Anew {
+    fn begin(&self) -> io::Result<()> {
+        let mut has_begun = self.has_begun.lock().unwrap_or_else(PoisonError::into_inner);
+        if !*has_begun {
+            // First of all nothing may speak of bytes that are not there any more, whatever the power does.
+            self.journal.set_len(0)?;
+            self.journal.sync_all()?;
+            self.content.set_length(0)?;
+            *has_begun = true;
+        }
+        Ok(())
+    }
+}
+
+impl partwise_transport_hyper::Target for Anew {
+    fn length(&self) -> io::Result<u64> {
+        self.content.length()
+    }
+
+    fn set_length(&self, length: u64) -> io::Result<()> {
+        self.begin()?;
+        self.content.set_length(length)
+    }
+
+    fn write_at(&self, offset: u64, bytes: &[u8]) -> io::Result<usize> {
+        self.begin()?;
+        self.content.write_at(offset, bytes)
+    }
+
+    fn sync(&self) -> io::Result<()> {
+        self.content.sync()
+    }
+
+    fn keep(&self, checkpoint: &DownloadCheckpoint) -> io::Result<()> {
+        self.begin()?;
+        self.content.keep(checkpoint)
     }
 }
 

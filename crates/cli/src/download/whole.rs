@@ -26,7 +26,7 @@ use crate::{
     size::share,
 };
 
-const ANEW: &str = "--no-resume begins anew";
+const ANEW: &str = "--no-resume starts over";
 
 /// Downloads to `target`.
 pub(super) async fn download(
@@ -77,7 +77,7 @@ impl Whole<'_> {
         if let Some(download) = self.resume().await? {
             match self.receive(download).await {
                 Err(Error::Download(error)) if is_change(&error) => {
-                    say(&format!("{error}: beginning anew"));
+                    say(&format!("{error}: starting over"));
                 }
                 received => return received,
             }
@@ -85,7 +85,7 @@ impl Whole<'_> {
         match self.begin_anew(self.plan()).await {
             // Either it changes now, or each of the service's ranges is of another file: one answer is of one file.
             Err(Error::Download(error)) if is_change(&error) => {
-                say(&format!("{error}: beginning anew, without ranges"));
+                say(&format!("{error}: starting over, without ranges"));
                 let mut plan = self.plan();
                 plan.ranges = false;
                 self.begin_anew(plan).await
@@ -123,7 +123,7 @@ impl Whole<'_> {
 
     fn not_gone_on_with<T>(&self, cause: &dyn std::error::Error) -> Option<T> {
         let name = self.target.name();
-        say(&format!("what an earlier run left of {name} cannot be gone on with ({cause}): beginning anew"));
+        say(&format!("what an earlier run left of {name} cannot be gone on with ({cause}): starting over"));
         None
     }
 

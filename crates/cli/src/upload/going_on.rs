@@ -14,7 +14,7 @@ use crate::{
     uploads::now,
 };
 
-const ANEW: &str = "--no-resume begins anew";
+const ANEW: &str = "--no-resume starts over";
 
 /// Makes sure that no other run works on the same upload. `None` when the service ends with this process, so that there
 /// is nothing to go on from.
@@ -86,7 +86,7 @@ async fn resume(
         }
         Err(Error::Resume(ResumeError::SourceChanged { difference })) => {
             say(&format!(
-                "the file has changed since an earlier run began to upload it ({difference}): beginning anew"
+                "the file has changed since an earlier run began to upload it ({difference}): starting over"
             ));
             say_left(&saved);
             Ok(None)

@@ -218,7 +218,7 @@ fn a_question_in_a_hint_is_a_sentence() {
         _ => Answer::json("404 Not Found", "{}"),
     };
     let said = upload(&["--route", "parts"], &[KEY], lists);
-    assert_snapshot!(said.lines().nth(1).unwrap(), @"hint: something else may be answering: is ORIGIN/v1 the right endpoint? The same command goes on from where it was; --no-resume begins anew");
+    assert_snapshot!(said.lines().nth(1).unwrap(), @"hint: something else may be answering: is ORIGIN/v1 the right endpoint? The same command goes on from where it was; --no-resume starts over");
 }
 
 #[test]

@@ -241,7 +241,7 @@ fn ctrl_c_keeps_what_has_come() {
     let stopped = Ran::of(child.wait_with_output().unwrap()).refused(75);
     assert_snapshot!(stopped, @"
     stopped: 10 MiB of 24 MiB of file-1 are in out.partwise
-    hint: the same command goes on from there; --no-resume begins anew
+    hint: the same command goes on from there; --no-resume starts over
     ");
     scene.server.asked();
     scene.server.allow(usize::MAX);
@@ -265,7 +265,7 @@ fn a_file_that_has_changed_since_begins_anew() {
     let ran = scene.download("file-1", &[]);
     assert_snapshot!(ran.stderr, @"
     going on with file-1, which an earlier run began: 10 MiB of 24 MiB are there
-    the file changed while it was downloaded: its ETag is another: beginning anew
+    the file changed while it was downloaded: its ETag is another: starting over
     ");
     ran.done();
     // The answer that showed it had begun to send the whole file.
@@ -277,7 +277,7 @@ fn ranges_that_do_not_fit_together_are_given_up_for_one_answer() {
     let scene = Scene::new();
     scene.server.let_etags_differ();
     let ran = scene.download("file-1", &[]);
-    assert_snapshot!(ran.stderr, @"the file changed while it was downloaded: its ETag is another: beginning anew, without ranges");
+    assert_snapshot!(ran.stderr, @"the file changed while it was downloaded: its ETag is another: starting over, without ranges");
     ran.done();
     assert!(scene.sandbox.read("out") == scene.server.content(), "the file is another");
     assert_eq!(names(&scene.sandbox), ["out"]);
@@ -291,7 +291,7 @@ fn a_file_that_is_not_found_any_more_leaves_what_has_come() {
     assert_snapshot!(said, @"
     going on with file-1, which an earlier run began: 10 MiB of 24 MiB are there
     error: cannot download file-1 at ORIGIN/v1: the service refused: 404 Not Found: No such File object
-    hint: something else may be answering: is ORIGIN/v1 the right endpoint? 10 MiB of 24 MiB of file-1 are in out.partwise, and the same command goes on from there; --no-resume begins anew
+    hint: something else may be answering: is ORIGIN/v1 the right endpoint? 10 MiB of 24 MiB of file-1 are in out.partwise, and the same command goes on from there; --no-resume starts over
     ");
     assert_eq!(names(&scene.sandbox), ["out.partwise", "out.partwise-journal"]);
     scene.server.set_gone(false);
@@ -303,7 +303,7 @@ fn a_file_that_is_not_found_any_more_leaves_what_has_come() {
 fn what_an_earlier_run_left_of_another_file_is_no_beginning_of_this_one() {
     let scene = Scene::killed();
     let ran = scene.download("file-2", &[]);
-    assert_snapshot!(ran.stderr, @"what an earlier run left of out cannot be gone on with (it is of file-1, not of file-2): beginning anew");
+    assert_snapshot!(ran.stderr, @"what an earlier run left of out cannot be gone on with (it is of file-1, not of file-2): starting over");
     ran.done();
     scene.assert_done(LENGTH);
 }
@@ -313,7 +313,7 @@ fn a_journal_that_cannot_be_read_is_no_reason_to_fail() {
     let scene = Scene::killed();
     scene.sandbox.write("out.partwise-journal", "{\"version\": 99}\n");
     let ran = scene.download("file-1", &[]);
-    assert_snapshot!(ran.stderr, @"what an earlier run left of out cannot be gone on with (it has version 99, and this release reads version 1): beginning anew");
+    assert_snapshot!(ran.stderr, @"what an earlier run left of out cannot be gone on with (it has version 99, and this release reads version 1): starting over");
     ran.done();
     scene.assert_done(LENGTH);
 }

@@ -96,6 +96,15 @@ impl Shared {
                 stream.write_all(head.as_bytes()).ok()?;
                 continue;
             }
+            if !head.split(' ').nth(1).is_some_and(|path| path.ends_with("/content")) {
+                let body = format!(r#"{{"id":"file-1","object":"file","bytes":{}}}"#, self.content.len());
+                let length = body.len();
+                let head = format!(
+                    "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: {length}\r\n\r\n{body}"
+                );
+                stream.write_all(head.as_bytes()).ok()?;
+                continue;
+            }
             let mut etag = (*self.etag.lock().unwrap()).to_owned();
             if self.etags_differ.load(SeqCst) {
                 etag = format!("W/\"{}\"", self.asked.lock().unwrap().len());

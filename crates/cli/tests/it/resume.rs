@@ -170,7 +170,7 @@ fn a_file_that_has_changed_since_begins_anew_and_is_told_of() {
     scene.sandbox.write("big.bin", &scene.content);
     let ran = scene.upload(&[]);
     assert_snapshot!(plain(&ran.stderr, &scene, &listed), @"
-    the file has changed since an earlier run began to upload it (its length was 25165824 bytes and is 12582912): beginning anew
+    the file has changed since an earlier run began to upload it (its length was 25165824 bytes and is 12582912): starting over
     UPLOAD, which an earlier run began, is left to expire on the service
     ");
     let id = ran.json()["id"].as_str().unwrap().to_owned();
@@ -183,11 +183,11 @@ fn flags_that_an_earlier_run_contradicts_are_not_ignored() {
     scene.killed();
     assert_snapshot!(scene.upload(&["--part-size", "1MiB"]).refused(1), @"
     error: an earlier run began to upload this file in parts of 64 KiB, and --part-size differs
-    hint: without that flag it is gone on with; --no-resume begins anew
+    hint: without that flag it is gone on with; --no-resume starts over
     ");
     assert_snapshot!(scene.upload(&["--route", "single"]).refused(1), @"
     error: an earlier run began to upload this file in parts, not as --route single
-    hint: without that flag it is gone on with; --no-resume begins anew
+    hint: without that flag it is gone on with; --no-resume starts over
     ");
     scene.upload(&["--part-size", "64KiB", "--route", "parts", "--md5"]).done();
 }
@@ -205,7 +205,7 @@ fn smaller_last_parts_are_kept_and_contradict_every_part_size() {
     std::fs::write(scene.checkpoint(), saved.to_string()).unwrap();
     assert_snapshot!(scene.upload(&["--part-size", "64KiB"]).refused(1), @"
     error: an earlier run began to upload this file in parts of at most 64 KiB, and --part-size differs
-    hint: without that flag it is gone on with; --no-resume begins anew
+    hint: without that flag it is gone on with; --no-resume starts over
     ");
     let id = scene.upload(&[]).json()["id"].as_str().unwrap().to_owned();
     scene.assert_done(&id);

@@ -31,6 +31,18 @@ fn closed() -> Answer {
     Answer::raw(format!("HTTP/1.1 200 OK\r\nConnection: close\r\n\r\n{}", "x".repeat(1000)))
 }
 
+fn with_length() -> Answer {
+    Answer::with("200 OK", "Content-Type: application/octet-stream\r\n", "x".repeat(51_201))
+}
+
+fn short_with_length() -> Answer {
+    Answer::with("200 OK", "Content-Type: text/plain\r\n", "later, please")
+}
+
+fn short_range() -> Answer {
+    Answer::with("206 Partial Content", "Content-Range: bytes 0-999/1000\r\n", "x".repeat(1000))
+}
+
 fn page() -> Answer {
     Answer::page("200 OK", "Sign in to the guest network")
 }
@@ -75,6 +87,18 @@ fn an_answer_without_a_length_that_ends_early_is_told_with_both_numbers() {
             hint: run the same command again: the connection may have ended early
             ");
         }
+    }
+}
+
+#[test]
+fn an_answer_of_another_size_is_no_file_although_it_tells_its_length() {
+    let said = to_file(with_length, OBJECT);
+    assert_eq!(to_stdout(with_length, OBJECT), (51_201, said.clone()));
+    assert_snapshot!(said, @"error: cannot download file-1 at ORIGIN/v1: 51201 bytes came, and the file has 51200");
+    for content in [short_with_length as fn() -> Answer, short_range] {
+        let said = to_file(content, OBJECT);
+        assert!(said.contains("bytes came, and the file has 51200"), "{said}");
+        assert!(!said.contains("the connection may have ended early"), "{said}");
     }
 }
 
@@ -139,5 +163,43 @@ fn a_page_in_place_of_an_answer_is_told_by_its_title() {
         let said = said(arguments);
         assert!(said.contains(page), "{said}");
         assert!(!said.contains('<') && !said.contains("column"), "{said}");
+    }
+}
+
+#[test]
+fn what_has_come_is_kept_until_another_answer_is_accepted() {
+    let sandbox = Sandbox::new();
+    let checkpoint = |origin: &str| {
+        format!(
+            "{{\"version\":1,\"place\":\"{origin}/v1\",\"file_id\":\"file-1\",\"content\":{{\"length\":51200,\"etag\":null,\"last_modified\":null}},\"written\":[[0,1000]]}}\n"
+        )
+    };
+    let service = Scripted::new(|request| match &*request.line {
+        "GET /v1/files/file-1/content" if request.number < 2 => {
+            Answer::with("200 OK", "Content-Type: application/octet-stream\r\n", "x".repeat(700))
+        }
+        "GET /v1/files/file-1/content" => Answer::json("404 None", "{}"),
+        "GET /v1/files/file-1" => Answer::json("404 None", "{}"),
+        other => panic!("{other} was asked for"),
+    });
+    let mut content = vec![7; 51_200];
+    content[999] = 8;
+    std::fs::write(sandbox.path("out.partwise"), &content).unwrap();
+    let journal = checkpoint(&service.origin);
+    std::fs::write(sandbox.path("out.partwise-journal"), &journal).unwrap();
+    let said = run(&sandbox, &service, "out").refused(1);
+    assert!(said.contains("starting over"), "{said}");
+    assert!(std::fs::read(sandbox.path("out.partwise")).unwrap() == content, "{said}");
+    assert_eq!(std::fs::read_to_string(sandbox.path("out.partwise-journal")).unwrap(), journal);
+}
+
+#[test]
+fn a_coding_that_is_not_decoded_is_blamed_on_what_compresses() {
+    for coding in ["br", "zstd", "gzip, gzip"] {
+        let coded = move || Answer::with("200 OK", &format!("Content-Encoding: {coding}\r\n"), "abc");
+        let (sandbox, service) = (Sandbox::new(), service(coded, OBJECT));
+        let said = run(&sandbox, &service, "out").refused(1);
+        assert!(said.contains("hint: a gateway or proxy compresses the answers"), "{said}");
+        assert!(!said.contains("the right endpoint"), "{said}");
     }
 }

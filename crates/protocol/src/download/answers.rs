@@ -103,7 +103,7 @@ impl Fetch {
             self.begin_whole();
             return None;
         };
-        if self.is_another(Some(total), head) {
+        if self.is_foreign(Some(total), head) || self.is_another(Some(total), head) {
             return None;
         }
         self.content.get_or_insert_with(|| Content::new(total, head)).learn(head);
@@ -122,6 +122,9 @@ impl Fetch {
             return None;
         }
         head.length = head.length.or_else(|| head.range.map(ContentRange::len));
+        if self.way != Way::Whole && self.is_foreign(head.length, &head) {
+            return None;
+        }
         // What comes whole is one content in itself, but what came before was of the one that is known.
         if self.way != Way::Whole && self.is_another(head.length, &head) {
             return None;
@@ -140,6 +143,18 @@ impl Fetch {
         self.content = content;
         self.flights.push(flight);
         Some(0)
+    }
+
+    /// Ends the download, to be resumed, when what comes is not the file at all, of which a part is there: a page, or a length
+    /// that the file's object contradicts.
+    fn is_foreign(&mut self, length: Option<u64>, head: &DownloadHead) -> bool {
+        let Some(content) = &self.content else { return false };
+        let wrong = self.look.foreign(content.length, length, head);
+        let is_foreign = wrong.is_some();
+        if let Some(wrong) = wrong {
+            self.finish(Err(DownloadError::WrongContent(wrong)));
+        }
+        is_foreign
     }
 
     /// Ends the download when the content is not the one that is known.

@@ -1,6 +1,6 @@
 //! Whether what came as a file's content can be that file.
 
-use std::{fmt, path::Path};
+use std::{fmt, path::Path, time::Duration};
 
 use http::{HeaderMap, HeaderValue, header};
 use partwise_models::File;
@@ -13,9 +13,9 @@ use crate::{
 
 /// Finds out whether what came as a file's content can be that file.
 ///
-/// A captive portal answers with a page, a gateway with an error object, and either may do so with status 200; an answer
-/// without a length may end anywhere. Such answers raise a [doubt](Self::wants_object), which the length in the file's
-/// object settles. All other answers are taken as they are.
+/// The length of every content is compared with the one in the file's object. A captive portal answers with a page, a
+/// gateway with an error object, and either may do so with status 200; an answer without a length may end anywhere. Such
+/// answers [require](Self::requires_object) the object. Any other answer is accepted when the object cannot be had.
 #[derive(Clone, Debug, Default)]
 pub struct ContentCheck {
     /// How many bytes the whole content has, when the answer says.
@@ -38,6 +38,10 @@ pub struct WrongContent {
     pub received: u64,
     /// How many bytes the file has, when the service says.
     pub expected: Option<u64>,
+    /// Whether the answer told its length: then it did not end early.
+    pub has_length: bool,
+    /// Whether it came after bytes of the file, which are still good: the download can be resumed.
+    pub is_after_content: bool,
 }
 
 /// What can come instead of a file.
@@ -83,6 +87,9 @@ impl WrongContent {
         let bytes = if self.received == 1 { "byte" } else { "bytes" };
         let received = self.received;
         match (&self.instead, self.expected) {
+            (Some(instead), _) if self.is_after_content => {
+                format!("the service answered with {instead} instead of the rest of the file")
+            }
             (Some(instead), Some(expected)) => {
                 format!(
                     "the service answered with {instead}: {received} {bytes}, and the file has {expected}"
@@ -97,9 +104,34 @@ impl WrongContent {
     }
 }
 
+/// The keys of the objects that say what went wrong, at their top.
+const ENVELOPE: [&str; 13] = [
+    "error",
+    "message",
+    "code",
+    "type",
+    "param",
+    "request_id",
+    "requestId",
+    "statusCode",
+    "status",
+    "object",
+    "detail",
+    "details",
+    "success",
+];
+
 impl ContentCheck {
     /// The most bytes of a content that are looked at.
     pub const BEGINNING: usize = 4096;
+
+    /// How long an object that is not [required](Self::requires_object) is waited for after the last byte of the content.
+    pub const PATIENCE: Duration = Duration::from_secs(10);
+
+    /// Checks a content of which nothing but its length is known.
+    pub(super) fn of_length(length: u64) -> Self {
+        Self { length: Some(length), ..Self::default() }
+    }
 
     /// Checks the content that follows this head.
     #[must_use]
@@ -120,9 +152,9 @@ impl ContentCheck {
         self.beginning.extend_from_slice(&bytes[..room.min(bytes.len())]);
     }
 
-    /// Whether the file's object is needed to tell that this is the file.
+    /// Whether the content cannot be told to be the file without its object.
     #[must_use]
-    pub fn wants_object(&self) -> bool {
+    pub fn requires_object(&self) -> bool {
         matches!(self.length, None | Some(0)) || self.is_suspicious()
     }
 
@@ -133,6 +165,23 @@ impl ContentCheck {
         self.is_page() || self.has_json_type() || self.begins_like_error()
     }
 
+    /// Whether more bytes of the content may show that it is something else. Until then none should be used, unless the
+    /// content ends. Of one that is suspicious and has no length, all the [first bytes](Self::BEGINNING) are wanted, since it
+    /// may end with them.
+    #[must_use]
+    pub fn wants_more(&self) -> bool {
+        const TELLING: usize = 64;
+
+        let is_open = self.length.is_none() && self.is_suspicious();
+        let may_become_suspicious = matches!(self.text().first(), None | Some(b'<' | b'{'));
+        let most = match (is_open, may_become_suspicious) {
+            (true, _) => Self::BEGINNING,
+            (false, true) => TELLING,
+            (false, false) => 0,
+        };
+        self.beginning.len() < most
+    }
+
     /// Judges the content, of which `received` bytes came or are going to come, by the file's object. `None` is an object
     /// that cannot be had.
     ///
@@ -141,7 +190,15 @@ impl ContentCheck {
     /// although the file is not named like one, or an error object and nothing else.
     pub fn judge(&self, received: u64, file: Option<&File>) -> Result<Option<DownloadWarning>, WrongContent> {
         let expected = file.and_then(|file| file.bytes);
-        let wrong = |instead| Err(WrongContent { instead, received, expected });
+        let wrong = |instead| {
+            Err(WrongContent {
+                instead,
+                received,
+                expected,
+                has_length: self.length.is_some(),
+                is_after_content: false,
+            })
+        };
         match expected {
             Some(expected) if expected == received => Ok(None),
             Some(_) => wrong(self.page().or_else(|| self.error_object(received, true))),
@@ -154,7 +211,7 @@ impl ContentCheck {
         }
     }
 
-    fn is_page(&self) -> bool {
+    pub(super) fn is_page(&self) -> bool {
         const BEGINNINGS: [&[u8]; 2] = [b"<!doctype html", b"<html"];
 
         let text = self.text();
@@ -179,27 +236,35 @@ impl ContentCheck {
         bytes.strip_prefix("\u{feff}".as_bytes()).unwrap_or(bytes).trim_ascii_start()
     }
 
-    fn page(&self) -> Option<Instead> {
+    pub(super) fn page(&self) -> Option<Instead> {
         self.is_page().then(|| Instead::Page { title: html_title(&self.beginning) })
     }
 
-    /// What came, if all of it is one error object. Without `error`, a bare `message` is taken for one when `is_lenient`.
+    /// What came, if all of it is one error object, with no key that others do not have: a line of a batch's errors has an `error`
+    /// too. Without `error`, a `message`, `detail` or `statusCode` will do when `is_lenient`.
     fn error_object(&self, received: u64, is_lenient: bool) -> Option<Instead> {
         if received != self.beginning.len() as u64 {
             return None;
         }
         let Ok(Value::Object(object)) = serde_json::from_slice(&self.beginning) else { return None };
         let has_error = object.get("error").is_some_and(|error| error.is_object() || error.is_string());
-        let is_error = has_error || is_lenient && object.contains_key("message");
+        let has_text = ["message", "detail", "statusCode"].iter().any(|key| object.contains_key(*key));
+        let is_envelope = object.keys().all(|key| ENVELOPE.contains(&&**key));
+        let is_error = is_envelope && (has_error || is_lenient && has_text);
         if !is_error {
             return None;
         }
         let mut headers = HeaderMap::new();
         headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
-        Some(Instead::ErrorObject { message: read_error(&headers, &self.beginning).message })
+        let detail = object.get("detail").and_then(Value::as_str).filter(|_| !has_error);
+        let message = match detail {
+            Some(detail) => Some(detail.to_owned()),
+            None => read_error(&headers, &self.beginning).message,
+        };
+        Some(Instead::ErrorObject { message })
     }
 
-    fn is_named_like_page(&self, file: Option<&File>) -> bool {
+    pub(super) fn is_named_like_page(&self, file: Option<&File>) -> bool {
         let name = file.and_then(|file| file.filename.as_deref()).or(self.filename.as_deref());
         let extension = Path::new(name.unwrap_or_default()).extension();
         let extension = extension.map(|extension| extension.to_string_lossy().to_ascii_lowercase());

@@ -48,6 +48,10 @@ impl DownloadError {
     /// another key.
     #[must_use]
     pub fn is_resumable(&self) -> bool {
-        !matches!(self, Self::Changed { .. } | Self::WrongContent(_))
+        match self {
+            Self::Changed { .. } => false,
+            Self::WrongContent(wrong) => wrong.is_after_content,
+            _ => true,
+        }
     }
 }

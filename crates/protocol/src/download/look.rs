@@ -16,6 +16,8 @@ const REPEAT: Repeat = OperationId::RetrieveFile.repeat();
 pub(super) struct Look {
     check: Option<ContentCheck>,
     object: Object,
+    /// When the last byte of the content came.
+    completed: Option<Duration>,
     /// In a row.
     failures: u32,
     /// When the object is retrieved again after a failure.
@@ -29,6 +31,8 @@ enum Object {
     Asked(RequestId),
     /// `None` when the service does not give it.
     Known(Option<Box<File>>),
+    /// It cannot be retrieved.
+    Failed(DownloadError),
 }
 
 impl Look {
@@ -55,17 +59,63 @@ impl Look {
         Some(id)
     }
 
-    /// Whether the object is wanted and not known.
+    /// Whether the content cannot be told to be the file without the object.
+    fn is_required(&self) -> bool {
+        self.check.as_ref().is_some_and(ContentCheck::requires_object)
+    }
+
+    /// Whether the object may still come.
     fn is_open(&self) -> bool {
-        let is_wanted = self.check.as_ref().is_some_and(ContentCheck::wants_object);
-        is_wanted && !matches!(self.object, Object::Known(_))
+        matches!(self.object, Object::NotAsked | Object::Asked(_))
+    }
+
+    /// When an object that is not required is not waited for any more.
+    fn limit(&self) -> Option<Duration> {
+        let completed = self.completed.filter(|_| self.is_open() && !self.is_required())?;
+        Some(completed.saturating_add(ContentCheck::PATIENCE))
+    }
+
+    /// What came behind this head instead of the file, of which `known` bytes are the length: a page, unless the file began
+    /// like one or is named like one, or another length than the one that the file's object has too.
+    pub(super) fn foreign(
+        &self,
+        known: u64,
+        length: Option<u64>,
+        head: &DownloadHead,
+    ) -> Option<WrongContent> {
+        if length == Some(known) {
+            return None;
+        }
+        let file = match &self.object {
+            Object::Known(file) => file.as_deref(),
+            _ => None,
+        };
+        let check = ContentCheck::new(head);
+        let was_page = self.check.as_ref().is_some_and(ContentCheck::is_page);
+        let is_page = check.is_page() && !was_page && !check.is_named_like_page(file);
+        let is_contradicted = length.is_some() && file.and_then(|file| file.bytes) == Some(known);
+        (is_page || is_contradicted).then(|| WrongContent {
+            instead: check.page(),
+            received: length.unwrap_or_default(),
+            expected: Some(known),
+            has_length: length.is_some(),
+            is_after_content: true,
+        })
     }
 
     /// The judgement of a content of this length, once it can be made.
     fn judge(&self, length: u64) -> Option<Result<Option<DownloadWarning>, WrongContent>> {
-        let check = self.check.as_ref().filter(|check| check.wants_object())?;
-        let Object::Known(file) = &self.object else { return None };
-        Some(check.judge(length, file.as_deref()))
+        let file = match &self.object {
+            Object::NotAsked | Object::Asked(_) => return None,
+            Object::Failed(_) if self.is_required() => return None,
+            Object::Failed(_) => None,
+            Object::Known(file) => file.as_deref(),
+        };
+        Some(match &self.check {
+            Some(check) => check.judge(length, file),
+            // All of it came in earlier runs.
+            None => ContentCheck::of_length(length).judge(length, file),
+        })
     }
 }
 
@@ -97,13 +147,18 @@ impl Fetch {
                 return;
             }
             Err(ResponseError::Refused(refusal)) => refusal,
-            Err(error) => return self.finish(Err(error.into())),
+            Err(error) => {
+                self.look.object = Object::Failed(error.into());
+                return;
+            }
         };
         self.look.failures += 1;
         match self.plan.retry.on_refused(REPEAT, self.look.failures, &refusal, now, random) {
             Verdict::Retry { wait, .. } => self.look_again(DownloadError::Refused(refusal), wait, now),
             // A service that has no such object says nothing of the file; one that is overloaded may.
-            Verdict::GiveUp if refusal.is_transient() => self.finish(Err(DownloadError::Refused(refusal))),
+            Verdict::GiveUp if refusal.is_transient() => {
+                self.look.object = Object::Failed(DownloadError::Refused(refusal));
+            }
             Verdict::GiveUp => self.look.object = Object::Known(None),
         }
     }
@@ -113,7 +168,7 @@ impl Fetch {
         self.look.failures += 1;
         match self.plan.retry.on_failure(REPEAT, self.look.failures, &failure, random) {
             Verdict::Retry { wait, .. } => self.look_again(DownloadError::Failed(failure), wait, now),
-            Verdict::GiveUp => self.finish(Err(DownloadError::Failed(failure))),
+            Verdict::GiveUp => self.look.object = Object::Failed(DownloadError::Failed(failure)),
         }
     }
 
@@ -122,10 +177,11 @@ impl Fetch {
         self.look.not_before = now.monotonic.saturating_add(wait);
     }
 
-    /// Asks for the object when it is wanted.
+    /// Asks for the object, behind the first request for the content.
     pub(super) fn next_look(&mut self, now: Duration) -> Option<DownloadAction> {
         let is_due = now >= self.look.not_before && now >= self.hold;
-        if !self.wants_look() || !is_due || matches!(self.look.object, Object::Asked(_)) {
+        let has_begun = self.next_id > 0 || self.is_complete();
+        if !has_begun || !is_due || !matches!(self.look.object, Object::NotAsked) {
             return None;
         }
         let id = RequestId(self.next_id);
@@ -134,15 +190,34 @@ impl Fetch {
         Some(DownloadAction::Retrieve { id, operation: RetrieveFile::new(&self.plan.file_id) })
     }
 
-    /// When the object is asked for again, if that is to be waited for.
+    /// When the object is asked for again, or is not waited for any more.
     pub(super) fn look_deadline(&self, now: Duration) -> Option<Duration> {
-        let waits = self.wants_look() && matches!(self.look.object, Object::NotAsked);
-        Some(self.look.not_before).filter(|moment| waits && *moment > now)
+        let is_waiting = matches!(self.look.object, Object::NotAsked);
+        let again = Some(self.look.not_before).filter(|moment| is_waiting && *moment > now);
+        again.into_iter().chain(self.look.limit()).min()
     }
 
-    /// Whether the content cannot be told to be the file before its object is known.
+    /// Whether the download waits for the object, when everything came.
     pub(super) fn wants_look(&self) -> bool {
         self.look.is_open()
+    }
+
+    /// Ends the wait for an object that is not required, and the download when one that is required cannot be retrieved.
+    pub(super) fn limit_look(&mut self, now: Duration) {
+        if !self.is_complete() {
+            self.look.completed = None;
+            return;
+        }
+        self.look.completed.get_or_insert(now);
+        if self.look.limit().is_some_and(|limit| now >= limit) {
+            self.abandoned.extend(self.look.abandon());
+            self.look.object = Object::Known(None);
+        }
+        if self.look.is_required() && matches!(self.look.object, Object::Failed(_)) {
+            if let Object::Failed(error) = std::mem::replace(&mut self.look.object, Object::Known(None)) {
+                self.finish(Err(error));
+            }
+        }
     }
 
     /// What came instead of the file, once everything came and that is known.

@@ -77,11 +77,46 @@ fn wrong(ran: Ran) -> String {
 }
 
 #[test]
-fn an_answer_that_tells_its_length_and_looks_like_any_file_is_not_compared() {
+fn an_answer_that_tells_its_length_is_compared_with_the_object_too() {
     for head in [typed("", Some(5)), typed("application/jsonl", Some(5)), typed("text/plain", Some(5))] {
-        let ran = ran(head, "abcde", || panic!("it asks"));
-        assert!(ran.result.is_ok() && !ran.has_looked);
+        let whole = ran(head.clone(), "abcde", || named("a.jsonl", Some(5)));
+        assert!(whole.result.is_ok() && whole.has_looked && whole.warning.is_none());
+        insta::allow_duplicates! {
+            insta::assert_snapshot!(wrong(ran(head.clone(), "abcde", || named("a.jsonl", Some(51_200)))), @"5 bytes came, and the file has 51200");
+        }
+        let mut in_a_range = head;
+        in_a_range.range = Some(ContentRange { first: 0, last: 4, total: Some(5) });
+        insta::allow_duplicates! {
+            insta::assert_snapshot!(wrong(ran(in_a_range, "abcde", || named("a.jsonl", Some(51_200)))), @"5 bytes came, and the file has 51200");
+        }
     }
+}
+
+#[test]
+fn an_answer_that_tells_its_length_is_taken_when_the_object_cannot_be_had() {
+    let garbled = || Err(RetrieveFile::decode_response(http::Response::new(PAGE.into())).unwrap_err());
+    let objects: [fn() -> Result<File, ResponseError>; 5] =
+        [|| named("a.jsonl", None), || refused(404), || refused(403), || refused(503), garbled];
+    for object in objects {
+        let ran = ran(typed("", Some(5)), "abcde", object);
+        assert!(ran.result.is_ok() && ran.has_looked && ran.warning.is_none(), "{:?}", ran.result);
+    }
+}
+
+#[test]
+fn the_object_is_asked_for_together_with_the_content() {
+    let mut machine = Fetch::new(&Api::openai(), DownloadPlan::new("file-1"));
+    let DownloadAction::Send { id, .. } = machine.poll(Duration::ZERO) else { panic!("it asks") };
+    let DownloadAction::Retrieve { id: look, .. } = machine.poll(Duration::ZERO) else { panic!("it looks") };
+    assert!(matches!(machine.poll(Duration::ZERO), DownloadAction::Wait { until: None }));
+    assert_eq!(machine.handle_answer(id, Ok(typed("", Some(5))), NOW, 0), Some(0));
+    machine.handle_written(id, 5);
+    machine.handle_end(id, NOW, 0);
+    // One that does not come is not waited for without end.
+    let DownloadAction::Wait { until: Some(until) } = machine.poll(Duration::ZERO) else { panic!("it ends") };
+    let DownloadAction::Abandon(abandoned) = machine.poll(until) else { panic!("it waits") };
+    assert_eq!(abandoned, look);
+    assert!(matches!(machine.poll(until), DownloadAction::Done(Ok(()))));
 }
 
 #[test]
@@ -150,12 +185,33 @@ fn an_error_object_instead_of_the_file_is_told() {
 }
 
 #[test]
+fn every_shape_of_an_error_object_is_read() {
+    let said = |body: &str| wrong(ran(typed("", Some(body.len())), body, || named("a.json", Some(51_200))));
+    insta::assert_snapshot!(said(r#"{"detail": "Not ready"}"#), @"the service answered with an error object (“Not ready”): 23 bytes, and the file has 51200");
+    insta::assert_snapshot!(said(r#"{"message": "later"}"#), @"the service answered with an error object (“later”): 20 bytes, and the file has 51200");
+    assert!(said(r#"{"statusCode": 429}"#).starts_with("the service answered with an error object"));
+}
+
+#[test]
 fn json_that_is_the_file_is_the_file() {
     let results = format!("{ERROR}\n{{\"id\": \"b\"}}\n");
     let head = || typed("application/json", Some(results.len()));
     assert!(ran(head(), &results, || named("a.jsonl", Some(results.len() as u64))).result.is_ok());
     assert!(ran(head(), &results, || named("a.jsonl", None)).result.is_ok());
     assert!(ran(typed("application/json", Some(2)), "{}", || refused(404)).result.is_ok());
+}
+
+#[test]
+fn a_line_of_a_batch_is_no_error_object() {
+    let line = r#"{"id": "b", "custom_id": "a", "response": null, "error": {"code": "x", "message": "no"}}"#;
+    for object in [|| named("a.jsonl", None), || refused(404)] {
+        for content_type in ["application/json", ""] {
+            let ran = ran(typed(content_type, Some(line.len())), line, object);
+            assert!(ran.result.is_ok(), "{:?}", ran.result);
+        }
+    }
+    let error = r#"{"error": {"message": "no"}, "request_id": "r", "statusCode": 500}"#;
+    wrong(ran(typed("", Some(error.len())), error, || refused(404)));
 }
 
 #[test]
@@ -194,8 +250,8 @@ fn looking(retry: RetryPolicy) -> (Fetch, RequestId) {
     plan.retry = retry;
     let mut machine = Fetch::new(&Api::openai(), plan);
     let DownloadAction::Send { id, .. } = machine.poll(Duration::ZERO) else { panic!("it asks") };
-    assert_eq!(machine.handle_answer(id, Ok(DownloadHead::default()), NOW, 0), Some(0));
     let DownloadAction::Retrieve { id: look, .. } = machine.poll(Duration::ZERO) else { panic!("it looks") };
+    assert_eq!(machine.handle_answer(id, Ok(DownloadHead::default()), NOW, 0), Some(0));
     machine.handle_written(id, 5);
     machine.handle_end(id, NOW, 0);
     assert!(matches!(machine.poll(Duration::ZERO), DownloadAction::Wait { until: None }));

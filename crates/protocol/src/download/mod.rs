@@ -88,9 +88,9 @@ pub struct DownloadProgress {
 /// If so, up to [`DownloadPlan::parallel`] ranges are asked for at once, and one that breaks off is gone on with from where
 /// it broke. If not, everything comes in one answer, and comes again from the beginning when that breaks off.
 ///
-/// An answer that does not tell its length, or that may be something else than the file (see [`ContentCheck`]), is compared
-/// with the length in the file's object. Content that differs from it ends the download with
-/// [`DownloadError::WrongContent`].
+/// The file's object is asked for behind the first request, and the length of what came is compared with the one in the
+/// object. Another length ends the download with [`DownloadError::WrongContent`]. An object that cannot be had ends it only
+/// when it is [required](ContentCheck::requires_object).
 #[derive(Debug)]
 pub struct Fetch {
     place: String,
@@ -215,6 +215,7 @@ impl Fetch {
 
     /// Says what to do next, at this moment of the monotonic clock.
     pub fn poll(&mut self, now: Duration) -> DownloadAction {
+        self.limit_look(now);
         if let Some(id) = self.abandoned.pop() {
             return DownloadAction::Abandon(id);
         }

@@ -492,12 +492,19 @@ fn patience_ends_when_nothing_comes_and_what_had_come_is_saved() {
     assert_eq!(saved, Some((machine.progress().bytes_written, 1000)));
 }
 
+/// Answers that there is no object.
+fn retrieved(machine: &mut Fetch, id: RequestId, now: Now) {
+    let refusal = ApiError::new(StatusCode::NOT_FOUND, "no");
+    machine.handle_retrieved(id, Err(ResponseError::Refused(refusal.into())), now, 1);
+}
+
 /// Lets time pass until so many more requests were sent.
 fn sent(machine: &mut Fetch, now: &mut Now, requests: usize) -> Vec<RequestId> {
     let mut sent = Vec::new();
     while sent.len() < requests {
         match machine.poll(now.monotonic) {
             DownloadAction::Send { id, .. } => sent.push(id),
+            DownloadAction::Retrieve { id, .. } => retrieved(machine, id, *now),
             DownloadAction::Save(_) => machine.handle_saved(),
             DownloadAction::Wait { until } => now.monotonic = until.expect("something is to come"),
             other => panic!("{other:?}"),
@@ -569,10 +576,43 @@ fn what_comes_whole_after_ranges_waits_until_no_checkpoint_speaks_of_them() {
         let DownloadAction::Abandon(_) = machine.poll(now.monotonic) else { panic!("it is not wanted yet") };
         let DownloadAction::Save(saved) = machine.poll(now.monotonic) else { panic!("nothing is there") };
         assert_eq!(saved.written(), (0, 1000));
+        let DownloadAction::Retrieve { .. } = machine.poll(now.monotonic) else { panic!("it looks") };
         assert!(matches!(machine.poll(now.monotonic), DownloadAction::Wait { until: None }));
         machine.handle_saved();
         let DownloadAction::Send { operation, .. } = machine.poll(now.monotonic) else { panic!("it asks") };
         assert_eq!(operation.range, None, "{serves:?}");
+    }
+}
+
+#[test]
+fn a_page_after_ranges_keeps_what_has_come() {
+    let service = Service::new(1000, Serves::Ranges);
+    let page = |length| {
+        let content_type = Some("text/html".to_owned());
+        DownloadHead { length, content_type, ..DownloadHead::default() }
+    };
+    let bare = DownloadHead { length: Some(71), ..DownloadHead::default() };
+    for (head, said) in [
+        (page(Some(56)), "the service answered with an HTML page instead of the rest of the file"),
+        (page(None), "the service answered with an HTML page instead of the rest of the file"),
+        (bare, "71 bytes came, and the file has 1000"),
+    ] {
+        let (mut machine, _) = begun(&service, 1, halfway);
+        let saved = checkpoint(&mut machine);
+        let mut machine = Fetch::resume(&api(), plan(1, 100), saved, 1000).unwrap();
+        let mut now = Now { monotonic: Duration::ZERO, unix: UnixSeconds(1) };
+        let id = sent(&mut machine, &mut now, 1)[0];
+        let DownloadAction::Retrieve { id: look, .. } = machine.poll(now.monotonic) else {
+            panic!("it looks")
+        };
+        let mut file = File::new("file-1");
+        file.bytes = Some(1000);
+        machine.handle_retrieved(look, Ok(file), now, 1);
+        assert_eq!(machine.handle_answer(id, Ok(head), now, 1), None);
+        let DownloadAction::Abandon(_) = machine.poll(now.monotonic) else { panic!("it is wanted") };
+        let DownloadAction::Done(Err(error)) = machine.poll(now.monotonic) else { panic!("it goes on") };
+        assert!(matches!(error, DownloadError::WrongContent(_)) && error.is_resumable(), "{error:?}");
+        assert_eq!(error.to_string(), said);
     }
 }
 
@@ -666,11 +706,14 @@ fn an_answer_that_is_none_of_this_api_ends_it() {
     let head = Response::builder().status(206).body(Bytes::new()).unwrap();
     let now = Now { monotonic: Duration::ZERO, unix: UnixSeconds(1) };
     assert_eq!(machine.handle_answer(id, DownloadFile::decode_response(head), now, 1), None);
+    let DownloadAction::Retrieve { id: look, .. } = machine.poll(Duration::ZERO) else { panic!("it looks") };
     let DownloadAction::Send { id, operation } = machine.poll(Duration::ZERO) else { panic!("it asks") };
     assert_eq!(operation.range, None, "a range that does not say which it is: everything is asked for");
     let range = Some(crate::ContentRange { first: 0, last: 4, total: Some(10) });
     let head = DownloadHead { range, ..DownloadHead::default() };
     assert_eq!(machine.handle_answer(id, Ok(head), now, 1), None);
+    let DownloadAction::Abandon(abandoned) = machine.poll(Duration::ZERO) else { panic!("it is wanted") };
+    assert_eq!(abandoned, look);
     let DownloadAction::Abandon(_) = machine.poll(Duration::ZERO) else { panic!("it is not wanted") };
     let DownloadAction::Done(Err(DownloadError::Garbled(_))) = machine.poll(Duration::ZERO) else {
         panic!("a part came although everything was asked for")

@@ -19,6 +19,8 @@ pub struct Garbled {
     pub is_contradiction: bool,
     /// Whether the answer is an HTML page: of something in front of the service, since its own answers are JSON.
     pub is_page: bool,
+    /// Whether the answer came in a coding that is not decoded, such as `Content-Encoding: br`.
+    pub is_coded: bool,
     source: Option<Arc<dyn Error + Send + Sync>>,
 }
 
@@ -39,7 +41,7 @@ impl Garbled {
         let is_page = page.is_some();
         let source = (!is_page).then(|| Arc::from(source.into()));
         let excerpt = page.map_or_else(|| excerpt(unreadable), |page| excerpt(page.as_bytes()));
-        Self { status, excerpt, is_contradiction: false, is_page, source }
+        Self { status, excerpt, is_contradiction: false, is_page, is_coded: false, source }
     }
 }
 

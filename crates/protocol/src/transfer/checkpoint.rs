@@ -96,21 +96,21 @@ struct Line {
 pub enum ResumeError {
     /// Another release wrote it.
     #[error(
-        "the checkpoint has version {version}, and this release reads versions {OLDEST_VERSION} to {VERSION}; begin anew or use the release that wrote it"
+        "the checkpoint has version {version}, and this release reads versions {OLDEST_VERSION} to {VERSION}; start over or use the release that wrote it"
     )]
     Version {
         /// The version that it has.
         version: u16,
     },
     /// It is no checkpoint, or half of one.
-    #[error("the checkpoint cannot be read; begin anew: {problem}")]
+    #[error("the checkpoint cannot be read; start over: {problem}")]
     Unreadable {
         /// What is wrong with it.
         problem: String,
     },
     /// It belongs to another service.
     #[error(
-        "the checkpoint belongs to {saved}, and this upload goes to {asked}; use the same endpoint and version, or begin anew"
+        "the checkpoint belongs to {saved}, and this upload goes to {asked}; use the same endpoint and version, or start over"
     )]
     Place {
         /// Where the checkpoint's upload is, in words.
@@ -119,13 +119,13 @@ pub enum ResumeError {
         asked: String,
     },
     /// The file is not the one that the checkpoint was made of.
-    #[error("the source changed since the checkpoint was saved: {difference}; begin anew")]
+    #[error("the source changed since the checkpoint was saved: {difference}; start over")]
     SourceChanged {
         /// What differs, in words.
         difference: String,
     },
     /// Its parts do not fit the file's length: it was edited or damaged.
-    #[error("the checkpoint is damaged: its parts do not fit the file; begin anew")]
+    #[error("the checkpoint is damaged: its parts do not fit the file; start over")]
     Damaged,
 }
 

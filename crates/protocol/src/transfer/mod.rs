@@ -100,7 +100,7 @@ use stop::Stop;
 ///    answer's `Date` shows that clock anew, the create answer by `created_at` if by nothing else; where a rejection has no
 ///    `Date`, the clock that this run was shown last goes on with our monotonic one. Our own clocks only warn: of a rate that cannot finish in
 ///    time, and of an expiry that seems past, in which case of an upload of an earlier run one part goes at a time until the
-///    service has taken it. An expired upload begins anew when it was an earlier run's, of which the service took no part in
+///    service has taken it. An expired upload starts over when it was an earlier run's, of which the service took no part in
 ///    this run, and [`Plan::restart_when_expired`] allows it; else [`TransferError::Expired`] says which rate it would have
 ///    taken. An expiry before the upload's own beginning is ignored with a warning.
 /// 7. One checkpoint is saved at a time, and none is behind by more parts than may be in flight. Resuming needs the same

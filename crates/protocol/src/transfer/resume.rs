@@ -16,7 +16,7 @@ impl Transfer {
     ///
     /// A checkpoint that was saved right before the request that makes the file leads to finding out what became of
     /// it first. An upload that has expired in the meantime ends with [`TransferError::Expired`](super::TransferError)
-    /// once the service has said so, or begins anew when the plan allows it.
+    /// once the service has said so, or starts over when the plan allows it.
     ///
     /// # Errors
     /// [`ResumeError`] when the checkpoint is of another version, service, dialect or source, and says which.

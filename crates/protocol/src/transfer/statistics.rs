@@ -7,7 +7,7 @@ use serde::{Serialize, Serializer};
 use super::Retry;
 use crate::{ApiError, Failure, FailureKind, OperationId};
 
-/// What one run took. A resumed transfer begins anew: nothing of this is in a checkpoint.
+/// What one run took. A resumed transfer starts over: nothing of this is in a checkpoint.
 ///
 /// As JSON, the names are those of the fields, and times are whole milliseconds under a name that ends in `_ms`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]

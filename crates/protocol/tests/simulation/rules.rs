@@ -90,10 +90,10 @@ rules! {
     6 ServiceDecides,
     /// A final rejection whose date is past the expiry does.
     6 Believed,
-    /// What is taken for an upload that is over, ends as expired, begins anew or is forgotten, is over on the service: a 404
+    /// What is taken for an upload that is over, ends as expired, starts over or is forgotten, is over on the service: a 404
     /// does not say so.
     6 NotTooEarly,
-    /// An expired upload begins anew if it was an earlier run's, no part of it was taken in this one and the plan allows it,
+    /// An expired upload starts over if it was an earlier run's, no part of it was taken in this one and the plan allows it,
     /// and else never.
     6 Restart,
     /// A rate that is far too slow and an expiry that is past are warned of, and a rate that is fast enough is not.

@@ -177,7 +177,7 @@ impl Bench {
         self.run()
     }
 
-    /// What was asked for and answered so far, a line each; begins anew.
+    /// What was asked for and answered so far, a line each; starts over.
     pub(crate) fn log(&mut self) -> String {
         std::mem::take(&mut self.log).join("\n")
     }

@@ -128,14 +128,14 @@ fn a_checkpoint_that_does_not_fit_is_refused_and_says_what_differs() {
     let mut other = stamp();
     other.modified = Some("later".into());
     let refusal = |text: &str, api, stamp| resume(text, api, stamp).unwrap_err();
-    insta::assert_snapshot!(refusal(&VERSION_1.replace("\"version\": 1", "\"version\": 3"), Api::openai(), stamp()), @"the checkpoint has version 3, and this release reads versions 1 to 2; begin anew or use the release that wrote it");
-    insta::assert_snapshot!(refusal(VERSION_1, Api::azure_v1("https://r.example").unwrap(), stamp()), @"the checkpoint belongs to https://api.openai.com/v1 (OpenAI), and this upload goes to https://r.example/openai/v1 (Azure OpenAI v1); use the same endpoint and version, or begin anew");
-    insta::assert_snapshot!(refusal(VERSION_1, Api::openai(), SourceStamp::new(24)), @"the source changed since the checkpoint was saved: its length was 25 bytes and is 24; begin anew");
-    insta::assert_snapshot!(refusal(VERSION_1, Api::openai(), other), @"the source changed since the checkpoint was saved: it was modified; begin anew");
-    insta::assert_snapshot!(refusal(r#"{"version": 7, "new": true}"#, Api::openai(), stamp()), @"the checkpoint has version 7, and this release reads versions 1 to 2; begin anew or use the release that wrote it");
-    insta::assert_snapshot!(refusal(&VERSION_1[..40], Api::openai(), stamp()), @"the checkpoint cannot be read; begin anew: EOF while parsing a string at line 3 column 20");
-    insta::assert_snapshot!(refusal(&VERSION_2.replace("\"size\": 5", "\"size\": 9"), Api::openai(), stamp()), @"the checkpoint is damaged: its parts do not fit the file; begin anew");
-    insta::assert_snapshot!(refusal(&VERSION_1.replace("null, ", ""), Api::openai(), stamp()), @"the checkpoint is damaged: its parts do not fit the file; begin anew");
+    insta::assert_snapshot!(refusal(&VERSION_1.replace("\"version\": 1", "\"version\": 3"), Api::openai(), stamp()), @"the checkpoint has version 3, and this release reads versions 1 to 2; start over or use the release that wrote it");
+    insta::assert_snapshot!(refusal(VERSION_1, Api::azure_v1("https://r.example").unwrap(), stamp()), @"the checkpoint belongs to https://api.openai.com/v1 (OpenAI), and this upload goes to https://r.example/openai/v1 (Azure OpenAI v1); use the same endpoint and version, or start over");
+    insta::assert_snapshot!(refusal(VERSION_1, Api::openai(), SourceStamp::new(24)), @"the source changed since the checkpoint was saved: its length was 25 bytes and is 24; start over");
+    insta::assert_snapshot!(refusal(VERSION_1, Api::openai(), other), @"the source changed since the checkpoint was saved: it was modified; start over");
+    insta::assert_snapshot!(refusal(r#"{"version": 7, "new": true}"#, Api::openai(), stamp()), @"the checkpoint has version 7, and this release reads versions 1 to 2; start over or use the release that wrote it");
+    insta::assert_snapshot!(refusal(&VERSION_1[..40], Api::openai(), stamp()), @"the checkpoint cannot be read; start over: EOF while parsing a string at line 3 column 20");
+    insta::assert_snapshot!(refusal(&VERSION_2.replace("\"size\": 5", "\"size\": 9"), Api::openai(), stamp()), @"the checkpoint is damaged: its parts do not fit the file; start over");
+    insta::assert_snapshot!(refusal(&VERSION_1.replace("null, ", ""), Api::openai(), stamp()), @"the checkpoint is damaged: its parts do not fit the file; start over");
 }
 
 #[test]
@@ -309,7 +309,7 @@ fn parts_that_were_acknowledged_since_are_a_line_behind_the_json() {
     assert_eq!(Checkpoint::from_json(grown.as_bytes()).unwrap(), third);
     grown += "\n{\"part_ids\":{\"3\":\"part_d\"}}";
     let error = Checkpoint::from_json(grown.as_bytes()).unwrap_err().to_string();
-    insta::assert_snapshot!(error, @"the checkpoint is damaged: its parts do not fit the file; begin anew");
+    insta::assert_snapshot!(error, @"the checkpoint is damaged: its parts do not fit the file; start over");
 }
 
 #[test]

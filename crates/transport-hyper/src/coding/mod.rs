@@ -8,7 +8,7 @@ use std::{
     mem,
 };
 
-use flate2::write::{DeflateDecoder, MultiGzDecoder, ZlibDecoder};
+use flate2::write::{DeflateDecoder, GzDecoder, ZlibDecoder};
 use http::{HeaderMap, header};
 
 pub(crate) use self::body::{DecodedBody, Undecodable};
@@ -83,7 +83,9 @@ pub(crate) fn strip(headers: &mut HeaderMap) {
 struct Decoder(State);
 
 enum State {
-    Gzip(Box<MultiGzDecoder<Vec<u8>>>),
+    Gzip(Box<GzDecoder<Vec<u8>>>),
+    /// Zeros behind the last member of gzip, which some pad it with.
+    Padding,
     /// Deflate whose frame is not known yet, and what came of it: less than two bytes.
     Deflate(Vec<u8>),
     Zlib(Box<ZlibDecoder<Vec<u8>>>),
@@ -93,7 +95,7 @@ enum State {
 impl Decoder {
     fn new(coding: Coding) -> Self {
         Self(match coding {
-            Coding::Gzip => State::Gzip(Box::new(MultiGzDecoder::new(Vec::new()))),
+            Coding::Gzip => State::Gzip(Box::new(GzDecoder::new(Vec::new()))),
             Coding::Deflate => State::Deflate(Vec::new()),
         })
     }
@@ -113,9 +115,16 @@ impl Decoder {
         }
         match &mut self.0 {
             State::Gzip(gzip) => {
-                gzip.write_all(coded)?;
-                gzip.flush()?;
-                Ok(mem::take(gzip.get_mut()))
+                let mut plain = Vec::new();
+                let is_padded = decode_members(gzip, coded, &mut plain)?;
+                if is_padded {
+                    self.0 = State::Padding;
+                }
+                Ok(plain)
+            }
+            State::Padding if coded.iter().all(|byte| *byte == 0) => Ok(Vec::new()),
+            State::Padding => {
+                Err(io::Error::new(io::ErrorKind::InvalidData, "more comes behind the padding"))
             }
             State::Zlib(zlib) => {
                 zlib.write_all(coded)?;
@@ -135,11 +144,33 @@ impl Decoder {
     fn finish(self) -> io::Result<Vec<u8>> {
         match self.0 {
             State::Gzip(gzip) => gzip.finish(),
+            State::Padding => Ok(Vec::new()),
             State::Zlib(zlib) => zlib.finish(),
             State::Raw(raw) => raw.finish(),
             State::Deflate(_) => Err(io::ErrorKind::UnexpectedEof.into()),
         }
     }
+}
+
+/// Decodes one member of gzip after the other, and says whether nothing but zeros follows the last one.
+fn decode_members(gzip: &mut GzDecoder<Vec<u8>>, mut coded: &[u8], plain: &mut Vec<u8>) -> io::Result<bool> {
+    while !coded.is_empty() {
+        match gzip.write(coded)? {
+            // A member is complete: its decoder reads nothing more.
+            0 => {
+                gzip.try_finish()?;
+                plain.append(gzip.get_mut());
+                if coded.iter().all(|byte| *byte == 0) {
+                    return Ok(true);
+                }
+                *gzip = GzDecoder::new(Vec::new());
+            }
+            count => coded = &coded[count..],
+        }
+    }
+    gzip.flush()?;
+    plain.append(gzip.get_mut());
+    Ok(false)
 }
 
 /// Whether two bytes begin the frame of zlib (RFC 1950). No deflate stream that any compressor writes begins so.
@@ -203,6 +234,18 @@ mod tests {
         for step in [1, STEP] {
             assert_eq!(decoded(coding, &[&first[..], &second].concat(), step).unwrap(), b"one two");
         }
+    }
+
+    #[test]
+    fn zeros_behind_the_last_member_of_gzip_are_padding() {
+        let (_, coding, member) = codings(b"one ").swap_remove(0);
+        for step in [1, 7, STEP] {
+            let padded = [&member[..], &member, &[0; 600]].concat();
+            assert_eq!(decoded(coding, &padded, step).unwrap(), b"one one ");
+            let more = [&member[..], &[0; 20], b"x"].concat();
+            assert!(decoded(coding, &more, step).is_err(), "text behind the zeros");
+        }
+        assert!(decoded(coding, &[0; 20], STEP).is_err(), "nothing but zeros");
     }
 
     #[test]

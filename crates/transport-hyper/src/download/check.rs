@@ -1,47 +1,86 @@
 //! The comparison of a content that is handed out with the file's object.
 
-use std::task::{Context, Poll, ready};
+use std::{
+    future::Future as _,
+    pin::Pin,
+    task::{Context, Poll, ready},
+};
 
-use futures_util::{FutureExt as _, future::BoxFuture};
 use partwise_models::File;
 use partwise_protocol::{
-    ContentCheck, ContentRange, DownloadFile, DownloadHead, DownloadWarning, RetrieveFile,
+    ContentCheck, ContentRange, DownloadFile, DownloadHead, DownloadWarning, Failure, FailureKind,
+    RetrieveFile,
+};
+use tokio::{
+    task::JoinSet,
+    time::{Sleep, sleep},
 };
 
 use crate::{Client, Error};
 
-/// Compares the content of one answer with the file's object, which it retrieves when there is a doubt.
+/// Compares the content of one answer with the file's object.
 pub(super) struct Check {
-    client: Client,
-    file_id: String,
     content: ContentCheck,
     object: Object,
+    /// Ends the wait for an object that is not required.
+    limit: Option<Pin<Box<Sleep>>>,
     /// Whether the content passed before all of it was there.
     has_passed: bool,
 }
 
-enum Object {
-    NotAsked,
-    Asked(BoxFuture<'static, Result<Option<File>, Error>>),
-    /// `None` when the service does not give it.
-    Known(Option<File>),
+/// The file's object, which comes while the content does.
+pub(super) enum Object {
+    /// One task, which ends with this.
+    Asked(JoinSet<Result<Option<File>, Error>>),
+    /// `None` when the service does not give it. Without a result when the error was handed out.
+    Known(Option<Result<Option<File>, Error>>),
+}
+
+impl Object {
+    /// Asks for the object.
+    pub(super) fn ask(client: &Client, operation: &DownloadFile) -> Self {
+        let mut task = JoinSet::new();
+        task.spawn(retrieve(client.clone(), RetrieveFile::new(&operation.file_id)));
+        Self::Asked(task)
+    }
+
+    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        if let Self::Asked(task) = self {
+            let retrieved = match ready!(task.poll_join_next(cx)) {
+                Some(Ok(retrieved)) => retrieved,
+                Some(Err(stopped)) => Err(Failure::with_cause(FailureKind::Other, stopped).into()),
+                None => Ok(None),
+            };
+            *self = Self::Known(Some(retrieved));
+        }
+        Poll::Ready(())
+    }
 }
 
 impl Check {
     /// Checks an answer with all of the content. `None` where only a part was asked for, and came.
-    pub(super) fn new(client: &Client, operation: &DownloadFile, head: &DownloadHead) -> Option<Self> {
+    pub(super) fn new(
+        client: &Client,
+        operation: &DownloadFile,
+        head: &DownloadHead,
+        object: Option<Object>,
+    ) -> Option<Self> {
         let is_whole = head.range.is_none_or(ContentRange::is_everything);
         is_whole.then(|| Self {
-            client: client.clone(),
-            file_id: operation.file_id.clone(),
             content: ContentCheck::new(head),
-            object: Object::NotAsked,
+            object: object.unwrap_or_else(|| Object::ask(client, operation)),
+            limit: None,
             has_passed: false,
         })
     }
 
     pub(super) fn read(&mut self, bytes: &[u8]) {
         self.content.read(bytes);
+    }
+
+    /// Whether what has come is to be held until more of it has come.
+    pub(super) fn wants_more(&self) -> bool {
+        self.content.wants_more()
     }
 
     /// Judges the content before it is handed out, where its length is announced and it may be something else.
@@ -59,7 +98,7 @@ impl Check {
         received: u64,
         cx: &mut Context<'_>,
     ) -> Poll<Result<Option<DownloadWarning>, Error>> {
-        if self.content.wants_object() { self.poll_judge(received, cx) } else { Poll::Ready(Ok(None)) }
+        self.poll_judge(received, cx)
     }
 
     fn poll_judge(
@@ -67,16 +106,23 @@ impl Check {
         length: u64,
         cx: &mut Context<'_>,
     ) -> Poll<Result<Option<DownloadWarning>, Error>> {
-        loop {
-            match &mut self.object {
-                Object::NotAsked => {
-                    let asking = retrieve(self.client.clone(), RetrieveFile::new(&self.file_id));
-                    self.object = Object::Asked(asking.boxed());
-                }
-                Object::Asked(asking) => self.object = Object::Known(ready!(asking.poll_unpin(cx))?),
-                Object::Known(file) => return Poll::Ready(Ok(self.content.judge(length, file.as_ref())?)),
+        let is_required = self.content.requires_object();
+        if self.object.poll(cx).is_pending() {
+            if is_required {
+                return Poll::Pending;
+            }
+            let limit = self.limit.get_or_insert_with(|| Box::pin(sleep(ContentCheck::PATIENCE)));
+            ready!(limit.as_mut().poll(cx));
+            self.object = Object::Known(Some(Ok(None)));
+        }
+        let Object::Known(known) = &mut self.object else { return Poll::Pending };
+        if is_required && matches!(known, Some(Err(_))) {
+            if let Some(Err(error)) = known.take() {
+                return Poll::Ready(Err(error));
             }
         }
+        let file = known.as_ref().and_then(|known| known.as_ref().ok()?.as_ref());
+        Poll::Ready(Ok(self.content.judge(length, file)?))
     }
 }
 

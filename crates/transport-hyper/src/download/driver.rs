@@ -185,9 +185,11 @@ impl Driver {
                 let failure = Failure::with_cause(FailureKind::Interrupted, error);
                 self.machine.handle_failure(request, failure, now, random);
             }
-            Step::Answered(Err(error)) | Step::Received(Err(error), _) | Step::Retrieved(Err(error)) => {
-                return Err(error);
+            Step::Retrieved(Err(error)) => {
+                let failure = Failure::with_cause(FailureKind::Other, error);
+                self.machine.handle_failure(request, failure, now, random);
             }
+            Step::Answered(Err(error)) | Step::Received(Err(error), _) => return Err(error),
         }
         Ok(())
     }

@@ -1,6 +1,7 @@
 //! Downloads: a head that was checked, and bytes as they come.
 
 use std::{
+    collections::VecDeque,
     fmt,
     future::poll_fn,
     pin::Pin,
@@ -15,7 +16,7 @@ use partwise_protocol::{
     ContentRange, DownloadFile, DownloadHead, DownloadWarning, Operation, OperationId, ResponseError,
 };
 
-use super::check::Check;
+use super::check::{Check, Object};
 
 use crate::{
     Client, Error, RequestBody,
@@ -37,18 +38,20 @@ impl Client {
     /// off is gone on with by asking for the rest with [`DownloadFile::range`], or by whoever wants the whole file
     /// somewhere with [`download_to`](Self::download_to).
     ///
-    /// An answer with all of the content that does not tell its length, or that may be something else than the file (see
-    /// [`ContentCheck`](partwise_protocol::ContentCheck)), is compared with the length in the file's object.
+    /// The length of an answer with all of the content is compared with the one in the file's object, which is asked for at
+    /// the same time (see [`ContentCheck`](partwise_protocol::ContentCheck)).
     ///
     /// # Errors
     /// As for [`call`](Self::call); [`Error::Garbled`] also for a part of the content that was not asked for.
     pub async fn download(&self, operation: &DownloadFile) -> Result<Download, Error> {
         let mut retries = Retries::new(self, ID);
+        // Of a range it is not known before the answer whether there is anything to compare.
+        let mut object = operation.range.is_none().then(|| Object::ask(self, operation));
         loop {
             match self.download_once(operation, retries.attempt()).await {
                 Ok(mut download) => {
                     operation.check(&download.head)?;
-                    download.check = Check::new(self, operation, &download.head).map(Box::new);
+                    download.check = Check::new(self, operation, &download.head, object.take()).map(Box::new);
                     return Ok(download);
                 }
                 Err(error) => retries.after(error).await?,
@@ -89,20 +92,20 @@ impl Client {
 ///
 /// It is a [`Stream`] of [`Bytes`]; [`chunk`](Self::chunk) does without one. Its end comes only after as many bytes as the
 /// service had announced: a download that is cut short ends with an error. So does one that is not as long as the file's
-/// object says, where that is [looked up](Client::download).
+/// object says, where all of the file was [asked for](Client::download).
 pub struct Download {
     head: DownloadHead,
     received: u64,
     body: Option<AnyBody>,
     check: Option<Box<Check>>,
     /// Bytes that came and are not handed out yet.
-    held: Option<Bytes>,
+    held: VecDeque<Bytes>,
     warning: Option<DownloadWarning>,
 }
 
 impl Download {
     fn new(head: DownloadHead, body: Option<AnyBody>) -> Self {
-        Self { head, received: 0, body, check: None, held: None, warning: None }
+        Self { head, received: 0, body, check: None, held: VecDeque::new(), warning: None }
     }
 
     /// What the service says about the bytes.
@@ -145,8 +148,10 @@ impl Download {
             if let Err(error) = ready!(self.poll_check(cx)) {
                 return self.end(Some(error));
             }
-            if let Some(held) = self.held.take() {
-                return Poll::Ready(Some(Ok(held)));
+            if !self.is_holding() {
+                if let Some(held) = self.held.pop_front() {
+                    return Poll::Ready(Some(Ok(held)));
+                }
             }
             let Some(body) = &mut self.body else { return Poll::Ready(None) };
             let frame = match ready!(Pin::new(body).poll_frame(cx)) {
@@ -170,27 +175,39 @@ impl Download {
                 if let Some(check) = &mut self.check {
                     check.read(&data);
                 }
-                self.held = Some(data);
+                self.held.push_back(data);
             }
         }
     }
 
     /// Compares what came with the file's object, as far as that is to be done by now.
     fn poll_check(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Error>> {
-        let Some(check) = &mut self.check else { return Poll::Ready(Ok(())) };
         if self.body.is_some() {
+            if self.is_holding() {
+                return Poll::Ready(Ok(()));
+            }
+            let Some(check) = &mut self.check else { return Poll::Ready(Ok(())) };
             return match (announced(&self.head), self.received) {
                 (Some(announced), 1..) => check.poll_begun(announced, cx),
                 _ => Poll::Ready(Ok(())),
             };
         }
+        let Some(check) = &mut self.check else { return Poll::Ready(Ok(())) };
         self.warning = ready!(check.poll_ended(self.received, cx))?;
         self.check = None;
         Poll::Ready(Ok(()))
     }
 
+    /// Whether nothing is handed out before more has come, or the end.
+    fn is_holding(&self) -> bool {
+        let wants_more = self.check.as_ref().is_some_and(|check| check.wants_more());
+        let is_at_end = announced(&self.head).is_some_and(|announced| self.received >= announced);
+        wants_more && self.body.is_some() && !is_at_end
+    }
+
     fn end(&mut self, error: Option<Error>) -> Poll<Option<Result<Bytes, Error>>> {
-        (self.body, self.check, self.held) = (None, None, None);
+        (self.body, self.check) = (None, None);
+        self.held.clear();
         Poll::Ready(error.map(Err))
     }
 

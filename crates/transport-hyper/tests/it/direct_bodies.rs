@@ -3,7 +3,10 @@
 
 use std::{
     io,
-    sync::Arc,
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering::SeqCst},
+    },
     task::{Context, Poll},
 };
 
@@ -18,7 +21,7 @@ use tower_service::Service;
 
 use crate::{
     certificates::Authority,
-    peer::{MIB, Peer, client, line, options, read_request, tls_peer},
+    peer::{MIB, Peer, answer, client, is_for_content, line, options, read_request, tls_peer},
     range_peer::{Asked, ETAG, Folder, Reply, answer_ranges, noise, part, peer, plan, within},
     stalls::{SHORT, timeouts},
     tls::{https, trusting},
@@ -39,7 +42,8 @@ async fn one_connection_serves_range_after_range() {
     let folder = Folder::new();
     peer.client(options()).download_to(folder.target(), one_at_a_time()).await.unwrap();
     assert!(folder.bytes() == content);
-    assert_eq!((asked.lock().unwrap().len(), peer.accepted()), (6, 1));
+    // At most one more, for the file's object.
+    assert!((asked.lock().unwrap().len(), peer.accepted()) <= (6, 2));
 }
 
 #[tokio::test]
@@ -79,7 +83,9 @@ async fn a_connection_that_either_side_is_about_to_close_is_not_used_again() {
         let client = Client::new(peer.api(), Credential::key("a-secret-key").unwrap(), stack);
         client.download_to(folder.target(), one_at_a_time()).await.unwrap();
         assert!(folder.bytes() == content);
-        assert_eq!((asked.lock().unwrap().len(), peer.accepted()), (3, 3), "by us: {said_by_us}");
+        assert_eq!(asked.lock().unwrap().len(), 3);
+        // The connection of the file's object may serve a range, unless that is the end of it.
+        assert!((3..=4).contains(&peer.accepted()), "by us: {said_by_us}: {}", peer.accepted());
     }
 }
 
@@ -128,11 +134,16 @@ async fn bytes_behind_an_answer_belong_to_nobody_and_end_the_connection() {
 async fn an_answer_that_stops_in_its_middle_is_given_up_and_what_came_of_it_is_kept() {
     let content = noise(MIB);
     let served = content.clone();
-    let peer = Peer::start(move |mut stream, number| {
-        let served = served.clone();
+    let numbers = Arc::<AtomicUsize>::default();
+    let peer = Peer::start(move |mut stream, _| {
+        let (served, numbers) = (served.clone(), numbers.clone());
         async move {
-            let start = number * 500_000;
-            read_request(&mut stream).await.unwrap();
+            let (head, _) = read_request(&mut stream).await.unwrap();
+            if !is_for_content(&head) {
+                answer(&mut stream, 404, "Connection: close\r\n", "{}").await;
+                return;
+            }
+            let start = numbers.fetch_add(1, SeqCst) * 500_000;
             let reply = part(&served, start..served.len(), ETAG);
             stream.write_all(reply.head.as_bytes()).await.unwrap();
             stream.write_all(&reply.body[..reply.body.len().min(500_000)]).await.unwrap();
@@ -147,7 +158,7 @@ async fn an_answer_that_stops_in_its_middle_is_given_up_and_what_came_of_it_is_k
     let progress = download.progress();
     download.run().await.unwrap_or_else(|error| panic!("{}", line(&error)));
     assert!(folder.bytes() == content);
-    assert_eq!((progress.borrow().retries, peer.accepted()), (2, 3));
+    assert_eq!((progress.borrow().retries, peer.accepted()), (2, 4));
 }
 
 #[tokio::test]

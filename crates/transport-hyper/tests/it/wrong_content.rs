@@ -158,6 +158,24 @@ async fn a_page_or_an_error_object_is_an_error_and_is_not_handed_out() {
 }
 
 #[tokio::test]
+async fn a_page_or_an_error_object_without_a_length_is_not_handed_out() {
+    let error = r#"{"error": {"message": "The file is not ready", "type": "server_error"}}"#;
+    let page = "the service answered with a page with the title “Sign in to the guest network”: 56 bytes, and the file has 51200";
+    let object = "the service answered with an error object (“The file is not ready”): 71 bytes, and the file has 51200";
+    // The first byte alone tells nothing.
+    let in_two = format!("1\r\n<\r\n{:x}\r\n{}\r\n0\r\n\r\n", PAGE.len() - 1, &PAGE[1..]);
+    for (content, said) in [
+        (chunked(PAGE), page),
+        (closed(PAGE), page),
+        (whole("Transfer-Encoding: chunked", &in_two), page),
+        (chunked(error), object),
+        (closed(error), object),
+    ] {
+        assert_eq!(both_fail(Service::of_length(content), said).await, 0);
+    }
+}
+
+#[tokio::test]
 async fn what_looks_like_a_page_and_is_as_long_as_the_file_is_the_file() {
     let object = (200, r#"{"id": "file-1", "filename": "a.jsonl", "bytes": 56}"#);
     let (peer, _) = Service { content: with_length("text/html", PAGE), object }.start().await;
@@ -169,13 +187,29 @@ async fn what_looks_like_a_page_and_is_as_long_as_the_file_is_the_file() {
 }
 
 #[tokio::test]
-async fn a_file_that_tells_its_length_costs_no_second_request() {
-    let (peer, paths) =
-        Service::of_length(with_length("application/octet-stream", &"x".repeat(100))).start().await;
-    let client = peer.client(options());
-    assert_eq!(to_target(&client).await.0.unwrap(), 100);
-    drained(&mut begin(&client).await.unwrap()).await.1.unwrap();
-    assert_eq!(*paths.lock().unwrap(), ["/v1/files/file-1/content"; 2]);
+async fn a_file_of_the_wrong_size_is_an_error_although_it_tells_its_length() {
+    for (body, said) in [
+        ("x".repeat(1000), "1000 bytes came, and the file has 51200"),
+        ("x".repeat(51_201), "51201 bytes came, and the file has 51200"),
+        ("later, please".to_owned(), "13 bytes came, and the file has 51200"),
+    ] {
+        both_fail(Service::of_length(with_length("application/octet-stream", &body)), said).await;
+    }
+}
+
+#[tokio::test]
+async fn each_download_asks_for_the_object_once_and_does_without_when_there_is_none() {
+    let content = || with_length("application/octet-stream", &"x".repeat(100));
+    for object in [(200, r#"{"id": "file-1", "bytes": 100}"#), (404, "{}"), (403, "{}"), (200, "[]")] {
+        let (peer, paths) = Service { content: content(), object }.start().await;
+        let client = peer.client(options());
+        assert_eq!(to_target(&client).await.0.unwrap(), 100);
+        drained(&mut begin(&client).await.unwrap()).await.1.unwrap();
+        let mut paths = paths.lock().unwrap().clone();
+        paths.sort();
+        let expected = ["/v1/files/file-1", "/v1/files/file-1/content"].map(|path| [path; 2]).concat();
+        assert_eq!(paths, expected);
+    }
 }
 
 #[tokio::test]

@@ -112,7 +112,7 @@ fn judge(expected: &Expected, again: Option<Duration>, is_over: bool, setback: S
     let rule = if is_refilled { Rule::Refill } else { expected.rule };
     let holds = match (&expected.again, again) {
         (Some(due), Some(wait)) => due.contains(&wait),
-        // An upload that has expired meanwhile may begin anew.
+        // An upload that has expired meanwhile may start over.
         (None, None) => is_over,
         _ => false,
     };
