@@ -48,7 +48,7 @@ pub(crate) async fn compare(
     let mut furthest = 0;
     let mut compared = Compared { reader, length, at: 0, differs: false };
     loop {
-        let ended = match client.download(&compared.request(&file_id)).await {
+        let ended = match client.download_unchecked(&compared.request(&file_id)).await {
             Ok(download) => compared.read(download).await?,
             Err(Error::Refused(refusal)) if is_not_served(refusal.status) => {
                 return Ok(Comparison::NotServed);

@@ -44,14 +44,20 @@ impl Client {
     /// # Errors
     /// As for [`call`](Self::call); [`Error::Garbled`] also for a part of the content that was not asked for.
     pub async fn download(&self, operation: &DownloadFile) -> Result<Download, Error> {
-        let mut retries = Retries::new(self, ID);
         // Of a range it is not known before the answer whether there is anything to compare.
-        let mut object = operation.range.is_none().then(|| Object::ask(self, operation));
+        let object = operation.range.is_none().then(|| Object::ask(self, operation));
+        let mut download = self.download_unchecked(operation).await?;
+        download.check = Check::new(self, operation, &download.head, object).map(Box::new);
+        Ok(download)
+    }
+
+    /// Downloads content whose length the caller knows: nothing compares it with the file's object.
+    pub(crate) async fn download_unchecked(&self, operation: &DownloadFile) -> Result<Download, Error> {
+        let mut retries = Retries::new(self, ID);
         loop {
             match self.download_once(operation, retries.attempt()).await {
-                Ok(mut download) => {
+                Ok(download) => {
                     operation.check(&download.head)?;
-                    download.check = Check::new(self, operation, &download.head, object.take()).map(Box::new);
                     return Ok(download);
                 }
                 Err(error) => retries.after(error).await?,
