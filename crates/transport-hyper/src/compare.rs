@@ -20,6 +20,15 @@ use crate::{
 pub(crate) type Comparing = BoxFuture<'static, Result<Comparison, SourceError>>;
 
 impl Client {
+    /// Waits for as long as an overloaded service asks, if that is kept to: what comes next knows nothing of this answer.
+    async fn wait_as_asked(&self, error: &Error) {
+        let asked = error.refusal().filter(|rejection| rejection.is_overload());
+        let wait = asked.and_then(|rejection| rejection.retry.wait(self.system.start_clock().now()));
+        if let Some(wait) = wait.filter(|wait| *wait <= self.retry.max_hinted_wait) {
+            tokio::time::sleep(wait).await;
+        }
+    }
+
     /// Compares the content of a file on the service with `source`, without keeping either in memory. An interrupted
     /// answer is resumed; the failures without progress that the client's retry policy allows in a row are its limit.
     ///
@@ -54,7 +63,10 @@ pub(crate) async fn compare(
                 return Ok(Comparison::NotServed);
             }
             // The client has repeated it already, or the rejection says nothing about the content.
-            Err(_) => return Ok(Comparison::Unknown),
+            Err(error) => {
+                client.wait_as_asked(&error).await;
+                return Ok(Comparison::Unknown);
+            }
         };
         let failure = match ended {
             Ended::Decided(comparison) => return Ok(comparison),

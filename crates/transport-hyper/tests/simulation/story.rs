@@ -215,6 +215,7 @@ impl World {
             TransferError::Expired { .. } => ("expired", false),
             TransferError::Cancelled { file_possible, .. } => ("cancelled", *file_possible),
             TransferError::CompletionUnknown { .. } => ("unknown", true),
+            TransferError::Unproven { file, .. } => ("unproven", file.is_some()),
             other => panic!("a story has no place for {other:?}"),
         };
         sleep(SETTLED).await;
