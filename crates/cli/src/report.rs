@@ -4,6 +4,9 @@ use std::{error::Error, fmt::Write as _, io::Write as _, process::ExitCode};
 
 use partwise_protocol::OperationId;
 
+/// Tells that an earlier run can be left aside.
+pub(crate) const START_OVER: &str = "--no-resume starts over";
+
 /// Says one line on standard error; when that is gone there is nobody to tell.
 pub(crate) fn say(line: &str) {
     let _ = writeln!(std::io::stderr(), "{line}");

@@ -69,8 +69,8 @@ impl Partial {
     }
 
     /// The same, of which nothing is left as soon as anything is written.
-    pub(super) fn begin_anew(&self) -> io::Result<Anew> {
-        Ok(Anew {
+    pub(super) fn start_over(&self) -> io::Result<Overwrite> {
+        Ok(Overwrite {
             content: self.go_on()?,
             journal: self.journal.file.try_clone()?,
             has_begun: Mutex::new(false),
@@ -93,7 +93,7 @@ impl Partial {
 
     /// Leaves nothing behind.
     pub(super) fn discard(self) {
-        // What cannot be removed is begun anew by the next run.
+        // What cannot be removed is started over by the next run.
         let _ = fs::remove_file(&self.content);
         let _ = self.journal.remove();
     }
@@ -101,13 +101,13 @@ impl Partial {
 
 /// A target that keeps what an earlier run left until an answer was accepted, which gives it a length or a first byte.
 #[derive(Debug)]
-pub(super) struct Anew {
+pub(super) struct Overwrite {
     content: FileTarget,
     journal: fs::File,
     has_begun: Mutex<bool>,
 }
 
-impl Anew {
+impl Overwrite {
     fn begin(&self) -> io::Result<()> {
         let mut has_begun = self.has_begun.lock().unwrap_or_else(PoisonError::into_inner);
         if !*has_begun {
@@ -121,7 +121,7 @@ impl Anew {
     }
 }
 
-impl partwise_transport_hyper::Target for Anew {
+impl partwise_transport_hyper::Target for Overwrite {
     fn length(&self) -> io::Result<u64> {
         self.content.length()
     }

@@ -1,10 +1,6 @@
 //! A whole file: in parallel ranges, from where an earlier run was, under its name when it is complete.
 
-use std::{
-    error::Error as StdError,
-    io::{self, Write as _},
-    pin::pin,
-};
+use std::{error::Error as StdError, pin::pin};
 
 use partwise_protocol::{DownloadCheckpoint, DownloadError, DownloadPlan, DownloadProgress};
 use partwise_transport_hyper::{Error, FileDownload};
@@ -22,11 +18,9 @@ use crate::{
     interrupt::{Signals, pressed_again},
     notices::Notices,
     progress::Bar,
-    report::Report,
+    report::{Report, START_OVER, say},
     size::share,
 };
-
-const ANEW: &str = "--no-resume starts over";
 
 /// Downloads to `target`.
 pub(super) async fn download(
@@ -82,20 +76,20 @@ impl Whole<'_> {
                 received => return received,
             }
         }
-        match self.begin_anew(self.plan()).await {
+        match self.start_over(self.plan()).await {
             // Either it changes now, or each of the service's ranges is of another file: one answer is of one file.
             Err(Error::Download(error)) if is_change(&error) => {
                 say(&format!("{error}: starting over, without ranges"));
                 let mut plan = self.plan();
                 plan.ranges = false;
-                self.begin_anew(plan).await
+                self.start_over(plan).await
             }
             received => received,
         }
     }
 
-    async fn begin_anew(&self, plan: DownloadPlan) -> Result<(), Error> {
-        let target = self.partial.begin_anew().map_err(Error::Target)?;
+    async fn start_over(&self, plan: DownloadPlan) -> Result<(), Error> {
+        let target = self.partial.start_over().map_err(Error::Target)?;
         self.receive(self.connected.client.prepare_download(target, plan)).await
     }
 
@@ -171,7 +165,7 @@ impl Whole<'_> {
         match left {
             Some(left) => {
                 let place = self.place(&left);
-                report.also_hint(format!("{place}, and the same command goes on from there; {ANEW}"))
+                report.also_hint(format!("{place}, and the same command goes on from there; {START_OVER}"))
             }
             None => {
                 self.partial.discard();
@@ -190,7 +184,7 @@ impl Whole<'_> {
     }
 
     fn stopped(&self, left: &DownloadCheckpoint) -> Report {
-        Report::stopped(self.place(left)).hint(format!("the same command goes on from there; {ANEW}"))
+        Report::stopped(self.place(left)).hint(format!("the same command goes on from there; {START_OVER}"))
     }
 
     /// How much there is, and where.
@@ -238,11 +232,6 @@ async fn show(mut progress: watch::Receiver<DownloadProgress>, bar: &Bar, notice
             bar.note(&format!("{} asked for again", now.retries));
         }
     }
-}
-
-fn say(line: &str) {
-    // When standard error is gone there is nobody to tell.
-    let _ = writeln!(io::stderr(), "{line}");
 }
 
 #[cfg(test)]

@@ -8,13 +8,11 @@ use crate::{
     account::unknown_upload,
     args::{RouteName, UploadArguments},
     connect::Connected,
-    report::{Report, say},
+    report::{Report, START_OVER, say},
     size::{Human, share},
     unfinished::{Entry, Subject, Unfinished, settled},
     uploads::now,
 };
-
-const ANEW: &str = "--no-resume starts over";
 
 /// Makes sure that no other run works on the same upload. `None` when the service ends with this process, so that there
 /// is nothing to go on from.
@@ -113,14 +111,14 @@ pub(super) fn explained(arguments: &UploadArguments, connected: &Connected, erro
 }
 
 fn not_gone_on_with(cause: &(dyn std::error::Error + 'static)) -> Report {
-    Report::because("cannot go on with the upload that an earlier run began", cause).hint(ANEW)
+    Report::because("cannot go on with the upload that an earlier run began", cause).hint(START_OVER)
 }
 
 /// What was asked for explicitly must not be silently ignored.
 fn fits(arguments: &UploadArguments, saved: &Checkpoint) -> Result<(), Report> {
     let refused = |how: &str| {
         Err(Report::failed(format!("an earlier run began to upload this file {how}"))
-            .hint(format!("without that flag it is gone on with; {ANEW}")))
+            .hint(format!("without that flag it is gone on with; {START_OVER}")))
     };
     let has_smaller = saved.has_smaller_last_parts();
     match saved.part_size() {
@@ -206,7 +204,7 @@ pub(super) fn after(
         _ if saved.may_have_made_a_file() => {
             report.also_hint("the same command looks for the file again".into())
         }
-        _ => report.also_hint(format!("the same command goes on from where it was; {ANEW}")),
+        _ => report.also_hint(format!("the same command goes on from where it was; {START_OVER}")),
     }
 }
 
