@@ -108,6 +108,11 @@ impl Builder {
         self
     }
 
+    /// Stub.
+    pub fn json_in_flight(self, _: u32) -> Self {
+        self
+    }
+
     /// Opens the store, and marks one that is new with the format that this release writes.
     ///
     /// # Errors

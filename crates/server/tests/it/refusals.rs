@@ -100,6 +100,8 @@ async fn odd_requests(api: Api) -> String {
         ("GET", "/uploads", "", ""),
         ("PUT", "/files", "", ""),
         ("POST", "/files/file-1", "", ""),
+        ("DELETE", "/files/file-1/content", "", ""),
+        ("PATCH", "/files/import", "", ""),
         ("GET", "/files/file-1", "", ""),
         ("GET", "/files/file-1/content", "", ""),
         ("GET", "/files/..%2F..%2Fpartwise", "", ""),
@@ -176,4 +178,87 @@ async fn a_path_of_no_family_or_without_its_version_is_refused() {
             &format!("GET {path}\n  {}\n  {}\n", response.status(), String::from_utf8_lossy(response.body()));
     }
     insta::assert_snapshot!(text);
+}
+
+#[tokio::test]
+async fn a_json_error_names_its_field() {
+    let world = World::new().await;
+    let caller = world.caller();
+    let mut said = String::new();
+    let whole = "\"filename\":\"a.jsonl\",\"purpose\":\"batch\",\"bytes\":1,\"mime_type\":\"t\"";
+    for body in [
+        "{\"filename\":\"a.jsonl\",\"purpose\":\"batch\",\"mime_type\":\"t\"}".to_owned(),
+        "{\"filename\":7}".to_owned(),
+        "{\"purpose\":[]}".to_owned(),
+        "{\"bytes\":-1}".to_owned(),
+        "{\"bytes\":1.5}".to_owned(),
+        format!("{{\"bytes\":\"{}\"}}", "x".repeat(100_000)),
+        "{\"bytes\":1,\"bytes\":1}".to_owned(),
+        "{\"mime_type\":null}".to_owned(),
+        format!("{{{whole},\"expires_after\":{{\"anchor\":\"created_at\"}}}}"),
+        format!("{{{whole},\"expires_after\":3600}}"),
+        format!("{{{}}}", whole.replace("batch", "training")),
+        format!("{{{}}}", whole.replace(":1", ":0")),
+        "[]".to_owned(),
+        "{\"filename\":".to_owned(),
+    ] {
+        let request = caller.plain("POST", "/uploads").body(Bytes::from(body)).unwrap();
+        let response = caller.send(request).await;
+        said += &format!("{} {}\n", response.status().as_u16(), String::from_utf8_lossy(response.body()));
+    }
+    insta::assert_snapshot!(said);
+    assert!(world.objects().await.is_empty());
+}
+
+#[tokio::test]
+async fn names_in_json_are_as_long_as_in_forms() {
+    let world = World::new().await;
+    let caller = world.caller();
+    let mut said = Vec::new();
+    let name = |length: usize| "x".repeat(length - 6) + ".jsonl";
+    for (filename, mime_type) in [(name(513), "t".to_owned()), (name(512), "t".repeat(256))] {
+        let request = CreateUploadRequest::new(filename, Purpose::Batch, 1, mime_type);
+        let refused = caller.call(&CreateUpload::new(request)).await.unwrap_err();
+        said.push(format!("{} ({})", told(&refused), refused.error.param.as_deref().unwrap()));
+    }
+    let import = ImportFileRequest::new(Purpose::FineTune, name(513), "https://storage.test/x.jsonl");
+    let dated = world.caller_of(azure("2024-10-21"));
+    let refused = dated.call(&ImportFile::new(import)).await.unwrap_err();
+    said.push(format!("{} ({})", told(&refused), refused.error.target.as_deref().unwrap()));
+    insta::assert_snapshot!(said.join("\n"), @"");
+    let request = CreateUploadRequest::new(name(512), Purpose::Batch, 1, "t".repeat(255));
+    caller.call(&CreateUpload::new(request)).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_refusal_shows_the_beginning_of_what_was_sent_and_no_more() {
+    let world = World::new().await;
+    let caller = world.caller();
+    let long = "x".repeat(30_000);
+    let mut said = String::new();
+    for (method, path, body) in [
+        ("GET", format!("/files/{long}"), String::new()),
+        ("POST", format!("/uploads/{long}/cancel"), String::new()),
+        ("GET", format!("/{long}"), String::new()),
+        ("PUT", format!("/files/{long}"), String::new()),
+        (
+            "POST",
+            "/uploads".to_owned(),
+            format!("{{\"filename\":\"a\",\"purpose\":\"{long}\",\"bytes\":1,\"mime_type\":\"t\"}}"),
+        ),
+        (
+            "POST",
+            "/uploads".to_owned(),
+            format!(
+                "{{\"filename\":\"a\",\"purpose\":\"evals\",\"bytes\":1,\"mime_type\":\"t\",\"expires_after\":\
+                 {{\"anchor\":\"{long}\",\"seconds\":3600}}}}"
+            ),
+        ),
+    ] {
+        let response = caller.send(caller.plain(method, &path).body(Bytes::from(body)).unwrap()).await;
+        said += &format!("{} {}\n", response.status().as_u16(), String::from_utf8_lossy(response.body()));
+    }
+    let dated = http::Request::get(format!("/openai/files?api-version={long}")).body(Bytes::new()).unwrap();
+    said += &String::from_utf8_lossy(caller.send(dated).await.body());
+    insta::assert_snapshot!(said, @"");
 }

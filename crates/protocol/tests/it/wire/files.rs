@@ -129,7 +129,7 @@ fn download_file() {
     whole.etag = Some("\"file-abc123\"".into());
 
     let mut ranged = DownloadFile::new("file-abc123");
-    ranged.range = Some(ByteRange { first: 9, last: None });
+    ranged.range = Some(ByteRange::From { first: 9, last: None });
     ranged.if_range = Some("\"file-abc123\"".into());
     let mut rest = whole.clone();
     rest.length = Some(9);
