@@ -127,7 +127,7 @@ fn is_about(problem: &str, field: &str) -> bool {
 /// What is wrong with JSON, and where. A value of another type than it should be may be long, and stands in the error.
 pub(crate) fn problem(error: &serde_json::Error) -> String {
     const MOST: usize = 256;
-    let text = error.to_string();
+    let text = error.to_string().replace(", expected u64", ", expected a whole number");
     let Some((end, _)) = text.char_indices().nth(MOST) else { return text };
     let place = text.rfind(" at line ").filter(|place| *place > end).map_or("", |place| &text[place..]);
     format!("{}…{place}", &text[..end])

@@ -240,12 +240,16 @@ mod tests {
     #[test]
     fn of_a_repeated_query_parameter_the_first_counts_and_an_empty_version_is_absent() {
         let version = |uri: &str| {
-            let api = Api::of_request("http://h", &uri.parse().unwrap()).map_err(|error| error.to_string())?;
+            let api =
+                Api::of_request("http://h", &uri.parse().unwrap()).map_err(|error| error.to_string())?;
             Ok::<_, String>(api.dialect().api_version().map(str::to_owned))
         };
         assert_eq!(version("/openai/v1/files?api-version="), Ok(None));
         assert_eq!(version("/openai/v1/files?api%2Dversion=a&api-version=b"), Ok(Some("a".into())));
-        assert_eq!(version("/openai/files?api-version=2024-10-21&api-version=x"), Ok(Some("2024-10-21".into())));
+        assert_eq!(
+            version("/openai/files?api-version=2024-10-21&api-version=x"),
+            Ok(Some("2024-10-21".into()))
+        );
         for uri in ["/openai/files?api-version=", "/openai/files?api-version=&api-version=2024-10-21"] {
             assert_eq!(version(uri), Err("the query parameter `api-version` is missing".into()));
         }

@@ -59,6 +59,9 @@ pub(crate) struct PartRecord {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct FinalRecord {
     pub(crate) at: UnixSeconds,
+    /// The MD5 of the file, in lower-case hex digits, where the client named it: it was compared then.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) md5: Option<String>,
     #[serde(flatten)]
     pub(crate) outcome: Outcome,
 }

@@ -3,6 +3,7 @@
 use std::{fmt, sync::Arc};
 
 use partwise_models::UnixSeconds;
+use partwise_protocol::Dialect;
 
 use crate::{
     auth::Keys,
@@ -10,6 +11,8 @@ use crate::{
     layout,
     open::OpenError,
     record::Marker,
+    rules::Rules,
+    service::JsonBudget,
     store::{Created, Store, StoreError},
     sweeper::Swept,
 };
@@ -41,6 +44,8 @@ pub struct Server(Arc<Shared>);
 struct Shared {
     backend: Backend,
     keys: Keys,
+    json: JsonBudget,
+    is_strict: bool,
 }
 
 /// Builds a [`Server`].
@@ -51,7 +56,12 @@ pub struct Builder {
     keys: Keys,
     clock: Clock,
     entropy: Entropy,
+    json_in_flight: u32,
+    is_strict: bool,
 }
+
+/// What JSON bodies in flight may take together: four of the largest that complete an upload.
+const JSON_IN_FLIGHT: u32 = 64 * 1024 * 1024;
 
 /// A sweep stopped half-way; the next one begins anew.
 #[derive(Debug, thiserror::Error)]
@@ -67,6 +77,8 @@ impl Server {
             keys: Keys::new([]),
             clock: Arc::new(system_clock),
             entropy: Entropy::System,
+            json_in_flight: JSON_IN_FLIGHT,
+            is_strict: false,
         }
     }
 
@@ -86,6 +98,15 @@ impl Server {
 
     pub(crate) fn keys(&self) -> &Keys {
         &self.0.keys
+    }
+
+    pub(crate) fn json(&self) -> &JsonBudget {
+        &self.0.json
+    }
+
+    /// What the callers of a dialect may ask for.
+    pub(crate) fn rules<'a>(&self, dialect: &'a Dialect) -> Rules<'a> {
+        Rules { dialect, is_strict: self.0.is_strict }
     }
 }
 
@@ -108,8 +129,18 @@ impl Builder {
         self
     }
 
-    /// Stub.
-    pub fn json_in_flight(self, _: u32) -> Self {
+    /// Rejects what the documents reject, also where a live service was seen to accept it: at OpenAI, content for a batch
+    /// whose name does not end with `.jsonl`. Off by default.
+    pub fn strict(mut self, is_strict: bool) -> Self {
+        self.is_strict = is_strict;
+        self
+    }
+
+    /// Sets the memory, in bytes, that the JSON bodies in flight may take together, 64 MiB by default. A request that finds
+    /// no room is answered with 503 and `Retry-After`. The first 16 KiB of each body are not counted, so that
+    /// ordinary requests always find room; a body that completes an upload may have up to 16 MiB.
+    pub fn json_in_flight(mut self, bytes: u32) -> Self {
+        self.json_in_flight = bytes;
         self
     }
 
@@ -118,9 +149,11 @@ impl Builder {
     /// # Errors
     /// [`OpenError`] when the store fails or has a format of a later release.
     pub async fn build(self) -> Result<Server, OpenError> {
-        let Self { store, keys, clock, entropy } = self;
+        let Self { store, keys, clock, entropy, json_in_flight, is_strict } = self;
         check_format(&store).await?;
-        Ok(Server(Arc::new(Shared { backend: Backend::new(store, clock, entropy), keys })))
+        let backend = Backend::new(store, clock, entropy);
+        let json = JsonBudget::new(json_in_flight);
+        Ok(Server(Arc::new(Shared { backend, keys, json, is_strict })))
     }
 }
 

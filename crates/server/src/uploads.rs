@@ -1,13 +1,7 @@
 //! Uploads: begun, filled part by part in any order, and ended once.
 
-use std::collections::HashSet;
-
 use futures_util::{StreamExt, TryStreamExt, stream, try_join};
-use partwise_models::{
-    CompleteUploadRequest, CreateUploadRequest, TypeDiscriminator, UnixSeconds, Upload, UploadPartResource,
-    UploadStatus,
-};
-use partwise_protocol::{Api, Dialect};
+use partwise_models::{TypeDiscriminator, UnixSeconds, Upload, UploadPartResource, UploadStatus};
 
 use crate::{
     backend::Backend,
@@ -17,7 +11,7 @@ use crate::{
     layout::{self, BlobName},
     record::{FileRecord, FinalRecord, Outcome, PartRecord, Piece, UploadRecord},
     refusal::Refusal,
-    rules,
+    rules::NewUpload,
     store::Created,
     tenant::Tenant,
 };
@@ -31,6 +25,8 @@ pub(crate) struct StoredUpload {
     id: ObjectId,
     record: UploadRecord,
     outcome: Option<Outcome>,
+    /// The MD5 that the parts were found to have when they became a file, in hex digits.
+    md5: Option<String>,
 }
 
 /// A part on its way in.
@@ -74,23 +70,14 @@ impl Backend {
     pub(crate) async fn create_upload(
         &self,
         tenant: &Tenant,
-        api: &Api,
-        request: CreateUploadRequest,
+        new: NewUpload,
     ) -> Result<StoredUpload, Refusal> {
-        let CreateUploadRequest { filename, purpose, bytes, mime_type, expires_after, .. } = request;
-        let attributes = rules::attributes(api.dialect(), &purpose, &filename, expires_after.as_ref())?;
-        if mime_type.is_empty() {
-            return Err(Refusal::Empty { field: "mime_type" });
-        }
-        let limit = api.limits().upload;
-        if bytes == 0 || bytes > limit {
-            return Err(Refusal::UploadBytes { bytes, limit });
-        }
+        let NewUpload { attributes, filename, bytes, mime_type, lifetime } = new;
         let id = Stem::new(self.now(), self.random()?).with(attributes);
-        let expires_at = UnixSeconds(id.created_at().0 + rules::upload_lifetime(api.dialect()));
+        let expires_at = UnixSeconds(id.created_at().0 + lifetime);
         let record = UploadRecord { filename, bytes, mime_type, expires_at };
         self.store.put_once(&layout::upload_created(tenant, id), &record).await?;
-        Ok(StoredUpload { id, record, outcome: None })
+        Ok(StoredUpload { id, record, outcome: None, md5: None })
     }
 
     /// Begins a part, if the upload still takes any.
@@ -106,7 +93,6 @@ impl Backend {
         &self,
         tenant: &Tenant,
         part: NewPart,
-        dialect: &Dialect,
     ) -> Result<UploadPartResource, Refusal> {
         let NewPart { upload, id, blob } = part;
         // Sending the bytes may have taken longer than the upload lived.
@@ -117,28 +103,43 @@ impl Backend {
         resource.object = Some(TypeDiscriminator::UploadPart);
         resource.created_at = Some(id.created_at());
         resource.upload_id = Some(upload.upload_id());
-        resource.azure_block_id = (*dialect != Dialect::OpenAi).then(|| id.azure_block_id());
+        // The dialects that have none leave it out of their answer.
+        resource.azure_block_id = Some(id.azure_block_id());
         Ok(resource)
+    }
+
+    /// An upload that is open, or was completed and may be so again.
+    pub(crate) async fn completable_upload(
+        &self,
+        tenant: &Tenant,
+        upload_id: &str,
+    ) -> Result<StoredUpload, Refusal> {
+        let upload = self.upload(tenant, upload_id).await?;
+        match upload.outcome {
+            None | Some(Outcome::Completed { .. }) => Ok(upload),
+            Some(Outcome::Cancelled | Outcome::Expired) => Err(upload.over()),
+        }
     }
 
     /// Makes a file of the parts named. Nothing is copied: the file is the list of their blobs.
     pub(crate) async fn complete_upload(
         &self,
         tenant: &Tenant,
-        upload_id: &str,
-        request: &CompleteUploadRequest,
+        upload: StoredUpload,
+        parts: &[PartId],
+        md5: Option<&str>,
     ) -> Result<StoredUpload, Refusal> {
-        let upload = self.upload(tenant, upload_id).await?;
-        let parts = parse_parts(&request.part_ids)?;
-        if upload.outcome.is_some() {
-            return self.completed_before(tenant, upload, &parts).await;
+        let md5 = md5.map(parse_md5).transpose()?;
+        // Naming the parts may have taken longer than the upload lived.
+        let mut upload = self.expired(tenant, upload).await?;
+        if upload.outcome.is_none() {
+            let file = self.assemble(tenant, &upload, parts).await?;
+            if let Some(expected) = &md5 {
+                check_md5(self.md5(tenant, &file).await?, expected)?;
+            }
+            upload = self.end(tenant, upload, Outcome::Completed { file }, md5.clone()).await?;
         }
-        let file = self.assemble(tenant, &upload, &parts).await?;
-        if let Some(expected) = &request.md5 {
-            self.check_md5(tenant, &file, expected).await?;
-        }
-        let upload = self.end(tenant, upload, Outcome::Completed { file }).await?;
-        self.completed_before(tenant, upload, &parts).await
+        self.completed_before(tenant, upload, parts, md5.as_deref()).await
     }
 
     /// Throws the parts away. Cancelling twice is answered twice, since the first answer may have been lost.
@@ -149,7 +150,7 @@ impl Backend {
     ) -> Result<StoredUpload, Refusal> {
         let mut upload = self.upload(tenant, upload_id).await?;
         if upload.outcome.is_none() {
-            upload = self.end(tenant, upload, Outcome::Cancelled).await?;
+            upload = self.end(tenant, upload, Outcome::Cancelled, None).await?;
         }
         if upload.outcome == Some(Outcome::Cancelled) { Ok(upload) } else { Err(upload.over()) }
     }
@@ -161,9 +162,14 @@ impl Backend {
         let (created, ended) = (layout::upload_created(tenant, id), layout::upload_final(tenant, id));
         let (record, end) = try_join!(self.store.read(&created), self.store.read::<FinalRecord>(&ended))?;
         let record: UploadRecord = record.ok_or_else(missing)?;
-        let upload = StoredUpload { id, record, outcome: end.map(|end| end.outcome) };
+        let (outcome, md5) = end.map_or((None, None), |end| (Some(end.outcome), end.md5));
+        self.expired(tenant, StoredUpload { id, record, outcome, md5 }).await
+    }
+
+    /// The upload, ended if its time is over.
+    async fn expired(&self, tenant: &Tenant, upload: StoredUpload) -> Result<StoredUpload, Refusal> {
         if upload.outcome.is_none() && upload.record.expires_at <= self.now() {
-            return self.end(tenant, upload, Outcome::Expired).await;
+            return self.end(tenant, upload, Outcome::Expired, None).await;
         }
         Ok(upload)
     }
@@ -179,28 +185,41 @@ impl Backend {
         tenant: &Tenant,
         mut upload: StoredUpload,
         outcome: Outcome,
+        md5: Option<String>,
     ) -> Result<StoredUpload, Refusal> {
         let path = layout::upload_final(tenant, upload.id);
-        let end = FinalRecord { at: self.now(), outcome };
+        let end = FinalRecord { at: self.now(), md5, outcome };
         let end = match self.store.create(&path, &end).await? {
             Created::Now => end,
             Created::Before => self.store.read(&path).await?.unwrap_or(end),
         };
-        upload.outcome = Some(end.outcome);
+        (upload.outcome, upload.md5) = (Some(end.outcome), end.md5);
         Ok(upload)
     }
 
-    /// The answer of an upload that was completed, by this request or before, with these parts.
+    /// The answer of an upload that was completed, by this request or before, with these parts and this content.
     async fn completed_before(
         &self,
         tenant: &Tenant,
         upload: StoredUpload,
         parts: &[PartId],
+        md5: Option<&str>,
     ) -> Result<StoredUpload, Refusal> {
         let Some(Outcome::Completed { file }) = &upload.outcome else { return Err(upload.over()) };
         let blobs = parts.iter().map(|part| BlobName::of_part(upload.id, *part));
         if !blobs.eq(file.content.iter().map(|piece| piece.blob.clone())) {
             return Err(Refusal::CompletedOtherwise { id: upload.id.upload_id() });
+        }
+        if let Some(expected) = md5 {
+            let found = match &upload.md5 {
+                Some(known) => known.clone(),
+                None => {
+                    // Of a file that is gone, the content may be too.
+                    self.file(tenant, &upload.id.file_id()).await?;
+                    self.md5(tenant, file).await?
+                }
+            };
+            check_md5(found, expected)?;
         }
         // The file's record follows from the upload's end; whoever finds it missing writes it.
         self.store.put_once(&layout::file(tenant, upload.id), file).await?;
@@ -228,25 +247,19 @@ impl Backend {
         Ok(FileRecord { filename: upload.record.filename.clone(), bytes: found, content })
     }
 
-    async fn check_md5(&self, tenant: &Tenant, file: &FileRecord, expected: &str) -> Result<(), Refusal> {
-        if expected.len() != 32 || !expected.bytes().all(|byte| byte.is_ascii_hexdigit()) {
-            return Err(Refusal::NotAnMd5);
-        }
+    /// The MD5 of what is stored of a file, in lower-case hex digits.
+    async fn md5(&self, tenant: &Tenant, file: &FileRecord) -> Result<String, Refusal> {
         let digest = blob::md5(&self.store, tenant, file).await?;
-        let found = format!("{:032x}", u128::from_be_bytes(digest));
-        if found.eq_ignore_ascii_case(expected) {
-            return Ok(());
-        }
-        Err(Refusal::WrongMd5 { found, expected: expected.to_owned() })
+        Ok(format!("{:032x}", u128::from_be_bytes(digest)))
     }
 }
 
-fn parse_parts(ids: &[String]) -> Result<Vec<PartId>, Refusal> {
-    let mut seen = HashSet::new();
-    ids.iter()
-        .map(|id| {
-            let part = PartId::parse(id).ok_or_else(|| Refusal::NoSuchPart { id: id.clone() })?;
-            if seen.insert(part) { Ok(part) } else { Err(Refusal::RepeatedPart { id: id.clone() }) }
-        })
-        .collect()
+/// The MD5 that a client names, in lower-case hex digits.
+fn parse_md5(text: &str) -> Result<String, Refusal> {
+    let is_digest = text.len() == 32 && text.bytes().all(|byte| byte.is_ascii_hexdigit());
+    is_digest.then(|| text.to_ascii_lowercase()).ok_or(Refusal::NotAnMd5)
+}
+
+fn check_md5(found: String, expected: &str) -> Result<(), Refusal> {
+    if found == expected { Ok(()) } else { Err(Refusal::WrongMd5 { found, expected: expected.to_owned() }) }
 }

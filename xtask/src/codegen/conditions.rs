@@ -35,8 +35,7 @@ fn by_date(comparison: &str, inverse: &str, date: &str) -> (String, String) {
 
 /// A condition on the version of dated Azure: `guard` holds where something is available, `inverse` where not.
 fn by_version(openai: bool, (guard, inverse): &(String, String), azure_v1: bool) -> String {
-    let dated =
-        |guard: &str| format!("matches!(dialect, Dialect::AzureDated {{ api_version }} if {guard})");
+    let dated = |guard: &str| format!("matches!(dialect, Dialect::AzureDated {{ api_version }} if {guard})");
     match (openai, azure_v1) {
         (false, false) => dated(guard),
         (true, true) => format!("!{}", dated(inverse)),
@@ -100,7 +99,10 @@ mod tests {
     fn previews_may_have_something_earlier() {
         let mark = "{azure: {since: 2024-10-21, previews-since: 2024-02-15}}";
         let is_from = "is_from(api_version, \"2024-10-21\", \"2024-02-15\")";
-        assert_eq!(of(mark), format!("matches!(dialect, Dialect::AzureDated {{ api_version }} if {is_from})"));
+        assert_eq!(
+            of(mark),
+            format!("matches!(dialect, Dialect::AzureDated {{ api_version }} if {is_from})")
+        );
         assert_eq!(
             of(&mark.replace("{azure:", "{openai: true, azure-v1: true, azure:")),
             format!("!matches!(dialect, Dialect::AzureDated {{ api_version }} if !{is_from})")

@@ -25,7 +25,10 @@ pub(crate) enum Versions {
     /// From this date on.
     Since(String),
     /// From one date on, and the previews among them from an earlier one.
-    SinceWithPreviews { stable: String, previews: String },
+    SinceWithPreviews {
+        stable: String,
+        previews: String,
+    },
     /// All that are later than this date.
     After(String),
     /// Up to this date, itself included.

@@ -47,7 +47,11 @@ pub(super) fn check(
             let success = successes.iter().find(|success| Some(success.status) == status);
             let success = success.with_context(|| {
                 let known: Vec<_> = successes.iter().map(|success| success.status.to_string()).collect();
-                format!("the status is {}, by the contract {}", status.unwrap_or_default(), known.join(" or "))
+                format!(
+                    "the status is {}, by the contract {}",
+                    status.unwrap_or_default(),
+                    known.join(" or ")
+                )
             })?;
             success.payload.as_ref()
         }

@@ -92,10 +92,9 @@ impl DownloadFile {
         let Some(came) = head.range else { return Ok(()) };
         let (is_asked_for, problem) = match self.range {
             None => (came.is_everything(), "a part of the content came, although all of it was asked for"),
-            Some(asked) => (
-                asked.is_answered_by(came),
-                "another part of the content came than was asked for",
-            ),
+            Some(asked) => {
+                (asked.is_answered_by(came), "another part of the content came than was asked for")
+            }
         };
         if is_asked_for { Ok(()) } else { Err(unusable_part(&came.to_string(), problem)) }
     }
@@ -308,9 +307,18 @@ mod tests {
 
     #[test]
     fn a_range_that_is_not_understood_is_ignored() {
-        for text in
-            ["", "bytes=", "bytes=-", "bytes=5-3", "bytes=--5", "bytes=+1-", "bytes=1-2,4-5", "bytes=-1,-2", "items=1-2", "bytes=a-b"]
-        {
+        for text in [
+            "",
+            "bytes=",
+            "bytes=-",
+            "bytes=5-3",
+            "bytes=--5",
+            "bytes=+1-",
+            "bytes=1-2,4-5",
+            "bytes=-1,-2",
+            "items=1-2",
+            "bytes=a-b",
+        ] {
             assert_eq!(ByteRange::parse(text), None, "{text}");
         }
     }

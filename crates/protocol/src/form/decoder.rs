@@ -246,6 +246,9 @@ mod tests {
                         "text/plain",
                     ),
                 },
+                boundary: Boundary(
+                    "b",
+                ),
             },
             b"content",
         )

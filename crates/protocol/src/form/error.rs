@@ -139,9 +139,10 @@ impl FormError {
         match self {
             Self::NoContent { field } | Self::SecondContent { field } => Some(field),
             Self::DuplicateField { name } | Self::ValueNotUtf8 { name } => Some(name),
-            Self::NotAForm { .. } | Self::BadContentType { .. } | Self::NoBoundary | Self::BadBoundary { .. } => {
-                Some("Content-Type")
-            }
+            Self::NotAForm { .. }
+            | Self::BadContentType { .. }
+            | Self::NoBoundary
+            | Self::BadBoundary { .. } => Some("Content-Type"),
             Self::HeaderValueTooLong { header, .. } | Self::TooManyParameters { header, .. } => Some(header),
             _ => None,
         }

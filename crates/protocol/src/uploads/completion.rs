@@ -58,7 +58,10 @@ impl CompleteUpload {
 type Each<'a> = &'a mut dyn FnMut(&str) -> bool;
 
 fn read(body: &[u8], each: Each<'_>) -> serde_json::Result<Option<String>> {
-    fn whole<'de, R: serde_json::de::Read<'de>>(read: R, each: Each<'_>) -> serde_json::Result<Option<String>> {
+    fn whole<'de, R: serde_json::de::Read<'de>>(
+        read: R,
+        each: Each<'_>,
+    ) -> serde_json::Result<Option<String>> {
         let mut deserializer = serde_json::Deserializer::new(read);
         let md5 = Completion(each).deserialize(&mut deserializer)?;
         deserializer.end()?;
@@ -99,7 +102,9 @@ impl<'de> Visitor<'de> for Completion<'_> {
             match member {
                 Member::PartIds if has_parts => return Err(A::Error::duplicate_field(PART_IDS)),
                 Member::PartIds => {
-                    members.next_value_seed(PartIds(&mut *self.0)).map_err(|error| about(PART_IDS, &error))?;
+                    members
+                        .next_value_seed(PartIds(&mut *self.0))
+                        .map_err(|error| about(PART_IDS, &error))?;
                     has_parts = true;
                 }
                 Member::Md5 if md5.is_some() => return Err(A::Error::duplicate_field(MD5)),
@@ -236,7 +241,7 @@ fn check_length<E: Error>(text: &str) -> Result<(), E> {
     if text.len() <= LONGEST {
         return Ok(());
     }
-    Err(E::custom(format_args!("a text has {} bytes, and the longest has {LONGEST}", text.len())))
+    Err(E::custom(format_args!("a string of {} bytes, and the longest has {LONGEST}", text.len())))
 }
 
 #[cfg(test)]
@@ -260,9 +265,14 @@ mod tests {
             (r#"{"part_\u0069ds":["a"],"md5":"d"}"#, &["a"], Some("d")),
         ] {
             let (read_ids, read_md5) = read(body).unwrap();
-            assert_eq!((read_ids, read_md5.as_deref()), (ids.iter().map(ToString::to_string).collect(), md5), "{body}");
+            assert_eq!(
+                (read_ids, read_md5.as_deref()),
+                (ids.iter().map(ToString::to_string).collect(), md5),
+                "{body}"
+            );
         }
-        CompleteUpload::read_parts(b"{\"x\":\"\xff\",\"part_ids\":[]}", |_| Ok::<_, DecodeError>(())).unwrap();
+        CompleteUpload::read_parts(b"{\"x\":\"\xff\",\"part_ids\":[]}", |_| Ok::<_, DecodeError>(()))
+            .unwrap();
     }
 
     #[test]
@@ -284,8 +294,26 @@ mod tests {
             &format!(r#"{{"part_ids":[],"md5":"{long}"}}"#),
             &format!(r#"{{"part_ids":[{many}]}}"#),
         ]
-        .map(|body| read(body).unwrap_err().replace("the request body is not the JSON object that this operation takes: ", ""));
-        insta::assert_snapshot!(errors.join("\n"), @"");
+        .map(|body| {
+            read(body)
+                .unwrap_err()
+                .replace("the request body is not the JSON object that this operation takes: ", "")
+        });
+        insta::assert_snapshot!(errors.join("\n"), @r#"
+        EOF while parsing a value at line 1 column 0 (None)
+        invalid type: string, expected an object with `part_ids` at line 1 column 10 (None)
+        missing field `part_ids` at line 1 column 2 (Some("part_ids"))
+        `part_ids`: invalid type: string, expected an array of the ids of parts at line 1 column 15 (Some("part_ids"))
+        `part_ids`: invalid type: integer `7`, expected the id of a part at line 1 column 18 (Some("part_ids"))
+        `part_ids`: EOF while parsing a list at line 1 column 16 (Some("part_ids"))
+        duplicate field `part_ids` at line 1 column 25 (Some("part_ids"))
+        `md5`: invalid type: sequence, expected a string at line 1 column 23 (Some("md5"))
+        duplicate field `md5` at line 1 column 29 (Some("md5"))
+        trailing characters at line 1 column 16 (None)
+        `part_ids`: a string of 65 bytes, and the longest has 64 at line 1 column 80 (Some("part_ids"))
+        `md5`: a string of 65 bytes, and the longest has 64 at line 1 column 88 (Some("md5"))
+        `part_ids`: there are more than 400000 ids at line 1 column 1200015 (Some("part_ids"))
+        "#);
     }
 
     #[test]

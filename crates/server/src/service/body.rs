@@ -14,6 +14,7 @@ use futures_util::StreamExt;
 use http_body::{Body, Frame, SizeHint};
 use http_body_util::BodyExt;
 
+use super::json::JsonShare;
 use crate::{
     blob::{Chunks, Opened, Stretches},
     refusal::Refusal,
@@ -59,13 +60,21 @@ impl RequestBody {
         }
     }
 
-    /// The whole body, if it has at most `limit` bytes.
-    pub(super) async fn collect(&mut self, limit: u64) -> Result<Bytes, Refusal> {
+    /// The whole body, if it has at most `limit` bytes and there is room for it, which `share` holds from then on.
+    pub(super) async fn collect(&mut self, limit: u64, share: &mut JsonShare) -> Result<Bytes, Refusal> {
         self.check_announced(limit)?;
+        let most = usize::try_from(limit).unwrap_or(usize::MAX);
         let mut whole = Vec::new();
         while let Some(bytes) = self.next().await? {
             if self.received > limit {
                 return Err(Refusal::BodyTooLarge { limit });
+            }
+            let length = whole.len() + bytes.len();
+            if length > whole.capacity() {
+                // What a body announces takes no room: it may never come.
+                let capacity = length.max(whole.capacity() * 2).min(most);
+                share.hold(capacity)?;
+                whole.reserve_exact(capacity - whole.len());
             }
             whole.extend_from_slice(&bytes);
         }

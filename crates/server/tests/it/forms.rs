@@ -193,11 +193,17 @@ async fn a_lifetime_may_come_as_one_json_field() {
     assert_eq!(file.expires_at, None);
     let mut said = String::new();
     for value in ["", "3600", "{\"seconds\":3600}", "{\"anchor\":\"created_at\",\"seconds\":1}"] {
-        let refused = partwise_protocol::ApiError::decode_response(&post(&caller, "/files", &form(value)).await);
+        let refused =
+            partwise_protocol::ApiError::decode_response(&post(&caller, "/files", &form(value)).await);
         assert_eq!(refused.error.param.as_deref(), Some("expires_after"), "{value}");
         said += &format!("{}\n", crate::world::told(&refused));
     }
-    insta::assert_snapshot!(said, @"");
+    insta::assert_snapshot!(said, @r"
+    400: `expires_after` must be an object with an anchor and seconds: EOF while parsing a value at line 1 column 0
+    400: `expires_after` must be an object with an anchor and seconds: invalid type: integer `3600`, expected an ExpiresAfter: an object with `anchor` and `seconds` at line 1 column 4
+    400: `expires_after` must be an object with an anchor and seconds: missing field `anchor` at line 1 column 16
+    400: a file can live for 3600 to 2592000 seconds, and 1 were asked for
+    ");
 }
 
 #[tokio::test]
@@ -253,7 +259,12 @@ impl Body for Pieces {
     }
 }
 
-pub(crate) async fn send_pieces(world: &World, request: Request<Bytes>, piece: usize, end: End) -> StatusCode {
+pub(crate) async fn send_pieces(
+    world: &World,
+    request: Request<Bytes>,
+    piece: usize,
+    end: End,
+) -> StatusCode {
     let (parts, body) = request.into_parts();
     let pieces: Vec<Bytes> = body.chunks(piece).map(Bytes::copy_from_slice).collect();
     let body = Pieces { pieces: pieces.into_iter(), end };

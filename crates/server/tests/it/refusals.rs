@@ -53,13 +53,29 @@ async fn a_file_that_may_not_be_stored_leaves_nothing() {
     for (purpose, filename, content) in [
         (Purpose::from("training"), "x.jsonl", "{}"),
         (Purpose::FineTuneResults, "x.jsonl", "{}"),
-        (Purpose::Batch, "x.txt", "{}"),
+        (Purpose::FineTune, "x.txt", "{}"),
         (Purpose::Assistants, "x.txt", ""),
     ] {
         said.push(refusal(&caller, &new_file(purpose, filename, content.as_bytes())).await);
     }
     insta::assert_snapshot!(said.join("\n"));
     assert!(world.objects().await.is_empty());
+}
+
+#[tokio::test]
+async fn a_batch_file_may_have_any_name_where_the_live_service_took_it_unless_the_server_is_strict() {
+    for (is_strict, takes_any) in [(false, true), (true, false)] {
+        let world = World::with(|builder| builder.strict(is_strict)).await;
+        for (api, takes_any) in [(openai(), takes_any), (azure_v1(), false), (azure("2024-10-21"), false)] {
+            let caller = world.caller_of(api);
+            let is_taken = caller.call(&new_file(Purpose::Batch, "x.txt", b"{}")).await.is_ok();
+            assert_eq!(is_taken, takes_any, "{}", caller.api);
+            let upload = caller.call(&upload_request(Purpose::Batch, "requests", 1)).await;
+            assert_eq!(upload.is_ok(), takes_any, "{}", caller.api);
+            let named = caller.call(&new_file(Purpose::Batch, "x.jsonl", b"{}")).await;
+            assert!(named.is_ok(), "{}", caller.api);
+        }
+    }
 }
 
 #[tokio::test]
@@ -225,7 +241,11 @@ async fn names_in_json_are_as_long_as_in_forms() {
     let dated = world.caller_of(azure("2024-10-21"));
     let refused = dated.call(&ImportFile::new(import)).await.unwrap_err();
     said.push(format!("{} ({})", told(&refused), refused.error.target.as_deref().unwrap()));
-    insta::assert_snapshot!(said.join("\n"), @"");
+    insta::assert_snapshot!(said.join("\n"), @r"
+    400: `filename` has 513 bytes: the longest has 512 (filename)
+    400: `mime_type` has 256 bytes: the longest has 255 (mime_type)
+    400: `filename` has 513 bytes: the longest has 512 (filename)
+    ");
     let request = CreateUploadRequest::new(name(512), Purpose::Batch, 1, "t".repeat(255));
     caller.call(&CreateUpload::new(request)).await.unwrap();
 }
@@ -260,5 +280,13 @@ async fn a_refusal_shows_the_beginning_of_what_was_sent_and_no_more() {
     }
     let dated = http::Request::get(format!("/openai/files?api-version={long}")).body(Bytes::new()).unwrap();
     said += &String::from_utf8_lossy(caller.send(dated).await.body());
-    insta::assert_snapshot!(said, @"");
+    insta::assert_snapshot!(said, @r#"
+    404 {"error":{"message":"there is no file `xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx…`","type":"invalid_request_error","param":"id","code":null}}
+    404 {"error":{"message":"there is no upload `xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx…`","type":"invalid_request_error","param":"id","code":null}}
+    404 {"error":{"message":"there is nothing at `/v1/xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx…`","type":"invalid_request_error","param":null,"code":null}}
+    405 {"error":{"message":"`/v1/files/xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx…` does not take PUT","type":"invalid_request_error","param":null,"code":null}}
+    400 {"error":{"message":"`xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx…` is not a purpose to send a file with: take one of fine-tune, batch, assistants, evals, user_data, vision","type":"invalid_request_error","param":"purpose","code":null}}
+    400 {"error":{"message":"`xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx…` is not what a lifetime can start from: take created_at","type":"invalid_request_error","param":"expires_after","code":null}}
+    {"error":{"code":"notFound","message":"`xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx…` is not an api-version: it must be a date such as 2024-10-21, perhaps with -preview behind it","target":"api-version"}}
+    "#);
 }

@@ -343,7 +343,7 @@ async fn the_location_of_a_file_names_the_host_that_was_asked() {
     let served = serve(&world).await;
     let mut client = served.client().await;
     let caller = world.caller_of(crate::world::azure("2024-10-21"));
-    let request = caller.request(&new_file(Purpose::Assistants, "a.txt", b"a"));
+    let request = caller.request(&new_file(Purpose::FineTune, "a.jsonl", b"a"));
     let response = in_time(send(&mut client, request)).await;
     assert_eq!(response.status(), StatusCode::CREATED);
     let location = response.headers()["location"].to_str().unwrap().to_owned();

@@ -3,8 +3,8 @@
 use bytes::Bytes;
 use http::StatusCode;
 use md5::{Digest, Md5};
-use partwise_models::{ExpiresAfter, ExpiryAnchor, UnixSeconds, UploadStatus};
 use object_store::ObjectStoreExt;
+use partwise_models::{ExpiresAfter, ExpiryAnchor, UnixSeconds, UploadStatus};
 use partwise_protocol::{CancelUpload, DeleteFile, RetrieveFile};
 use tower_service::Service;
 
@@ -147,19 +147,31 @@ async fn parts_are_named_in_at_most_64_bytes_and_at_most_400_000_times() {
         let response = caller.send(completion(&caller, &upload.id, body)).await;
         said += &format!("{}\n", String::from_utf8_lossy(response.body()).replace(&part, "PART"));
     }
-    insta::assert_snapshot!(said, @"");
+    insta::assert_snapshot!(said, @r#"
+    {"error":{"message":"the upload has no part `xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx`","type":"invalid_request_error","param":"part_ids","code":null}}
+    {"error":{"message":"the request body is not the JSON object that this operation takes: `part_ids`: a string of 16000000 bytes, and the longest has 64 at line 1 column 16000055","type":"invalid_request_error","param":"part_ids","code":null}}
+    {"error":{"message":"the request body is not the JSON object that this operation takes: `part_ids`: a string of 2000000 bytes, and the longest has 64 at line 1 column 12000055","type":"invalid_request_error","param":"part_ids","code":null}}
+    {"error":{"message":"the request body is not the JSON object that this operation takes: `part_ids`: invalid type: string, expected an array of the ids of parts at line 1 column 16000014","type":"invalid_request_error","param":"part_ids","code":null}}
+    {"error":{"message":"the request body is not the JSON object that this operation takes: `md5`: a string of 16000000 bytes, and the longest has 64 at line 1 column 16000023","type":"invalid_request_error","param":"md5","code":null}}
+    {"error":{"message":"the upload has no part ``","type":"invalid_request_error","param":"part_ids","code":null}}
+    {"error":{"message":"the upload has no part ``","type":"invalid_request_error","param":"part_ids","code":null}}
+    {"error":{"message":"the request body is not the JSON object that this operation takes: `part_ids`: invalid type: integer `7`, expected the id of a part at line 1 column 14","type":"invalid_request_error","param":"part_ids","code":null}}
+    {"error":{"message":"the request body is not the JSON object that this operation takes: missing field `part_ids` at line 1 column 10","type":"invalid_request_error","param":"part_ids","code":null}}
+    {"error":{"message":"the request body is not the JSON object that this operation takes: duplicate field `part_ids` at line 1 column 25","type":"invalid_request_error","param":"part_ids","code":null}}
+    "#);
     let unnamed = (0..400_001).map(|number| format!("\"part_{number:032}\"")).collect::<Vec<_>>().join(",");
-    let response = caller.send(completion(&caller, &upload.id, format!("{{\"part_ids\":[{unnamed}]}}"))).await;
-    insta::assert_snapshot!(String::from_utf8_lossy(response.body()), @"");
+    let response =
+        caller.send(completion(&caller, &upload.id, format!("{{\"part_ids\":[{unnamed}]}}"))).await;
+    insta::assert_snapshot!(String::from_utf8_lossy(response.body()), @r#"{"error":{"message":"the request body is not the JSON object that this operation takes: `part_ids`: there are more than 400000 ids at line 1 column 16000052","type":"invalid_request_error","param":"part_ids","code":null}}"#);
 }
 
 #[tokio::test]
 async fn json_bodies_in_flight_are_bounded_in_all() {
-    let world = World::with(|builder| builder.json_in_flight(20_000)).await;
+    let world = World::with(|builder| builder.json_in_flight(100_000)).await;
     let caller = world.caller();
     let upload = caller.create_upload("a.txt", 1).await;
     let part = caller.add_part(&upload, b"a").await;
-    let begun = format!("{{\"part_ids\":[\"{part}\"], \"x\": \"{}", "x".repeat(16_000));
+    let begun = format!("{{\"part_ids\":[\"{part}\"], \"x\": \"{}", "x".repeat(100_000));
     let slow = completion(&caller, &upload.id, begun);
     let slow = tokio::spawn({
         let (server, pieces) = (world.server.clone(), vec![slow.body().clone()].into_iter());
@@ -168,9 +180,18 @@ async fn json_bodies_in_flight_are_bounded_in_all() {
         async move { server.clone().call(http::Request::from_parts(parts, body)).await }
     });
     tokio::task::yield_now().await;
-    let large = new_upload(&"x".repeat(9_000), 1);
+    let large = new_upload(&"x".repeat(50_000), 1);
     let refused = caller.send_operation(&large).await;
-    insta::assert_snapshot!(printed(&refused), @"");
+    insta::assert_snapshot!(printed(&refused), @r#"
+    503 Service Unavailable
+    content-length: 157
+    content-type: application/json
+    retry-after: 1
+    retry-after-ms: 1000
+    x-request-id: req_00000000000000000000000000000006
+
+    {"error":{"message":"the server has no room for this request beside those that it is reading: send it again","type":"server_error","param":null,"code":null}}
+    "#);
     caller.create_upload("small.txt", 1).await;
     slow.abort();
     assert!(slow.await.unwrap_err().is_cancelled());

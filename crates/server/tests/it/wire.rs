@@ -123,7 +123,16 @@ async fn a_dated_version_answers_a_new_file_by_its_purpose() {
         }
         said += "\n";
     }
-    insta::assert_snapshot!(said, @"");
+    insta::assert_snapshot!(said, @r"
+    2024-02-01  assistants 400  batch 400  fine-tune 201+Location  evals 400
+    2024-02-15-preview  assistants 200  batch 400  fine-tune 201+Location  evals 400
+    2024-05-01-preview  assistants 200  batch 400  fine-tune 201+Location  evals 400
+    2024-06-01  assistants 400  batch 400  fine-tune 201+Location  evals 400
+    2024-07-01-preview  assistants 200  batch 201+Location  fine-tune 201+Location  evals 400
+    2024-09-01-preview  assistants 200  batch 201+Location  fine-tune 201+Location  evals 400
+    2024-10-21  assistants 200  batch 201+Location  fine-tune 201+Location  evals 400
+    2025-04-01-preview  assistants 200  batch 201+Location  fine-tune 201+Location  evals 201+Location
+    ");
 }
 
 #[tokio::test]
