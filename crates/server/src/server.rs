@@ -136,9 +136,10 @@ impl Builder {
         self
     }
 
-    /// Sets the memory, in bytes, that the JSON bodies in flight may take together, 64 MiB by default. A request that finds
-    /// no room is answered with 503 and `Retry-After`. The first 16 KiB of each body are not counted, so that
-    /// ordinary requests always find room; a body that completes an upload may have up to 16 MiB.
+    /// Sets the memory, in bytes, that the JSON bodies in flight may take together, 64 MiB by default, of which one tenant
+    /// has at most half. A request that finds no room is answered with 503 and `Retry-After`. The first 16 KiB of each
+    /// body are not counted, so that ordinary requests always find room; a body that completes an upload may have up to
+    /// 16 MiB.
     pub fn json_in_flight(mut self, bytes: u32) -> Self {
         self.json_in_flight = bytes;
         self

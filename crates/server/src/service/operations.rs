@@ -39,7 +39,8 @@ impl Server {
         let credential = Credential::extract(&Request::from_parts(parts.clone(), ()));
         let tenant = self.keys().tenant(credential.as_ref())?;
         let route = api.route(&parts.method, &parts.uri)?;
-        let mut call = Call { api, tenant, route, parts, body, json: self.json().share() };
+        let json = self.json().share(tenant.clone());
+        let mut call = Call { api, tenant, route, parts, body, json };
         match call.route.operation {
             OperationId::ListFiles => self.list_files(call).await,
             OperationId::CreateFile => self.create_file(call).await,

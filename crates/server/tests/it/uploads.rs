@@ -167,7 +167,7 @@ async fn parts_are_named_in_at_most_64_bytes_and_at_most_400_000_times() {
 
 #[tokio::test]
 async fn json_bodies_in_flight_are_bounded_in_all() {
-    let world = World::with(|builder| builder.json_in_flight(100_000)).await;
+    let world = World::with(|builder| builder.json_in_flight(220_000)).await;
     let caller = world.caller();
     let upload = caller.create_upload("a.txt", 1).await;
     let part = caller.add_part(&upload, b"a").await;
@@ -179,7 +179,9 @@ async fn json_bodies_in_flight_are_bounded_in_all() {
         let body = Pieces { pieces, end: End::Never };
         async move { server.clone().call(http::Request::from_parts(parts, body)).await }
     });
-    tokio::task::yield_now().await;
+    for _ in 0..100 {
+        tokio::task::yield_now().await;
+    }
     let large = new_upload(&"x".repeat(50_000), 1);
     let refused = caller.send_operation(&large).await;
     insta::assert_snapshot!(printed(&refused), @r#"
@@ -193,6 +195,8 @@ async fn json_bodies_in_flight_are_bounded_in_all() {
     {"error":{"message":"the server has no room for this request beside those that it is reading: send it again","type":"server_error","param":null,"code":null}}
     "#);
     caller.create_upload("small.txt", 1).await;
+    let of_another = world.stranger().send_operation(&large).await;
+    assert_eq!(of_another.status(), StatusCode::BAD_REQUEST, "one tenant has at most half");
     slow.abort();
     assert!(slow.await.unwrap_err().is_cancelled());
     assert_eq!(caller.send_operation(&large).await.status(), StatusCode::BAD_REQUEST, "room is made");
