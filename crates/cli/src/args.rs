@@ -374,6 +374,10 @@ pub(crate) struct ServeArguments {
     /// when the power fails (not when the server crashes).
     #[arg(long, value_enum, value_name = "LEVEL", default_value = "strict")]
     pub(crate) durability: DurabilityName,
+    /// Reject what the documents reject, also where a live service accepts it: batch files at /v1 whose name does not end
+    /// with .jsonl.
+    #[arg(long)]
+    pub(crate) strict: bool,
 }
 
 /// What an answer of the server is worth when the power fails.

@@ -38,7 +38,7 @@ pub(crate) async fn run(
         DurabilityName::None => Durability::None,
     };
     let store = store::open(store, durability)?.store;
-    let server = Server::builder(store).keys(keys.unwrap_or_else(Keys::any));
+    let server = Server::builder(store).keys(keys.unwrap_or_else(Keys::any)).strict(arguments.strict);
     let server = server.build().await.map_err(|cause| store::unopened(&cause))?;
     let cannot_listen = |cause| Report::because(format!("cannot listen on {}", arguments.listen), &cause);
     let listener = TcpListener::bind(&addresses[..]).await.map_err(cannot_listen)?;
