@@ -1,6 +1,6 @@
 //! Every no that this server says, with its status and its words.
 
-use std::{borrow::Cow, time::Duration};
+use std::time::Duration;
 
 use http::{HeaderName, HeaderValue, Method, StatusCode, header};
 use partwise_models::{ErrorCode, Purpose, UploadStatus};
@@ -35,7 +35,8 @@ pub(crate) enum Refusal {
     )]
     Purpose { purpose: Purpose, accepted: Vec<Purpose> },
     #[error(
-        "a file with the purpose `{purpose}` must have a name that ends with .jsonl, and is named `{filename}`"
+        "a file with the purpose `{purpose}` must have a name that ends with .jsonl, and is named `{}`",
+        on_one_line(filename)
     )]
     FilenameSuffix { purpose: Purpose, filename: String },
     #[error("the file has no content type: send one with its form field")]
@@ -188,13 +189,27 @@ impl Refusal {
     }
 }
 
-/// The beginning of a text that the caller sent: enough to know it by.
-fn shown(text: &str) -> Cow<'_, str> {
+/// The beginning of a text that the caller sent, on one line: enough to know it by.
+fn shown(text: &str) -> String {
     const MOST: usize = 64;
     match text.char_indices().nth(MOST) {
-        Some((end, _)) => format!("{}…", &text[..end]).into(),
-        None => text.into(),
+        Some((end, _)) => on_one_line(&text[..end]) + "…",
+        None => on_one_line(text),
     }
+}
+
+/// A text in which nothing breaks the line or moves a terminal's cursor.
+fn on_one_line(text: &str) -> String {
+    let breaks = |character: char| character.is_control() || matches!(character, '\u{2028}' | '\u{2029}');
+    let mut line = String::with_capacity(text.len());
+    for character in text.chars() {
+        if breaks(character) {
+            line.extend(character.escape_default());
+        } else {
+            line.push(character);
+        }
+    }
+    line
 }
 
 fn names(purposes: &[Purpose]) -> String {

@@ -251,6 +251,29 @@ async fn names_in_json_are_as_long_as_in_forms() {
 }
 
 #[tokio::test]
+async fn a_refusal_is_one_line_whatever_was_sent() {
+    let world = World::new().await;
+    let caller = world.caller();
+    let mut said = String::new();
+    for (method, path) in
+        [("GET", "/files/a%0Ab%1B%5B2J"), ("POST", "/uploads/a%0D%E2%80%A8b/cancel"), ("GET", "/%0A")]
+    {
+        let response = caller.send(caller.plain(method, path).body(Bytes::new()).unwrap()).await;
+        said += &format!("{}\n", told(&partwise_protocol::ApiError::decode_response(&response)));
+    }
+    for (purpose, filename) in [(Purpose::FineTune, "a\nb"), (Purpose::from("a\nb"), "a.jsonl")] {
+        said += &format!("{}\n", refusal(&caller, &upload_request(purpose, filename, 1)).await);
+    }
+    insta::assert_snapshot!(said, @r"
+    404: there is no file `a\nb\u{1b}[2J`
+    404: there is no upload `a\r\u{2028}b`
+    404: there is nothing at `/v1/%0A`
+    400: a file with the purpose `fine-tune` must have a name that ends with .jsonl, and is named `a\nb`
+    400: `a\nb` is not a purpose to send a file with: take one of fine-tune, batch, assistants, evals, user_data, vision
+    ");
+}
+
+#[tokio::test]
 async fn a_refusal_shows_the_beginning_of_what_was_sent_and_no_more() {
     let world = World::new().await;
     let caller = world.caller();

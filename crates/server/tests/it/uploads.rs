@@ -51,8 +51,10 @@ async fn a_part_may_be_named_by_its_block_id() {
     let upload = caller.create_upload("a.txt", 2).await;
     let a = caller.try_add_part(&upload, b"a").await.unwrap();
     let b = caller.try_add_part(&upload, b"b").await.unwrap();
-    let file = caller.complete(&upload, &[a.azure_block_id.unwrap(), b.id]).await;
+    let named = [a.azure_block_id.unwrap(), b.id];
+    let file = caller.complete(&upload, &named).await;
     assert_eq!(caller.download(&file.id).await.unwrap(), "ab");
+    assert_eq!(world.caller().complete(&upload, &named).await, file, "in every dialect");
 }
 
 #[tokio::test]
