@@ -246,6 +246,9 @@ fn check_length<E: Error>(text: &str) -> Result<(), E> {
 
 #[cfg(test)]
 mod tests {
+    use partwise_models::CompleteUploadRequest;
+    use proptest::prelude::*;
+
     use super::*;
 
     fn read(body: &str) -> Result<(Vec<String>, Option<String>), String> {
@@ -314,6 +317,37 @@ mod tests {
         `md5`: a string of 65 bytes, and the longest has 64 at line 1 column 88 (Some("md5"))
         `part_ids`: there are more than 400000 ids at line 1 column 1200015 (Some("part_ids"))
         "#);
+    }
+
+    /// JSON that is nearly what completes an upload.
+    fn nearly() -> impl Strategy<Value = String> {
+        let text = prop_oneof![Just("\"\"".to_owned()), "\"[a-z]{1,4}\"", Just("\"\\u0061\"".to_owned())];
+        let odd = prop::sample::select(vec!["null", "7", "-1.5", "true", "{}", "{\"part_ids\":[]}", "[", ""]);
+        let value = prop_oneof![
+            4 => prop::collection::vec(text.clone(), 0..4).prop_map(|ids| format!("[{}]", ids.join(","))),
+            2 => text,
+            1 => odd.prop_map(str::to_owned),
+        ];
+        let name = prop::sample::select(vec!["part_ids", "part_\\u0069ds", "md5", "x"]);
+        let members = prop::collection::vec((name, value), 0..4);
+        members.prop_map(|members| {
+            let members: Vec<_> =
+                members.iter().map(|(name, value)| format!("\"{name}\": {value}")).collect();
+            format!("{{{}}}", members.join(", "))
+        })
+    }
+
+    proptest! {
+        #[test]
+        fn the_same_is_read_as_by_the_model(body in nearly()) {
+            let model = serde_json::from_str::<CompleteUploadRequest>(&body).ok();
+            let read = read(&body).ok().map(|(ids, md5)| {
+                let mut request = CompleteUploadRequest::new(ids);
+                request.md5 = md5;
+                request
+            });
+            prop_assert_eq!(read, model, "{}", body);
+        }
     }
 
     #[test]
