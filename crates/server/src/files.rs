@@ -112,7 +112,7 @@ impl Backend {
         id: ObjectId,
     ) -> Result<Option<FileRecord>, StoreError> {
         let end: Option<FinalRecord> = self.store.read(&layout::upload_final(tenant, id)).await?;
-        let Some(FinalRecord { outcome: Outcome::Completed { file }, .. }) = end else { return Ok(None) };
+        let Some(FinalRecord { outcome: Outcome::Completed { file, .. }, .. }) = end else { return Ok(None) };
         self.store.put_once(&layout::file(tenant, id), &file).await?;
         Ok(Some(file))
     }

@@ -131,7 +131,7 @@ impl Backend {
                 if !self.is_past(end.at, GRACE) {
                     return Ok(Vec::new());
                 }
-                let Outcome::Completed { file } = end.outcome else { return Ok(all(blobs)) };
+                let Outcome::Completed { file, .. } = end.outcome else { return Ok(all(blobs)) };
                 let kept: HashSet<BlobName> = file.content.into_iter().map(|piece| piece.blob).collect();
                 Ok(all(blobs.into_iter().filter(|blob| !kept.contains(&blob.name)).collect()))
             }

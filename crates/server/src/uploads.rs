@@ -25,8 +25,6 @@ pub(crate) struct StoredUpload {
     id: ObjectId,
     record: UploadRecord,
     outcome: Option<Outcome>,
-    /// The MD5 that the parts were found to have when they became a file, in hex digits.
-    md5: Option<String>,
 }
 
 /// A part on its way in.
@@ -46,7 +44,7 @@ impl StoredUpload {
         upload.filename = Some(self.record.filename.clone());
         upload.purpose = Some(self.id.purpose());
         upload.status = Some(self.status());
-        if let Some(Outcome::Completed { file }) = &self.outcome {
+        if let Some(Outcome::Completed { file, .. }) = &self.outcome {
             upload.file = Some(StoredFile { id: self.id, record: file.clone() }.to_model());
         }
         upload
@@ -77,7 +75,7 @@ impl Backend {
         let expires_at = UnixSeconds(id.created_at().0 + lifetime);
         let record = UploadRecord { filename, bytes, mime_type, expires_at };
         self.store.put_once(&layout::upload_created(tenant, id), &record).await?;
-        Ok(StoredUpload { id, record, outcome: None, md5: None })
+        Ok(StoredUpload { id, record, outcome: None })
     }
 
     /// Begins a part, if the upload still takes any.
@@ -125,19 +123,22 @@ impl Backend {
     pub(crate) async fn complete_upload(
         &self,
         tenant: &Tenant,
-        upload: StoredUpload,
+        mut upload: StoredUpload,
         parts: &[PartId],
         md5: Option<&str>,
     ) -> Result<StoredUpload, Refusal> {
         let md5 = md5.map(parse_md5).transpose()?;
         // Naming the parts may have taken longer than the upload lived.
-        let mut upload = self.expired(tenant, upload).await?;
+        if upload.outcome.is_none() && upload.record.expires_at <= self.now() {
+            upload = self.end(tenant, upload, Outcome::Expired).await?;
+        }
         if upload.outcome.is_none() {
             let file = self.assemble(tenant, &upload, parts).await?;
             if let Some(expected) = &md5 {
                 check_md5(self.md5(tenant, &file).await?, expected)?;
             }
-            upload = self.end(tenant, upload, Outcome::Completed { file }, md5.clone()).await?;
+            let outcome = Outcome::Completed { file, md5: md5.clone() };
+            upload = self.end(tenant, upload, outcome).await?;
         }
         self.completed_before(tenant, upload, parts, md5.as_deref()).await
     }
@@ -150,7 +151,7 @@ impl Backend {
     ) -> Result<StoredUpload, Refusal> {
         let mut upload = self.upload(tenant, upload_id).await?;
         if upload.outcome.is_none() {
-            upload = self.end(tenant, upload, Outcome::Cancelled, None).await?;
+            upload = self.end(tenant, upload, Outcome::Cancelled).await?;
         }
         if upload.outcome == Some(Outcome::Cancelled) { Ok(upload) } else { Err(upload.over()) }
     }
@@ -162,14 +163,9 @@ impl Backend {
         let (created, ended) = (layout::upload_created(tenant, id), layout::upload_final(tenant, id));
         let (record, end) = try_join!(self.store.read(&created), self.store.read::<FinalRecord>(&ended))?;
         let record: UploadRecord = record.ok_or_else(missing)?;
-        let (outcome, md5) = end.map_or((None, None), |end| (Some(end.outcome), end.md5));
-        self.expired(tenant, StoredUpload { id, record, outcome, md5 }).await
-    }
-
-    /// The upload, ended if its time is over.
-    async fn expired(&self, tenant: &Tenant, upload: StoredUpload) -> Result<StoredUpload, Refusal> {
+        let upload = StoredUpload { id, record, outcome: end.map(|end| end.outcome) };
         if upload.outcome.is_none() && upload.record.expires_at <= self.now() {
-            return self.end(tenant, upload, Outcome::Expired, None).await;
+            return self.end(tenant, upload, Outcome::Expired).await;
         }
         Ok(upload)
     }
@@ -185,15 +181,14 @@ impl Backend {
         tenant: &Tenant,
         mut upload: StoredUpload,
         outcome: Outcome,
-        md5: Option<String>,
     ) -> Result<StoredUpload, Refusal> {
         let path = layout::upload_final(tenant, upload.id);
-        let end = FinalRecord { at: self.now(), md5, outcome };
+        let end = FinalRecord { at: self.now(), outcome };
         let end = match self.store.create(&path, &end).await? {
             Created::Now => end,
             Created::Before => self.store.read(&path).await?.unwrap_or(end),
         };
-        (upload.outcome, upload.md5) = (Some(end.outcome), end.md5);
+        upload.outcome = Some(end.outcome);
         Ok(upload)
     }
 
@@ -205,13 +200,15 @@ impl Backend {
         parts: &[PartId],
         md5: Option<&str>,
     ) -> Result<StoredUpload, Refusal> {
-        let Some(Outcome::Completed { file }) = &upload.outcome else { return Err(upload.over()) };
+        let Some(Outcome::Completed { file, md5: known }) = &upload.outcome else {
+            return Err(upload.over());
+        };
         let blobs = parts.iter().map(|part| BlobName::of_part(upload.id, *part));
         if !blobs.eq(file.content.iter().map(|piece| piece.blob.clone())) {
             return Err(Refusal::CompletedOtherwise { id: upload.id.upload_id() });
         }
         if let Some(expected) = md5 {
-            let found = match &upload.md5 {
+            let found = match known {
                 Some(known) => known.clone(),
                 None => {
                     // Of a file that is gone, the content may be too.

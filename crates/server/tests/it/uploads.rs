@@ -1,7 +1,12 @@
 //! Uploads from their first byte to their end.
 
+use std::sync::Arc;
+
 use bytes::Bytes;
+use futures_util::stream;
 use http::StatusCode;
+use http_body::Frame;
+use http_body_util::StreamBody;
 use md5::{Digest, Md5};
 use object_store::ObjectStoreExt;
 use partwise_models::{ExpiresAfter, ExpiryAnchor, UnixSeconds, UploadStatus};
@@ -125,6 +130,24 @@ async fn an_upload_that_cannot_be_completed_is_refused_before_the_body_is_read()
         let request = completion(&caller, id, "{\"part_ids\":[".into());
         assert_eq!(send_pieces(&world, request, 8, End::Never).await, status, "{id}");
     }
+}
+
+#[tokio::test]
+async fn an_upload_that_expires_while_its_parts_are_named_makes_no_file() {
+    let world = Arc::new(World::new().await);
+    let caller = world.caller();
+    let upload = caller.create_upload("a.txt", 1).await;
+    let part = caller.add_part(&upload, b"a").await;
+    let (parts, body) = caller.request(&complete(&upload, &[part])).into_parts();
+    let clock = world.clone();
+    let late = stream::once(async move {
+        clock.advance(HOUR);
+        Ok::<_, std::io::Error>(Frame::data(body))
+    });
+    let request = http::Request::from_parts(parts, StreamBody::new(Box::pin(late)));
+    let response = world.server.clone().call(request).await.unwrap();
+    assert_eq!(response.status(), StatusCode::BAD_REQUEST);
+    assert!(world.objects_in("files").await.is_empty());
 }
 
 #[tokio::test]
