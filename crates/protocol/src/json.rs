@@ -116,7 +116,7 @@ pub(crate) fn unreadable(error: &serde_json::Error, fields: &[&'static str]) -> 
     DecodeError::Json { field, problem }
 }
 
-/// Whether an error of the models' strict reading is about this member: it begins with one that is wrong, and names one
+/// Tells whether an error of the models' strict reading is about this member: it begins with one that is wrong, and names one
 /// that is missing or comes twice.
 fn is_about(problem: &str, field: &str) -> bool {
     let name = ["missing field ", "duplicate field "].iter().find_map(|text| problem.strip_prefix(text));
@@ -124,7 +124,7 @@ fn is_about(problem: &str, field: &str) -> bool {
     name.is_some_and(|(name, _)| name == field)
 }
 
-/// What is wrong with JSON, and where. A value of another type than it should be may be long, and stands in the error.
+/// Describes what is wrong with JSON, and where. A value of another type than it should be may be long, and stands in the error.
 pub(crate) fn problem(error: &serde_json::Error) -> String {
     const MOST: usize = 256;
     let text = error.to_string().replace(", expected u64", ", expected a whole number");

@@ -150,7 +150,7 @@ impl Refusal {
         }
     }
 
-    /// What the caller is told about trying again.
+    /// The hint about trying again.
     fn retry(&self) -> RetryHint {
         match self {
             Self::Busy => RetryHint::after(BUSY),

@@ -12,11 +12,11 @@ const LONGEST_FILENAME: usize = 512;
 /// The length of the longest media type, in bytes.
 const LONGEST_MEDIA_TYPE: usize = 255;
 
-/// What callers of one dialect may ask for.
+/// The rules for requests of one dialect.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Rules<'a> {
     pub(crate) dialect: &'a Dialect,
-    /// Whether to keep to the documents where a live service was seen to take more.
+    /// Keep to the documents where a live service was seen to take more.
     pub(crate) is_strict: bool,
 }
 
@@ -43,7 +43,7 @@ impl Rules<'_> {
         Ok(())
     }
 
-    /// What a new file is for and how long it lives, if the dialect allows that.
+    /// The purpose and the lifetime of a new file, if the dialect allows them.
     pub(crate) fn attributes(
         self,
         purpose: &Purpose,
@@ -87,7 +87,7 @@ impl Rules<'_> {
         }
     }
 
-    /// What a file may be sent for. The documents of Azure's dated versions also name what jobs write, and those of
+    /// The purposes that a file may be sent with. The documents of Azure's dated versions also name what jobs write, and those of
     /// OpenAI's uploads leave out two that its clients send: both operations take the same here.
     fn accepted_purposes(self) -> impl Iterator<Item = Purpose> {
         const SENT: [Purpose; 6] = [

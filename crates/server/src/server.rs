@@ -60,7 +60,7 @@ pub struct Builder {
     is_strict: bool,
 }
 
-/// What JSON bodies in flight may take together: four of the largest that complete an upload.
+/// The memory, in bytes, that JSON bodies in flight may take together: four of the largest that complete an upload.
 const JSON_IN_FLIGHT: u32 = 64 * 1024 * 1024;
 
 /// A sweep stopped half-way; the next one begins anew.
@@ -104,7 +104,7 @@ impl Server {
         &self.0.json
     }
 
-    /// What the callers of a dialect may ask for.
+    /// The rules for requests of a dialect.
     pub(crate) fn rules<'a>(&self, dialect: &'a Dialect) -> Rules<'a> {
         Rules { dialect, is_strict: self.0.is_strict }
     }

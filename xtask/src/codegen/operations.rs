@@ -22,7 +22,8 @@ pub(super) fn files(contract: &Contract) -> Result<Vec<Generated>> {
 fn list() -> String {
     let about =
         file_doc("What the contract says of the operations, as tables that clients and servers read.");
-    let is_from = doc("Whether an api-version is from `stable` on, or a preview from `previews` on.", 0);
+    let is_from =
+        doc("Tells whether an api-version is from `stable` on, or a preview from `previews` on.", 0);
     let date = doc(
         "The date of an api-version, by which versions compare: `2024-08-01-preview` is `2024-08-01`.",
         0,

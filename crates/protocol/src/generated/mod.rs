@@ -13,7 +13,7 @@ fn date(api_version: &str) -> &str {
     api_version.get(..10).unwrap_or(api_version)
 }
 
-/// Whether an api-version is from `stable` on, or a preview from `previews` on.
+/// Tells whether an api-version is from `stable` on, or a preview from `previews` on.
 fn is_from(api_version: &str, stable: &str, previews: &str) -> bool {
     date(api_version) >= if api_version.ends_with("-preview") { previews } else { stable }
 }

@@ -7,7 +7,7 @@ use std::{
 
 use crate::{refusal::Refusal, tenant::Tenant};
 
-/// What is not counted of each body: the number of connections bounds that already, and ordinary requests, of some
+/// The beginning of each body that is not counted: the number of connections bounds that already, and ordinary requests, of some
 /// hundred bytes, are served when large ones have taken everything.
 const UNCOUNTED: usize = 16 * 1024;
 

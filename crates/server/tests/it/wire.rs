@@ -99,7 +99,7 @@ async fn uploads_speak_azure_v1() {
     insta::assert_snapshot!(uploads(azure_v1()).await.text);
 }
 
-/// How dated versions answer a new file of each purpose: its status, and whether it says where the file is.
+/// The answer of dated versions to a new file of each purpose: its status, and whether it says where the file is.
 #[tokio::test]
 async fn a_dated_version_answers_a_new_file_by_its_purpose() {
     let world = World::new().await;
