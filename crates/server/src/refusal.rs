@@ -8,7 +8,7 @@ use partwise_protocol::{ApiError, DecodeError, Dialect, EncodeError, FormError, 
 
 use crate::store::StoreError;
 
-/// How long a caller is told to wait for room.
+/// The wait that a caller is told when there is no room.
 const BUSY: Duration = Duration::from_secs(1);
 
 /// A request that is not done. What the caller did wrong is said in full; what went wrong inside goes to the log.

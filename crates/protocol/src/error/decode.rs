@@ -17,7 +17,7 @@ pub enum DecodeError {
     Json {
         /// The member of the object that is missing or wrong, when it is one that the operation has.
         field: Option<&'static str>,
-        /// What is wrong, and where; of long texts in the body only the beginning.
+        /// The problem, and its place in the body; of long texts in the body only the beginning.
         problem: String,
     },
     /// The form cannot be read.

@@ -206,7 +206,7 @@ fn position(text: &str) -> Option<u64> {
 }
 
 impl ByteRange {
-    /// Which bytes of a content of `length` bytes this is; `None` when it lies behind the end, or has no bytes.
+    /// The bytes that this is of a content of `length` bytes; `None` when it lies behind the end, or has no bytes.
     #[must_use]
     pub fn within(self, length: u64) -> Option<ContentRange> {
         let end = length.checked_sub(1)?;

@@ -181,7 +181,7 @@ impl<'de> Visitor<'de> for PartIds<'_> {
 
 struct PartId<'a> {
     each: Each<'a>,
-    /// How many there were before.
+    /// The number of ids before this one.
     count: usize,
 }
 

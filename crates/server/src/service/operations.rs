@@ -29,7 +29,7 @@ struct Call<'a> {
     route: Route,
     parts: &'a Parts,
     body: &'a mut RequestBody,
-    /// What its JSON body takes, until it is answered.
+    /// The memory of its JSON body, held until it is answered.
     json: JsonShare,
 }
 
