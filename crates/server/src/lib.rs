@@ -33,6 +33,7 @@ mod files;
 mod id;
 mod layout;
 mod listing;
+mod moment;
 mod open;
 mod record;
 mod refusal;

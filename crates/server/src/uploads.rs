@@ -13,7 +13,7 @@ use crate::{
     backend::Backend,
     blob::{self, BlobWriter},
     files::StoredFile,
-    id::{ObjectId, PartId, Stem},
+    id::{ObjectId, PartId},
     layout::{self, BlobName},
     record::{FileRecord, FinalRecord, Outcome, PartRecord, Piece, UploadRecord},
     refusal::Refusal,
@@ -37,7 +37,7 @@ pub(crate) struct StoredUpload {
 pub(crate) struct NewPart {
     upload: ObjectId,
     id: PartId,
-    pub(crate) blob: BlobWriter,
+    pub(crate) blob: BlobWriter<()>,
 }
 
 impl StoredUpload {
@@ -86,7 +86,7 @@ impl Backend {
         if bytes == 0 || bytes > limit {
             return Err(Refusal::UploadBytes { bytes, limit });
         }
-        let id = Stem::new(self.now(), self.random()?).with(attributes);
+        let id = self.stem(self.random()?).with(attributes);
         let expires_at = UnixSeconds(id.created_at().0 + rules::upload_lifetime(api.dialect()));
         let record = UploadRecord { filename, bytes, mime_type, expires_at };
         self.store.put_once(&layout::upload_created(tenant, id), &record).await?;
@@ -98,7 +98,7 @@ impl Backend {
         let upload = self.pending_upload(tenant, upload_id).await?;
         let id = PartId::new(self.now(), self.random()?);
         let path = layout::blob(tenant, &BlobName::of_part(upload.id, id));
-        Ok(NewPart { upload: upload.id, id, blob: self.new_blob(path) })
+        Ok(NewPart { upload: upload.id, id, blob: self.new_blob(move || ((), path.clone())) })
     }
 
     /// Stores a part whose bytes have all been written, if the upload still takes it.
@@ -111,7 +111,7 @@ impl Backend {
         let NewPart { upload, id, blob } = part;
         // Sending the bytes may have taken longer than the upload lived.
         self.pending_upload(tenant, &upload.upload_id()).await?;
-        let bytes = blob.finish().await?;
+        let ((), bytes) = blob.finish().await?;
         self.store.put_once(&layout::part(tenant, upload, id), &PartRecord { bytes }).await?;
         let mut resource = UploadPartResource::new(id.part_id());
         resource.object = Some(TypeDiscriminator::UploadPart);

@@ -82,7 +82,7 @@ impl Server {
 
     async fn create_file(&self, call: Call<'_>) -> Answer {
         let Call { api, tenant, parts, body, .. } = call;
-        let (stem, mut blob) = self.backend().begin_file(&tenant)?;
+        let mut blob = self.backend().begin_file(&tenant)?;
         let content = Content { field: CreateFile::CONTENT_FIELD, limit: api.limits().file };
         let fields = form::receive(parts, body, content, &mut blob).await?;
         let stored = Segment::Source(SourceRange::new(0, blob.total()));
@@ -92,7 +92,7 @@ impl Server {
         }
         let CreateFile { purpose, filename, expires_after, .. } = request;
         let attributes = rules::attributes(api.dialect(), &purpose, &filename, expires_after.as_ref())?;
-        let bytes = blob.finish().await?;
+        let (stem, bytes) = blob.finish().await?;
         let file = self.backend().create_file(&tenant, stem, attributes, filename, bytes).await?;
         answer::<CreateFile>(&file.to_model(), api)
     }
