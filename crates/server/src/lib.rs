@@ -43,6 +43,7 @@ mod server;
 mod service;
 mod socket;
 mod store;
+mod summary;
 mod sweeper;
 mod tenant;
 mod uploads;

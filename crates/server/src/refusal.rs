@@ -20,8 +20,8 @@ pub(crate) enum Refusal {
     NoSuchFile { id: String },
     #[error("there is no upload `{id}`")]
     NoSuchUpload { id: String },
-    #[error("there is no file `{id}` to list from")]
-    NoSuchCursor { id: String },
+    #[error("`after` must be the identifier of a file, as a list shows it, and is `{}`", beginning(id))]
+    NotAFileId { id: String },
 
     #[error("`{purpose}` is not a purpose to send a file with: take one of {}", names(accepted))]
     Purpose { purpose: Purpose, accepted: Vec<Purpose> },
@@ -93,7 +93,7 @@ impl Refusal {
     fn param(&self) -> Option<&'static str> {
         Some(match self {
             Self::NoSuchFile { .. } | Self::NoSuchUpload { .. } => "id",
-            Self::NoSuchCursor { .. } => "after",
+            Self::NotAFileId { .. } => "after",
             Self::Purpose { .. } => "purpose",
             Self::FilenameSuffix { .. } => "filename",
             Self::NoFileType => "file",
@@ -162,4 +162,13 @@ impl Refusal {
 
 fn names(purposes: &[Purpose]) -> String {
     purposes.iter().map(Purpose::as_str).collect::<Vec<_>>().join(", ")
+}
+
+/// As much of an identifier as a message shows.
+fn beginning(id: &str) -> String {
+    const MOST: usize = 64;
+    match id.char_indices().nth(MOST) {
+        Some((end, _)) => format!("{}…", &id[..end]),
+        None => id.to_owned(),
+    }
 }

@@ -4,6 +4,7 @@ mod body;
 mod drain;
 mod form;
 mod head;
+mod list;
 mod operations;
 
 use std::{

@@ -11,6 +11,7 @@ use partwise_protocol::{
 use super::{
     body::{RequestBody, ResponseBody},
     form::{self, Content},
+    list,
 };
 use crate::{Server, refusal::Refusal, rules, tenant::Tenant};
 
@@ -76,8 +77,9 @@ impl Server {
 
     async fn list_files(&self, mut call: Call<'_>) -> Answer {
         let request: ListFiles = call.read().await?;
-        let list = self.backend().list_files(&call.tenant, &request).await?;
-        call.answer::<ListFiles>(&list)
+        let limit = list::limit(&request, call.api);
+        let page = self.backend().list_files(&call.tenant, &request, limit).await?;
+        list::answer(page, call.api).await
     }
 
     async fn create_file(&self, call: Call<'_>) -> Answer {

@@ -7,11 +7,15 @@ mod download;
 #[cfg(target_os = "linux")]
 mod durability;
 mod forms;
+mod list_bodies;
+mod list_order;
 mod listing;
 mod model;
 mod races;
+mod records;
 mod refusals;
 mod sockets;
+mod spied_store;
 mod store;
 mod sweep;
 mod uploads;
