@@ -4,10 +4,12 @@ use std::{fmt, sync::Arc, time::SystemTime};
 
 use object_store::path::Path;
 use partwise_models::UnixSeconds;
+use tokio::sync::Semaphore;
 
 use crate::{
     blob::{BlobWriter, Budget},
     id::Stem,
+    listing::LISTS_READING,
     moment::{Moment, Sequence},
     refusal::Refusal,
     store::Store,
@@ -21,6 +23,8 @@ pub(crate) struct Backend {
     entropy: Entropy,
     budget: Budget,
     sequence: Arc<Sequence>,
+    /// One permit for each list that may be reading records.
+    pub(crate) listing: Arc<Semaphore>,
 }
 
 /// Tells the time; a test's stands still.
@@ -36,7 +40,14 @@ pub(crate) enum Entropy {
 
 impl Backend {
     pub(crate) fn new(store: Store, clock: Clock, entropy: Entropy) -> Self {
-        Self { store, clock, entropy, budget: Budget::default(), sequence: Arc::default() }
+        Self {
+            store,
+            clock,
+            entropy,
+            budget: Budget::default(),
+            sequence: Arc::default(),
+            listing: Arc::new(Semaphore::new(LISTS_READING)),
+        }
     }
 
     /// A blob to be written, under the name and at the path that `place` says when its first bytes are.

@@ -1,11 +1,12 @@
 //! Files by age, a page at a time.
 
-use std::collections::VecDeque;
+use std::{collections::VecDeque, io};
 
 use futures_util::future::try_join_all;
 use object_store::ObjectStoreExt;
 use partwise_models::File;
 use partwise_protocol::{ListFiles, Order};
+use tracing::Instrument as _;
 
 use crate::{
     backend::Backend,
@@ -18,8 +19,10 @@ use crate::{
     tenant::Tenant,
 };
 
-/// How many records are read side by side.
+/// How many records of one list are read side by side.
 const READS: usize = 16;
+/// How many lists read at the same time. Each holds a descriptor for each record that it reads, and readers of the others wait.
+pub(crate) const LISTS_READING: usize = 4;
 /// How many files more than it shows a page knows of, in place of those whose records are damaged or gone.
 const SPARE: usize = 1024;
 
@@ -155,12 +158,12 @@ impl FilePage {
     /// Looks at the next records, together.
     async fn look(&mut self) -> Result<(), StoreError> {
         let ids: Vec<ObjectId> = self.ids.by_ref().take(READS.min(self.left)).collect();
-        let (backend, tenant) = (&self.backend, &self.tenant);
-        let looks = ids.iter().map(|id| async move {
-            leave_out_damaged(Glance::at(&backend.store, &layout::file(tenant, *id)).await)
-        });
+        // A task, so that a list whose body is not asked again while it reads keeps nobody else from reading.
+        let looks = look_at(self.backend.clone(), self.tenant.clone(), ids.clone());
+        let looks = tokio::spawn(looks.in_current_span()).await;
         let mut is_missing = false;
-        for (id, found) in ids.iter().zip(try_join_all(looks).await?) {
+        for (id, found) in ids.iter().zip(looks.map_err(|error| StoreError::Read(io::Error::other(error)))??)
+        {
             match found {
                 Found::Whole(glance) => self.glances.push_back((*id, glance)),
                 Found::Damaged => {}
@@ -178,6 +181,21 @@ impl FilePage {
             Found::Nothing => self.backend.check_store().await.map(|()| None),
         }
     }
+}
+
+async fn look_at(
+    backend: Backend,
+    tenant: Tenant,
+    ids: Vec<ObjectId>,
+) -> Result<Vec<Found<Glance>>, StoreError> {
+    // The semaphore is never closed.
+    let _reading = backend.listing.acquire().await;
+    let look = |id| {
+        let path = layout::file(&tenant, id);
+        let store = &backend.store;
+        async move { leave_out_damaged(Glance::at(store, &path).await) }
+    };
+    try_join_all(ids.into_iter().map(look)).await
 }
 
 /// What stands where a record should.

@@ -53,7 +53,7 @@ impl Glance {
     }
 }
 
-/// The beginning of an object and how long all of it is.
+/// The beginning of an object, and how long all of it is.
 async fn read_beginning(store: &Store, path: &Path) -> Result<Option<(Bytes, u64)>, StoreError> {
     let options = GetOptions { range: Some(GetRange::Bounded(0..BEGINNING)), ..GetOptions::default() };
     match store.objects.get_opts(path, options).await {

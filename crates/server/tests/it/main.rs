@@ -9,6 +9,7 @@ mod durability;
 mod forms;
 mod list_bodies;
 mod list_order;
+mod list_sockets;
 mod listing;
 mod model;
 mod races;
