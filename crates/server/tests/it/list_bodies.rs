@@ -93,6 +93,28 @@ async fn a_list_that_nobody_reads_reads_nothing() {
 }
 
 #[tokio::test]
+async fn lists_that_are_held_while_they_read_keep_no_other_from_reading() {
+    let folder = tempfile::tempdir().unwrap();
+    let world = World::in_folder(folder.path()).await;
+    for index in 0..1_000 {
+        put_record(&world, index, "name").await;
+    }
+    let mut held = Vec::new();
+    for _ in 0..10 {
+        let mut list = unread(&world).await.into_body();
+        frame(&mut list).await.unwrap().unwrap();
+        let mut context = std::task::Context::from_waker(std::task::Waker::noop());
+        assert!(Pin::new(&mut list).poll_frame(&mut context).is_pending());
+        held.push(list);
+    }
+    let text = unread(&world).await.into_body().collect().await.unwrap().to_bytes();
+    assert_eq!(serde_json::from_slice::<FileList>(&text).unwrap().data.len(), 1_000);
+    for list in held {
+        list.collect().await.unwrap();
+    }
+}
+
+#[tokio::test]
 async fn a_list_reads_of_a_record_what_it_shows() {
     let (world, counts) = spied().await;
     let manifest = record("large", 100_000);
