@@ -9,7 +9,7 @@ use crate::{
     coding::{accept_identity, coding},
 };
 
-const JSON: &str = "application/json";
+pub(crate) const JSON: &str = "application/json";
 
 fn json_body(value: &impl Serialize) -> Result<Body, EncodeError> {
     serde_json::to_vec(value).map(|text| Body::from(Bytes::from(text))).map_err(EncodeError::Json)

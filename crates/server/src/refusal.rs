@@ -25,8 +25,8 @@ pub(crate) enum Refusal {
     NoSuchFile { id: String },
     #[error("there is no upload `{}`", shown(id))]
     NoSuchUpload { id: String },
-    #[error("there is no file `{}` to list from", shown(id))]
-    NoSuchCursor { id: String },
+    #[error("`after` must be the identifier of a file, as a list shows it, and is `{}`", shown(id))]
+    NotAFileId { id: String },
 
     #[error(
         "`{}` is not a purpose to send a file with: take one of {}",
@@ -108,7 +108,7 @@ impl Refusal {
     fn param(&self) -> Option<&'static str> {
         Some(match self {
             Self::NoSuchFile { .. } | Self::NoSuchUpload { .. } => "id",
-            Self::NoSuchCursor { .. } => "after",
+            Self::NotAFileId { .. } => "after",
             Self::Purpose { .. } => "purpose",
             Self::FilenameSuffix { .. } => "filename",
             Self::NoFileType => "file",

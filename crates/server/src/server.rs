@@ -119,7 +119,7 @@ impl Builder {
 
     /// Takes the time from here instead of the system, for tests.
     pub fn clock(mut self, clock: impl Fn() -> UnixSeconds + Send + Sync + 'static) -> Self {
-        self.clock = Arc::new(clock);
+        self.clock = Arc::new(move || clock().into());
         self
     }
 

@@ -7,7 +7,7 @@ use crate::{
     backend::Backend,
     blob::{self, BlobWriter},
     files::StoredFile,
-    id::{ObjectId, PartId, Stem},
+    id::{ObjectId, PartId},
     layout::{self, BlobName},
     record::{FileRecord, FinalRecord, Outcome, PartRecord, Piece, UploadRecord},
     refusal::Refusal,
@@ -31,7 +31,7 @@ pub(crate) struct StoredUpload {
 pub(crate) struct NewPart {
     upload: ObjectId,
     id: PartId,
-    pub(crate) blob: BlobWriter,
+    pub(crate) blob: BlobWriter<()>,
 }
 
 impl StoredUpload {
@@ -71,8 +71,8 @@ impl Backend {
         new: NewUpload,
     ) -> Result<StoredUpload, Refusal> {
         let NewUpload { attributes, filename, bytes, mime_type, lifetime } = new;
-        let id = Stem::new(self.now(), self.random()?).with(attributes);
-        let expires_at = UnixSeconds(id.created_at().0 + lifetime);
+        let id = self.stem(self.random()?).with(attributes);
+        let expires_at = UnixSeconds(id.created_at().0.saturating_add(lifetime));
         let record = UploadRecord { filename, bytes, mime_type, expires_at };
         self.store.put_once(&layout::upload_created(tenant, id), &record).await?;
         Ok(StoredUpload { id, record, outcome: None })
@@ -83,7 +83,7 @@ impl Backend {
         let upload = self.pending_upload(tenant, upload_id).await?;
         let id = PartId::new(self.now(), self.random()?);
         let path = layout::blob(tenant, &BlobName::of_part(upload.id, id));
-        Ok(NewPart { upload: upload.id, id, blob: self.new_blob(path) })
+        Ok(NewPart { upload: upload.id, id, blob: self.new_blob(move || ((), path.clone())) })
     }
 
     /// Stores a part whose bytes have all been written, if the upload still takes it.
@@ -95,7 +95,7 @@ impl Backend {
         let NewPart { upload, id, blob } = part;
         // Sending the bytes may have taken longer than the upload lived.
         self.pending_upload(tenant, &upload.upload_id()).await?;
-        let bytes = blob.finish().await?;
+        let ((), bytes) = blob.finish().await?;
         self.store.put_once(&layout::part(tenant, upload, id), &PartRecord { bytes }).await?;
         let mut resource = UploadPartResource::new(id.part_id());
         resource.object = Some(TypeDiscriminator::UploadPart);

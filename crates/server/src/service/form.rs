@@ -17,11 +17,11 @@ pub(super) struct Content<'a> {
 }
 
 /// Reads a form to its end and writes its content into `blob`, which is not finished here.
-pub(super) async fn receive(
+pub(super) async fn receive<N>(
     parts: &Parts,
     body: &mut RequestBody,
     content: Content<'_>,
-    blob: &mut BlobWriter,
+    blob: &mut BlobWriter<N>,
 ) -> Result<FormFields, Refusal> {
     let content_type = parts.headers.get(header::CONTENT_TYPE);
     let content_type = content_type.ok_or(DecodeError::Missing { field: "Content-Type" })?;

@@ -5,6 +5,7 @@ mod drain;
 mod form;
 mod head;
 mod json;
+mod list;
 mod operations;
 
 use std::{

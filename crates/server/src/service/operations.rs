@@ -12,6 +12,7 @@ use super::{
     body::{RequestBody, ResponseBody},
     form::{self, Content},
     json::JsonShare,
+    list,
 };
 use crate::{Server, id::PartId, refusal::Refusal, tenant::Tenant};
 
@@ -78,14 +79,15 @@ impl Server {
 
     async fn list_files(&self, mut call: Call<'_>) -> Answer {
         let request: ListFiles = call.read().await?;
-        let list = self.backend().list_files(&call.tenant, &request).await?;
-        call.answer::<ListFiles>(&list)
+        let limit = list::limit(&request, call.api);
+        let page = self.backend().list_files(&call.tenant, &request, limit).await?;
+        list::answer(page, call.api).await
     }
 
     async fn create_file(&self, call: Call<'_>) -> Answer {
         let Call { api, tenant, parts, body, .. } = call;
         let rules = self.rules(api.dialect());
-        let (stem, mut blob) = self.backend().begin_file(&tenant)?;
+        let mut blob = self.backend().begin_file(&tenant)?;
         let content = Content {
             field: CreateFile::CONTENT_FIELD,
             limit: api.limits().file,
@@ -95,7 +97,7 @@ impl Server {
         let stored = Segment::Source(SourceRange::new(0, blob.total()));
         let CreateFile { purpose, filename, expires_after, .. } = CreateFile::from_form(&fields, stored)?;
         let attributes = rules.attributes(&purpose, &filename, expires_after.as_ref())?;
-        let bytes = blob.finish().await?;
+        let (stem, bytes) = blob.finish().await?;
         let file = self.backend().create_file(&tenant, stem, attributes, filename, bytes).await?;
         answer::<CreateFile>(&file.to_model(), api)
     }

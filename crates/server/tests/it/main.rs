@@ -7,11 +7,16 @@ mod download;
 #[cfg(target_os = "linux")]
 mod durability;
 mod forms;
+mod list_bodies;
+mod list_order;
+mod list_sockets;
 mod listing;
 mod model;
 mod races;
+mod records;
 mod refusals;
 mod sockets;
+mod spied_store;
 mod store;
 mod sweep;
 mod uploads;

@@ -143,6 +143,11 @@ fn builder(store: Store, clock: &Arc<AtomicU64>, first_number: u64) -> Builder {
 }
 
 impl Caller {
+    /// A caller of a server of another world's making, in OpenAI's dialect.
+    pub(crate) fn of(server: Server) -> Self {
+        Self { server, api: openai(), key: KEY }
+    }
+
     /// Sends any request as it is.
     pub(crate) async fn send(&self, request: Request<Bytes>) -> Response<Bytes> {
         let response = self.server.clone().call(request.map(Full::new)).await.unwrap();

@@ -79,6 +79,9 @@ proptest! {
             if is_dated_before(api, "2025-04-01") {
                 (arriving.limit, arriving.order, arriving.after) = (None, None, None);
             }
+            // What is empty counts as absent.
+            arriving.after.take_if(|after| after.is_empty());
+            arriving.purpose.take_if(|purpose| purpose.as_str().is_empty());
             arriving
         });
     }
