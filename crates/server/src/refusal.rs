@@ -67,6 +67,8 @@ pub(crate) enum Refusal {
     Interrupted(#[source] Box<dyn std::error::Error + Send + Sync>),
     #[error("no byte of the request body came for {seconds} seconds")]
     Stalled { seconds: u64 },
+    #[error("the request body came at less than the {rate} bytes a second that it has to come at")]
+    TooSlow { rate: u64 },
 
     #[error("the store failed")]
     Store(#[from] StoreError),
@@ -114,7 +116,7 @@ impl Refusal {
             Self::NoSuchFile { .. } | Self::NoSuchUpload { .. } => StatusCode::NOT_FOUND,
             Self::TooLarge { .. } | Self::BodyTooLarge { .. } => StatusCode::PAYLOAD_TOO_LARGE,
             Self::Range { .. } => StatusCode::RANGE_NOT_SATISFIABLE,
-            Self::Stalled { .. } => StatusCode::REQUEST_TIMEOUT,
+            Self::Stalled { .. } | Self::TooSlow { .. } => StatusCode::REQUEST_TIMEOUT,
             Self::Store(error) if error.is_full() => StatusCode::INSUFFICIENT_STORAGE,
             Self::Store(_) | Self::Entropy(_) | Self::Answer(_) => StatusCode::INTERNAL_SERVER_ERROR,
             _ => StatusCode::BAD_REQUEST,

@@ -1,6 +1,12 @@
 //! The server and what it is built from.
 
-use std::{fmt, sync::Arc};
+use std::{
+    fmt,
+    sync::{
+        Arc, PoisonError, RwLock,
+        atomic::{AtomicUsize, Ordering::Relaxed},
+    },
+};
 
 use partwise_models::UnixSeconds;
 
@@ -8,6 +14,7 @@ use crate::{
     auth::Keys,
     backend::{Backend, Clock, Entropy, system_clock},
     layout,
+    limits::Limits,
     open::OpenError,
     record::Marker,
     store::{Created, Store, StoreError},
@@ -40,8 +47,13 @@ pub struct Server(Arc<Shared>);
 
 struct Shared {
     backend: Backend,
-    keys: Keys,
+    keys: RwLock<Arc<Keys>>,
+    limits: Limits,
+    in_flight: AtomicUsize,
 }
+
+/// A request that is counted as in flight for as long as this lives.
+pub(crate) struct InFlight(Server);
 
 /// Builds a [`Server`].
 #[derive(Clone)]
@@ -49,6 +61,7 @@ struct Shared {
 pub struct Builder {
     store: Store,
     keys: Keys,
+    limits: Limits,
     clock: Clock,
     entropy: Entropy,
 }
@@ -65,6 +78,7 @@ impl Server {
         Builder {
             store: store.into(),
             keys: Keys::new([]),
+            limits: Limits::default(),
             clock: Arc::new(system_clock),
             entropy: Entropy::System,
         }
@@ -80,12 +94,38 @@ impl Server {
         self.0.backend.sweep().await.map_err(|error| SweepError(error.into()))
     }
 
+    /// Takes these keys from now on, in this server and all its clones. Requests in flight go on with the key that they came with.
+    pub fn set_keys(&self, keys: Keys) {
+        *self.0.keys.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(keys);
+    }
+
+    /// How many requests the server's own sockets are serving, up to the last byte of the answer.
+    #[must_use]
+    pub fn requests_in_flight(&self) -> usize {
+        self.0.in_flight.load(Relaxed)
+    }
+
+    pub(crate) fn begin_request(&self) -> InFlight {
+        self.0.in_flight.fetch_add(1, Relaxed);
+        InFlight(self.clone())
+    }
+
+    pub(crate) fn limits(&self) -> &Limits {
+        &self.0.limits
+    }
+
     pub(crate) fn backend(&self) -> &Backend {
         &self.0.backend
     }
 
-    pub(crate) fn keys(&self) -> &Keys {
-        &self.0.keys
+    pub(crate) fn keys(&self) -> Arc<Keys> {
+        self.0.keys.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+}
+
+impl Drop for InFlight {
+    fn drop(&mut self) {
+        self.0.0.in_flight.fetch_sub(1, Relaxed);
     }
 }
 
@@ -93,6 +133,12 @@ impl Builder {
     /// Takes these keys.
     pub fn keys(mut self, keys: Keys) -> Self {
         self.keys = keys;
+        self
+    }
+
+    /// Keeps to these limits.
+    pub fn limits(mut self, limits: Limits) -> Self {
+        self.limits = limits;
         self
     }
 
@@ -113,9 +159,11 @@ impl Builder {
     /// # Errors
     /// [`OpenError`] when the store fails or has a format of a later release.
     pub async fn build(self) -> Result<Server, OpenError> {
-        let Self { store, keys, clock, entropy } = self;
+        let Self { store, keys, limits, clock, entropy } = self;
         check_format(&store).await?;
-        Ok(Server(Arc::new(Shared { backend: Backend::new(store, clock, entropy), keys })))
+        let backend = Backend::new(store, clock, entropy);
+        let keys = RwLock::new(Arc::new(keys));
+        Ok(Server(Arc::new(Shared { backend, keys, limits, in_flight: AtomicUsize::new(0) })))
     }
 }
 

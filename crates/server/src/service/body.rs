@@ -13,40 +13,49 @@ use bytes::Bytes;
 use futures_util::StreamExt;
 use http_body::{Body, Frame, SizeHint};
 use http_body_util::BodyExt;
+use tokio::time::Instant;
 
 use crate::{
     blob::{Chunks, Opened, Stretches},
+    limits::Limits,
+    pace::Pace,
     refusal::Refusal,
     store::StoreError,
 };
 
 pub(super) type BoxError = Box<dyn std::error::Error + Send + Sync>;
 
-/// How long the next byte of a request may take.
-const STALLED: Duration = Duration::from_secs(60);
-
 /// The body of a request, of whatever kind the connection has it.
 pub(super) struct RequestBody {
     body: Pin<Box<dyn Body<Data = Bytes, Error = BoxError> + Send>>,
     received: u64,
     is_at_end: bool,
+    stall: Duration,
+    rate: u64,
+    pace: Pace,
 }
 
 impl RequestBody {
-    pub(super) fn new<B>(body: B) -> Self
+    pub(super) fn new<B>(body: B, limits: &Limits) -> Self
     where
         B: Body<Data = Bytes> + Send + 'static,
         B::Error: Into<BoxError>,
     {
         let is_at_end = body.is_end_stream();
-        Self { body: Box::pin(body.map_err(Into::into)), received: 0, is_at_end }
+        Self {
+            body: Box::pin(body.map_err(Into::into)),
+            received: 0,
+            is_at_end,
+            stall: limits.body_stall_timeout,
+            rate: limits.min_rate,
+            pace: Pace::new(limits.min_rate, limits.rate_window),
+        }
     }
 
     /// The next bytes, or `None` at the end.
     pub(super) async fn next(&mut self) -> Result<Option<Bytes>, Refusal> {
         loop {
-            let frame = tokio::time::timeout(STALLED, self.body.frame()).await;
-            let frame = frame.map_err(|_| Refusal::Stalled { seconds: STALLED.as_secs() })?;
+            let frame = self.frame().await?;
             let Some(frame) = frame.transpose().map_err(Refusal::Interrupted)? else {
                 self.is_at_end = true;
                 return Ok(None);
@@ -54,9 +63,25 @@ impl RequestBody {
             // Trailers mean nothing here.
             if let Ok(bytes) = frame.into_data() {
                 self.received += bytes.len() as u64;
+                self.pace.moved(bytes.len() as u64);
                 return Ok(Some(bytes));
             }
         }
+    }
+
+    /// Waits for the caller, and for nothing else: what the server does meanwhile with what came counts against nobody.
+    async fn frame(&mut self) -> Result<Option<Result<Frame<Bytes>, BoxError>>, Refusal> {
+        let left = self.pace.left().unwrap_or(Duration::MAX);
+        let since = Instant::now();
+        let frame = tokio::time::timeout(self.stall.min(left), self.body.frame()).await;
+        self.pace.waited(since.elapsed());
+        frame.map_err(|_| {
+            if left < self.stall {
+                Refusal::TooSlow { rate: self.rate }
+            } else {
+                Refusal::Stalled { seconds: self.stall.as_secs() }
+            }
+        })
     }
 
     /// The whole body, if it has at most `limit` bytes.
@@ -126,6 +151,13 @@ impl ResponseBody {
 
     pub(super) fn stream(stretches: Stretches, length: u64) -> Self {
         Self(Content::Stored(Stored { stretches, chunks: None, remaining: length }))
+    }
+
+    /// Takes a file back that came as a portion, to be read after all.
+    pub(crate) fn read(&mut self, file: File, range: Range<u64>) {
+        if let Content::Stored(stored) = &mut self.0 {
+            stored.read(file, range);
+        }
     }
 
     /// What comes next; files are not read.
@@ -198,11 +230,7 @@ impl Body for ResponseBody {
             match ready!(self.poll_portion(context)?) {
                 None => return Poll::Ready(None),
                 Some(Portion::Bytes(bytes)) => return Poll::Ready(Some(Ok(Frame::data(bytes)))),
-                Some(Portion::File(file, range)) => {
-                    if let Content::Stored(stored) = &mut self.0 {
-                        stored.read(file, range);
-                    }
-                }
+                Some(Portion::File(file, range)) => self.read(file, range),
             }
         }
     }

@@ -4,6 +4,7 @@ mod body;
 mod drain;
 mod form;
 mod head;
+mod host;
 mod operations;
 
 use std::{
@@ -20,9 +21,9 @@ use partwise_protocol::Api;
 use tower_service::Service;
 use tracing::Instrument as _;
 
-#[cfg(all(target_os = "linux", target_pointer_width = "64"))]
 pub(crate) use self::body::Portion;
 pub use self::body::{BrokenContent, ResponseBody};
+pub(crate) use self::host::Arrival;
 use self::{
     body::{BoxError, RequestBody},
     head::Head,
@@ -48,7 +49,10 @@ where
         // A request without a number of its own is served all the same.
         let head = Head::new(parts, server.backend().random().unwrap_or_default());
         let span = tracing::info_span!("request", id = %head.id(), method = %head.parts.method, path = head.parts.uri.path());
-        Box::pin(async move { Ok(server.answer(&head, RequestBody::new(body)).await) }.instrument(span))
+        Box::pin(
+            async move { Ok(server.answer(&head, RequestBody::new(body, server.limits())).await) }
+                .instrument(span),
+        )
     }
 }
 

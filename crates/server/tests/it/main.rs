@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
 mod auth;
+mod connections;
 mod crash;
 mod download;
 #[cfg(target_os = "linux")]
@@ -9,8 +10,10 @@ mod durability;
 mod forms;
 mod listing;
 mod model;
+mod pace;
 mod races;
 mod refusals;
+mod served;
 mod sockets;
 mod store;
 mod sweep;

@@ -17,7 +17,7 @@ use partwise_protocol::{
     AddUploadPart, Api, ApiError, Boundary, CompleteUpload, CreateFile, CreateUpload, Credential, Dialect,
     DownloadFile, Operation, ResponseError,
 };
-use partwise_server::{Durability, Keys, Server, Store, Tenant};
+use partwise_server::{Builder, Durability, Keys, Limits, Server, Store, Tenant};
 use tower_service::Service;
 
 /// When the clock of every world starts.
@@ -68,6 +68,22 @@ impl World {
     pub(crate) async fn in_folder_with(folder: &std::path::Path, durability: Durability) -> Self {
         let objects = Arc::new(LocalFileSystem::new_with_prefix(folder).unwrap());
         Self::with_store(Store::local_with(folder, durability).unwrap(), objects).await
+    }
+
+    /// In memory, within these limits.
+    pub(crate) async fn with_limits(limits: Limits) -> Self {
+        let objects: Arc<dyn ObjectStore> = Arc::new(InMemory::new());
+        let clock = Arc::new(AtomicU64::new(START));
+        let server = builder(objects.clone().into(), &clock, 0).limits(limits).build().await.unwrap();
+        Self { server, objects, clock }
+    }
+
+    pub(crate) async fn in_folder_with_limits(folder: &std::path::Path, limits: Limits) -> Self {
+        let objects = Arc::new(LocalFileSystem::new_with_prefix(folder).unwrap());
+        let clock = Arc::new(AtomicU64::new(START));
+        let store = Store::local(folder).unwrap();
+        let server = builder(store, &clock, 0).limits(limits).build().await.unwrap();
+        Self { server, objects, clock }
     }
 
     /// `objects` must be the same place as `store`.
@@ -122,13 +138,16 @@ impl World {
 }
 
 async fn server(store: Store, clock: &Arc<AtomicU64>, first_number: u64) -> Server {
+    builder(store, clock, first_number).build().await.unwrap()
+}
+
+fn builder(store: Store, clock: &Arc<AtomicU64>, first_number: u64) -> Builder {
     let keys =
         Keys::new([(KEY, Tenant::new("team-a").unwrap()), (OTHER_KEY, Tenant::new("team-b").unwrap())]);
     let (clock, numbers) = (clock.clone(), AtomicU64::new(first_number));
     let builder = Server::builder(store).keys(keys);
     let builder = builder.clock(move || UnixSeconds(clock.load(Ordering::SeqCst)));
-    let builder = builder.entropy(move || u128::from(numbers.fetch_add(1, Ordering::SeqCst) + 1));
-    builder.build().await.unwrap()
+    builder.entropy(move || u128::from(numbers.fetch_add(1, Ordering::SeqCst) + 1))
 }
 
 impl Caller {
