@@ -142,6 +142,10 @@ impl Keys {
         if keys.is_empty() { Err(KeysError::Empty) } else { Ok(Self(Taken::Listed(keys))) }
     }
 
+    pub(crate) fn is_any(&self) -> bool {
+        matches!(self.0, Taken::Any)
+    }
+
     /// Whose request this is.
     pub(crate) fn tenant(&self, credential: Option<&Credential>) -> Result<Tenant, Refusal> {
         let credential = credential.ok_or(Refusal::NoKey)?;

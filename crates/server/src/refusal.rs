@@ -13,6 +13,19 @@ pub(crate) enum Refusal {
     NoKey,
     #[error("the key that was sent is not one that this server takes")]
     WrongKey,
+    #[error("the request has no Host: send one, as HTTP/1.1 wants it")]
+    NoHost,
+    #[error("the request has more than one Host")]
+    SeveralHosts,
+    #[error(
+        "this server has no keys, so it takes requests for this machine's own names alone, and the Host of this one is another: \
+         use http://127.0.0.1 or http://localhost, or give the server keys"
+    )]
+    ForeignHost,
+    #[error("the body has a Content-Encoding: send it as it is")]
+    ContentCoding,
+    #[error("this server takes no other Transfer-Encoding than chunked")]
+    TransferCoding,
     #[error(transparent)]
     Request(#[from] DecodeError),
 
@@ -113,6 +126,9 @@ impl Refusal {
     pub(crate) fn status(&self) -> StatusCode {
         match self {
             Self::NoKey | Self::WrongKey => StatusCode::UNAUTHORIZED,
+            Self::ForeignHost => StatusCode::FORBIDDEN,
+            Self::ContentCoding => StatusCode::UNSUPPORTED_MEDIA_TYPE,
+            Self::TransferCoding => StatusCode::NOT_IMPLEMENTED,
             Self::NoSuchFile { .. } | Self::NoSuchUpload { .. } => StatusCode::NOT_FOUND,
             Self::TooLarge { .. } | Self::BodyTooLarge { .. } => StatusCode::PAYLOAD_TOO_LARGE,
             Self::Range { .. } => StatusCode::RANGE_NOT_SATISFIABLE,
@@ -137,9 +153,13 @@ impl Refusal {
     pub(crate) fn header(&self) -> Option<(HeaderName, HeaderValue)> {
         let (name, value) = match self {
             Self::Request(DecodeError::Route(RouteError::MethodNotAllowed { allowed, .. })) => {
-                let allowed: Vec<&str> = allowed.iter().map(Method::as_str).collect();
+                let mut allowed: Vec<&str> = allowed.iter().map(Method::as_str).collect();
+                if let Some(get) = allowed.iter().position(|method| *method == "GET") {
+                    allowed.insert(get + 1, "HEAD");
+                }
                 (header::ALLOW, allowed.join(", "))
             }
+            Self::ContentCoding => (header::ACCEPT_ENCODING, "identity".to_owned()),
             Self::Range { bytes } => (header::CONTENT_RANGE, format!("bytes */{bytes}")),
             _ => return None,
         };

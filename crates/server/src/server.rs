@@ -49,6 +49,7 @@ struct Shared {
     backend: Backend,
     keys: RwLock<Arc<Keys>>,
     limits: Limits,
+    loopback_hosts_only: bool,
     in_flight: AtomicUsize,
 }
 
@@ -62,6 +63,7 @@ pub struct Builder {
     store: Store,
     keys: Keys,
     limits: Limits,
+    loopback_hosts_only: bool,
     clock: Clock,
     entropy: Entropy,
 }
@@ -79,6 +81,7 @@ impl Server {
             store: store.into(),
             keys: Keys::new([]),
             limits: Limits::default(),
+            loopback_hosts_only: false,
             clock: Arc::new(system_clock),
             entropy: Entropy::System,
         }
@@ -108,6 +111,10 @@ impl Server {
     pub(crate) fn begin_request(&self) -> InFlight {
         self.0.in_flight.fetch_add(1, Relaxed);
         InFlight(self.clone())
+    }
+
+    pub(crate) fn takes_loopback_hosts_only(&self) -> bool {
+        self.0.loopback_hosts_only
     }
 
     pub(crate) fn limits(&self) -> &Limits {
@@ -142,6 +149,17 @@ impl Builder {
         self
     }
 
+    /// Takes requests for loopback names alone, wherever it is mounted: `localhost`, names below it, `127.0.0.0/8` and `[::1]`, at any
+    /// port. Any other `Host` is answered with 403; a request without one is taken, since no browser sends it.
+    ///
+    /// [`Server::serve`] does so without being told to when there are [no keys](Keys::any) and the address is a loopback one. Whoever
+    /// mounts a server without keys where browsers of the machine can reach it needs this: a page can have its own name
+    /// point to this machine.
+    pub fn loopback_hosts_only(mut self, only: bool) -> Self {
+        self.loopback_hosts_only = only;
+        self
+    }
+
     /// Takes the time from here instead of the system, for tests.
     pub fn clock(mut self, clock: impl Fn() -> UnixSeconds + Send + Sync + 'static) -> Self {
         self.clock = Arc::new(clock);
@@ -159,11 +177,12 @@ impl Builder {
     /// # Errors
     /// [`OpenError`] when the store fails or has a format of a later release.
     pub async fn build(self) -> Result<Server, OpenError> {
-        let Self { store, keys, limits, clock, entropy } = self;
+        let Self { store, keys, limits, loopback_hosts_only, clock, entropy } = self;
         check_format(&store).await?;
         let backend = Backend::new(store, clock, entropy);
         let keys = RwLock::new(Arc::new(keys));
-        Ok(Server(Arc::new(Shared { backend, keys, limits, in_flight: AtomicUsize::new(0) })))
+        let in_flight = AtomicUsize::new(0);
+        Ok(Server(Arc::new(Shared { backend, keys, limits, loopback_hosts_only, in_flight })))
     }
 }
 

@@ -1,22 +1,46 @@
 //! What an answer needs to know of its request beside the operation.
 
-use http::{HeaderName, HeaderValue, Response, Version, header, request::Parts, uri::Authority};
-use partwise_protocol::{Api, Dialect};
+use bytes::Bytes;
+use http::{HeaderName, HeaderValue, Method, Response, Version, header, request::Parts, uri::Authority};
+use http_body::Body as _;
+use partwise_protocol::{Api, DecodeError, Dialect, RouteError};
 
 use super::body::ResponseBody;
+use crate::refusal::Refusal;
 
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 const APIM_REQUEST_ID: HeaderName = HeaderName::from_static("apim-request-id");
 
 /// The head of a request, and the number by which the log and the caller name it.
 pub(super) struct Head {
+    /// Those of a GET where HEAD was asked: only the body of the answer differs.
     pub(super) parts: Parts,
+    is_head: bool,
     number: u128,
 }
 
 impl Head {
-    pub(super) fn new(parts: Parts, number: u128) -> Self {
-        Self { parts, number }
+    pub(super) fn new(mut parts: Parts, number: u128) -> Self {
+        let is_head = parts.method == Method::HEAD;
+        if is_head {
+            parts.method = Method::GET;
+        }
+        Self { parts, is_head, number }
+    }
+
+    /// The method as it came.
+    pub(super) fn method(&self) -> &Method {
+        if self.is_head { &Method::HEAD } else { &self.parts.method }
+    }
+
+    /// A refusal that names the method as it came.
+    pub(super) fn told(&self, mut refusal: Refusal) -> Refusal {
+        if let Refusal::Request(DecodeError::Route(RouteError::MethodNotAllowed { method, .. })) =
+            &mut refusal
+        {
+            *method = self.method().clone();
+        }
+        refusal
     }
 
     /// As it stands in the log and in OpenAI's header.
@@ -57,8 +81,14 @@ impl Head {
         self.parts.version <= Version::HTTP_11
     }
 
-    /// Puts the request's number on an answer, as the dialect writes it.
+    /// Puts the request's number on an answer, as the dialect writes it, and takes the body from it when only the head was asked
+    /// for.
     pub(super) fn finish(&self, api: &Api, response: &mut Response<ResponseBody>) {
+        if self.is_head {
+            let length = response.body().size_hint().exact().unwrap_or_default();
+            response.headers_mut().insert(header::CONTENT_LENGTH, length.into());
+            *response.body_mut() = ResponseBody::bytes(Bytes::new());
+        }
         let headers = response.headers_mut();
         match api.dialect() {
             Dialect::OpenAi => insert(headers, REQUEST_ID, &self.id()),

@@ -1,6 +1,7 @@
 //! The server as a service: from an HTTP request to its answer.
 
 mod body;
+mod codings;
 mod drain;
 mod form;
 mod head;
@@ -15,7 +16,7 @@ use std::{
 };
 
 use bytes::Bytes;
-use http::{Request, Response};
+use http::{Request, Response, request::Parts};
 use http_body::Body;
 use partwise_protocol::Api;
 use tower_service::Service;
@@ -48,7 +49,7 @@ where
         let (parts, body) = request.into_parts();
         // A request without a number of its own is served all the same.
         let head = Head::new(parts, server.backend().random().unwrap_or_default());
-        let span = tracing::info_span!("request", id = %head.id(), method = %head.parts.method, path = head.parts.uri.path());
+        let span = tracing::info_span!("request", id = %head.id(), method = %head.method(), path = head.parts.uri.path());
         Box::pin(
             async move { Ok(server.answer(&head, RequestBody::new(body, server.limits())).await) }
                 .instrument(span),
@@ -60,20 +61,42 @@ impl Server {
     async fn answer(&self, head: &Head, mut body: RequestBody) -> Response<ResponseBody> {
         let (api, answer) = match Api::of_request(&head.origin(), &head.parts.uri) {
             Ok(api) => {
-                let answer = self.operate(&api, &head.parts, &mut body).await;
+                let answer = match self.check_host(&head.parts) {
+                    Ok(()) => self.operate(&api, &head.parts, &mut body).await,
+                    Err(refusal) => Err(refusal),
+                };
                 (api, answer)
             }
-            Err(error) => (head.api_of_unknown_path(), Err(error.into())),
+            Err(error) => {
+                let refusal = self.check_host(&head.parts).err().unwrap_or_else(|| error.into());
+                (head.api_of_unknown_path(), Err(refusal))
+            }
         };
         let mut response = match answer {
             Ok(response) => response,
-            Err(refusal) => refuse(refusal, &api),
+            Err(refusal) => refuse(head.told(refusal), &api),
         };
         head.finish(&api, &mut response);
         let (status, received) = (response.status().as_u16(), body.received());
         tracing::info!(status, received, "answered");
         drain::drain(body, head, &mut response);
         response
+    }
+}
+
+impl Server {
+    fn check_host(&self, parts: &Parts) -> Result<(), Refusal> {
+        let arrival = parts.extensions.get::<Arrival>();
+        if arrival.is_some() {
+            host::check_count(parts)?;
+        }
+        let is_open_on_loopback =
+            arrival.is_some_and(|arrival| arrival.is_on_loopback) && self.keys().is_any();
+        if is_open_on_loopback || self.takes_loopback_hosts_only() {
+            host::check_loopback(parts)
+        } else {
+            Ok(())
+        }
     }
 }
 

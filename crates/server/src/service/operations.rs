@@ -10,6 +10,7 @@ use partwise_protocol::{
 
 use super::{
     body::{RequestBody, ResponseBody},
+    codings,
     form::{self, Content},
 };
 use crate::{Server, refusal::Refusal, rules, tenant::Tenant};
@@ -36,6 +37,7 @@ impl Server {
         let credential = Credential::extract(&Request::from_parts(parts.clone(), ()));
         let tenant = self.keys().tenant(credential.as_ref())?;
         let route = api.route(&parts.method, &parts.uri)?;
+        codings::check(&parts.headers)?;
         let mut call = Call { api, tenant, route, parts, body };
         match call.route.operation {
             OperationId::ListFiles => self.list_files(call).await,

@@ -8,6 +8,7 @@ mod download;
 #[cfg(target_os = "linux")]
 mod durability;
 mod forms;
+mod http;
 mod listing;
 mod model;
 mod pace;

@@ -93,13 +93,18 @@ pub(crate) fn post_head(key: &str, length: impl std::fmt::Display, more: &str) -
 
 /// Reads up to and including the head of an answer and `Content-Length` bytes more.
 pub(crate) async fn read_answer(stream: &mut TcpStream) -> String {
+    read_answer_to(stream, false).await
+}
+
+/// The same, without a body when the request has asked for the head alone.
+pub(crate) async fn read_answer_to(stream: &mut TcpStream, is_head: bool) -> String {
     let mut text = Vec::new();
     loop {
         let text_so_far = String::from_utf8_lossy(&text).to_lowercase();
         if let Some(end) = text_so_far.find("\r\n\r\n") {
             let length =
                 text_so_far.split("content-length: ").nth(1).and_then(|rest| rest.split("\r\n").next());
-            let length: usize = length.map_or(0, |length| length.parse().unwrap());
+            let length: usize = length.filter(|_| !is_head).map_or(0, |length| length.parse().unwrap());
             if text.len() >= end + 4 + length {
                 return String::from_utf8(text).unwrap();
             }
@@ -124,7 +129,7 @@ pub(crate) async fn read_to_end(stream: &mut TcpStream) -> String {
 /// An answer without what differs from time to time.
 pub(crate) fn steady(answer: &str) -> String {
     let lines = answer.lines().map(|line| match line.split_once(": ") {
-        Some((name @ ("date" | "x-request-id"), _)) => format!("{name}: …"),
+        Some((name @ ("date" | "x-request-id" | "apim-request-id"), _)) => format!("{name}: …"),
         _ => line.to_owned(),
     });
     lines.collect::<Vec<_>>().join("\n")

@@ -86,6 +86,14 @@ impl World {
         Self { server, objects, clock }
     }
 
+    /// In memory, for loopback names alone.
+    pub(crate) async fn with_loopback_hosts_only() -> Self {
+        let objects: Arc<dyn ObjectStore> = Arc::new(InMemory::new());
+        let clock = Arc::new(AtomicU64::new(START));
+        let builder = builder(objects.clone().into(), &clock, 0).loopback_hosts_only(true);
+        Self { server: builder.build().await.unwrap(), objects, clock }
+    }
+
     /// `objects` must be the same place as `store`.
     async fn with_store(store: Store, objects: Arc<dyn ObjectStore>) -> Self {
         let clock = Arc::new(AtomicU64::new(START));
