@@ -1,5 +1,7 @@
 //! Who may call, and as whom.
 
+mod rejections;
+
 use std::{
     collections::HashMap,
     fmt::{self, Write as _},
@@ -8,6 +10,7 @@ use std::{
 use partwise_protocol::Credential;
 use sha2::{Digest as _, Sha256};
 
+pub(crate) use self::rejections::Rejections;
 use crate::{refusal::Refusal, tenant::Tenant};
 
 /// The keys that a server takes, and the tenant that each stands for.

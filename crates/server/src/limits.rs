@@ -9,7 +9,7 @@ const RESERVE: u64 = 128;
 /// Most threads for work that blocks. Each may hold a descriptor for a request that is gone already.
 const MOST_BLOCKING_THREADS: u64 = 512;
 /// Most connections by default, however many descriptors there are: a silent one takes some 10 KiB.
-const MOST_CONNECTIONS: u64 = 16_384;
+const MOST_CONNECTIONS: usize = 16_384;
 
 /// Limits of connections, for [`Builder::limits`](crate::Builder::limits).
 ///
@@ -31,7 +31,8 @@ const MOST_CONNECTIONS: u64 = 16_384;
 #[non_exhaustive]
 pub struct Limits {
     /// How many connections are open at once; one more is answered with 503 and closed. `None`, the default, is
-    /// [`connections_within`](Self::connections_within) the limit of descriptors that the process has when serving starts.
+    /// [`connections_within`](Self::connections_within) the limit of descriptors that the process has when serving starts, and at most
+    /// 16,384.
     pub max_connections: Option<usize>,
     /// How many of them may come from one address. `None`, the default, is no limit: a reverse proxy is one address.
     pub max_connections_per_peer: Option<usize>,
@@ -77,17 +78,17 @@ impl Limits {
     /// How many connections a process with this limit of descriptors can serve without ever lacking one for the store.
     ///
     /// That is a third of what is left after 128 for the process and one for each thread that does work that blocks, which are an
-    /// eighth of the descriptors and at most 512: 32 connections of 256 descriptors, 256 of 1,024, 1,152 of 4,096. It is never more than
-    /// 16,384, nor less than one.
+    /// eighth of the descriptors and at most 512: 32 connections of 256 descriptors, 256 of 1,024, 1,152 of 4,096. It is never less than
+    /// one.
     #[must_use]
     pub fn connections_within(descriptors: u64) -> usize {
         let left = descriptors.saturating_sub(RESERVE + blocking_threads(descriptors));
-        // At most MOST_CONNECTIONS.
-        (left / PER_CONNECTION).clamp(1, MOST_CONNECTIONS) as usize
+        usize::try_from(left / PER_CONNECTION).unwrap_or(usize::MAX).max(1)
     }
 
     pub(crate) fn connections(&self) -> usize {
-        self.max_connections.unwrap_or_else(|| Self::connections_within(descriptors()))
+        let by_default = || Self::connections_within(descriptors()).min(MOST_CONNECTIONS);
+        self.max_connections.unwrap_or_else(by_default)
     }
 }
 
@@ -112,7 +113,8 @@ mod tests {
     fn descriptors_are_kept_for_the_store_before_connections_get_any() {
         let within = |descriptors| Limits::connections_within(descriptors);
         assert_eq!([0, 64, 128, 256, 1024].map(within), [1, 1, 1, 32, 256]);
-        assert_eq!([4096, 20_000, 65_536, u64::MAX].map(within), [1152, 6453, 16_384, 16_384]);
+        assert_eq!([4096, 20_000, 65_536].map(within), [1152, 6453, 21_632]);
+        assert_eq!(Limits::default().connections(), within(descriptors()).min(16_384));
         for descriptors in 256..20_000 {
             let connections = within(descriptors) as u64;
             assert!(connections * 3 + 128 + blocking_threads(descriptors) <= descriptors);

@@ -11,7 +11,7 @@ use std::{
 use partwise_models::UnixSeconds;
 
 use crate::{
-    auth::Keys,
+    auth::{Keys, Rejections},
     backend::{Backend, Clock, Entropy, system_clock},
     layout,
     limits::Limits,
@@ -48,6 +48,7 @@ pub struct Server(Arc<Shared>);
 struct Shared {
     backend: Backend,
     keys: RwLock<Arc<Keys>>,
+    rejections: Rejections,
     limits: Limits,
     loopback_hosts_only: bool,
     in_flight: AtomicUsize,
@@ -111,6 +112,10 @@ impl Server {
     pub(crate) fn begin_request(&self) -> InFlight {
         self.0.in_flight.fetch_add(1, Relaxed);
         InFlight(self.clone())
+    }
+
+    pub(crate) fn rejections(&self) -> &Rejections {
+        &self.0.rejections
     }
 
     pub(crate) fn takes_loopback_hosts_only(&self) -> bool {
@@ -182,7 +187,8 @@ impl Builder {
         let backend = Backend::new(store, clock, entropy);
         let keys = RwLock::new(Arc::new(keys));
         let in_flight = AtomicUsize::new(0);
-        Ok(Server(Arc::new(Shared { backend, keys, limits, loopback_hosts_only, in_flight })))
+        let rejections = Rejections::new();
+        Ok(Server(Arc::new(Shared { backend, keys, rejections, limits, loopback_hosts_only, in_flight })))
     }
 }
 

@@ -48,6 +48,19 @@ impl Head {
         format!("req_{:032x}", self.number)
     }
 
+    /// As the caller sees it.
+    pub(super) fn id_in(&self, api: &Api) -> String {
+        match api.dialect() {
+            Dialect::OpenAi => self.id(),
+            _ => self.uuid(),
+        }
+    }
+
+    /// The name of the operation that is asked for.
+    pub(super) fn operation(&self, api: &Api) -> &'static str {
+        api.route(&self.parts.method, &self.parts.uri).map_or("none", |route| route.operation.name())
+    }
+
     /// Under which URL the caller knows this server; ends up in `Location` alone.
     pub(super) fn origin(&self) -> String {
         let host = self.parts.headers.get(header::HOST).and_then(|host| host.to_str().ok());
@@ -89,14 +102,10 @@ impl Head {
             response.headers_mut().insert(header::CONTENT_LENGTH, length.into());
             *response.body_mut() = ResponseBody::bytes(Bytes::new());
         }
-        let headers = response.headers_mut();
-        match api.dialect() {
-            Dialect::OpenAi => insert(headers, REQUEST_ID, &self.id()),
-            _ => {
-                let id = self.uuid();
-                insert(headers, REQUEST_ID, &id);
-                insert(headers, APIM_REQUEST_ID, &id);
-            }
+        let (headers, id) = (response.headers_mut(), self.id_in(api));
+        insert(headers, REQUEST_ID, &id);
+        if *api.dialect() != Dialect::OpenAi {
+            insert(headers, APIM_REQUEST_ID, &id);
         }
     }
 

@@ -16,7 +16,7 @@ use std::{
 };
 
 use bytes::Bytes;
-use http::{Request, Response, request::Parts};
+use http::{Request, Response, StatusCode, request::Parts};
 use http_body::Body;
 use partwise_protocol::Api;
 use tower_service::Service;
@@ -72,9 +72,12 @@ impl Server {
                 (head.api_of_unknown_path(), Err(refusal))
             }
         };
+        if matches!(answer, Err(Refusal::WrongKey)) {
+            self.rejections().note(head.parts.extensions.get().copied()).await;
+        }
         let mut response = match answer {
             Ok(response) => response,
-            Err(refusal) => refuse(head.told(refusal), &api),
+            Err(refusal) => refuse(head.told(refusal), head, &api),
         };
         head.finish(&api, &mut response);
         let (status, received) = (response.status().as_u16(), body.received());
@@ -100,12 +103,16 @@ impl Server {
     }
 }
 
-fn refuse(refusal: Refusal, api: &Api) -> Response<ResponseBody> {
+fn refuse(refusal: Refusal, head: &Head, api: &Api) -> Response<ResponseBody> {
     let cause: &dyn std::error::Error = &refusal;
-    if refusal.status().is_server_error() {
-        tracing::error!(error = cause, "the server failed");
-    } else {
-        tracing::debug!(error = cause, "refused");
+    match refusal.status() {
+        StatusCode::INTERNAL_SERVER_ERROR | StatusCode::INSUFFICIENT_STORAGE => {
+            // All of it stands in the line itself: the span is not there where only errors are logged.
+            let (id, method, operation) = (head.id_in(api), head.method(), head.operation(api));
+            tracing::error!(id, %method, operation, error = cause, "a request failed");
+        }
+        status if status.is_server_error() => tracing::warn!(error = cause, "not now"),
+        _ => tracing::debug!(error = cause, "refused"),
     }
     let header = refusal.header();
     let answer = refusal.into_api_error(api.dialect()).encode_response(api);
@@ -114,7 +121,7 @@ fn refuse(refusal: Refusal, api: &Api) -> Response<ResponseBody> {
         Err(error) => {
             tracing::error!(error = &error as &dyn std::error::Error, "a refusal cannot be written");
             let mut bare = Response::new(ResponseBody::bytes(Bytes::new()));
-            *bare.status_mut() = http::StatusCode::INTERNAL_SERVER_ERROR;
+            *bare.status_mut() = StatusCode::INTERNAL_SERVER_ERROR;
             bare
         }
     };

@@ -275,6 +275,11 @@ async fn a_caller_who_is_not_told_to_go_on_is_told_that_the_connection_ends() {
     let answer = read_to_end(&mut stream).await;
     assert!(answer.starts_with("HTTP/1.1 401"), "{answer}");
     assert!(answer.contains("connection: close"), "{answer}");
+    // Not only because HTTP below says so.
+    let world = World::new().await;
+    let request = world.caller().plain("PUT", "/files").header("expect", "100-continue");
+    let response = world.caller().send(request.body(Bytes::from_static(b"abc")).unwrap()).await;
+    assert_eq!(response.headers()["connection"], "close");
 }
 
 #[tokio::test]

@@ -9,6 +9,7 @@ mod download;
 mod durability;
 mod forms;
 mod http;
+mod keys;
 mod listing;
 mod model;
 mod pace;
