@@ -92,6 +92,31 @@ fn silent_connections_take_nothing_from_those_who_are_there() {
 
 #[test]
 #[cfg(target_os = "linux")]
+fn many_lists_at_once_do_not_open_more_files_than_there_may_be() {
+    let sandbox = Sandbox::new();
+    let server = sandbox.serve_within("ulimit -Sn 256; ulimit -Hn 256", &["--durability", "none"], &[KEYS]);
+    let mut stream = connect(&server);
+    for _ in 0..100 {
+        assert_eq!(status_on(&mut stream, &(post("") + FORM)), "HTTP/1.1 200 OK");
+    }
+    drop(stream);
+    let lists = || {
+        let mut stream = connect(&server);
+        for _ in 0..5 {
+            let list = format!("GET /v1/files HTTP/1.1\r\n{HEAD}\r\n");
+            assert_eq!(status_on(&mut stream, &list), "HTTP/1.1 200 OK");
+        }
+    };
+    std::thread::scope(|scope| {
+        for _ in 0..30 {
+            scope.spawn(lists);
+        }
+    });
+    assert_eq!(server.stop(), (0, String::new()));
+}
+
+#[test]
+#[cfg(target_os = "linux")]
 fn the_files_that_may_be_open_bound_the_connections_that_may_be_asked_for() {
     let sandbox = Sandbox::new();
     let binary = env!("CARGO_BIN_EXE_partwise");
