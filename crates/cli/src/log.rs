@@ -10,8 +10,9 @@ use crate::{environment::Environment, report::Report};
 /// `partwise_server=trace,info`).
 pub(crate) const VARIABLE: &str = "PARTWISE_LOG";
 
-/// What a server logs when the variable is unset: what it failed at, and that keys are tried.
-const OF_SERVERS: &str = "partwise=error,partwise_server=error,partwise_server::auth=warn";
+/// What a server logs when the variable is unset: what it failed at, that keys are tried, and that it has no room for connections.
+const OF_SERVERS: &str = "partwise=error,partwise_server=error,partwise_server::auth=warn,\
+                          partwise_server::serve::admission=warn";
 
 /// Starts logging when the environment asks for it, or a server runs.
 pub(crate) fn start(environment: &impl Environment, is_server: bool) -> Result<(), Report> {

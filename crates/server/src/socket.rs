@@ -111,7 +111,8 @@ impl Socket {
             }
             Poll::Ready(Err(error)) => {
                 if let Some(cause) = error.get_ref().filter(|cause| cause.is::<FileError>()) {
-                    tracing::error!(error = cause as &dyn std::error::Error, "a download broke off");
+                    let id = self.activity.request();
+                    tracing::error!(id, error = cause as &dyn std::error::Error, "a download broke off");
                 }
             }
         }

@@ -87,7 +87,11 @@ fn silent_connections_take_nothing_from_those_who_are_there() {
     drop(silent);
     while !list(&server, "the-right-key").starts_with("HTTP/1.1 200") {}
     both("afterwards");
-    assert_eq!(server.stop(), (0, String::new()));
+    let (status, said) = server.stop();
+    assert_eq!(status, 0);
+    let is_told =
+        |line: &str| line.contains("connections were turned away") && line.contains("all 32 connections");
+    assert!(!said.is_empty() && said.lines().all(is_told), "{said}");
 }
 
 #[test]

@@ -2,7 +2,7 @@
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use http::StatusCode;
+use http::{HeaderValue, StatusCode};
 use tokio::time::Instant;
 
 use super::outflow::{Outflow, Speed};
@@ -21,6 +21,8 @@ struct State {
     /// Of some request, not all of the body was read.
     left_unread: bool,
     counted: Option<InFlight>,
+    /// The number of the request that is answered, as its caller sees it.
+    request: Option<HeaderValue>,
     out: Outflow,
     limits: Limits,
 }
@@ -60,6 +62,7 @@ impl Activity {
             held_back: None,
             left_unread: false,
             counted: None,
+            request: None,
             out: Outflow::new(limits),
             limits: limits.clone(),
         })))
@@ -73,9 +76,10 @@ impl Activity {
         Exchange { activity: self.clone() }
     }
 
-    /// HTTP is given an answer.
-    pub(super) fn answer(&self) {
+    /// HTTP is given an answer to the request of this number.
+    pub(super) fn answer(&self, request: Option<&HeaderValue>) {
         let mut state = self.lock();
+        state.request = request.cloned();
         state.is_answering = true;
         state.out.restart();
     }
@@ -107,6 +111,12 @@ impl Activity {
     /// The socket has taken so many bytes. Says how fast its peer is when that is another speed than before.
     pub(crate) fn sent(&self, bytes: usize) -> Option<Speed> {
         self.lock().out.sent(bytes)
+    }
+
+    /// The number of the request that is answered.
+    pub(crate) fn request(&self) -> String {
+        let request = self.lock().request.clone();
+        request.and_then(|id| id.to_str().map(str::to_owned).ok()).unwrap_or_default()
     }
 
     /// The socket takes nothing now.

@@ -31,7 +31,7 @@ use super::{
 };
 use crate::{
     Limits, Peer, Server,
-    service::Arrival,
+    service::{Arrival, REQUEST_ID},
     socket::{Socket, SocketBody},
 };
 
@@ -100,7 +100,7 @@ fn answer(
     });
     Box::pin(async move {
         let response = server.call(request).await.unwrap_or_else(|never| match never {});
-        activity.answer();
+        activity.answer(response.headers().get(REQUEST_ID));
         Ok(response.map(|body| SocketBody::new(body, files, exchange)))
     })
 }
@@ -151,7 +151,8 @@ async fn finish(end: End, activity: &Activity, mut stream: TcpStream, limits: &L
             bare::say(&mut stream, &bare::answer(StatusCode::REQUEST_TIMEOUT, &message, &[])).await;
         }
         End::Overdue(Overdue::Reader) => {
-            tracing::info!("a connection was cut off: its peer takes too little of what it is sent");
+            let id = activity.request();
+            tracing::info!(id, "a connection was cut off: its peer takes too little of what it is sent");
             // What the kernel still holds for it would otherwise be offered for minutes more.
             let _ = socket2::SockRef::from(&stream).set_linger(Some(Duration::ZERO));
         }

@@ -131,6 +131,8 @@ struct Stored {
     /// The rest of the stretch that is being read.
     chunks: Option<Chunks>,
     remaining: u64,
+    /// The number of the request, for the log.
+    request: String,
 }
 
 /// The content of a file cannot be read to its end; what was sent of it is not all.
@@ -150,7 +152,14 @@ impl ResponseBody {
     }
 
     pub(super) fn stream(stretches: Stretches, length: u64) -> Self {
-        Self(Content::Stored(Stored { stretches, chunks: None, remaining: length }))
+        Self(Content::Stored(Stored { stretches, chunks: None, remaining: length, request: String::new() }))
+    }
+
+    /// Has the log name this request when the content cannot be read.
+    pub(super) fn belongs_to(&mut self, request: &str) {
+        if let Content::Stored(stored) = &mut self.0 {
+            request.clone_into(&mut stored.request);
+        }
     }
 
     /// Takes a file back that came as a portion, to be read after all.
@@ -171,10 +180,11 @@ impl ResponseBody {
                 Poll::Ready((!bytes.is_empty()).then_some(Ok(Portion::Bytes(bytes))))
             }
             Content::Stored(stored) => stored.poll_portion(context).map(|portion| {
+                let id = stored.request.as_str();
                 portion.map(|portion| {
                     portion.map_err(|error| {
                         let cause: &dyn std::error::Error = &error;
-                        tracing::error!(error = cause, "a download broke off");
+                        tracing::error!(id, error = cause, "a download broke off");
                         BrokenContent(error.into())
                     })
                 })

@@ -8,7 +8,7 @@ use partwise_protocol::{Api, DecodeError, Dialect, RouteError};
 use super::body::ResponseBody;
 use crate::refusal::Refusal;
 
-const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+pub(crate) const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 const APIM_REQUEST_ID: HeaderName = HeaderName::from_static("apim-request-id");
 
 /// The head of a request, and the number by which the log and the caller name it.
@@ -102,7 +102,9 @@ impl Head {
             response.headers_mut().insert(header::CONTENT_LENGTH, length.into());
             *response.body_mut() = ResponseBody::bytes(Bytes::new());
         }
-        let (headers, id) = (response.headers_mut(), self.id_in(api));
+        let id = self.id_in(api);
+        response.body_mut().belongs_to(&id);
+        let headers = response.headers_mut();
         insert(headers, REQUEST_ID, &id);
         if *api.dialect() != Dialect::OpenAi {
             insert(headers, APIM_REQUEST_ID, &id);

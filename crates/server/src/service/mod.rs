@@ -24,11 +24,11 @@ use tracing::Instrument as _;
 
 pub(crate) use self::body::Portion;
 pub use self::body::{BrokenContent, ResponseBody};
-pub(crate) use self::host::Arrival;
 use self::{
     body::{BoxError, RequestBody},
     head::Head,
 };
+pub(crate) use self::{head::REQUEST_ID, host::Arrival};
 use crate::{Server, refusal::Refusal};
 
 impl<B> Service<Request<B>> for Server
