@@ -376,10 +376,10 @@ pub(crate) struct ServeArguments {
     /// when the power fails (not when the server crashes).
     #[arg(long, value_enum, value_name = "LEVEL", default_value = "strict")]
     pub(crate) durability: DurabilityName,
-    /// How many connections to serve at once; one more is answered with 503 [default: what the limit of open files leaves].
+    /// Serve at most so many connections at once; one more is answered with 503 [default: what the limit of open files leaves].
     #[arg(long, value_name = "N", value_parser = connections)]
     pub(crate) max_connections: Option<usize>,
-    /// How many of them one address may have; leave it out behind a reverse proxy, which is one address [default: all].
+    /// Let one address have at most so many of them; not for a server behind a reverse proxy, which is one address [default: all].
     #[arg(long, value_name = "N", value_parser = connections)]
     pub(crate) max_connections_per_peer: Option<usize>,
     /// Cut off a client that takes nothing of an answer for so long.
@@ -388,7 +388,7 @@ pub(crate) struct ServeArguments {
     /// Cut off a client that sends or takes fewer bytes a second, over a minute; 0 cuts off none.
     #[arg(long, value_name = "SIZE", default_value = "1KiB", value_parser = size::parse)]
     pub(crate) min_rate: u64,
-    /// How long requests may go on after the first signal to stop; a second one ends at once.
+    /// Cut off requests that go on for so long after the first signal to stop; a second one ends at once.
     #[arg(long, value_name = "SECONDS", default_value = "30", value_parser = seconds)]
     pub(crate) shutdown_timeout: Duration,
 }

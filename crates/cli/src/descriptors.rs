@@ -1,4 +1,4 @@
-//! How many descriptors this process may have open.
+//! The limit of descriptors that this process may have open.
 
 /// Raises the limit as far as the system lets a process raise its own, and says what it is then. Where there is no such limit, that
 /// is the largest number.

@@ -10,7 +10,7 @@ use crate::{environment::Environment, report::Report};
 /// `partwise_server=trace,info`).
 pub(crate) const VARIABLE: &str = "PARTWISE_LOG";
 
-/// What a server logs when the variable is unset: what it failed at, that keys are tried, and that it has no room for connections.
+/// The filter of a server when the variable is unset: its failures, keys that are tried, and connections that it has no room for.
 const OF_SERVERS: &str = "partwise=error,partwise_server=error,partwise_server::auth=warn,\
                           partwise_server::serve::admission=warn";
 

@@ -70,7 +70,7 @@ pub(crate) async fn run(
     }
 }
 
-/// What to tell of requests that were cut off, if any were.
+/// The words for requests that were cut off, if any were.
 fn cut_off(requests: usize) -> Option<String> {
     match requests {
         0 => None,

@@ -30,22 +30,22 @@ const MOST_CONNECTIONS: usize = 16_384;
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Limits {
-    /// How many connections are open at once; one more is answered with 503 and closed. `None`, the default, is
+    /// The most connections that are open at once; one more is answered with 503 and closed. `None`, the default, is
     /// [`connections_within`](Self::connections_within) the limit of descriptors that the process has when serving starts, and at most
     /// 16,384.
     pub max_connections: Option<usize>,
-    /// How many of them may come from one address. `None`, the default, is no limit: a reverse proxy is one address.
+    /// The most of them that come from one address. `None`, the default, is no limit: a reverse proxy is one address.
     pub max_connections_per_peer: Option<usize>,
     /// Bytes of a request's head, at least 8 KiB: 64 KiB by default. A longer one is answered with 431.
     pub max_head_bytes: usize,
-    /// How long a connection may take to its first byte, and the head of a request from its first byte to its last: 30 seconds
+    /// The time that a connection has to its first byte, and the head of a request from its first byte to its last: 30 seconds
     /// by default. A head that takes longer is answered with 408.
     pub head_timeout: Duration,
-    /// How long a connection may be idle between two requests: 75 seconds by default.
+    /// The time that a connection may be idle between two requests: 75 seconds by default.
     pub idle_timeout: Duration,
-    /// How long the next byte of a request's body may take: 60 seconds by default. Then the answer is 408.
+    /// The time that the next byte of a request's body has: 60 seconds by default. Then the answer is 408.
     pub body_stall_timeout: Duration,
-    /// How long a caller may take nothing of an answer: 60 seconds by default, and five times as long once it has taken some
+    /// The time in which a caller has to take something of an answer: 60 seconds by default, and five times as long once it has taken some
     /// of it fast: its system may then have received more than can be seen to be read. Then the connection is reset.
     pub write_stall_timeout: Duration,
     /// Bytes a second, in either direction, averaged over [`rate_window`](Self::rate_window): 1 KiB by default, 0 for none. Only
@@ -53,7 +53,7 @@ pub struct Limits {
     pub min_rate: u64,
     /// The time over which [`min_rate`](Self::min_rate) is averaged: a minute by default.
     pub rate_window: Duration,
-    /// How long requests may go on when the server is told to stop: 30 seconds by default. Then they are cut off.
+    /// The time that requests in flight have when the server is told to stop: 30 seconds by default. Then they are cut off.
     pub shutdown_timeout: Duration,
 }
 
@@ -75,7 +75,7 @@ impl Default for Limits {
 }
 
 impl Limits {
-    /// How many connections a process with this limit of descriptors can serve without ever lacking one for the store.
+    /// The most connections that a process with this limit of descriptors can serve without lacking one for the store.
     ///
     /// That is a third of what is left after 128 for the process and one for each thread that does work that blocks, which are an
     /// eighth of the descriptors and at most 512: 32 connections of 256 descriptors, 256 of 1,024, 1,152 of 4,096. It is never less than
@@ -92,12 +92,12 @@ impl Limits {
     }
 }
 
-/// How many threads may block at once in a process with so many descriptors.
+/// The most threads that block at once in a process with so many descriptors.
 pub(crate) fn blocking_threads(descriptors: u64) -> u64 {
     (descriptors / 8).clamp(4, MOST_BLOCKING_THREADS)
 }
 
-/// How many descriptors this process may have open.
+/// The limit of descriptors that this process may have open.
 pub(crate) fn descriptors() -> u64 {
     #[cfg(unix)]
     return rustix::process::getrlimit(rustix::process::Resource::Nofile).current.unwrap_or(u64::MAX);

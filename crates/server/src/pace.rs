@@ -40,7 +40,7 @@ impl Pace {
         }
     }
 
-    /// How long the peer may still be waited for; `None` without a least rate.
+    /// The time that the peer may still be waited for; `None` without a least rate.
     pub(crate) fn left(&self) -> Option<Duration> {
         (self.rate > 0).then_some(self.allowance)
     }

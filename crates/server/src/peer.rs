@@ -1,4 +1,4 @@
-//! Where a request came from.
+//! The address that a request came from.
 
 use std::net::SocketAddr;
 

@@ -103,7 +103,7 @@ impl Server {
         *self.0.keys.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(keys);
     }
 
-    /// How many requests the server's own sockets are serving, up to the last byte of the answer.
+    /// The number of requests that the server's own sockets are serving, each up to the last byte of its answer.
     #[must_use]
     pub fn requests_in_flight(&self) -> usize {
         self.0.in_flight.load(Relaxed)

@@ -21,9 +21,9 @@ use crate::{
     service::{BrokenContent, Portion, ResponseBody},
 };
 
-/// What is shorter is read: HTTP gathers short pieces before it writes, and each would keep a file open.
+/// Bytes from which a stretch of a file is sent by the system. A shorter one is read: HTTP gathers short pieces before it writes, and each would keep a file open.
 const WORTH_SENDING: u64 = READ_BUFFER as u64;
-/// How long a connection may be silent before the system asks its peer for a sign of life, and how often it then asks.
+/// The silence after which the system asks a peer for a sign of life, and the time after which it asks again.
 const KEEPALIVE: Duration = Duration::from_secs(60);
 const KEEPALIVE_AGAIN: Duration = Duration::from_secs(15);
 
@@ -128,7 +128,8 @@ impl AsyncRead for Socket {
     ) -> Poll<io::Result<()>> {
         let before = buffer.filled().len();
         ready!(Pin::new(&mut self.stream).poll_read(context, buffer)?);
-        if buffer.filled().len() > before {
+        // An empty line between requests begins none: some clients send one behind a form.
+        if buffer.filled()[before..].iter().any(|byte| !matches!(byte, b'\r' | b'\n')) {
             self.activity.received();
         }
         Poll::Ready(Ok(()))

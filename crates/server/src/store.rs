@@ -22,7 +22,7 @@ pub struct Store {
     pub(crate) folder: Option<PathBuf>,
 }
 
-/// How many records this process has open at once, whatever reads them: descriptors are left for connections (`limits.rs`).
+/// The most records that this process has open at once, whatever reads them: descriptors are left for connections (`limits.rs`).
 static RECORDS_AT_ONCE: Semaphore = Semaphore::const_new(32);
 
 impl Store {

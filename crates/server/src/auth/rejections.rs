@@ -17,12 +17,12 @@ use crate::peer::Peer;
 /// Wrong keys that a peer has in a [`WINDOW`] before answers to more of them wait.
 const FREE: u32 = 10;
 const WINDOW: Duration = Duration::from_secs(60);
-/// How much longer each answer waits than the one before.
+/// The time by which each answer waits longer than the one before.
 const STEP: Duration = Duration::from_secs(1);
 const LONGEST_WAIT: Duration = Duration::from_secs(5);
-/// How many answers wait at once; others are given at once, so that waiting costs a server only so many connections.
+/// The most answers that wait at the same time; others do not wait, so that waiting costs a server only so many connections.
 const MOST_WAITING: usize = 64;
-/// How many peers are remembered.
+/// The most peers that are remembered.
 const MOST_PEERS: usize = 1024;
 /// The log has at most one line of it in this time.
 const SAID_EVERY: Duration = Duration::from_secs(1);
@@ -43,7 +43,7 @@ struct Table {
     unsaid: u64,
     /// Whose was the last.
     latest: Option<IpAddr>,
-    /// When the next line may stand in the log.
+    /// The moment from which the next line may stand in the log.
     quiet_until: Option<Instant>,
     is_scheduled: bool,
 }
@@ -125,7 +125,7 @@ impl Table {
     }
 }
 
-/// What counts as one peer: whoever has one address of IPv6 has its whole network.
+/// The address that stands for a peer: with one address of IPv6 comes its whole network of 64 bits.
 fn network(address: IpAddr) -> IpAddr {
     match address {
         IpAddr::V4(_) => address,

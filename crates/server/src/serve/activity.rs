@@ -1,4 +1,4 @@
-//! What one connection is doing, as its socket, its service and its bodies see it.
+//! The state of one connection, as its socket, its service and its bodies see it.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -38,14 +38,14 @@ enum Phase {
     Idle(Instant),
 }
 
-/// Why a connection ends before its peer or HTTP wants it to.
+/// The reason why a connection ends before its peer or HTTP wants it to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Overdue {
     /// No request is begun.
     Silent,
     /// A head does not end.
     Head,
-    /// What is sent is not taken, or hardly.
+    /// The peer takes nothing of what it is sent, or hardly anything.
     Reader,
 }
 
@@ -140,7 +140,7 @@ impl Activity {
         self.lock().left_unread
     }
 
-    /// When the connection is overdue if nothing happens until then.
+    /// The moment at which the connection is overdue if nothing happens until then.
     pub(super) fn deadline(&self) -> Option<(Instant, Overdue)> {
         let state = self.lock();
         if let Some(deadline) = state.out.deadline() {

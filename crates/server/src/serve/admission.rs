@@ -1,4 +1,4 @@
-//! Who may open a connection.
+//! The admission of connections.
 
 use std::{
     collections::HashMap,
@@ -13,7 +13,7 @@ use tokio::{net::TcpStream, task::JoinSet};
 use super::bare;
 use crate::limits::Limits;
 
-/// How many callers are told at once that there are too many; more are not told.
+/// The most callers that are told at once that there are too many; more are not told.
 const MOST_TOLD: usize = 16;
 /// In how many seconds they are to come back: connections come and go.
 const COME_BACK: &str = "1";
@@ -43,7 +43,7 @@ pub(super) struct Admitted {
     peer: Option<IpAddr>,
 }
 
-/// Why there is no room for a connection.
+/// The reason why there is no room for a connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Full {
     All(usize),

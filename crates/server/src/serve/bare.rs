@@ -10,9 +10,9 @@ use tokio::{
     time::timeout,
 };
 
-/// How long a caller has to take an answer, and again to see that the connection ends.
+/// The time that a caller has to take an answer, and again to see that the connection ends.
 const PATIENCE: Duration = Duration::from_secs(1);
-/// What is read of a caller at once, to be thrown away.
+/// Bytes that are read of a caller at once, to be thrown away.
 const DISCARDED: usize = 16 * 1024;
 
 /// An answer in the API's shape, as it stands on the wire.

@@ -46,7 +46,7 @@ pub(super) struct Connection {
     pub(super) admitted: Admitted,
 }
 
-/// How a connection came to its end.
+/// The end of a connection.
 enum End {
     /// HTTP is done with it.
     Done(hyper::Result<()>),
@@ -172,7 +172,7 @@ async fn finish(end: End, activity: &Activity, mut stream: TcpStream, limits: &L
     }
 }
 
-/// What to answer to what HTTP takes for no request.
+/// The answer to bytes that HTTP takes for no request.
 fn unreadable(status: StatusCode, error: &hyper::Error, limits: &Limits) -> (StatusCode, String) {
     let cause = error.to_string();
     match status {

@@ -33,7 +33,7 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Stopped {
-    /// How many requests were cut off because they took longer than [`Limits::shutdown_timeout`](crate::Limits::shutdown_timeout).
+    /// The number of requests that were cut off because they took longer than [`Limits::shutdown_timeout`](crate::Limits::shutdown_timeout).
     pub cut_off: usize,
 }
 

@@ -1,4 +1,4 @@
-//! Whether a caller takes what it is sent.
+//! The account of what a caller takes of what it is sent.
 //!
 //! Linux calls a socket writable again only when a third of its buffer is free, and the buffer grows to megabytes: seen from
 //! above, a slow caller stands still for minutes. So the kernel is to take little that it cannot send yet
@@ -21,16 +21,16 @@ use crate::{limits::Limits, pace::Pace};
 /// Bytes that a caller has to take within [`FAST`] to be fast.
 const SAMPLE: usize = 1024 * 1024;
 const FAST: Duration = Duration::from_secs(1);
-/// How many times as long a caller that was fast may take nothing.
+/// The factor by which a caller that was fast may take nothing for longer.
 const PATIENCE_WITH_FAST: u32 = 5;
-/// What the kernel is to take of a slow caller's bytes that it cannot send yet.
+/// Bytes for a slow caller that the kernel is to take although it cannot send them yet.
 const UNSENT: u32 = 32 * 1024;
-/// What the kernel takes at once although it has that much.
+/// Bytes that the kernel takes at once although it has that much.
 const AT_ONCE: u32 = 64 * 1024;
-/// What Linux lets a send buffer grow to.
+/// Bytes to which Linux lets a send buffer grow.
 const SEND_BUFFER: u32 = 4 * 1024 * 1024;
 
-/// How fast a caller takes what it is sent.
+/// The speed at which a caller takes what it is sent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Speed {
     /// Not known to be fast.
@@ -61,7 +61,7 @@ impl Sample {
 }
 
 impl Speed {
-    /// How many bytes may leave before the socket takes more.
+    /// Bytes that may leave before the socket takes more.
     fn unseen(self) -> u64 {
         u64::from(match self {
             Self::Slow => UNSENT + AT_ONCE,
@@ -129,7 +129,7 @@ impl Outflow {
         Some(self.speed)
     }
 
-    /// When the peer has taken too little, if it takes nothing until then.
+    /// The moment at which the peer has taken too little, if it takes nothing until then.
     pub(super) fn deadline(&self) -> Option<Instant> {
         let since = self.blocked?;
         let stall = self.speed.stall(self.stall);

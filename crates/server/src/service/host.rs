@@ -6,7 +6,7 @@ use http::{Version, header, request::Parts, uri::Authority};
 
 use crate::refusal::Refusal;
 
-/// How a request reached this process, as an extension of the server's own sockets.
+/// The way on which a request reached this process, as an extension of the server's own sockets.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Arrival {
     /// It came to an address that only this machine can reach.

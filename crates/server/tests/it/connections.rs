@@ -1,4 +1,4 @@
-//! How many connections there may be, and how long one may take to say what it wants.
+//! The number of connections, and the time that one may take for a request.
 
 use std::time::Duration;
 
@@ -155,6 +155,10 @@ async fn a_connection_may_be_idle_for_longer_than_a_head_may_take() {
         }
         sleep(Duration::from_millis(400)).await;
     }
+    assert!(list(&mut stream).await.starts_with("HTTP/1.1 200"));
+    // An empty line behind a request begins no other.
+    stream.write_all(b"\r\n").await.unwrap();
+    sleep(Duration::from_millis(400)).await;
     assert!(list(&mut stream).await.starts_with("HTTP/1.1 200"));
     // In the end it is closed, and nothing is sent that could be taken for an answer.
     assert_eq!(read_to_end(&mut stream).await, "");

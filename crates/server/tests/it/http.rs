@@ -1,4 +1,4 @@
-//! What HTTP asks of a server beside the API.
+//! Rules of HTTP beside the API.
 
 use bytes::Bytes;
 use http::{Method, Request, StatusCode};

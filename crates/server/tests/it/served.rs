@@ -50,7 +50,7 @@ impl Served {
         Self { world: world.server.clone(), address, stop, server }
     }
 
-    /// How many requests are in flight.
+    /// The number of requests in flight.
     pub(crate) fn requests(&self) -> usize {
         self.world.requests_in_flight()
     }
@@ -119,7 +119,7 @@ pub(crate) async fn read_answer_to(stream: &mut TcpStream, is_head: bool) -> Str
 pub(crate) const FORM: &str = "--b\r\nContent-Disposition: form-data; name=\"purpose\"\r\n\r\nassistants\r\n\
     --b\r\nContent-Disposition: form-data; name=\"file\"; filename=\"a.txt\"\r\n\r\nabc\r\n--b--\r\n";
 
-/// What the server sends until it closes the connection.
+/// Everything that the server sends until it closes the connection.
 pub(crate) async fn read_to_end(stream: &mut TcpStream) -> String {
     let mut text = Vec::new();
     in_time(stream.read_to_end(&mut text)).await.expect("the connection ends without a reset");
