@@ -164,7 +164,7 @@ fn keys_are_read_again_when_it_is_told_to() {
     sandbox.write("keys", "third-key\nThe Team:secret-key\n");
     server.signal(&["HUP"]);
     // It has looked at the file when it has looked at the next one.
-    sleep(Duration::from_millis(300));
+    sleep(Duration::from_secs(1));
     until("second-key", "200");
     sandbox.write("keys", "fourth-key\n");
     server.signal(&["HUP"]);
@@ -184,7 +184,7 @@ fn without_a_file_of_keys_there_is_nothing_to_read_again() {
     let sandbox = Sandbox::new();
     let server = sandbox.serve(&[], &[KEYS]);
     server.signal(&["HUP"]);
-    sleep(Duration::from_millis(300));
+    sleep(Duration::from_secs(1));
     assert!(list(&server, "the-right-key").starts_with("HTTP/1.1 200"));
     let (status, said) = server.stop();
     assert_eq!(status, 0);
@@ -227,7 +227,7 @@ fn a_second_signal_ends_it_at_once() {
     let server = sandbox.serve(&["--shutdown-timeout", "3600"], &[KEYS]);
     let _stalled = stalled(&server);
     server.signal(&["TERM"]);
-    sleep(Duration::from_millis(700));
+    sleep(Duration::from_millis(1500));
     server.signal(&["TERM"]);
     let (status, said) = server.ended();
     assert_eq!(status, 1);
@@ -279,11 +279,11 @@ fn rejected_keys_are_told_with_their_number_and_sender_and_not_shown() {
     }
     sleep(Duration::from_millis(1200));
     let (_, said) = server.stop();
-    let lines: Vec<_> = said.lines().map(|line| line.split_once("WARN").unwrap().1).collect();
-    assert_snapshot!(lines.join("\n"), @r#"
-    partwise_server::auth::rejections: wrong keys were rejected count=1 peer="127.0.0.1"
-    partwise_server::auth::rejections: wrong keys were rejected count=4 peer="127.0.0.1"
-    "#);
+    let lines: Vec<_> = said.lines().map(|line| line.split_once("WARN ").unwrap().1).collect();
+    assert_snapshot!(lines[0], @r#"partwise_server::auth::rejections: wrong keys were rejected count=1 peer="127.0.0.1""#);
+    // The others share lines, as many as come within a second.
+    let counts = lines.iter().map(|line| line.split("count=").nth(1).unwrap().split(' ').next().unwrap());
+    assert_eq!(counts.map(|count| count.parse::<u32>().unwrap()).sum::<u32>(), 5, "{said}");
 }
 
 #[test]
