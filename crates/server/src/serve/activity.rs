@@ -14,6 +14,8 @@ pub(crate) struct Activity(Arc<Mutex<State>>);
 
 struct State {
     phase: Phase,
+    /// The number of requests so far.
+    requests: u64,
     /// HTTP has an answer, or the rest of one, that is not written yet.
     is_answering: bool,
     /// An answer that HTTP gave on its own to what is no request, and that was not written.
@@ -52,12 +54,15 @@ pub(super) enum Overdue {
 /// A request, from its head to the end of both its bodies.
 pub(crate) struct Exchange {
     activity: Activity,
+    /// Which request of the connection, counted from 1.
+    number: u64,
 }
 
 impl Activity {
     pub(crate) fn new(limits: &Limits) -> Self {
         Self(Arc::new(Mutex::new(State {
             phase: Phase::Fresh(Instant::now()),
+            requests: 0,
             is_answering: false,
             held_back: None,
             left_unread: false,
@@ -73,7 +78,8 @@ impl Activity {
         let mut state = self.lock();
         state.phase = Phase::Request;
         state.counted = Some(counted);
-        Exchange { activity: self.clone() }
+        state.requests += 1;
+        Exchange { activity: self.clone(), number: state.requests }
     }
 
     /// HTTP is given an answer to the request of this number.
@@ -172,7 +178,45 @@ impl State {
 impl Drop for Exchange {
     fn drop(&mut self) {
         let mut state = self.activity.lock();
-        state.phase = Phase::Idle(Instant::now());
-        state.settle();
+        // What reads the rest of a body may end later than the next request begins.
+        if state.requests == self.number {
+            state.phase = Phase::Idle(Instant::now());
+            state.settle();
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{Server, Store};
+
+    #[tokio::test]
+    async fn the_late_end_of_one_request_is_not_that_of_the_next() {
+        let server = Server::builder(Store::memory()).build().await.unwrap();
+        let activity = Activity::new(&Limits::default());
+        let first = activity.begin(server.begin_request());
+        activity.answer(None);
+        activity.flushed();
+        // Whatever reads what the first has left unread may learn of its end when the second has begun.
+        let second = activity.begin(server.begin_request());
+        drop(first);
+        assert_eq!(activity.deadline(), None);
+        assert_eq!(server.requests_in_flight(), 1);
+        drop(second);
+        assert!(activity.deadline().is_some());
+        assert_eq!(server.requests_in_flight(), 0);
+    }
+
+    #[tokio::test]
+    async fn a_request_is_in_flight_until_its_answer_is_written() {
+        let server = Server::builder(Store::memory()).build().await.unwrap();
+        let activity = Activity::new(&Limits::default());
+        let exchange = activity.begin(server.begin_request());
+        activity.answer(None);
+        drop(exchange);
+        assert_eq!(server.requests_in_flight(), 1);
+        activity.flushed();
+        assert_eq!(server.requests_in_flight(), 0);
     }
 }
