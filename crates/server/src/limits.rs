@@ -34,7 +34,7 @@ pub struct Limits {
     /// [`connections_within`](Self::connections_within) the limit of descriptors that the process has when serving starts, and at most
     /// 16,384.
     pub max_connections: Option<usize>,
-    /// The most of them that come from one address. `None`, the default, is no limit: a reverse proxy is one address.
+    /// The most of them that come from one address, of IPv6 from one network of 64 bits. `None`, the default, is no limit: a reverse proxy is one address.
     pub max_connections_per_peer: Option<usize>,
     /// Bytes of a request's head, at least 8 KiB: 64 KiB by default. A longer one is answered with 431.
     pub max_head_bytes: usize,

@@ -1,6 +1,6 @@
 //! The address that a request came from.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 
 /// The address of a request's caller, as an extension of the request.
 ///
@@ -29,5 +29,13 @@ impl Peer {
     #[must_use]
     pub fn address(self) -> SocketAddr {
         self.0
+    }
+}
+
+/// The address that stands for a caller: with one address of IPv6 comes its whole network of 64 bits.
+pub(crate) fn network(address: IpAddr) -> IpAddr {
+    match address.to_canonical() {
+        IpAddr::V6(address) => Ipv6Addr::from_bits(address.to_bits() >> 64 << 64).into(),
+        address @ IpAddr::V4(_) => address,
     }
 }

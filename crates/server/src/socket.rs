@@ -182,6 +182,17 @@ mod tests {
     use crate::Limits;
 
     #[tokio::test]
+    async fn a_peer_that_is_gone_without_a_word_is_found() {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let _client = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
+        let (accepted, _) = listener.accept().await.unwrap();
+        let socket = Socket::new(accepted, None, Activity::new(&Limits::default()));
+        let socket = SockRef::from(&socket.stream);
+        assert!(socket.keepalive().unwrap());
+        assert_eq!(socket.tcp_keepalive_time().unwrap(), KEEPALIVE);
+    }
+
+    #[tokio::test]
     async fn what_stays_on_this_machine_is_not_sent_with_bbr() {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let _client = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();

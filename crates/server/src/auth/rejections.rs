@@ -2,7 +2,7 @@
 
 use std::{
     collections::HashMap,
-    net::{IpAddr, Ipv6Addr},
+    net::IpAddr,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
@@ -12,7 +12,7 @@ use tokio::{
     time::{Instant, sleep, sleep_until},
 };
 
-use crate::peer::Peer;
+use crate::peer::{self, Peer};
 
 /// Wrong keys that a peer has in a [`WINDOW`] before answers to more of them wait.
 const FREE: u32 = 10;
@@ -88,7 +88,7 @@ impl Rejections {
             }
             Some(_) => {}
         }
-        address.map_or(Duration::ZERO, |address| table.wait(network(address), now))
+        address.map_or(Duration::ZERO, |address| table.wait(peer::network(address), now))
     }
 
     fn lock(&self) -> MutexGuard<'_, Table> {
@@ -122,14 +122,6 @@ impl Table {
         }
         attempts.count = attempts.count.saturating_add(1);
         (STEP * attempts.count.saturating_sub(FREE).min(LONGEST_WAIT.as_secs() as u32)).min(LONGEST_WAIT)
-    }
-}
-
-/// The address that stands for a peer: with one address of IPv6 comes its whole network of 64 bits.
-fn network(address: IpAddr) -> IpAddr {
-    match address {
-        IpAddr::V4(_) => address,
-        IpAddr::V6(address) => Ipv6Addr::from_bits(address.to_bits() >> 64 << 64).into(),
     }
 }
 

@@ -21,7 +21,7 @@ pub(crate) use self::{
     outflow::Speed,
 };
 use self::{admission::Admission, connection::Connection, lanes::Lanes};
-use crate::Server;
+use crate::{Server, peer::network};
 
 /// What a connection reads at once; a request body comes in pieces of at most this size.
 pub(crate) const READ_BUFFER: usize = 256 * 1024;
@@ -108,7 +108,7 @@ impl Server {
                 }
             };
             let (server, stopping) = (self.clone(), stopping.clone());
-            match admission.admit(peer.ip().to_canonical()) {
+            match admission.admit(network(peer.ip())) {
                 Ok(admitted) => {
                     serve(stream, Connection { server, peer, is_on_loopback, stopping, admitted });
                 }
