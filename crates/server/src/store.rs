@@ -7,6 +7,7 @@ use object_store::{
     ObjectMeta, ObjectStore, ObjectStoreExt, PutMode, PutOptions, PutPayload, memory::InMemory, path::Path,
 };
 use serde::{Serialize, de::DeserializeOwned};
+use tokio::sync::Semaphore;
 
 /// Where a server keeps everything: one object store.
 ///
@@ -20,6 +21,9 @@ pub struct Store {
     /// The folder, when the store is a local disk: unfinished writes stand in it that the store does not list.
     pub(crate) folder: Option<PathBuf>,
 }
+
+/// The most records that this process has open at once, whatever reads them: descriptors are left for connections (`limits.rs`).
+static RECORDS_AT_ONCE: Semaphore = Semaphore::const_new(32);
 
 impl Store {
     /// A store in memory, for tests: gone when the last clone is dropped.
@@ -56,6 +60,8 @@ impl Store {
 
     /// Reads a record, if it is there.
     pub(crate) async fn read<T: DeserializeOwned>(&self, path: &Path) -> Result<Option<T>, StoreError> {
+        // A record is open from here until it was read, and a list reads many side by side.
+        let _turn = RECORDS_AT_ONCE.acquire().await;
         let answer = match self.objects.get(path).await {
             Ok(answer) => answer.bytes().await?,
             Err(object_store::Error::NotFound { .. }) => return Ok(None),
