@@ -11,7 +11,7 @@ use crate::{
     store::Store,
 };
 
-/// The operations, without a word of HTTP. Their code is in `files`, `listing`, `uploads` and `sweeper`.
+/// The operations, without a word of HTTP. Their code is in `files`, `listing`, `uploads`, `removal` and `sweeper`.
 #[derive(Clone)]
 pub(crate) struct Backend {
     pub(crate) store: Store,
@@ -43,6 +43,11 @@ impl Backend {
 
     pub(crate) fn now(&self) -> UnixSeconds {
         (self.clock)()
+    }
+
+    /// Whether so many seconds have passed since then.
+    pub(crate) fn is_past(&self, start: UnixSeconds, wait: u64) -> bool {
+        start.0.saturating_add(wait) <= self.now().0
     }
 
     pub(crate) fn random(&self) -> Result<u128, Refusal> {

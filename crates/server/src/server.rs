@@ -7,10 +7,9 @@ use partwise_models::UnixSeconds;
 use crate::{
     auth::Keys,
     backend::{Backend, Clock, Entropy, system_clock},
-    layout,
+    marker,
     open::OpenError,
-    record::Marker,
-    store::{Created, Store, StoreError},
+    store::Store,
     sweeper::Swept,
 };
 
@@ -111,26 +110,16 @@ impl Builder {
     /// Opens the store, and marks one that is new with the format that this release writes.
     ///
     /// # Errors
-    /// [`OpenError`] when the store fails or has a format of a later release.
+    /// [`OpenError`] when the store fails, or has a format of a later release. A full disk is no failure, unless the store
+    /// is new.
     pub async fn build(self) -> Result<Server, OpenError> {
         let Self { store, keys, clock, entropy } = self;
-        check_format(&store).await?;
-        Ok(Server(Arc::new(Shared { backend: Backend::new(store, clock, entropy), keys })))
-    }
-}
-
-async fn check_format(store: &Store) -> Result<(), OpenError> {
-    let failed = |error: StoreError| OpenError::Store(error.into());
-    let path = layout::marker();
-    let marker: Option<Marker> = match store.create(&path, &Marker::CURRENT).await.map_err(failed)? {
-        Created::Now => return Ok(()),
-        Created::Before => store.read(&path).await.map_err(failed)?,
-    };
-    match marker {
-        Some(marker) if marker != Marker::CURRENT => {
-            Err(OpenError::Format { found: marker.format, known: Marker::CURRENT.format })
+        marker::check(&store).await?;
+        if let Some(folder) = &store.folder {
+            folder.remember().await.map_err(|error| OpenError::Store(error.into()))?;
+            folder.fill_reserve().await;
         }
-        _ => Ok(()),
+        Ok(Server(Arc::new(Shared { backend: Backend::new(store, clock, entropy), keys })))
     }
 }
 

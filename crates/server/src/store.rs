@@ -1,12 +1,15 @@
 //! The store that everything is kept in, and the few things that are done with it.
 
-use std::{io, path::PathBuf, sync::Arc};
+use std::{io, sync::Arc};
 
+use bytes::Bytes;
 use futures_util::{StreamExt, TryStreamExt};
 use object_store::{
     ObjectMeta, ObjectStore, ObjectStoreExt, PutMode, PutOptions, PutPayload, memory::InMemory, path::Path,
 };
 use serde::{Serialize, de::DeserializeOwned};
+
+use crate::local::{LocalFolder, NotThere};
 
 /// Where a server keeps everything: one object store.
 ///
@@ -17,8 +20,8 @@ use serde::{Serialize, de::DeserializeOwned};
 #[derive(Clone, Debug)]
 pub struct Store {
     pub(crate) objects: Arc<dyn ObjectStore>,
-    /// The folder, when the store is a local disk: unfinished writes stand in it that the store does not list.
-    pub(crate) folder: Option<PathBuf>,
+    /// The folder, when the store is a local disk: it has unfinished writes that the store does not list, and a reserve.
+    pub(crate) folder: Option<LocalFolder>,
 }
 
 impl Store {
@@ -30,14 +33,18 @@ impl Store {
 
     /// Creates a record; says whether it is this call that did, or whether it was there before.
     pub(crate) async fn create<T: Serialize>(&self, path: &Path, record: &T) -> Result<Created, StoreError> {
-        let json =
-            serde_json::to_vec(record).map_err(|source| StoreError::Record { path: path.clone(), source })?;
         let options = PutOptions { mode: PutMode::Create, ..PutOptions::default() };
-        match self.objects.put_opts(path, PutPayload::from(json), options).await {
+        match self.objects.put_opts(path, json(path, record)?, options).await {
             Ok(_) => Ok(Created::Now),
             Err(object_store::Error::AlreadyExists { .. }) => Ok(Created::Before),
             Err(error) => Err(error.into()),
         }
+    }
+
+    /// Writes a record over what stands there.
+    pub(crate) async fn replace<T: Serialize>(&self, path: &Path, record: &T) -> Result<(), StoreError> {
+        self.objects.put(path, json(path, record)?).await?;
+        Ok(())
     }
 
     /// Creates a record that only its own writer ever creates: one that is there already must be the same, written by a
@@ -55,15 +62,22 @@ impl Store {
     }
 
     /// Reads a record, if it is there.
+    ///
+    /// # Errors
+    /// [`StoreError::Record`] when it is there and cannot be understood: then it is damaged, and nothing else is.
     pub(crate) async fn read<T: DeserializeOwned>(&self, path: &Path) -> Result<Option<T>, StoreError> {
-        let answer = match self.objects.get(path).await {
-            Ok(answer) => answer.bytes().await?,
-            Err(object_store::Error::NotFound { .. }) => return Ok(None),
-            Err(error) => return Err(error.into()),
-        };
-        serde_json::from_slice(&answer)
-            .map(Some)
-            .map_err(|source| StoreError::Record { path: path.clone(), source })
+        let Some(bytes) = self.read_bytes(path).await? else { return Ok(None) };
+        let damaged = |source| StoreError::Record { path: self.shown(path), source };
+        serde_json::from_slice(&bytes).map(Some).map_err(damaged)
+    }
+
+    /// Reads an object, if it is there.
+    pub(crate) async fn read_bytes(&self, path: &Path) -> Result<Option<Bytes>, StoreError> {
+        match self.objects.get(path).await {
+            Ok(answer) => Ok(Some(answer.bytes().await?)),
+            Err(object_store::Error::NotFound { .. }) => Ok(None),
+            Err(error) => Err(error.into()),
+        }
     }
 
     /// Whether a record is there.
@@ -89,6 +103,14 @@ impl Store {
         Ok(found)
     }
 
+    /// The names of what stands in the store's root.
+    pub(crate) async fn root_names(&self) -> Result<Vec<String>, StoreError> {
+        let listing = self.objects.list_with_delimiter(None).await?;
+        let objects = listing.objects.iter().map(|meta| &meta.location);
+        let names = listing.common_prefixes.iter().chain(objects);
+        Ok(names.filter_map(|path| path.filename().map(str::to_owned)).collect())
+    }
+
     /// The names of the folders directly under `folder`.
     pub(crate) async fn folders(&self, folder: &Path) -> Result<Vec<String>, StoreError> {
         let listing = self.objects.list_with_delimiter(Some(folder)).await?;
@@ -108,6 +130,59 @@ impl Store {
         });
         removed.try_fold(0, |count, ()| async move { Ok(count + 1) }).await
     }
+
+    /// Removes an object on which others depend: when this returns it is gone for good, also after a power cut. Says
+    /// whether it is this call that removed it.
+    pub(crate) async fn remove_first(&self, path: &Path) -> Result<bool, StoreError> {
+        let removed = self.remove(vec![path.clone()]).await?;
+        if removed > 0 {
+            self.sync_folder_of(path).await?;
+        }
+        Ok(removed > 0)
+    }
+
+    /// Makes what was removed beside `path` stay removed when the power fails.
+    pub(crate) async fn sync_folder_of(&self, path: &Path) -> Result<(), StoreError> {
+        match &self.folder {
+            Some(folder) => Ok(folder.sync_folder_of(path).await?),
+            None => Ok(()),
+        }
+    }
+
+    /// Gives up a piece of what is held back on a local disk; `false` where nothing is.
+    pub(crate) async fn spend_reserve(&self) -> bool {
+        match &self.folder {
+            Some(folder) => folder.spend_reserve().await,
+            None => false,
+        }
+    }
+
+    /// Holds back again what was given up, as far as there is room.
+    pub(crate) async fn fill_reserve(&self) {
+        if let Some(folder) = &self.folder {
+            folder.fill_reserve().await;
+        }
+    }
+
+    /// Removes the folder that stands for `prefix` on a local disk, if it is empty.
+    pub(crate) async fn remove_empty(&self, prefix: &Path) {
+        if let Some(folder) = &self.folder {
+            folder.remove_empty(prefix).await;
+        }
+    }
+
+    /// A path as a person would look for it.
+    pub(crate) fn shown(&self, path: &Path) -> String {
+        match &self.folder {
+            Some(folder) => folder.root().join(path.as_ref()).display().to_string(),
+            None => path.to_string(),
+        }
+    }
+}
+
+fn json<T: Serialize>(path: &Path, record: &T) -> Result<PutPayload, StoreError> {
+    let damaged = |source| StoreError::Record { path: path.to_string(), source };
+    serde_json::to_vec(record).map(PutPayload::from).map_err(damaged)
 }
 
 impl From<Arc<dyn ObjectStore>> for Store {
@@ -130,9 +205,11 @@ pub(crate) enum Created {
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum StoreError {
     #[error("the store failed")]
-    Store(#[from] object_store::Error),
-    #[error("the record `{path}` is not what it should be")]
-    Record { path: Path, source: serde_json::Error },
+    Store(#[source] object_store::Error),
+    #[error(transparent)]
+    NotThere(NotThere),
+    #[error("the record `{path}` is damaged")]
+    Record { path: String, source: serde_json::Error },
     #[error("another record stands at `{path}`")]
     Taken { path: Path },
     #[error("the store cannot be read")]
@@ -141,18 +218,35 @@ pub(crate) enum StoreError {
     Damaged { path: Path, expected: u64, found: u64 },
 }
 
+impl From<object_store::Error> for StoreError {
+    fn from(error: object_store::Error) -> Self {
+        match error {
+            object_store::Error::Generic { store, source } => match source.downcast() {
+                Ok(gone) => Self::NotThere(*gone),
+                Err(source) => Self::Store(object_store::Error::Generic { store, source }),
+            },
+            error => Self::Store(error),
+        }
+    }
+}
+
 impl StoreError {
     /// Whether the disk, or a quota on it, is full.
     pub(crate) fn is_full(&self) -> bool {
         let mut cause: Option<&(dyn std::error::Error + 'static)> = Some(self);
         while let Some(error) = cause {
             if let Some(error) = error.downcast_ref::<io::Error>() {
-                return matches!(error.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded);
+                return is_full(error);
             }
             cause = error.source();
         }
         false
     }
+}
+
+/// Whether the system has no room left: no blocks, no inodes, or none that the owner may use.
+pub(crate) fn is_full(error: &io::Error) -> bool {
+    matches!(error.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded)
 }
 
 #[cfg(test)]

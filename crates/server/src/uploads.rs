@@ -17,8 +17,10 @@ use crate::{
     layout::{self, BlobName},
     record::{FileRecord, FinalRecord, Outcome, PartRecord, Piece, UploadRecord},
     refusal::Refusal,
+    removal::Removing,
     rules,
-    store::Created,
+    store::{Created, StoreError},
+    sweeper::GRACE,
     tenant::Tenant,
 };
 
@@ -57,12 +59,7 @@ impl StoredUpload {
     }
 
     fn status(&self) -> UploadStatus {
-        match &self.outcome {
-            None => UploadStatus::Pending,
-            Some(Outcome::Completed { .. }) => UploadStatus::Completed,
-            Some(Outcome::Cancelled) => UploadStatus::Cancelled,
-            Some(Outcome::Expired) => UploadStatus::Expired,
-        }
+        self.outcome.as_ref().map_or(UploadStatus::Pending, Outcome::status)
     }
 
     fn over(&self) -> Refusal {
@@ -87,7 +84,7 @@ impl Backend {
             return Err(Refusal::UploadBytes { bytes, limit });
         }
         let id = Stem::new(self.now(), self.random()?).with(attributes);
-        let expires_at = UnixSeconds(id.created_at().0 + rules::upload_lifetime(api.dialect()));
+        let expires_at = UnixSeconds(id.created_at().0.saturating_add(rules::upload_lifetime(api.dialect())));
         let record = UploadRecord { filename, bytes, mime_type, expires_at };
         self.store.put_once(&layout::upload_created(tenant, id), &record).await?;
         Ok(StoredUpload { id, record, outcome: None })
@@ -137,21 +134,58 @@ impl Backend {
         if let Some(expected) = &request.md5 {
             self.check_md5(tenant, &file, expected).await?;
         }
-        let upload = self.end(tenant, upload, Outcome::Completed { file }).await?;
+        // The sweeper may have taken the parts by now, without a record if the disk is full.
+        if self.is_past(upload.record.expires_at, GRACE) {
+            return Err(StoredUpload { outcome: Some(Outcome::Expired), ..upload }.over());
+        }
+        let outcome = Some(self.end(tenant, upload.id, Outcome::Completed { file }).await?);
+        let upload = StoredUpload { outcome, ..upload };
         self.completed_before(tenant, upload, &parts).await
     }
 
     /// Throws the parts away. Cancelling twice is answered twice, since the first answer may have been lost.
-    pub(crate) async fn cancel_upload(
+    pub(crate) async fn cancel_upload(&self, tenant: &Tenant, upload_id: &str) -> Result<Upload, Refusal> {
+        let mut upload = match self.upload(tenant, upload_id).await {
+            Err(Refusal::Store(error @ StoreError::Record { .. })) => {
+                return self.cancel_damaged(tenant, upload_id, error).await;
+            }
+            upload => upload?,
+        };
+        if upload.outcome.is_none() {
+            upload.outcome = Some(self.end(tenant, upload.id, Outcome::Cancelled).await?);
+        }
+        if upload.outcome == Some(Outcome::Cancelled) { Ok(upload.to_model()) } else { Err(upload.over()) }
+    }
+
+    /// Cancels an upload of which only the identifier is known: what it was to be cannot be read.
+    async fn cancel_damaged(
         &self,
         tenant: &Tenant,
         upload_id: &str,
-    ) -> Result<StoredUpload, Refusal> {
-        let mut upload = self.upload(tenant, upload_id).await?;
-        if upload.outcome.is_none() {
-            upload = self.end(tenant, upload, Outcome::Cancelled).await?;
+        damage: StoreError,
+    ) -> Result<Upload, Refusal> {
+        let Some(id) = ObjectId::parse_upload(upload_id) else { return Err(damage.into()) };
+        let end: Option<FinalRecord> = self.store.read(&layout::upload_final(tenant, id)).await?;
+        let outcome = match end {
+            Some(end) => end.outcome,
+            None => {
+                tracing::error!(
+                    error = &damage as &dyn std::error::Error,
+                    "an upload is cancelled although its record is damaged"
+                );
+                self.end(tenant, id, Outcome::Cancelled).await?
+            }
+        };
+        let status = outcome.status();
+        if outcome != Outcome::Cancelled {
+            return Err(Refusal::UploadOver { id: id.upload_id(), status });
         }
-        if upload.outcome == Some(Outcome::Cancelled) { Ok(upload) } else { Err(upload.over()) }
+        let mut upload = Upload::new(id.upload_id());
+        upload.object = Some(TypeDiscriminator::Upload);
+        upload.created_at = Some(id.created_at());
+        upload.purpose = Some(id.purpose());
+        upload.status = Some(status);
+        Ok(upload)
     }
 
     /// An upload, ended if its time is over.
@@ -161,11 +195,11 @@ impl Backend {
         let (created, ended) = (layout::upload_created(tenant, id), layout::upload_final(tenant, id));
         let (record, end) = try_join!(self.store.read(&created), self.store.read::<FinalRecord>(&ended))?;
         let record: UploadRecord = record.ok_or_else(missing)?;
-        let upload = StoredUpload { id, record, outcome: end.map(|end| end.outcome) };
-        if upload.outcome.is_none() && upload.record.expires_at <= self.now() {
-            return self.end(tenant, upload, Outcome::Expired).await;
+        let mut outcome = end.map(|end| end.outcome);
+        if outcome.is_none() && record.expires_at <= self.now() {
+            outcome = Some(self.expire(tenant, id).await?);
         }
-        Ok(upload)
+        Ok(StoredUpload { id, record, outcome })
     }
 
     async fn pending_upload(&self, tenant: &Tenant, upload_id: &str) -> Result<StoredUpload, Refusal> {
@@ -173,21 +207,32 @@ impl Backend {
         if upload.outcome.is_none() { Ok(upload) } else { Err(upload.over()) }
     }
 
+    /// Ends an upload whose time is over, unless a request has ended it first. Where a full disk has no room for the record,
+    /// it is over without.
+    pub(crate) async fn expire(&self, tenant: &Tenant, id: ObjectId) -> Result<Outcome, StoreError> {
+        match self.end(tenant, id, Outcome::Expired).await {
+            Err(error) if error.is_full() => Ok(Outcome::Expired),
+            ended => ended,
+        }
+    }
+
     /// Ends an upload in this way, unless another request has ended it first: what comes back is how it did end.
-    async fn end(
-        &self,
-        tenant: &Tenant,
-        mut upload: StoredUpload,
-        outcome: Outcome,
-    ) -> Result<StoredUpload, Refusal> {
-        let path = layout::upload_final(tenant, upload.id);
+    async fn end(&self, tenant: &Tenant, id: ObjectId, outcome: Outcome) -> Result<Outcome, StoreError> {
+        let path = layout::upload_final(tenant, id);
         let end = FinalRecord { at: self.now(), outcome };
-        let end = match self.store.create(&path, &end).await? {
-            Created::Now => end,
-            Created::Before => self.store.read(&path).await?.unwrap_or(end),
+        let Removing { created, was_full } = match &end.outcome {
+            Outcome::Cancelled => self.create_removing(tenant, id, &path, &end).await?,
+            _ => Removing { created: self.store.create(&path, &end).await?, was_full: false },
         };
-        upload.outcome = Some(end.outcome);
-        Ok(upload)
+        match created {
+            Created::Now => {
+                if was_full {
+                    self.free_at_once(tenant, id).await;
+                }
+                Ok(end.outcome)
+            }
+            Created::Before => Ok(self.store.read(&path).await?.unwrap_or(end).outcome),
+        }
     }
 
     /// The answer of an upload that was completed, by this request or before, with these parts.
@@ -203,7 +248,7 @@ impl Backend {
             return Err(Refusal::CompletedOtherwise { id: upload.id.upload_id() });
         }
         // The file's record follows from the upload's end; whoever finds it missing writes it.
-        self.store.put_once(&layout::file(tenant, upload.id), file).await?;
+        self.put_file(tenant, upload.id, file).await?;
         Ok(upload)
     }
 

@@ -155,19 +155,3 @@ async fn what_unfinished_writes_left_on_a_disk_goes_after_a_day_and_nothing_else
     );
     assert_eq!(caller.download(&file.id).await.unwrap(), "a");
 }
-
-#[tokio::test]
-async fn what_cannot_be_read_is_skipped_and_the_rest_is_swept() {
-    let world = World::new().await;
-    let caller = world.caller();
-    let broken = caller.create_file("a.txt", b"a").await;
-    let file = caller.create_file("b.txt", b"b").await;
-    for id in [&broken.id, &file.id] {
-        caller.call(&DeleteFile::new(id)).await.unwrap();
-    }
-    let tombstones = world.objects_in(".deleted.json").await;
-    world.objects.put(&Path::from(tombstones[0].as_str()), "{".into()).await.unwrap();
-    world.advance(HOUR);
-    let swept = world.server.sweep().await.unwrap();
-    assert_eq!((swept.blobs, swept.skipped), (1, 1));
-}
