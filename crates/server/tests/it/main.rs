@@ -3,10 +3,13 @@
 
 mod auth;
 mod crash;
+mod damage;
 mod download;
 #[cfg(target_os = "linux")]
 mod durability;
+mod faulty;
 mod forms;
+mod full_disk;
 mod listing;
 mod model;
 mod races;
