@@ -8,12 +8,16 @@ mod download;
 #[cfg(target_os = "linux")]
 mod durability;
 mod faulty;
+#[cfg(unix)]
+mod folder;
 mod forms;
 mod full_disk;
 mod listing;
 mod model;
 mod races;
 mod refusals;
+#[cfg(target_os = "linux")]
+mod small_disk;
 mod sockets;
 mod store;
 mod sweep;

@@ -66,8 +66,8 @@ impl World {
     }
 
     pub(crate) async fn in_folder_with(folder: &std::path::Path, durability: Durability) -> Self {
-        let objects = Arc::new(LocalFileSystem::new_with_prefix(folder).unwrap());
-        Self::with_store(Store::local_with(folder, durability).unwrap(), objects).await
+        let store = Store::local_with(folder, durability).unwrap();
+        Self::with_store(store, Arc::new(LocalFileSystem::new_with_prefix(folder).unwrap())).await
     }
 
     /// `objects` must be the same place as `store`.
