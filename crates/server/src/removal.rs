@@ -3,7 +3,7 @@
 //! A record says that something is gone, and its bytes go an hour later. Where a full disk has no room for that record, in
 //! this order:
 //!
-//! 1. A piece of the reserve is given up for it, and what the record frees goes at once, so that there is room again.
+//! 1. It takes the room of a piece of the reserve, and what the record frees goes at once, so that there is room again.
 //! 2. The records of the parts go, then that of the upload's beginning: no file needs them. The record takes their room.
 //! 3. A file that was sent at once loses its own record, which is the commit, and then its bytes.
 //!
@@ -21,7 +21,7 @@ use crate::{
     tenant::Tenant,
 };
 
-/// How many pieces of the reserve are given up for one record; others may take the room of some.
+/// How many pieces of the reserve are tried for one record. One has room for its bytes; its name may need more.
 const PIECES: usize = 8;
 
 /// What came of writing a record that takes something away.
@@ -73,11 +73,14 @@ impl Backend {
             return Ok(Removing { created: Created::Before, was_full: true });
         }
         for _ in 0..PIECES {
-            if !is_full(&outcome) || !self.store.spend_reserve().await {
+            if !is_full(&outcome) {
                 break;
             }
+            outcome = match self.store.create_from_reserve(path, record).await.transpose() {
+                Some(created) => created,
+                None => break,
+            };
             was_full = true;
-            outcome = self.store.create(path, record).await;
         }
         if is_full(&outcome) {
             was_full = true;

@@ -149,11 +149,17 @@ impl Store {
         }
     }
 
-    /// Gives up a piece of what is held back on a local disk; `false` where nothing is.
-    pub(crate) async fn spend_reserve(&self) -> bool {
-        match &self.folder {
-            Some(folder) => folder.spend_reserve().await,
-            None => false,
+    /// Creates a record in the room of a piece of what is held back on a local disk; `None` where nothing is.
+    pub(crate) async fn create_from_reserve<T: Serialize>(
+        &self,
+        path: &Path,
+        record: &T,
+    ) -> Result<Option<Created>, StoreError> {
+        let Some(folder) = &self.folder else { return Ok(None) };
+        match folder.create_from_reserve(path, json(path, record)?).await {
+            Ok(had_room) => Ok(had_room.then_some(Created::Now)),
+            Err(object_store::Error::AlreadyExists { .. }) => Ok(Some(Created::Before)),
+            Err(error) => Err(error.into()),
         }
     }
 
@@ -262,6 +268,10 @@ mod tests {
     fn a_full_disk_is_told_from_other_failures() {
         assert!(failed_with(io::ErrorKind::StorageFull).is_full());
         assert!(failed_with(io::ErrorKind::QuotaExceeded).is_full());
+        #[cfg(unix)]
+        for errno in [nix::errno::Errno::ENOSPC, nix::errno::Errno::EDQUOT] {
+            assert!(is_full(&io::Error::from(errno)));
+        }
         assert!(!failed_with(io::ErrorKind::PermissionDenied).is_full());
     }
 

@@ -82,9 +82,25 @@ impl LocalFolder {
         }
     }
 
-    /// Gives a piece of the reserve back to the disk; `false` when there is none left.
-    pub(crate) async fn spend_reserve(&self) -> bool {
-        self.run(|folder| Ok(folder.0.reserve.spend())).await.unwrap_or(false)
+    /// Creates an object in the room of a piece of the reserve; `false` when there is none left.
+    ///
+    /// # Errors
+    /// As of `put_opts`; when the disk had no room even so, the piece is given back to it, and the next may do.
+    pub(crate) async fn create_from_reserve(&self, location: &Path, payload: PutPayload) -> Result<bool> {
+        let path = self.0.listings.path_to_filesystem(location)?;
+        let create = move |folder: Self| {
+            folder.0.presence.check().map_err(not_there)?;
+            let written = match folder.0.reserve.spend(&path, folder.0.is_synced) {
+                Ok(None) => return Ok(false),
+                Ok(Some(mut staged)) => {
+                    let written = payload.iter().try_for_each(|bytes| staged.write_all(bytes));
+                    written.and_then(|()| staged.truncate()).and_then(|()| staged.publish_new())
+                }
+                Err(error) => Err(error),
+            };
+            folder.acknowledged(&path, written).map(|()| true)
+        };
+        self.run(create).await
     }
 
     /// Makes what was removed from the folder of `object` stay removed when the power fails.

@@ -6,14 +6,15 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use super::staged::{make_folder, private};
+use super::staged::{Staged, make_folder, private};
+use crate::store::is_full;
 
 /// How many pieces there are. A record needs one or two: for its bytes, its inode, and now and then a block of its folder.
 const PIECES: u32 = 32;
 /// What each holds back, besides an inode.
 const PIECE: usize = 16 * 1024;
 
-/// Small files that are removed when there is no other room.
+/// Small files whose room is used when there is no other.
 #[derive(Debug)]
 pub(super) struct Reserve {
     folder: PathBuf,
@@ -55,9 +56,17 @@ impl Reserve {
         Ok(())
     }
 
-    /// Removes a piece; `false` when there is none.
-    pub(super) fn spend(&self) -> bool {
-        self.pieces().any(|path| fs::remove_file(path).is_ok())
+    /// A file beside `target` that has a piece's room; `None` when there is none left.
+    pub(super) fn spend(&self, target: &Path, is_synced: bool) -> io::Result<Option<Staged>> {
+        for piece in self.pieces() {
+            match Staged::take_over(&piece, target, is_synced) {
+                Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+                // The folder of the target may need a block for the name, and this piece has one.
+                Err(error) if is_full(&error) && fs::remove_file(&piece).is_ok() => return Err(error),
+                staged => return staged.map(Some),
+            }
+        }
+        Ok(None)
     }
 
     /// The names end like those of unfinished writes, so that no release lists them.

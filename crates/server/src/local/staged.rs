@@ -6,6 +6,8 @@ use std::{
     path::{Path, PathBuf},
 };
 
+use crate::store::is_full;
+
 /// A file that is being written, removed when it is dropped before it was published.
 #[derive(Debug)]
 pub(super) struct Staged {
@@ -39,6 +41,29 @@ impl Staged {
         }
     }
 
+    /// Takes over a file that has room already, which moves beside `target`: writing over its bytes needs no more, and
+    /// nobody else can take it.
+    ///
+    /// # Errors
+    /// `NotFound` when there is no such file.
+    pub(super) fn take_over(piece: &Path, target: &Path, is_synced: bool) -> io::Result<Self> {
+        let mut random = [0; 8];
+        getrandom::fill(&mut random).map_err(io::Error::other)?;
+        let mut at = target.as_os_str().to_owned();
+        at.push(format!("#{}", u64::from_be_bytes(random)));
+        fs::rename(piece, &at)?;
+        let mut staged = Self { file: None, at: Some(at.into()), target: target.to_owned(), is_synced };
+        staged.file = staged.at.as_ref().map(|at| OpenOptions::new().write(true).open(at)).transpose()?;
+        Ok(staged)
+    }
+
+    /// Ends the file here, whatever stood behind.
+    pub(super) fn truncate(&mut self) -> io::Result<()> {
+        let file = self.file()?;
+        let length = file.stream_position()?;
+        file.set_len(length)
+    }
+
     pub(super) fn write_all(&mut self, bytes: &[u8]) -> io::Result<()> {
         self.file()?.write_all(bytes)
     }
@@ -61,9 +86,16 @@ impl Staged {
     /// `AlreadyExists` when it has.
     pub(super) fn publish_new(mut self) -> io::Result<()> {
         let at = self.close()?;
-        fs::hard_link(&at, &self.target)?;
-        // One that stays is swept.
-        let _ = fs::remove_file(&at);
+        match fs::hard_link(&at, &self.target) {
+            // Some file systems count a name as an inode, and moving one needs no more.
+            Err(error) if is_full(&error) => rename_new(&at, &self.target)
+                .map_err(|moved| if moved.kind() == io::ErrorKind::AlreadyExists { moved } else { error })?,
+            linked => {
+                linked?;
+                // One that stays is swept.
+                let _ = fs::remove_file(&at);
+            }
+        }
         self.at = None;
         self.sync_parent()
     }
@@ -94,6 +126,18 @@ impl Drop for Staged {
             let _ = fs::remove_file(at);
         }
     }
+}
+
+/// Moves a file to a name that no other has.
+#[cfg(target_os = "linux")]
+fn rename_new(from: &Path, to: &Path) -> io::Result<()> {
+    use rustix::fs::{CWD, RenameFlags, renameat_with};
+    Ok(renameat_with(CWD, from, CWD, to, RenameFlags::NOREPLACE)?)
+}
+
+#[cfg(not(target_os = "linux"))]
+fn rename_new(_: &Path, _: &Path) -> io::Result<()> {
+    Err(io::ErrorKind::Unsupported.into())
 }
 
 /// Closes a file; some file systems of a network say only now that the disk is full.

@@ -6,6 +6,10 @@ use std::{
     os::unix::fs::MetadataExt as _,
     path::{Path, PathBuf},
     process::Command,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering::SeqCst},
+    },
 };
 
 use http::StatusCode;
@@ -157,6 +161,38 @@ async fn lives_without_a_reserve(disk: &Path, filler: Filler) {
     assert!(world.objects_in("/blobs/").await.is_empty());
 }
 
+/// Others take every room that there is at once, all the time.
+async fn is_emptied_beside_others(disk: &Path, filler: Filler) {
+    let root = disk.join("store");
+    let world = World::in_folder(&root).await;
+    let caller = world.caller();
+    let mut files = Vec::new();
+    for number in 0..20 {
+        files.push(match number % 2 {
+            0 => caller.create_file("a", b"a").await.id,
+            _ => file_of_parts(&caller, 3).await,
+        });
+    }
+    let is_over = Arc::new(AtomicBool::new(false));
+    let others: Vec<_> = (0..2)
+        .map(|_| {
+            let (disk, is_over) = (disk.to_owned(), is_over.clone());
+            std::thread::spawn(move || {
+                while !is_over.load(SeqCst) {
+                    filler.fill(&disk);
+                }
+            })
+        })
+        .collect();
+    while caller.call(&new_upload("a", 1)).await.is_ok() {}
+    for id in &files {
+        caller.call(&DeleteFile::new(id)).await.unwrap();
+    }
+    is_over.store(true, SeqCst);
+    others.into_iter().for_each(|other| other.join().unwrap());
+    assert!(caller.call(&ListFiles::new()).await.unwrap().data.is_empty());
+}
+
 fn held_back(root: &Path) -> usize {
     let pieces = fs::read_dir(root.join("reserve")).unwrap();
     pieces.filter(|piece| piece.as_ref().unwrap().metadata().unwrap().blocks() > 0).count()
@@ -190,6 +226,20 @@ fn a_store_without_blocks_and_without_a_reserve_is_emptied() {
 fn a_store_without_inodes_and_without_a_reserve_is_emptied() {
     if let Some(disk) = disk("a_store_without_inodes_and_without_a_reserve_is_emptied", TMPFS) {
         runtime().block_on(lives_without_a_reserve(&disk, Filler::Inodes));
+    }
+}
+
+#[test]
+fn a_store_without_blocks_is_emptied_while_others_take_all_room() {
+    if let Some(disk) = disk("a_store_without_blocks_is_emptied_while_others_take_all_room", TMPFS) {
+        runtime().block_on(is_emptied_beside_others(&disk, Filler::Blocks));
+    }
+}
+
+#[test]
+fn a_store_without_inodes_is_emptied_while_others_take_all_room() {
+    if let Some(disk) = disk("a_store_without_inodes_is_emptied_while_others_take_all_room", TMPFS) {
+        runtime().block_on(is_emptied_beside_others(&disk, Filler::Inodes));
     }
 }
 
