@@ -374,6 +374,9 @@ pub(crate) struct ServeArguments {
     /// when the power fails (not when the server crashes).
     #[arg(long, value_enum, value_name = "LEVEL", default_value = "strict")]
     pub(crate) durability: DurabilityName,
+    /// Does not start where there is no store yet, such as on a folder whose disk is not mounted.
+    #[arg(long)]
+    pub(crate) require_existing: bool,
 }
 
 /// What an answer of the server is worth when the power fails.
