@@ -85,6 +85,11 @@ impl Backend {
         if is_full(&outcome) {
             was_full = true;
             for spare in self.spare_records(tenant, id).await? {
+                // Another request may have used the room to end the upload otherwise.
+                if self.store.exists(path).await? {
+                    outcome = Ok(Created::Before);
+                    break;
+                }
                 self.store.remove(vec![spare]).await?;
                 outcome = self.store.create(path, record).await;
                 if !is_full(&outcome) {

@@ -46,7 +46,10 @@ impl Reserve {
         for path in missing {
             let mut options = OpenOptions::new();
             private(&mut options).write(true).create(true).truncate(false);
-            let written = options.open(&path).and_then(|mut file| file.write_all(&noise));
+            let written = options.open(&path).and_then(|mut file| {
+                file.write_all(&noise)?;
+                file.set_len(PIECE as u64)
+            });
             if let Err(error) = written {
                 // Half a piece would be taken for none.
                 let _ = fs::remove_file(&path);

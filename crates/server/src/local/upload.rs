@@ -70,6 +70,11 @@ impl MultipartUpload for Upload {
 
     async fn abort(&mut self) -> Result<()> {
         let staged = lock(&self.staged).take().ok_or_else(is_over)?;
-        self.folder.run(move |_| Ok(drop(staged))).await
+        self.folder
+            .run(move |_| {
+                drop(staged);
+                Ok(())
+            })
+            .await
     }
 }

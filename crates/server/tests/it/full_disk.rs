@@ -246,3 +246,38 @@ async fn whatever_is_cut_off_on_a_full_disk_is_done_or_not_done() {
         assert!(changes > 1, "{cut:?} has {changes} changes");
     }
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn on_a_full_disk_exactly_one_of_complete_and_cancel_wins() {
+    let (world, store) = world().await;
+    let (mut completed, mut cancelled) = (0, 0);
+    for round in 0..300 {
+        store.set_room(9);
+        let (upload, parts) = upload_of_two_parts(&world.caller()).await;
+        store.set_room(round % 3);
+        let (completing, cancelling) = (world.caller(), world.caller());
+        let (request, cancel) = (crate::world::complete(&upload, &parts), CancelUpload::new(&upload.id));
+        let completing = tokio::spawn(async move { completing.call(&request).await });
+        let cancelling = tokio::spawn(async move { cancelling.call(&cancel).await });
+        let (complete, cancel) = (completing.await.unwrap(), cancelling.await.unwrap());
+        store.set_room(9);
+        match cancel {
+            Ok(_) => {
+                assert!(complete.is_err());
+                assert!(world.caller().try_complete(&upload, &parts).await.is_err());
+                cancelled += 1;
+            }
+            Err(refusal) => {
+                assert_eq!(
+                    refusal.status,
+                    StatusCode::BAD_REQUEST,
+                    "only what is completed is not cancelled"
+                );
+                let file = world.caller().complete(&upload, &parts).await;
+                assert_eq!(world.caller().download(&file.id).await.unwrap(), "ab");
+                completed += 1;
+            }
+        }
+    }
+    assert!(completed > 0 && cancelled > 0, "{completed} and {cancelled}");
+}
