@@ -25,6 +25,8 @@
 //! On a local disk every success is answered after the file, and the folders above it, are synced. A crash leaves
 //! either all of what a request did or nothing that a later request could see; what it leaves on the disk is removed
 //! by [`Server::sweep`]. With [`Durability::None`] that holds for crashes of the process alone, not of the system.
+//!
+//! A full disk is read, emptied and swept like any other; only what would make something new fails.
 
 mod auth;
 mod backend;
