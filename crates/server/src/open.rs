@@ -133,7 +133,7 @@ fn open(path: &Path, durability: Durability) -> Result<Store, OpenError> {
     check_writable(path).map_err(|source| OpenError::NotWritable { path: path.to_owned(), source })?;
     let folder = LocalFolder::new(path, durability == Durability::Strict)
         .map_err(|error| OpenError::Store(error.into()))?;
-    Ok(Store { objects: Arc::new(folder.clone()), folder: Some(folder) })
+    Ok(Store::of(Arc::new(folder.clone()), Some(folder)))
 }
 
 /// Makes the folder and those above it, and syncs whatever got a new entry if it is to be synced.

@@ -1,9 +1,9 @@
 //! Taking away: files that are deleted and uploads that are cancelled, on a full disk too.
 //!
-//! A record says that something is gone, and its bytes go an hour later. Where a full disk has no room for that record, in
-//! this order:
+//! A record says that something is gone, and its bytes go an hour later; at once when the disk was full in the last hour.
+//! Where there is no room even for that record, in this order:
 //!
-//! 1. It takes the room of a piece of the reserve, and what the record frees goes at once, so that there is room again.
+//! 1. It takes the room of a piece of the reserve, and what the record frees goes at once, so that the reserve is refilled.
 //! 2. The records of the parts go, then that of the upload's beginning: no file needs them. The record takes their room.
 //! 3. A file that was sent at once loses its own record, which is the commit, and then its bytes.
 //!
@@ -28,7 +28,7 @@ const PIECES: usize = 8;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Removing {
     pub(crate) created: Created,
-    /// Whether the disk had no room for the record at first.
+    /// Whether the disk had no room for the record at first, or for something else in the last hour.
     pub(crate) was_full: bool,
 }
 
@@ -97,6 +97,8 @@ impl Backend {
                 }
             }
         }
+        // Where others were refused for want of room, what is removed is to give them some.
+        let was_full = was_full || self.store.was_full_lately();
         Ok(Removing { created: outcome?, was_full })
     }
 
@@ -117,17 +119,20 @@ impl Backend {
         parts.await
     }
 
-    /// Frees the bytes of what is gone without the hour that it has on a disk with room, and refills the reserve.
+    /// Frees the bytes of what is gone without the hour that they have on a disk with room, and refills the reserve.
     pub(crate) async fn free_at_once(&self, tenant: &Tenant, id: ObjectId) {
         let freed = async {
-            let mut paths = self.part_records(tenant, id).await?;
+            if !self.store.exists(&layout::upload_final(tenant, id)).await? {
+                return self.store.remove(vec![layout::blob(tenant, &BlobName::whole(id.stem()))]).await;
+            }
+            // The records of its parts may have had to go already, so the names of the blobs say which are its.
             let folder = layout::blobs(tenant);
             let blobs = self.store.list(&folder, |name, _| match BlobName::parse(name)? {
-                (name, Owner::File(stem)) if stem == id.stem() => Some(name),
-                (name, Owner::Upload(owner)) if owner == id => Some(name),
+                (name, Owner::Upload(owner)) if owner == id => Some(layout::blob(tenant, &name)),
                 _ => None,
             });
-            paths.extend(blobs.await?.iter().map(|name| layout::blob(tenant, name)));
+            let mut paths = blobs.await?;
+            paths.extend(self.part_records(tenant, id).await?);
             self.store.remove(paths).await
         };
         if let Err(error) = freed.await {

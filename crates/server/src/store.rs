@@ -1,6 +1,10 @@
 //! The store that everything is kept in, and the few things that are done with it.
 
-use std::{io, sync::Arc};
+use std::{
+    io,
+    sync::{Arc, Mutex, PoisonError},
+    time::{Duration, Instant},
+};
 
 use bytes::Bytes;
 use futures_util::{StreamExt, TryStreamExt};
@@ -22,13 +26,36 @@ pub struct Store {
     pub(crate) objects: Arc<dyn ObjectStore>,
     /// The folder, when the store is a local disk: it has unfinished writes that the store does not list, and a reserve.
     pub(crate) folder: Option<LocalFolder>,
+    /// When a write last failed for want of room.
+    was_full: Arc<Mutex<Option<Instant>>>,
 }
+
+/// How long a disk that was full counts as full. As long as freed bytes stay on one that is not.
+const FULL_FOR: Duration = Duration::from_secs(60 * 60);
 
 impl Store {
     /// A store in memory, for tests: gone when the last clone is dropped.
     #[must_use]
     pub fn memory() -> Self {
-        Self { objects: Arc::new(InMemory::new()), folder: None }
+        Self::of(Arc::new(InMemory::new()), None)
+    }
+
+    pub(crate) fn of(objects: Arc<dyn ObjectStore>, folder: Option<LocalFolder>) -> Self {
+        Self { objects, folder, was_full: Arc::default() }
+    }
+
+    /// Keeps in mind whether a write failed for want of room.
+    pub(crate) fn noted<T>(&self, written: Result<T, StoreError>) -> Result<T, StoreError> {
+        if written.as_ref().is_err_and(StoreError::is_full) {
+            *self.was_full.lock().unwrap_or_else(PoisonError::into_inner) = Some(Instant::now());
+        }
+        written
+    }
+
+    /// Whether a write of this process has failed for want of room in the last hour.
+    pub(crate) fn was_full_lately(&self) -> bool {
+        let was_full = *self.was_full.lock().unwrap_or_else(PoisonError::into_inner);
+        was_full.is_some_and(|then| then.elapsed() < FULL_FOR)
     }
 
     /// Creates a record; says whether it is this call that did, or whether it was there before.
@@ -37,7 +64,7 @@ impl Store {
         match self.objects.put_opts(path, json(path, record)?, options).await {
             Ok(_) => Ok(Created::Now),
             Err(object_store::Error::AlreadyExists { .. }) => Ok(Created::Before),
-            Err(error) => Err(error.into()),
+            Err(error) => self.noted(Err(error.into())),
         }
     }
 
@@ -195,7 +222,7 @@ impl From<Arc<dyn ObjectStore>> for Store {
     /// Any store that can create an object only if it is not there, and that takes large ones in pieces of about 256 KiB to
     /// 1 MiB. S3 does not: it wants 5 MiB.
     fn from(objects: Arc<dyn ObjectStore>) -> Self {
-        Self { objects, folder: None }
+        Self::of(objects, None)
     }
 }
 

@@ -43,6 +43,9 @@ impl BlobWriter {
     }
 
     /// Takes the next bytes; waits when the store is slower than they come.
+    ///
+    /// # Errors
+    /// When the store failed; then the writer is of no use any more.
     pub(crate) async fn write(&mut self, bytes: Bytes) -> Result<(), StoreError> {
         self.total += bytes.len() as u64;
         if bytes.len() < WORTH_KEEPING {
@@ -51,17 +54,24 @@ impl BlobWriter {
             self.gathered.push(bytes);
         }
         if self.gathered.content_length() >= self.share.bytes() {
-            self.flush().await?;
+            let flushed = self.flush().await;
+            self.store.noted(flushed)?;
         }
         Ok(())
     }
 
     /// Writes what is left, makes the blob durable and then visible. Says how many bytes it has.
     pub(crate) async fn finish(mut self) -> Result<u64, StoreError> {
+        let finished = self.complete().await;
+        self.store.noted(finished)?;
+        Ok(self.total)
+    }
+
+    async fn complete(&mut self) -> Result<(), StoreError> {
         if self.unfinished.is_none() {
             let payload = mem::take(&mut self.gathered).freeze();
             self.store.objects.put(&self.path, payload).await?;
-            return Ok(self.total);
+            return Ok(());
         }
         if !self.gathered.is_empty() {
             self.flush().await?;
@@ -70,7 +80,7 @@ impl BlobWriter {
             unfinished.complete().await?;
         }
         self.unfinished = None;
-        Ok(self.total)
+        Ok(())
     }
 
     async fn flush(&mut self) -> Result<(), StoreError> {

@@ -3,13 +3,13 @@
 use std::sync::Arc;
 
 use http::StatusCode;
-use partwise_models::{Upload, UploadStatus};
+use partwise_models::{Purpose, Upload, UploadStatus};
 use partwise_protocol::{ApiError, CancelUpload, DeleteFile, ListFiles, RetrieveFile};
 
 use crate::{
     faulty::Faulty,
     sweep::set_to_today,
-    world::{Caller, HOUR, World, told},
+    world::{Caller, HOUR, World, new_file, told},
 };
 
 /// A world whose store is full as soon as `fill` is called.
@@ -280,4 +280,22 @@ async fn on_a_full_disk_exactly_one_of_complete_and_cancel_wins() {
         }
     }
     assert!(completed > 0 && cancelled > 0, "{completed} and {cancelled}");
+}
+
+#[tokio::test]
+async fn what_is_deleted_after_something_was_refused_for_want_of_room_gives_room_at_once() {
+    let (world, store) = world().await;
+    let caller = world.caller();
+    let files = [caller.create_file("a.txt", b"ab").await.id, file_of_two_parts(&caller).await];
+    let (upload, _) = upload_of_two_parts(&caller).await;
+    let blobs = async || world.objects_in("/blobs/").await.len();
+    store.set_room(1);
+    assert_eq!(caller.call(&new_file(Purpose::Assistants, "b", b"b")).await.unwrap_err().status, 507);
+    store.set_room(9);
+    for (id, left) in files.iter().zip([5, 3]) {
+        caller.call(&DeleteFile::new(id)).await.unwrap();
+        assert_eq!(blobs().await, left, "the blob of the refused file is still there");
+    }
+    caller.call(&CancelUpload::new(&upload.id)).await.unwrap();
+    assert_eq!(blobs().await, 1);
 }
