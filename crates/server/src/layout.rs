@@ -26,6 +26,8 @@ use crate::{
 pub(crate) const MARKER: &str = "partwise.json";
 pub(crate) const TENANTS: &str = "tenants";
 pub(crate) const RESERVE: &str = "reserve";
+/// The beginning of the names of its pieces.
+pub(crate) const ROOM: &str = "room#";
 /// The beginning of the names of files that are made, and removed at once, to see whether a folder can be written to.
 pub(crate) const PROBE: &str = "partwise-probe-";
 const JSON: &str = ".json";

@@ -1,13 +1,12 @@
 //! Room that is held back for records that take something away, so that they can be written to a full disk.
 
 use std::{
-    fs::{self, OpenOptions},
-    io::{self, Write as _},
+    fs, io,
     path::{Path, PathBuf},
 };
 
-use super::staged::{Staged, make_folder, private};
-use crate::store::is_full;
+use super::staged::{Staged, make_folder};
+use crate::{layout, store::is_full};
 
 /// How many pieces there are. A record needs one or two: for its bytes, its inode, and now and then a block of its folder.
 const PIECES: u32 = 32;
@@ -44,17 +43,10 @@ impl Reserve {
         let mut noise = vec![0; PIECE];
         getrandom::fill(&mut noise).map_err(io::Error::other)?;
         for path in missing {
-            let mut options = OpenOptions::new();
-            private(&mut options).write(true).create(true).truncate(false);
-            let written = options.open(&path).and_then(|mut file| {
-                file.write_all(&noise)?;
-                file.set_len(PIECE as u64)
-            });
-            if let Err(error) = written {
-                // Half a piece would be taken for none.
-                let _ = fs::remove_file(&path);
-                return Err(error);
-            }
+            // It gets its name when it is whole: one with a name may be somebody else's record at the next moment.
+            let mut piece = Staged::create(&self.folder, &path, false)?;
+            piece.write_all(&noise)?;
+            piece.publish()?;
         }
         Ok(())
     }
@@ -74,6 +66,50 @@ impl Reserve {
 
     /// The names end like those of unfinished writes, so that no release lists them.
     fn pieces(&self) -> impl Iterator<Item = PathBuf> {
-        (0..PIECES).map(|number| self.folder.join(format!("room#{number}")))
+        (0..PIECES).map(|number| self.folder.join(format!("{}{number}", layout::ROOM)))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_piece_that_was_given_away_is_never_written_to_by_whoever_refills() {
+        let home = tempfile::tempdir().unwrap();
+        let folder = home.path().join("reserve");
+        let filling = Reserve::new(folder.clone());
+        filling.fill().unwrap();
+        std::thread::scope(|scope| {
+            let fillers = [0, 1].map(|_| scope.spawn(|| (0..300).for_each(|_| drop(filling.fill()))));
+            let spending = Reserve::new(folder.clone());
+            let mut written = Vec::new();
+            while fillers.iter().any(|filler| !filler.is_finished()) {
+                let target = home.path().join(format!("record-{}", written.len()));
+                if let Some(mut staged) = spending.spend(&target, false).unwrap() {
+                    staged.write_all(b"a record").unwrap();
+                    staged.truncate().unwrap();
+                    staged.publish_new().unwrap();
+                    written.push(target);
+                }
+            }
+            for path in written {
+                assert_eq!(fs::read(&path).unwrap(), b"a record");
+            }
+        });
+    }
+
+    #[test]
+    fn what_is_short_is_made_whole_and_what_is_whole_is_left_alone() {
+        let home = tempfile::tempdir().unwrap();
+        let reserve = Reserve::new(home.path().join("reserve"));
+        reserve.fill().unwrap();
+        let pieces: Vec<_> = reserve.pieces().collect();
+        fs::write(&pieces[0], "short").unwrap();
+        let before = fs::metadata(&pieces[1]).unwrap().modified().unwrap();
+        reserve.fill().unwrap();
+        assert_eq!(fs::metadata(&pieces[0]).unwrap().len(), PIECE as u64);
+        assert_eq!(fs::metadata(&pieces[1]).unwrap().modified().unwrap(), before);
+        assert_eq!(fs::read_dir(home.path().join("reserve")).unwrap().count(), PIECES as usize);
     }
 }

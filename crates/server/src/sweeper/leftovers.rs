@@ -21,6 +21,7 @@ pub(super) fn remove(root: &Path, before: SystemTime) -> Removed {
         Err(error) => removed.skip(root, &error),
     }
     removed.walk(&root.join(layout::TENANTS), before);
+    removed.walk(&root.join(layout::RESERVE), before);
     removed
 }
 
@@ -67,6 +68,8 @@ impl Removed {
 }
 
 fn is_unfinished(name: &str) -> bool {
+    // A piece of the reserve that is not whole is named `room#<number>#<number>`.
+    let name = name.strip_prefix(layout::ROOM).unwrap_or(name);
     name.split_once('#')
         .is_some_and(|(_, number)| !number.is_empty() && number.bytes().all(|byte| byte.is_ascii_digit()))
 }

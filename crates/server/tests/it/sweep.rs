@@ -147,6 +147,8 @@ async fn what_unfinished_writes_left_on_a_disk_goes_after_a_day_and_nothing_else
         (blobs.join("00#1"), true),
         (blobs.join("00#2"), false),
         (blobs.join("notes#x"), true),
+        (folder.path().join("reserve/room#3#1"), true),
+        (folder.path().join("reserve/room#3"), true),
         (folder.path().join("mine#1"), true),
     ] {
         let file = fs::File::create(path).unwrap();
@@ -155,8 +157,9 @@ async fn what_unfinished_writes_left_on_a_disk_goes_after_a_day_and_nothing_else
         }
     }
     set_to_today(&world);
-    assert_eq!(world.server.sweep().await.unwrap().unfinished, 1);
-    assert!(!blobs.join("00#1").exists());
+    assert_eq!(world.server.sweep().await.unwrap().unfinished, 2);
+    assert!(!blobs.join("00#1").exists() && !folder.path().join("reserve/room#3#1").exists());
+    assert_eq!(fs::read_dir(folder.path().join("reserve")).unwrap().count(), 32);
     assert!(
         blobs.join("00#2").exists()
             && blobs.join("notes#x").exists()
