@@ -144,6 +144,16 @@ impl Backend {
     ) -> Result<(), StoreError> {
         let path = layout::file(tenant, id);
         // Looking costs less than a write that comes to nothing, and works on a full disk.
-        if self.store.exists(&path).await? { Ok(()) } else { self.store.put_once(&path, file).await }
+        if self.store.exists(&path).await? {
+            return Ok(());
+        }
+        match self.store.put_once(&path, file).await {
+            // The file is made already, and to refuse it now would only confuse.
+            Err(error) if error.is_full() => match self.store.create_from_reserve(&path, file).await? {
+                Some(_) => Ok(()),
+                None => Err(error),
+            },
+            written => written,
+        }
     }
 }

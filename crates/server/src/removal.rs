@@ -40,7 +40,7 @@ impl Backend {
             Ok(Removing { created: Created::Before, .. }) => Ok(false),
             Ok(Removing { created: Created::Now, was_full }) => {
                 if was_full {
-                    self.free_at_once(tenant, id).await;
+                    self.free_at_once(tenant, id, &Self::records_of_file(tenant, id)).await;
                 }
                 Ok(true)
             }
@@ -50,7 +50,7 @@ impl Backend {
             {
                 let is_ours = self.store.remove_first(&layout::file(tenant, id)).await?;
                 if is_ours {
-                    self.free_at_once(tenant, id).await;
+                    self.free_at_once(tenant, id, &[]).await;
                 }
                 Ok(is_ours)
             }
@@ -119,8 +119,14 @@ impl Backend {
         parts.await
     }
 
-    /// Frees the bytes of what is gone without the hour that they have on a disk with room, and refills the reserve.
-    pub(crate) async fn free_at_once(&self, tenant: &Tenant, id: ObjectId) {
+    /// What nobody needs of a file that has a tombstone. Without this there would be no inode more than before.
+    fn records_of_file(tenant: &Tenant, id: ObjectId) -> [Path; 3] {
+        [layout::upload_created(tenant, id), layout::upload_final(tenant, id), layout::file(tenant, id)]
+    }
+
+    /// Frees the bytes of what is gone, and then these records of it, without the hours that they have on a disk with
+    /// room, and refills the reserve.
+    pub(crate) async fn free_at_once(&self, tenant: &Tenant, id: ObjectId, records: &[Path]) {
         let freed = async {
             if !self.store.exists(&layout::upload_final(tenant, id)).await? {
                 return self.store.remove(vec![layout::blob(tenant, &BlobName::whole(id.stem()))]).await;
@@ -134,6 +140,10 @@ impl Backend {
             let mut paths = blobs.await?;
             paths.extend(self.part_records(tenant, id).await?);
             self.store.remove(paths).await
+        };
+        let freed = async {
+            freed.await?;
+            self.store.remove(records.to_vec()).await
         };
         if let Err(error) = freed.await {
             let error: &dyn std::error::Error = &error;

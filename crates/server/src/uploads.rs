@@ -227,7 +227,7 @@ impl Backend {
         match created {
             Created::Now => {
                 if was_full {
-                    self.free_at_once(tenant, id).await;
+                    self.free_at_once(tenant, id, &[]).await;
                 }
                 Ok(end.outcome)
             }

@@ -296,6 +296,17 @@ async fn what_is_deleted_after_something_was_refused_for_want_of_room_gives_room
         caller.call(&DeleteFile::new(id)).await.unwrap();
         assert_eq!(blobs().await, left, "the blob of the refused file is still there");
     }
+    assert_eq!(world.objects_in("/files/").await.len(), 2, "their tombstones");
     caller.call(&CancelUpload::new(&upload.id)).await.unwrap();
     assert_eq!(blobs().await, 1);
+    assert_eq!(
+        world.objects_in("/uploads/").await.len(),
+        2,
+        "the beginning and the end of the cancelled one"
+    );
+    for _ in 0..2 {
+        world.advance(HOUR);
+        assert_eq!(world.server.sweep().await.unwrap().skipped, 0);
+    }
+    assert_eq!(world.objects().await.len(), 1, "{:?}", world.objects().await);
 }
