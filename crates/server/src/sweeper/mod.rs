@@ -28,7 +28,8 @@ use crate::{
 /// How long bytes stay after they were freed: who was reading them then may finish. Records stay as long again.
 pub(crate) const GRACE: u64 = 60 * 60;
 const TWICE_GRACE: u64 = 2 * GRACE;
-/// How long bytes that belong to nothing stay: by then whoever was writing them is gone.
+/// How long bytes that belong to nothing stay: by then whoever was writing them is gone. On a disk that was full in the last
+/// hour an hour has to do.
 const ABANDONED: u64 = 24 * 60 * 60;
 
 /// What a sweep did.
@@ -66,11 +67,16 @@ impl Backend {
         Ok(swept)
     }
 
+    /// For how long bytes that belong to nothing may still be on their way.
+    fn patience(&self) -> u64 {
+        if self.store.was_full_lately() { GRACE } else { ABANDONED }
+    }
+
     /// What only a local disk has.
     async fn sweep_folder(&self, swept: &mut Swept) -> Result<(), StoreError> {
         let Some(folder) = &self.store.folder else { return Ok(()) };
         let root = folder.root().to_owned();
-        let seconds = Duration::from_secs(self.now().0.saturating_sub(ABANDONED));
+        let seconds = Duration::from_secs(self.now().0.saturating_sub(self.patience()));
         // A clock that says what no file can have finds nothing old.
         let before = SystemTime::UNIX_EPOCH.checked_add(seconds).unwrap_or(SystemTime::UNIX_EPOCH);
         let removal = move || leftovers::remove(&root, before);
@@ -112,7 +118,7 @@ impl Backend {
             },
             None => {
                 let is_abandoned =
-                    |blob: &&Blob| self.is_past(blob.written.max(stem.created_at()), ABANDONED);
+                    |blob: &&Blob| self.is_past(blob.written.max(stem.created_at()), self.patience());
                 blobs.iter().filter(is_abandoned).collect()
             }
         };

@@ -6,7 +6,7 @@ use partwise_models::UnixSeconds;
 use partwise_protocol::Dialect;
 
 use super::{
-    ABANDONED, GRACE, Swept, TWICE_GRACE,
+    GRACE, Swept, TWICE_GRACE,
     inventory::{Blob, Inventory, UploadRecords},
 };
 use crate::{
@@ -72,11 +72,12 @@ impl Backend {
                 Ok(())
             }
             State::Unknown => {
-                let is_abandoned = |blob: &&Blob| self.is_past(blob.written.max(id.created_at()), ABANDONED);
+                let is_abandoned =
+                    |blob: &&Blob| self.is_past(blob.written.max(id.created_at()), self.patience());
                 let abandoned: Vec<&Blob> = blobs.iter().filter(is_abandoned).collect();
                 self.remove_blobs(tenant, &abandoned, swept).await?;
                 let latest = records.parts.iter().map(|part| part.created_at()).max();
-                if latest.is_some_and(|latest| self.is_past(latest.max(id.created_at()), ABANDONED)) {
+                if latest.is_some_and(|latest| self.is_past(latest.max(id.created_at()), self.patience())) {
                     self.remove_records(tenant, id, records, swept).await?;
                 }
                 Ok(())

@@ -247,6 +247,21 @@ async fn whatever_is_cut_off_on_a_full_disk_is_done_or_not_done() {
     }
 }
 
+#[tokio::test]
+async fn bytes_that_belong_to_nothing_go_after_an_hour_when_the_disk_was_full() {
+    let (world, store) = world().await;
+    set_to_today(&world);
+    world.caller().create_file("kept", b"a").await;
+    store.set_room(1);
+    let refusal = world.caller().call(&new_file(Purpose::Assistants, "b", b"b")).await.unwrap_err();
+    assert_eq!(refusal.status, StatusCode::INSUFFICIENT_STORAGE);
+    assert_eq!(world.objects_in("/blobs/").await.len(), 2);
+    world.advance(HOUR - 120);
+    assert_eq!(world.server.sweep().await.unwrap().blobs, 0);
+    world.advance(120);
+    assert_eq!(world.server.sweep().await.unwrap().blobs, 1);
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn on_a_full_disk_exactly_one_of_complete_and_cancel_wins() {
     let (world, store) = world().await;
