@@ -47,7 +47,7 @@ pub(crate) struct Opened {
     pub(crate) identity: Option<String>,
 }
 
-/// Whether a store is made where there is none.
+/// The treatment of a folder that holds no store.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Missing {
     Make,

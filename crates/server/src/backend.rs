@@ -45,7 +45,7 @@ impl Backend {
         (self.clock)()
     }
 
-    /// Whether so many seconds have passed since then.
+    /// Says whether so many seconds have passed since then.
     pub(crate) fn is_past(&self, start: UnixSeconds, wait: u64) -> bool {
         start.0.saturating_add(wait) <= self.now().0
     }

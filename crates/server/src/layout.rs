@@ -98,7 +98,7 @@ impl FileMark {
     }
 }
 
-/// What a record in the folder of an upload says of it.
+/// A record in the folder of an upload, by its name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum UploadMark {
     Created,

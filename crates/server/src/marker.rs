@@ -10,7 +10,7 @@ use crate::{
     store::{Store, StoreError},
 };
 
-/// What the marker's bytes say.
+/// The meaning of the marker's bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Reading {
     /// The format of this release.
@@ -73,7 +73,7 @@ pub(crate) async fn check(store: &Store) -> Result<(), OpenError> {
     Ok(())
 }
 
-/// Whether what stands beside the marker is what this release would have put there, or nothing.
+/// Says whether the marker stands alone, or beside what this release would have put there.
 async fn looks_like_a_store(store: &Store) -> Result<bool, StoreError> {
     let folders = store.root_names().await?;
     Ok(folders.iter().any(|name| name == layout::TENANTS)

@@ -59,7 +59,7 @@ pub enum OpenError {
         /// The path as given.
         path: PathBuf,
     },
-    /// What stands where the marker should be was not written by any release.
+    /// The object in the place of the marker was not written by any release.
     #[error(
         "`{marker}` is not the marker of a store: if the rest is one, remove that file and start again; if not, name another folder"
     )]

@@ -21,14 +21,14 @@ use crate::{
     tenant::Tenant,
 };
 
-/// How many pieces of the reserve are tried for one record. One has room for its bytes; its name may need more.
+/// Pieces of the reserve that are tried for one record. One has room for its bytes; its name may need more.
 const PIECES: usize = 8;
 
-/// What came of writing a record that takes something away.
+/// The result of writing a record that takes something away.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Removing {
     pub(crate) created: Created,
-    /// Whether the disk had no room for the record at first, or for something else in the last hour.
+    /// Set when the disk had no room for the record at first, or for something else in the last hour.
     pub(crate) was_full: bool,
 }
 
@@ -119,7 +119,7 @@ impl Backend {
         parts.await
     }
 
-    /// What nobody needs of a file that has a tombstone. Without this there would be no inode more than before.
+    /// The records that a file with a tombstone does not need. Unless they go, a deletion frees no inode.
     fn records_of_file(tenant: &Tenant, id: ObjectId) -> [Path; 3] {
         [layout::upload_created(tenant, id), layout::upload_final(tenant, id), layout::file(tenant, id)]
     }

@@ -69,12 +69,14 @@ impl Server {
         }
     }
 
-    /// Removes the bytes of what was deleted, expired, cancelled or left behind, some time after that happened; also
-    /// ends uploads whose time is over, and makes files whole whose making broke off. [`serve`](Self::serve) and
+    /// Removes the bytes of what was deleted, expired, cancelled or left behind, some time after that happened, and its
+    /// records some time later; also ends uploads whose time is over, and makes files whole whose making broke off. Takes
+    /// back room on a full disk, too, and writes nothing when nothing has changed. [`serve`](Self::serve) and
     /// [`serve_on_threads`](Self::serve_on_threads) do so by themselves; who mounts the server elsewhere calls this now and then. Several servers may sweep one store.
     ///
     /// # Errors
-    /// [`SweepError`] when the store fails.
+    /// [`SweepError`] when the store fails, or is not there. One file, upload or tenant that cannot be read is counted instead
+    /// ([`Swept::skipped`]).
     pub async fn sweep(&self) -> Result<Swept, SweepError> {
         self.0.backend.sweep().await.map_err(|error| SweepError(error.into()))
     }

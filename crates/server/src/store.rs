@@ -30,7 +30,7 @@ pub struct Store {
     was_full: Arc<Mutex<Option<Instant>>>,
 }
 
-/// How long a disk that was full counts as full. As long as freed bytes stay on one that is not.
+/// The time for which a disk that was full counts as full: as long as freed bytes stay on one that is not.
 const FULL_FOR: Duration = Duration::from_secs(60 * 60);
 
 impl Store {
@@ -52,7 +52,7 @@ impl Store {
         written
     }
 
-    /// Whether a write of this process has failed for want of room in the last hour.
+    /// Says whether a write of this process has failed for want of room in the last hour.
     pub(crate) fn was_full_lately(&self) -> bool {
         let was_full = *self.was_full.lock().unwrap_or_else(PoisonError::into_inner);
         was_full.is_some_and(|then| then.elapsed() < FULL_FOR)
@@ -277,7 +277,7 @@ impl StoreError {
     }
 }
 
-/// Whether the system has no room left: no blocks, no inodes, or none that the owner may use.
+/// Says whether the system has no room left: no blocks, no inodes, or none that the owner may use.
 pub(crate) fn is_full(error: &io::Error) -> bool {
     matches!(error.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded)
 }

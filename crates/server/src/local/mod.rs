@@ -36,7 +36,7 @@ pub(crate) struct LocalFolder(Arc<Inner>);
 #[derive(Debug)]
 struct Inner {
     root: PathBuf,
-    /// Whether what was written is synced before it is answered.
+    /// Set when writes are synced before they are answered.
     is_synced: bool,
     listings: LocalFileSystem,
     presence: Presence,
@@ -143,7 +143,7 @@ impl LocalFolder {
         self.acknowledged(path, written)
     }
 
-    /// What came of a write: nothing is good that went to another disk.
+    /// The result of a write, which is an error when it went to another disk.
     fn acknowledged(&self, path: &FsPath, written: io::Result<()>) -> Result<()> {
         self.0.presence.check().map_err(not_there)?;
         written.map_err(|source| match source.kind() {

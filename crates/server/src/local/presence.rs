@@ -11,7 +11,7 @@ use std::{
     time::{Instant, SystemTime},
 };
 
-/// How many seconds of reads that find what they look for may pass without a check.
+/// Seconds of successful reads that may pass without a check.
 const CHECK_EVERY: u64 = 3;
 
 /// The folder of a store is gone, or is another one.
@@ -36,8 +36,8 @@ pub(super) struct Presence {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Identity {
     folder: FileId,
-    /// A disk that is mounted again may have another device number, but its marker is the same file.
-    marker: (u64, Option<SystemTime>),
+    marker: FileId,
+    marked: Option<SystemTime>,
 }
 
 /// Device and inode.
@@ -61,8 +61,8 @@ impl Presence {
         self.checked.store(self.started.elapsed().as_secs(), Relaxed);
         let found = Identity::of(&self.root, &self.marker);
         match found {
-            Ok(found) if found.folder == known.folder => {}
-            Ok(found) if found.marker == known.marker => *self.lock() = Some(found),
+            Ok(found) if found == known => {}
+            Ok(found) if found.is_same_store(&known) => *self.lock() = Some(found),
             _ => {
                 if !self.is_missing.swap(true, Relaxed) {
                     tracing::error!(store = %self.root.display(), "the store is not there");
@@ -95,7 +95,16 @@ impl Identity {
     fn of(root: &Path, marker: &Path) -> io::Result<Self> {
         let folder = file_id(&fs::metadata(root)?);
         let marker = fs::metadata(marker)?;
-        Ok(Self { folder, marker: (file_id(&marker).1, marker.modified().ok()) })
+        Ok(Self { folder, marker: file_id(&marker), marked: marker.modified().ok() })
+    }
+
+    /// A disk that is mounted again may have another device number, and some file systems of a network change inodes; the
+    /// marker may be written anew. All at once are another store.
+    fn is_same_store(&self, known: &Self) -> bool {
+        let (device, inode) = self.marker;
+        let is_same_marker =
+            self.marked == known.marked && (device == known.marker.0 || inode == known.marker.1);
+        self.folder == known.folder || is_same_marker
     }
 }
 
@@ -109,4 +118,28 @@ fn file_id(metadata: &Metadata) -> FileId {
 #[cfg(not(unix))]
 fn file_id(_: &Metadata) -> FileId {
     (0, 0)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+
+    #[test]
+    fn a_store_is_known_by_its_folder_or_by_its_marker() {
+        let time = |seconds| Some(SystemTime::UNIX_EPOCH + Duration::from_secs(seconds));
+        let known = Identity { folder: (1, 10), marker: (1, 11), marked: time(5) };
+        for (same, folder, marker, marked) in [
+            (true, (1, 10), (1, 12), time(6)),
+            (true, (2, 10), (2, 11), time(5)),
+            (true, (1, 20), (1, 21), time(5)),
+            (false, (2, 10), (2, 11), time(6)),
+            (false, (1, 20), (1, 21), time(6)),
+            (false, (2, 20), (2, 21), time(5)),
+        ] {
+            let found = Identity { folder, marker, marked };
+            assert_eq!(found.is_same_store(&known), same, "{found:?}");
+        }
+    }
 }

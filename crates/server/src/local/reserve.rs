@@ -8,9 +8,9 @@ use std::{
 use super::staged::{Staged, make_folder};
 use crate::{layout, store::is_full};
 
-/// How many pieces there are. A record needs one or two: for its bytes, its inode, and now and then a block of its folder.
+/// The number of pieces. A record needs one or two: for its bytes, its inode, and now and then a block of its folder.
 const PIECES: u32 = 32;
-/// What each holds back, besides an inode.
+/// Bytes that each holds back, besides an inode.
 const PIECE: usize = 16 * 1024;
 
 /// Small files whose room is used when there is no other.

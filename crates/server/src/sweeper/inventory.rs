@@ -1,4 +1,4 @@
-//! What a tenant has, as three listings show it.
+//! The inventory of a tenant, from three listings.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
@@ -79,7 +79,7 @@ impl Inventory {
         self.uploads.keys().copied().chain(with_bytes).collect()
     }
 
-    /// What the bytes of files that were sent at once are named after.
+    /// The stems after which the bytes of files that were sent at once are named.
     pub(super) fn files_sent_at_once(&self) -> Vec<Stem> {
         let stem = |owner: &Owner| match owner {
             Owner::File(stem) => Some(*stem),

@@ -1,4 +1,4 @@
-//! What crashes leave on a local disk, which the store does not list.
+//! Leftovers of crashes on a local disk, which the store does not list.
 
 use std::{fs, io, path::Path, time::SystemTime};
 
@@ -57,7 +57,7 @@ impl Removed {
         Ok(())
     }
 
-    /// What has just gone is as it should be: others write and sweep at the same time.
+    /// Counts an entry that cannot be looked at. One that has just gone is fine: others write and sweep at the same time.
     fn skip(&mut self, path: &Path, error: &io::Error) {
         if error.kind() != io::ErrorKind::NotFound {
             let error: &dyn std::error::Error = error;

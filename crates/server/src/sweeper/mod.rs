@@ -25,14 +25,14 @@ use crate::{
     tenant::Tenant,
 };
 
-/// How long bytes stay after they were freed: who was reading them then may finish. Records stay as long again.
+/// Seconds that bytes stay after they were freed, so that readers may finish. Records stay as long again.
 pub(crate) const GRACE: u64 = 60 * 60;
 const TWICE_GRACE: u64 = 2 * GRACE;
-/// How long bytes that belong to nothing stay: by then whoever was writing them is gone. On a disk that was full in the last
-/// hour an hour has to do.
+/// Seconds that bytes that belong to nothing stay: by then their writer is gone. On a disk that was full in the last hour,
+/// an hour has to do.
 const ABANDONED: u64 = 24 * 60 * 60;
 
-/// What a sweep did.
+/// The results of a sweep.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Swept {
@@ -72,7 +72,7 @@ impl Backend {
         if self.store.was_full_lately() { GRACE } else { ABANDONED }
     }
 
-    /// What only a local disk has.
+    /// Sweeps what only a local disk has.
     async fn sweep_folder(&self, swept: &mut Swept) -> Result<(), StoreError> {
         let Some(folder) = &self.store.folder else { return Ok(()) };
         let root = folder.root().to_owned();

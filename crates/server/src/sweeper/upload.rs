@@ -19,7 +19,7 @@ use crate::{
     tenant::Tenant,
 };
 
-/// How an upload stands for the sweeper.
+/// The state of an upload, for the sweeper.
 enum State {
     Pending,
     /// Since then nobody needs anything of it, or of the file that it became.
@@ -120,7 +120,7 @@ impl Backend {
         }
     }
 
-    /// How an upload without an end stands. One whose time is over is ended; where the disk has no room for that, it counts
+    /// The state of an upload without an end. One whose time is over is ended; where the disk has no room for that, it counts
     /// as ended for so long after its time that no request can still be completing it.
     async fn state_of_open(&self, tenant: &Tenant, id: ObjectId) -> Result<State, StoreError> {
         let begun = self.store.read::<UploadRecord>(&layout::upload_created(tenant, id)).await;

@@ -12,7 +12,7 @@ use crate::{
     world::{HOUR, World, told},
 };
 
-/// What a record may look like then.
+/// Records as a power cut leaves them.
 const TORN: [&[u8]; 4] = [b"", b"{", &[0; 64], b"{\"at\":"];
 
 async fn tear(world: &World, part: &str, content: &'static [u8]) {

@@ -23,11 +23,11 @@ pub(crate) struct Faulty {
 
 #[derive(Debug, Default)]
 struct Faults {
-    /// How many objects there is room for; a removal makes room for one.
+    /// The number of objects that there is room for; a removal makes room for one.
     room: Option<usize>,
     /// After so many changes everything fails, as for a process that was killed.
     changes: Option<usize>,
-    /// What has this in its path cannot be listed.
+    /// Folders with this in their path cannot be listed.
     unlistable: Option<&'static str>,
 }
 
@@ -49,7 +49,7 @@ impl Faulty {
         self.faults.lock().unwrap().changes = Some(changes);
     }
 
-    /// Whether it came to that.
+    /// Says whether it came to that.
     pub(crate) fn stopped(&self) -> bool {
         self.running().is_err()
     }

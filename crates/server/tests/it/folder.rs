@@ -152,7 +152,7 @@ async fn answers(world: &World, file: &str, upload: &Upload) -> Vec<Response<Byt
     ]
 }
 
-/// What is done while the store is away, and that it is there again afterwards.
+/// Checks all operations while the store is away, and after it came back.
 pub(crate) async fn is_missed(root: &Path, leave: impl Fn(), come_back: impl Fn()) {
     let world = World::in_folder(root).await;
     let caller = world.caller();

@@ -169,7 +169,7 @@ impl Model {
         upload.outcome.is_none() && self.world.now() < upload.expires_at
     }
 
-    /// Whether the sweeper may have taken all that was left of it.
+    /// Says whether the sweeper may have taken all that was left of it.
     fn may_be_swept(&self, upload: usize) -> bool {
         let upload = &self.uploads[upload];
         let gone_at = match upload.outcome {
