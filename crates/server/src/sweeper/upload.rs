@@ -21,14 +21,12 @@ use crate::{
 
 /// The state of an upload, for the sweeper.
 enum State {
-    Pending,
+    /// Nothing of it may go yet.
+    Kept,
     /// Since then nobody needs anything of it, or of the file that it became.
     Gone(UnixSeconds),
     /// It became this file, which lives.
-    Lives {
-        at: UnixSeconds,
-        file: FileRecord,
-    },
+    Lives { at: UnixSeconds, file: FileRecord },
     /// There is neither its beginning nor its end.
     Unknown,
 }
@@ -45,7 +43,7 @@ impl Backend {
         let records = inventory.uploads.get(&id).unwrap_or(&nothing);
         let blobs = inventory.blobs.get(&Owner::Upload(id)).map(Vec::as_slice).unwrap_or_default();
         match self.state(tenant, id, records, inventory).await? {
-            State::Pending => Ok(()),
+            State::Kept => Ok(()),
             State::Gone(since) => {
                 if self.is_past(since, GRACE) {
                     self.remove_blobs(tenant, &blobs.iter().collect::<Vec<_>>(), swept).await?;
@@ -100,8 +98,12 @@ impl Backend {
         if records.has_end {
             let end: Option<FinalRecord> = self.store.read(&layout::upload_final(tenant, id)).await?;
             if let Some(end) = end {
-                return Ok(self.state_after(id, end));
+                return Ok(self.state_after(id, end, inventory.is_stored(id)));
             }
+        }
+        if inventory.is_stored(id) {
+            // Only somebody who removed records by hand can have made it so.
+            return Ok(State::Kept);
         }
         if !records.has_beginning {
             return Ok(State::Unknown);
@@ -109,13 +111,14 @@ impl Backend {
         self.state_of_open(tenant, id).await
     }
 
-    fn state_after(&self, id: ObjectId, end: FinalRecord) -> State {
+    fn state_after(&self, id: ObjectId, end: FinalRecord, has_file: bool) -> State {
         let FinalRecord { at, outcome } = end;
         match outcome {
             Outcome::Completed { file } => match id.expires_at().filter(|end| *end <= self.now()) {
                 Some(expired) => State::Gone(expired),
                 None => State::Lives { at, file },
             },
+            Outcome::Cancelled | Outcome::Expired if has_file => State::Kept,
             Outcome::Cancelled | Outcome::Expired => State::Gone(at),
         }
     }
@@ -127,7 +130,7 @@ impl Backend {
         let expires_at = match begun {
             Ok(Some(record)) => record.expires_at,
             // Another sweep has just taken it.
-            Ok(None) => return Ok(State::Pending),
+            Ok(None) => return Ok(State::Kept),
             Err(error @ StoreError::Record { .. }) => {
                 tracing::error!(%tenant, error = &error as &dyn std::error::Error, "an upload's record is damaged");
                 let longest = rules::upload_lifetime(&Dialect::AzureV1 { api_version: None });
@@ -136,14 +139,14 @@ impl Backend {
             Err(error) => return Err(error),
         };
         if expires_at > self.now() {
-            return Ok(State::Pending);
+            return Ok(State::Kept);
         }
         self.expire(tenant, id).await?;
         let end: Option<FinalRecord> = self.store.read(&layout::upload_final(tenant, id)).await?;
         Ok(match end {
-            Some(end) => self.state_after(id, end),
+            Some(end) => self.state_after(id, end, false),
             None if self.is_past(expires_at, TWICE_GRACE) => State::Gone(expires_at),
-            None => State::Pending,
+            None => State::Kept,
         })
     }
 

@@ -130,6 +130,33 @@ async fn an_upload_whose_end_is_damaged_is_an_error_and_loses_nothing() {
 }
 
 #[tokio::test]
+async fn a_file_whose_upload_lost_its_records_keeps_its_bytes() {
+    for lost in [&["/final.json"][..], &["/created.json"], &["/final.json", "/created.json"]] {
+        let world = World::new().await;
+        set_to_today(&world);
+        let caller = world.caller();
+        let upload = caller.create_upload("a.txt", 1).await;
+        let part = caller.add_part(&upload, b"a").await;
+        let file = caller.complete(&upload, &[part]).await;
+        for part in lost {
+            let [record] = &world.objects_in(part).await[..] else { panic!("one record") };
+            world.objects.delete(&Path::from(record.as_str())).await.unwrap();
+        }
+        for _ in 0..30 {
+            world.advance(HOUR);
+            assert_eq!(world.server.sweep().await.unwrap().skipped, 0);
+        }
+        assert_eq!(caller.download(&file.id).await.unwrap(), "a", "{lost:?}");
+        caller.call(&DeleteFile::new(&file.id)).await.unwrap();
+        for _ in 0..4 {
+            world.advance(HOUR);
+            world.server.sweep().await.unwrap();
+        }
+        assert_eq!(world.objects().await, Vec::<String>::new());
+    }
+}
+
+#[tokio::test]
 async fn a_store_with_a_torn_marker_is_opened_and_marked_again() {
     for torn in [&b""[..], b"{\"for", &[0; 12]] {
         let world = World::new().await;
