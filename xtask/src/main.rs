@@ -46,7 +46,7 @@ enum Task {
     Codegen,
     /// Print the contract as one dialect sees it, in plain OpenAPI 3.1.
     Contract {
-        /// openai, azure-v1, or azure- and a date, as in azure-2024-10-21.
+        /// openai, azure-v1, or azure- and a version, as in azure-2024-10-21.
         #[arg(long)]
         dialect: Dialect,
     },

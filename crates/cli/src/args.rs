@@ -377,6 +377,10 @@ pub(crate) struct ServeArguments {
     /// Does not start where there is no store yet, such as on a folder whose disk is not mounted.
     #[arg(long)]
     pub(crate) require_existing: bool,
+    /// Reject what the documents reject, also where a live service accepts it: batch files at /v1 whose name does not end
+    /// with .jsonl.
+    #[arg(long)]
+    pub(crate) strict: bool,
 }
 
 /// What an answer of the server is worth when the power fails.

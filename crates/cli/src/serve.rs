@@ -39,7 +39,7 @@ pub(crate) async fn run(
     };
     let missing = if arguments.require_existing { store::Missing::Refuse } else { store::Missing::Make };
     let store = store::open(store, durability, missing)?.store;
-    let server = Server::builder(store).keys(keys.unwrap_or_else(Keys::any));
+    let server = Server::builder(store).keys(keys.unwrap_or_else(Keys::any)).strict(arguments.strict);
     let server = server.build().await.map_err(|cause| store::unopened(&cause))?;
     let cannot_listen = |cause| Report::because(format!("cannot listen on {}", arguments.listen), &cause);
     let listener = TcpListener::bind(&addresses[..]).await.map_err(cannot_listen)?;

@@ -9,7 +9,7 @@ use crate::{
     coding::{accept_identity, coding},
 };
 
-const JSON: &str = "application/json";
+pub(crate) const JSON: &str = "application/json";
 
 fn json_body(value: &impl Serialize) -> Result<Body, EncodeError> {
     serde_json::to_vec(value).map(|text| Body::from(Bytes::from(text))).map_err(EncodeError::Json)
@@ -100,9 +100,37 @@ pub(crate) fn refuse_unless_readable(response: &Response<Bytes>) -> Result<(), R
     }
 }
 
-/// Reads a request's JSON body. Its Content-Type is not looked at: clients send several, or none.
-pub(crate) fn read_request<T: DeserializeOwned>(body: &[u8]) -> Result<T, DecodeError> {
-    from_json(body).map_err(DecodeError::Json)
+/// Reads a request's JSON body, whose members are `fields`. Its Content-Type is not looked at: clients send several, or
+/// none.
+pub(crate) fn read_request<T: DeserializeOwned>(
+    body: &[u8],
+    fields: &[&'static str],
+) -> Result<T, DecodeError> {
+    from_json(body).map_err(|error| unreadable(&error, fields))
+}
+
+/// The error of a request's JSON body, whose members are `fields`.
+pub(crate) fn unreadable(error: &serde_json::Error, fields: &[&'static str]) -> DecodeError {
+    let problem = problem(error);
+    let field = fields.iter().copied().find(|field| is_about(&problem, field));
+    DecodeError::Json { field, problem }
+}
+
+/// Tells whether an error of the models' strict reading is about this member: it begins with one that is wrong, and names one
+/// that is missing or comes twice.
+fn is_about(problem: &str, field: &str) -> bool {
+    let name = ["missing field ", "duplicate field "].iter().find_map(|text| problem.strip_prefix(text));
+    let name = name.unwrap_or(problem).strip_prefix('`').and_then(|text| text.split_once('`'));
+    name.is_some_and(|(name, _)| name == field)
+}
+
+/// Describes what is wrong with JSON, and where. A value of another type than it should be may be long, and stands in the error.
+pub(crate) fn problem(error: &serde_json::Error) -> String {
+    const MOST: usize = 256;
+    let text = error.to_string().replace(", expected u64", ", expected a whole number");
+    let Some((end, _)) = text.char_indices().nth(MOST) else { return text };
+    let place = text.rfind(" at line ").filter(|place| *place > end).map_or("", |place| &text[place..]);
+    format!("{}…{place}", &text[..end])
 }
 
 /// Reads JSON whose encoding is checked once for the whole text, which is faster than once for every string in it. Text

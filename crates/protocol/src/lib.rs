@@ -63,8 +63,8 @@ pub use download::{
 pub use error::{ApiError, ApiErrorKind, DecodeError, EncodeError, Garbled, Redirect, ResponseError};
 pub use failure::{Failure, FailureKind};
 pub use files::{
-    ByteRange, ContentRange, CreateFile, DeleteFile, DownloadFile, DownloadHead, ImportFile, ListFiles,
-    Order, RetrieveFile,
+    ByteRange, ContentRange, CreateFile, DeleteFile, DownloadFile, DownloadHead, FileListEnd, FileListWriter,
+    ImportFile, ListFiles, Order, RetrieveFile,
 };
 pub use form::{
     Boundary, FieldHead, FormDecoder, FormError, FormEvent, FormFields, FormLimits, FormPoll, FormReader,

@@ -1,9 +1,9 @@
-//! Requests whose body is a form: one way to send them, one to find the boundary of one that came in.
+//! Requests whose body is a form: one way to send them, one to find the head of one that came in.
 
 use http::{HeaderValue, Request, Uri, header, request::Parts};
 
 use crate::{
-    Body, Boundary, DecodeError, EncodeError, FormWriter, OperationId,
+    Body, DecodeError, EncodeError, FormWriter, OperationId,
     json::{accept_json, set_content_length},
 };
 
@@ -26,9 +26,4 @@ pub(crate) fn form_request(
 /// The Content-Type of a request that must be a form.
 pub(crate) fn content_type(parts: &Parts) -> Result<&HeaderValue, DecodeError> {
     parts.headers.get(header::CONTENT_TYPE).ok_or(DecodeError::Missing { field: "Content-Type" })
-}
-
-/// The boundary that a request's head names.
-pub(crate) fn boundary_of(parts: &Parts) -> Result<Boundary, DecodeError> {
-    Ok(Boundary::of(content_type(parts)?)?)
 }

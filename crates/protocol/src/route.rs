@@ -1,9 +1,11 @@
 //! A service's way in: from method and URI to the operation that is meant.
 
+use std::collections::HashSet;
+
 use http::{Method, Uri};
 use percent_encoding::percent_decode_str;
 
-use crate::{Api, Dialect, Limits, OperationId, PathPart};
+use crate::{Api, Dialect, Limits, OperationId, PathPart, error::beginning};
 
 /// The operation that a request asks for, and the identifier in its path.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -20,13 +22,13 @@ pub struct Route {
 #[non_exhaustive]
 pub enum RouteError {
     /// Nothing is served at this path.
-    #[error("there is nothing at `{}`", path.escape_debug())]
+    #[error("there is nothing at `{}`", beginning(path).escape_debug())]
     UnknownPath {
         /// The path as it came.
         path: String,
     },
     /// The path exists, but not with this method.
-    #[error("`{}` does not take {method}", path.escape_debug())]
+    #[error("`{}` does not take {}", beginning(path).escape_debug(), beginning(method.as_str()))]
     MethodNotAllowed {
         /// The path as it came.
         path: String,
@@ -39,7 +41,7 @@ pub enum RouteError {
     #[error("the query parameter `api-version` is missing")]
     MissingApiVersion,
     /// The host that the request names makes no URL.
-    #[error("`{}` is not where a service can be: check the request's Host", origin.escape_debug())]
+    #[error("`{}` is not where a service can be: check the request's Host", beginning(origin).escape_debug())]
     InvalidOrigin {
         /// The origin as given.
         origin: String,
@@ -47,7 +49,7 @@ pub enum RouteError {
     /// An `api-version` that is no date.
     #[error(
         "`{}` is not an api-version: it must be a date such as 2024-10-21, perhaps with -preview behind it",
-        version.escape_debug()
+        beginning(version).escape_debug()
     )]
     InvalidApiVersion {
         /// The version as it came.
@@ -58,7 +60,8 @@ pub enum RouteError {
 impl Api {
     /// The service side of an incoming request: which of the three URL families its path belongs to.
     ///
-    /// `/v1/…` is OpenAI, `/openai/v1/…` is Azure v1, any other `/openai/…` is Azure with a dated version. `origin`
+    /// `/v1/…` is OpenAI, `/openai/v1/…` is Azure v1, any other `/openai/…` is Azure with a dated version; an empty
+    /// `api-version` counts as absent. `origin`
     /// is the scheme and authority under which the service is known, such as `http://127.0.0.1:8080`; it ends up in
     /// `Location` headers. The limits are [`Limits::for_service`].
     ///
@@ -68,6 +71,7 @@ impl Api {
     pub fn of_request(origin: &str, uri: &Uri) -> Result<Self, RouteError> {
         let path = uri.path();
         let version = query_pairs(uri).find(|(name, _)| name == "api-version").map(|(_, value)| value);
+        let version = version.filter(|version| !version.is_empty());
         let (prefix, dialect) = if is_below(path, "/v1") {
             ("/v1", Dialect::OpenAi)
         } else if is_below(path, "/openai/v1") {
@@ -90,6 +94,8 @@ impl Api {
 
     /// The operation that a request of this service asks for. Only the path of `uri` is looked at.
     ///
+    /// `HEAD` asks for the same as `GET`; leaving the body out of the answer is up to the service.
+    ///
     /// # Errors
     /// [`RouteError::UnknownPath`] when the path is not below this service's base or names no operation that the
     /// dialect has; [`RouteError::MethodNotAllowed`] when it names one, but with another method.
@@ -102,12 +108,16 @@ impl Api {
             .filter(|operation| operation.available_in(self.dialect()))
             .filter_map(|operation| match_path(*operation, relative))
             .collect();
+        let wanted = if method == Method::HEAD { &Method::GET } else { method };
         let mut allowed = Vec::new();
         for route in candidates {
-            if route.operation.method() == method {
+            if route.operation.method() == wanted {
                 return Ok(route);
             }
-            allowed.push(route.operation.method().clone());
+            allowed.push(route.operation.method());
+            if route.operation.method() == Method::GET {
+                allowed.push(Method::HEAD);
+            }
         }
         if allowed.is_empty() {
             return Err(unknown());
@@ -121,12 +131,14 @@ impl Api {
     }
 }
 
-/// The decoded name and value of each query parameter, in order.
+/// The decoded name and value of each query parameter, in order. Of one that is repeated, the first counts.
 pub(crate) fn query_pairs(uri: &Uri) -> impl Iterator<Item = (String, String)> + '_ {
-    uri.query().unwrap_or_default().split('&').filter(|pair| !pair.is_empty()).map(|pair| {
+    let mut names = HashSet::new();
+    let pairs = uri.query().unwrap_or_default().split('&').filter(|pair| !pair.is_empty()).map(|pair| {
         let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
         (decode_query(name), decode_query(value))
-    })
+    });
+    pairs.filter(move |(name, _)| names.insert(name.clone()))
 }
 
 fn decode_query(text: &str) -> String {
@@ -212,6 +224,34 @@ mod tests {
             panic!()
         };
         allowed.sort_by(|a, b| a.as_str().cmp(b.as_str()));
-        assert_eq!(allowed, [Method::GET, Method::POST]);
+        assert_eq!(allowed, [Method::GET, Method::HEAD, Method::POST]);
+    }
+
+    #[test]
+    fn a_head_is_asked_for_wherever_a_get_is() {
+        for (path, operation) in
+            [("/v1/files", OperationId::ListFiles), ("/v1/files/f/content", OperationId::DownloadFile)]
+        {
+            assert_eq!(route(&Method::HEAD, path).unwrap().0, operation);
+        }
+        insta::assert_snapshot!(route(&Method::HEAD, "/v1/uploads").unwrap_err(), @"`/v1/uploads` does not take HEAD");
+    }
+
+    #[test]
+    fn of_a_repeated_query_parameter_the_first_counts_and_an_empty_version_is_absent() {
+        let version = |uri: &str| {
+            let api =
+                Api::of_request("http://h", &uri.parse().unwrap()).map_err(|error| error.to_string())?;
+            Ok::<_, String>(api.dialect().api_version().map(str::to_owned))
+        };
+        assert_eq!(version("/openai/v1/files?api-version="), Ok(None));
+        assert_eq!(version("/openai/v1/files?api%2Dversion=a&api-version=b"), Ok(Some("a".into())));
+        assert_eq!(
+            version("/openai/files?api-version=2024-10-21&api-version=x"),
+            Ok(Some("2024-10-21".into()))
+        );
+        for uri in ["/openai/files?api-version=", "/openai/files?api-version=&api-version=2024-10-21"] {
+            assert_eq!(version(uri), Err("the query parameter `api-version` is missing".into()));
+        }
     }
 }

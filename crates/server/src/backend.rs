@@ -4,9 +4,13 @@ use std::{fmt, sync::Arc, time::SystemTime};
 
 use object_store::path::Path;
 use partwise_models::UnixSeconds;
+use tokio::sync::Semaphore;
 
 use crate::{
     blob::{BlobWriter, Budget},
+    id::Stem,
+    listing::LISTS_READING,
+    moment::{Moment, Sequence},
     refusal::Refusal,
     store::Store,
 };
@@ -18,10 +22,13 @@ pub(crate) struct Backend {
     clock: Clock,
     entropy: Entropy,
     budget: Budget,
+    sequence: Arc<Sequence>,
+    /// One permit for each list that may be reading records.
+    pub(crate) listing: Arc<Semaphore>,
 }
 
 /// Tells the time; a test's stands still.
-pub(crate) type Clock = Arc<dyn Fn() -> UnixSeconds + Send + Sync>;
+pub(crate) type Clock = Arc<dyn Fn() -> Moment + Send + Sync>;
 
 /// Where random numbers come from.
 #[derive(Clone)]
@@ -33,16 +40,28 @@ pub(crate) enum Entropy {
 
 impl Backend {
     pub(crate) fn new(store: Store, clock: Clock, entropy: Entropy) -> Self {
-        Self { store, clock, entropy, budget: Budget::default() }
+        Self {
+            store,
+            clock,
+            entropy,
+            budget: Budget::default(),
+            sequence: Arc::default(),
+            listing: Arc::new(Semaphore::new(LISTS_READING)),
+        }
     }
 
-    /// A blob at `path`, to be written.
-    pub(crate) fn new_blob(&self, path: Path) -> BlobWriter {
-        BlobWriter::new(self.store.clone(), path, &self.budget)
+    /// A blob to be written, under the name and at the path that `place` says when its first bytes are.
+    pub(crate) fn new_blob<N>(&self, place: impl Fn() -> (N, Path) + Send + 'static) -> BlobWriter<N> {
+        BlobWriter::new(self.store.clone(), place, &self.budget)
     }
 
     pub(crate) fn now(&self) -> UnixSeconds {
-        (self.clock)()
+        (self.clock)().seconds()
+    }
+
+    /// The stem of a file or upload that is made now: behind all that this server has made.
+    pub(crate) fn stem(&self, random: u128) -> Stem {
+        Stem::new(self.sequence.next((self.clock)()), random)
     }
 
     /// Says whether so many seconds have passed since then.
@@ -69,7 +88,6 @@ impl fmt::Debug for Backend {
 }
 
 /// The system's clock.
-pub(crate) fn system_clock() -> UnixSeconds {
-    let since_epoch = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
-    UnixSeconds(since_epoch.as_secs())
+pub(crate) fn system_clock() -> Moment {
+    Moment::of(SystemTime::now())
 }

@@ -25,24 +25,34 @@ pub(crate) struct StoredFile {
 
 impl StoredFile {
     pub(crate) fn to_model(&self) -> File {
-        let mut file = File::new(self.id.file_id());
-        file.object = Some(TypeDiscriminator::File);
-        file.bytes = Some(self.record.bytes);
-        file.created_at = Some(self.id.created_at());
-        file.expires_at = self.id.expires_at();
-        file.filename = Some(self.record.filename.clone());
-        file.purpose = Some(self.id.purpose());
-        file.status = Some(FileState::Processed);
-        file
+        file_model(self.id, self.record.filename.clone(), self.record.bytes)
     }
+}
+
+/// A file as its callers see it: what its identifier says, its name and its size in bytes.
+pub(crate) fn file_model(id: ObjectId, filename: String, bytes: u64) -> File {
+    let mut file = File::new(id.file_id());
+    file.object = Some(TypeDiscriminator::File);
+    file.bytes = Some(bytes);
+    file.created_at = Some(id.created_at());
+    file.expires_at = id.expires_at();
+    file.filename = Some(filename);
+    file.purpose = Some(id.purpose());
+    file.status = Some(FileState::Processed);
+    file
 }
 
 impl Backend {
     /// Begins a file that comes at once: its bytes go into the writer.
-    pub(crate) fn begin_file(&self, tenant: &Tenant) -> Result<(Stem, BlobWriter), Refusal> {
-        let stem = Stem::new(self.now(), self.random()?);
-        let path = layout::blob(tenant, &BlobName::whole(stem));
-        Ok((stem, self.new_blob(path)))
+    ///
+    /// Its stem, and so its place among the files, is drawn when bytes are first written: for a file that the writer holds in
+    /// memory that is when all of them have come.
+    pub(crate) fn begin_file(&self, tenant: &Tenant) -> Result<BlobWriter<Stem>, Refusal> {
+        let (backend, tenant, random) = (self.clone(), tenant.clone(), self.random()?);
+        Ok(self.new_blob(move || {
+            let stem = backend.stem(random);
+            (stem, layout::blob(&tenant, &BlobName::whole(stem)))
+        }))
     }
 
     /// Makes a file of the blob with this stem, which is stored already.
@@ -116,7 +126,7 @@ impl Backend {
     ) -> Result<Option<FileRecord>, StoreError> {
         let end: Option<FinalRecord> = self.store.read(&layout::upload_final(tenant, id)).await?;
         Ok(match end {
-            Some(FinalRecord { outcome: Outcome::Completed { file }, .. }) => Some(file),
+            Some(FinalRecord { outcome: Outcome::Completed { file, .. }, .. }) => Some(file),
             _ => None,
         })
     }

@@ -3,21 +3,27 @@
 //! A file's or upload's digits also say what a page of files must know without reading the file's record:
 //!
 //! ```text
-//! 10 digits: created_at, unix seconds | 15: random | 1: purpose | 6: lifetime in seconds, 0 for none
-//! └──────────────────── stem: names the stored bytes ──────────┘
+//! 10 digits: created_at, unix seconds | 5: microseconds | 10: random | 1: purpose | 6: lifetime in seconds, 0 for none
+//! └─────────────────────── stem: names the stored bytes ───────────┘
 //! ```
 //!
-//! The stem is drawn before anything is known of a file, since its bytes may come before its purpose. An upload and
-//! the file that it becomes have the same digits, so that each leads to the other.
+//! The microseconds keep files of one second in the order in which they were made: a server never draws the same twice, and
+//! draws later ones while its clock stands still. Earlier releases had random digits there: what they named keeps its place.
+//!
+//! The stem is drawn when bytes are first written, since these may come before the purpose. An upload and the file that it
+//! becomes have the same digits, so that each leads to the other.
 
 use std::{fmt, ops::RangeInclusive};
 
 use base64::{Engine as _, engine::general_purpose::STANDARD as BASE64};
 use partwise_models::{Purpose, UnixSeconds};
 
+use crate::moment::{MOMENT_BITS, Moment};
+
 const ATTRIBUTE_BITS: u32 = 28;
 const LIFETIME_BITS: u32 = 24;
-const STEM_RANDOM_BITS: u32 = 60;
+const STEM_BITS: u32 = 100;
+const STEM_RANDOM_BITS: u32 = STEM_BITS - MOMENT_BITS;
 const PART_RANDOM_BITS: u32 = 88;
 
 /// The place of a purpose in this table is its digit in an identifier: never reorder, only append.
@@ -30,13 +36,13 @@ static PURPOSES: [Purpose; 6] = [
     Purpose::Vision,
 ];
 
-/// When a file or upload was begun, and a random number: unique, and known before its purpose is.
+/// When a file was stored or an upload begun, and a random number: unique, and known before the purpose is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(crate) struct Stem(u128);
 
 impl Stem {
-    pub(crate) fn new(created_at: UnixSeconds, random: u128) -> Self {
-        Self(u128::from(created_at.0) << STEM_RANDOM_BITS | random & ((1 << STEM_RANDOM_BITS) - 1))
+    pub(crate) fn new(created_at: Moment, random: u128) -> Self {
+        Self(u128::from(created_at.bits()) << STEM_RANDOM_BITS | random & ((1 << STEM_RANDOM_BITS) - 1))
     }
 
     pub(crate) fn parse(digits: &str) -> Option<Self> {
@@ -44,7 +50,7 @@ impl Stem {
     }
 
     pub(crate) fn created_at(self) -> UnixSeconds {
-        UnixSeconds((self.0 >> STEM_RANDOM_BITS) as u64)
+        Moment::from_bits((self.0 >> STEM_RANDOM_BITS) as u64).seconds()
     }
 
     /// All identifiers that a file or upload with this stem can have.
@@ -79,7 +85,7 @@ impl fmt::Display for Stem {
     }
 }
 
-/// The digits of a file and of the upload that it came from. Ordered by creation time, then at random.
+/// The digits of a file and of the upload that it came from. Ordered by creation time.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(crate) struct ObjectId(u128);
 
@@ -136,13 +142,14 @@ impl fmt::Display for ObjectId {
     }
 }
 
-/// The digits of a part: its time and a random number.
+/// The digits of a part: its time and a random number. Parts have no order but the one in which a completion names them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(crate) struct PartId(u128);
 
 impl PartId {
     pub(crate) fn new(created_at: UnixSeconds, random: u128) -> Self {
-        Self(u128::from(created_at.0) << PART_RANDOM_BITS | random & ((1 << PART_RANDOM_BITS) - 1))
+        let seconds = Moment::from(created_at).seconds();
+        Self(u128::from(seconds.0) << PART_RANDOM_BITS | random & ((1 << PART_RANDOM_BITS) - 1))
     }
 
     /// Reads what a client may name a part by: its `id` or, on Azure, its `azure_block_id`.
@@ -193,13 +200,13 @@ mod tests {
     use super::*;
 
     fn identify(time: u64, random: u128, purpose: &Purpose, lifetime: Option<u64>) -> ObjectId {
-        Stem::new(UnixSeconds(time), random).with(Attributes::new(purpose, lifetime).unwrap())
+        Stem::new(UnixSeconds(time).into(), random).with(Attributes::new(purpose, lifetime).unwrap())
     }
 
     #[test]
     fn an_identifier_says_when_why_and_until_when() {
         let id = identify(1_700_000_000, u128::MAX, &Purpose::FineTune, Some(3600));
-        assert_eq!(id.file_id(), "file-006553f100fffffffffffffff4000e10");
+        assert_eq!(id.file_id(), "file-006553f10000000ffffffffff4000e10");
         assert_eq!(id.purpose(), Purpose::FineTune);
         assert_eq!(id.expires_at(), Some(UnixSeconds(1_700_003_600)));
     }
@@ -232,7 +239,7 @@ mod tests {
         fn every_identifier_reads_back(
             time in 0u64..1 << 40, random: u128, place in 0usize..6, lifetime in proptest::option::of(1u64..1 << 24),
         ) {
-            let stem = Stem::new(UnixSeconds(time), random);
+            let stem = Stem::new(UnixSeconds(time).into(), random);
             let id = identify(time, random, &PURPOSES[place], lifetime);
             prop_assert_eq!(Stem::parse(&stem.to_string()), Some(stem));
             prop_assert_eq!(ObjectId::parse_file(&id.file_id()), Some(id));
@@ -249,6 +256,34 @@ mod tests {
             let first = identify(early, a, &Purpose::Vision, None);
             let second = identify(early + later, b, &Purpose::Assistants, None);
             prop_assert!(first < second && first.to_string() < second.to_string());
+        }
+
+        #[test]
+        fn identifiers_of_a_second_sort_by_its_microseconds(
+            time in 0u64..1 << 40, early in 0u32..999_999, later in 1u32..1_000_000, a: u128, b: u128,
+        ) {
+            let stem = |micros, random| Stem::new(Moment::new(UnixSeconds(time), micros), random);
+            prop_assert!(stem(early, a) < stem((early + later).min(999_999), b));
+            prop_assert_eq!(stem(early, a).created_at(), UnixSeconds(time));
+        }
+
+        #[test]
+        fn identifiers_of_earlier_releases_are_read(time in 0u64..1 << 40, random in 0u128..1 << 60) {
+            let digits = format!("{time:010x}{random:015x}1000000");
+            let id = ObjectId::parse(&digits).unwrap();
+            prop_assert_eq!((id.created_at(), id.purpose()), (UnixSeconds(time), Purpose::Assistants));
+            prop_assert_eq!(Stem::parse(&digits[..25]), Some(id.stem()));
+        }
+
+        #[test]
+        fn a_clock_that_is_no_clock_makes_identifiers_all_the_same(time: u64, random: u128) {
+            let stem = Stem::new(UnixSeconds(time).into(), random);
+            prop_assert_eq!(Stem::parse(&stem.to_string()), Some(stem));
+            let id = identify(time, random, &Purpose::Batch, Some(3600));
+            prop_assert_eq!((id.stem(), ObjectId::parse_file(&id.file_id())), (stem, Some(id)));
+            prop_assert!(id.expires_at() > Some(id.created_at()));
+            let part = PartId::new(UnixSeconds(time), random);
+            prop_assert_eq!(PartId::parse(&part.part_id()), Some(part));
         }
     }
 }

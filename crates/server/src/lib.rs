@@ -1,8 +1,8 @@
 //! The service side of the OpenAI and Azure OpenAI Files and Uploads APIs: all operations of `partwise-protocol`, in
 //! the other direction, over one object store.
 //!
-//! It never holds a file or a part in memory, never changes a record that it has written, takes no lock and needs no
-//! database: any number of servers may work on one [`Store`].
+//! It never holds a file, a part or a long list in memory, never changes a record that it has written, takes no lock and
+//! needs no database: any number of servers may work on one [`Store`].
 //!
 //! - [`Server`] is a service to mount over hyper or behind any `tower` stack; [`Server::serve`] runs it on a socket,
 //!   [`Server::serve_on_threads`] with threads of its own.
@@ -37,6 +37,7 @@ mod layout;
 mod listing;
 mod local;
 mod marker;
+mod moment;
 mod open;
 mod record;
 mod refusal;
@@ -47,6 +48,7 @@ mod server;
 mod service;
 mod socket;
 mod store;
+mod summary;
 mod sweeper;
 mod tenant;
 mod uploads;

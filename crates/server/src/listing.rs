@@ -1,100 +1,219 @@
 //! Files by age, a page at a time.
 
-use std::collections::BTreeSet;
+use std::{collections::VecDeque, io};
 
-use futures_util::{StreamExt, TryStreamExt, stream};
-use partwise_models::{FileList, TypeDiscriminator};
+use futures_util::future::try_join_all;
+use object_store::ObjectStoreExt;
+use partwise_models::File;
 use partwise_protocol::{ListFiles, Order};
+use tracing::Instrument as _;
 
 use crate::{
     backend::Backend,
-    files::StoredFile,
+    files::file_model,
     id::ObjectId,
     layout::{self, FileMark},
     refusal::Refusal,
+    store::StoreError,
+    summary::{Glance, Summary},
     tenant::Tenant,
 };
 
-/// A page without a `limit` of its own.
-const DEFAULT_LIMIT: u32 = 10_000;
-/// How many records are read side by side.
+/// How many records of one list are read side by side.
 const READS: usize = 16;
+/// How many lists read at the same time. Each holds a descriptor for each record that it reads, and readers of the others wait.
+pub(crate) const LISTS_READING: usize = 4;
+/// How many files more than it shows a page knows of, in place of those whose records are damaged or gone.
+const SPARE: usize = 1024;
 
 impl Backend {
-    /// A page of files: one listing of names, and one read for each file of the page.
-    pub(crate) async fn list_files(&self, tenant: &Tenant, request: &ListFiles) -> Result<FileList, Refusal> {
-        let marks = self.store.list(&layout::files(tenant), |name, _| FileMark::parse(name)).await?;
-        let names = Names::new(&marks);
-        let after = request.after.as_deref().map(|id| names.cursor(id)).transpose()?;
-        let wanted = |id: &ObjectId| {
-            !self.has_expired(*id) && request.purpose.as_ref().is_none_or(|purpose| *purpose == id.purpose())
+    /// The page that is asked for, of at most `limit` files. This lists names; records are read as the page is.
+    pub(crate) async fn list_files(
+        &self,
+        tenant: &Tenant,
+        request: &ListFiles,
+        limit: usize,
+    ) -> Result<FilePage, Refusal> {
+        let order = request.order.unwrap_or(Order::Descending);
+        // The place of a file is in its identifier, so that one that is gone, and forgotten, still marks it: a caller that pages
+        // on while files go away misses none.
+        let cursor =
+            |id: &String| ObjectId::parse_file(id).ok_or_else(|| Refusal::NotAFileId { id: id.clone() });
+        let after = request.after.as_ref().map(cursor).transpose()?;
+        let is_behind = |id: ObjectId| match (order, after) {
+            (_, None) => true,
+            (Order::Ascending, Some(after)) => id > after,
+            (Order::Descending, Some(after)) => id < after,
         };
-        let limit = request.limit.unwrap_or(DEFAULT_LIMIT) as usize;
-        let (page, has_more) = names.page(request.order.unwrap_or(Order::Descending), after, limit, wanted);
-        let data = self.read_files(tenant, page).await?;
-        let mut list = FileList::new(data.iter().map(StoredFile::to_model).collect());
-        list.object = Some(TypeDiscriminator::List);
-        list.first_id = data.first().map(|file| file.id.file_id());
-        list.last_id = data.last().map(|file| file.id.file_id());
-        list.has_more = Some(has_more);
-        Ok(list)
+        let is_wanted = |id: ObjectId| {
+            is_behind(id)
+                && !self.has_expired(id)
+                && request.purpose.as_ref().is_none_or(|purpose| *purpose == id.purpose())
+        };
+        let names = self.names(tenant, is_wanted).await?;
+        let (ids, is_cut) = names.page(order, limit.saturating_add(SPARE));
+        let (backend, tenant) = (self.clone(), tenant.clone());
+        Ok(FilePage { backend, tenant, ids: ids.into_iter(), is_cut, glances: VecDeque::new(), left: limit })
     }
 
-    async fn read_files(&self, tenant: &Tenant, ids: Vec<ObjectId>) -> Result<Vec<StoredFile>, Refusal> {
-        let reads = stream::iter(ids).map(|id| async move {
-            let record = self.store.read(&layout::file(tenant, id)).await?;
-            Ok(record.map(|record| StoredFile { id, record }))
-        });
-        reads.buffered(READS).try_filter_map(|file| async { Ok(file) }).try_collect().await
+    async fn names(
+        &self,
+        tenant: &Tenant,
+        is_wanted: impl Fn(ObjectId) -> bool,
+    ) -> Result<Names, StoreError> {
+        let (mut names, mut is_empty) = (Names::default(), true);
+        let each = |name: &str, _: &_| {
+            is_empty = false;
+            match FileMark::parse(name) {
+                Some(FileMark::Stored(id)) if is_wanted(id) => names.stored.push(id),
+                Some(FileMark::Deleted(id)) if is_wanted(id) => names.deleted.push(id),
+                _ => {}
+            }
+            None::<()>
+        };
+        self.store.list(&layout::files(tenant), each).await?;
+        if is_empty {
+            self.check_store().await?;
+        }
+        Ok(names)
+    }
+
+    /// Fails when the store is not there: then what is missing is not gone.
+    async fn check_store(&self) -> Result<(), StoreError> {
+        self.store.objects.head(&layout::marker()).await?;
+        Ok(())
     }
 }
 
-/// The names of a tenant's files, in order.
+/// The names that a tenant's files have.
+#[derive(Default)]
 struct Names {
-    stored: BTreeSet<ObjectId>,
-    deleted: BTreeSet<ObjectId>,
+    stored: Vec<ObjectId>,
+    deleted: Vec<ObjectId>,
 }
 
 impl Names {
-    fn new(marks: &[FileMark]) -> Self {
-        let mut names = Self { stored: BTreeSet::new(), deleted: BTreeSet::new() };
-        for mark in marks {
-            match mark {
-                FileMark::Stored(id) => names.stored.insert(*id),
-                FileMark::Deleted(id) => names.deleted.insert(*id),
-            };
+    /// The first `most` files that are not deleted, and whether there are others behind them.
+    fn page(mut self, order: Order, most: usize) -> (Vec<ObjectId>, bool) {
+        self.deleted.sort_unstable();
+        self.stored.retain(|id| self.deleted.binary_search(id).is_err());
+        self.stored.sort_unstable();
+        if order == Order::Descending {
+            self.stored.reverse();
         }
-        names
+        let is_cut = self.stored.len() > most;
+        self.stored.truncate(most);
+        // A page may be held for as long as its reader takes.
+        self.stored.shrink_to_fit();
+        (self.stored, is_cut)
+    }
+}
+
+/// A page of files, whose records are read one after the other as they are asked for. It holds their identifiers, and not much
+/// else: 16 bytes for each.
+pub(crate) struct FilePage {
+    backend: Backend,
+    tenant: Tenant,
+    /// Files that were not looked at.
+    ids: std::vec::IntoIter<ObjectId>,
+    /// Whether there are files behind those.
+    is_cut: bool,
+    /// Files that were looked at.
+    glances: VecDeque<(ObjectId, Glance)>,
+    /// How many files more the page can have.
+    left: usize,
+}
+
+impl FilePage {
+    /// The next file. Records that are damaged are left out, and an error line says where they stand; those that are gone by now
+    /// are left out, too.
+    ///
+    /// Nothing is read, and no descriptor held, before this is called and after it has returned.
+    pub(crate) async fn next(&mut self) -> Result<Option<File>, StoreError> {
+        while self.left > 0 {
+            let Some((id, glance)) = self.glances.pop_front() else {
+                if self.ids.len() == 0 {
+                    break;
+                }
+                self.look().await?;
+                continue;
+            };
+            let summary = match glance {
+                Glance::Summary(summary) => Some(summary),
+                Glance::Longer => self.read_whole(id).await?,
+            };
+            if let Some(Summary { filename, bytes, .. }) = summary {
+                self.left -= 1;
+                return Ok(Some(file_model(id, filename, bytes)));
+            }
+        }
+        Ok(None)
     }
 
-    /// Where a page starts. A file that is deleted or expired by now still marks the place, so that whoever pages on
-    /// while files go away misses none.
-    fn cursor(&self, file_id: &str) -> Result<ObjectId, Refusal> {
-        let id = ObjectId::parse_file(file_id).filter(|id| self.stored.contains(id));
-        id.ok_or_else(|| Refusal::NoSuchCursor { id: file_id.to_owned() })
+    /// Whether there are files behind this page, once it has been read to its end.
+    pub(crate) fn has_more(&self) -> bool {
+        !self.glances.is_empty() || self.ids.len() > 0 || self.is_cut
     }
 
-    /// The page behind `after`, and whether there is more behind it.
-    fn page(
-        &self,
-        order: Order,
-        after: Option<ObjectId>,
-        limit: usize,
-        wanted: impl Fn(&ObjectId) -> bool,
-    ) -> (Vec<ObjectId>, bool) {
-        let ids: Box<dyn Iterator<Item = &ObjectId>> = match order {
-            Order::Ascending => Box::new(self.stored.iter()),
-            Order::Descending => Box::new(self.stored.iter().rev()),
-        };
-        let is_behind = |id: &ObjectId| match (order, after) {
-            (_, None) => true,
-            (Order::Ascending, Some(after)) => *id > after,
-            (Order::Descending, Some(after)) => *id < after,
-        };
-        let alive = ids.copied().filter(|id| is_behind(id) && !self.deleted.contains(id) && wanted(id));
-        let mut page: Vec<ObjectId> = alive.take(limit + 1).collect();
-        let has_more = page.len() > limit;
-        page.truncate(limit);
-        (page, has_more)
+    /// Looks at the next records, together.
+    async fn look(&mut self) -> Result<(), StoreError> {
+        let ids: Vec<ObjectId> = self.ids.by_ref().take(READS.min(self.left)).collect();
+        // A task, so that a list whose body is not asked again while it reads keeps nobody else from reading.
+        let looks = look_at(self.backend.clone(), self.tenant.clone(), ids.clone());
+        let looks = tokio::spawn(looks.in_current_span()).await;
+        let mut is_missing = false;
+        for (id, found) in ids.iter().zip(looks.map_err(|error| StoreError::Read(io::Error::other(error)))??)
+        {
+            match found {
+                Found::Whole(glance) => self.glances.push_back((*id, glance)),
+                Found::Damaged => {}
+                Found::Nothing => is_missing = true,
+            }
+        }
+        if is_missing { self.backend.check_store().await } else { Ok(()) }
+    }
+
+    async fn read_whole(&self, id: ObjectId) -> Result<Option<Summary>, StoreError> {
+        let record = self.backend.store.read(&layout::file(&self.tenant, id)).await;
+        match leave_out_damaged(record)? {
+            Found::Whole(summary) => Ok(Some(summary)),
+            Found::Damaged => Ok(None),
+            Found::Nothing => self.backend.check_store().await.map(|()| None),
+        }
+    }
+}
+
+async fn look_at(
+    backend: Backend,
+    tenant: Tenant,
+    ids: Vec<ObjectId>,
+) -> Result<Vec<Found<Glance>>, StoreError> {
+    // The semaphore is never closed.
+    let _reading = backend.listing.acquire().await;
+    let look = |id| {
+        let path = layout::file(&tenant, id);
+        let store = &backend.store;
+        async move { leave_out_damaged(Glance::at(store, &path).await) }
+    };
+    try_join_all(ids.into_iter().map(look)).await
+}
+
+/// What stands where a record should.
+enum Found<T> {
+    Whole(T),
+    Damaged,
+    Nothing,
+}
+
+fn leave_out_damaged<T>(read: Result<Option<T>, StoreError>) -> Result<Found<T>, StoreError> {
+    match read {
+        Ok(Some(found)) => Ok(Found::Whole(found)),
+        Ok(None) => Ok(Found::Nothing),
+        Err(StoreError::Record { path, source }) => {
+            let error: &dyn std::error::Error = &source;
+            tracing::error!(%path, error, "a damaged record is left out of the list; its file can be deleted");
+            Ok(Found::Damaged)
+        }
+        Err(error) => Err(error),
     }
 }

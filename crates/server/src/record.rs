@@ -69,6 +69,9 @@ pub(crate) enum Outcome {
     /// The file has the digits of the upload.
     Completed {
         file: FileRecord,
+        /// The MD5 of the file, in lower-case hex digits, where the client named it: it was compared then.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        md5: Option<String>,
     },
     Cancelled,
     Expired,

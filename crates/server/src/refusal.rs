@@ -1,10 +1,15 @@
 //! Every no that this server says, with its status and its words.
 
+use std::time::Duration;
+
 use http::{HeaderName, HeaderValue, Method, StatusCode, header};
 use partwise_models::{ErrorCode, Purpose, UploadStatus};
-use partwise_protocol::{ApiError, DecodeError, Dialect, EncodeError, FormError, RouteError};
+use partwise_protocol::{ApiError, DecodeError, Dialect, EncodeError, FormError, RetryHint, RouteError};
 
 use crate::store::StoreError;
+
+/// The wait that a caller is told when there is no room.
+const BUSY: Duration = Duration::from_secs(1);
 
 /// A request that is not done. What the caller did wrong is said in full; what went wrong inside goes to the log.
 #[derive(Debug, thiserror::Error)]
@@ -16,26 +21,33 @@ pub(crate) enum Refusal {
     #[error(transparent)]
     Request(#[from] DecodeError),
 
-    #[error("there is no file `{id}`")]
+    #[error("there is no file `{}`", shown(id))]
     NoSuchFile { id: String },
-    #[error("there is no upload `{id}`")]
+    #[error("there is no upload `{}`", shown(id))]
     NoSuchUpload { id: String },
-    #[error("there is no file `{id}` to list from")]
-    NoSuchCursor { id: String },
+    #[error("`after` must be the identifier of a file, as a list shows it, and is `{}`", shown(id))]
+    NotAFileId { id: String },
 
-    #[error("`{purpose}` is not a purpose to send a file with: take one of {}", names(accepted))]
+    #[error(
+        "`{}` is not a purpose to send a file with: take one of {}",
+        shown(purpose.as_str()),
+        names(accepted)
+    )]
     Purpose { purpose: Purpose, accepted: Vec<Purpose> },
     #[error(
-        "a file with the purpose `{purpose}` must have a name that ends with .jsonl, and is named `{filename}`"
+        "a file with the purpose `{purpose}` must have a name that ends with .jsonl, and is named `{}`",
+        on_one_line(filename)
     )]
     FilenameSuffix { purpose: Purpose, filename: String },
     #[error("the file has no content type: send one with its form field")]
     NoFileType,
     #[error("`{field}` is empty")]
     Empty { field: &'static str },
+    #[error("`{field}` has {bytes} bytes: the longest has {limit}")]
+    TooLong { field: &'static str, bytes: usize, limit: usize },
     #[error("an upload has at least one byte and at most {limit}, and this one would have {bytes}")]
     UploadBytes { bytes: u64, limit: u64 },
-    #[error("`{anchor}` is not what a lifetime can start from: take created_at")]
+    #[error("`{}` is not what a lifetime can start from: take created_at", shown(anchor))]
     Anchor { anchor: String },
     #[error("a file can live for {} to {} seconds, and {seconds} were asked for", bounds.0, bounds.1)]
     Lifetime { seconds: u64, bounds: (u64, u64) },
@@ -48,7 +60,7 @@ pub(crate) enum Refusal {
     UploadOver { id: String, status: UploadStatus },
     #[error("the upload `{id}` was completed with other parts")]
     CompletedOtherwise { id: String },
-    #[error("the upload has no part `{id}`")]
+    #[error("the upload has no part `{}`", shown(id))]
     NoSuchPart { id: String },
     #[error("the part `{id}` is named twice")]
     RepeatedPart { id: String },
@@ -67,6 +79,9 @@ pub(crate) enum Refusal {
     Interrupted(#[source] Box<dyn std::error::Error + Send + Sync>),
     #[error("no byte of the request body came for {seconds} seconds")]
     Stalled { seconds: u64 },
+
+    #[error("the server has no room for this request beside those that it is reading: send it again")]
+    Busy,
 
     #[error("the store failed")]
     Store(#[from] StoreError),
@@ -93,14 +108,17 @@ impl Refusal {
     fn param(&self) -> Option<&'static str> {
         Some(match self {
             Self::NoSuchFile { .. } | Self::NoSuchUpload { .. } => "id",
-            Self::NoSuchCursor { .. } => "after",
+            Self::NotAFileId { .. } => "after",
             Self::Purpose { .. } => "purpose",
             Self::FilenameSuffix { .. } => "filename",
             Self::NoFileType => "file",
-            Self::Empty { field } => field,
+            Self::Empty { field } | Self::TooLong { field, .. } | Self::TooLarge { what: field, .. } => field,
             Self::UploadBytes { .. } => "bytes",
             Self::Anchor { .. } | Self::Lifetime { .. } => "expires_after",
-            Self::NoSuchPart { .. } | Self::RepeatedPart { .. } | Self::WrongSize { .. } => "part_ids",
+            Self::NoSuchPart { .. }
+            | Self::RepeatedPart { .. }
+            | Self::WrongSize { .. }
+            | Self::CompletedOtherwise { .. } => "part_ids",
             Self::NotAnMd5 | Self::WrongMd5 { .. } => "md5",
             Self::ImportUnsupported => "content_url",
             _ => return None,
@@ -116,6 +134,7 @@ impl Refusal {
             Self::Range { .. } => StatusCode::RANGE_NOT_SATISFIABLE,
             Self::Stalled { .. } => StatusCode::REQUEST_TIMEOUT,
             Self::Store(StoreError::NotThere(_)) => StatusCode::SERVICE_UNAVAILABLE,
+            Self::Busy => StatusCode::SERVICE_UNAVAILABLE,
             Self::Store(error) if error.is_full() => StatusCode::INSUFFICIENT_STORAGE,
             Self::Store(_) | Self::Entropy(_) | Self::Answer(_) => StatusCode::INTERNAL_SERVER_ERROR,
             _ => StatusCode::BAD_REQUEST,
@@ -129,6 +148,14 @@ impl Refusal {
             (Self::NoKey | Self::WrongKey, _) => Some(ErrorCode::InvalidApiKey),
             (Self::ImportUnsupported, _) => Some(ErrorCode::FileImportFailed),
             _ => None,
+        }
+    }
+
+    /// The hint about trying again.
+    fn retry(&self) -> RetryHint {
+        match self {
+            Self::Busy => RetryHint::after(BUSY),
+            _ => RetryHint::default(),
         }
     }
 
@@ -149,6 +176,7 @@ impl Refusal {
     /// What is answered in this dialect.
     pub(crate) fn into_api_error(self, dialect: &Dialect) -> ApiError {
         let (status, code, param) = (self.status(), self.code(dialect), self.param());
+        let retry = self.retry();
         let mut error = match self {
             Self::Request(error) => return error.into(),
             // How the store failed is nothing for the caller to read.
@@ -163,10 +191,34 @@ impl Refusal {
             Self::Store(_) => ApiError::new(status, "the server's store failed: try again"),
             other => ApiError::new(status, other.to_string()),
         };
+        error.retry = retry;
         error.error.code = code;
         error.error.param = param.map(str::to_owned);
         error
     }
+}
+
+/// The beginning of a text that the caller sent, on one line: enough to know it by.
+fn shown(text: &str) -> String {
+    const MOST: usize = 64;
+    match text.char_indices().nth(MOST) {
+        Some((end, _)) => on_one_line(&text[..end]) + "…",
+        None => on_one_line(text),
+    }
+}
+
+/// A text in which nothing breaks the line or moves a terminal's cursor.
+fn on_one_line(text: &str) -> String {
+    let breaks = |character: char| character.is_control() || matches!(character, '\u{2028}' | '\u{2029}');
+    let mut line = String::with_capacity(text.len());
+    for character in text.chars() {
+        if breaks(character) {
+            line.extend(character.escape_default());
+        } else {
+            line.push(character);
+        }
+    }
+    line
 }
 
 fn names(purposes: &[Purpose]) -> String {

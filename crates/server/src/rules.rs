@@ -1,84 +1,150 @@
 //! What a request may ask for, by dialect. What no source states is chosen in `docs/contract/choices.md`.
 
-use partwise_models::{ExpiresAfter, ExpiryAnchor, Purpose};
-use partwise_protocol::{CreateFile, Dialect, OperationId, filename_suits};
+use partwise_models::{CreateUploadRequest, ExpiresAfter, ExpiryAnchor, ImportFileRequest, Purpose};
+use partwise_protocol::{CreateFile, Dialect, FieldHead, OperationId, filename_suits};
 
 use crate::{id::Attributes, refusal::Refusal};
 
 const DAY: u64 = 24 * 60 * 60;
+/// The seconds after which every upload is over, in every dialect.
+pub(crate) const LONGEST_UPLOAD: u64 = 2 * 60 * 60;
 
-/// The seconds that an upload stays open: an hour at OpenAI, two in Azure's documents.
-pub(crate) fn upload_lifetime(dialect: &Dialect) -> u64 {
-    match dialect {
-        Dialect::OpenAi => 3600,
-        _ => 7200,
+/// The length of the longest name of a file, in bytes: names are in every list.
+const LONGEST_FILENAME: usize = 512;
+/// The length of the longest media type, in bytes.
+const LONGEST_MEDIA_TYPE: usize = 255;
+
+/// The rules for requests of one dialect.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Rules<'a> {
+    pub(crate) dialect: &'a Dialect,
+    /// Keep to the documents where a live service was seen to take more.
+    pub(crate) is_strict: bool,
+}
+
+/// An upload that may be begun.
+#[derive(Clone, Debug)]
+pub(crate) struct NewUpload {
+    pub(crate) attributes: Attributes,
+    pub(crate) filename: String,
+    pub(crate) bytes: u64,
+    pub(crate) mime_type: String,
+    /// The seconds that it stays open.
+    pub(crate) lifetime: u64,
+}
+
+impl Rules<'_> {
+    /// Checks what the form says of a content before it comes.
+    pub(crate) fn check_head(self, head: &FieldHead) -> Result<(), Refusal> {
+        check_length("filename", head.filename.as_deref().unwrap_or_default(), LONGEST_FILENAME)?;
+        let media_type = head.content_type.as_deref().unwrap_or_default();
+        check_length("mime_type", media_type, LONGEST_MEDIA_TYPE)?;
+        if media_type.is_empty() && matches!(self.dialect, Dialect::AzureDated { .. }) {
+            return Err(Refusal::NoFileType);
+        }
+        Ok(())
+    }
+
+    /// The purpose and the lifetime of a new file, if the dialect allows them.
+    pub(crate) fn attributes(
+        self,
+        purpose: &Purpose,
+        filename: &str,
+        expires_after: Option<&ExpiresAfter>,
+    ) -> Result<Attributes, Refusal> {
+        let refused =
+            || Refusal::Purpose { purpose: purpose.clone(), accepted: self.accepted_purposes().collect() };
+        if !self.accepted_purposes().any(|accepted| accepted == *purpose) {
+            return Err(refused());
+        }
+        self.check_filename(purpose, filename)?;
+        let lifetime = self.lifetime(purpose, expires_after)?;
+        Attributes::new(purpose, lifetime).ok_or_else(refused)
+    }
+
+    /// An upload of at most `limit` bytes, if the dialect allows what it is to become.
+    pub(crate) fn upload(self, request: CreateUploadRequest, limit: u64) -> Result<NewUpload, Refusal> {
+        let CreateUploadRequest { filename, purpose, bytes, mime_type, expires_after, .. } = request;
+        let attributes = self.attributes(&purpose, &filename, expires_after.as_ref())?;
+        if mime_type.is_empty() {
+            return Err(Refusal::Empty { field: "mime_type" });
+        }
+        check_length("mime_type", &mime_type, LONGEST_MEDIA_TYPE)?;
+        if bytes == 0 || bytes > limit {
+            return Err(Refusal::UploadBytes { bytes, limit });
+        }
+        Ok(NewUpload { attributes, filename, bytes, mime_type, lifetime: self.upload_lifetime() })
+    }
+
+    /// Checks what a file that the service is to fetch itself would be called.
+    pub(crate) fn check_import(self, request: &ImportFileRequest) -> Result<(), Refusal> {
+        check_length("filename", &request.filename, LONGEST_FILENAME)
+    }
+
+    /// An hour at OpenAI, two in Azure's documents.
+    fn upload_lifetime(self) -> u64 {
+        match self.dialect {
+            Dialect::OpenAi => 3600,
+            _ => LONGEST_UPLOAD,
+        }
+    }
+
+    /// The purposes that a file may be sent with. The documents of Azure's dated versions also name what jobs write, and those of
+    /// OpenAI's uploads leave out two that its clients send: both operations take the same here.
+    fn accepted_purposes(self) -> impl Iterator<Item = Purpose> {
+        const SENT: [Purpose; 6] = [
+            Purpose::FineTune,
+            Purpose::Batch,
+            Purpose::Assistants,
+            Purpose::Evals,
+            Purpose::UserData,
+            Purpose::Vision,
+        ];
+        SENT.into_iter().filter(move |purpose| OperationId::CreateFile.takes_purpose(purpose, self.dialect))
+    }
+
+    fn check_filename(self, purpose: &Purpose, filename: &str) -> Result<(), Refusal> {
+        if filename.is_empty() {
+            return Err(Refusal::Empty { field: "filename" });
+        }
+        check_length("filename", filename, LONGEST_FILENAME)?;
+        // OpenAI was seen to take one, which reports contradict.
+        let takes_any = *purpose == Purpose::Batch && *self.dialect == Dialect::OpenAi && !self.is_strict;
+        if takes_any || filename_suits(purpose, filename) {
+            return Ok(());
+        }
+        Err(Refusal::FilenameSuffix { purpose: purpose.clone(), filename: filename.to_owned() })
+    }
+
+    fn lifetime(
+        self,
+        purpose: &Purpose,
+        expires_after: Option<&ExpiresAfter>,
+    ) -> Result<Option<u64>, Refusal> {
+        if !CreateFile::takes_expiry(self.dialect) {
+            return Ok(None);
+        }
+        let bounds = match self.dialect {
+            Dialect::AzureDated { .. } => (14 * DAY, 30 * DAY),
+            _ => (3600, 30 * DAY),
+        };
+        let Some(ExpiresAfter { anchor, seconds, .. }) = expires_after else {
+            let by_default = matches!((self.dialect, purpose), (Dialect::OpenAi, Purpose::Batch));
+            return Ok(by_default.then_some(30 * DAY));
+        };
+        if *anchor != ExpiryAnchor::CreatedAt {
+            return Err(Refusal::Anchor { anchor: anchor.to_string() });
+        }
+        if !(bounds.0..=bounds.1).contains(seconds) {
+            return Err(Refusal::Lifetime { seconds: *seconds, bounds });
+        }
+        Ok(Some(*seconds))
     }
 }
 
-/// What a new file is for and how long it lives, if the dialect allows that.
-pub(crate) fn attributes(
-    dialect: &Dialect,
-    purpose: &Purpose,
-    filename: &str,
-    expires_after: Option<&ExpiresAfter>,
-) -> Result<Attributes, Refusal> {
-    let refused =
-        || Refusal::Purpose { purpose: purpose.clone(), accepted: accepted_purposes(dialect).collect() };
-    if !accepted_purposes(dialect).any(|accepted| accepted == *purpose) {
-        return Err(refused());
-    }
-    check_filename(purpose, filename)?;
-    let lifetime = lifetime(dialect, purpose, expires_after)?;
-    Attributes::new(purpose, lifetime).ok_or_else(refused)
-}
-
-/// What a file may be sent for. The documents of Azure's dated versions also name what jobs write, and those of OpenAI's
-/// uploads leave out two that its clients send: both operations take the same here.
-fn accepted_purposes(dialect: &Dialect) -> impl Iterator<Item = Purpose> {
-    const SENT: [Purpose; 6] = [
-        Purpose::FineTune,
-        Purpose::Batch,
-        Purpose::Assistants,
-        Purpose::Evals,
-        Purpose::UserData,
-        Purpose::Vision,
-    ];
-    SENT.into_iter().filter(|purpose| OperationId::CreateFile.takes_purpose(purpose, dialect))
-}
-
-fn check_filename(purpose: &Purpose, filename: &str) -> Result<(), Refusal> {
-    if filename.is_empty() {
-        return Err(Refusal::Empty { field: "filename" });
-    }
-    if !filename_suits(purpose, filename) {
-        return Err(Refusal::FilenameSuffix { purpose: purpose.clone(), filename: filename.to_owned() });
-    }
-    Ok(())
-}
-
-fn lifetime(
-    dialect: &Dialect,
-    purpose: &Purpose,
-    expires_after: Option<&ExpiresAfter>,
-) -> Result<Option<u64>, Refusal> {
-    if !CreateFile::takes_expiry(dialect) {
-        return Ok(None);
-    }
-    let bounds = match dialect {
-        Dialect::AzureDated { .. } => (14 * DAY, 30 * DAY),
-        _ => (3600, 30 * DAY),
-    };
-    let Some(ExpiresAfter { anchor, seconds, .. }) = expires_after else {
-        let by_default = matches!((dialect, purpose), (Dialect::OpenAi, Purpose::Batch));
-        return Ok(by_default.then_some(30 * DAY));
-    };
-    if *anchor != ExpiryAnchor::CreatedAt {
-        return Err(Refusal::Anchor { anchor: anchor.to_string() });
-    }
-    if !(bounds.0..=bounds.1).contains(seconds) {
-        return Err(Refusal::Lifetime { seconds: *seconds, bounds });
-    }
-    Ok(Some(*seconds))
+fn check_length(field: &'static str, text: &str, limit: usize) -> Result<(), Refusal> {
+    let bytes = text.len();
+    if bytes > limit { Err(Refusal::TooLong { field, bytes, limit }) } else { Ok(()) }
 }
 
 #[cfg(test)]
@@ -96,13 +162,21 @@ mod tests {
         seconds: Option<u64>,
     ) -> Result<Attributes, String> {
         let expiry = seconds.map(|seconds| ExpiresAfter::new(ExpiryAnchor::CreatedAt, seconds));
-        attributes(dialect, &Purpose::from(purpose), filename, expiry.as_ref())
+        Rules { dialect, is_strict: false }
+            .attributes(&Purpose::from(purpose), filename, expiry.as_ref())
             .map_err(|refusal| refusal.to_string())
     }
 
     #[test]
     fn each_dialect_takes_its_own_purposes() {
         let v1 = Dialect::AzureV1 { api_version: None };
+        let previews = ["2024-02-01", "2024-02-15-preview", "2024-05-01-preview", "2024-07-01-preview"];
+        let taken_for =
+            |purpose| previews.map(|version| answer(&dated(version), purpose, "x.jsonl", None).is_ok());
+        assert_eq!(taken_for("assistants"), [false, true, true, true]);
+        assert_eq!(taken_for("batch"), [false, false, false, true]);
+        assert_eq!(taken_for("fine-tune"), [true; 4]);
+        assert_eq!(taken_for("evals"), [false; 4]);
         for (purpose, openai, june, october, later) in [
             ("fine-tune", true, true, true, true),
             ("batch", true, false, true, true),
@@ -124,10 +198,18 @@ mod tests {
     }
 
     #[test]
-    fn training_and_batch_files_are_named_jsonl() {
-        for purpose in ["fine-tune", "batch"] {
-            assert!(answer(&Dialect::OpenAi, purpose, "x.JSONL", None).is_ok());
-            assert!(answer(&Dialect::OpenAi, purpose, "x.json", None).is_err());
+    fn training_and_batch_files_are_named_jsonl_where_the_service_looks_at_it() {
+        for dialect in [Dialect::OpenAi, dated("2024-10-21"), Dialect::AzureV1 { api_version: None }] {
+            for (purpose, is_taken) in [("fine-tune", false), ("batch", dialect == Dialect::OpenAi)] {
+                assert!(answer(&dialect, purpose, "x.JSONL", None).is_ok());
+                assert_eq!(
+                    answer(&dialect, purpose, "x.json", None).is_ok(),
+                    is_taken,
+                    "{purpose} {dialect}"
+                );
+                let strict = Rules { dialect: &dialect, is_strict: true };
+                assert!(strict.attributes(&purpose.into(), "x.json", None).is_err(), "{purpose} {dialect}");
+            }
         }
         assert!(answer(&Dialect::OpenAi, "assistants", "x.json", None).is_ok());
         assert!(answer(&Dialect::OpenAi, "assistants", "", None).is_err());

@@ -3,12 +3,15 @@
 use std::{fmt, sync::Arc};
 
 use partwise_models::UnixSeconds;
+use partwise_protocol::Dialect;
 
 use crate::{
     auth::Keys,
     backend::{Backend, Clock, Entropy, system_clock},
     marker,
     open::OpenError,
+    rules::Rules,
+    service::JsonBudget,
     store::Store,
     sweeper::Swept,
 };
@@ -40,6 +43,8 @@ pub struct Server(Arc<Shared>);
 struct Shared {
     backend: Backend,
     keys: Keys,
+    json: JsonBudget,
+    is_strict: bool,
 }
 
 /// Builds a [`Server`].
@@ -50,7 +55,12 @@ pub struct Builder {
     keys: Keys,
     clock: Clock,
     entropy: Entropy,
+    json_in_flight: u32,
+    is_strict: bool,
 }
+
+/// The memory, in bytes, that JSON bodies in flight may take together: four of the largest that complete an upload.
+const JSON_IN_FLIGHT: u32 = 64 * 1024 * 1024;
 
 /// A sweep stopped half-way; the next one begins anew.
 #[derive(Debug, thiserror::Error)]
@@ -66,6 +76,8 @@ impl Server {
             keys: Keys::new([]),
             clock: Arc::new(system_clock),
             entropy: Entropy::System,
+            json_in_flight: JSON_IN_FLIGHT,
+            is_strict: false,
         }
     }
 
@@ -88,6 +100,15 @@ impl Server {
     pub(crate) fn keys(&self) -> &Keys {
         &self.0.keys
     }
+
+    pub(crate) fn json(&self) -> &JsonBudget {
+        &self.0.json
+    }
+
+    /// The rules for requests of a dialect.
+    pub(crate) fn rules<'a>(&self, dialect: &'a Dialect) -> Rules<'a> {
+        Rules { dialect, is_strict: self.0.is_strict }
+    }
 }
 
 impl Builder {
@@ -99,7 +120,7 @@ impl Builder {
 
     /// Takes the time from here instead of the system, for tests.
     pub fn clock(mut self, clock: impl Fn() -> UnixSeconds + Send + Sync + 'static) -> Self {
-        self.clock = Arc::new(clock);
+        self.clock = Arc::new(move || clock().into());
         self
     }
 
@@ -109,19 +130,37 @@ impl Builder {
         self
     }
 
+    /// Rejects what the documents reject, also where a live service was seen to accept it: at OpenAI, content for a batch
+    /// whose name does not end with `.jsonl`. Off by default.
+    pub fn strict(mut self, is_strict: bool) -> Self {
+        self.is_strict = is_strict;
+        self
+    }
+
+    /// Sets the memory, in bytes, that the JSON bodies in flight may take together, 64 MiB by default, of which one tenant
+    /// has at most half. A request that finds no room is answered with 503 and `Retry-After`. The first 16 KiB of each
+    /// body are not counted, so that ordinary requests always find room; a body that completes an upload may have up to
+    /// 16 MiB.
+    pub fn json_in_flight(mut self, bytes: u32) -> Self {
+        self.json_in_flight = bytes;
+        self
+    }
+
     /// Opens the store, and marks one that is new with the format that this release writes.
     ///
     /// # Errors
     /// [`OpenError`] when the store fails, or has a format of a later release. A full disk is no failure, unless the store
     /// is new.
     pub async fn build(self) -> Result<Server, OpenError> {
-        let Self { store, keys, clock, entropy } = self;
+        let Self { store, keys, clock, entropy, json_in_flight, is_strict } = self;
         marker::check(&store).await?;
         if let Some(folder) = &store.folder {
             folder.remember().await.map_err(|error| OpenError::Store(error.into()))?;
             folder.fill_reserve().await;
         }
-        Ok(Server(Arc::new(Shared { backend: Backend::new(store, clock, entropy), keys })))
+        let backend = Backend::new(store, clock, entropy);
+        let json = JsonBudget::new(json_in_flight);
+        Ok(Server(Arc::new(Shared { backend, keys, json, is_strict })))
     }
 }
 

@@ -1,24 +1,18 @@
 //! Uploads: begun, filled part by part in any order, and ended once.
 
-use std::collections::HashSet;
-
 use futures_util::{StreamExt, TryStreamExt, stream, try_join};
-use partwise_models::{
-    CompleteUploadRequest, CreateUploadRequest, TypeDiscriminator, UnixSeconds, Upload, UploadPartResource,
-    UploadStatus,
-};
-use partwise_protocol::{Api, Dialect};
+use partwise_models::{TypeDiscriminator, UnixSeconds, Upload, UploadPartResource, UploadStatus};
 
 use crate::{
     backend::Backend,
     blob::{self, BlobWriter},
     files::StoredFile,
-    id::{ObjectId, PartId, Stem},
+    id::{ObjectId, PartId},
     layout::{self, BlobName},
     record::{FileRecord, FinalRecord, Outcome, PartRecord, Piece, UploadRecord},
     refusal::Refusal,
     removal::Removing,
-    rules,
+    rules::NewUpload,
     store::{Created, StoreError},
     sweeper::GRACE,
     tenant::Tenant,
@@ -39,7 +33,7 @@ pub(crate) struct StoredUpload {
 pub(crate) struct NewPart {
     upload: ObjectId,
     id: PartId,
-    pub(crate) blob: BlobWriter,
+    pub(crate) blob: BlobWriter<()>,
 }
 
 impl StoredUpload {
@@ -52,7 +46,7 @@ impl StoredUpload {
         upload.filename = Some(self.record.filename.clone());
         upload.purpose = Some(self.id.purpose());
         upload.status = Some(self.status());
-        if let Some(Outcome::Completed { file }) = &self.outcome {
+        if let Some(Outcome::Completed { file, .. }) = &self.outcome {
             upload.file = Some(StoredFile { id: self.id, record: file.clone() }.to_model());
         }
         upload
@@ -71,20 +65,11 @@ impl Backend {
     pub(crate) async fn create_upload(
         &self,
         tenant: &Tenant,
-        api: &Api,
-        request: CreateUploadRequest,
+        new: NewUpload,
     ) -> Result<StoredUpload, Refusal> {
-        let CreateUploadRequest { filename, purpose, bytes, mime_type, expires_after, .. } = request;
-        let attributes = rules::attributes(api.dialect(), &purpose, &filename, expires_after.as_ref())?;
-        if mime_type.is_empty() {
-            return Err(Refusal::Empty { field: "mime_type" });
-        }
-        let limit = api.limits().upload;
-        if bytes == 0 || bytes > limit {
-            return Err(Refusal::UploadBytes { bytes, limit });
-        }
-        let id = Stem::new(self.now(), self.random()?).with(attributes);
-        let expires_at = UnixSeconds(id.created_at().0.saturating_add(rules::upload_lifetime(api.dialect())));
+        let NewUpload { attributes, filename, bytes, mime_type, lifetime } = new;
+        let id = self.stem(self.random()?).with(attributes);
+        let expires_at = UnixSeconds(id.created_at().0.saturating_add(lifetime));
         let record = UploadRecord { filename, bytes, mime_type, expires_at };
         self.store.put_once(&layout::upload_created(tenant, id), &record).await?;
         Ok(StoredUpload { id, record, outcome: None })
@@ -95,7 +80,7 @@ impl Backend {
         let upload = self.pending_upload(tenant, upload_id).await?;
         let id = PartId::new(self.now(), self.random()?);
         let path = layout::blob(tenant, &BlobName::of_part(upload.id, id));
-        Ok(NewPart { upload: upload.id, id, blob: self.new_blob(path) })
+        Ok(NewPart { upload: upload.id, id, blob: self.new_blob(move || ((), path.clone())) })
     }
 
     /// Stores a part whose bytes have all been written, if the upload still takes it.
@@ -103,44 +88,59 @@ impl Backend {
         &self,
         tenant: &Tenant,
         part: NewPart,
-        dialect: &Dialect,
     ) -> Result<UploadPartResource, Refusal> {
         let NewPart { upload, id, blob } = part;
         // Sending the bytes may have taken longer than the upload lived.
         self.pending_upload(tenant, &upload.upload_id()).await?;
-        let bytes = blob.finish().await?;
+        let ((), bytes) = blob.finish().await?;
         self.store.put_once(&layout::part(tenant, upload, id), &PartRecord { bytes }).await?;
         let mut resource = UploadPartResource::new(id.part_id());
         resource.object = Some(TypeDiscriminator::UploadPart);
         resource.created_at = Some(id.created_at());
         resource.upload_id = Some(upload.upload_id());
-        resource.azure_block_id = (*dialect != Dialect::OpenAi).then(|| id.azure_block_id());
+        // The dialects that have none leave it out of their answer.
+        resource.azure_block_id = Some(id.azure_block_id());
         Ok(resource)
+    }
+
+    /// An upload that is open, or was completed and may be so again.
+    pub(crate) async fn completable_upload(
+        &self,
+        tenant: &Tenant,
+        upload_id: &str,
+    ) -> Result<StoredUpload, Refusal> {
+        let upload = self.upload(tenant, upload_id).await?;
+        match upload.outcome {
+            None | Some(Outcome::Completed { .. }) => Ok(upload),
+            Some(Outcome::Cancelled | Outcome::Expired) => Err(upload.over()),
+        }
     }
 
     /// Makes a file of the parts named. Nothing is copied: the file is the list of their blobs.
     pub(crate) async fn complete_upload(
         &self,
         tenant: &Tenant,
-        upload_id: &str,
-        request: &CompleteUploadRequest,
+        mut upload: StoredUpload,
+        parts: &[PartId],
+        md5: Option<&str>,
     ) -> Result<StoredUpload, Refusal> {
-        let upload = self.upload(tenant, upload_id).await?;
-        let parts = parse_parts(&request.part_ids)?;
-        if upload.outcome.is_some() {
-            return self.completed_before(tenant, upload, &parts).await;
+        let md5 = md5.map(parse_md5).transpose()?;
+        // Naming the parts may have taken longer than the upload lived.
+        if upload.outcome.is_none() && upload.record.expires_at <= self.now() {
+            upload.outcome = Some(self.expire(tenant, upload.id).await?);
         }
-        let file = self.assemble(tenant, &upload, &parts).await?;
-        if let Some(expected) = &request.md5 {
-            self.check_md5(tenant, &file, expected).await?;
+        if upload.outcome.is_none() {
+            let file = self.assemble(tenant, &upload, parts).await?;
+            if let Some(expected) = &md5 {
+                check_md5(self.md5(tenant, &file).await?, expected)?;
+            }
+            // The sweeper may have taken the parts by now, without a record if the disk is full.
+            upload.outcome = Some(match self.is_past(upload.record.expires_at, GRACE) {
+                true => Outcome::Expired,
+                false => self.end(tenant, upload.id, Outcome::Completed { file, md5: md5.clone() }).await?,
+            });
         }
-        // The sweeper may have taken the parts by now, without a record if the disk is full.
-        if self.is_past(upload.record.expires_at, GRACE) {
-            return Err(StoredUpload { outcome: Some(Outcome::Expired), ..upload }.over());
-        }
-        let outcome = Some(self.end(tenant, upload.id, Outcome::Completed { file }).await?);
-        let upload = StoredUpload { outcome, ..upload };
-        self.completed_before(tenant, upload, &parts).await
+        self.completed_before(tenant, upload, parts, md5.as_deref()).await
     }
 
     /// Throws the parts away. Cancelling twice is answered twice, since the first answer may have been lost.
@@ -235,17 +235,31 @@ impl Backend {
         }
     }
 
-    /// The answer of an upload that was completed, by this request or before, with these parts.
+    /// The answer of an upload that was completed, by this request or before, with these parts and this content.
     async fn completed_before(
         &self,
         tenant: &Tenant,
         upload: StoredUpload,
         parts: &[PartId],
+        md5: Option<&str>,
     ) -> Result<StoredUpload, Refusal> {
-        let Some(Outcome::Completed { file }) = &upload.outcome else { return Err(upload.over()) };
+        let Some(Outcome::Completed { file, md5: known }) = &upload.outcome else {
+            return Err(upload.over());
+        };
         let blobs = parts.iter().map(|part| BlobName::of_part(upload.id, *part));
         if !blobs.eq(file.content.iter().map(|piece| piece.blob.clone())) {
             return Err(Refusal::CompletedOtherwise { id: upload.id.upload_id() });
+        }
+        if let Some(expected) = md5 {
+            let found = match known {
+                Some(known) => known.clone(),
+                None => {
+                    // Of a file that is gone, the content may be too.
+                    self.file(tenant, &upload.id.file_id()).await?;
+                    self.md5(tenant, file).await?
+                }
+            };
+            check_md5(found, expected)?;
         }
         // The file's record follows from the upload's end; whoever finds it missing writes it.
         self.put_file(tenant, upload.id, file).await?;
@@ -273,25 +287,19 @@ impl Backend {
         Ok(FileRecord { filename: upload.record.filename.clone(), bytes: found, content })
     }
 
-    async fn check_md5(&self, tenant: &Tenant, file: &FileRecord, expected: &str) -> Result<(), Refusal> {
-        if expected.len() != 32 || !expected.bytes().all(|byte| byte.is_ascii_hexdigit()) {
-            return Err(Refusal::NotAnMd5);
-        }
+    /// The MD5 of what is stored of a file, in lower-case hex digits.
+    async fn md5(&self, tenant: &Tenant, file: &FileRecord) -> Result<String, Refusal> {
         let digest = blob::md5(&self.store, tenant, file).await?;
-        let found = format!("{:032x}", u128::from_be_bytes(digest));
-        if found.eq_ignore_ascii_case(expected) {
-            return Ok(());
-        }
-        Err(Refusal::WrongMd5 { found, expected: expected.to_owned() })
+        Ok(format!("{:032x}", u128::from_be_bytes(digest)))
     }
 }
 
-fn parse_parts(ids: &[String]) -> Result<Vec<PartId>, Refusal> {
-    let mut seen = HashSet::new();
-    ids.iter()
-        .map(|id| {
-            let part = PartId::parse(id).ok_or_else(|| Refusal::NoSuchPart { id: id.clone() })?;
-            if seen.insert(part) { Ok(part) } else { Err(Refusal::RepeatedPart { id: id.clone() }) }
-        })
-        .collect()
+/// The MD5 that a client names, in lower-case hex digits.
+fn parse_md5(text: &str) -> Result<String, Refusal> {
+    let is_digest = text.len() == 32 && text.bytes().all(|byte| byte.is_ascii_hexdigit());
+    is_digest.then(|| text.to_ascii_lowercase()).ok_or(Refusal::NotAnMd5)
+}
+
+fn check_md5(found: String, expected: &str) -> Result<(), Refusal> {
+    if found == expected { Ok(()) } else { Err(Refusal::WrongMd5 { found, expected: expected.to_owned() }) }
 }

@@ -130,7 +130,7 @@ impl Compared {
     fn request(&self, file_id: &str) -> DownloadFile {
         let mut operation = DownloadFile::new(file_id);
         if self.at > 0 {
-            operation.range = Some(ByteRange { first: self.at, last: None });
+            operation.range = Some(ByteRange::From { first: self.at, last: None });
         }
         operation
     }

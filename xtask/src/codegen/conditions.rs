@@ -17,24 +17,30 @@ pub(super) fn condition(availability: &Availability) -> String {
             let patterns: Vec<_> = patterns.into_iter().flatten().collect();
             format!("matches!(dialect, {})", patterns.join(" | "))
         }
-        (_, Versions::Since(date), _) => by_version(*openai, (">=", "<"), date, *azure_v1),
-        (_, Versions::After(date), _) => by_version(*openai, (">", "<="), date, *azure_v1),
-        (_, Versions::Until(date), _) => by_version(*openai, ("<=", ">"), date, *azure_v1),
+        (_, Versions::Since(date), _) => by_version(*openai, &by_date(">=", "<", date), *azure_v1),
+        (_, Versions::After(date), _) => by_version(*openai, &by_date(">", "<=", date), *azure_v1),
+        (_, Versions::Until(date), _) => by_version(*openai, &by_date("<=", ">", date), *azure_v1),
+        (_, Versions::SinceWithPreviews { stable, previews }, _) => {
+            let is_from = format!("is_from(api_version, \"{stable}\", \"{previews}\")");
+            by_version(*openai, &(is_from.clone(), format!("!{is_from}")), *azure_v1)
+        }
     }
 }
 
-/// A condition on the version of dated Azure: `comparison` holds where something is available, `inverse` where not.
-fn by_version(openai: bool, (comparison, inverse): (&str, &str), version: &str, azure_v1: bool) -> String {
-    let dated = |comparison: &str| {
-        format!(
-            "matches!(dialect, Dialect::AzureDated {{ api_version }} if date(api_version) {comparison} \"{version}\")"
-        )
-    };
+/// A comparison of the date of a dated version, and its inverse.
+fn by_date(comparison: &str, inverse: &str, date: &str) -> (String, String) {
+    let guard = |comparison: &str| format!("date(api_version) {comparison} \"{date}\"");
+    (guard(comparison), guard(inverse))
+}
+
+/// A condition on the version of dated Azure: `guard` holds where something is available, `inverse` where not.
+fn by_version(openai: bool, (guard, inverse): &(String, String), azure_v1: bool) -> String {
+    let dated = |guard: &str| format!("matches!(dialect, Dialect::AzureDated {{ api_version }} if {guard})");
     match (openai, azure_v1) {
-        (false, false) => dated(comparison),
+        (false, false) => dated(guard),
         (true, true) => format!("!{}", dated(inverse)),
-        (true, false) => format!("matches!(dialect, Dialect::OpenAi) || {}", dated(comparison)),
-        (false, true) => format!("matches!(dialect, Dialect::AzureV1 {{ .. }}) || {}", dated(comparison)),
+        (true, false) => format!("matches!(dialect, Dialect::OpenAi) || {}", dated(guard)),
+        (false, true) => format!("matches!(dialect, Dialect::AzureV1 {{ .. }}) || {}", dated(guard)),
     }
 }
 
@@ -90,8 +96,30 @@ mod tests {
     }
 
     #[test]
+    fn previews_may_have_something_earlier() {
+        let mark = "{azure: {since: 2024-10-21, previews-since: 2024-02-15}}";
+        let is_from = "is_from(api_version, \"2024-10-21\", \"2024-02-15\")";
+        assert_eq!(
+            of(mark),
+            format!("matches!(dialect, Dialect::AzureDated {{ api_version }} if {is_from})")
+        );
+        assert_eq!(
+            of(&mark.replace("{azure:", "{openai: true, azure-v1: true, azure:")),
+            format!("!matches!(dialect, Dialect::AzureDated {{ api_version }} if !{is_from})")
+        );
+    }
+
+    #[test]
     fn marks_that_say_nothing_are_refused() {
-        for mark in ["false", "{openai: false}", "{azure: {}}", "{azure: {since: soon}}", "{google: true}"] {
+        for mark in [
+            "false",
+            "{openai: false}",
+            "{azure: {}}",
+            "{azure: {since: soon}}",
+            "{azure: {previews-since: 2024-02-15}}",
+            "{azure: {since: 2024-02-15, previews-since: 2024-10-21}}",
+            "{google: true}",
+        ] {
             assert!(yaml_serde::from_str::<Availability>(mark).is_err(), "{mark}");
         }
     }

@@ -22,20 +22,24 @@ pub(super) fn files(contract: &Contract) -> Result<Vec<Generated>> {
 fn list() -> String {
     let about =
         file_doc("What the contract says of the operations, as tables that clients and servers read.");
+    let is_from =
+        doc("Tells whether an api-version is from `stable` on, or a preview from `previews` on.", 0);
     let date = doc(
         "The date of an api-version, by which versions compare: `2024-08-01-preview` is `2024-08-01`.",
         0,
     );
     format!(
         "{HEADER}{about}\nmod fields;\nmod operations;\nmod purposes;\n\npub use operations::{{OperationId, PathPart}};\n\n\
-         {date}fn date(api_version: &str) -> &str {{\napi_version.get(..10).unwrap_or(api_version)\n}}\n"
+         {date}fn date(api_version: &str) -> &str {{\napi_version.get(..10).unwrap_or(api_version)\n}}\n\n\
+         {is_from}fn is_from(api_version: &str, stable: &str, previews: &str) -> bool {{\n\
+         date(api_version) >= if api_version.ends_with(\"-preview\") {{ previews }} else {{ stable }}\n}}\n"
     )
 }
 
 fn table(operations: &[Operation]) -> Result<String> {
     let uses_date = |operation: &Operation| {
         let marks =
-            operation.successes.iter().map(|success| &success.availability).chain([&operation.availability]);
+            operation.answers.iter().map(|success| &success.availability).chain([&operation.availability]);
         marks.into_iter().any(|mark| !matches!(mark.azure, Versions::None | Versions::All))
     };
     let date = if operations.iter().any(uses_date) { "use super::date;\n" } else { "" };
@@ -184,7 +188,7 @@ fn success_status(operation: &Operation) -> Result<String> {
             other => bail!("say in {} how the status {other} is called", file!()),
         })
     };
-    match operation.successes.as_slice() {
+    match operation.answers.as_slice() {
         [only] => Ok(status(only.status)?.to_owned()),
         [other, special] => Ok(format!(
             "if {} {{ {} }} else {{ {} }}",

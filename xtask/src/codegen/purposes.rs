@@ -30,7 +30,7 @@ pub(super) fn table(contract: &Contract) -> Result<String> {
         1,
     );
     Ok(format!(
-        "{HEADER}{about}\nuse partwise_models::Purpose;\n\nuse super::{{OperationId, date}};\nuse crate::Dialect;\n\n\
+        "{HEADER}{about}\nuse partwise_models::Purpose;\n\nuse super::{{OperationId, date, is_from}};\nuse crate::Dialect;\n\n\
          impl OperationId {{\n{doc}pub fn takes_purpose(self, purpose: &Purpose, dialect: &Dialect) -> bool {{\n\
          match self {{\n{arms}{} => false,\n}}\n}}\n}}\n",
         rest.join(" | ")

@@ -16,13 +16,19 @@ pub(crate) struct Availability {
     pub(crate) azure_v1: bool,
 }
 
-/// Which dated versions have it. Versions compare by their date alone: `2024-08-01-preview` is `2024-08-01`.
+/// Which dated versions have it. Versions compare by their date alone, `2024-08-01-preview` is `2024-08-01`; only where the
+/// previews had something earlier than the others do they count by themselves.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Versions {
     None,
     All,
     /// From this date on.
     Since(String),
+    /// From one date on, and the previews among them from an earlier one.
+    SinceWithPreviews {
+        stable: String,
+        previews: String,
+    },
     /// All that are later than this date.
     After(String),
     /// Up to this date, itself included.
@@ -47,9 +53,12 @@ impl Availability {
             Dialect::AzureDated(version) => match &self.azure {
                 Versions::None => false,
                 Versions::All => true,
-                Versions::Since(date) => version >= date,
-                Versions::After(date) => version > date,
-                Versions::Until(date) => version <= date,
+                Versions::Since(date) => version.date() >= date.as_str(),
+                Versions::SinceWithPreviews { stable, previews } => {
+                    version.date() >= if version.is_preview() { previews } else { stable }.as_str()
+                }
+                Versions::After(date) => version.date() > date.as_str(),
+                Versions::Until(date) => version.date() <= date.as_str(),
             },
         }
     }
@@ -62,6 +71,9 @@ impl fmt::Display for Availability {
             Versions::None => None,
             Versions::All => Some("dated Azure".to_owned()),
             Versions::Since(date) => Some(format!("dated Azure from {date}")),
+            Versions::SinceWithPreviews { stable, previews } => {
+                Some(format!("dated Azure from {stable} (previews from {previews})"))
+            }
             Versions::After(date) => Some(format!("dated Azure after {date}")),
             Versions::Until(date) => Some(format!("dated Azure until {date}")),
         };
@@ -95,9 +107,10 @@ enum VersionMarks {
 }
 
 #[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
 struct Bound {
     since: Option<String>,
+    previews_since: Option<String>,
     after: Option<String>,
     until: Option<String>,
 }
@@ -133,11 +146,18 @@ impl TryFrom<VersionMarks> for Versions {
             VersionMarks::All(false) => bail!("`azure: false` means nothing here: leave the key out"),
             VersionMarks::Bound(bound) => bound,
         };
-        match bound {
-            Bound { since: Some(date), after: None, until: None } => Ok(Self::Since(checked(&date)?)),
-            Bound { since: None, after: Some(date), until: None } => Ok(Self::After(checked(&date)?)),
-            Bound { since: None, after: None, until: Some(date) } => Ok(Self::Until(checked(&date)?)),
-            _ => bail!("`azure` takes `true` or just one of `since`, `after`, `until`"),
+        let Bound { since, previews_since, after, until } = bound;
+        match (since, previews_since, after, until) {
+            (Some(date), None, None, None) => Ok(Self::Since(checked(&date)?)),
+            (Some(stable), Some(previews), None, None) => {
+                ensure!(previews < stable, "`previews-since` is earlier than `since`, or left out");
+                Ok(Self::SinceWithPreviews { stable: checked(&stable)?, previews: checked(&previews)? })
+            }
+            (None, None, Some(date), None) => Ok(Self::After(checked(&date)?)),
+            (None, None, None, Some(date)) => Ok(Self::Until(checked(&date)?)),
+            _ => bail!(
+                "`azure` takes `true` or just one of `since` (perhaps with `previews-since`), `after`, `until`"
+            ),
         }
     }
 }

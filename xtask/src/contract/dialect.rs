@@ -7,13 +7,32 @@ use anyhow::{Result, bail};
 
 use crate::contract::availability::checked;
 
+const PREVIEW: &str = "-preview";
+
 /// One provider's way of speaking the API.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Dialect {
     OpenAi,
-    /// Azure with a dated version; only the date of it.
-    AzureDated(String),
+    /// Azure with a dated version.
+    AzureDated(DatedVersion),
     AzureV1,
+}
+
+/// A date, perhaps with `-preview` behind it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct DatedVersion {
+    date: String,
+    is_preview: bool,
+}
+
+impl DatedVersion {
+    pub(crate) fn date(&self) -> &str {
+        &self.date
+    }
+
+    pub(crate) fn is_preview(&self) -> bool {
+        self.is_preview
+    }
 }
 
 impl Dialect {
@@ -31,7 +50,9 @@ impl fmt::Display for Dialect {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::OpenAi => formatter.write_str("openai"),
-            Self::AzureDated(date) => write!(formatter, "azure-{date}"),
+            Self::AzureDated(version) => {
+                write!(formatter, "azure-{}{}", version.date, if version.is_preview { PREVIEW } else { "" })
+            }
             Self::AzureV1 => formatter.write_str("azure-v1"),
         }
     }
@@ -44,9 +65,13 @@ impl FromStr for Dialect {
         match (name, name.strip_prefix("azure-")) {
             ("openai", _) => Ok(Self::OpenAi),
             ("azure-v1", _) => Ok(Self::AzureV1),
-            (_, Some(date)) => Ok(Self::AzureDated(checked(date)?)),
+            (_, Some(version)) => {
+                let date = version.strip_suffix(PREVIEW);
+                let is_preview = date.is_some();
+                Ok(Self::AzureDated(DatedVersion { date: checked(date.unwrap_or(version))?, is_preview }))
+            }
             _ => bail!(
-                "`{name}` is no dialect: say openai, azure-v1, or azure- and a date, as in azure-2024-10-21"
+                "`{name}` is no dialect: say openai, azure-v1, or azure- and a version, as in azure-2024-10-21"
             ),
         }
     }

@@ -19,8 +19,8 @@ pub(crate) struct Operation {
     /// Its own query parameters, by name; `api-version`, which all of Azure's have, is none of them.
     pub(crate) query: Vec<(String, Availability)>,
     pub(crate) request: Option<Payload>,
-    /// The answers of success.
-    pub(crate) successes: Vec<Success>,
+    /// The answers of success, in the order of their statuses.
+    pub(crate) answers: Vec<Success>,
 }
 
 /// What sending an operation twice can do.
@@ -50,9 +50,9 @@ pub(crate) struct Success {
 
 impl Operation {
     pub(super) fn new(path: &str, method: &str, raw: RawOperation) -> Result<Self> {
-        let mut successes = Vec::new();
+        let mut answers = Vec::new();
         for (status, answer) in raw.responses.iter().filter(|(status, _)| status.starts_with('2')) {
-            successes.push(Success {
+            answers.push(Success {
                 status: status.parse().with_context(|| format!("`{status}` is no status"))?,
                 availability: answer.availability.clone(),
                 payload: answer.content.as_ref().map(Payload::new).transpose()?,
@@ -71,16 +71,17 @@ impl Operation {
             answer_limit: raw.answer_limit,
             query: raw.parameters.into_iter().map(|query| (query.name, query.availability)).collect(),
             request: raw.request_body.map(|body| Payload::new(&body.content)).transpose()?,
-            successes,
+            answers,
         })
     }
 
-    /// The answer of success in a dialect; there is just one wherever the operation exists.
-    pub(crate) fn success(&self, dialect: &Dialect) -> Result<&Success> {
-        let mut found = self.successes.iter().filter(|success| success.availability.includes(dialect));
-        let success = found.next().with_context(|| format!("{} has no success in {dialect:?}", self.id))?;
-        ensure!(found.next().is_none(), "{} has more than one success in {dialect:?}", self.id);
-        Ok(success)
+    /// The answers of success in a dialect, of which there is at least one wherever the operation exists. Of several, the
+    /// last is the usual one.
+    pub(crate) fn successes(&self, dialect: &Dialect) -> Result<Vec<&Success>> {
+        let found: Vec<_> =
+            self.answers.iter().filter(|success| success.availability.includes(dialect)).collect();
+        ensure!(!found.is_empty(), "{} has no success in {dialect}", self.id);
+        Ok(found)
     }
 }
 

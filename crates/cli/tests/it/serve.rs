@@ -55,6 +55,25 @@ fn every_provider_is_served_from_the_same_files() {
 }
 
 #[test]
+fn a_batch_file_of_any_name_is_stored_unless_the_server_is_strict() {
+    let sandbox = Sandbox::new();
+    sandbox.write("requests.txt", "{}\n");
+    for (flags, is_stored) in [(&[][..], true), (&["--strict"][..], false)] {
+        let server = sandbox.serve(flags, &[]);
+        let endpoint = format!("{}/v1", server.origin);
+        let upload =
+            ["upload", "requests.txt", "--purpose", "batch", "--allow-any-name", "--endpoint", &endpoint];
+        let run = sandbox.run_with(&upload, &[("OPENAI_API_KEY", "any")]);
+        if is_stored {
+            run.done();
+        } else {
+            let told = run.refused(1);
+            assert!(told.contains("must have a name that ends with .jsonl"), "{told}");
+        }
+    }
+}
+
+#[test]
 fn a_token_goes_before_a_key_on_azure() {
     let sandbox = Sandbox::new();
     let server = sandbox.serve(&[], &[("PARTWISE_API_KEYS", "the-token")]);

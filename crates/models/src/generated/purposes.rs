@@ -12,10 +12,10 @@ pub enum Purpose {
     /// `assistants`: Input for assistants.
     ///
     /// Where, by use:
-    /// - taken by `createFile`: OpenAI, dated Azure from 2024-10-21, Azure v1
+    /// - taken by `createFile`: OpenAI, dated Azure from 2024-10-21 (previews from 2024-02-15), Azure v1
     /// - taken by `importFile`: dated Azure from 2024-10-21
-    /// - taken by `createUpload`: OpenAI, dated Azure from 2024-10-21, Azure v1
-    /// - seen on files: OpenAI, dated Azure from 2024-10-21, Azure v1
+    /// - taken by `createUpload`: OpenAI, dated Azure from 2024-10-21 (previews from 2024-08-01), Azure v1
+    /// - seen on files: OpenAI, dated Azure from 2024-10-21 (previews from 2024-02-15), Azure v1
     Assistants,
     /// `assistants_output`: Written by assistants.
     ///
@@ -28,10 +28,10 @@ pub enum Purpose {
     /// `batch`: Requests for a batch, one a line.
     ///
     /// Where, by use:
-    /// - taken by `createFile`: OpenAI, dated Azure from 2024-10-21, Azure v1
+    /// - taken by `createFile`: OpenAI, dated Azure from 2024-10-21 (previews from 2024-07-01), Azure v1
     /// - taken by `importFile`: dated Azure from 2024-10-21
-    /// - taken by `createUpload`: OpenAI, dated Azure from 2024-10-21, Azure v1
-    /// - seen on files: OpenAI, dated Azure from 2024-10-21, Azure v1
+    /// - taken by `createUpload`: OpenAI, dated Azure from 2024-10-21 (previews from 2024-08-01), Azure v1
+    /// - seen on files: OpenAI, dated Azure from 2024-10-21 (previews from 2024-07-01), Azure v1
     Batch,
     /// `batch_output`: Written by a batch.
     ///

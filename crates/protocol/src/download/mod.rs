@@ -336,7 +336,7 @@ impl Fetch {
         self.next_id += 1;
         let mut operation = DownloadFile::new(&self.plan.file_id);
         if self.way != Way::Whole {
-            operation.range = Some(ByteRange { first: rest.start, last: Some(rest.end - 1) });
+            operation.range = Some(ByteRange::From { first: rest.start, last: Some(rest.end - 1) });
             operation.if_range =
                 self.content.as_ref().and_then(|known| known.strong_etag().map(str::to_owned));
         }

@@ -13,8 +13,13 @@ pub enum DecodeError {
     #[error(transparent)]
     Route(#[from] RouteError),
     /// The JSON body cannot be read as this operation's.
-    #[error("the request body is not the JSON object that this operation takes: {0}")]
-    Json(serde_json::Error),
+    #[error("the request body is not the JSON object that this operation takes: {problem}")]
+    Json {
+        /// The member of the object that is missing or wrong, when it is one that the operation has.
+        field: Option<&'static str>,
+        /// The problem, and its place in the body; of long texts in the body only the beginning.
+        problem: String,
+    },
     /// The form cannot be read.
     #[error("the multipart form cannot be read: {0}")]
     Form(FormError),
@@ -41,17 +46,17 @@ impl From<FormError> for DecodeError {
 }
 
 impl DecodeError {
-    /// The field that the error is about, if it is about one.
+    /// The field that the error is about, by its name on the wire, if it is about one.
     #[must_use]
-    pub fn field(&self) -> Option<&'static str> {
+    pub fn field(&self) -> Option<&str> {
         match self {
-            Self::Missing { field }
-            | Self::Invalid { field, .. }
-            | Self::Form(FormError::NoContent { field } | FormError::SecondContent { field }) => Some(field),
+            Self::Missing { field } | Self::Invalid { field, .. } => Some(field),
+            Self::Json { field, .. } => *field,
+            Self::Form(error) => error.field(),
             Self::Route(RouteError::MissingApiVersion | RouteError::InvalidApiVersion { .. }) => {
                 Some("api-version")
             }
-            Self::Route(_) | Self::Json(_) | Self::Form(_) => None,
+            Self::Route(_) => None,
         }
     }
 
@@ -65,7 +70,7 @@ impl DecodeError {
                 | RouteError::InvalidApiVersion { .. },
             ) => StatusCode::NOT_FOUND,
             Self::Route(RouteError::InvalidOrigin { .. })
-            | Self::Json(_)
+            | Self::Json { .. }
             | Self::Form(_)
             | Self::Missing { .. }
             | Self::Invalid { .. } => StatusCode::BAD_REQUEST,

@@ -1,5 +1,7 @@
 //! What a message shows of a text from outside: one line of it, and not too much.
 
+use std::borrow::Cow;
+
 /// The most characters that are shown.
 const LONGEST: usize = 512;
 
@@ -15,6 +17,15 @@ pub(super) fn excerpt(body: &[u8]) -> String {
         line.push('…');
     }
     line
+}
+
+/// As much of a name, an identifier or a path as a message shows.
+pub(crate) fn beginning(text: &str) -> Cow<'_, str> {
+    const MOST: usize = 64;
+    match text.char_indices().nth(MOST) {
+        Some((end, _)) => format!("{}…", &text[..end]).into(),
+        None => text.into(),
+    }
 }
 
 /// The beginning of a text, with a blank for each run of what would break its line or move a terminal's cursor.

@@ -15,7 +15,7 @@ pub use api_error::{ApiError, ApiErrorKind};
 pub(crate) use api_error::{html_title, read_error};
 pub use decode::DecodeError;
 pub use encode::EncodeError;
-pub(crate) use excerpt::one_line;
+pub(crate) use excerpt::{beginning, one_line};
 pub use garbled::Garbled;
 pub use redirect::Redirect;
 

@@ -1,7 +1,7 @@
 //! `POST /files`: a whole file in one multipart request.
 
 use bytes::Bytes;
-use http::{Request, Response, request::Parts};
+use http::{Request, Response, StatusCode};
 use partwise_models::{ExpiresAfter, ExpiryAnchor, File, Purpose};
 
 use crate::{
@@ -9,8 +9,8 @@ use crate::{
     ResponseError, Route, Segment,
     checks::filled,
     form::decode_whole,
-    json::read_response,
-    multipart::{boundary_of, content_type, form_request},
+    json::{json_response, problem as json_problem, read_response},
+    multipart::{content_type, form_request},
 };
 
 /// Creates a file from its content.
@@ -64,12 +64,12 @@ impl CreateFile {
         expiry_fields(dialect).is_ok()
     }
 
-    /// Reads the request from its head and its form, wherever the content went: a streaming service hands in what it
-    /// has of it, a test the bytes.
+    /// Reads the request from its form, wherever the content went: a streaming service hands in what it has of it, a
+    /// test the bytes.
     ///
     /// # Errors
     /// [`DecodeError`] when a field is missing or wrong.
-    pub fn from_form(parts: &Parts, fields: &FormFields, content: Segment) -> Result<Self, DecodeError> {
+    pub fn from_form(fields: &FormFields, content: Segment) -> Result<Self, DecodeError> {
         let head = fields.content();
         let purpose = fields.text("purpose").ok_or(DecodeError::Missing { field: "purpose" })?;
         let filename = head.filename.as_deref().ok_or(DecodeError::Missing { field: "filename" })?;
@@ -80,7 +80,7 @@ impl CreateFile {
             mime_type: head.content_type.clone().unwrap_or_default(),
             expires_after: read_expiry(fields)?,
             content,
-            boundary: boundary_of(parts)?,
+            boundary: fields.boundary().clone(),
         })
     }
 }
@@ -114,15 +114,22 @@ impl Operation for CreateFile {
     fn decode_request(_: &Route, request: Request<Bytes>) -> Result<Self, DecodeError> {
         let (parts, body) = request.into_parts();
         let (fields, content) = decode_whole(content_type(&parts)?, body, Self::CONTENT_FIELD)?;
-        Self::from_form(&parts, &fields, Segment::Bytes(content))
+        Self::from_form(&fields, Segment::Bytes(content))
     }
 
+    /// The status follows the dialect and, on Azure's dated versions, the file's purpose: what assistants read is stored by
+    /// a backend that answers as OpenAI does.
     fn encode_response(file: &File, api: &Api) -> Result<Response<Body>, EncodeError> {
-        super::created_response(Self::ID, file, api)
+        match file.purpose {
+            Some(Purpose::Assistants | Purpose::AssistantsOutput) => json_response(StatusCode::OK, file),
+            _ => super::created_response(Self::ID, file, api),
+        }
     }
 }
 
 const BRACKETED: [&str; 2] = ["expires_after[anchor]", "expires_after[seconds]"];
+/// The whole as JSON in one field, as clients send it that write every object so.
+const JSON: &str = "expires_after";
 const DOTTED: [&str; 2] = ["expires_after.anchor", "expires_after.seconds"];
 
 /// OpenAI spells the two fields with brackets, Azure with dots, if it has them; where both are taken, Azure's own goes.
@@ -136,16 +143,23 @@ fn expiry_fields(dialect: &Dialect) -> Result<[&'static str; 2], EncodeError> {
         .ok_or_else(|| EncodeError::UnavailableField { field: "expires_after", dialect: dialect.clone() })
 }
 
-/// Either spelling; both members or none.
+/// Any spelling; both members or none.
 fn read_expiry(fields: &FormFields) -> Result<Option<ExpiresAfter>, DecodeError> {
     let field = |index: usize| fields.text(BRACKETED[index]).or_else(|| fields.text(DOTTED[index]));
     let invalid = |problem| Err(DecodeError::Invalid { field: "expires_after", problem });
     match (field(0), field(1)) {
-        (None, None) => Ok(None),
+        (None, None) => fields.text(JSON).map_or(Ok(None), read_json_expiry),
         (Some(anchor), Some(seconds)) => match seconds.parse() {
             Ok(seconds) => Ok(Some(ExpiresAfter::new(ExpiryAnchor::from(anchor), seconds))),
             Err(_) => invalid(format!("must have a whole number of seconds, and has {seconds:?}")),
         },
         _ => invalid("must have both an anchor and seconds".to_owned()),
     }
+}
+
+fn read_json_expiry(text: &str) -> Result<Option<ExpiresAfter>, DecodeError> {
+    serde_json::from_str(text).map_err(|error| DecodeError::Invalid {
+        field: JSON,
+        problem: format!("must be an object with an anchor and seconds: {}", json_problem(&error)),
+    })
 }

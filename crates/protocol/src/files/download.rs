@@ -30,14 +30,19 @@ pub struct DownloadFile {
     pub if_range: Option<String>,
 }
 
-/// The bytes asked for: from `first` on, up to and including `last` or to the end.
+/// The bytes asked for: one range of a `Range` header.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-#[allow(clippy::exhaustive_structs, reason = "HTTP's own form")]
-pub struct ByteRange {
-    /// The first byte.
-    pub first: u64,
-    /// The last byte, included; `None` means the end of the content.
-    pub last: Option<u64>,
+#[allow(clippy::exhaustive_enums, reason = "HTTP has these two forms")]
+pub enum ByteRange {
+    /// From a first byte on: `bytes=3-`, `bytes=3-9`.
+    From {
+        /// The first byte.
+        first: u64,
+        /// The last byte, included; `None` means the end of the content.
+        last: Option<u64>,
+    },
+    /// So many bytes at the end of the content, or all of one that has fewer: `bytes=-5`.
+    Suffix(u64),
 }
 
 /// The bytes that come: the `Content-Range` of an answer.
@@ -79,7 +84,7 @@ impl DownloadFile {
 
     /// Checks that the bytes that follow this head are what was asked for: everything; or, of a range, the part that
     /// begins with its first byte and may end before its last. A service may also answer with everything to a request for
-    /// a range.
+    /// a range. Where the bytes at the end of the content begin is known only when the answer says how long all of it is.
     ///
     /// # Errors
     /// [`ResponseError::Garbled`] when they are another part, which must not be taken for what was asked for.
@@ -87,10 +92,9 @@ impl DownloadFile {
         let Some(came) = head.range else { return Ok(()) };
         let (is_asked_for, problem) = match self.range {
             None => (came.is_everything(), "a part of the content came, although all of it was asked for"),
-            Some(asked) => (
-                came.first == asked.first && asked.last.is_none_or(|last| came.last <= last),
-                "another part of the content came than was asked for",
-            ),
+            Some(asked) => {
+                (asked.is_answered_by(came), "another part of the content came than was asked for")
+            }
         };
         if is_asked_for { Ok(()) } else { Err(unusable_part(&came.to_string(), problem)) }
     }
@@ -195,34 +199,52 @@ fn number(text: &str) -> Option<u64> {
     digits.bytes().all(|byte| byte.is_ascii_digit()).then(|| digits.parse().ok())?
 }
 
+/// The same, of a request: one that does not fit lies behind the end of any content.
+fn position(text: &str) -> Option<u64> {
+    let is_number = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
+    is_number.then(|| text.parse().unwrap_or(u64::MAX))
+}
+
 impl ByteRange {
-    /// Which bytes of a content of `length` bytes this is; `None` when it lies behind the end.
+    /// The bytes that this is of a content of `length` bytes; `None` when it lies behind the end, or has no bytes.
     #[must_use]
     pub fn within(self, length: u64) -> Option<ContentRange> {
-        let end = length.checked_sub(1).filter(|end| self.first <= *end)?;
-        Some(ContentRange {
-            first: self.first,
-            last: self.last.map_or(end, |last| last.min(end)),
-            total: Some(length),
-        })
+        let end = length.checked_sub(1)?;
+        let (first, last) = match self {
+            Self::From { first, last } => (first, last.map_or(end, |last| last.min(end))),
+            Self::Suffix(0) => return None,
+            Self::Suffix(bytes) => (length.saturating_sub(bytes), end),
+        };
+        (first <= last).then_some(ContentRange { first, last, total: Some(length) })
     }
 
+    fn is_answered_by(self, came: ContentRange) -> bool {
+        match self {
+            Self::From { first, last } => came.first == first && last.is_none_or(|last| came.last <= last),
+            Self::Suffix(bytes) => came.total.is_some_and(|total| came.first == total.saturating_sub(bytes)),
+        }
+    }
+
+    /// A number that is larger than any content is as good as the largest.
     fn parse(value: &str) -> Option<Self> {
         let (first, last) = behind_unit(value)?.strip_prefix('=')?.split_once('-')?;
-        let first = number(first)?;
-        let last = match last.trim() {
-            "" => None,
-            last => Some(number(last).filter(|last| *last >= first)?),
-        };
-        Some(Self { first, last })
+        match (first.trim(), last.trim()) {
+            ("", bytes) => position(bytes).map(Self::Suffix),
+            (first, "") => Some(Self::From { first: position(first)?, last: None }),
+            (first, last) => {
+                let (first, last) = (position(first)?, position(last)?);
+                (first <= last).then_some(Self::From { first, last: Some(last) })
+            }
+        }
     }
 }
 
 impl fmt::Display for ByteRange {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self.last {
-            Some(last) => write!(f, "bytes={}-{last}", self.first),
-            None => write!(f, "bytes={}-", self.first),
+        match self {
+            Self::From { first, last: Some(last) } => write!(f, "bytes={first}-{last}"),
+            Self::From { first, last: None } => write!(f, "bytes={first}-"),
+            Self::Suffix(bytes) => write!(f, "bytes=-{bytes}"),
         }
     }
 }
@@ -273,14 +295,30 @@ mod tests {
         assert_eq!(range("bytes=9-9").within(10).unwrap().len(), 1);
         assert_eq!(range("bytes=10-").within(10), None);
         assert_eq!(range("bytes=0-").within(0), None);
+        assert_eq!(range("bytes=-3").within(10).unwrap().to_string(), "bytes 7-9/10");
+        assert_eq!(range("bytes=-10").within(10).unwrap().to_string(), "bytes 0-9/10");
+        assert_eq!(range("Bytes= -99999999999999999999 ").within(10).unwrap().to_string(), "bytes 0-9/10");
+        assert_eq!(range("bytes=9-99999999999999999999").within(10).unwrap().to_string(), "bytes 9-9/10");
+        assert_eq!(range("bytes=99999999999999999999-").within(10), None);
+        assert_eq!(range("bytes=-0").within(10), None);
+        assert_eq!(range("bytes=-1").within(0), None);
         assert_eq!(ContentRange { first: 0, last: u64::MAX, total: None }.len(), u64::MAX);
     }
 
     #[test]
     fn a_range_that_is_not_understood_is_ignored() {
-        for text in
-            ["", "bytes=", "bytes=5-3", "bytes=-5", "bytes=+1-", "bytes=1-2,4-5", "items=1-2", "bytes=a-b"]
-        {
+        for text in [
+            "",
+            "bytes=",
+            "bytes=-",
+            "bytes=5-3",
+            "bytes=--5",
+            "bytes=+1-",
+            "bytes=1-2,4-5",
+            "bytes=-1,-2",
+            "items=1-2",
+            "bytes=a-b",
+        ] {
             assert_eq!(ByteRange::parse(text), None, "{text}");
         }
     }
@@ -320,6 +358,12 @@ mod tests {
             ("bytes=3-5", "bytes 3-6/10", false),
             ("bytes=3-5", "bytes 0-9/10", false),
             ("bytes=3-", "bytes 4-9/10", false),
+            ("bytes=-4", "bytes 6-9/10", true),
+            ("bytes=-4", "bytes 6-8/10", true),
+            ("bytes=-4", "bytes 5-8/10", false),
+            ("bytes=-4", "bytes 7-9/10", false),
+            ("bytes=-4", "bytes 6-9/*", false),
+            ("bytes=-11", "bytes 0-9/10", true),
         ] {
             assert_eq!(
                 asked(range).check(&came(content_range)).is_ok(),

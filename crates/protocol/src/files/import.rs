@@ -43,7 +43,7 @@ impl Operation for ImportFile {
     }
 
     fn decode_request(_: &Route, request: Request<Bytes>) -> Result<Self, DecodeError> {
-        let request = read_request(request.body())?;
+        let request = read_request(request.body(), &["purpose", "filename", "content_url"])?;
         check(&request)?;
         Ok(Self::new(request))
     }

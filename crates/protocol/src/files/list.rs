@@ -3,13 +3,14 @@
 use std::{fmt, ops::RangeInclusive};
 
 use bytes::Bytes;
-use http::{Request, Response};
-use partwise_models::{File, FileList, Purpose, TypeDiscriminator};
-use serde::Serialize;
+use http::{Request, Response, header};
+use partwise_models::{FileList, Purpose, TypeDiscriminator};
 
+use super::{FileListEnd, FileListWriter};
 use crate::{
     Api, Body, DecodeError, Dialect, EncodeError, Operation, OperationId, ResponseError, Route,
-    json::{bare_request, json_response, read_response},
+    error::beginning,
+    json::{bare_request, read_response},
     route::query_pairs,
 };
 
@@ -18,8 +19,10 @@ const LIMITS: RangeInclusive<u32> = 1..=10_000;
 
 /// Lists files.
 ///
-/// Azure's older dated versions page nothing: of the parameters they get `purpose` alone, and their answer is `object` and
-/// `data` alone. [`OperationId::takes_field`] says where the others are.
+/// Azure's older dated versions page nothing: of the parameters they get `purpose` alone, and their answer needs `object` and
+/// `data` alone; what a service says beside them is written where it is set. [`OperationId::takes_field`] says where the others are.
+///
+/// Of a parameter that a request repeats, the first counts; an empty one counts as absent.
 ///
 /// To read all pages, repeat with `after` = [`FileList::last_id`] while [`FileList::has_more`] is true. Stop when
 /// it is missing or a page repeats its last identifier: some services ignore `after`.
@@ -95,62 +98,51 @@ impl Operation for ListFiles {
     }
 
     fn decode_request(_: &Route, request: Request<Bytes>) -> Result<Self, DecodeError> {
-        let mut list = Self::default();
+        let (mut purpose, mut limit, mut order, mut after) = (None, None, None, None);
         for (name, value) in query_pairs(request.uri()) {
-            match name.as_str() {
-                "purpose" => list.purpose = Some(Purpose::from(value)),
-                "limit" => list.limit = Some(read_limit(&value)?),
-                "order" => list.order = Some(read_order(&value)?),
-                "after" => list.after = Some(value),
-                _ => {}
-            }
+            let first = match name.as_str() {
+                "purpose" => &mut purpose,
+                "limit" => &mut limit,
+                "order" => &mut order,
+                "after" => &mut after,
+                _ => continue,
+            };
+            first.get_or_insert(value);
         }
-        Ok(list)
+        // Clients and proxies send what was not set as an empty text.
+        let [purpose, limit, order, after] =
+            [purpose, limit, order, after].map(|value| value.filter(|value| !value.is_empty()));
+        Ok(Self {
+            purpose: purpose.map(Purpose::from),
+            limit: limit.map(|value| read_limit(&value)).transpose()?,
+            order: order.map(|value| read_order(&value)).transpose()?,
+            after,
+        })
     }
 
     fn encode_response(list: &FileList, api: &Api) -> Result<Response<Body>, EncodeError> {
-        let status = Self::ID.success(api.dialect());
         let object = list.object.as_ref().unwrap_or(&TypeDiscriminator::List);
-        if !pages(api.dialect()) {
-            return json_response(status, &Whole { object, data: &list.data });
+        let mut writer = FileListWriter::with_object(api, object)?;
+        for file in &list.data {
+            writer.push(file)?;
         }
-        let page = Page {
-            object,
-            data: &list.data,
-            first_id: list.first_id.as_deref(),
-            last_id: list.last_id.as_deref(),
-            has_more: list.has_more.unwrap_or(false),
-        };
-        json_response(status, &page)
+        let (first_id, last_id) = (list.first_id.as_deref(), list.last_id.as_deref());
+        let text = writer.finish(FileListEnd { first_id, last_id, has_more: list.has_more })?;
+        let mut response = FileListWriter::head(api).map(|()| Body::from(text));
+        let length = response.body().content_length();
+        response.headers_mut().insert(header::CONTENT_LENGTH, length.into());
+        Ok(response)
     }
 }
 
-/// A list as it was before there were pages.
-#[derive(Serialize)]
-struct Whole<'a> {
-    object: &'a TypeDiscriminator,
-    data: &'a [File],
-}
-
-/// A page whose members are all there: clients iterate for ever over one that leaves out `has_more`, and read the two
-/// identifiers as required.
-#[derive(Serialize)]
-struct Page<'a> {
-    object: &'a TypeDiscriminator,
-    data: &'a [File],
-    first_id: Option<&'a str>,
-    last_id: Option<&'a str>,
-    has_more: bool,
-}
-
 /// Whether the documents of a dialect know pages.
-fn pages(dialect: &Dialect) -> bool {
+pub(super) fn pages(dialect: &Dialect) -> bool {
     ListFiles::ID.takes_field("after", dialect)
 }
 
 fn read_limit(value: &str) -> Result<u32, DecodeError> {
     let limit = value.parse().ok().filter(|limit| LIMITS.contains(limit));
-    limit.ok_or_else(|| DecodeError::Invalid { field: "limit", problem: out_of_limits(&value) })
+    limit.ok_or_else(|| DecodeError::Invalid { field: "limit", problem: out_of_limits(&beginning(value)) })
 }
 
 fn out_of_limits(limit: &dyn fmt::Debug) -> String {
@@ -163,7 +155,7 @@ fn read_order(value: &str) -> Result<Order, DecodeError> {
         "desc" => Ok(Order::Descending),
         _ => Err(DecodeError::Invalid {
             field: "order",
-            problem: format!("must be asc or desc, and is {value:?}"),
+            problem: format!("must be asc or desc, and is {:?}", beginning(value)),
         }),
     }
 }

@@ -5,6 +5,7 @@ mod delete;
 mod download;
 mod import;
 mod list;
+mod list_writer;
 mod retrieve;
 
 pub use create::CreateFile;
@@ -12,6 +13,7 @@ pub use delete::DeleteFile;
 pub use download::{ByteRange, ContentRange, DownloadFile, DownloadHead};
 pub use import::ImportFile;
 pub use list::{ListFiles, Order};
+pub use list_writer::{FileListEnd, FileListWriter};
 pub use retrieve::RetrieveFile;
 
 use http::{Response, header};

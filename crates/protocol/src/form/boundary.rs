@@ -30,12 +30,13 @@ impl Boundary {
     /// The boundary that the `Content-Type` of a form names, quoted or not.
     ///
     /// # Errors
-    /// [`FormError::BadContentType`], [`FormError::NotAForm`], [`FormError::NoBoundary`] or
-    /// [`FormError::BadBoundary`].
+    /// [`FormError::BadContentType`], [`FormError::HeaderValueTooLong`], [`FormError::TooManyParameters`],
+    /// [`FormError::NotAForm`], [`FormError::NoBoundary`] or [`FormError::BadBoundary`].
     pub fn of(content_type: &HeaderValue) -> Result<Self, FormError> {
         let header = String::from_utf8_lossy(content_type.as_bytes());
-        let parsed = Parameterized::parse(&header)
-            .ok_or_else(|| FormError::BadContentType { content_type: excerpt(&header) })?;
+        let unreadable = || FormError::BadContentType { content_type: excerpt(&header) };
+        let parsed =
+            Parameterized::parse(&header).map_err(|malformed| malformed.of("Content-Type", unreadable))?;
         if !parsed.value.eq_ignore_ascii_case(FORM_DATA) {
             return Err(FormError::NotAForm { content_type: excerpt(&header) });
         }

@@ -6,22 +6,26 @@ use http::HeaderValue;
 use super::error::excerpt;
 use super::{Boundary, FieldHead, FormError, FormEvent, FormLimits, FormReader};
 
-/// The longest value of a text field, in bytes.
-const VALUE_LIMIT: usize = 64 * 1024;
+/// The length of all text fields together, names and values, in bytes.
+const TEXT_LIMIT: usize = 64 * 1024;
 
 /// Reads a form of text fields and one field of content, in any order: keeps the text, hands out the content
 /// as it comes.
 ///
 /// It is driven like a [`FormReader`], with its default limits. The content is known by its field's name,
-/// with a filename or without. Any other field is text: UTF-8, at most 64 KiB, at most once.
+/// with a filename or without. Any other field is text: UTF-8, at most once, and at most 64 KiB together with all others,
+/// so that what is kept of a form does not grow with it.
 #[derive(Debug)]
 pub struct FormDecoder {
     reader: FormReader,
+    boundary: Boundary,
     content_field: &'static str,
     content: Option<FieldHead>,
     texts: Vec<(String, String)>,
     /// The text field that is being read.
     open_text: Option<(String, Vec<u8>)>,
+    /// The length of all text so far, names and values.
+    text_length: usize,
 }
 
 /// What a form says beside its content.
@@ -29,6 +33,7 @@ pub struct FormDecoder {
 pub struct FormFields {
     texts: Vec<(String, String)>,
     content: FieldHead,
+    boundary: Boundary,
 }
 
 /// What [`FormDecoder::poll`] found.
@@ -72,13 +77,23 @@ impl FormDecoder {
     /// # Errors
     /// As of [`Boundary::of`].
     pub fn new(content_type: &HeaderValue, content_field: &'static str) -> Result<Self, FormError> {
+        let boundary = Boundary::of(content_type)?;
         Ok(Self {
-            reader: FormReader::new(&Boundary::of(content_type)?, FormLimits::default()),
+            reader: FormReader::new(&boundary, FormLimits::default()),
+            boundary,
             content_field,
             content: None,
             texts: Vec::new(),
             open_text: None,
+            text_length: 0,
         })
+    }
+
+    /// The header of the content's field, once it has come: what a service does not take can be refused before the
+    /// content is there.
+    #[must_use]
+    pub fn content_head(&self) -> Option<&FieldHead> {
+        self.content.as_ref()
     }
 
     /// Takes the next bytes of the body, as [`FormReader::push`] does.
@@ -114,13 +129,17 @@ impl FormDecoder {
                 }
                 FormEvent::Data(bytes) => match &mut self.open_text {
                     None => return Ok(FormPoll::Content(bytes)),
-                    Some((name, value)) => extend_value(name, value, &bytes)?,
+                    Some((_, value)) => {
+                        self.text_length = add_text(self.text_length, bytes.len())?;
+                        value.extend_from_slice(&bytes);
+                    }
                 },
                 FormEvent::End => {
                     self.close_text()?;
                     let content =
                         self.content.clone().ok_or(FormError::NoContent { field: self.content_field })?;
-                    return Ok(FormPoll::Done(FormFields { texts: self.texts.clone(), content }));
+                    let (texts, boundary) = (self.texts.clone(), self.boundary.clone());
+                    return Ok(FormPoll::Done(FormFields { texts, content, boundary }));
                 }
             }
         }
@@ -136,6 +155,7 @@ impl FormDecoder {
         if self.texts.iter().any(|(name, _)| *name == head.name) {
             return Err(FormError::DuplicateField { name: excerpt(&head.name) });
         }
+        self.text_length = add_text(self.text_length, head.name.len())?;
         self.open_text = Some((head.name, Vec::new()));
         Ok(())
     }
@@ -150,12 +170,10 @@ impl FormDecoder {
     }
 }
 
-fn extend_value(name: &str, value: &mut Vec<u8>, bytes: &[u8]) -> Result<(), FormError> {
-    if bytes.len() > VALUE_LIMIT - value.len() {
-        return Err(FormError::ValueTooLong { name: excerpt(name), limit: VALUE_LIMIT });
-    }
-    value.extend_from_slice(bytes);
-    Ok(())
+/// The length of the text with so much more.
+fn add_text(length: usize, more: usize) -> Result<usize, FormError> {
+    let length = length.saturating_add(more);
+    if length > TEXT_LIMIT { Err(FormError::TextTooLong { limit: TEXT_LIMIT }) } else { Ok(length) }
 }
 
 impl FormFields {
@@ -163,6 +181,12 @@ impl FormFields {
     #[must_use]
     pub fn text(&self, name: &str) -> Option<&str> {
         self.texts.iter().find(|(known, _)| known == name).map(|(_, value)| value.as_str())
+    }
+
+    /// The boundary that separated the fields.
+    #[must_use]
+    pub fn boundary(&self) -> &Boundary {
+        &self.boundary
     }
 
     /// The header of the field that carries the content.
@@ -222,6 +246,9 @@ mod tests {
                         "text/plain",
                     ),
                 },
+                boundary: Boundary(
+                    "b",
+                ),
             },
             b"content",
         )
@@ -257,12 +284,14 @@ mod tests {
     }
 
     #[test]
-    fn a_text_field_has_a_longest_value() {
-        let longest = vec![b'x'; VALUE_LIMIT];
-        let (fields, _) = decode(&[(&text("note"), &longest), (CONTENT, b"x")]).unwrap();
-        assert_eq!(fields.text("note").map(str::len), Some(VALUE_LIMIT));
-        let error = decode(&[(&text("note"), &[&longest[..], b"x"].concat()), (CONTENT, b"x")]).unwrap_err();
-        assert_eq!(error.to_string(), "the value of the field \"note\" is longer than 65536 bytes");
+    fn the_text_of_a_form_has_a_longest_length() {
+        let (first, second) = (text("a"), text("b"));
+        let longest = vec![b'x'; TEXT_LIMIT / 2 - 1];
+        let (fields, _) = decode(&[(&first, &longest), (&second, &longest), (CONTENT, b"x")]).unwrap();
+        assert_eq!(fields.text("b").map(str::len), Some(longest.len()));
+        let longer = [&longest[..], b"x"].concat();
+        let error = decode(&[(&first, &longest), (&second, &longer), (CONTENT, b"x")]).unwrap_err();
+        assert_eq!(error.to_string(), "its text fields are longer than 65536 bytes together");
     }
 
     #[test]

@@ -34,9 +34,10 @@ pub(crate) fn attachment(filename: &str) -> String {
     format!("attachment; filename=\"{fallback}\"; filename*=UTF-8''{extended}")
 }
 
-/// The name in such a header, in either form. A label, never to be used as a path.
+/// The name in such a header, in either form. A label, never to be used as a path. A header that is too long or has too
+/// many parameters names nothing, as one that cannot be read.
 pub(crate) fn disposition_filename(value: &str) -> Option<String> {
-    filename_of(&Parameterized::parse(value)?).ok().flatten()
+    filename_of(&Parameterized::parse(value).ok()?).ok().flatten()
 }
 
 #[cfg(test)]
@@ -68,6 +69,15 @@ mod tests {
         insta::assert_snapshot!(attachment("puppy.jsonl"), @r#"attachment; filename="puppy.jsonl""#);
         insta::assert_snapshot!(attachment("10%.txt"), @r#"attachment; filename="10_.txt"; filename*=UTF-8''10%25.txt"#);
         insta::assert_snapshot!(attachment("你.txt"), @r#"attachment; filename="_.txt"; filename*=UTF-8''%E4%BD%A0.txt"#);
+    }
+
+    #[test]
+    fn a_header_with_more_than_is_read_has_no_name() {
+        let many = (0..32).map(|number| format!("; p{number}=x")).collect::<String>();
+        let long = "x".repeat(8 << 10);
+        for header in [format!("attachment; filename=a{many}"), format!("attachment; filename={long}")] {
+            assert_eq!(disposition_filename(&header), None);
+        }
     }
 
     #[test]

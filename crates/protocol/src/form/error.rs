@@ -1,5 +1,7 @@
 //! What can be wrong with a form.
 
+use crate::error::beginning;
+
 /// Why a form cannot be written or read.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
@@ -15,6 +17,22 @@ pub enum FormError {
     BadContentType {
         /// The start of the header's value.
         content_type: String,
+    },
+    /// A header with parameters is too long to be one of a form.
+    #[error("`{header}` is longer than {limit} bytes")]
+    HeaderValueTooLong {
+        /// The header's name: `Content-Type` of the request, or `Content-Disposition` of a field.
+        header: &'static str,
+        /// The limit, in bytes.
+        limit: usize,
+    },
+    /// A header has more parameters than any form needs.
+    #[error("`{header}` has more than {limit} parameters")]
+    TooManyParameters {
+        /// The header's name: `Content-Type` of the request, or `Content-Disposition` of a field.
+        header: &'static str,
+        /// The limit.
+        limit: usize,
     },
     /// The `Content-Type` has no `boundary` parameter.
     #[error("the content type multipart/form-data has no boundary")]
@@ -89,11 +107,9 @@ pub enum FormError {
         /// The start of the field's name.
         name: String,
     },
-    /// A text field's value is too long to be one.
-    #[error("the value of the field {name:?} is longer than {limit} bytes")]
-    ValueTooLong {
-        /// The start of the field's name.
-        name: String,
+    /// The text fields are too long all together, names and values.
+    #[error("its text fields are longer than {limit} bytes together")]
+    TextTooLong {
         /// The limit, in bytes.
         limit: usize,
     },
@@ -117,11 +133,23 @@ pub enum FormError {
     },
 }
 
+impl FormError {
+    /// The field of the form, or the header of the request, that the error is about, if it is about one.
+    pub(crate) fn field(&self) -> Option<&str> {
+        match self {
+            Self::NoContent { field } | Self::SecondContent { field } => Some(field),
+            Self::DuplicateField { name } | Self::ValueNotUtf8 { name } => Some(name),
+            Self::NotAForm { .. }
+            | Self::BadContentType { .. }
+            | Self::NoBoundary
+            | Self::BadBoundary { .. } => Some("Content-Type"),
+            Self::HeaderValueTooLong { header, .. } | Self::TooManyParameters { header, .. } => Some(header),
+            _ => None,
+        }
+    }
+}
+
 /// As much of a text from outside as an error shows.
 pub(super) fn excerpt(text: &str) -> String {
-    const LONGEST: usize = 64;
-    match text.char_indices().nth(LONGEST) {
-        Some((end, _)) => format!("{}…", &text[..end]),
-        None => text.to_owned(),
-    }
+    beginning(text).into_owned()
 }

@@ -50,7 +50,8 @@ impl FieldHead {
 
     fn from_disposition(value: &str) -> Result<Self, FormError> {
         let unreadable = || FormError::BadHeader { text: excerpt(value) };
-        let disposition = Parameterized::parse(value).ok_or_else(unreadable)?;
+        let disposition = Parameterized::parse(value)
+            .map_err(|malformed| malformed.of("Content-Disposition", unreadable))?;
         if !disposition.value.eq_ignore_ascii_case("form-data") {
             return Err(FormError::NoName);
         }

@@ -1,6 +1,14 @@
 //! Header values with parameters: `multipart/form-data; boundary=x`, `form-data; name="file";
 //! filename="a.txt"`.
 
+use super::FormError;
+
+/// The most parameters that a header may have; browsers and SDKs send three. Each is compared with those before it.
+const MOST: usize = 32;
+
+/// The length of the longest value that is taken apart, in bytes.
+const LONGEST: usize = 8 * 1024;
+
 /// The white space that may stand around the pieces of a header.
 pub(super) const BLANKS: [char; 2] = [' ', '\t'];
 
@@ -20,23 +28,49 @@ pub(super) enum ParameterValue<'a> {
     Quoted(&'a str),
 }
 
+/// Why a header's value cannot be taken apart.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Malformed {
+    /// A parameter has no `=`, ends within its quotes, goes on after them, or comes twice.
+    Unreadable,
+    TooLong,
+    TooMany,
+}
+
+impl Malformed {
+    /// The error of this header; `unreadable` is what is said of one that is within the limits.
+    pub(super) fn of(self, header: &'static str, unreadable: impl FnOnce() -> FormError) -> FormError {
+        match self {
+            Self::Unreadable => unreadable(),
+            Self::TooLong => FormError::HeaderValueTooLong { header, limit: LONGEST },
+            Self::TooMany => FormError::TooManyParameters { header, limit: MOST },
+        }
+    }
+}
+
 impl<'a> Parameterized<'a> {
-    /// `None` when a parameter has no `=`, ends within its quotes, goes on after them, or comes twice.
-    pub(super) fn parse(header: &'a str) -> Option<Self> {
+    /// Takes the value of a header apart, in time that grows with its length alone.
+    pub(super) fn parse(header: &'a str) -> Result<Self, Malformed> {
+        if header.len() > LONGEST {
+            return Err(Malformed::TooLong);
+        }
         let (value, mut rest) = split_before_semicolon(header);
         let mut parsed = Self { value: value.trim_matches(BLANKS), parameters: Vec::new() };
         loop {
             rest = rest.trim_start_matches(BLANKS);
             if rest.is_empty() {
-                return Some(parsed);
+                return Ok(parsed);
             }
-            rest = rest.strip_prefix(';')?.trim_start_matches(BLANKS);
+            rest = rest.strip_prefix(';').ok_or(Malformed::Unreadable)?.trim_start_matches(BLANKS);
             if rest.is_empty() || rest.starts_with(';') {
                 continue;
             }
-            let (name, value, after) = parse_parameter(rest)?;
+            let (name, value, after) = parse_parameter(rest).ok_or(Malformed::Unreadable)?;
+            if parsed.parameters.len() == MOST {
+                return Err(Malformed::TooMany);
+            }
             if parsed.parameter(name).is_some() {
-                return None;
+                return Err(Malformed::Unreadable);
             }
             parsed.parameters.push((name, value));
             rest = after;
@@ -122,7 +156,17 @@ mod tests {
             r#"form-data; name="a"b"#,
             "form-data; name=a; NAME=b",
         ] {
-            assert!(Parameterized::parse(header).is_none(), "{header}");
+            assert_eq!(Parameterized::parse(header).unwrap_err(), Malformed::Unreadable, "{header}");
         }
+    }
+
+    #[test]
+    fn a_value_has_a_longest_length_and_a_largest_number_of_parameters() {
+        let parameters = |count: usize| (0..count).map(|number| format!("; p{number}=x")).collect::<String>();
+        assert!(Parameterized::parse(&parameters(MOST)).is_ok());
+        assert_eq!(Parameterized::parse(&parameters(MOST + 1)).unwrap_err(), Malformed::TooMany);
+        let blanks = |length: usize| " ".repeat(length);
+        assert!(Parameterized::parse(&blanks(LONGEST)).is_ok());
+        assert_eq!(Parameterized::parse(&blanks(LONGEST + 1)).unwrap_err(), Malformed::TooLong);
     }
 }

@@ -12,3 +12,8 @@ pub use operations::{OperationId, PathPart};
 fn date(api_version: &str) -> &str {
     api_version.get(..10).unwrap_or(api_version)
 }
+
+/// Tells whether an api-version is from `stable` on, or a preview from `previews` on.
+fn is_from(api_version: &str, stable: &str, previews: &str) -> bool {
+    date(api_version) >= if api_version.ends_with("-preview") { previews } else { stable }
+}

@@ -4,7 +4,7 @@
 
 use partwise_models::Purpose;
 
-use super::{OperationId, date};
+use super::{OperationId, date, is_from};
 use crate::Dialect;
 
 impl OperationId {
@@ -14,11 +14,14 @@ impl OperationId {
     pub fn takes_purpose(self, purpose: &Purpose, dialect: &Dialect) -> bool {
         match self {
             Self::CreateFile => match purpose {
-                Purpose::Assistants | Purpose::Batch => {
-                    !matches!(dialect, Dialect::AzureDated { api_version } if date(api_version) < "2024-10-21")
+                Purpose::Assistants => {
+                    !matches!(dialect, Dialect::AzureDated { api_version } if !is_from(api_version, "2024-10-21", "2024-02-15"))
                 }
                 Purpose::AssistantsOutput => {
                     matches!(dialect, Dialect::AzureDated { api_version } if date(api_version) >= "2024-10-21")
+                }
+                Purpose::Batch => {
+                    !matches!(dialect, Dialect::AzureDated { api_version } if !is_from(api_version, "2024-10-21", "2024-07-01"))
                 }
                 Purpose::Evals => {
                     !matches!(dialect, Dialect::AzureDated { api_version } if date(api_version) < "2025-04-01")
@@ -42,7 +45,7 @@ impl OperationId {
             },
             Self::CreateUpload => match purpose {
                 Purpose::Assistants | Purpose::Batch => {
-                    !matches!(dialect, Dialect::AzureDated { api_version } if date(api_version) < "2024-10-21")
+                    !matches!(dialect, Dialect::AzureDated { api_version } if !is_from(api_version, "2024-10-21", "2024-08-01"))
                 }
                 Purpose::AssistantsOutput | Purpose::BatchOutput => {
                     matches!(dialect, Dialect::AzureDated { api_version } if date(api_version) >= "2024-10-21")

@@ -8,7 +8,7 @@ use serde::ser::Error as _;
 
 use crate::{
     Api, Body, DecodeError, EncodeError, Operation, OperationId, ResponseError, Route,
-    json::{json_request, json_response, json_text_request, read_request, read_response},
+    json::{json_request, json_response, json_text_request, read_response},
     operation::id_of,
 };
 
@@ -69,8 +69,18 @@ impl Operation for CompleteUpload {
         read_response(&response)
     }
 
+    /// Within the limits of [`read_parts`](Self::read_parts), which a service should call instead when it need not keep
+    /// the names.
     fn decode_request(route: &Route, request: Request<Bytes>) -> Result<Self, DecodeError> {
-        Ok(Self { upload_id: id_of(route, "upload_id")?, request: read_request(request.body())? })
+        let upload_id = id_of(route, "upload_id")?;
+        let mut part_ids = Vec::new();
+        let md5 = Self::read_parts(request.body(), |id| {
+            part_ids.push(id.to_owned());
+            Ok::<_, DecodeError>(())
+        })?;
+        let mut request = CompleteUploadRequest::new(part_ids);
+        request.md5 = md5;
+        Ok(Self { upload_id, request })
     }
 
     fn encode_response(upload: &Upload, api: &Api) -> Result<Response<Body>, EncodeError> {

@@ -10,6 +10,9 @@ use crate::{
     json::{insert, json_request, json_response, read_request, read_response},
 };
 
+/// The members of the body.
+const FIELDS: [&str; 5] = ["filename", "purpose", "bytes", "mime_type", "expires_after"];
+
 /// Creates an upload. It lives for an hour at OpenAI, for one or two at Azure: see `expires_at` in the answer.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
@@ -49,7 +52,7 @@ impl Operation for CreateUpload {
     }
 
     fn decode_request(_: &Route, request: Request<Bytes>) -> Result<Self, DecodeError> {
-        let request = read_request(request.body())?;
+        let request = read_request(request.body(), &FIELDS)?;
         check(&request)?;
         Ok(Self::new(request))
     }

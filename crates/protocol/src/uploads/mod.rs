@@ -2,6 +2,7 @@
 
 mod cancel;
 mod complete;
+mod completion;
 mod create;
 mod part;
 

@@ -1,15 +1,17 @@
 //! `POST /uploads/{upload_id}/parts`: one part of a large file.
 
+use std::borrow::Cow;
+
 use bytes::Bytes;
-use http::{Request, Response, request::Parts};
+use http::{Request, Response};
 use partwise_models::UploadPartResource;
 
 use crate::{
-    Api, Body, Boundary, DecodeError, EncodeError, FormFields, FormWriter, Operation, OperationId,
+    Api, Body, Boundary, DecodeError, Dialect, EncodeError, FormFields, FormWriter, Operation, OperationId,
     ResponseError, Route, Segment,
     form::decode_whole,
     json::{json_response, read_response},
-    multipart::{boundary_of, content_type, form_request},
+    multipart::{content_type, form_request},
     operation::id_of,
 };
 
@@ -38,18 +40,13 @@ impl AddUploadPart {
         Self { upload_id: upload_id.into(), content: content.into(), boundary }
     }
 
-    /// Reads the request from its head and its form, wherever the content went: a streaming service hands in what it
-    /// has of it, a test the bytes.
+    /// Reads the request from its form, wherever the content went: a streaming service hands in what it has of it, a
+    /// test the bytes.
     ///
     /// # Errors
-    /// [`DecodeError`] when the identifier or the boundary is missing.
-    pub fn from_form(
-        route: &Route,
-        parts: &Parts,
-        _: &FormFields,
-        content: Segment,
-    ) -> Result<Self, DecodeError> {
-        Ok(Self { upload_id: id_of(route, "upload_id")?, content, boundary: boundary_of(parts)? })
+    /// [`DecodeError`] when the identifier is missing.
+    pub fn from_form(route: &Route, fields: &FormFields, content: Segment) -> Result<Self, DecodeError> {
+        Ok(Self { upload_id: id_of(route, "upload_id")?, content, boundary: fields.boundary().clone() })
     }
 }
 
@@ -71,10 +68,15 @@ impl Operation for AddUploadPart {
     fn decode_request(route: &Route, request: Request<Bytes>) -> Result<Self, DecodeError> {
         let (parts, body) = request.into_parts();
         let (fields, content) = decode_whole(content_type(&parts)?, body, Self::CONTENT_FIELD)?;
-        Self::from_form(route, &parts, &fields, Segment::Bytes(content))
+        Self::from_form(route, &fields, Segment::Bytes(content))
     }
 
+    /// `azure_block_id` is left out where the dialect's documents have none.
     fn encode_response(part: &UploadPartResource, api: &Api) -> Result<Response<Body>, EncodeError> {
-        json_response(Self::ID.success(api.dialect()), part)
+        let mut part = Cow::Borrowed(part);
+        if part.azure_block_id.is_some() && !matches!(api.dialect(), Dialect::AzureDated { .. }) {
+            part.to_mut().azure_block_id = None;
+        }
+        json_response(Self::ID.success(api.dialect()), &*part)
     }
 }

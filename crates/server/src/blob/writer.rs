@@ -14,14 +14,22 @@ const WORTH_KEEPING: usize = 4 * 1024;
 
 /// Writes one blob as its bytes arrive. Nothing is to be seen of it before [`finish`](Self::finish) has returned; a
 /// writer that is dropped earlier takes back what it has written.
-pub(crate) struct BlobWriter {
+///
+/// `N` is what the blob is called. It is not asked for before bytes are written.
+pub(crate) struct BlobWriter<N> {
     store: Store,
-    path: Path,
+    place: Place<N>,
     /// What came since the last write.
     gathered: PutPayloadMut,
     share: Share,
     total: u64,
     unfinished: Option<Unfinished>,
+}
+
+/// Where the blob goes, and its name.
+struct Place<N> {
+    choose: Box<dyn Fn() -> (N, Path) + Send>,
+    chosen: Option<(N, Path)>,
 }
 
 /// A blob that was too large for one write.
@@ -31,10 +39,15 @@ struct Unfinished {
     writing: Option<JoinHandle<object_store::Result<()>>>,
 }
 
-impl BlobWriter {
-    pub(crate) fn new(store: Store, path: Path, budget: &Budget) -> Self {
-        let share = budget.join();
-        Self { store, path, gathered: PutPayloadMut::new(), share, total: 0, unfinished: None }
+impl<N> BlobWriter<N> {
+    /// A writer to the place that `choose` says, which is called once.
+    pub(crate) fn new(
+        store: Store,
+        choose: impl Fn() -> (N, Path) + Send + 'static,
+        budget: &Budget,
+    ) -> Self {
+        let (place, share) = (Place { choose: Box::new(choose), chosen: None }, budget.join());
+        Self { store, place, gathered: PutPayloadMut::new(), share, total: 0, unfinished: None }
     }
 
     /// How many bytes were given to the writer.
@@ -60,18 +73,19 @@ impl BlobWriter {
         Ok(())
     }
 
-    /// Writes what is left, makes the blob durable and then visible. Says how many bytes it has.
-    pub(crate) async fn finish(mut self) -> Result<u64, StoreError> {
+    /// Writes what is left, makes the blob durable and then visible. Returns its name and how many bytes it has.
+    pub(crate) async fn finish(mut self) -> Result<(N, u64), StoreError> {
         let finished = self.complete().await;
-        self.store.noted(finished)?;
-        Ok(self.total)
+        let name = self.store.noted(finished)?;
+        Ok((name, self.total))
     }
 
-    async fn complete(&mut self) -> Result<(), StoreError> {
+    async fn complete(&mut self) -> Result<N, StoreError> {
         if self.unfinished.is_none() {
             let payload = mem::take(&mut self.gathered).freeze();
-            self.store.objects.put(&self.path, payload).await?;
-            return Ok(());
+            let (name, path) = self.place.take();
+            self.store.objects.put(&path, payload).await?;
+            return Ok(name);
         }
         if !self.gathered.is_empty() {
             self.flush().await?;
@@ -80,7 +94,8 @@ impl BlobWriter {
             unfinished.complete().await?;
         }
         self.unfinished = None;
-        Ok(())
+        let (name, _) = self.place.take();
+        Ok(name)
     }
 
     async fn flush(&mut self) -> Result<(), StoreError> {
@@ -88,13 +103,24 @@ impl BlobWriter {
         let unfinished = match &mut self.unfinished {
             Some(unfinished) => unfinished,
             none => {
-                let upload = self.store.objects.put_multipart(&self.path).await?;
+                let upload = self.store.objects.put_multipart(self.place.path()).await?;
                 none.insert(Unfinished { upload, writing: None })
             }
         };
         unfinished.settle().await?;
         unfinished.writing = Some(tokio::spawn(unfinished.upload.put_part(payload)));
         Ok(())
+    }
+}
+
+impl<N> Place<N> {
+    fn path(&mut self) -> &Path {
+        let (_, path) = self.chosen.get_or_insert_with(|| (self.choose)());
+        path
+    }
+
+    fn take(&mut self) -> (N, Path) {
+        self.chosen.take().unwrap_or_else(|| (self.choose)())
     }
 }
 
@@ -113,12 +139,12 @@ impl Unfinished {
     }
 }
 
-impl Drop for BlobWriter {
+impl<N> Drop for BlobWriter<N> {
     fn drop(&mut self) {
         let Some(mut unfinished) = self.unfinished.take() else { return };
         // Without a runtime the process is ending, and the sweeper finds what is left.
         if let Ok(runtime) = Handle::try_current() {
-            let path = mem::take(&mut self.path);
+            let path = self.place.path().clone();
             runtime.spawn(async move {
                 // Taking back what a running write still writes to would leave a part of it behind.
                 let _ = unfinished.settle().await;

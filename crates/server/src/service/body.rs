@@ -10,10 +10,12 @@ use std::{
 };
 
 use bytes::Bytes;
-use futures_util::StreamExt;
+use futures_util::{Stream, StreamExt, stream::BoxStream};
 use http_body::{Body, Frame, SizeHint};
 use http_body_util::BodyExt;
+use tracing::Span;
 
+use super::json::JsonShare;
 use crate::{
     blob::{Chunks, Opened, Stretches},
     refusal::Refusal,
@@ -59,13 +61,21 @@ impl RequestBody {
         }
     }
 
-    /// The whole body, if it has at most `limit` bytes.
-    pub(super) async fn collect(&mut self, limit: u64) -> Result<Bytes, Refusal> {
+    /// The whole body, if it has at most `limit` bytes and there is room for it, which `share` holds from then on.
+    pub(super) async fn collect(&mut self, limit: u64, share: &mut JsonShare) -> Result<Bytes, Refusal> {
         self.check_announced(limit)?;
+        let most = usize::try_from(limit).unwrap_or(usize::MAX);
         let mut whole = Vec::new();
         while let Some(bytes) = self.next().await? {
             if self.received > limit {
                 return Err(Refusal::BodyTooLarge { limit });
+            }
+            let length = whole.len() + bytes.len();
+            if length > whole.capacity() {
+                // What a body announces takes no room: it may never come.
+                let capacity = length.max(whole.capacity() * 2).min(most);
+                share.hold(capacity)?;
+                whole.reserve_exact(capacity - whole.len());
             }
             whole.extend_from_slice(&bytes);
         }
@@ -92,12 +102,21 @@ impl RequestBody {
     }
 }
 
-/// The body of an answer: bytes that are there, or a file's content as the store gives it.
+/// The body of an answer: bytes that are there, or what the store gives as it is read. The length of a long list is not known
+/// beforehand.
 pub struct ResponseBody(Content);
 
 enum Content {
     Bytes(Bytes),
     Stored(Stored),
+    Pieces(Pieces),
+}
+
+/// An answer that is written as it is sent, of a length that nobody knows.
+struct Pieces {
+    pieces: BoxStream<'static, Result<Bytes, Refusal>>,
+    /// The request's: what is logged on the way belongs to it.
+    span: Span,
 }
 
 /// Content of the store on its way out.
@@ -128,6 +147,11 @@ impl ResponseBody {
         Self(Content::Stored(Stored { stretches, chunks: None, remaining: length }))
     }
 
+    /// Pieces that are not made before they are asked for.
+    pub(super) fn pieces(pieces: impl Stream<Item = Result<Bytes, Refusal>> + Send + 'static) -> Self {
+        Self(Content::Pieces(Pieces { pieces: pieces.boxed(), span: Span::current() }))
+    }
+
     /// What comes next; files are not read.
     pub(crate) fn poll_portion(
         &mut self,
@@ -147,6 +171,17 @@ impl ResponseBody {
                     })
                 })
             }),
+            Content::Pieces(Pieces { pieces, span }) => {
+                let _entered = span.enter();
+                let piece = ready!(pieces.poll_next_unpin(context));
+                Poll::Ready(piece.map(|piece| {
+                    piece.map(Portion::Bytes).map_err(|error| {
+                        let cause: &dyn std::error::Error = &error;
+                        tracing::error!(error = cause, "a list broke off");
+                        BrokenContent(error.into())
+                    })
+                }))
+            }
         }
     }
 }
@@ -212,10 +247,11 @@ impl Body for ResponseBody {
     }
 
     fn size_hint(&self) -> SizeHint {
-        SizeHint::with_exact(match &self.0 {
-            Content::Bytes(bytes) => bytes.len() as u64,
-            Content::Stored(stored) => stored.remaining,
-        })
+        match &self.0 {
+            Content::Bytes(bytes) => SizeHint::with_exact(bytes.len() as u64),
+            Content::Stored(stored) => SizeHint::with_exact(stored.remaining),
+            Content::Pieces(_) => SizeHint::default(),
+        }
     }
 }
 

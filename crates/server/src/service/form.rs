@@ -1,7 +1,7 @@
 //! Forms, read as they arrive: their content goes straight into a blob.
 
 use http::{header, request::Parts};
-use partwise_protocol::{DecodeError, FormDecoder, FormFields, FormPoll};
+use partwise_protocol::{DecodeError, FieldHead, FormDecoder, FormFields, FormPoll};
 
 use super::body::RequestBody;
 use crate::{blob::BlobWriter, refusal::Refusal};
@@ -9,19 +9,19 @@ use crate::{blob::BlobWriter, refusal::Refusal};
 /// What a form may have beside its content: its text fields, their headers, and what stands around them.
 const OVERHEAD: u64 = 1024 * 1024;
 
-/// The content of a form: the field that it is in, and how large it may be.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Content {
+/// The content of a form: the field that it is in, how large it may be, and what its header has to be.
+pub(super) struct Content<'a> {
     pub(super) field: &'static str,
     pub(super) limit: u64,
+    pub(super) check: &'a (dyn Fn(&FieldHead) -> Result<(), Refusal> + Sync),
 }
 
 /// Reads a form to its end and writes its content into `blob`, which is not finished here.
-pub(super) async fn receive(
+pub(super) async fn receive<N>(
     parts: &Parts,
     body: &mut RequestBody,
-    content: Content,
-    blob: &mut BlobWriter,
+    content: Content<'_>,
+    blob: &mut BlobWriter<N>,
 ) -> Result<FormFields, Refusal> {
     let content_type = parts.headers.get(header::CONTENT_TYPE);
     let content_type = content_type.ok_or(DecodeError::Missing { field: "Content-Type" })?;
@@ -37,6 +37,9 @@ pub(super) async fn receive(
                 None => decoder.finish_input(),
             },
             FormPoll::Content(bytes) => {
+                if blob.total() == 0 {
+                    decoder.content_head().map_or(Ok(()), content.check)?;
+                }
                 if blob.total() + bytes.len() as u64 > content.limit {
                     return Err(too_large());
                 }

@@ -4,6 +4,8 @@ mod body;
 mod drain;
 mod form;
 mod head;
+mod json;
+mod list;
 mod operations;
 
 use std::{
@@ -23,6 +25,7 @@ use tracing::Instrument as _;
 #[cfg(all(target_os = "linux", target_pointer_width = "64"))]
 pub(crate) use self::body::Portion;
 pub use self::body::{BrokenContent, ResponseBody};
+pub(crate) use self::json::JsonBudget;
 use self::{
     body::{BoxError, RequestBody},
     head::Head,

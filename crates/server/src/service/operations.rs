@@ -4,15 +4,17 @@ use bytes::Bytes;
 use http::{Request, Response, request::Parts};
 use partwise_protocol::{
     AddUploadPart, Api, CancelUpload, CompleteUpload, CreateFile, CreateUpload, Credential, DeleteFile,
-    Dialect, DownloadFile, DownloadHead, ImportFile, ListFiles, Operation, OperationId, RetrieveFile, Route,
-    Segment, SourceRange,
+    DownloadFile, DownloadHead, ImportFile, ListFiles, Operation, OperationId, RetrieveFile, Route, Segment,
+    SourceRange,
 };
 
 use super::{
     body::{RequestBody, ResponseBody},
     form::{self, Content},
+    json::JsonShare,
+    list,
 };
-use crate::{Server, refusal::Refusal, rules, tenant::Tenant};
+use crate::{Server, id::PartId, refusal::Refusal, tenant::Tenant};
 
 /// The largest JSON body of most operations, which needs some hundred bytes.
 const JSON_LIMIT: u64 = 1024 * 1024;
@@ -28,6 +30,8 @@ struct Call<'a> {
     route: Route,
     parts: &'a Parts,
     body: &'a mut RequestBody,
+    /// The memory of its JSON body, held until it is answered.
+    json: JsonShare,
 }
 
 impl Server {
@@ -36,12 +40,14 @@ impl Server {
         let credential = Credential::extract(&Request::from_parts(parts.clone(), ()));
         let tenant = self.keys().tenant(credential.as_ref())?;
         let route = api.route(&parts.method, &parts.uri)?;
-        let mut call = Call { api, tenant, route, parts, body };
+        let json = self.json().share(tenant.clone());
+        let mut call = Call { api, tenant, route, parts, body, json };
         match call.route.operation {
             OperationId::ListFiles => self.list_files(call).await,
             OperationId::CreateFile => self.create_file(call).await,
             OperationId::ImportFile => {
-                call.read::<ImportFile>().await?;
+                let ImportFile { request, .. } = call.read().await?;
+                self.rules(api.dialect()).check_import(&request)?;
                 Err(Refusal::ImportUnsupported)
             }
             OperationId::RetrieveFile => {
@@ -57,15 +63,12 @@ impl Server {
             OperationId::DownloadFile => self.download_file(call).await,
             OperationId::CreateUpload => {
                 let CreateUpload { request, .. } = call.read().await?;
-                let upload = self.backend().create_upload(&call.tenant, api, request).await?;
+                let new = self.rules(api.dialect()).upload(request, api.limits().upload)?;
+                let upload = self.backend().create_upload(&call.tenant, new).await?;
                 call.answer::<CreateUpload>(&upload.to_model())
             }
             OperationId::AddUploadPart => self.add_upload_part(call).await,
-            OperationId::CompleteUpload => {
-                let CompleteUpload { upload_id, request, .. } = call.read().await?;
-                let upload = self.backend().complete_upload(&call.tenant, &upload_id, &request).await?;
-                call.answer::<CompleteUpload>(&upload.to_model())
-            }
+            OperationId::CompleteUpload => self.complete_upload(call).await,
             OperationId::CancelUpload => {
                 let CancelUpload { upload_id, .. } = call.read().await?;
                 let upload = self.backend().cancel_upload(&call.tenant, &upload_id).await?;
@@ -76,35 +79,49 @@ impl Server {
 
     async fn list_files(&self, mut call: Call<'_>) -> Answer {
         let request: ListFiles = call.read().await?;
-        let list = self.backend().list_files(&call.tenant, &request).await?;
-        call.answer::<ListFiles>(&list)
+        let limit = list::limit(&request, call.api);
+        let page = self.backend().list_files(&call.tenant, &request, limit).await?;
+        list::answer(page, call.api).await
     }
 
     async fn create_file(&self, call: Call<'_>) -> Answer {
         let Call { api, tenant, parts, body, .. } = call;
-        let (stem, mut blob) = self.backend().begin_file(&tenant)?;
-        let content = Content { field: CreateFile::CONTENT_FIELD, limit: api.limits().file };
+        let rules = self.rules(api.dialect());
+        let mut blob = self.backend().begin_file(&tenant)?;
+        let content = Content {
+            field: CreateFile::CONTENT_FIELD,
+            limit: api.limits().file,
+            check: &|head| rules.check_head(head),
+        };
         let fields = form::receive(parts, body, content, &mut blob).await?;
         let stored = Segment::Source(SourceRange::new(0, blob.total()));
-        let request = CreateFile::from_form(parts, &fields, stored)?;
-        if request.mime_type.is_empty() && matches!(api.dialect(), Dialect::AzureDated { .. }) {
-            return Err(Refusal::NoFileType);
-        }
-        let CreateFile { purpose, filename, expires_after, .. } = request;
-        let attributes = rules::attributes(api.dialect(), &purpose, &filename, expires_after.as_ref())?;
-        let bytes = blob.finish().await?;
+        let CreateFile { purpose, filename, expires_after, .. } = CreateFile::from_form(&fields, stored)?;
+        let attributes = rules.attributes(&purpose, &filename, expires_after.as_ref())?;
+        let (stem, bytes) = blob.finish().await?;
         let file = self.backend().create_file(&tenant, stem, attributes, filename, bytes).await?;
         answer::<CreateFile>(&file.to_model(), api)
     }
 
     async fn add_upload_part(&self, call: Call<'_>) -> Answer {
-        let Call { api, tenant, route, parts, body } = call;
+        let Call { api, tenant, route, parts, body, .. } = call;
         let upload_id = route.id.unwrap_or_default();
         let mut part = self.backend().begin_part(&tenant, &upload_id).await?;
-        let content = Content { field: AddUploadPart::CONTENT_FIELD, limit: api.limits().part };
+        let content =
+            Content { field: AddUploadPart::CONTENT_FIELD, limit: api.limits().part, check: &|_| Ok(()) };
         form::receive(parts, body, content, &mut part.blob).await?;
-        let part = self.backend().finish_part(&tenant, part, api.dialect()).await?;
+        let part = self.backend().finish_part(&tenant, part).await?;
         answer::<AddUploadPart>(&part, api)
+    }
+
+    /// The upload is looked up first: what names its parts may be long, and there may be none to complete.
+    async fn complete_upload(&self, mut call: Call<'_>) -> Answer {
+        let upload_id = call.route.id.as_deref().unwrap_or_default();
+        let upload = self.backend().completable_upload(&call.tenant, upload_id).await?;
+        let body = call.collect(COMPLETION_LIMIT).await?;
+        let (parts, md5) = parts_of_completion(&body)?;
+        drop(body);
+        let upload = self.backend().complete_upload(&call.tenant, upload, &parts, md5.as_deref()).await?;
+        call.answer::<CompleteUpload>(&upload.to_model())
     }
 
     async fn download_file(&self, mut call: Call<'_>) -> Answer {
@@ -131,11 +148,14 @@ impl Call<'_> {
     /// The request, with its JSON body if the operation has one; any other body is left alone.
     async fn read<O: Operation>(&mut self) -> Result<O, Refusal> {
         let body = match O::ID {
-            OperationId::CreateUpload | OperationId::ImportFile => self.body.collect(JSON_LIMIT).await?,
-            OperationId::CompleteUpload => self.body.collect(COMPLETION_LIMIT).await?,
+            OperationId::CreateUpload | OperationId::ImportFile => self.collect(JSON_LIMIT).await?,
             _ => Bytes::new(),
         };
         Ok(O::decode_request(&self.route, Request::from_parts(self.parts.clone(), body))?)
+    }
+
+    async fn collect(&mut self, limit: u64) -> Result<Bytes, Refusal> {
+        self.body.collect(limit, &mut self.json).await
     }
 
     fn answer<O: Operation>(&self, response: &O::Response) -> Answer {
@@ -145,4 +165,20 @@ impl Call<'_> {
 
 fn answer<O: Operation>(response: &O::Response, api: &Api) -> Answer {
     Ok(O::encode_response(response, api)?.map(ResponseBody::of))
+}
+
+/// The parts that a body names, in order and each once, and the MD5 that they are to have.
+fn parts_of_completion(body: &[u8]) -> Result<(Vec<PartId>, Option<String>), Refusal> {
+    let mut parts = Vec::new();
+    let md5 = CompleteUpload::read_parts(body, |id| {
+        let part = PartId::parse(id).ok_or_else(|| Refusal::NoSuchPart { id: id.to_owned() })?;
+        parts.push(part);
+        Ok::<_, Refusal>(())
+    })?;
+    let mut sorted = parts.clone();
+    sorted.sort_unstable();
+    match sorted.windows(2).find(|pair| pair[0] == pair[1]) {
+        Some(repeated) => Err(Refusal::RepeatedPart { id: repeated[0].part_id() }),
+        None => Ok((parts, md5)),
+    }
 }

@@ -3,7 +3,6 @@
 use std::collections::HashSet;
 
 use partwise_models::UnixSeconds;
-use partwise_protocol::Dialect;
 
 use super::{
     GRACE, Swept, TWICE_GRACE,
@@ -14,7 +13,7 @@ use crate::{
     id::ObjectId,
     layout::{self, BlobName, Owner},
     record::{FileRecord, FinalRecord, Outcome, UploadRecord},
-    rules,
+    rules::LONGEST_UPLOAD,
     store::StoreError,
     tenant::Tenant,
 };
@@ -114,7 +113,7 @@ impl Backend {
     fn state_after(&self, id: ObjectId, end: FinalRecord, has_file: bool) -> State {
         let FinalRecord { at, outcome } = end;
         match outcome {
-            Outcome::Completed { file } => match id.expires_at().filter(|end| *end <= self.now()) {
+            Outcome::Completed { file, .. } => match id.expires_at().filter(|end| *end <= self.now()) {
                 Some(expired) => State::Gone(expired),
                 None => State::Lives { at, file },
             },
@@ -133,8 +132,7 @@ impl Backend {
             Ok(None) => return Ok(State::Kept),
             Err(error @ StoreError::Record { .. }) => {
                 tracing::error!(%tenant, error = &error as &dyn std::error::Error, "an upload's record is damaged");
-                let longest = rules::upload_lifetime(&Dialect::AzureV1 { api_version: None });
-                UnixSeconds(id.created_at().0.saturating_add(longest))
+                UnixSeconds(id.created_at().0.saturating_add(LONGEST_UPLOAD))
             }
             Err(error) => return Err(error),
         };

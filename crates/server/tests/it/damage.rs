@@ -35,6 +35,8 @@ async fn a_file_with_a_damaged_record_is_an_error_alone_and_can_be_deleted() {
             assert_eq!(refusal.status, StatusCode::INTERNAL_SERVER_ERROR);
         }
         assert_eq!(caller.download(&whole.id).await.unwrap(), "b");
+        let list = caller.call(&ListFiles::new()).await.unwrap();
+        assert_eq!(list.data.iter().map(|file| &file.id).collect::<Vec<_>>(), [&whole.id]);
         assert_eq!(world.server.sweep().await.unwrap().skipped, 0);
 
         caller.call(&DeleteFile::new(&broken.id)).await.unwrap();

@@ -19,7 +19,7 @@ pub(crate) async fn file_of_parts(caller: &Caller, sizes: &[usize]) -> (String, 
 
 async fn get(caller: &Caller, id: &str, first: u64, last: Option<u64>) -> Response<bytes::Bytes> {
     let mut request = DownloadFile::new(id);
-    request.range = Some(ByteRange { first, last });
+    request.range = Some(ByteRange::From { first, last });
     caller.send_operation(&request).await
 }
 
@@ -49,6 +49,33 @@ async fn a_range_behind_the_end_is_refused_with_the_length() {
 }
 
 #[tokio::test]
+async fn a_range_may_be_counted_from_the_end() {
+    let world = World::new().await;
+    let caller = world.caller();
+    let file = caller.create_file("x.bin", b"0123456789").await;
+    for (range, status, content_range, content) in [
+        ("bytes=-1", 206, "bytes 9-9/10", "9"),
+        ("bytes=-4", 206, "bytes 6-9/10", "6789"),
+        ("bytes=-10", 206, "bytes 0-9/10", "0123456789"),
+        ("bytes=-11", 206, "bytes 0-9/10", "0123456789"),
+        ("Bytes = -99999999999999999999999", 206, "bytes 0-9/10", "0123456789"),
+        ("bytes=8-99999999999999999999999", 206, "bytes 8-9/10", "89"),
+    ] {
+        let request = caller.plain("GET", &format!("/files/{}/content", file.id)).header("range", range);
+        let response = caller.send(request.body(bytes::Bytes::new()).unwrap()).await;
+        assert_eq!(response.status().as_u16(), status, "{range}");
+        assert_eq!(response.headers()["content-range"], content_range, "{range}");
+        assert_eq!(response.body(), content, "{range}");
+    }
+    for range in ["bytes=-0", "bytes=99999999999999999999999-"] {
+        let request = caller.plain("GET", &format!("/files/{}/content", file.id)).header("range", range);
+        let response = caller.send(request.body(bytes::Bytes::new()).unwrap()).await;
+        assert_eq!(response.status(), StatusCode::RANGE_NOT_SATISFIABLE, "{range}");
+        assert_eq!(response.headers()["content-range"], "bytes */10", "{range}");
+    }
+}
+
+#[tokio::test]
 async fn a_range_that_is_none_gets_everything() {
     let world = World::new().await;
     let caller = world.caller();
@@ -67,7 +94,7 @@ async fn a_range_counts_only_for_the_content_that_it_was_meant_for() {
     let caller = world.caller();
     let file = caller.create_file("x.bin", b"0123456789").await;
     let mut request = DownloadFile::new(&file.id);
-    request.range = Some(ByteRange { first: 5, last: None });
+    request.range = Some(ByteRange::From { first: 5, last: None });
     request.if_range = Some(format!("\"{}\"", file.id));
     assert_eq!(caller.send_operation(&request).await.body(), "56789");
     request.if_range = Some("\"another\"".into());

@@ -109,15 +109,130 @@ async fn azure_wants_a_content_type_on_the_file_and_openai_does_not() {
     assert_eq!(post(&world.caller_of(openai()), "/files", &form).await.status(), StatusCode::OK);
 }
 
+#[tokio::test]
+async fn a_header_of_a_form_has_at_most_32_parameters_and_8_kib() {
+    let world = World::new().await;
+    let caller = world.caller();
+    let parameters = |count: usize| (0..count).map(|number| format!("; p{number}=x")).collect::<String>();
+    let form_of = |disposition: &str| {
+        format!("{PURPOSE}--b\nContent-Disposition: form-data; name=file; {disposition}\n\nabc\n--b--\n")
+    };
+    let mut said = String::new();
+    for (content_type, disposition) in [
+        (format!("boundary=b{}", parameters(31)), "filename=a.txt".to_owned()),
+        (format!("boundary=b{}", parameters(32)), "filename=a.txt".to_owned()),
+        (format!("boundary=b; x=\"{}\"", "x".repeat(8 << 10)), "filename=a.txt".to_owned()),
+        ("boundary=b".to_owned(), format!("filename=a.txt{}", parameters(30))),
+        ("boundary=b".to_owned(), format!("filename=a.txt{}", parameters(31))),
+        ("boundary=b".to_owned(), format!("filename=\"{}\"", "x".repeat(8 << 10))),
+    ] {
+        let request = caller.plain("POST", "/files");
+        let request = request.header("content-type", format!("multipart/form-data; {content_type}"));
+        let body = Bytes::from(form_of(&disposition).replace('\n', "\r\n"));
+        let response = caller.send(request.body(body).unwrap()).await;
+        let told = if response.status().is_success() { "taken".to_owned() } else { message(&response) };
+        said += &format!("{told}\n");
+    }
+    insta::assert_snapshot!(said, @r#"
+    taken
+    400: the multipart form cannot be read: `Content-Type` has more than 32 parameters
+    400: the multipart form cannot be read: `Content-Type` is longer than 8192 bytes
+    taken
+    400: the multipart form cannot be read: `Content-Disposition` has more than 32 parameters
+    400: the multipart form cannot be read: `Content-Disposition` is longer than 8192 bytes
+    "#);
+}
+
+#[tokio::test]
+async fn a_filename_has_at_most_512_bytes_and_a_media_type_255() {
+    let world = World::new().await;
+    let caller = world.caller();
+    let form_of = |filename: &str, media_type: &str| {
+        let file = FILE.replace("a.txt", filename).replace("text/plain", media_type);
+        format!("{PURPOSE}{file}--b--\n")
+    };
+    // Bytes count, as they are after decoding.
+    let longest = ["ü".repeat(255), "%22".to_owned()].concat() + "x";
+    let taken = post(&caller, "/files", &form_of(&longest, &"t".repeat(255))).await;
+    assert_eq!(taken.status(), StatusCode::OK);
+    for (filename, media_type, field) in
+        [(longest + "x", "t".repeat(255), "filename"), ("a.txt".to_owned(), "t".repeat(256), "mime_type")]
+    {
+        let refused = post(&caller, "/files", &form_of(&filename, &media_type)).await;
+        let refused = partwise_protocol::ApiError::decode_response(&refused);
+        assert_eq!(refused.error.param.as_deref(), Some(field));
+        let (bytes, limit) = if field == "filename" { (513, 512) } else { (256, 255) };
+        let told = format!("400: `{field}` has {bytes} bytes: the longest has {limit}");
+        assert_eq!(crate::world::told(&refused), told);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_file_is_refused_for_its_name_before_its_content_has_come() {
+    let world = World::new().await;
+    let caller = world.caller();
+    let form = format!("{PURPOSE}{}", FILE.replace("a.txt", &"x".repeat(513))).replace('\n', "\r\n");
+    let request = caller.plain("POST", "/files").header("content-type", "multipart/form-data; boundary=b");
+    let request = request.body(Bytes::from(form + &"x".repeat(1 << 20))).unwrap();
+    assert_eq!(send_pieces(&world, request, 65_536, End::Never).await, StatusCode::BAD_REQUEST);
+    assert_eq!(world.objects().await, Vec::<String>::new());
+}
+
+#[tokio::test]
+async fn a_lifetime_may_come_as_one_json_field() {
+    let world = World::new().await;
+    let caller = world.caller();
+    let form = |value: &str| {
+        let expiry = format!("--b\nContent-Disposition: form-data; name=expires_after\n\n{value}\n");
+        format!("{PURPOSE}{expiry}{FILE}--b--\n")
+    };
+    let json = "{\"anchor\":\"created_at\",\"seconds\":3600}";
+    let file: File = CreateFile::decode_response(post(&caller, "/files", &form(json)).await).unwrap();
+    assert_eq!(file.expires_at.unwrap().0, world.now() + 3600);
+    let file: File = CreateFile::decode_response(post(&caller, "/files", &form("null")).await).unwrap();
+    assert_eq!(file.expires_at, None);
+    let mut said = String::new();
+    for value in ["", "3600", "{\"seconds\":3600}", "{\"anchor\":\"created_at\",\"seconds\":1}"] {
+        let refused =
+            partwise_protocol::ApiError::decode_response(&post(&caller, "/files", &form(value)).await);
+        assert_eq!(refused.error.param.as_deref(), Some("expires_after"), "{value}");
+        said += &format!("{}\n", crate::world::told(&refused));
+    }
+    insta::assert_snapshot!(said, @r"
+    400: `expires_after` must be an object with an anchor and seconds: EOF while parsing a value at line 1 column 0
+    400: `expires_after` must be an object with an anchor and seconds: invalid type: integer `3600`, expected an ExpiresAfter: an object with `anchor` and `seconds` at line 1 column 4
+    400: `expires_after` must be an object with an anchor and seconds: missing field `anchor` at line 1 column 16
+    400: a file can live for 3600 to 2592000 seconds, and 1 were asked for
+    ");
+}
+
+#[tokio::test]
+async fn the_text_of_a_form_is_bounded_as_a_whole() {
+    let world = World::new().await;
+    let caller = world.caller();
+    let note = |number: usize, length: usize| {
+        format!("--b\nContent-Disposition: form-data; name=note{number}\n\n{}\n", "x".repeat(length))
+    };
+    let form = |count: usize| {
+        let notes: String = (0..count).map(|number| note(number, 10_000)).collect();
+        format!("{PURPOSE}{notes}{FILE}--b--\n")
+    };
+    assert_eq!(post(&caller, "/files", &form(6)).await.status(), StatusCode::OK);
+    assert_eq!(
+        message(&post(&caller, "/files", &form(7)).await),
+        "400: the multipart form cannot be read: its text fields are longer than 65536 bytes together"
+    );
+}
+
 /// A body that comes in pieces.
-struct Pieces {
-    pieces: std::vec::IntoIter<Bytes>,
-    end: End,
+pub(crate) struct Pieces {
+    pub(crate) pieces: std::vec::IntoIter<Bytes>,
+    pub(crate) end: End,
 }
 
 /// How a body ends.
 #[derive(Clone, Copy)]
-enum End {
+pub(crate) enum End {
     Well,
     Reset,
     Never,
@@ -125,7 +240,7 @@ enum End {
 
 #[derive(Debug, thiserror::Error)]
 #[error("the connection was reset")]
-struct Reset;
+pub(crate) struct Reset;
 
 impl Body for Pieces {
     type Data = Bytes;
@@ -144,7 +259,12 @@ impl Body for Pieces {
     }
 }
 
-async fn send_pieces(world: &World, request: Request<Bytes>, piece: usize, end: End) -> StatusCode {
+pub(crate) async fn send_pieces(
+    world: &World,
+    request: Request<Bytes>,
+    piece: usize,
+    end: End,
+) -> StatusCode {
     let (parts, body) = request.into_parts();
     let pieces: Vec<Bytes> = body.chunks(piece).map(Bytes::copy_from_slice).collect();
     let body = Pieces { pieces: pieces.into_iter(), end };

@@ -12,13 +12,18 @@ mod faulty;
 mod folder;
 mod forms;
 mod full_disk;
+mod list_bodies;
+mod list_order;
+mod list_sockets;
 mod listing;
 mod model;
 mod races;
+mod records;
 mod refusals;
 #[cfg(target_os = "linux")]
 mod small_disk;
 mod sockets;
+mod spied_store;
 mod store;
 mod sweep;
 mod uploads;

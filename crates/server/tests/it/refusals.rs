@@ -53,13 +53,29 @@ async fn a_file_that_may_not_be_stored_leaves_nothing() {
     for (purpose, filename, content) in [
         (Purpose::from("training"), "x.jsonl", "{}"),
         (Purpose::FineTuneResults, "x.jsonl", "{}"),
-        (Purpose::Batch, "x.txt", "{}"),
+        (Purpose::FineTune, "x.txt", "{}"),
         (Purpose::Assistants, "x.txt", ""),
     ] {
         said.push(refusal(&caller, &new_file(purpose, filename, content.as_bytes())).await);
     }
     insta::assert_snapshot!(said.join("\n"));
     assert!(world.objects().await.is_empty());
+}
+
+#[tokio::test]
+async fn a_batch_file_may_have_any_name_where_the_live_service_took_it_unless_the_server_is_strict() {
+    for (is_strict, takes_any) in [(false, true), (true, false)] {
+        let world = World::with(|builder| builder.strict(is_strict)).await;
+        for (api, takes_any) in [(openai(), takes_any), (azure_v1(), false), (azure("2024-10-21"), false)] {
+            let caller = world.caller_of(api);
+            let is_taken = caller.call(&new_file(Purpose::Batch, "x.txt", b"{}")).await.is_ok();
+            assert_eq!(is_taken, takes_any, "{}", caller.api);
+            let upload = caller.call(&upload_request(Purpose::Batch, "requests", 1)).await;
+            assert_eq!(upload.is_ok(), takes_any, "{}", caller.api);
+            let named = caller.call(&new_file(Purpose::Batch, "x.jsonl", b"{}")).await;
+            assert!(named.is_ok(), "{}", caller.api);
+        }
+    }
 }
 
 #[tokio::test]
@@ -100,6 +116,8 @@ async fn odd_requests(api: Api) -> String {
         ("GET", "/uploads", "", ""),
         ("PUT", "/files", "", ""),
         ("POST", "/files/file-1", "", ""),
+        ("DELETE", "/files/file-1/content", "", ""),
+        ("PATCH", "/files/import", "", ""),
         ("GET", "/files/file-1", "", ""),
         ("GET", "/files/file-1/content", "", ""),
         ("GET", "/files/..%2F..%2Fpartwise", "", ""),
@@ -176,4 +194,122 @@ async fn a_path_of_no_family_or_without_its_version_is_refused() {
             &format!("GET {path}\n  {}\n  {}\n", response.status(), String::from_utf8_lossy(response.body()));
     }
     insta::assert_snapshot!(text);
+}
+
+#[tokio::test]
+async fn a_json_error_names_its_field() {
+    let world = World::new().await;
+    let caller = world.caller();
+    let mut said = String::new();
+    let whole = "\"filename\":\"a.jsonl\",\"purpose\":\"batch\",\"bytes\":1,\"mime_type\":\"t\"";
+    for body in [
+        "{\"filename\":\"a.jsonl\",\"purpose\":\"batch\",\"mime_type\":\"t\"}".to_owned(),
+        "{\"filename\":7}".to_owned(),
+        "{\"purpose\":[]}".to_owned(),
+        "{\"bytes\":-1}".to_owned(),
+        "{\"bytes\":1.5}".to_owned(),
+        format!("{{\"bytes\":\"{}\"}}", "x".repeat(100_000)),
+        "{\"bytes\":1,\"bytes\":1}".to_owned(),
+        "{\"mime_type\":null}".to_owned(),
+        format!("{{{whole},\"expires_after\":{{\"anchor\":\"created_at\"}}}}"),
+        format!("{{{whole},\"expires_after\":3600}}"),
+        format!("{{{}}}", whole.replace("batch", "training")),
+        format!("{{{}}}", whole.replace(":1", ":0")),
+        "[]".to_owned(),
+        "{\"filename\":".to_owned(),
+    ] {
+        let request = caller.plain("POST", "/uploads").body(Bytes::from(body)).unwrap();
+        let response = caller.send(request).await;
+        said += &format!("{} {}\n", response.status().as_u16(), String::from_utf8_lossy(response.body()));
+    }
+    insta::assert_snapshot!(said);
+    assert!(world.objects().await.is_empty());
+}
+
+#[tokio::test]
+async fn names_in_json_are_as_long_as_in_forms() {
+    let world = World::new().await;
+    let caller = world.caller();
+    let mut said = Vec::new();
+    let name = |length: usize| "x".repeat(length - 6) + ".jsonl";
+    for (filename, mime_type) in [(name(513), "t".to_owned()), (name(512), "t".repeat(256))] {
+        let request = CreateUploadRequest::new(filename, Purpose::Batch, 1, mime_type);
+        let refused = caller.call(&CreateUpload::new(request)).await.unwrap_err();
+        said.push(format!("{} ({})", told(&refused), refused.error.param.as_deref().unwrap()));
+    }
+    let import = ImportFileRequest::new(Purpose::FineTune, name(513), "https://storage.test/x.jsonl");
+    let dated = world.caller_of(azure("2024-10-21"));
+    let refused = dated.call(&ImportFile::new(import)).await.unwrap_err();
+    said.push(format!("{} ({})", told(&refused), refused.error.target.as_deref().unwrap()));
+    insta::assert_snapshot!(said.join("\n"), @r"
+    400: `filename` has 513 bytes: the longest has 512 (filename)
+    400: `mime_type` has 256 bytes: the longest has 255 (mime_type)
+    400: `filename` has 513 bytes: the longest has 512 (filename)
+    ");
+    let request = CreateUploadRequest::new(name(512), Purpose::Batch, 1, "t".repeat(255));
+    caller.call(&CreateUpload::new(request)).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_refusal_is_one_line_whatever_was_sent() {
+    let world = World::new().await;
+    let caller = world.caller();
+    let mut said = String::new();
+    for (method, path) in
+        [("GET", "/files/a%0Ab%1B%5B2J"), ("POST", "/uploads/a%0D%E2%80%A8b/cancel"), ("GET", "/%0A")]
+    {
+        let response = caller.send(caller.plain(method, path).body(Bytes::new()).unwrap()).await;
+        said += &format!("{}\n", told(&partwise_protocol::ApiError::decode_response(&response)));
+    }
+    for (purpose, filename) in [(Purpose::FineTune, "a\nb"), (Purpose::from("a\nb"), "a.jsonl")] {
+        said += &format!("{}\n", refusal(&caller, &upload_request(purpose, filename, 1)).await);
+    }
+    insta::assert_snapshot!(said, @r"
+    404: there is no file `a\nb\u{1b}[2J`
+    404: there is no upload `a\r\u{2028}b`
+    404: there is nothing at `/v1/%0A`
+    400: a file with the purpose `fine-tune` must have a name that ends with .jsonl, and is named `a\nb`
+    400: `a\nb` is not a purpose to send a file with: take one of fine-tune, batch, assistants, evals, user_data, vision
+    ");
+}
+
+#[tokio::test]
+async fn a_refusal_shows_the_beginning_of_what_was_sent_and_no_more() {
+    let world = World::new().await;
+    let caller = world.caller();
+    let long = "x".repeat(30_000);
+    let mut said = String::new();
+    for (method, path, body) in [
+        ("GET", format!("/files/{long}"), String::new()),
+        ("POST", format!("/uploads/{long}/cancel"), String::new()),
+        ("GET", format!("/{long}"), String::new()),
+        ("PUT", format!("/files/{long}"), String::new()),
+        (
+            "POST",
+            "/uploads".to_owned(),
+            format!("{{\"filename\":\"a\",\"purpose\":\"{long}\",\"bytes\":1,\"mime_type\":\"t\"}}"),
+        ),
+        (
+            "POST",
+            "/uploads".to_owned(),
+            format!(
+                "{{\"filename\":\"a\",\"purpose\":\"evals\",\"bytes\":1,\"mime_type\":\"t\",\"expires_after\":\
+                 {{\"anchor\":\"{long}\",\"seconds\":3600}}}}"
+            ),
+        ),
+    ] {
+        let response = caller.send(caller.plain(method, &path).body(Bytes::from(body)).unwrap()).await;
+        said += &format!("{} {}\n", response.status().as_u16(), String::from_utf8_lossy(response.body()));
+    }
+    let dated = http::Request::get(format!("/openai/files?api-version={long}")).body(Bytes::new()).unwrap();
+    said += &String::from_utf8_lossy(caller.send(dated).await.body());
+    insta::assert_snapshot!(said, @r#"
+    404 {"error":{"message":"there is no file `xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx…`","type":"invalid_request_error","param":"id","code":null}}
+    404 {"error":{"message":"there is no upload `xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx…`","type":"invalid_request_error","param":"id","code":null}}
+    404 {"error":{"message":"there is nothing at `/v1/xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx…`","type":"invalid_request_error","param":null,"code":null}}
+    405 {"error":{"message":"`/v1/files/xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx…` does not take PUT","type":"invalid_request_error","param":null,"code":null}}
+    400 {"error":{"message":"`xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx…` is not a purpose to send a file with: take one of fine-tune, batch, assistants, evals, user_data, vision","type":"invalid_request_error","param":"purpose","code":null}}
+    400 {"error":{"message":"`xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx…` is not what a lifetime can start from: take created_at","type":"invalid_request_error","param":"expires_after","code":null}}
+    {"error":{"code":"notFound","message":"`xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx…` is not an api-version: it must be a date such as 2024-10-21, perhaps with -preview behind it","target":"api-version"}}
+    "#);
 }

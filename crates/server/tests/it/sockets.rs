@@ -148,7 +148,7 @@ async fn ranges_of_a_file_on_a_disk_come_one_after_the_other_over_one_connection
     let last = content.len() - 1;
     for (first, last) in [(0, last), (0, 0), (0, 1), (70_000, 70_001), (69_999, 3_070_002), (last, last)] {
         let mut download = DownloadFile::new(&id);
-        download.range = Some(ByteRange { first: first as u64, last: Some(last as u64) });
+        download.range = Some(ByteRange::From { first: first as u64, last: Some(last as u64) });
         let response = in_time(send(&mut client, caller.request(&download))).await;
         assert!(response.body() == &content[first..=last], "bytes {first} to {last}");
         let response = in_time(send(&mut client, caller.request(&RetrieveFile::new(&id)))).await;
@@ -346,7 +346,7 @@ async fn the_location_of_a_file_names_the_host_that_was_asked() {
     let served = serve(&world).await;
     let mut client = served.client().await;
     let caller = world.caller_of(crate::world::azure("2024-10-21"));
-    let request = caller.request(&new_file(Purpose::Assistants, "a.txt", b"a"));
+    let request = caller.request(&new_file(Purpose::FineTune, "a.jsonl", b"a"));
     let response = in_time(send(&mut client, request)).await;
     assert_eq!(response.status(), StatusCode::CREATED);
     let location = response.headers()["location"].to_str().unwrap().to_owned();

@@ -1,12 +1,22 @@
 //! Uploads from their first byte to their end.
 
-use bytes::Bytes;
-use http::StatusCode;
-use md5::{Digest, Md5};
-use partwise_models::{ExpiresAfter, ExpiryAnchor, UnixSeconds, UploadStatus};
-use partwise_protocol::{CancelUpload, RetrieveFile};
+use std::sync::Arc;
 
-use crate::world::{Caller, HOUR, START, World, azure, complete, new_upload, told};
+use bytes::Bytes;
+use futures_util::stream;
+use http::StatusCode;
+use http_body::Frame;
+use http_body_util::StreamBody;
+use md5::{Digest, Md5};
+use object_store::ObjectStoreExt;
+use partwise_models::{ExpiresAfter, ExpiryAnchor, UnixSeconds, UploadStatus};
+use partwise_protocol::{CancelUpload, DeleteFile, RetrieveFile};
+use tower_service::Service;
+
+use crate::{
+    forms::{End, Pieces, send_pieces},
+    world::{Caller, HOUR, START, World, azure, complete, new_upload, printed, told},
+};
 
 async fn cancel(caller: &Caller, id: &str) -> Result<partwise_models::Upload, partwise_protocol::ApiError> {
     caller.call(&CancelUpload::new(id)).await
@@ -46,8 +56,10 @@ async fn a_part_may_be_named_by_its_block_id() {
     let upload = caller.create_upload("a.txt", 2).await;
     let a = caller.try_add_part(&upload, b"a").await.unwrap();
     let b = caller.try_add_part(&upload, b"b").await.unwrap();
-    let file = caller.complete(&upload, &[a.azure_block_id.unwrap(), b.id]).await;
+    let named = [a.azure_block_id.unwrap(), b.id];
+    let file = caller.complete(&upload, &named).await;
     assert_eq!(caller.download(&file.id).await.unwrap(), "ab");
+    assert_eq!(world.caller().complete(&upload, &named).await, file, "in every dialect");
 }
 
 #[tokio::test]
@@ -98,6 +110,123 @@ async fn four_hundred_thousand_parts_may_be_named_and_not_many_more() {
     }
 }
 
+/// The body of a completion, in pieces.
+fn completion(caller: &Caller, upload_id: &str, body: String) -> http::Request<Bytes> {
+    caller.plain("POST", &format!("/uploads/{upload_id}/complete")).body(Bytes::from(body)).unwrap()
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_upload_that_cannot_be_completed_is_refused_before_the_body_is_read() {
+    let world = World::new().await;
+    let caller = world.caller();
+    let cancelled = caller.create_upload("a.txt", 1).await;
+    cancel(&caller, &cancelled.id).await.unwrap();
+    let pending = caller.create_upload("a.txt", 1).await;
+    for (id, status) in [
+        ("upload_1", StatusCode::NOT_FOUND),
+        (&cancelled.id, StatusCode::BAD_REQUEST),
+        (&pending.id, StatusCode::REQUEST_TIMEOUT),
+    ] {
+        let request = completion(&caller, id, "{\"part_ids\":[".into());
+        assert_eq!(send_pieces(&world, request, 8, End::Never).await, status, "{id}");
+    }
+}
+
+#[tokio::test]
+async fn an_upload_that_expires_while_its_parts_are_named_makes_no_file() {
+    let world = Arc::new(World::new().await);
+    let caller = world.caller();
+    let upload = caller.create_upload("a.txt", 1).await;
+    let part = caller.add_part(&upload, b"a").await;
+    let (parts, body) = caller.request(&complete(&upload, &[part])).into_parts();
+    let clock = world.clone();
+    let late = stream::once(async move {
+        clock.advance(HOUR);
+        Ok::<_, std::io::Error>(Frame::data(body))
+    });
+    let request = http::Request::from_parts(parts, StreamBody::new(Box::pin(late)));
+    let response = world.server.clone().call(request).await.unwrap();
+    assert_eq!(response.status(), StatusCode::BAD_REQUEST);
+    assert!(world.objects_in("files").await.is_empty());
+}
+
+#[tokio::test]
+async fn parts_are_named_in_at_most_64_bytes_and_at_most_400_000_times() {
+    let world = World::new().await;
+    let caller = world.caller();
+    let upload = caller.create_upload("a.txt", 2).await;
+    let part = caller.add_part(&upload, b"a").await;
+    let mut said = String::new();
+    for body in [
+        format!("{{\"part_ids\":[\"{part}\",\"{}\"]}}", "x".repeat(64)),
+        format!("{{\"part_ids\":[\"{part}\",\"{}\"]}}", "x".repeat(16_000_000)),
+        format!("{{\"part_ids\":[\"{part}\",\"{}\"]}}", "\\u0041".repeat(2_000_000)),
+        format!("{{\"part_ids\":\"{}\"}}", "x".repeat(16_000_000)),
+        format!("{{\"part_ids\":[],\"md5\":\"{}\"}}", "x".repeat(16_000_000)),
+        format!("{{\"part_ids\":[{}\"\"]}}", "\"\",".repeat(5_500_000)),
+        format!("{{\"part_ids\":[\"{part}\",{}\"\"]}}", format!("\"{part}\",").repeat(100_000)),
+        "{\"part_ids\":[7]}".to_owned(),
+        "{\"md5\":\"\"}".to_owned(),
+        "{\"part_ids\":[],\"part_ids\":[]}".to_owned(),
+    ] {
+        let response = caller.send(completion(&caller, &upload.id, body)).await;
+        said += &format!("{}\n", String::from_utf8_lossy(response.body()).replace(&part, "PART"));
+    }
+    insta::assert_snapshot!(said, @r#"
+    {"error":{"message":"the upload has no part `xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx`","type":"invalid_request_error","param":"part_ids","code":null}}
+    {"error":{"message":"the request body is not the JSON object that this operation takes: `part_ids`: a string of 16000000 bytes, and the longest has 64 at line 1 column 16000055","type":"invalid_request_error","param":"part_ids","code":null}}
+    {"error":{"message":"the request body is not the JSON object that this operation takes: `part_ids`: a string of 2000000 bytes, and the longest has 64 at line 1 column 12000055","type":"invalid_request_error","param":"part_ids","code":null}}
+    {"error":{"message":"the request body is not the JSON object that this operation takes: `part_ids`: invalid type: string, expected an array of the ids of parts at line 1 column 16000014","type":"invalid_request_error","param":"part_ids","code":null}}
+    {"error":{"message":"the request body is not the JSON object that this operation takes: `md5`: a string of 16000000 bytes, and the longest has 64 at line 1 column 16000023","type":"invalid_request_error","param":"md5","code":null}}
+    {"error":{"message":"the upload has no part ``","type":"invalid_request_error","param":"part_ids","code":null}}
+    {"error":{"message":"the upload has no part ``","type":"invalid_request_error","param":"part_ids","code":null}}
+    {"error":{"message":"the request body is not the JSON object that this operation takes: `part_ids`: invalid type: integer `7`, expected the id of a part at line 1 column 14","type":"invalid_request_error","param":"part_ids","code":null}}
+    {"error":{"message":"the request body is not the JSON object that this operation takes: missing field `part_ids` at line 1 column 10","type":"invalid_request_error","param":"part_ids","code":null}}
+    {"error":{"message":"the request body is not the JSON object that this operation takes: duplicate field `part_ids` at line 1 column 25","type":"invalid_request_error","param":"part_ids","code":null}}
+    "#);
+    let unnamed = (0..400_001).map(|number| format!("\"part_{number:032}\"")).collect::<Vec<_>>().join(",");
+    let response =
+        caller.send(completion(&caller, &upload.id, format!("{{\"part_ids\":[{unnamed}]}}"))).await;
+    insta::assert_snapshot!(String::from_utf8_lossy(response.body()), @r#"{"error":{"message":"the request body is not the JSON object that this operation takes: `part_ids`: there are more than 400000 ids at line 1 column 16000052","type":"invalid_request_error","param":"part_ids","code":null}}"#);
+}
+
+#[tokio::test]
+async fn json_bodies_in_flight_are_bounded_in_all() {
+    let world = World::with(|builder| builder.json_in_flight(220_000)).await;
+    let caller = world.caller();
+    let upload = caller.create_upload("a.txt", 1).await;
+    let part = caller.add_part(&upload, b"a").await;
+    let begun = format!("{{\"part_ids\":[\"{part}\"], \"x\": \"{}", "x".repeat(100_000));
+    let slow = completion(&caller, &upload.id, begun);
+    let slow = tokio::spawn({
+        let (server, pieces) = (world.server.clone(), vec![slow.body().clone()].into_iter());
+        let (parts, _) = slow.into_parts();
+        let body = Pieces { pieces, end: End::Never };
+        async move { server.clone().call(http::Request::from_parts(parts, body)).await }
+    });
+    for _ in 0..100 {
+        tokio::task::yield_now().await;
+    }
+    let large = new_upload(&"x".repeat(50_000), 1);
+    let refused = caller.send_operation(&large).await;
+    insta::assert_snapshot!(printed(&refused), @r#"
+    503 Service Unavailable
+    content-length: 157
+    content-type: application/json
+    retry-after: 1
+    retry-after-ms: 1000
+    x-request-id: req_00000000000000000000000000000006
+
+    {"error":{"message":"the server has no room for this request beside those that it is reading: send it again","type":"server_error","param":null,"code":null}}
+    "#);
+    caller.create_upload("small.txt", 1).await;
+    let of_another = world.stranger().send_operation(&large).await;
+    assert_eq!(of_another.status(), StatusCode::BAD_REQUEST, "one tenant has at most half");
+    slow.abort();
+    assert!(slow.await.unwrap_err().is_cancelled());
+    assert_eq!(caller.send_operation(&large).await.status(), StatusCode::BAD_REQUEST, "room is made");
+}
+
 #[tokio::test]
 async fn what_names_no_parts_has_at_most_1_mib() {
     let world = World::new().await;
@@ -119,6 +248,64 @@ async fn completing_again_with_the_same_parts_answers_the_same() {
     assert_eq!(caller.try_complete(&upload, &[a.clone(), b.clone()]).await.unwrap(), first);
     let refusal = caller.try_complete(&upload, &[b, a]).await.unwrap_err();
     assert_eq!(told(&refusal), format!("400: the upload `{}` was completed with other parts", upload.id));
+}
+
+#[tokio::test]
+async fn completing_again_compares_the_digest_again() {
+    for first_names_it in [false, true] {
+        let world = World::new().await;
+        let caller = world.caller();
+        let upload = caller.create_upload("ab.txt", 2).await;
+        let part = caller.add_part(&upload, b"ab").await;
+        let right: String = Md5::digest(b"ab").iter().map(|byte| format!("{byte:02x}")).collect();
+        let mut request = complete(&upload, &[part]);
+        request.request.md5 = first_names_it.then(|| right.clone());
+        let first = caller.call(&request).await.unwrap();
+
+        let wrong = "0".repeat(32);
+        for (digest, told_of_it) in [
+            (wrong.clone(), format!("400: the parts named have the MD5 {right}, not {wrong}")),
+            ("ab".to_owned(), "400: `md5` is not a digest of 32 hex digits".to_owned()),
+        ] {
+            request.request.md5 = Some(digest);
+            let refusal = caller.call(&request).await.unwrap_err();
+            assert_eq!(told(&refusal), told_of_it);
+            assert_eq!(refusal.error.param.as_deref(), Some("md5"));
+        }
+        for digest in [Some(right.to_uppercase()), None] {
+            request.request.md5 = digest;
+            assert_eq!(caller.call(&request).await.unwrap(), first);
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_digest_that_was_compared_is_not_computed_again() {
+    let world = World::new().await;
+    let caller = world.caller();
+    let upload = caller.create_upload("ab.txt", 2).await;
+    let part = caller.add_part(&upload, b"ab").await;
+    let mut request = complete(&upload, &[part]);
+    request.request.md5 = Some(Md5::digest(b"ab").iter().map(|byte| format!("{byte:02x}")).collect());
+    let first = caller.call(&request).await.unwrap();
+    for blob in world.objects_in("blobs").await {
+        world.objects.delete(&blob.as_str().into()).await.unwrap();
+    }
+    assert_eq!(caller.call(&request).await.unwrap(), first);
+}
+
+#[tokio::test]
+async fn completing_a_deleted_file_again_with_a_digest_says_that_it_is_gone() {
+    let world = World::new().await;
+    let caller = world.caller();
+    let upload = caller.create_upload("ab.txt", 2).await;
+    let part = caller.add_part(&upload, b"ab").await;
+    let mut request = complete(&upload, &[part]);
+    let file = caller.call(&request).await.unwrap().file.unwrap();
+    caller.call(&DeleteFile::new(&file.id)).await.unwrap();
+    request.request.md5 = Some("0".repeat(32));
+    let refusal = caller.call(&request).await.unwrap_err();
+    assert_eq!(told(&refusal), format!("404: there is no file `{}`", file.id));
 }
 
 #[tokio::test]

@@ -17,7 +17,7 @@ use partwise_protocol::{
     AddUploadPart, Api, ApiError, Boundary, CompleteUpload, CreateFile, CreateUpload, Credential, Dialect,
     DownloadFile, Operation, ResponseError,
 };
-use partwise_server::{Durability, Keys, Server, Store, Tenant};
+use partwise_server::{Builder, Durability, Keys, Server, Store, Tenant};
 use tower_service::Service;
 
 /// When the clock of every world starts.
@@ -55,6 +55,14 @@ pub(crate) fn azure_v1() -> Api {
 impl World {
     pub(crate) async fn new() -> Self {
         Self::over(Arc::new(InMemory::new())).await
+    }
+
+    /// A world in memory whose server is built in another way.
+    pub(crate) async fn with(change: impl FnOnce(Builder) -> Builder) -> Self {
+        let objects: Arc<dyn ObjectStore> = Arc::new(InMemory::new());
+        let clock = Arc::new(AtomicU64::new(START));
+        let server = change(builder(objects.clone().into(), &clock, 0)).build().await.unwrap();
+        Self { server, objects, clock }
     }
 
     pub(crate) async fn over(objects: Arc<dyn ObjectStore>) -> Self {
@@ -132,16 +140,24 @@ impl World {
 }
 
 async fn server(store: Store, clock: &Arc<AtomicU64>, first_number: u64) -> Server {
+    builder(store, clock, first_number).build().await.unwrap()
+}
+
+fn builder(store: Store, clock: &Arc<AtomicU64>, first_number: u64) -> Builder {
     let keys =
         Keys::new([(KEY, Tenant::new("team-a").unwrap()), (OTHER_KEY, Tenant::new("team-b").unwrap())]);
     let (clock, numbers) = (clock.clone(), AtomicU64::new(first_number));
     let builder = Server::builder(store).keys(keys);
     let builder = builder.clock(move || UnixSeconds(clock.load(Ordering::SeqCst)));
-    let builder = builder.entropy(move || u128::from(numbers.fetch_add(1, Ordering::SeqCst) + 1));
-    builder.build().await.unwrap()
+    builder.entropy(move || u128::from(numbers.fetch_add(1, Ordering::SeqCst) + 1))
 }
 
 impl Caller {
+    /// A caller of a server of another world's making, in OpenAI's dialect.
+    pub(crate) fn of(server: Server) -> Self {
+        Self { server, api: openai(), key: KEY }
+    }
+
     /// Sends any request as it is.
     pub(crate) async fn send(&self, request: Request<Bytes>) -> Response<Bytes> {
         let response = self.server.clone().call(request.map(Full::new)).await.unwrap();

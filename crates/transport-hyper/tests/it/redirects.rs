@@ -198,7 +198,7 @@ async fn a_download_follows_to_another_host_without_the_key() {
         let (peer, mut asked_first) = peer(move |_, _| (status, location.clone()), "").await;
         let client = with_account(peer.client(options()));
         let mut operation = DownloadFile::new("file-1");
-        operation.range = Some(ByteRange { first: 3, last: Some(9) });
+        operation.range = Some(ByteRange::From { first: 3, last: Some(9) });
         operation.if_range = Some("\"1\"".into());
         let mut download = client.download(&operation).await.unwrap();
         assert_eq!(download.chunk().await.unwrap().unwrap(), "the content");

@@ -219,7 +219,7 @@ async fn a_part_that_was_not_asked_for_is_not_handed_out() {
         Service::of_length(format!("{head} {content_range}\r\n\r\nabcde").into_bytes())
     };
     let mut range = DownloadFile::new("file-1");
-    range.range = Some(ByteRange { first: 5, last: None });
+    range.range = Some(ByteRange::From { first: 5, last: None });
     for (operation, content_range, is_right) in [
         (DownloadFile::new("file-1"), "bytes 0-4/51200", false),
         (DownloadFile::new("file-1"), "bytes 0-4/5", true),

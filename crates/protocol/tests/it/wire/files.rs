@@ -43,11 +43,15 @@ fn list_files() {
     page.last_id = Some("file-with-an-id-alone".into());
     page.has_more = Some(true);
 
+    let mut whole = FileList::new(vec![file()]);
+    whole.has_more = Some(false);
+
     assert_wire(
         "list_files",
         &[
             Exchange { about: "one page of many", request: everything, response: page },
             Exchange { about: "no files", request: ListFiles::new(), response: FileList::new(Vec::new()) },
+            Exchange { about: "all files", request: ListFiles::new(), response: whole },
         ],
     );
 }
@@ -129,7 +133,7 @@ fn download_file() {
     whole.etag = Some("\"file-abc123\"".into());
 
     let mut ranged = DownloadFile::new("file-abc123");
-    ranged.range = Some(ByteRange { first: 9, last: None });
+    ranged.range = Some(ByteRange::From { first: 9, last: None });
     ranged.if_range = Some("\"file-abc123\"".into());
     let mut rest = whole.clone();
     rest.length = Some(9);

@@ -1,0 +1,115 @@
+//! A store that counts what is read of it, and fails when it is told to.
+
+use std::{
+    fmt,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+};
+
+use async_trait::async_trait;
+use futures_util::{StreamExt, stream::BoxStream};
+use object_store::{
+    CopyOptions, GetOptions, GetResult, GetResultPayload, ListResult, MultipartUpload, ObjectMeta,
+    ObjectStore, PutMultipartOptions, PutOptions, PutPayload, PutResult, Result, path::Path,
+};
+
+#[derive(Debug)]
+pub(crate) struct SpiedStore {
+    inner: Arc<dyn ObjectStore>,
+    counts: Arc<Counts>,
+}
+
+/// What was read of the records of files.
+#[derive(Debug)]
+pub(crate) struct Counts {
+    records: AtomicU64,
+    bytes: AtomicU64,
+    /// How many more records can be read before the store fails.
+    left: AtomicU64,
+}
+
+impl Counts {
+    pub(crate) fn records(&self) -> u64 {
+        self.records.load(Ordering::SeqCst)
+    }
+
+    pub(crate) fn bytes(&self) -> u64 {
+        self.bytes.load(Ordering::SeqCst)
+    }
+
+    pub(crate) fn fail_after(&self, records: u64) {
+        self.left.store(records, Ordering::SeqCst);
+    }
+}
+
+impl SpiedStore {
+    pub(crate) fn over(inner: Arc<dyn ObjectStore>) -> (Arc<dyn ObjectStore>, Arc<Counts>) {
+        let counts = Arc::new(Counts { records: 0.into(), bytes: 0.into(), left: u64::MAX.into() });
+        (Arc::new(Self { inner, counts: counts.clone() }), counts)
+    }
+}
+
+impl fmt::Display for SpiedStore {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a spied store")
+    }
+}
+
+#[async_trait]
+impl ObjectStore for SpiedStore {
+    async fn put_opts(&self, path: &Path, payload: PutPayload, options: PutOptions) -> Result<PutResult> {
+        self.inner.put_opts(path, payload, options).await
+    }
+
+    async fn put_multipart_opts(
+        &self,
+        path: &Path,
+        options: PutMultipartOptions,
+    ) -> Result<Box<dyn MultipartUpload>> {
+        self.inner.put_multipart_opts(path, options).await
+    }
+
+    async fn get_opts(&self, path: &Path, options: GetOptions) -> Result<GetResult> {
+        if options.head || !path.as_ref().contains("/files/") {
+            return self.inner.get_opts(path, options).await;
+        }
+        self.counts.records.fetch_add(1, Ordering::SeqCst);
+        let left =
+            self.counts.left.fetch_update(Ordering::SeqCst, Ordering::SeqCst, |left| left.checked_sub(1));
+        if left.is_err() {
+            let source = std::io::Error::other("the disk is broken").into();
+            return Err(object_store::Error::Generic { store: "spied", source });
+        }
+        let mut result = self.inner.get_opts(path, options).await?;
+        let counts = self.counts.clone();
+        result.payload = match result.payload {
+            GetResultPayload::Stream(stream) => {
+                let stream = stream.inspect(move |piece| {
+                    let bytes = piece.as_ref().map_or(0, bytes::Bytes::len);
+                    counts.bytes.fetch_add(bytes as u64, Ordering::SeqCst);
+                });
+                GetResultPayload::Stream(stream.boxed())
+            }
+            file => file,
+        };
+        Ok(result)
+    }
+
+    fn delete_stream(&self, paths: BoxStream<'static, Result<Path>>) -> BoxStream<'static, Result<Path>> {
+        self.inner.delete_stream(paths)
+    }
+
+    fn list(&self, prefix: Option<&Path>) -> BoxStream<'static, Result<ObjectMeta>> {
+        self.inner.list(prefix)
+    }
+
+    async fn list_with_delimiter(&self, prefix: Option<&Path>) -> Result<ListResult> {
+        self.inner.list_with_delimiter(prefix).await
+    }
+
+    async fn copy_opts(&self, from: &Path, to: &Path, options: CopyOptions) -> Result<()> {
+        self.inner.copy_opts(from, to, options).await
+    }
+}
