@@ -1,6 +1,6 @@
 //! What the command takes: the one description that clap parses and that `--help` prints.
 
-use std::path::PathBuf;
+use std::{path::PathBuf, time::Duration};
 
 use clap::{Args, CommandFactory as _, FromArgMatches as _, Parser, Subcommand, ValueEnum};
 
@@ -64,6 +64,7 @@ Environment:
                           1 has the meaning of --allow-plain-http
   PARTWISE_API_KEYS       the keys that serve takes: KEY or TENANT:KEY, comma-separated
   PARTWISE_LOG            what to log on standard error: debug, partwise_server=trace, ...
+                          [default for serve: its errors, and rejected keys]
 
 Exit status: 0 done, 1 failed or refused, 2 the arguments are wrong, 75 stopped: the same command goes on.";
 
@@ -362,7 +363,8 @@ Then, with any client of OpenAI or of Azure OpenAI:
   OPENAI_BASE_URL=http://127.0.0.1:8080/v1
   AZURE_OPENAI_ENDPOINT=http://127.0.0.1:8080
 
-Without keys it takes any key, and then listens on loopback addresses only.")]
+Without keys it takes any key, and then listens on loopback addresses only, for requests to localhost.
+SIGTERM and Ctrl-C stop it; SIGHUP has it read the file of keys again.")]
 pub(crate) struct ServeArguments {
     /// The address to listen on; port 0 picks a free one.
     #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:8080")]
@@ -381,6 +383,21 @@ pub(crate) struct ServeArguments {
     /// with .jsonl.
     #[arg(long)]
     pub(crate) strict: bool,
+    /// Serve at most so many connections at once; one more is answered with 503 [default: what the limit of open files leaves].
+    #[arg(long, value_name = "N", value_parser = connections)]
+    pub(crate) max_connections: Option<usize>,
+    /// Let one address have at most so many of them; not for a server behind a reverse proxy, which is one address [default: all].
+    #[arg(long, value_name = "N", value_parser = connections)]
+    pub(crate) max_connections_per_peer: Option<usize>,
+    /// Cut off a client that takes nothing of an answer for so long.
+    #[arg(long, value_name = "SECONDS", default_value = "60", value_parser = seconds)]
+    pub(crate) write_stall_timeout: Duration,
+    /// Cut off a client that sends or takes fewer bytes a second, over a minute; 0 cuts off none.
+    #[arg(long, value_name = "SIZE", default_value = "1KiB", value_parser = size::parse)]
+    pub(crate) min_rate: u64,
+    /// Cut off requests that go on for so long after the first signal to stop; a second one ends at once.
+    #[arg(long, value_name = "SECONDS", default_value = "30", value_parser = seconds)]
+    pub(crate) shutdown_timeout: Duration,
 }
 
 /// What an answer of the server is worth when the power fails.
@@ -388,6 +405,19 @@ pub(crate) struct ServeArguments {
 pub(crate) enum DurabilityName {
     Strict,
     None,
+}
+
+fn connections(text: &str) -> Result<usize, String> {
+    text.parse()
+        .ok()
+        .filter(|number| (1..=1_000_000).contains(number))
+        .ok_or_else(|| "give 1 to 1000000".into())
+}
+
+/// A day is more than anybody waits for.
+fn seconds(text: &str) -> Result<Duration, String> {
+    let number = text.parse().ok().filter(|number| (1..=86_400).contains(number));
+    number.map(Duration::from_secs).ok_or_else(|| "give 1 to 86400 seconds".into())
 }
 
 fn part_size(text: &str) -> Result<u64, String> {

@@ -86,6 +86,35 @@ impl Signals {
     }
 }
 
+/// The signals that ask a server to read its keys again.
+#[derive(Debug)]
+pub(crate) struct Hangups {
+    #[cfg(unix)]
+    hangup: tokio::signal::unix::Signal,
+}
+
+impl Hangups {
+    /// Begins to listen: from now on the signal ends nothing.
+    pub(crate) fn listen() -> Result<Self, Report> {
+        #[cfg(unix)]
+        {
+            let hangup = tokio::signal::unix::signal(tokio::signal::unix::SignalKind::hangup());
+            Ok(Self { hangup: hangup.map_err(|cause| Report::because("cannot listen for signals", &cause))? })
+        }
+        #[cfg(not(unix))]
+        Ok(Self {})
+    }
+
+    /// Waits for the next one; for ever where there are none.
+    pub(crate) async fn next(&mut self) {
+        #[cfg(unix)]
+        if self.hangup.recv().await.is_some() {
+            return;
+        }
+        pending::<()>().await;
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use tokio::time::sleep;

@@ -7,12 +7,17 @@ use tracing_subscriber::{filter::Targets, layer::SubscriberExt as _, util::Subsc
 use crate::{environment::Environment, report::Report};
 
 /// The environment variable that says what to log: a level, or targets with levels (`debug`,
-/// `partwise_server=trace,info`). Unset: nothing.
+/// `partwise_server=trace,info`).
 pub(crate) const VARIABLE: &str = "PARTWISE_LOG";
 
-/// Starts logging when the environment asks for it.
-pub(crate) fn start(environment: &impl Environment) -> Result<(), Report> {
-    let Some(filter) = environment.get(VARIABLE)? else { return Ok(()) };
+/// The filter of a server when the variable is unset: its failures, keys that are tried, and connections that it has no room for.
+const OF_SERVERS: &str = "partwise=error,partwise_server=error,partwise_server::auth=warn,\
+                          partwise_server::serve::admission=warn";
+
+/// Starts logging when the environment asks for it, or a server runs.
+pub(crate) fn start(environment: &impl Environment, is_server: bool) -> Result<(), Report> {
+    let unset = is_server.then(|| OF_SERVERS.to_owned());
+    let Some(filter) = environment.get(VARIABLE)?.or(unset) else { return Ok(()) };
     let targets: Targets = filter.parse().map_err(|cause| {
         Report::because(VARIABLE, &cause)
             .hint("write a level (error, warn, info, debug, trace) or target=level, comma-separated")

@@ -8,6 +8,7 @@ mod account;
 mod args;
 mod check;
 mod connect;
+mod descriptors;
 mod download;
 mod environment;
 mod explain;
@@ -72,7 +73,7 @@ fn main() -> ExitCode {
 }
 
 fn run(arguments: &Arguments) -> Result<(), Report> {
-    log::start(&ProcessEnvironment)?;
+    log::start(&ProcessEnvironment, matches!(arguments.command, Command::Serve(_)))?;
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(WORKERS)
         .enable_all()

@@ -1,16 +1,17 @@
 //! `partwise serve`.
 
-use std::{fs, io::Write as _, net::SocketAddr, num::NonZeroUsize, thread};
+use std::{error::Error, fs, net::SocketAddr, num::NonZeroUsize, path::Path, thread};
 
-use partwise_server::{Durability, Keys, Server};
+use partwise_server::{Durability, Keys, Limits, Server};
 use tokio::net::TcpListener;
 
 use crate::{
     args::{DurabilityName, ServeArguments},
+    descriptors,
     environment::Environment,
-    interrupt::Signals,
+    interrupt::{Hangups, Signals},
     output::Output,
-    report::Report,
+    report::{self, Report},
     store,
 };
 
@@ -32,35 +33,95 @@ pub(crate) async fn run(
         refuse_strangers(&addresses)?;
     }
     let is_open = keys.is_none();
+    let limits = limits(arguments, descriptors::raise())?;
     let (first, second) = Signals::listen()?.stages();
+    let hangups = Hangups::listen()?;
     let durability = match arguments.durability {
         DurabilityName::Strict => Durability::Strict,
         DurabilityName::None => Durability::None,
     };
     let missing = if arguments.require_existing { store::Missing::Refuse } else { store::Missing::Make };
     let store = store::open(store, durability, missing)?.store;
-    let server = Server::builder(store).keys(keys.unwrap_or_else(Keys::any)).strict(arguments.strict);
+    let server =
+        Server::builder(store).keys(keys.unwrap_or_else(Keys::any)).limits(limits).strict(arguments.strict);
     let server = server.build().await.map_err(|cause| store::unopened(&cause))?;
     let cannot_listen = |cause| Report::because(format!("cannot listen on {}", arguments.listen), &cause);
     let listener = TcpListener::bind(&addresses[..]).await.map_err(cannot_listen)?;
     let address = listener.local_addr().map_err(cannot_listen)?;
-    let serving = server.serve_on_threads(threads(), listener, first);
+    let serving = server.clone().serve_on_threads(threads(), listener, first);
     let serving = serving.map_err(|cause| Report::because("cannot start", &cause))?;
 
     if is_open {
-        // When standard error is gone there is nobody to tell.
-        let _ = writeln!(
-            std::io::stderr(),
-            "no keys are set: any key will do, and only this machine can connect"
-        );
+        report::say("no keys are set: any key will do, and only this machine can connect");
     }
     Output::stdout().line(&format!("listening on http://{address}"))?;
+    // Counted before what serves them is dropped.
+    let interrupted = async {
+        second.await;
+        server.requests_in_flight()
+    };
     tokio::select! {
-        () = serving => Ok(()),
-        () = second => {
-            Err(Report::failed("interrupted").hint("requests that were under way were cut off"))
+        stopped = serving => {
+            cut_off(stopped.cut_off).map_or(Ok(()), |told| {
+                report::say(&format!("stopped after {} s: {told}", arguments.shutdown_timeout.as_secs()));
+                Ok(())
+            })
+        }
+        requests = interrupted => Err(Report::failed("interrupted").maybe_hint(cut_off(requests))),
+        () = read_keys_again(&server, arguments.api_key_file.as_deref(), hangups) => Ok(()),
+    }
+}
+
+/// The words for requests that were cut off, if any were.
+fn cut_off(requests: usize) -> Option<String> {
+    match requests {
+        0 => None,
+        1 => Some("1 request was cut off".to_owned()),
+        many => Some(format!("{many} requests were cut off")),
+    }
+}
+
+/// Reads the file of keys again whenever the signal for it comes. A file that cannot be read changes nothing.
+async fn read_keys_again(server: &Server, file: Option<&Path>, mut hangups: Hangups) {
+    loop {
+        hangups.next().await;
+        let Some(file) = file else {
+            report::say(
+                "SIGHUP: no file of keys to read again: without --api-key-file, keys change with a restart",
+            );
+            continue;
+        };
+        match keys_of_file(file) {
+            Ok(keys) => {
+                server.set_keys(keys);
+                report::say(&format!("SIGHUP: keys were read again from {}", file.display()));
+            }
+            Err(report) => {
+                let lines = report.lines();
+                let cause = lines.trim_end().trim_start_matches("error: ");
+                report::say(&format!("SIGHUP: the keys from before still count: {cause}"));
+            }
         }
     }
+}
+
+/// The limits that the arguments ask for, in a process that may have so many descriptors.
+fn limits(arguments: &ServeArguments, descriptors: u64) -> Result<Limits, Report> {
+    let most = Limits::connections_within(descriptors);
+    // The room of the store is not to be had for connections.
+    if let Some(asked) = arguments.max_connections.filter(|asked| *asked > most) {
+        return Err(Report::failed(format!(
+            "--max-connections {asked}: the limit of {descriptors} open files has room for {most}"
+        ))
+        .hint("raise the hard limit: ulimit -Hn, or LimitNOFILE= in a unit of systemd"));
+    }
+    let mut limits = Limits::default();
+    limits.max_connections = arguments.max_connections;
+    limits.max_connections_per_peer = arguments.max_connections_per_peer;
+    limits.write_stall_timeout = arguments.write_stall_timeout;
+    limits.min_rate = arguments.min_rate;
+    limits.shutdown_timeout = arguments.shutdown_timeout;
+    Ok(limits)
 }
 
 /// How many threads serve connections.
@@ -84,18 +145,18 @@ async fn resolve(listen: &str) -> Result<Vec<SocketAddr>, Report> {
 
 /// The keys to take; `None` when there are none.
 fn keys(arguments: &ServeArguments, environment: &impl Environment) -> Result<Option<Keys>, Report> {
-    let (name, keys) = match &arguments.api_key_file {
-        Some(path) => {
-            let name = format!("--api-key-file {}", path.display());
-            let text = fs::read_to_string(path).map_err(|cause| Report::because(&name, &cause))?;
-            (name, Keys::of_lines(&text))
-        }
-        None => match environment.get(KEYS)? {
-            Some(text) => (KEYS.to_owned(), Keys::of_entries(&text)),
-            None => return Ok(None),
-        },
-    };
-    keys.map(Some).map_err(|cause| Report::because(name, &cause))
+    if let Some(path) = &arguments.api_key_file {
+        return keys_of_file(path).map(Some);
+    }
+    let Some(text) = environment.get(KEYS)? else { return Ok(None) };
+    Keys::of_entries(&text).map(Some).map_err(|cause| Report::because(KEYS, &cause))
+}
+
+fn keys_of_file(path: &Path) -> Result<Keys, Report> {
+    let failed =
+        |cause: &(dyn Error + 'static)| Report::because(format!("--api-key-file {}", path.display()), cause);
+    let text = fs::read_to_string(path).map_err(|cause| failed(&cause))?;
+    Keys::of_lines(&text).map_err(|cause| failed(&cause))
 }
 
 /// Without keys everybody who can connect owns everything.

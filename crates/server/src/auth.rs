@@ -1,5 +1,7 @@
 //! Who may call, and as whom.
 
+mod rejections;
+
 use std::{
     collections::HashMap,
     fmt::{self, Write as _},
@@ -8,6 +10,7 @@ use std::{
 use partwise_protocol::Credential;
 use sha2::{Digest as _, Sha256};
 
+pub(crate) use self::rejections::Rejections;
 use crate::{refusal::Refusal, tenant::Tenant};
 
 /// The keys that a server takes, and the tenant that each stands for.
@@ -140,6 +143,10 @@ impl Keys {
             }
         }
         if keys.is_empty() { Err(KeysError::Empty) } else { Ok(Self(Taken::Listed(keys))) }
+    }
+
+    pub(crate) fn is_any(&self) -> bool {
+        matches!(self.0, Taken::Any)
     }
 
     /// Whose request this is.

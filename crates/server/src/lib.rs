@@ -7,7 +7,8 @@
 //! - [`Server`] is a service to mount over hyper or behind any `tower` stack; [`Server::serve`] runs it on a socket,
 //!   [`Server::serve_on_threads`] with threads of its own.
 //! - [`Store`] is where it keeps everything: [a folder](Store::local), [memory](Store::memory), or any `ObjectStore`.
-//! - [`Keys`] says who may call, and as which [`Tenant`].
+//! - [`Keys`] says who may call, and as which [`Tenant`]; they can be replaced while it runs.
+//! - [`Limits`] bounds what callers can hold: connections, heads, silence, rates.
 //!
 //! ```no_run
 //! use partwise_server::{Keys, Server, Store};
@@ -34,11 +35,14 @@ mod blob;
 mod files;
 mod id;
 mod layout;
+mod limits;
 mod listing;
 mod local;
 mod marker;
 mod moment;
 mod open;
+mod pace;
+mod peer;
 mod record;
 mod refusal;
 mod removal;
@@ -54,7 +58,10 @@ mod tenant;
 mod uploads;
 
 pub use auth::{KeyPlace, Keys, KeysError};
+pub use limits::Limits;
 pub use open::{Durability, OpenError};
+pub use peer::Peer;
+pub use serve::Stopped;
 pub use server::{Builder, Server, SweepError};
 pub use service::{BrokenContent, ResponseBody};
 pub use store::Store;

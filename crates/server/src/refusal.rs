@@ -18,6 +18,19 @@ pub(crate) enum Refusal {
     NoKey,
     #[error("the key that was sent is not one that this server takes")]
     WrongKey,
+    #[error("the request has no Host: send one, as HTTP/1.1 wants it")]
+    NoHost,
+    #[error("the request has more than one Host")]
+    SeveralHosts,
+    #[error(
+        "this server has no keys, so it takes requests for this machine's own names alone, and the Host of this one is another: \
+         use http://127.0.0.1 or http://localhost, or give the server keys"
+    )]
+    ForeignHost,
+    #[error("the body has a Content-Encoding: send it as it is")]
+    ContentCoding,
+    #[error("this server takes no other Transfer-Encoding than chunked")]
+    TransferCoding,
     #[error(transparent)]
     Request(#[from] DecodeError),
 
@@ -79,6 +92,8 @@ pub(crate) enum Refusal {
     Interrupted(#[source] Box<dyn std::error::Error + Send + Sync>),
     #[error("no byte of the request body came for {seconds} seconds")]
     Stalled { seconds: u64 },
+    #[error("the request body came at less than the {rate} bytes a second that it has to come at")]
+    TooSlow { rate: u64 },
 
     #[error("the server has no room for this request beside those that it is reading: send it again")]
     Busy,
@@ -129,10 +144,13 @@ impl Refusal {
     pub(crate) fn status(&self) -> StatusCode {
         match self {
             Self::NoKey | Self::WrongKey => StatusCode::UNAUTHORIZED,
+            Self::ForeignHost => StatusCode::FORBIDDEN,
+            Self::ContentCoding => StatusCode::UNSUPPORTED_MEDIA_TYPE,
+            Self::TransferCoding => StatusCode::NOT_IMPLEMENTED,
             Self::NoSuchFile { .. } | Self::NoSuchUpload { .. } => StatusCode::NOT_FOUND,
             Self::TooLarge { .. } | Self::BodyTooLarge { .. } => StatusCode::PAYLOAD_TOO_LARGE,
             Self::Range { .. } => StatusCode::RANGE_NOT_SATISFIABLE,
-            Self::Stalled { .. } => StatusCode::REQUEST_TIMEOUT,
+            Self::Stalled { .. } | Self::TooSlow { .. } => StatusCode::REQUEST_TIMEOUT,
             Self::Store(StoreError::NotThere(_)) => StatusCode::SERVICE_UNAVAILABLE,
             Self::Busy => StatusCode::SERVICE_UNAVAILABLE,
             Self::Store(error) if error.is_full() => StatusCode::INSUFFICIENT_STORAGE,
@@ -166,6 +184,7 @@ impl Refusal {
                 let allowed: Vec<&str> = allowed.iter().map(Method::as_str).collect();
                 (header::ALLOW, allowed.join(", "))
             }
+            Self::ContentCoding => (header::ACCEPT_ENCODING, "identity".to_owned()),
             Self::Range { bytes } => (header::CONTENT_RANGE, format!("bytes */{bytes}")),
             Self::Store(StoreError::NotThere(_)) => (header::RETRY_AFTER, "5".to_owned()),
             _ => return None,

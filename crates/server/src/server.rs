@@ -1,13 +1,20 @@
 //! The server and what it is built from.
 
-use std::{fmt, sync::Arc};
+use std::{
+    fmt,
+    sync::{
+        Arc, PoisonError, RwLock,
+        atomic::{AtomicUsize, Ordering::Relaxed},
+    },
+};
 
 use partwise_models::UnixSeconds;
 use partwise_protocol::Dialect;
 
 use crate::{
-    auth::Keys,
+    auth::{Keys, Rejections},
     backend::{Backend, Clock, Entropy, system_clock},
+    limits::Limits,
     marker,
     open::OpenError,
     rules::Rules,
@@ -42,10 +49,17 @@ pub struct Server(Arc<Shared>);
 
 struct Shared {
     backend: Backend,
-    keys: Keys,
+    keys: RwLock<Arc<Keys>>,
+    rejections: Rejections,
+    limits: Limits,
+    loopback_hosts_only: bool,
+    in_flight: AtomicUsize,
     json: JsonBudget,
     is_strict: bool,
 }
+
+/// A request that is counted as in flight for as long as this lives.
+pub(crate) struct InFlight(Server);
 
 /// Builds a [`Server`].
 #[derive(Clone)]
@@ -53,6 +67,8 @@ struct Shared {
 pub struct Builder {
     store: Store,
     keys: Keys,
+    limits: Limits,
+    loopback_hosts_only: bool,
     clock: Clock,
     entropy: Entropy,
     json_in_flight: u32,
@@ -74,6 +90,8 @@ impl Server {
         Builder {
             store: store.into(),
             keys: Keys::new([]),
+            limits: Limits::default(),
+            loopback_hosts_only: false,
             clock: Arc::new(system_clock),
             entropy: Entropy::System,
             json_in_flight: JSON_IN_FLIGHT,
@@ -93,12 +111,40 @@ impl Server {
         self.0.backend.sweep().await.map_err(|error| SweepError(error.into()))
     }
 
+    /// Takes these keys from now on, in this server and all its clones. Requests in flight go on with the key that they came with.
+    pub fn set_keys(&self, keys: Keys) {
+        *self.0.keys.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(keys);
+    }
+
+    /// The number of requests that the server's own sockets are serving, each up to the last byte of its answer.
+    #[must_use]
+    pub fn requests_in_flight(&self) -> usize {
+        self.0.in_flight.load(Relaxed)
+    }
+
+    pub(crate) fn begin_request(&self) -> InFlight {
+        self.0.in_flight.fetch_add(1, Relaxed);
+        InFlight(self.clone())
+    }
+
+    pub(crate) fn rejections(&self) -> &Rejections {
+        &self.0.rejections
+    }
+
+    pub(crate) fn takes_loopback_hosts_only(&self) -> bool {
+        self.0.loopback_hosts_only
+    }
+
+    pub(crate) fn limits(&self) -> &Limits {
+        &self.0.limits
+    }
+
     pub(crate) fn backend(&self) -> &Backend {
         &self.0.backend
     }
 
-    pub(crate) fn keys(&self) -> &Keys {
-        &self.0.keys
+    pub(crate) fn keys(&self) -> Arc<Keys> {
+        self.0.keys.read().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     pub(crate) fn json(&self) -> &JsonBudget {
@@ -111,10 +157,33 @@ impl Server {
     }
 }
 
+impl Drop for InFlight {
+    fn drop(&mut self) {
+        self.0.0.in_flight.fetch_sub(1, Relaxed);
+    }
+}
+
 impl Builder {
     /// Takes these keys.
     pub fn keys(mut self, keys: Keys) -> Self {
         self.keys = keys;
+        self
+    }
+
+    /// Keeps to these limits.
+    pub fn limits(mut self, limits: Limits) -> Self {
+        self.limits = limits;
+        self
+    }
+
+    /// Takes requests for loopback names alone, wherever it is mounted: `localhost`, names below it, `127.0.0.0/8` and `[::1]`, at any
+    /// port. Any other `Host` is answered with 403; a request without one is taken, since no browser sends it.
+    ///
+    /// [`Server::serve`] does so without being told to when there are [no keys](Keys::any) and the address is a loopback one. Whoever
+    /// mounts a server without keys where browsers of the machine can reach it needs this: a page can have its own name
+    /// point to this machine.
+    pub fn loopback_hosts_only(mut self, only: bool) -> Self {
+        self.loopback_hosts_only = only;
         self
     }
 
@@ -152,15 +221,23 @@ impl Builder {
     /// [`OpenError`] when the store fails, or has a format of a later release. A full disk is no failure, unless the store
     /// is new.
     pub async fn build(self) -> Result<Server, OpenError> {
-        let Self { store, keys, clock, entropy, json_in_flight, is_strict } = self;
+        let Self { store, keys, limits, loopback_hosts_only, clock, entropy, json_in_flight, is_strict } =
+            self;
         marker::check(&store).await?;
         if let Some(folder) = &store.folder {
             folder.remember().await.map_err(|error| OpenError::Store(error.into()))?;
             folder.fill_reserve().await;
         }
-        let backend = Backend::new(store, clock, entropy);
-        let json = JsonBudget::new(json_in_flight);
-        Ok(Server(Arc::new(Shared { backend, keys, json, is_strict })))
+        Ok(Server(Arc::new(Shared {
+            backend: Backend::new(store, clock, entropy),
+            keys: RwLock::new(Arc::new(keys)),
+            rejections: Rejections::new(),
+            limits,
+            loopback_hosts_only,
+            in_flight: AtomicUsize::new(0),
+            json: JsonBudget::new(json_in_flight),
+            is_strict,
+        })))
     }
 }
 

@@ -5,26 +5,39 @@ use std::{
     pin::Pin,
     sync::Arc,
     task::{Context, Poll, ready},
+    time::Duration,
 };
 
 use http_body::{Body, Frame, SizeHint};
 use partwise_sendfile::{FileError, Files, Piece, do_not_pace_within_machine, read_ahead};
+use socket2::{SockRef, TcpKeepalive};
 use tokio::{
     io::{AsyncRead, AsyncWrite, ReadBuf},
     net::TcpStream,
 };
 
-use crate::service::{BrokenContent, Portion, ResponseBody};
+use crate::{
+    serve::{Activity, Exchange, READ_BUFFER, Speed},
+    service::{BrokenContent, Portion, ResponseBody},
+};
+
+/// Bytes from which a stretch of a file is sent by the system. A shorter one is read: HTTP gathers short pieces before it writes, and each would keep a file open.
+const WORTH_SENDING: u64 = READ_BUFFER as u64;
+/// The silence after which the system asks a peer for a sign of life, and the time after which it asks again.
+const KEEPALIVE: Duration = Duration::from_secs(60);
+const KEEPALIVE_AGAIN: Duration = Duration::from_secs(15);
 
 /// A body whose files are sent by the system, when there are `files`.
 pub(crate) struct SocketBody {
     body: ResponseBody,
     files: Option<Files>,
+    /// Ends when this and the request's body are gone.
+    _exchange: Arc<Exchange>,
 }
 
 impl SocketBody {
-    pub(crate) fn new(body: ResponseBody, files: Option<Files>) -> Self {
-        Self { body, files }
+    pub(crate) fn new(body: ResponseBody, files: Option<Files>, exchange: Arc<Exchange>) -> Self {
+        Self { body, files, _exchange: exchange }
     }
 }
 
@@ -40,15 +53,21 @@ impl Body for SocketBody {
             let frame = ready!(Pin::new(&mut self.body).poll_frame(context)?);
             return Poll::Ready(frame.map(|frame| Ok(frame.map_data(Piece::Bytes))));
         };
-        let Some(portion) = ready!(self.body.poll_portion(context)?) else { return Poll::Ready(None) };
-        let piece = match portion {
-            Portion::Bytes(bytes) => Piece::Bytes(bytes),
-            Portion::File(file, range) => {
-                read_ahead(&file);
-                files.piece(Arc::new(file), range)
-            }
-        };
-        Poll::Ready(Some(Ok(Frame::data(piece))))
+        loop {
+            let Some(portion) = ready!(self.body.poll_portion(context)?) else { return Poll::Ready(None) };
+            let piece = match portion {
+                Portion::Bytes(bytes) => Piece::Bytes(bytes),
+                Portion::File(file, range) if range.end - range.start < WORTH_SENDING => {
+                    self.body.read(file, range);
+                    continue;
+                }
+                Portion::File(file, range) => {
+                    read_ahead(&file);
+                    files.piece(Arc::new(file), range)
+                }
+            };
+            return Poll::Ready(Some(Ok(Frame::data(piece))));
+        }
     }
 
     fn is_end_stream(&self) -> bool {
@@ -64,12 +83,40 @@ impl Body for SocketBody {
 pub(crate) struct Socket {
     stream: TcpStream,
     files: Option<Files>,
+    activity: Activity,
 }
 
 impl Socket {
-    pub(crate) fn new(stream: TcpStream, files: Option<Files>) -> Self {
+    pub(crate) fn new(stream: TcpStream, files: Option<Files>, activity: Activity) -> Self {
+        // Answers are small and whole: nothing is gained by waiting for more.
+        let _ = stream.set_nodelay(true);
+        let keepalive = TcpKeepalive::new().with_time(KEEPALIVE).with_interval(KEEPALIVE_AGAIN);
+        let _ = SockRef::from(&stream).set_tcp_keepalive(&keepalive);
         do_not_pace_within_machine(&stream);
-        Self { stream, files }
+        Speed::Slow.adapt(&stream);
+        Self { stream, files, activity }
+    }
+
+    pub(crate) fn into_stream(self) -> TcpStream {
+        self.stream
+    }
+
+    fn wrote(&self, written: Poll<io::Result<usize>>) -> Poll<io::Result<usize>> {
+        match &written {
+            Poll::Pending => self.activity.blocked(),
+            Poll::Ready(Ok(bytes)) => {
+                if let Some(speed) = self.activity.sent(*bytes) {
+                    speed.adapt(&self.stream);
+                }
+            }
+            Poll::Ready(Err(error)) => {
+                if let Some(cause) = error.get_ref().filter(|cause| cause.is::<FileError>()) {
+                    let id = self.activity.request();
+                    tracing::error!(id, error = cause as &dyn std::error::Error, "a download broke off");
+                }
+            }
+        }
+        written
     }
 }
 
@@ -79,7 +126,13 @@ impl AsyncRead for Socket {
         context: &mut Context<'_>,
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_read(context, buffer)
+        let before = buffer.filled().len();
+        ready!(Pin::new(&mut self.stream).poll_read(context, buffer)?);
+        // An empty line between requests begins none: some clients send one behind a form.
+        if buffer.filled()[before..].iter().any(|byte| !matches!(byte, b'\r' | b'\n')) {
+            self.activity.received();
+        }
+        Poll::Ready(Ok(()))
     }
 }
 
@@ -93,17 +146,16 @@ impl AsyncWrite for Socket {
         context: &mut Context<'_>,
         slices: &[IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        let Self { stream, files } = &mut *self;
-        match files {
+        let first = slices.first().map_or(&[][..], |slice| slice);
+        if self.activity.hold_back(first) {
+            return Poll::Ready(Ok(slices.iter().map(|slice| slice.len()).sum()));
+        }
+        let Self { stream, files, .. } = &mut *self;
+        let written = match files {
             Some(files) => files.poll_write_vectored(stream, context, slices),
             None => Pin::new(stream).poll_write_vectored(context, slices),
-        }
-        .map_err(|error| {
-            if let Some(cause) = error.get_ref().filter(|cause| cause.is::<FileError>()) {
-                tracing::error!(error = cause as &dyn std::error::Error, "a download broke off");
-            }
-            error
-        })
+        };
+        self.wrote(written)
     }
 
     fn is_write_vectored(&self) -> bool {
@@ -111,6 +163,7 @@ impl AsyncWrite for Socket {
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        self.activity.flushed();
         Pin::new(&mut self.stream).poll_flush(context)
     }
 
@@ -126,6 +179,18 @@ mod tests {
     use tokio::net::TcpListener;
 
     use super::*;
+    use crate::Limits;
+
+    #[tokio::test]
+    async fn a_peer_that_is_gone_without_a_word_is_found() {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let _client = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
+        let (accepted, _) = listener.accept().await.unwrap();
+        let socket = Socket::new(accepted, None, Activity::new(&Limits::default()));
+        let socket = SockRef::from(&socket.stream);
+        assert!(socket.keepalive().unwrap());
+        assert_eq!(socket.tcp_keepalive_time().unwrap(), KEEPALIVE);
+    }
 
     #[tokio::test]
     async fn what_stays_on_this_machine_is_not_sent_with_bbr() {
@@ -134,7 +199,7 @@ mod tests {
         let (accepted, _) = listener.accept().await.unwrap();
         // Where the system does not have it, or does not let everybody choose it, there is nothing to replace.
         let _ = set_tcp_congestion(&accepted, "bbr");
-        let socket = Socket::new(accepted, None);
+        let socket = Socket::new(accepted, None, Activity::new(&Limits::default()));
         assert!(!tcp_congestion(&socket.stream).unwrap().starts_with("bbr"));
     }
 }

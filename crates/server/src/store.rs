@@ -12,6 +12,7 @@ use object_store::{
     ObjectMeta, ObjectStore, ObjectStoreExt, PutMode, PutOptions, PutPayload, memory::InMemory, path::Path,
 };
 use serde::{Serialize, de::DeserializeOwned};
+use tokio::sync::Semaphore;
 
 use crate::local::{LocalFolder, NotThere};
 
@@ -32,6 +33,8 @@ pub struct Store {
 
 /// The time for which a disk that was full counts as full: as long as freed bytes stay on one that is not.
 const FULL_FOR: Duration = Duration::from_secs(60 * 60);
+/// The most records that this process has open at once, whatever reads them: descriptors are left for connections (`limits.rs`).
+static RECORDS_AT_ONCE: Semaphore = Semaphore::const_new(32);
 
 impl Store {
     /// A store in memory, for tests: gone when the last clone is dropped.
@@ -100,6 +103,8 @@ impl Store {
 
     /// Reads an object, if it is there.
     pub(crate) async fn read_bytes(&self, path: &Path) -> Result<Option<Bytes>, StoreError> {
+        // A record is open from here until it was read, and a list reads many side by side.
+        let _turn = RECORDS_AT_ONCE.acquire().await;
         match self.objects.get(path).await {
             Ok(answer) => Ok(Some(answer.bytes().await?)),
             Err(object_store::Error::NotFound { .. }) => Ok(None),

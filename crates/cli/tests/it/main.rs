@@ -20,6 +20,8 @@ mod sandbox;
 mod scene;
 mod scripted;
 mod serve;
+#[cfg(unix)]
+mod serving;
 mod silence;
 #[cfg(unix)]
 mod touched;

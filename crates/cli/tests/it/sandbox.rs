@@ -74,11 +74,34 @@ impl Sandbox {
     /// Starts `partwise serve` on a free port over the folder `served`.
     pub(crate) fn serve(&self, arguments: &[&str], environment: &[(&str, &str)]) -> Serving {
         let mut command = self.command(&["serve", "--listen", "127.0.0.1:0", "--store", "served"]);
+        command.args(arguments);
+        Self::started(command, environment)
+    }
+
+    /// The same, in a shell that has run this before.
+    pub(crate) fn serve_within(
+        &self,
+        before: &str,
+        arguments: &[&str],
+        environment: &[(&str, &str)],
+    ) -> Serving {
+        let binary = env!("CARGO_BIN_EXE_partwise");
+        let mut command =
+            self.shell(&format!("{before}; exec {binary} serve --listen 127.0.0.1:0 --store served \"$@\""));
+        command.arg("sh").args(arguments);
+        Self::started(command, environment)
+    }
+
+    /// A shell with this script, where commands are run.
+    pub(crate) fn shell(&self, script: &str) -> Command {
+        let mut command = Command::new("sh");
+        command.args(["-c", script]).env_clear().env("HOME", self.folder.path());
+        command.current_dir(self.folder.path()).stdin(Stdio::null());
         command
-            .args(arguments)
-            .envs(environment.iter().copied())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped());
+    }
+
+    fn started(mut command: Command, environment: &[(&str, &str)]) -> Serving {
+        command.envs(environment.iter().copied()).stdout(Stdio::piped()).stderr(Stdio::piped());
         let mut child = command.spawn().unwrap();
         let mut first_line = String::new();
         BufReader::new(child.stdout.as_mut().unwrap()).read_line(&mut first_line).unwrap();
@@ -128,6 +151,11 @@ pub(crate) struct Serving {
 }
 
 impl Serving {
+    /// The number of its process.
+    pub(crate) fn id(&self) -> u32 {
+        self.child.id()
+    }
+
     /// Sends it signals, one right after the other.
     pub(crate) fn signal(&self, names: &[&str]) {
         signal(&self.child, names);

@@ -23,9 +23,8 @@ use tokio::{
 };
 
 use super::connection::Connection;
+use crate::limits;
 
-/// Threads for what blocks, of all lanes together; what a runtime has where nothing else is said.
-const BLOCKING_THREADS: usize = 512;
 /// How long a lane that ends lets requests that were cut off take back what they have written. The sweeper finds the rest.
 const PATIENCE: Duration = Duration::from_secs(1);
 
@@ -48,7 +47,8 @@ struct Given {
 
 impl Lanes {
     pub(super) fn start(count: NonZeroUsize) -> io::Result<Self> {
-        let blocking = (BLOCKING_THREADS / count).max(1);
+        // Of all lanes together.
+        let blocking = (limits::blocking_threads(limits::descriptors()) as usize / count).max(1);
         (0..count.get()).map(|_| Lane::start(blocking)).collect::<io::Result<_>>().map(Self)
     }
 
@@ -137,23 +137,27 @@ fn lost(error: &io::Error) {
 
 #[cfg(test)]
 mod tests {
-    use hyper_util::server::graceful::GracefulShutdown;
-    use tokio::net::TcpListener;
+    use std::time::Duration;
+
+    use tokio::{net::TcpListener, sync::watch};
 
     use super::*;
-    use crate::{Server, Store};
+    use crate::{Server, Store, serve::Admission};
 
     #[tokio::test]
     async fn a_connection_goes_to_a_lane_that_has_the_fewest() {
         let server = Server::builder(Store::memory()).build().await.unwrap();
         let lanes = Lanes::start(2.try_into().unwrap()).unwrap();
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let graceful = GracefulShutdown::new();
+        let admission = Admission::new(server.limits());
+        let (stop, stopping) = watch::channel(());
         let counts = || [lanes.0[0].connections(), lanes.0[1].connections()];
         let connect = async || {
             let client = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
-            let (stream, _) = listener.accept().await.unwrap();
-            lanes.serve(stream, Connection { server: server.clone(), watcher: graceful.watcher() });
+            let (stream, peer) = listener.accept().await.unwrap();
+            let admitted = admission.admit(peer.ip()).map_err(drop).unwrap();
+            let (server, stopping) = (server.clone(), stopping.clone());
+            lanes.serve(stream, Connection { server, peer, is_on_loopback: true, stopping, admitted });
             client
         };
         let mut clients = Vec::new();
@@ -173,8 +177,8 @@ mod tests {
         .expect("what has ended is not counted any more");
         clients.push(connect().await);
         assert_eq!(counts(), [2, 2]);
-        drop(clients);
-        graceful.shutdown().await;
+        drop((clients, stopping));
+        stop.send_replace(());
         lanes.end().await;
     }
 }

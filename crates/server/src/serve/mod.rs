@@ -1,42 +1,61 @@
 //! The server on a socket of its own.
 
+mod activity;
+mod admission;
+mod bare;
 mod connection;
 mod lanes;
+mod outflow;
 
-use std::{future::Future, io, num::NonZeroUsize, time::Duration};
+use std::{future::Future, io, net::SocketAddr, num::NonZeroUsize, time::Duration};
 
-use hyper_util::server::graceful::GracefulShutdown;
 use tokio::{
     net::{TcpListener, TcpStream},
+    sync::watch,
     task::JoinSet,
-    time::{MissedTickBehavior, interval, sleep},
+    time::{MissedTickBehavior, interval, sleep, timeout},
 };
 
-use self::{connection::Connection, lanes::Lanes};
-use crate::Server;
+pub(crate) use self::{
+    activity::{Activity, Exchange},
+    outflow::Speed,
+};
+use self::{admission::Admission, connection::Connection, lanes::Lanes};
+use crate::{Server, peer::network};
 
-/// How long a connection may be idle, and how long a request's head may take.
-const HEAD_TIMEOUT: Duration = Duration::from_secs(75);
 /// What a connection reads at once; a request body comes in pieces of at most this size.
-const READ_BUFFER: usize = 256 * 1024;
+pub(crate) const READ_BUFFER: usize = 256 * 1024;
 const SWEEP_EVERY: Duration = Duration::from_secs(60 * 60);
 /// After the system refused to accept a connection, most likely for want of file descriptors.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
+/// The end of serving.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Stopped {
+    /// The number of requests that were cut off because they took longer than [`Limits::shutdown_timeout`](crate::Limits::shutdown_timeout).
+    pub cut_off: usize,
+}
+
 impl Server {
-    /// Serves connections until `shutdown` is ready, then finishes the requests that are being served, however long
-    /// they take, and returns; dropping the future ends everything at once. Sweeps the store now and every hour.
+    /// Serves connections until `shutdown` is ready, then finishes the requests that are being served, for at most
+    /// [`Limits::shutdown_timeout`](crate::Limits::shutdown_timeout), and returns; dropping the future ends everything at once. Sweeps the
+    /// store now and every hour.
+    ///
+    /// Without [keys](crate::Keys::any) on a loopback address, it takes requests for loopback names alone (`localhost`, names below
+    /// it, `127.0.0.0/8`, `[::1]`): any other page that a browser on this machine shows could otherwise have its own name point
+    /// here, and read and delete everything.
     ///
     /// On Linux, content on a local disk is sent with `sendfile`: nothing is copied, and what is not in the system's memory is
     /// read from the disk on the runtime's own threads.
-    pub async fn serve(self, listener: TcpListener, shutdown: impl Future<Output = ()>) {
+    pub async fn serve(self, listener: TcpListener, shutdown: impl Future<Output = ()>) -> Stopped {
         let mut tasks = JoinSet::new();
         let serve = |stream, connection: Connection| {
             tasks.spawn(connection.serve(stream));
             // Tasks that have ended would gather here otherwise.
             while tasks.try_join_next().is_some() {}
         };
-        self.accept(listener, shutdown, serve).await;
+        self.accept(listener, shutdown, serve).await
     }
 
     /// As [`serve`](Self::serve), but each connection stays on one of so many threads, which this starts at once; the caller's
@@ -53,40 +72,55 @@ impl Server {
         threads: NonZeroUsize,
         listener: TcpListener,
         shutdown: impl Future<Output = ()>,
-    ) -> io::Result<impl Future<Output = ()>> {
+    ) -> io::Result<impl Future<Output = Stopped>> {
         let lanes = Lanes::start(threads)?;
         Ok(async move {
-            self.accept(listener, shutdown, |stream, connection| lanes.serve(stream, connection)).await;
+            let serve = |stream, connection| lanes.serve(stream, connection);
+            let stopped = self.accept(listener, shutdown, serve).await;
             lanes.end().await;
+            stopped
         })
     }
 
-    /// Gives every connection to `serve` until it is time to stop, and waits for their end.
+    /// Gives every connection to `serve` until it is time to stop, and waits for their end, or until they are to be cut off.
     async fn accept(
         self,
         listener: TcpListener,
         shutdown: impl Future<Output = ()>,
         mut serve: impl FnMut(TcpStream, Connection),
-    ) {
+    ) -> Stopped {
         let mut sweeping = JoinSet::new();
         sweeping.spawn(self.clone().sweep_for_ever());
-        let graceful = GracefulShutdown::new();
+        let mut admission = Admission::new(self.limits());
+        let (stop, stopping) = watch::channel(());
+        let is_on_loopback = listener.local_addr().is_ok_and(|address| is_loopback(&address));
         let mut shutdown = std::pin::pin!(shutdown);
         loop {
             let accepted = tokio::select! {
                 accepted = listener.accept() => accepted,
                 () = &mut shutdown => break,
             };
-            match accepted {
-                Ok((stream, _)) => {
-                    let connection = Connection { server: self.clone(), watcher: graceful.watcher() };
-                    serve(stream, connection);
+            let (stream, peer) = match accepted {
+                Ok(accepted) => accepted,
+                Err(error) => {
+                    pause(&error).await;
+                    continue;
                 }
-                Err(error) => pause(&error).await,
+            };
+            let (server, stopping) = (self.clone(), stopping.clone());
+            match admission.admit(network(peer.ip())) {
+                Ok(admitted) => {
+                    serve(stream, Connection { server, peer, is_on_loopback, stopping, admitted });
+                }
+                Err(full) => admission.turn_away(stream, full),
             }
         }
-        drop(listener);
-        graceful.shutdown().await;
+        drop((listener, stopping));
+        stop.send_replace(());
+        match timeout(self.limits().shutdown_timeout, stop.closed()).await {
+            Ok(()) => Stopped::default(),
+            Err(_) => Stopped { cut_off: self.requests_in_flight() },
+        }
     }
 
     async fn sweep_for_ever(self) {
@@ -100,6 +134,10 @@ impl Server {
             }
         }
     }
+}
+
+fn is_loopback(address: &SocketAddr) -> bool {
+    address.ip().to_canonical().is_loopback()
 }
 
 async fn pause(error: &io::Error) {

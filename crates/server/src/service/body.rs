@@ -13,42 +13,51 @@ use bytes::Bytes;
 use futures_util::{Stream, StreamExt, stream::BoxStream};
 use http_body::{Body, Frame, SizeHint};
 use http_body_util::BodyExt;
+use tokio::time::Instant;
 use tracing::Span;
 
 use super::json::JsonShare;
 use crate::{
     blob::{Chunks, Opened, Stretches},
+    limits::Limits,
+    pace::Pace,
     refusal::Refusal,
     store::StoreError,
 };
 
 pub(super) type BoxError = Box<dyn std::error::Error + Send + Sync>;
 
-/// How long the next byte of a request may take.
-const STALLED: Duration = Duration::from_secs(60);
-
 /// The body of a request, of whatever kind the connection has it.
 pub(super) struct RequestBody {
     body: Pin<Box<dyn Body<Data = Bytes, Error = BoxError> + Send>>,
     received: u64,
     is_at_end: bool,
+    stall: Duration,
+    rate: u64,
+    pace: Pace,
 }
 
 impl RequestBody {
-    pub(super) fn new<B>(body: B) -> Self
+    pub(super) fn new<B>(body: B, limits: &Limits) -> Self
     where
         B: Body<Data = Bytes> + Send + 'static,
         B::Error: Into<BoxError>,
     {
         let is_at_end = body.is_end_stream();
-        Self { body: Box::pin(body.map_err(Into::into)), received: 0, is_at_end }
+        Self {
+            body: Box::pin(body.map_err(Into::into)),
+            received: 0,
+            is_at_end,
+            stall: limits.body_stall_timeout,
+            rate: limits.min_rate,
+            pace: Pace::new(limits.min_rate, limits.rate_window),
+        }
     }
 
     /// The next bytes, or `None` at the end.
     pub(super) async fn next(&mut self) -> Result<Option<Bytes>, Refusal> {
         loop {
-            let frame = tokio::time::timeout(STALLED, self.body.frame()).await;
-            let frame = frame.map_err(|_| Refusal::Stalled { seconds: STALLED.as_secs() })?;
+            let frame = self.frame().await?;
             let Some(frame) = frame.transpose().map_err(Refusal::Interrupted)? else {
                 self.is_at_end = true;
                 return Ok(None);
@@ -56,9 +65,25 @@ impl RequestBody {
             // Trailers mean nothing here.
             if let Ok(bytes) = frame.into_data() {
                 self.received += bytes.len() as u64;
+                self.pace.moved(bytes.len() as u64);
                 return Ok(Some(bytes));
             }
         }
+    }
+
+    /// Waits for the caller, and for nothing else: what the server does meanwhile with what came counts against nobody.
+    async fn frame(&mut self) -> Result<Option<Result<Frame<Bytes>, BoxError>>, Refusal> {
+        let left = self.pace.left().unwrap_or(Duration::MAX);
+        let since = Instant::now();
+        let frame = tokio::time::timeout(self.stall.min(left), self.body.frame()).await;
+        self.pace.waited(since.elapsed());
+        frame.map_err(|_| {
+            if left < self.stall {
+                Refusal::TooSlow { rate: self.rate }
+            } else {
+                Refusal::Stalled { seconds: self.stall.as_secs() }
+            }
+        })
     }
 
     /// The whole body, if it has at most `limit` bytes and there is room for it, which `share` holds from then on.
@@ -125,6 +150,8 @@ struct Stored {
     /// The rest of the stretch that is being read.
     chunks: Option<Chunks>,
     remaining: u64,
+    /// The number of the request, for the log.
+    request: String,
 }
 
 /// The content of a file cannot be read to its end; what was sent of it is not all.
@@ -144,7 +171,21 @@ impl ResponseBody {
     }
 
     pub(super) fn stream(stretches: Stretches, length: u64) -> Self {
-        Self(Content::Stored(Stored { stretches, chunks: None, remaining: length }))
+        Self(Content::Stored(Stored { stretches, chunks: None, remaining: length, request: String::new() }))
+    }
+
+    /// Has the log name this request when the content cannot be read.
+    pub(super) fn belongs_to(&mut self, request: &str) {
+        if let Content::Stored(stored) = &mut self.0 {
+            request.clone_into(&mut stored.request);
+        }
+    }
+
+    /// Takes a file back that came as a portion, to be read after all.
+    pub(crate) fn read(&mut self, file: File, range: Range<u64>) {
+        if let Content::Stored(stored) = &mut self.0 {
+            stored.read(file, range);
+        }
     }
 
     /// Pieces that are not made before they are asked for.
@@ -163,10 +204,11 @@ impl ResponseBody {
                 Poll::Ready((!bytes.is_empty()).then_some(Ok(Portion::Bytes(bytes))))
             }
             Content::Stored(stored) => stored.poll_portion(context).map(|portion| {
+                let id = stored.request.as_str();
                 portion.map(|portion| {
                     portion.map_err(|error| {
                         let cause: &dyn std::error::Error = &error;
-                        tracing::error!(error = cause, "a download broke off");
+                        tracing::error!(id, error = cause, "a download broke off");
                         BrokenContent(error.into())
                     })
                 })
@@ -233,11 +275,7 @@ impl Body for ResponseBody {
             match ready!(self.poll_portion(context)?) {
                 None => return Poll::Ready(None),
                 Some(Portion::Bytes(bytes)) => return Poll::Ready(Some(Ok(Frame::data(bytes)))),
-                Some(Portion::File(file, range)) => {
-                    if let Content::Stored(stored) = &mut self.0 {
-                        stored.read(file, range);
-                    }
-                }
+                Some(Portion::File(file, range)) => self.read(file, range),
             }
         }
     }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use http::{HeaderValue, Response, header};
+use http::{HeaderValue, Response, StatusCode, header};
 
 use super::{
     body::{RequestBody, ResponseBody},
@@ -18,16 +18,29 @@ const LONGEST: Duration = Duration::from_secs(30);
 
 /// Reads on beside the answer, within bounds, when the body has not been read to its end.
 pub(super) fn drain(mut body: RequestBody, head: &Head, response: &mut Response<ResponseBody>) {
-    // Who waits to be told to go on has sent nothing, and will not.
-    if body.is_at_end() || head.expects_continue() && body.received() == 0 {
+    if body.is_at_end() {
+        return;
+    }
+    // Who waits to be told to go on has sent nothing, and will not; who was too slow is not waited for any longer.
+    let is_given_up =
+        head.expects_continue() && body.received() == 0 || response.status() == StatusCode::REQUEST_TIMEOUT;
+    if is_given_up {
+        close(head, response);
         return;
     }
     let keeps_connection = body.remaining().is_some_and(|rest| rest <= WORTH_KEEPING);
-    if !keeps_connection && head.has_connection_header() {
-        response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
+    if !keeps_connection {
+        close(head, response);
     }
     let end = body.received().saturating_add(MOST);
     tokio::spawn(tokio::time::timeout(LONGEST, async move {
         while body.received() < end && matches!(body.next().await, Ok(Some(_))) {}
     }));
+}
+
+/// Tells the caller that the connection ends.
+fn close(head: &Head, response: &mut Response<ResponseBody>) {
+    if head.has_connection_header() {
+        response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
+    }
 }

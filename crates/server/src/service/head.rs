@@ -1,11 +1,14 @@
 //! What an answer needs to know of its request beside the operation.
 
-use http::{HeaderName, HeaderValue, Response, Version, header, request::Parts, uri::Authority};
+use bytes::Bytes;
+use futures_util::stream;
+use http::{HeaderName, HeaderValue, Method, Response, Version, header, request::Parts, uri::Authority};
+use http_body::Body as _;
 use partwise_protocol::{Api, Dialect};
 
 use super::body::ResponseBody;
 
-const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+pub(crate) const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 const APIM_REQUEST_ID: HeaderName = HeaderName::from_static("apim-request-id");
 
 /// The head of a request, and the number by which the log and the caller name it.
@@ -22,6 +25,19 @@ impl Head {
     /// As it stands in the log and in OpenAI's header.
     pub(super) fn id(&self) -> String {
         format!("req_{:032x}", self.number)
+    }
+
+    /// As the caller sees it.
+    pub(super) fn id_in(&self, api: &Api) -> String {
+        match api.dialect() {
+            Dialect::OpenAi => self.id(),
+            _ => self.uuid(),
+        }
+    }
+
+    /// The name of the operation that is asked for.
+    pub(super) fn operation(&self, api: &Api) -> &'static str {
+        api.route(&self.parts.method, &self.parts.uri).map_or("none", |route| route.operation.name())
     }
 
     /// Under which URL the caller knows this server; ends up in `Location` alone.
@@ -57,16 +73,26 @@ impl Head {
         self.parts.version <= Version::HTTP_11
     }
 
-    /// Puts the request's number on an answer, as the dialect writes it.
+    /// Puts the request's number on an answer, as the dialect writes it, and takes the body from it when only the head was asked
+    /// for.
     pub(super) fn finish(&self, api: &Api, response: &mut Response<ResponseBody>) {
+        if self.parts.method == Method::HEAD {
+            let body = match response.body().size_hint().exact() {
+                Some(length) => {
+                    response.headers_mut().insert(header::CONTENT_LENGTH, length.into());
+                    ResponseBody::bytes(Bytes::new())
+                }
+                // Of unknown length too, so that a connection announces what it would for a GET.
+                None => ResponseBody::pieces(stream::empty()),
+            };
+            *response.body_mut() = body;
+        }
+        let id = self.id_in(api);
+        response.body_mut().belongs_to(&id);
         let headers = response.headers_mut();
-        match api.dialect() {
-            Dialect::OpenAi => insert(headers, REQUEST_ID, &self.id()),
-            _ => {
-                let id = self.uuid();
-                insert(headers, REQUEST_ID, &id);
-                insert(headers, APIM_REQUEST_ID, &id);
-            }
+        insert(headers, REQUEST_ID, &id);
+        if *api.dialect() != Dialect::OpenAi {
+            insert(headers, APIM_REQUEST_ID, &id);
         }
     }
 

@@ -1,9 +1,11 @@
 //! The server as a service: from an HTTP request to its answer.
 
 mod body;
+mod codings;
 mod drain;
 mod form;
 mod head;
+mod host;
 mod json;
 mod list;
 mod operations;
@@ -16,13 +18,12 @@ use std::{
 };
 
 use bytes::Bytes;
-use http::{Request, Response};
+use http::{Request, Response, StatusCode, request::Parts};
 use http_body::Body;
 use partwise_protocol::Api;
 use tower_service::Service;
 use tracing::Instrument as _;
 
-#[cfg(all(target_os = "linux", target_pointer_width = "64"))]
 pub(crate) use self::body::Portion;
 pub use self::body::{BrokenContent, ResponseBody};
 pub(crate) use self::json::JsonBudget;
@@ -30,6 +31,7 @@ use self::{
     body::{BoxError, RequestBody},
     head::Head,
 };
+pub(crate) use self::{head::REQUEST_ID, host::Arrival};
 use crate::{Server, refusal::Refusal};
 
 impl<B> Service<Request<B>> for Server
@@ -51,7 +53,10 @@ where
         // A request without a number of its own is served all the same.
         let head = Head::new(parts, server.backend().random().unwrap_or_default());
         let span = tracing::info_span!("request", id = %head.id(), method = %head.parts.method, path = head.parts.uri.path());
-        Box::pin(async move { Ok(server.answer(&head, RequestBody::new(body)).await) }.instrument(span))
+        Box::pin(
+            async move { Ok(server.answer(&head, RequestBody::new(body, server.limits())).await) }
+                .instrument(span),
+        )
     }
 }
 
@@ -59,14 +64,23 @@ impl Server {
     async fn answer(&self, head: &Head, mut body: RequestBody) -> Response<ResponseBody> {
         let (api, answer) = match Api::of_request(&head.origin(), &head.parts.uri) {
             Ok(api) => {
-                let answer = self.operate(&api, &head.parts, &mut body).await;
+                let answer = match self.check_host(&head.parts) {
+                    Ok(()) => self.operate(&api, &head.parts, &mut body).await,
+                    Err(refusal) => Err(refusal),
+                };
                 (api, answer)
             }
-            Err(error) => (head.api_of_unknown_path(), Err(error.into())),
+            Err(error) => {
+                let refusal = self.check_host(&head.parts).err().unwrap_or_else(|| error.into());
+                (head.api_of_unknown_path(), Err(refusal))
+            }
         };
+        if matches!(answer, Err(Refusal::WrongKey)) {
+            self.rejections().note(head.parts.extensions.get().copied()).await;
+        }
         let mut response = match answer {
             Ok(response) => response,
-            Err(refusal) => refuse(refusal, &api),
+            Err(refusal) => refuse(refusal, head, &api),
         };
         head.finish(&api, &mut response);
         let (status, received) = (response.status().as_u16(), body.received());
@@ -76,12 +90,32 @@ impl Server {
     }
 }
 
-fn refuse(refusal: Refusal, api: &Api) -> Response<ResponseBody> {
+impl Server {
+    fn check_host(&self, parts: &Parts) -> Result<(), Refusal> {
+        let arrival = parts.extensions.get::<Arrival>();
+        if arrival.is_some() {
+            host::check_count(parts)?;
+        }
+        let is_open_on_loopback =
+            arrival.is_some_and(|arrival| arrival.is_on_loopback) && self.keys().is_any();
+        if is_open_on_loopback || self.takes_loopback_hosts_only() {
+            host::check_loopback(parts)
+        } else {
+            Ok(())
+        }
+    }
+}
+
+fn refuse(refusal: Refusal, head: &Head, api: &Api) -> Response<ResponseBody> {
     let cause: &dyn std::error::Error = &refusal;
-    if refusal.status().is_server_error() {
-        tracing::error!(error = cause, "the server failed");
-    } else {
-        tracing::debug!(error = cause, "refused");
+    match refusal.status() {
+        StatusCode::INTERNAL_SERVER_ERROR | StatusCode::INSUFFICIENT_STORAGE => {
+            // All of it stands in the line itself: the span is not there where only errors are logged.
+            let (id, method, operation) = (head.id_in(api), &head.parts.method, head.operation(api));
+            tracing::error!(id, %method, operation, error = cause, "a request failed");
+        }
+        status if status.is_server_error() => tracing::warn!(error = cause, "not now"),
+        _ => tracing::debug!(error = cause, "refused"),
     }
     let header = refusal.header();
     let answer = refusal.into_api_error(api.dialect()).encode_response(api);
@@ -90,7 +124,7 @@ fn refuse(refusal: Refusal, api: &Api) -> Response<ResponseBody> {
         Err(error) => {
             tracing::error!(error = &error as &dyn std::error::Error, "a refusal cannot be written");
             let mut bare = Response::new(ResponseBody::bytes(Bytes::new()));
-            *bare.status_mut() = http::StatusCode::INTERNAL_SERVER_ERROR;
+            *bare.status_mut() = StatusCode::INTERNAL_SERVER_ERROR;
             bare
         }
     };

@@ -10,6 +10,7 @@ use partwise_protocol::{
 
 use super::{
     body::{RequestBody, ResponseBody},
+    codings,
     form::{self, Content},
     json::JsonShare,
     list,
@@ -40,6 +41,7 @@ impl Server {
         let credential = Credential::extract(&Request::from_parts(parts.clone(), ()));
         let tenant = self.keys().tenant(credential.as_ref())?;
         let route = api.route(&parts.method, &parts.uri)?;
+        codings::check(&parts.headers)?;
         let json = self.json().share(tenant.clone());
         let mut call = Call { api, tenant, route, parts, body, json };
         match call.route.operation {

@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
 mod auth;
+mod connections;
 mod crash;
 mod damage;
 mod download;
@@ -12,14 +13,18 @@ mod faulty;
 mod folder;
 mod forms;
 mod full_disk;
+mod http;
+mod keys;
 mod list_bodies;
 mod list_order;
 mod list_sockets;
 mod listing;
 mod model;
+mod pace;
 mod races;
 mod records;
 mod refusals;
+mod served;
 #[cfg(target_os = "linux")]
 mod small_disk;
 mod sockets;

@@ -1,123 +1,21 @@
 //! The server on a real socket, and what hyper makes of it.
 
-use std::{
-    future::Future,
-    net::SocketAddr,
-    path::{Path, PathBuf},
-    pin::Pin,
-    time::Duration,
-};
+use std::path::{Path, PathBuf};
 
-use bytes::Bytes;
 use futures_util::future::join_all;
-use http::{Request, Response, StatusCode};
-use http_body_util::{BodyExt, Full};
-use hyper::client::conn::http1::{SendRequest, handshake};
-use hyper_util::rt::TokioIo;
+use http::StatusCode;
 use partwise_models::Purpose;
 use partwise_protocol::{ByteRange, CreateFile, DownloadFile, Operation, RetrieveFile};
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
-    net::{TcpListener, TcpStream},
-    sync::oneshot,
-    task::JoinHandle,
+    net::TcpStream,
 };
 
 use crate::{
     download::file_of_parts,
+    served::{FORM, Served, in_time, post_head, read_answer, send, serve, serve_on_threads},
     world::{KEY, World, new_file},
 };
-
-/// A served world.
-struct Served {
-    address: SocketAddr,
-    stop: oneshot::Sender<()>,
-    server: JoinHandle<()>,
-}
-
-async fn serve(world: &World) -> Served {
-    let server = world.server.clone();
-    Served::start(|listener, stopped| server.serve(listener, stopped)).await
-}
-
-/// With a number of threads that most connections have to share.
-async fn serve_on_threads(world: &World) -> Served {
-    let (server, two) = (world.server.clone(), 2.try_into().unwrap());
-    Served::start(|listener, stopped| server.serve_on_threads(two, listener, stopped).unwrap()).await
-}
-
-type Stopped = Pin<Box<dyn Future<Output = ()> + Send>>;
-
-impl Served {
-    async fn start<F>(serve: impl FnOnce(TcpListener, Stopped) -> F) -> Self
-    where
-        F: Future<Output = ()> + Send + 'static,
-    {
-        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let address = listener.local_addr().unwrap();
-        let (stop, stopped) = oneshot::channel();
-        let server = tokio::spawn(serve(listener, Box::pin(async { drop(stopped.await) })));
-        Self { address, stop, server }
-    }
-
-    async fn connect(&self) -> TcpStream {
-        TcpStream::connect(self.address).await.unwrap()
-    }
-
-    async fn client(&self) -> SendRequest<Full<Bytes>> {
-        let (client, connection) = handshake(TokioIo::new(self.connect().await)).await.unwrap();
-        tokio::spawn(connection);
-        client
-    }
-}
-
-async fn send(client: &mut SendRequest<Full<Bytes>>, request: Request<Bytes>) -> Response<Bytes> {
-    let response = client.send_request(in_origin_form(request)).await.unwrap();
-    let (parts, body) = response.into_parts();
-    Response::from_parts(parts, body.collect().await.unwrap().to_bytes())
-}
-
-fn in_origin_form(mut request: Request<Bytes>) -> Request<Full<Bytes>> {
-    let target = request.uri().path_and_query().unwrap().to_string();
-    *request.uri_mut() = target.parse().unwrap();
-    request.headers_mut().insert("host", "partwise.test".parse().unwrap());
-    request.map(Full::new)
-}
-
-/// Fails a test that would otherwise wait for ever.
-async fn in_time<T>(future: impl Future<Output = T>) -> T {
-    tokio::time::timeout(Duration::from_secs(60), future).await.expect("it hangs")
-}
-
-fn post_head(key: &str, length: impl std::fmt::Display, more: &str) -> String {
-    format!(
-        "POST /v1/files HTTP/1.1\r\nHost: h\r\nAuthorization: Bearer {key}\r\n{more}\
-         Content-Type: multipart/form-data; boundary=b\r\nContent-Length: {length}\r\n\r\n"
-    )
-}
-
-/// Reads up to and including the head of an answer and `Content-Length` bytes more.
-async fn read_answer(stream: &mut TcpStream) -> String {
-    let mut text = Vec::new();
-    loop {
-        let text_so_far = String::from_utf8_lossy(&text).to_lowercase();
-        if let Some(end) = text_so_far.find("\r\n\r\n") {
-            let length =
-                text_so_far.split("content-length: ").nth(1).and_then(|rest| rest.split("\r\n").next());
-            let length: usize = length.map_or(0, |length| length.parse().unwrap());
-            if text.len() >= end + 4 + length {
-                return String::from_utf8(text).unwrap();
-            }
-        }
-        let mut buffer = [0; 1024];
-        let read = stream.read(&mut buffer).await.unwrap();
-        assert_ne!(read, 0, "the connection ended within the answer: {text_so_far}");
-        text.extend_from_slice(&buffer[..read]);
-    }
-}
-
-const FORM: &str = "--b\r\nContent-Disposition: form-data; name=\"purpose\"\r\n\r\nassistants\r\n\
-    --b\r\nContent-Disposition: form-data; name=\"file\"; filename=\"a.txt\"\r\n\r\nabc\r\n--b--\r\n";
 
 #[tokio::test]
 async fn a_large_file_goes_up_and_comes_back_over_a_connection_that_is_kept() {
@@ -258,7 +156,7 @@ async fn ends_within_a_body(served: Served) {
 async fn nothing_unfinished_is_left(folder: &Path) {
     let gone = async {
         while unfinished(folder) > 0 {
-            tokio::time::sleep(Duration::from_millis(5)).await;
+            tokio::time::sleep(std::time::Duration::from_millis(5)).await;
         }
     };
     in_time(gone).await;
@@ -310,7 +208,7 @@ async fn a_server_that_is_dropped_ends_what_it_has_begun_and_leaves_nothing() {
         busy.write_all(&form.as_bytes()[..7_000_000]).await.unwrap();
         in_time(async {
             while unfinished(folder.path()) == 0 {
-                tokio::time::sleep(Duration::from_millis(1)).await;
+                tokio::time::sleep(std::time::Duration::from_millis(1)).await;
             }
         })
         .await;

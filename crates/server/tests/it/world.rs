@@ -17,7 +17,7 @@ use partwise_protocol::{
     AddUploadPart, Api, ApiError, Boundary, CompleteUpload, CreateFile, CreateUpload, Credential, Dialect,
     DownloadFile, Operation, ResponseError,
 };
-use partwise_server::{Builder, Durability, Keys, Server, Store, Tenant};
+use partwise_server::{Builder, Durability, Keys, Limits, Server, Store, Tenant};
 use tower_service::Service;
 
 /// When the clock of every world starts.
@@ -76,6 +76,30 @@ impl World {
     pub(crate) async fn in_folder_with(folder: &std::path::Path, durability: Durability) -> Self {
         let store = Store::local_with(folder, durability).unwrap();
         Self::with_store(store, Arc::new(LocalFileSystem::new_with_prefix(folder).unwrap())).await
+    }
+
+    /// In memory, within these limits.
+    pub(crate) async fn with_limits(limits: Limits) -> Self {
+        let objects: Arc<dyn ObjectStore> = Arc::new(InMemory::new());
+        let clock = Arc::new(AtomicU64::new(START));
+        let server = builder(objects.clone().into(), &clock, 0).limits(limits).build().await.unwrap();
+        Self { server, objects, clock }
+    }
+
+    pub(crate) async fn in_folder_with_limits(folder: &std::path::Path, limits: Limits) -> Self {
+        let objects = Arc::new(LocalFileSystem::new_with_prefix(folder).unwrap());
+        let clock = Arc::new(AtomicU64::new(START));
+        let store = Store::local(folder).unwrap();
+        let server = builder(store, &clock, 0).limits(limits).build().await.unwrap();
+        Self { server, objects, clock }
+    }
+
+    /// In memory, for loopback names alone.
+    pub(crate) async fn with_loopback_hosts_only() -> Self {
+        let objects: Arc<dyn ObjectStore> = Arc::new(InMemory::new());
+        let clock = Arc::new(AtomicU64::new(START));
+        let builder = builder(objects.clone().into(), &clock, 0).loopback_hosts_only(true);
+        Self { server: builder.build().await.unwrap(), objects, clock }
     }
 
     /// `objects` must be the same place as `store`.

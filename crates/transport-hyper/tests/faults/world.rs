@@ -5,7 +5,7 @@ use std::{net::SocketAddr, path::PathBuf, time::Duration};
 use futures_util::TryStreamExt;
 use partwise_models::{File, Purpose};
 use partwise_protocol::{Api, Credential, Dialect, DownloadFile, ListFiles, Plan, RetryPolicy, RouteChoice};
-use partwise_server::{Keys, Server, Store};
+use partwise_server::{Keys, Server, Stopped, Store};
 use partwise_transport_hyper::{
     CheckpointFile, Client, FileSource, Reading,
     stack::{Proxy as NoProxy, Stack, StackOptions, Timeouts},
@@ -44,7 +44,7 @@ pub(crate) struct World {
     pub(crate) front: SocketAddr,
     security: Security,
     authority: Authority,
-    serving: JoinHandle<()>,
+    serving: JoinHandle<Stopped>,
 }
 
 impl World {

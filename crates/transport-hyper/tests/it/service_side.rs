@@ -19,7 +19,7 @@ use partwise_protocol::{
     Api, Credential, DeleteFile, Dialect, DownloadFile, ListFiles, OperationId, Plan, RouteChoice,
     SourceStamp,
 };
-use partwise_server::{Keys, Server, Store};
+use partwise_server::{Keys, Server, Stopped, Store};
 use partwise_transport_hyper::{CheckpointFile, Client, Error, FileSource, Reading, Source, stack::Stack};
 use tokio::{net::TcpListener, task::JoinHandle};
 
@@ -29,7 +29,7 @@ pub(crate) const KEY: &str = "a-secret-key";
 
 pub(crate) struct Running {
     pub(crate) address: SocketAddr,
-    task: JoinHandle<()>,
+    task: JoinHandle<Stopped>,
 }
 
 impl Drop for Running {
