@@ -376,6 +376,9 @@ pub(crate) struct ServeArguments {
     /// when the power fails (not when the server crashes).
     #[arg(long, value_enum, value_name = "LEVEL", default_value = "strict")]
     pub(crate) durability: DurabilityName,
+    /// Does not start where there is no store yet, such as on a folder whose disk is not mounted.
+    #[arg(long)]
+    pub(crate) require_existing: bool,
     /// Reject what the documents reject, also where a live service accepts it: batch files at /v1 whose name does not end
     /// with .jsonl.
     #[arg(long)]

@@ -74,7 +74,7 @@ impl<'e, E: Environment> Connection<'e, E> {
         let account = account.join(", ");
         let (client, is_lasting, embedded) = match &service.reach {
             Reach::Embedded { store } => {
-                let opened = store::open(store.as_deref(), Durability::Strict)?;
+                let opened = store::open(store.as_deref(), Durability::Strict, store::Missing::Make)?;
                 // The server is called where it stands: no socket, no port, and nobody else on the machine
                 // can reach it.
                 let server = Server::builder(opened.store)

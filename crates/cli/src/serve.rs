@@ -40,7 +40,8 @@ pub(crate) async fn run(
         DurabilityName::Strict => Durability::Strict,
         DurabilityName::None => Durability::None,
     };
-    let store = store::open(store, durability)?.store;
+    let missing = if arguments.require_existing { store::Missing::Refuse } else { store::Missing::Make };
+    let store = store::open(store, durability, missing)?.store;
     let server =
         Server::builder(store).keys(keys.unwrap_or_else(Keys::any)).limits(limits).strict(arguments.strict);
     let server = server.build().await.map_err(|cause| store::unopened(&cause))?;

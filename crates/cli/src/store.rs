@@ -2,7 +2,7 @@
 
 use std::{error::Error, fs, io, iter, path::PathBuf};
 
-use partwise_server::{Durability, Store};
+use partwise_server::{Durability, OpenError, Store};
 use percent_encoding::percent_decode_str;
 
 use crate::report::Report;
@@ -47,13 +47,26 @@ pub(crate) struct Opened {
     pub(crate) identity: Option<String>,
 }
 
+/// The treatment of a folder that holds no store.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Missing {
+    Make,
+    Refuse,
+}
+
 /// Opens the store that `--store` names, by default a folder among the platform's application data.
-pub(crate) fn open(named: Option<&str>, durability: Durability) -> Result<Opened, Report> {
+pub(crate) fn open(named: Option<&str>, durability: Durability, missing: Missing) -> Result<Opened, Report> {
     let folder = match named {
         None => default_folder()?,
         Some("") => return Err(Report::usage("--store is empty").hint(KINDS)),
         Some(named) => match Named::of(named) {
             Named::Path => PathBuf::from(named),
+            Named::Memory if missing == Missing::Refuse => {
+                return Err(Report::usage(format!(
+                    "--store: {named}: a store in memory is always a new one"
+                ))
+                .hint("leave out --require-existing, or name a folder"));
+            }
             Named::Memory => return Ok(Opened { store: Store::memory(), identity: None }),
             Named::MemoryPath => {
                 return Err(
@@ -67,7 +80,17 @@ pub(crate) fn open(named: Option<&str>, durability: Durability) -> Result<Opened
             }
         },
     };
-    let store = Store::local_with(&folder, durability).map_err(|cause| unopened(&cause))?;
+    let store = match missing {
+        Missing::Make => Store::local_with(&folder, durability),
+        Missing::Refuse => Store::local_existing(&folder, durability),
+    };
+    let store = store.map_err(|cause| match &cause {
+        OpenError::NoStore { path } => {
+            Report::failed(format!("there is no store in {}, and none was to be made", path.display()))
+                .hint("is its disk mounted? Leave out --require-existing once to make a new store there")
+        }
+        cause => unopened(cause),
+    })?;
     let folder = fs::canonicalize(&folder)
         .map_err(|cause| Report::because(format!("the store {}", folder.display()), &cause))?;
     Ok(Opened { store, identity: Some(format!("file://{}", folder.display())) })

@@ -15,7 +15,7 @@ use crate::{
     store::Store,
 };
 
-/// The operations, without a word of HTTP. Their code is in `files`, `listing`, `uploads` and `sweeper`.
+/// The operations, without a word of HTTP. Their code is in `files`, `listing`, `uploads`, `removal` and `sweeper`.
 #[derive(Clone)]
 pub(crate) struct Backend {
     pub(crate) store: Store,
@@ -62,6 +62,11 @@ impl Backend {
     /// The stem of a file or upload that is made now: behind all that this server has made.
     pub(crate) fn stem(&self, random: u128) -> Stem {
         Stem::new(self.sequence.next((self.clock)()), random)
+    }
+
+    /// Says whether so many seconds have passed since then.
+    pub(crate) fn is_past(&self, start: UnixSeconds, wait: u64) -> bool {
+        start.0.saturating_add(wait) <= self.now().0
     }
 
     pub(crate) fn random(&self) -> Result<u128, Refusal> {

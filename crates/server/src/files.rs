@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use futures_util::try_join;
+use futures_util::{join, try_join};
 use partwise_models::{DeletedFile, File, FileState, TypeDiscriminator};
 
 use crate::{
@@ -10,9 +10,9 @@ use crate::{
     blob::{self, BlobWriter, Stretches},
     id::{Attributes, ObjectId, Stem},
     layout::{self, BlobName},
-    record::{FileRecord, FinalRecord, Outcome, Piece, Tombstone},
+    record::{FileRecord, FinalRecord, Outcome, Piece},
     refusal::Refusal,
-    store::{Created, StoreError},
+    store::StoreError,
     tenant::Tenant,
 };
 
@@ -76,11 +76,12 @@ impl Backend {
         let missing = || Refusal::NoSuchFile { id: file_id.to_owned() };
         let id = ObjectId::parse_file(file_id).filter(|id| !self.has_expired(*id)).ok_or_else(missing)?;
         let (path, tombstone) = (layout::file(tenant, id), layout::file_deleted(tenant, id));
-        let (record, deleted) = try_join!(self.store.read(&path), self.store.exists(&tombstone))?;
-        if deleted {
+        let (record, deleted) = join!(self.store.read(&path), self.store.exists(&tombstone));
+        // One that is deleted is gone, whatever its record looks like.
+        if deleted? {
             return Err(missing());
         }
-        let record = match record {
+        let record = match record? {
             Some(record) => record,
             None => self.restore_file(tenant, id).await?.ok_or_else(missing)?,
         };
@@ -97,33 +98,72 @@ impl Backend {
         Ok(blob::read(&self.store, tenant, &file.record, range).await?)
     }
 
+    /// Deletes a file. Its record need not be readable.
     pub(crate) async fn delete_file(&self, tenant: &Tenant, file_id: &str) -> Result<DeletedFile, Refusal> {
-        let file = self.file(tenant, file_id).await?;
-        let tombstone = layout::file_deleted(tenant, file.id);
-        match self.store.create(&tombstone, &Tombstone { at: self.now() }).await? {
-            Created::Before => Err(Refusal::NoSuchFile { id: file_id.to_owned() }),
-            Created::Now => {
-                let mut deleted = DeletedFile::new(file_id);
-                deleted.object = Some(TypeDiscriminator::File);
-                deleted.deleted = Some(true);
-                Ok(deleted)
-            }
+        let missing = || Refusal::NoSuchFile { id: file_id.to_owned() };
+        let id = ObjectId::parse_file(file_id).filter(|id| !self.has_expired(*id)).ok_or_else(missing)?;
+        let (path, tombstone) = (layout::file(tenant, id), layout::file_deleted(tenant, id));
+        let (is_stored, is_deleted) = try_join!(self.store.exists(&path), self.store.exists(&tombstone))?;
+        let is_there = !is_deleted && (is_stored || self.completed(tenant, id).await?.is_some());
+        if !is_there || !self.remove_file(tenant, id).await? {
+            return Err(missing());
         }
+        let mut deleted = DeletedFile::new(file_id);
+        deleted.object = Some(TypeDiscriminator::File);
+        deleted.deleted = Some(true);
+        Ok(deleted)
     }
 
     pub(crate) fn has_expired(&self, id: ObjectId) -> bool {
         id.expires_at().is_some_and(|end| end <= self.now())
     }
 
-    /// Writes the record of a file that a completed upload became, when whoever completed it could not any more.
-    pub(crate) async fn restore_file(
+    /// The file that a completed upload became.
+    pub(crate) async fn completed(
         &self,
         tenant: &Tenant,
         id: ObjectId,
     ) -> Result<Option<FileRecord>, StoreError> {
         let end: Option<FinalRecord> = self.store.read(&layout::upload_final(tenant, id)).await?;
-        let Some(FinalRecord { outcome: Outcome::Completed { file, .. }, .. }) = end else { return Ok(None) };
-        self.store.put_once(&layout::file(tenant, id), &file).await?;
-        Ok(Some(file))
+        Ok(match end {
+            Some(FinalRecord { outcome: Outcome::Completed { file, .. }, .. }) => Some(file),
+            _ => None,
+        })
+    }
+
+    /// Writes the record of a file that a completed upload became, when whoever completed it could not any more. On a
+    /// full disk the file is as good without.
+    pub(crate) async fn restore_file(
+        &self,
+        tenant: &Tenant,
+        id: ObjectId,
+    ) -> Result<Option<FileRecord>, StoreError> {
+        let Some(file) = self.completed(tenant, id).await? else { return Ok(None) };
+        match self.put_file(tenant, id, &file).await {
+            Err(error) if !error.is_full() => Err(error),
+            _ => Ok(Some(file)),
+        }
+    }
+
+    /// Writes the record of a completed upload's file, if it is not there.
+    pub(crate) async fn put_file(
+        &self,
+        tenant: &Tenant,
+        id: ObjectId,
+        file: &FileRecord,
+    ) -> Result<(), StoreError> {
+        let path = layout::file(tenant, id);
+        // Looking costs less than a write that comes to nothing, and works on a full disk.
+        if self.store.exists(&path).await? {
+            return Ok(());
+        }
+        match self.store.put_once(&path, file).await {
+            // The file is made already, and to refuse it now would only confuse.
+            Err(error) if error.is_full() => match self.store.create_from_reserve(&path, file).await? {
+                Some(_) => Ok(()),
+                None => Err(error),
+            },
+            written => written,
+        }
     }
 }

@@ -13,7 +13,7 @@
 //! The stem is drawn when bytes are first written, since these may come before the purpose. An upload and the file that it
 //! becomes have the same digits, so that each leads to the other.
 
-use std::fmt;
+use std::{fmt, ops::RangeInclusive};
 
 use base64::{Engine as _, engine::general_purpose::STANDARD as BASE64};
 use partwise_models::{Purpose, UnixSeconds};
@@ -51,6 +51,12 @@ impl Stem {
 
     pub(crate) fn created_at(self) -> UnixSeconds {
         Moment::from_bits((self.0 >> STEM_RANDOM_BITS) as u64).seconds()
+    }
+
+    /// All identifiers that a file or upload with this stem can have.
+    pub(crate) fn identifiers(self) -> RangeInclusive<ObjectId> {
+        let first = self.0 << ATTRIBUTE_BITS;
+        ObjectId(first)..=ObjectId(first | ((1 << ATTRIBUTE_BITS) - 1))
     }
 
     /// The identifier of the file or upload with this stem.
@@ -122,7 +128,7 @@ impl ObjectId {
     /// When the file ends, if it ever does.
     pub(crate) fn expires_at(self) -> Option<UnixSeconds> {
         let lifetime = (self.0 & ((1 << LIFETIME_BITS) - 1)) as u64;
-        (lifetime != 0).then(|| UnixSeconds(self.created_at().0 + lifetime))
+        (lifetime != 0).then(|| UnixSeconds(self.created_at().0.saturating_add(lifetime)))
     }
 
     fn purpose_digit(self) -> usize {
@@ -153,6 +159,11 @@ impl PartId {
         }
         let bytes: [u8; 16] = BASE64.decode(id).ok()?.try_into().ok()?;
         Some(Self(u128::from_be_bytes(bytes)))
+    }
+
+    /// Reads bare digits, as they stand in record names.
+    pub(crate) fn parse_digits(digits: &str) -> Option<Self> {
+        hex(digits, 32).map(Self)
     }
 
     pub(crate) fn part_id(self) -> String {

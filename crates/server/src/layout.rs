@@ -2,6 +2,7 @@
 //!
 //! ```text
 //! partwise.json                                  the store's format
+//! reserve/room#<number>                          room held back on a local disk; never listed
 //! tenants/<tenant>/files/<id>.json               a file
 //! tenants/<tenant>/files/<id>.deleted.json       … is deleted
 //! tenants/<tenant>/uploads/<id>/created.json     an upload
@@ -22,12 +23,18 @@ use crate::{
     tenant::Tenant,
 };
 
+pub(crate) const MARKER: &str = "partwise.json";
 pub(crate) const TENANTS: &str = "tenants";
+pub(crate) const RESERVE: &str = "reserve";
+/// The beginning of the names of its pieces.
+pub(crate) const ROOM: &str = "room#";
+/// The beginning of the names of files that are made, and removed at once, to see whether a folder can be written to.
+pub(crate) const PROBE: &str = "partwise-probe-";
 const JSON: &str = ".json";
 const DELETED: &str = ".deleted.json";
 
 pub(crate) fn marker() -> Path {
-    Path::from("partwise.json")
+    Path::from(MARKER)
 }
 
 pub(crate) fn tenants() -> Path {
@@ -44,6 +51,14 @@ pub(crate) fn file(tenant: &Tenant, id: ObjectId) -> Path {
 
 pub(crate) fn file_deleted(tenant: &Tenant, id: ObjectId) -> Path {
     Path::from(format!("{TENANTS}/{tenant}/files/{id}{DELETED}"))
+}
+
+pub(crate) fn uploads(tenant: &Tenant) -> Path {
+    Path::from(format!("{TENANTS}/{tenant}/uploads"))
+}
+
+pub(crate) fn upload(tenant: &Tenant, id: ObjectId) -> Path {
+    Path::from(format!("{TENANTS}/{tenant}/uploads/{id}"))
 }
 
 pub(crate) fn upload_created(tenant: &Tenant, id: ObjectId) -> Path {
@@ -80,6 +95,29 @@ impl FileMark {
             return ObjectId::parse(digits).map(Self::Deleted);
         }
         ObjectId::parse(name.strip_suffix(JSON)?).map(Self::Stored)
+    }
+}
+
+/// A record in the folder of an upload, by its name.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum UploadMark {
+    Created,
+    Part(PartId),
+    Ended,
+}
+
+impl UploadMark {
+    /// Reads a path below a tenant's `uploads`; `None` for what is not ours.
+    pub(crate) fn parse(path: &Path) -> Option<(ObjectId, Self)> {
+        let mut segments = path.as_ref().rsplit('/');
+        let name = segments.next()?.strip_suffix(JSON)?;
+        let id = ObjectId::parse(segments.next()?)?;
+        let mark = match name {
+            "created" => Self::Created,
+            "final" => Self::Ended,
+            part => Self::Part(PartId::parse_digits(part.strip_prefix("part-")?)?),
+        };
+        Some((id, mark))
     }
 }
 

@@ -26,6 +26,8 @@
 //! On a local disk every success is answered after the file, and the folders above it, are synced. A crash leaves
 //! either all of what a request did or nothing that a later request could see; what it leaves on the disk is removed
 //! by [`Server::sweep`]. With [`Durability::None`] that holds for crashes of the process alone, not of the system.
+//!
+//! A full disk is read, emptied and swept like any other; only what would make something new fails.
 
 mod auth;
 mod backend;
@@ -35,12 +37,15 @@ mod id;
 mod layout;
 mod limits;
 mod listing;
+mod local;
+mod marker;
 mod moment;
 mod open;
 mod pace;
 mod peer;
 mod record;
 mod refusal;
+mod removal;
 mod rules;
 mod serve;
 mod server;

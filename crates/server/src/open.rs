@@ -1,14 +1,19 @@
 //! Opening a folder on a local disk as a store.
 
 use std::{
-    fs, io,
+    fs::{self, OpenOptions},
+    io,
     path::{Path, PathBuf},
     sync::Arc,
+    time::SystemTime,
 };
 
-use object_store::local::LocalFileSystem;
-
-use crate::store::Store;
+use crate::{
+    layout,
+    local::{LocalFolder, private},
+    marker,
+    store::{Store, is_full},
+};
 
 /// What a success is worth when the power fails. A crash of the process loses nothing either way.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -48,11 +53,27 @@ pub enum OpenError {
         /// What the system said.
         source: io::Error,
     },
-    /// A later release wrote the store, in a format that this one does not know.
+    /// There is no store: the folder or its marker, `partwise.json`, is missing, and neither was to be made.
+    #[error("there is no store in `{}`: it has no {}; is its disk mounted?", path.display(), layout::MARKER)]
+    NoStore {
+        /// The path as given.
+        path: PathBuf,
+    },
+    /// The object in the place of the marker was not written by any release.
     #[error(
-        "the store has format {found}, but this release knows only format {known}: open it with a newer release"
+        "`{marker}` is not the marker of a store: if the rest is one, remove that file and start again; if not, name another folder"
+    )]
+    NoMarker {
+        /// Where it stands.
+        marker: String,
+    },
+    /// Another release wrote the store, in a format that this one does not know.
+    #[error(
+        "the store has format {found} (`{marker}`), but this release knows only format {known}: open it with the release that wrote it, or a newer one"
     )]
     Format {
+        /// Where that is said.
+        marker: String,
         /// The format of the store.
         found: u32,
         /// The format of this release.
@@ -67,10 +88,13 @@ impl Store {
     /// A folder on a local disk, made if it is not there. A write is answered only after it and the folders above it
     /// are synced. No lock is taken: several processes may serve the same folder at the same time.
     ///
-    /// Needs a file system with hard links.
+    /// Needs a file system with hard links. What is made in the folder is for its owner alone (0700 and 0600). While the
+    /// folder, or its marker `partwise.json`, is gone or another store's, as when a disk is not mounted, the server
+    /// answers 503.
     ///
     /// # Errors
-    /// [`OpenError`] when the path is no folder, cannot be made, or cannot be written to.
+    /// [`OpenError`] when the path is no folder, cannot be made, or cannot be written to, but not when the disk is full;
+    /// when it holds a store of another format.
     pub fn local(path: impl AsRef<Path>) -> Result<Self, OpenError> {
         Self::local_with(path, Durability::Strict)
     }
@@ -81,14 +105,35 @@ impl Store {
     /// # Errors
     /// As of [`local`](Self::local).
     pub fn local_with(path: impl AsRef<Path>, durability: Durability) -> Result<Self, OpenError> {
-        let (path, is_synced) = (path.as_ref(), durability == Durability::Strict);
-        make_folder(path, is_synced)?;
-        check_writable(path).map_err(|source| OpenError::NotWritable { path: path.to_owned(), source })?;
-        let objects =
-            LocalFileSystem::new_with_prefix(path).map_err(|error| OpenError::Store(error.into()))?;
-        let folder = path.canonicalize().map_err(|error| OpenError::Store(error.into()))?;
-        Ok(Self { objects: Arc::new(objects.with_fsync(is_synced)), folder: Some(folder) })
+        let path = path.as_ref();
+        make_folder(path, durability == Durability::Strict)?;
+        open(path, durability)
     }
+
+    /// A folder on a local disk, as of [`local_with`](Self::local_with), that holds a store already: nothing is made where the disk
+    /// of one is not mounted.
+    ///
+    /// # Errors
+    /// As of [`local`](Self::local), and [`OpenError::NoStore`] when the folder or its marker is not there.
+    pub fn local_existing(path: impl AsRef<Path>, durability: Durability) -> Result<Self, OpenError> {
+        let path = path.as_ref();
+        if !path.join(layout::MARKER).is_file() {
+            return Err(OpenError::NoStore { path: path.to_owned() });
+        }
+        open(path, durability)
+    }
+}
+
+fn open(path: &Path, durability: Durability) -> Result<Store, OpenError> {
+    // Read before anything is written: a store of another release is left as it is.
+    let marker = path.join(layout::MARKER);
+    if let Ok(bytes) = fs::read(&marker) {
+        marker::Reading::of(&bytes).check(&marker.display().to_string())?;
+    }
+    check_writable(path).map_err(|source| OpenError::NotWritable { path: path.to_owned(), source })?;
+    let folder = LocalFolder::new(path, durability == Durability::Strict)
+        .map_err(|error| OpenError::Store(error.into()))?;
+    Ok(Store::of(Arc::new(folder.clone()), Some(folder)))
 }
 
 /// Makes the folder and those above it, and syncs whatever got a new entry if it is to be synced.
@@ -102,7 +147,7 @@ fn make_folder(path: &Path, is_synced: bool) -> Result<(), OpenError> {
     }
     let is_missing = |folder: &&Path| !folder.as_os_str().is_empty() && !folder.exists();
     let missing: Vec<PathBuf> = path.ancestors().take_while(is_missing).map(Path::to_owned).collect();
-    fs::create_dir_all(path).map_err(failed)?;
+    private_folders().create(path).map_err(failed)?;
     for folder in missing {
         // Only Unix can open and sync a folder.
         if is_synced && cfg!(unix) {
@@ -114,10 +159,44 @@ fn make_folder(path: &Path, is_synced: bool) -> Result<(), OpenError> {
     Ok(())
 }
 
+fn private_folders() -> fs::DirBuilder {
+    let mut builder = fs::DirBuilder::new();
+    builder.recursive(true);
+    #[cfg(unix)]
+    std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
+    builder
+}
+
+/// Makes a file and removes it. For want of room a store can still be read and emptied.
 fn check_writable(folder: &Path) -> io::Result<()> {
-    let probe = folder.join(format!("partwise-probe-{}", std::process::id()));
-    fs::File::create(&probe)?;
-    fs::remove_file(&probe)
+    loop {
+        let mut random = [0; 8];
+        getrandom::fill(&mut random).map_err(io::Error::other)?;
+        // Another process may look at the same moment, and have the same number as this one where both are in containers.
+        let probe = folder.join(format!("{}{:016x}", layout::PROBE, u64::from_be_bytes(random)));
+        match private(OpenOptions::new().write(true).create_new(true)).open(&probe) {
+            Ok(_) => break fs::remove_file(&probe),
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
+            Err(error) if is_full(&error) => break Ok(()),
+            Err(error) => break Err(error),
+        }
+    }
+}
+
+/// Removes what processes that were killed while they opened the folder have left.
+pub(crate) fn remove_probes(folder: &Path, before: SystemTime) -> io::Result<usize> {
+    let mut removed = 0;
+    for entry in fs::read_dir(folder)? {
+        let entry = entry?;
+        if !entry.file_name().to_string_lossy().starts_with(layout::PROBE) {
+            continue;
+        }
+        let is_old = entry.metadata().and_then(|found| found.modified()).is_ok_and(|made| made < before);
+        if is_old && fs::remove_file(entry.path()).is_ok() {
+            removed += 1;
+        }
+    }
+    Ok(removed)
 }
 
 #[cfg(test)]

@@ -2,7 +2,7 @@
 //!
 //! Creation time, purpose and expiry are in the identifiers that the records are named by.
 
-use partwise_models::UnixSeconds;
+use partwise_models::{UnixSeconds, UploadStatus};
 use serde::{Deserialize, Serialize};
 
 use crate::layout::BlobName;
@@ -75,4 +75,14 @@ pub(crate) enum Outcome {
     },
     Cancelled,
     Expired,
+}
+
+impl Outcome {
+    pub(crate) fn status(&self) -> UploadStatus {
+        match self {
+            Self::Completed { .. } => UploadStatus::Completed,
+            Self::Cancelled => UploadStatus::Cancelled,
+            Self::Expired => UploadStatus::Expired,
+        }
+    }
 }

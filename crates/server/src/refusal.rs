@@ -151,6 +151,7 @@ impl Refusal {
             Self::TooLarge { .. } | Self::BodyTooLarge { .. } => StatusCode::PAYLOAD_TOO_LARGE,
             Self::Range { .. } => StatusCode::RANGE_NOT_SATISFIABLE,
             Self::Stalled { .. } | Self::TooSlow { .. } => StatusCode::REQUEST_TIMEOUT,
+            Self::Store(StoreError::NotThere(_)) => StatusCode::SERVICE_UNAVAILABLE,
             Self::Busy => StatusCode::SERVICE_UNAVAILABLE,
             Self::Store(error) if error.is_full() => StatusCode::INSUFFICIENT_STORAGE,
             Self::Store(_) | Self::Entropy(_) | Self::Answer(_) => StatusCode::INTERNAL_SERVER_ERROR,
@@ -185,6 +186,7 @@ impl Refusal {
             }
             Self::ContentCoding => (header::ACCEPT_ENCODING, "identity".to_owned()),
             Self::Range { bytes } => (header::CONTENT_RANGE, format!("bytes */{bytes}")),
+            Self::Store(StoreError::NotThere(_)) => (header::RETRY_AFTER, "5".to_owned()),
             _ => return None,
         };
         Some((name, HeaderValue::try_from(value).ok()?))
@@ -198,6 +200,13 @@ impl Refusal {
             Self::Request(error) => return error.into(),
             // How the store failed is nothing for the caller to read.
             Self::Store(error) if error.is_full() => ApiError::new(status, "the server's disk is full"),
+            Self::Store(StoreError::NotThere(_)) => {
+                ApiError::new(status, "the store is not there: try again when its disk is mounted")
+            }
+            Self::Store(StoreError::Record { .. }) => ApiError::new(
+                status,
+                "a record of this file or upload is damaged: it can only be deleted or cancelled",
+            ),
             Self::Store(_) => ApiError::new(status, "the server's store failed: try again"),
             other => ApiError::new(status, other.to_string()),
         };

@@ -6,6 +6,8 @@ use partwise_protocol::{CreateFile, Dialect, FieldHead, OperationId, filename_su
 use crate::{id::Attributes, refusal::Refusal};
 
 const DAY: u64 = 24 * 60 * 60;
+/// The seconds after which every upload is over, in every dialect.
+pub(crate) const LONGEST_UPLOAD: u64 = 2 * 60 * 60;
 
 /// The length of the longest name of a file, in bytes: names are in every list.
 const LONGEST_FILENAME: usize = 512;
@@ -83,7 +85,7 @@ impl Rules<'_> {
     fn upload_lifetime(self) -> u64 {
         match self.dialect {
             Dialect::OpenAi => 3600,
-            _ => 7200,
+            _ => LONGEST_UPLOAD,
         }
     }
 

@@ -14,13 +14,12 @@ use partwise_protocol::Dialect;
 use crate::{
     auth::{Keys, Rejections},
     backend::{Backend, Clock, Entropy, system_clock},
-    layout,
     limits::Limits,
+    marker,
     open::OpenError,
-    record::Marker,
     rules::Rules,
     service::JsonBudget,
-    store::{Created, Store, StoreError},
+    store::Store,
     sweeper::Swept,
 };
 
@@ -100,12 +99,14 @@ impl Server {
         }
     }
 
-    /// Removes the bytes of what was deleted, expired, cancelled or left behind, some time after that happened; also
-    /// ends uploads whose time is over, and makes files whole whose making broke off. [`serve`](Self::serve) and
+    /// Removes the bytes of what was deleted, expired, cancelled or left behind, some time after that happened, and its
+    /// records some time later; also ends uploads whose time is over, and makes files whole whose making broke off. Takes
+    /// back room on a full disk, too, and writes nothing when nothing has changed. [`serve`](Self::serve) and
     /// [`serve_on_threads`](Self::serve_on_threads) do so by themselves; who mounts the server elsewhere calls this now and then. Several servers may sweep one store.
     ///
     /// # Errors
-    /// [`SweepError`] when the store fails.
+    /// [`SweepError`] when the store fails, or is not there. One file, upload or tenant that cannot be read is counted instead
+    /// ([`Swept::skipped`]).
     pub async fn sweep(&self) -> Result<Swept, SweepError> {
         self.0.backend.sweep().await.map_err(|error| SweepError(error.into()))
     }
@@ -217,11 +218,16 @@ impl Builder {
     /// Opens the store, and marks one that is new with the format that this release writes.
     ///
     /// # Errors
-    /// [`OpenError`] when the store fails or has a format of a later release.
+    /// [`OpenError`] when the store fails, or has a format of a later release. A full disk is no failure, unless the store
+    /// is new.
     pub async fn build(self) -> Result<Server, OpenError> {
         let Self { store, keys, limits, loopback_hosts_only, clock, entropy, json_in_flight, is_strict } =
             self;
-        check_format(&store).await?;
+        marker::check(&store).await?;
+        if let Some(folder) = &store.folder {
+            folder.remember().await.map_err(|error| OpenError::Store(error.into()))?;
+            folder.fill_reserve().await;
+        }
         Ok(Server(Arc::new(Shared {
             backend: Backend::new(store, clock, entropy),
             keys: RwLock::new(Arc::new(keys)),
@@ -232,21 +238,6 @@ impl Builder {
             json: JsonBudget::new(json_in_flight),
             is_strict,
         })))
-    }
-}
-
-async fn check_format(store: &Store) -> Result<(), OpenError> {
-    let failed = |error: StoreError| OpenError::Store(error.into());
-    let path = layout::marker();
-    let marker: Option<Marker> = match store.create(&path, &Marker::CURRENT).await.map_err(failed)? {
-        Created::Now => return Ok(()),
-        Created::Before => store.read(&path).await.map_err(failed)?,
-    };
-    match marker {
-        Some(marker) if marker != Marker::CURRENT => {
-            Err(OpenError::Format { found: marker.format, known: Marker::CURRENT.format })
-        }
-        _ => Ok(()),
     }
 }
 

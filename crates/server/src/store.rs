@@ -1,13 +1,20 @@
 //! The store that everything is kept in, and the few things that are done with it.
 
-use std::{io, path::PathBuf, sync::Arc};
+use std::{
+    io,
+    sync::{Arc, Mutex, PoisonError},
+    time::{Duration, Instant},
+};
 
+use bytes::Bytes;
 use futures_util::{StreamExt, TryStreamExt};
 use object_store::{
     ObjectMeta, ObjectStore, ObjectStoreExt, PutMode, PutOptions, PutPayload, memory::InMemory, path::Path,
 };
 use serde::{Serialize, de::DeserializeOwned};
 use tokio::sync::Semaphore;
+
+use crate::local::{LocalFolder, NotThere};
 
 /// Where a server keeps everything: one object store.
 ///
@@ -18,10 +25,14 @@ use tokio::sync::Semaphore;
 #[derive(Clone, Debug)]
 pub struct Store {
     pub(crate) objects: Arc<dyn ObjectStore>,
-    /// The folder, when the store is a local disk: unfinished writes stand in it that the store does not list.
-    pub(crate) folder: Option<PathBuf>,
+    /// The folder, when the store is a local disk: it has unfinished writes that the store does not list, and a reserve.
+    pub(crate) folder: Option<LocalFolder>,
+    /// When a write last failed for want of room.
+    was_full: Arc<Mutex<Option<Instant>>>,
 }
 
+/// The time for which a disk that was full counts as full: as long as freed bytes stay on one that is not.
+const FULL_FOR: Duration = Duration::from_secs(60 * 60);
 /// The most records that this process has open at once, whatever reads them: descriptors are left for connections (`limits.rs`).
 static RECORDS_AT_ONCE: Semaphore = Semaphore::const_new(32);
 
@@ -29,19 +40,41 @@ impl Store {
     /// A store in memory, for tests: gone when the last clone is dropped.
     #[must_use]
     pub fn memory() -> Self {
-        Self { objects: Arc::new(InMemory::new()), folder: None }
+        Self::of(Arc::new(InMemory::new()), None)
+    }
+
+    pub(crate) fn of(objects: Arc<dyn ObjectStore>, folder: Option<LocalFolder>) -> Self {
+        Self { objects, folder, was_full: Arc::default() }
+    }
+
+    /// Keeps in mind whether a write failed for want of room.
+    pub(crate) fn noted<T>(&self, written: Result<T, StoreError>) -> Result<T, StoreError> {
+        if written.as_ref().is_err_and(StoreError::is_full) {
+            *self.was_full.lock().unwrap_or_else(PoisonError::into_inner) = Some(Instant::now());
+        }
+        written
+    }
+
+    /// Says whether a write of this process has failed for want of room in the last hour.
+    pub(crate) fn was_full_lately(&self) -> bool {
+        let was_full = *self.was_full.lock().unwrap_or_else(PoisonError::into_inner);
+        was_full.is_some_and(|then| then.elapsed() < FULL_FOR)
     }
 
     /// Creates a record; says whether it is this call that did, or whether it was there before.
     pub(crate) async fn create<T: Serialize>(&self, path: &Path, record: &T) -> Result<Created, StoreError> {
-        let json =
-            serde_json::to_vec(record).map_err(|source| StoreError::Record { path: path.clone(), source })?;
         let options = PutOptions { mode: PutMode::Create, ..PutOptions::default() };
-        match self.objects.put_opts(path, PutPayload::from(json), options).await {
+        match self.objects.put_opts(path, json(path, record)?, options).await {
             Ok(_) => Ok(Created::Now),
             Err(object_store::Error::AlreadyExists { .. }) => Ok(Created::Before),
-            Err(error) => Err(error.into()),
+            Err(error) => self.noted(Err(error.into())),
         }
+    }
+
+    /// Writes a record over what stands there.
+    pub(crate) async fn replace<T: Serialize>(&self, path: &Path, record: &T) -> Result<(), StoreError> {
+        self.objects.put(path, json(path, record)?).await?;
+        Ok(())
     }
 
     /// Creates a record that only its own writer ever creates: one that is there already must be the same, written by a
@@ -59,17 +92,24 @@ impl Store {
     }
 
     /// Reads a record, if it is there.
+    ///
+    /// # Errors
+    /// [`StoreError::Record`] when it is there and cannot be understood: then it is damaged, and nothing else is.
     pub(crate) async fn read<T: DeserializeOwned>(&self, path: &Path) -> Result<Option<T>, StoreError> {
+        let Some(bytes) = self.read_bytes(path).await? else { return Ok(None) };
+        let damaged = |source| StoreError::Record { path: self.shown(path), source };
+        serde_json::from_slice(&bytes).map(Some).map_err(damaged)
+    }
+
+    /// Reads an object, if it is there.
+    pub(crate) async fn read_bytes(&self, path: &Path) -> Result<Option<Bytes>, StoreError> {
         // A record is open from here until it was read, and a list reads many side by side.
         let _turn = RECORDS_AT_ONCE.acquire().await;
-        let answer = match self.objects.get(path).await {
-            Ok(answer) => answer.bytes().await?,
-            Err(object_store::Error::NotFound { .. }) => return Ok(None),
-            Err(error) => return Err(error.into()),
-        };
-        serde_json::from_slice(&answer)
-            .map(Some)
-            .map_err(|source| StoreError::Record { path: path.clone(), source })
+        match self.objects.get(path).await {
+            Ok(answer) => Ok(Some(answer.bytes().await?)),
+            Err(object_store::Error::NotFound { .. }) => Ok(None),
+            Err(error) => Err(error.into()),
+        }
     }
 
     /// Whether a record is there.
@@ -95,6 +135,14 @@ impl Store {
         Ok(found)
     }
 
+    /// The names of what stands in the store's root.
+    pub(crate) async fn root_names(&self) -> Result<Vec<String>, StoreError> {
+        let listing = self.objects.list_with_delimiter(None).await?;
+        let objects = listing.objects.iter().map(|meta| &meta.location);
+        let names = listing.common_prefixes.iter().chain(objects);
+        Ok(names.filter_map(|path| path.filename().map(str::to_owned)).collect())
+    }
+
     /// The names of the folders directly under `folder`.
     pub(crate) async fn folders(&self, folder: &Path) -> Result<Vec<String>, StoreError> {
         let listing = self.objects.list_with_delimiter(Some(folder)).await?;
@@ -114,13 +162,72 @@ impl Store {
         });
         removed.try_fold(0, |count, ()| async move { Ok(count + 1) }).await
     }
+
+    /// Removes an object on which others depend: when this returns it is gone for good, also after a power cut. Says
+    /// whether it is this call that removed it.
+    pub(crate) async fn remove_first(&self, path: &Path) -> Result<bool, StoreError> {
+        let removed = self.remove(vec![path.clone()]).await?;
+        if removed > 0 {
+            self.sync_folder_of(path).await?;
+        }
+        Ok(removed > 0)
+    }
+
+    /// Makes what was removed beside `path` stay removed when the power fails.
+    pub(crate) async fn sync_folder_of(&self, path: &Path) -> Result<(), StoreError> {
+        match &self.folder {
+            Some(folder) => Ok(folder.sync_folder_of(path).await?),
+            None => Ok(()),
+        }
+    }
+
+    /// Creates a record in the room of a piece of what is held back on a local disk; `None` where nothing is.
+    pub(crate) async fn create_from_reserve<T: Serialize>(
+        &self,
+        path: &Path,
+        record: &T,
+    ) -> Result<Option<Created>, StoreError> {
+        let Some(folder) = &self.folder else { return Ok(None) };
+        match folder.create_from_reserve(path, json(path, record)?).await {
+            Ok(had_room) => Ok(had_room.then_some(Created::Now)),
+            Err(object_store::Error::AlreadyExists { .. }) => Ok(Some(Created::Before)),
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    /// Holds back again what was given up, as far as there is room.
+    pub(crate) async fn fill_reserve(&self) {
+        if let Some(folder) = &self.folder {
+            folder.fill_reserve().await;
+        }
+    }
+
+    /// Removes the folder that stands for `prefix` on a local disk, if it is empty.
+    pub(crate) async fn remove_empty(&self, prefix: &Path) {
+        if let Some(folder) = &self.folder {
+            folder.remove_empty(prefix).await;
+        }
+    }
+
+    /// A path as a person would look for it.
+    pub(crate) fn shown(&self, path: &Path) -> String {
+        match &self.folder {
+            Some(folder) => folder.root().join(path.as_ref()).display().to_string(),
+            None => path.to_string(),
+        }
+    }
+}
+
+fn json<T: Serialize>(path: &Path, record: &T) -> Result<PutPayload, StoreError> {
+    let damaged = |source| StoreError::Record { path: path.to_string(), source };
+    serde_json::to_vec(record).map(PutPayload::from).map_err(damaged)
 }
 
 impl From<Arc<dyn ObjectStore>> for Store {
     /// Any store that can create an object only if it is not there, and that takes large ones in pieces of about 256 KiB to
     /// 1 MiB. S3 does not: it wants 5 MiB.
     fn from(objects: Arc<dyn ObjectStore>) -> Self {
-        Self { objects, folder: None }
+        Self::of(objects, None)
     }
 }
 
@@ -136,9 +243,11 @@ pub(crate) enum Created {
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum StoreError {
     #[error("the store failed")]
-    Store(#[from] object_store::Error),
-    #[error("the record `{path}` is not what it should be")]
-    Record { path: Path, source: serde_json::Error },
+    Store(#[source] object_store::Error),
+    #[error(transparent)]
+    NotThere(NotThere),
+    #[error("the record `{path}` is damaged")]
+    Record { path: String, source: serde_json::Error },
     #[error("another record stands at `{path}`")]
     Taken { path: Path },
     #[error("the store cannot be read")]
@@ -147,18 +256,35 @@ pub(crate) enum StoreError {
     Damaged { path: Path, expected: u64, found: u64 },
 }
 
+impl From<object_store::Error> for StoreError {
+    fn from(error: object_store::Error) -> Self {
+        match error {
+            object_store::Error::Generic { store, source } => match source.downcast() {
+                Ok(gone) => Self::NotThere(*gone),
+                Err(source) => Self::Store(object_store::Error::Generic { store, source }),
+            },
+            error => Self::Store(error),
+        }
+    }
+}
+
 impl StoreError {
     /// Whether the disk, or a quota on it, is full.
     pub(crate) fn is_full(&self) -> bool {
         let mut cause: Option<&(dyn std::error::Error + 'static)> = Some(self);
         while let Some(error) = cause {
             if let Some(error) = error.downcast_ref::<io::Error>() {
-                return matches!(error.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded);
+                return is_full(error);
             }
             cause = error.source();
         }
         false
     }
+}
+
+/// Says whether the system has no room left: no blocks, no inodes, or none that the owner may use.
+pub(crate) fn is_full(error: &io::Error) -> bool {
+    matches!(error.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded)
 }
 
 #[cfg(test)]
@@ -174,6 +300,10 @@ mod tests {
     fn a_full_disk_is_told_from_other_failures() {
         assert!(failed_with(io::ErrorKind::StorageFull).is_full());
         assert!(failed_with(io::ErrorKind::QuotaExceeded).is_full());
+        #[cfg(unix)]
+        for errno in [nix::errno::Errno::ENOSPC, nix::errno::Errno::EDQUOT] {
+            assert!(is_full(&io::Error::from(errno)));
+        }
         assert!(!failed_with(io::ErrorKind::PermissionDenied).is_full());
     }
 

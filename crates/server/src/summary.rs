@@ -38,7 +38,7 @@ impl Glance {
     /// Reads the beginning of a record, if it is there. A large record whose middle is damaged looks whole.
     pub(crate) async fn at(store: &Store, path: &Path) -> Result<Option<Self>, StoreError> {
         let Some((beginning, size)) = read_beginning(store, path).await? else { return Ok(None) };
-        let damaged = |source| StoreError::Record { path: path.clone(), source };
+        let damaged = |source| StoreError::Record { path: store.shown(path), source };
         if size <= BEGINNING {
             return serde_json::from_slice(&beginning)
                 .map(|summary| Some(Self::Summary(summary)))

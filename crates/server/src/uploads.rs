@@ -11,8 +11,10 @@ use crate::{
     layout::{self, BlobName},
     record::{FileRecord, FinalRecord, Outcome, PartRecord, Piece, UploadRecord},
     refusal::Refusal,
+    removal::Removing,
     rules::NewUpload,
-    store::Created,
+    store::{Created, StoreError},
+    sweeper::GRACE,
     tenant::Tenant,
 };
 
@@ -51,12 +53,7 @@ impl StoredUpload {
     }
 
     fn status(&self) -> UploadStatus {
-        match &self.outcome {
-            None => UploadStatus::Pending,
-            Some(Outcome::Completed { .. }) => UploadStatus::Completed,
-            Some(Outcome::Cancelled) => UploadStatus::Cancelled,
-            Some(Outcome::Expired) => UploadStatus::Expired,
-        }
+        self.outcome.as_ref().map_or(UploadStatus::Pending, Outcome::status)
     }
 
     fn over(&self) -> Refusal {
@@ -130,30 +127,65 @@ impl Backend {
         let md5 = md5.map(parse_md5).transpose()?;
         // Naming the parts may have taken longer than the upload lived.
         if upload.outcome.is_none() && upload.record.expires_at <= self.now() {
-            upload = self.end(tenant, upload, Outcome::Expired).await?;
+            upload.outcome = Some(self.expire(tenant, upload.id).await?);
         }
         if upload.outcome.is_none() {
             let file = self.assemble(tenant, &upload, parts).await?;
             if let Some(expected) = &md5 {
                 check_md5(self.md5(tenant, &file).await?, expected)?;
             }
-            let outcome = Outcome::Completed { file, md5: md5.clone() };
-            upload = self.end(tenant, upload, outcome).await?;
+            // The sweeper may have taken the parts by now, without a record if the disk is full.
+            upload.outcome = Some(match self.is_past(upload.record.expires_at, GRACE) {
+                true => Outcome::Expired,
+                false => self.end(tenant, upload.id, Outcome::Completed { file, md5: md5.clone() }).await?,
+            });
         }
         self.completed_before(tenant, upload, parts, md5.as_deref()).await
     }
 
     /// Throws the parts away. Cancelling twice is answered twice, since the first answer may have been lost.
-    pub(crate) async fn cancel_upload(
+    pub(crate) async fn cancel_upload(&self, tenant: &Tenant, upload_id: &str) -> Result<Upload, Refusal> {
+        let mut upload = match self.upload(tenant, upload_id).await {
+            Err(Refusal::Store(error @ StoreError::Record { .. })) => {
+                return self.cancel_damaged(tenant, upload_id, error).await;
+            }
+            upload => upload?,
+        };
+        if upload.outcome.is_none() {
+            upload.outcome = Some(self.end(tenant, upload.id, Outcome::Cancelled).await?);
+        }
+        if upload.outcome == Some(Outcome::Cancelled) { Ok(upload.to_model()) } else { Err(upload.over()) }
+    }
+
+    /// Cancels an upload of which only the identifier is known: what it was to be cannot be read.
+    async fn cancel_damaged(
         &self,
         tenant: &Tenant,
         upload_id: &str,
-    ) -> Result<StoredUpload, Refusal> {
-        let mut upload = self.upload(tenant, upload_id).await?;
-        if upload.outcome.is_none() {
-            upload = self.end(tenant, upload, Outcome::Cancelled).await?;
+        damage: StoreError,
+    ) -> Result<Upload, Refusal> {
+        let Some(id) = ObjectId::parse_upload(upload_id) else { return Err(damage.into()) };
+        let end: Option<FinalRecord> = self.store.read(&layout::upload_final(tenant, id)).await?;
+        let outcome = match end {
+            Some(end) => end.outcome,
+            None => {
+                tracing::error!(
+                    error = &damage as &dyn std::error::Error,
+                    "an upload is cancelled although its record is damaged"
+                );
+                self.end(tenant, id, Outcome::Cancelled).await?
+            }
+        };
+        let status = outcome.status();
+        if outcome != Outcome::Cancelled {
+            return Err(Refusal::UploadOver { id: id.upload_id(), status });
         }
-        if upload.outcome == Some(Outcome::Cancelled) { Ok(upload) } else { Err(upload.over()) }
+        let mut upload = Upload::new(id.upload_id());
+        upload.object = Some(TypeDiscriminator::Upload);
+        upload.created_at = Some(id.created_at());
+        upload.purpose = Some(id.purpose());
+        upload.status = Some(status);
+        Ok(upload)
     }
 
     /// An upload, ended if its time is over.
@@ -163,11 +195,11 @@ impl Backend {
         let (created, ended) = (layout::upload_created(tenant, id), layout::upload_final(tenant, id));
         let (record, end) = try_join!(self.store.read(&created), self.store.read::<FinalRecord>(&ended))?;
         let record: UploadRecord = record.ok_or_else(missing)?;
-        let upload = StoredUpload { id, record, outcome: end.map(|end| end.outcome) };
-        if upload.outcome.is_none() && upload.record.expires_at <= self.now() {
-            return self.end(tenant, upload, Outcome::Expired).await;
+        let mut outcome = end.map(|end| end.outcome);
+        if outcome.is_none() && record.expires_at <= self.now() {
+            outcome = Some(self.expire(tenant, id).await?);
         }
-        Ok(upload)
+        Ok(StoredUpload { id, record, outcome })
     }
 
     async fn pending_upload(&self, tenant: &Tenant, upload_id: &str) -> Result<StoredUpload, Refusal> {
@@ -175,21 +207,32 @@ impl Backend {
         if upload.outcome.is_none() { Ok(upload) } else { Err(upload.over()) }
     }
 
+    /// Ends an upload whose time is over, unless a request has ended it first. Where a full disk has no room for the record,
+    /// it is over without.
+    pub(crate) async fn expire(&self, tenant: &Tenant, id: ObjectId) -> Result<Outcome, StoreError> {
+        match self.end(tenant, id, Outcome::Expired).await {
+            Err(error) if error.is_full() => Ok(Outcome::Expired),
+            ended => ended,
+        }
+    }
+
     /// Ends an upload in this way, unless another request has ended it first: what comes back is how it did end.
-    async fn end(
-        &self,
-        tenant: &Tenant,
-        mut upload: StoredUpload,
-        outcome: Outcome,
-    ) -> Result<StoredUpload, Refusal> {
-        let path = layout::upload_final(tenant, upload.id);
+    async fn end(&self, tenant: &Tenant, id: ObjectId, outcome: Outcome) -> Result<Outcome, StoreError> {
+        let path = layout::upload_final(tenant, id);
         let end = FinalRecord { at: self.now(), outcome };
-        let end = match self.store.create(&path, &end).await? {
-            Created::Now => end,
-            Created::Before => self.store.read(&path).await?.unwrap_or(end),
+        let Removing { created, was_full } = match &end.outcome {
+            Outcome::Cancelled => self.create_removing(tenant, id, &path, &end).await?,
+            _ => Removing { created: self.store.create(&path, &end).await?, was_full: false },
         };
-        upload.outcome = Some(end.outcome);
-        Ok(upload)
+        match created {
+            Created::Now => {
+                if was_full {
+                    self.free_at_once(tenant, id, &[]).await;
+                }
+                Ok(end.outcome)
+            }
+            Created::Before => Ok(self.store.read(&path).await?.unwrap_or(end).outcome),
+        }
     }
 
     /// The answer of an upload that was completed, by this request or before, with these parts and this content.
@@ -219,7 +262,7 @@ impl Backend {
             check_md5(found, expected)?;
         }
         // The file's record follows from the upload's end; whoever finds it missing writes it.
-        self.store.put_once(&layout::file(tenant, upload.id), file).await?;
+        self.put_file(tenant, upload.id, file).await?;
         Ok(upload)
     }
 

@@ -107,6 +107,7 @@ pub(super) const LAYERS: &[Layer] = &[
         ours: &["partwise-models", "partwise-protocol", "partwise-sendfile"],
         ours_in_tests: &[],
         others: Others::Only(&[
+            "async-trait",
             "base64",
             "bytes",
             "futures-util",
@@ -118,6 +119,7 @@ pub(super) const LAYERS: &[Layer] = &[
             "hyper",
             "hyper-util",
             "md-5",
+            "nix",
             "object_store",
             "rustix",
             "serde",

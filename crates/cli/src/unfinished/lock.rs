@@ -42,7 +42,11 @@ pub(crate) async fn patiently(path: &Path) -> io::Result<Option<Locked>> {
 }
 
 fn once(path: &Path) -> io::Result<Tried> {
-    let file = options_here().read(true).write(true).create(true).truncate(false).open(path)?;
+    let mut options = options_here();
+    // What one uploads is nobody else's business.
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    let file = options.read(true).write(true).create(true).truncate(false).open(path)?;
     match FileExt::try_lock(&file) {
         // Who had it before may have taken the file away, and the next one has another.
         Ok(()) if !is_at(&file, path)? => Ok(Tried::Busy),

@@ -78,6 +78,44 @@ fn a_store_whose_disk_was_full_before_is_told_so() {
     }
 }
 
+#[cfg(target_os = "linux")]
+#[test]
+fn a_store_on_a_full_disk_is_listed_downloaded_from_and_deleted_from() {
+    if !can_mount() {
+        return;
+    }
+    // Fills what is left of the disk down to the last page, before each command.
+    let script = r#"
+        set -e
+        mount -t tmpfs -o size=4m none store
+        partwise() { command=$1; shift; "$BIN" "$command" "$@" --local --store store/s; }
+        full() { for size in 1M 4k; do head -c 8M /dev/zero | dd bs=$size >> store/filler 2> /dev/null || true; done; }
+        for name in a b c; do partwise upload $name --purpose assistants --json > $name.json; done
+        full; partwise files list --json > listed
+        for name in a b c; do
+            id=$(sed 's/.*"id":"\([^"]*\)".*/\1/' $name.json)
+            full; partwise files download $id -o $name.back
+            full; partwise files delete $id
+        done
+        full; partwise files list --json > left
+    "#;
+    let sandbox = Sandbox::new();
+    for name in ["a", "b", "c"] {
+        sandbox.write(name, noise(100_000));
+    }
+    std::fs::create_dir(sandbox.path("store")).unwrap();
+    let inner = sandbox.command(&[]);
+    let mut command = std::process::Command::new("unshare");
+    command.args(["-Urm", "sh", "-c", script]).env("BIN", inner.get_program());
+    command.env("HOME", sandbox.path("")).current_dir(sandbox.path(""));
+    crate::sandbox::Ran::of(command.output().unwrap()).done();
+    assert_eq!(sandbox.read("listed").split(|byte| *byte == b'\n').count(), 4);
+    assert!(sandbox.read("left").is_empty());
+    for name in ["a", "b", "c"] {
+        assert_eq!(sandbox.read(&format!("{name}.back")), noise(100_000));
+    }
+}
+
 #[test]
 fn a_service_whose_disk_is_full_is_not_asked_twice() {
     let (sandbox, service) = (

@@ -194,3 +194,26 @@ fn a_file_url_is_taken_in_every_spelling() {
     hint: such a URL looks like file:///srv/my%20files; a plain path will do as well
     ");
 }
+
+#[cfg(unix)]
+#[test]
+fn a_store_is_for_its_owner_alone() {
+    use std::os::unix::fs::PermissionsExt as _;
+
+    let sandbox = Sandbox::new();
+    sandbox.write("a.bin", noise(3 * MIB));
+    let upload = ["upload", "a.bin", "--purpose", "assistants", "--local", "--part-size", "1MiB"];
+    sandbox.run(&[&upload[..], &["--store", "above/store"]].concat()).done();
+    let mut folders = vec![sandbox.path("above")];
+    while let Some(folder) = folders.pop() {
+        assert_eq!(std::fs::metadata(&folder).unwrap().permissions().mode() & 0o777, 0o700);
+        for entry in std::fs::read_dir(folder).unwrap() {
+            let path = entry.unwrap().path();
+            if path.is_dir() {
+                folders.push(path);
+            } else {
+                assert_eq!(std::fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
+            }
+        }
+    }
+}

@@ -21,6 +21,21 @@ fn a_killed_upload_is_gone_on_with_by_the_same_command() {
     assert_snapshot!(scene.sandbox.run(&["uploads", "list"]).stderr, @"nothing is unfinished");
 }
 
+#[cfg(unix)]
+#[test]
+fn what_is_remembered_of_an_upload_is_for_its_owner_alone() {
+    use std::os::unix::fs::PermissionsExt as _;
+
+    let scene = Scene::new();
+    scene.killed();
+    let folder = scene.sandbox.path(".local/state/partwise/uploads");
+    let mode = |path: &std::path::Path| std::fs::metadata(path).unwrap().permissions().mode() & 0o777;
+    assert_eq!(mode(&folder), 0o700);
+    for entry in std::fs::read_dir(folder).unwrap() {
+        assert_eq!(mode(&entry.unwrap().path()), 0o600);
+    }
+}
+
 #[test]
 fn an_upload_that_is_over_on_the_service_begins_anew() {
     let scene = Scene::new();

@@ -185,6 +185,24 @@ fn one_press_that_comes_twice_cuts_nothing_off() {
 }
 
 #[test]
+fn a_store_that_has_to_exist_is_not_made() {
+    let sandbox = Sandbox::new();
+    let serve = ["serve", "--listen", "127.0.0.1:0", "--require-existing", "--store"];
+    let refused = |store| sandbox.run(&[&serve[..], &[store]].concat());
+    assert_snapshot!(refused("served").refused(1), @"
+    error: there is no store in served, and none was to be made
+    hint: is its disk mounted? Leave out --require-existing once to make a new store there
+    ");
+    assert!(!sandbox.path("served").exists());
+    assert_snapshot!(refused("memory://").refused(2), @"
+    error: --store: memory://: a store in memory is always a new one
+    hint: leave out --require-existing, or name a folder
+    ");
+    assert_eq!(sandbox.serve(&[], &[("PARTWISE_API_KEYS", "k")]).stop().0, 0);
+    assert_eq!(sandbox.serve(&["--require-existing"], &[("PARTWISE_API_KEYS", "k")]).stop().0, 0);
+}
+
+#[test]
 fn what_keeps_it_from_serving_is_named() {
     let sandbox = Sandbox::new();
     sandbox.write("keys", "# who may come in\n\nfine:key\nSk-SECRETKEY123:team\n");

@@ -56,6 +56,9 @@ impl<N> BlobWriter<N> {
     }
 
     /// Takes the next bytes; waits when the store is slower than they come.
+    ///
+    /// # Errors
+    /// When the store failed; then the writer is of no use any more.
     pub(crate) async fn write(&mut self, bytes: Bytes) -> Result<(), StoreError> {
         self.total += bytes.len() as u64;
         if bytes.len() < WORTH_KEEPING {
@@ -64,18 +67,25 @@ impl<N> BlobWriter<N> {
             self.gathered.push(bytes);
         }
         if self.gathered.content_length() >= self.share.bytes() {
-            self.flush().await?;
+            let flushed = self.flush().await;
+            self.store.noted(flushed)?;
         }
         Ok(())
     }
 
     /// Writes what is left, makes the blob durable and then visible. Returns its name and how many bytes it has.
     pub(crate) async fn finish(mut self) -> Result<(N, u64), StoreError> {
+        let finished = self.complete().await;
+        let name = self.store.noted(finished)?;
+        Ok((name, self.total))
+    }
+
+    async fn complete(&mut self) -> Result<N, StoreError> {
         if self.unfinished.is_none() {
             let payload = mem::take(&mut self.gathered).freeze();
             let (name, path) = self.place.take();
             self.store.objects.put(&path, payload).await?;
-            return Ok((name, self.total));
+            return Ok(name);
         }
         if !self.gathered.is_empty() {
             self.flush().await?;
@@ -85,7 +95,7 @@ impl<N> BlobWriter<N> {
         }
         self.unfinished = None;
         let (name, _) = self.place.take();
-        Ok((name, self.total))
+        Ok(name)
     }
 
     async fn flush(&mut self) -> Result<(), StoreError> {

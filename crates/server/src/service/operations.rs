@@ -74,7 +74,7 @@ impl Server {
             OperationId::CancelUpload => {
                 let CancelUpload { upload_id, .. } = call.read().await?;
                 let upload = self.backend().cancel_upload(&call.tenant, &upload_id).await?;
-                call.answer::<CancelUpload>(&upload.to_model())
+                call.answer::<CancelUpload>(&upload)
             }
         }
     }

@@ -95,5 +95,8 @@ async fn a_damaged_record_is_an_error_and_not_a_missing_file() {
     let [record] = &world.objects_in("/files/").await[..] else { panic!("one record") };
     world.objects.put(&Path::from(record.as_str()), "{".into()).await.unwrap();
     let refusal = caller.call(&RetrieveFile::new(&file.id)).await.unwrap_err();
-    assert_eq!(crate::world::told(&refusal), "500: the server's store failed: try again");
+    insta::assert_snapshot!(
+        crate::world::told(&refusal),
+        @"500: a record of this file or upload is damaged: it can only be deleted or cancelled"
+    );
 }

@@ -4,10 +4,15 @@
 mod auth;
 mod connections;
 mod crash;
+mod damage;
 mod download;
 #[cfg(target_os = "linux")]
 mod durability;
+mod faulty;
+#[cfg(unix)]
+mod folder;
 mod forms;
+mod full_disk;
 mod http;
 mod keys;
 mod list_bodies;
@@ -20,6 +25,8 @@ mod races;
 mod records;
 mod refusals;
 mod served;
+#[cfg(target_os = "linux")]
+mod small_disk;
 mod sockets;
 mod spied_store;
 mod store;

@@ -72,6 +72,8 @@ struct ModelUpload {
     expires_at: u64,
     /// What it is if its time is not over; `None` while pending.
     outcome: Option<Ended>,
+    /// When it or its file went, if it did: two hours later nothing may be left of it.
+    gone_at: Option<u64>,
 }
 
 #[derive(Clone, PartialEq)]
@@ -120,13 +122,18 @@ impl Model {
                     true => assert_eq!(answer.unwrap_err().status, StatusCode::NOT_FOUND),
                     false => assert_eq!(answer.unwrap().unwrap().deleted, Some(true)),
                 }
-                self.files[file].is_deleted = true;
+                if !self.files[file].is_deleted {
+                    self.files[file].is_deleted = true;
+                    let (id, now) = (self.files[file].file.id.clone(), self.world.now());
+                    let came_from = |upload: &&mut ModelUpload| matches!(&upload.outcome, Some(Ended::Completed { file, .. }) if *file == id);
+                    self.uploads.iter_mut().filter(came_from).for_each(|upload| upload.gone_at = Some(now));
+                }
             }
             Step::CreateUpload { bytes } => {
                 let model = self.caller.call(&new_upload("u", bytes)).await.unwrap();
                 assert_eq!(model.status, Some(UploadStatus::Pending));
                 let expires_at = self.world.now() + HOUR;
-                self.uploads.push(ModelUpload { model, bytes, expires_at, outcome: None });
+                self.uploads.push(ModelUpload { model, bytes, expires_at, outcome: None, gone_at: None });
             }
             Step::AddPart { upload, content } if !self.uploads.is_empty() => {
                 let upload = upload.index(self.uploads.len());
@@ -162,6 +169,21 @@ impl Model {
         upload.outcome.is_none() && self.world.now() < upload.expires_at
     }
 
+    /// Says whether the sweeper may have taken all that was left of it.
+    fn may_be_swept(&self, upload: usize) -> bool {
+        let upload = &self.uploads[upload];
+        let gone_at = match upload.outcome {
+            None => Some(upload.expires_at),
+            Some(_) => upload.gone_at,
+        };
+        gone_at.is_some_and(|gone_at| gone_at + 2 * HOUR <= self.world.now())
+    }
+
+    fn assert_refused(&self, upload: usize, status: StatusCode) {
+        let is_unknown = status == StatusCode::NOT_FOUND && self.may_be_swept(upload);
+        assert!(status == StatusCode::BAD_REQUEST || is_unknown, "{status}");
+    }
+
     fn fitting_parts(&self, upload: usize, reversed: bool) -> Vec<usize> {
         let mut room = self.uploads[upload].bytes as usize;
         let mut parts: Vec<usize> =
@@ -191,11 +213,15 @@ impl Model {
             }
         };
         let answer = self.caller.try_complete(&self.uploads[upload].model, &ids).await;
-        if !may {
-            assert_eq!(answer.unwrap_err().status, StatusCode::BAD_REQUEST);
-            return;
-        }
-        let file = answer.unwrap().file.unwrap();
+        let answer = match answer {
+            Ok(answer) => answer,
+            Err(refusal) => {
+                assert!(!may || self.may_be_swept(upload), "{refusal:?}");
+                return self.assert_refused(upload, refusal.status);
+            }
+        };
+        assert!(may);
+        let file = answer.file.unwrap();
         match &self.uploads[upload].outcome {
             Some(Ended::Completed { file: before, .. }) => assert_eq!(*before, file.id),
             _ => {
@@ -208,11 +234,17 @@ impl Model {
     async fn cancel(&mut self, upload: usize) {
         let may = self.is_pending(upload) || self.uploads[upload].outcome == Some(Ended::Cancelled);
         let answer = self.caller.call(&CancelUpload::new(&self.uploads[upload].model.id)).await;
-        if may {
-            assert_eq!(answer.unwrap().status, Some(UploadStatus::Cancelled));
-            self.uploads[upload].outcome = Some(Ended::Cancelled);
-        } else {
-            assert_eq!(answer.unwrap_err().status, StatusCode::BAD_REQUEST);
+        match answer {
+            Ok(cancelled) => {
+                assert!(may && cancelled.status == Some(UploadStatus::Cancelled));
+                let now = self.world.now();
+                self.uploads[upload].outcome = Some(Ended::Cancelled);
+                self.uploads[upload].gone_at.get_or_insert(now);
+            }
+            Err(refusal) => {
+                assert!(!may || self.may_be_swept(upload), "{refusal:?}");
+                self.assert_refused(upload, refusal.status);
+            }
         }
     }
 

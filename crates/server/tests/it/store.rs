@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use insta::assert_snapshot;
 use object_store::{ObjectStore, ObjectStoreExt, memory::InMemory, path::Path};
 use partwise_protocol::ListFiles;
 use partwise_server::{Keys, OpenError, Server, Store, Swept};
@@ -33,14 +34,20 @@ async fn a_store_of_a_later_format_is_refused() {
     objects.put(&Path::from("partwise.json"), r#"{"format":2,"news":true}"#.into()).await.unwrap();
     let error = Server::builder(objects).build().await.unwrap_err();
     assert!(matches!(error, OpenError::Format { found: 2, known: 1, .. }), "{error}");
+    assert_snapshot!(error, @"the store has format 2 (`partwise.json`), but this release knows only format 1: open it with the release that wrote it, or a newer one");
 }
 
 #[tokio::test]
 async fn a_store_that_is_something_else_is_refused() {
     let objects: Arc<dyn ObjectStore> = Arc::new(InMemory::new());
+    objects.put(&Path::from("partwise.json"), r#"{"name":"site"}"#.into()).await.unwrap();
+    let error = Server::builder(objects.clone()).keys(Keys::any()).build().await.unwrap_err();
+    assert!(matches!(error, OpenError::NoMarker { .. }), "{error}");
+    assert_snapshot!(error, @"`partwise.json` is not the marker of a store: if the rest is one, remove that file and start again; if not, name another folder");
     objects.put(&Path::from("partwise.json"), "what?".into()).await.unwrap();
+    objects.put(&Path::from("index.html"), "a site".into()).await.unwrap();
     let error = Server::builder(objects).keys(Keys::any()).build().await.unwrap_err();
-    assert!(matches!(error, OpenError::Store { .. }), "{error}");
+    assert!(matches!(error, OpenError::NoMarker { .. }), "{error}");
 }
 
 #[tokio::test]

@@ -74,8 +74,8 @@ impl World {
     }
 
     pub(crate) async fn in_folder_with(folder: &std::path::Path, durability: Durability) -> Self {
-        let objects = Arc::new(LocalFileSystem::new_with_prefix(folder).unwrap());
-        Self::with_store(Store::local_with(folder, durability).unwrap(), objects).await
+        let store = Store::local_with(folder, durability).unwrap();
+        Self::with_store(store, Arc::new(LocalFileSystem::new_with_prefix(folder).unwrap())).await
     }
 
     /// In memory, within these limits.
@@ -109,6 +109,12 @@ impl World {
         Self { server, objects, clock }
     }
 
+    /// Another server, over these objects, with the same clock.
+    pub(crate) async fn restarted_over(&self, objects: Arc<dyn ObjectStore>) -> Self {
+        let server = server(objects.clone().into(), &self.clock, 2 << 40).await;
+        Self { server, objects, clock: self.clock.clone() }
+    }
+
     /// Another server on the same store, with the same clock.
     pub(crate) async fn second_server(&self) -> Self {
         let server = server(self.objects.clone().into(), &self.clock, 1 << 40).await;
@@ -117,6 +123,10 @@ impl World {
 
     pub(crate) fn advance(&self, seconds: u64) {
         self.clock.fetch_add(seconds, Ordering::SeqCst);
+    }
+
+    pub(crate) fn set_clock(&self, now: u64) {
+        self.clock.store(now, Ordering::SeqCst);
     }
 
     pub(crate) fn now(&self) -> u64 {

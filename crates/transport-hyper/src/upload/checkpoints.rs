@@ -123,7 +123,12 @@ impl CheckpointFile {
     fn replace(&self, checkpoint: &Checkpoint) -> io::Result<File> {
         let beside = self.beside();
         // As text in memory first it would have megabytes where there are a hundred thousand parts.
-        let mut file = BufWriter::new(File::create(&beside)?);
+        let mut options = File::options();
+        // What is uploaded, and where to, is nobody else's business.
+        #[cfg(unix)]
+        std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+        let file = options.write(true).create(true).truncate(true).open(&beside)?;
+        let mut file = BufWriter::new(file);
         serde_json::to_writer(&mut file, checkpoint)?;
         let file = file.into_inner().map_err(IntoInnerError::into_error)?;
         file.sync_all()?;

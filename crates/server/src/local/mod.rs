@@ -1,0 +1,291 @@
+//! A folder on a local disk as an object store.
+//!
+//! Lists as [`LocalFileSystem`] does. Reads and writes on its own, since it gives what it makes to its owner alone, keeps a
+//! reserve for records that take something away, and notices that its disk is not mounted any more.
+
+mod presence;
+mod reserve;
+mod staged;
+mod upload;
+
+use std::{
+    fmt,
+    fs::{self, File},
+    io,
+    path::{Path as FsPath, PathBuf},
+    sync::Arc,
+    time::{Duration, SystemTime},
+};
+
+use async_trait::async_trait;
+use futures_util::{StreamExt, stream, stream::BoxStream};
+use object_store::{
+    CopyOptions, Error, GetOptions, GetResult, GetResultPayload, ListResult, MultipartUpload, ObjectMeta,
+    ObjectStore, PutMode, PutMultipartOptions, PutOptions, PutPayload, PutResult, Result,
+    local::LocalFileSystem, path::Path,
+};
+
+pub(crate) use self::{presence::NotThere, staged::private};
+use self::{presence::Presence, reserve::Reserve, staged::Staged, upload::Upload};
+use crate::layout;
+
+/// The folder. Cheap to clone; clones share everything.
+#[derive(Clone, Debug)]
+pub(crate) struct LocalFolder(Arc<Inner>);
+
+#[derive(Debug)]
+struct Inner {
+    root: PathBuf,
+    /// Set when writes are synced before they are answered.
+    is_synced: bool,
+    listings: LocalFileSystem,
+    presence: Presence,
+    reserve: Reserve,
+}
+
+impl LocalFolder {
+    /// The folder at `root`, which is there.
+    pub(crate) fn new(root: &FsPath, is_synced: bool) -> Result<Self> {
+        let listings = LocalFileSystem::new_with_prefix(root)?;
+        let root = root.canonicalize().map_err(|error| failed("found", root, error))?;
+        let presence = Presence::new(root.clone(), root.join(layout::MARKER));
+        let reserve = Reserve::new(root.join(layout::RESERVE));
+        Ok(Self(Arc::new(Inner { root, is_synced, listings, presence, reserve })))
+    }
+
+    /// Where it is, without links and dots.
+    pub(crate) fn root(&self) -> &FsPath {
+        &self.0.root
+    }
+
+    /// From now on a folder in which this one's marker does not stand is not this one.
+    pub(crate) async fn remember(&self) -> Result<()> {
+        self.run(|folder| {
+            folder.0.presence.remember().map_err(|error| failed("identified", &folder.0.root, error))
+        })
+        .await
+    }
+
+    /// Says whether the folder is there and the one that it was.
+    pub(crate) async fn check(&self) -> Result<()> {
+        self.run(|folder| folder.0.presence.check().map_err(not_there)).await
+    }
+
+    /// Makes the reserve whole, as far as there is room.
+    pub(crate) async fn fill_reserve(&self) {
+        let filled = self.run(|folder| {
+            folder.0.presence.check().map_err(not_there)?;
+            folder.0.reserve.fill().map_err(|error| failed("filled", folder.0.reserve.folder(), error))
+        });
+        if let Err(error) = filled.await {
+            tracing::debug!(error = &error as &dyn std::error::Error, "the reserve is not whole");
+        }
+    }
+
+    /// Creates an object in the room of a piece of the reserve; `false` when there is none left.
+    ///
+    /// # Errors
+    /// As of `put_opts`; when the disk had no room even so, the piece is given back to it, and the next may do.
+    pub(crate) async fn create_from_reserve(&self, location: &Path, payload: PutPayload) -> Result<bool> {
+        let path = self.0.listings.path_to_filesystem(location)?;
+        let create = move |folder: Self| {
+            folder.0.presence.check().map_err(not_there)?;
+            let written = match folder.0.reserve.spend(&path, folder.0.is_synced) {
+                Ok(None) => return Ok(false),
+                Ok(Some(mut staged)) => {
+                    let written = payload.iter().try_for_each(|bytes| staged.write_all(bytes));
+                    written.and_then(|()| staged.truncate()).and_then(|()| staged.publish_new())
+                }
+                Err(error) => Err(error),
+            };
+            folder.acknowledged(&path, written).map(|()| true)
+        };
+        self.run(create).await
+    }
+
+    /// Makes what was removed from the folder of `object` stay removed when the power fails.
+    pub(crate) async fn sync_folder_of(&self, object: &Path) -> Result<()> {
+        let path = self.0.listings.path_to_filesystem(object)?;
+        self.run(move |folder| {
+            if !folder.0.is_synced {
+                return Ok(());
+            }
+            staged::sync_parent(&path).map_err(|error| failed("synced", &path, error))
+        })
+        .await
+    }
+
+    /// Removes the folder that stands for `prefix` if it is empty.
+    pub(crate) async fn remove_empty(&self, prefix: &Path) {
+        let Ok(path) = self.0.listings.path_to_filesystem(prefix) else { return };
+        // One that is not empty, or gone, is as it should be.
+        let _ = self.run(move |_| Ok(fs::remove_dir(path).is_ok())).await;
+    }
+
+    /// Does what blocks on a thread for it.
+    async fn run<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(Self) -> Result<T> + Send + 'static,
+    ) -> Result<T> {
+        let folder = self.clone();
+        tokio::task::spawn_blocking(move || work(folder)).await?
+    }
+
+    fn put(&self, path: &FsPath, payload: &PutPayload, mode: &PutMode) -> Result<()> {
+        self.0.presence.check().map_err(not_there)?;
+        let written = Staged::create(&self.0.root, path, self.0.is_synced).and_then(|mut staged| {
+            payload.iter().try_for_each(|bytes| staged.write_all(bytes))?;
+            match mode {
+                PutMode::Create => staged.publish_new(),
+                _ => staged.publish(),
+            }
+        });
+        self.acknowledged(path, written)
+    }
+
+    /// The result of a write, which is an error when it went to another disk.
+    fn acknowledged(&self, path: &FsPath, written: io::Result<()>) -> Result<()> {
+        self.0.presence.check().map_err(not_there)?;
+        written.map_err(|source| match source.kind() {
+            io::ErrorKind::AlreadyExists => {
+                Error::AlreadyExists { path: path.display().to_string(), source: source.into() }
+            }
+            _ => failed("written", path, source),
+        })
+    }
+
+    fn open(&self, path: PathBuf, location: Path, options: &GetOptions) -> Result<GetResult> {
+        let opened = File::open(&path).and_then(|file| file.metadata().map(|metadata| (file, metadata)));
+        let (file, metadata) = match opened {
+            Ok((file, metadata)) if metadata.is_file() => (file, metadata),
+            Ok(_) => return Err(self.missing(&path, io::ErrorKind::IsADirectory.into())),
+            Err(error) => return Err(self.missing(&path, error)),
+        };
+        self.0.presence.check_now_and_then().map_err(not_there)?;
+        let meta = ObjectMeta {
+            location,
+            last_modified: sane(metadata.modified().unwrap_or(SystemTime::UNIX_EPOCH)).into(),
+            size: metadata.len(),
+            e_tag: None,
+            version: None,
+        };
+        options.check_preconditions(&meta)?;
+        let range = match &options.range {
+            Some(range) => range.as_range(meta.size).map_err(|error| failed("read", &path, other(error)))?,
+            None => 0..meta.size,
+        };
+        let payload = GetResultPayload::File(file, path);
+        Ok(GetResult { payload, meta, range, attributes: Default::default(), extensions: Default::default() })
+    }
+
+    fn delete(&self, path: &FsPath) -> Result<()> {
+        fs::remove_file(path).map_err(|error| self.missing(path, error))
+    }
+
+    /// The error of what could not be found or used. On another disk nothing is to be found.
+    fn missing(&self, path: &FsPath, error: io::Error) -> Error {
+        if let Err(gone) = self.0.presence.check() {
+            return not_there(gone);
+        }
+        match error.kind() {
+            io::ErrorKind::NotFound | io::ErrorKind::IsADirectory => {
+                Error::NotFound { path: path.display().to_string(), source: error.into() }
+            }
+            _ => failed("used", path, error),
+        }
+    }
+}
+
+#[async_trait]
+impl ObjectStore for LocalFolder {
+    async fn put_opts(&self, location: &Path, payload: PutPayload, options: PutOptions) -> Result<PutResult> {
+        if matches!(options.mode, PutMode::Update(_)) {
+            return Err(Error::NotSupported { source: "objects are never changed".into() });
+        }
+        let path = self.0.listings.path_to_filesystem(location)?;
+        self.run(move |folder| folder.put(&path, &payload, &options.mode)).await?;
+        Ok(PutResult { e_tag: None, version: None, extensions: Default::default() })
+    }
+
+    async fn put_multipart_opts(
+        &self,
+        location: &Path,
+        _: PutMultipartOptions,
+    ) -> Result<Box<dyn MultipartUpload>> {
+        let path = self.0.listings.path_to_filesystem(location)?;
+        let upload = self.run(move |folder| Upload::begin(folder, path)).await?;
+        Ok(Box::new(upload))
+    }
+
+    async fn get_opts(&self, location: &Path, options: GetOptions) -> Result<GetResult> {
+        let path = self.0.listings.path_to_filesystem(location)?;
+        let location = location.clone();
+        self.run(move |folder| folder.open(path, location, &options)).await
+    }
+
+    fn delete_stream(&self, locations: BoxStream<'static, Result<Path>>) -> BoxStream<'static, Result<Path>> {
+        let folder = self.clone();
+        let deletions = locations.map(move |location| {
+            let folder = folder.clone();
+            async move {
+                let location = location?;
+                let path = folder.0.listings.path_to_filesystem(&location)?;
+                folder.run(move |folder| folder.delete(&path)).await?;
+                Ok(location)
+            }
+        });
+        deletions.buffered(10).boxed()
+    }
+
+    fn list(&self, prefix: Option<&Path>) -> BoxStream<'static, Result<ObjectMeta>> {
+        let folder = self.clone();
+        // What is not mounted lists as empty.
+        let end = stream::once(async move { folder.check().await });
+        let end = end.filter_map(|checked| async { checked.err().map(Err) });
+        self.0.listings.list(prefix).chain(end).boxed()
+    }
+
+    async fn list_with_delimiter(&self, prefix: Option<&Path>) -> Result<ListResult> {
+        let listed = self.0.listings.list_with_delimiter(prefix).await;
+        self.check().await?;
+        listed
+    }
+
+    async fn copy_opts(&self, _: &Path, _: &Path, _: CopyOptions) -> Result<()> {
+        Err(Error::NotSupported { source: "objects are never copied".into() })
+    }
+}
+
+impl fmt::Display for LocalFolder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}", self.0.root.display())
+    }
+}
+
+/// A failure of the system, and where.
+#[derive(Debug, thiserror::Error)]
+#[error("`{}` cannot be {what}", path.display())]
+struct Failed {
+    what: &'static str,
+    path: PathBuf,
+    source: io::Error,
+}
+
+fn failed(what: &'static str, path: &FsPath, source: io::Error) -> Error {
+    let source = Box::new(Failed { what, path: path.to_owned(), source });
+    Error::Generic { store: "local folder", source }
+}
+
+fn not_there(error: NotThere) -> Error {
+    Error::Generic { store: "local folder", source: Box::new(error) }
+}
+
+fn other(error: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> io::Error {
+    io::Error::other(error)
+}
+
+/// A time that every calendar has: the time of a file can be set to any number.
+fn sane(time: SystemTime) -> SystemTime {
+    const CENTURIES: Duration = Duration::from_secs(1 << 36);
+    time.clamp(SystemTime::UNIX_EPOCH, SystemTime::UNIX_EPOCH + CENTURIES)
+}

@@ -1,0 +1,98 @@
+//! The marker of a store: says that a folder or bucket is one, and of which format.
+
+use serde::Deserialize as _;
+use serde_json::Value;
+
+use crate::{
+    layout,
+    open::OpenError,
+    record::Marker,
+    store::{Store, StoreError},
+};
+
+/// The meaning of the marker's bytes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Reading {
+    /// The format of this release.
+    Current,
+    /// The format of another.
+    Other(u32),
+    /// JSON, but nothing that a release of this project wrote.
+    Foreign,
+    /// No JSON: empty or torn, as a power cut leaves it.
+    Torn,
+}
+
+impl Reading {
+    pub(crate) fn of(bytes: &[u8]) -> Self {
+        let Ok(value) = serde_json::from_slice::<Value>(bytes) else { return Self::Torn };
+        match value.is_object().then(|| Marker::deserialize(value)) {
+            Some(Ok(Marker::CURRENT)) => Self::Current,
+            Some(Ok(Marker { format })) => Self::Other(format),
+            _ => Self::Foreign,
+        }
+    }
+
+    /// Refuses what this release cannot work with; `marker` is where it stands.
+    pub(crate) fn check(self, marker: &str) -> Result<(), OpenError> {
+        let marker = marker.to_owned();
+        match self {
+            Self::Current | Self::Torn => Ok(()),
+            Self::Other(found) => Err(OpenError::Format { marker, found, known: Marker::CURRENT.format }),
+            Self::Foreign => Err(OpenError::NoMarker { marker }),
+        }
+    }
+}
+
+/// Makes sure that the store is of the format that this release works with. Marks one that is new, and one whose marker a
+/// power cut has torn; where there is no room even for that, a torn marker stays.
+pub(crate) async fn check(store: &Store) -> Result<(), OpenError> {
+    let failed = |error: StoreError| OpenError::Store(error.into());
+    let shown = store.shown(&layout::marker());
+    let Some(bytes) = store.read_bytes(&layout::marker()).await.map_err(failed)? else {
+        // Another server may mark it at the same time, with the same.
+        let _ = store.create(&layout::marker(), &Marker::CURRENT).await.map_err(failed)?;
+        return Ok(());
+    };
+    let reading = Reading::of(&bytes);
+    reading.check(&shown)?;
+    if reading == Reading::Torn {
+        if !looks_like_a_store(store).await.map_err(failed)? {
+            return Err(OpenError::NoMarker { marker: shown });
+        }
+        tracing::error!(
+            marker = shown,
+            bytes = bytes.len(),
+            "the store's marker is damaged, and is written anew"
+        );
+        match store.replace(&layout::marker(), &Marker::CURRENT).await {
+            Err(error) if !error.is_full() => return Err(failed(error)),
+            _ => {}
+        }
+    }
+    Ok(())
+}
+
+/// Says whether the marker stands alone, or beside what this release would have put there.
+async fn looks_like_a_store(store: &Store) -> Result<bool, StoreError> {
+    let folders = store.root_names().await?;
+    Ok(folders.iter().any(|name| name == layout::TENANTS)
+        || folders.iter().all(|name| [layout::MARKER, layout::RESERVE].contains(&name.as_str())))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_marker_that_a_power_cut_tore_is_told_from_another_format() {
+        assert_eq!(Reading::of(br#"{"format":1}"#), Reading::Current);
+        assert_eq!(Reading::of(br#"{"format":2,"news":true}"#), Reading::Other(2));
+        for foreign in ["{}", "[1]", r#"{"format":"old"}"#, "null"] {
+            assert_eq!(Reading::of(foreign.as_bytes()), Reading::Foreign, "{foreign}");
+        }
+        for torn in [&b""[..], b"{", br#"{"form"#, &[0; 12]] {
+            assert_eq!(Reading::of(torn), Reading::Torn, "{torn:?}");
+        }
+    }
+}

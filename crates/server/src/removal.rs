@@ -1,0 +1,158 @@
+//! Taking away: files that are deleted and uploads that are cancelled, on a full disk too.
+//!
+//! A record says that something is gone, and its bytes go an hour later; at once when the disk was full in the last hour.
+//! Where there is no room even for that record, in this order:
+//!
+//! 1. It takes the room of a piece of the reserve, and what the record frees goes at once, so that the reserve is refilled.
+//! 2. The records of the parts go, then that of the upload's beginning: no file needs them. The record takes their room.
+//! 3. A file that was sent at once loses its own record, which is the commit, and then its bytes.
+//!
+//! Wherever that is cut off, the file is there whole or not at all, and an upload can still be cancelled.
+
+use object_store::path::Path;
+use serde::Serialize;
+
+use crate::{
+    backend::Backend,
+    id::ObjectId,
+    layout::{self, BlobName, Owner, UploadMark},
+    record::Tombstone,
+    store::{Created, StoreError},
+    tenant::Tenant,
+};
+
+/// Pieces of the reserve that are tried for one record. One has room for its bytes; its name may need more.
+const PIECES: usize = 8;
+
+/// The result of writing a record that takes something away.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Removing {
+    pub(crate) created: Created,
+    /// Set when the disk had no room for the record at first, or for something else in the last hour.
+    pub(crate) was_full: bool,
+}
+
+impl Backend {
+    /// Deletes a file that is there; `false` when another request has deleted it first.
+    pub(crate) async fn remove_file(&self, tenant: &Tenant, id: ObjectId) -> Result<bool, StoreError> {
+        let tombstone = Tombstone { at: self.now() };
+        match self.create_removing(tenant, id, &layout::file_deleted(tenant, id), &tombstone).await {
+            Ok(Removing { created: Created::Before, .. }) => Ok(false),
+            Ok(Removing { created: Created::Now, was_full }) => {
+                if was_full {
+                    self.free_at_once(tenant, id, &Self::records_of_file(tenant, id)).await;
+                }
+                Ok(true)
+            }
+            // The end of a completed upload would make the record of its file again.
+            Err(error)
+                if error.is_full() && !self.store.exists(&layout::upload_final(tenant, id)).await? =>
+            {
+                let is_ours = self.store.remove_first(&layout::file(tenant, id)).await?;
+                if is_ours {
+                    self.free_at_once(tenant, id, &[]).await;
+                }
+                Ok(is_ours)
+            }
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Creates a record by which the file or upload `id` goes away.
+    pub(crate) async fn create_removing<T: Serialize>(
+        &self,
+        tenant: &Tenant,
+        id: ObjectId,
+        path: &Path,
+        record: &T,
+    ) -> Result<Removing, StoreError> {
+        let mut outcome = self.store.create(path, record).await;
+        let mut was_full = false;
+        // A full disk is noticed before a record that is there already.
+        if is_full(&outcome) && self.store.exists(path).await? {
+            return Ok(Removing { created: Created::Before, was_full: true });
+        }
+        for _ in 0..PIECES {
+            if !is_full(&outcome) {
+                break;
+            }
+            outcome = match self.store.create_from_reserve(path, record).await.transpose() {
+                Some(created) => created,
+                None => break,
+            };
+            was_full = true;
+        }
+        if is_full(&outcome) {
+            was_full = true;
+            for spare in self.spare_records(tenant, id).await? {
+                // Another request may have used the room to end the upload otherwise.
+                if self.store.exists(path).await? {
+                    outcome = Ok(Created::Before);
+                    break;
+                }
+                self.store.remove(vec![spare]).await?;
+                outcome = self.store.create(path, record).await;
+                if !is_full(&outcome) {
+                    break;
+                }
+            }
+        }
+        // Where others were refused for want of room, what is removed is to give them some.
+        let was_full = was_full || self.store.was_full_lately();
+        Ok(Removing { created: outcome?, was_full })
+    }
+
+    /// The records of an upload that neither its end nor its file needs. Without that of its beginning it is not to be
+    /// found, so that goes last.
+    async fn spare_records(&self, tenant: &Tenant, id: ObjectId) -> Result<Vec<Path>, StoreError> {
+        let mut spare = self.part_records(tenant, id).await?;
+        spare.push(layout::upload_created(tenant, id));
+        Ok(spare)
+    }
+
+    async fn part_records(&self, tenant: &Tenant, id: ObjectId) -> Result<Vec<Path>, StoreError> {
+        let folder = layout::upload(tenant, id);
+        let parts = self.store.list(&folder, |_, meta| match UploadMark::parse(&meta.location)? {
+            (_, UploadMark::Part(part)) => Some(layout::part(tenant, id, part)),
+            _ => None,
+        });
+        parts.await
+    }
+
+    /// The records that a file with a tombstone does not need. Unless they go, a deletion frees no inode.
+    fn records_of_file(tenant: &Tenant, id: ObjectId) -> [Path; 3] {
+        [layout::upload_created(tenant, id), layout::upload_final(tenant, id), layout::file(tenant, id)]
+    }
+
+    /// Frees the bytes of what is gone, and then these records of it, without the hours that they have on a disk with
+    /// room, and refills the reserve.
+    pub(crate) async fn free_at_once(&self, tenant: &Tenant, id: ObjectId, records: &[Path]) {
+        let freed = async {
+            if !self.store.exists(&layout::upload_final(tenant, id)).await? {
+                return self.store.remove(vec![layout::blob(tenant, &BlobName::whole(id.stem()))]).await;
+            }
+            // The records of its parts may have had to go already, so the names of the blobs say which are its.
+            let folder = layout::blobs(tenant);
+            let blobs = self.store.list(&folder, |name, _| match BlobName::parse(name)? {
+                (name, Owner::Upload(owner)) if owner == id => Some(layout::blob(tenant, &name)),
+                _ => None,
+            });
+            let mut paths = blobs.await?;
+            paths.extend(self.part_records(tenant, id).await?);
+            self.store.remove(paths).await
+        };
+        let freed = async {
+            freed.await?;
+            self.store.remove(records.to_vec()).await
+        };
+        if let Err(error) = freed.await {
+            let error: &dyn std::error::Error = &error;
+            tracing::warn!(%tenant, %id, error, "what is gone keeps its room until it is swept");
+        }
+        self.store.fill_reserve().await;
+    }
+}
+
+fn is_full(outcome: &Result<Created, StoreError>) -> bool {
+    outcome.as_ref().is_err_and(StoreError::is_full)
+}

@@ -1,0 +1,213 @@
+//! Takes back the room of what is gone: bytes go only some time after the record that frees them, and records some time
+//! after the bytes.
+//!
+//! Nothing has to be written to take back room, so that a full disk can be swept; and where nothing has changed, nothing
+//! is written.
+
+mod inventory;
+mod leftovers;
+mod upload;
+
+use std::{
+    io,
+    time::{Duration, SystemTime},
+};
+
+use partwise_models::UnixSeconds;
+
+use self::inventory::{Blob, Inventory};
+use crate::{
+    backend::Backend,
+    id::{ObjectId, Stem},
+    layout::{self, Owner},
+    record::Tombstone,
+    store::StoreError,
+    tenant::Tenant,
+};
+
+/// Seconds that bytes stay after they were freed, so that readers may finish. Records stay as long again.
+pub(crate) const GRACE: u64 = 60 * 60;
+const TWICE_GRACE: u64 = 2 * GRACE;
+/// Seconds that bytes that belong to nothing stay: by then their writer is gone. On a disk that was full in the last hour,
+/// an hour has to do.
+const ABANDONED: u64 = 24 * 60 * 60;
+
+/// The results of a sweep.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Swept {
+    /// Blobs whose bytes are gone now.
+    pub blobs: usize,
+    /// Records of deleted and expired files, and of uploads that are over, that are gone now.
+    pub records: usize,
+    /// Files of unfinished writes, on a local disk, that are gone now.
+    pub unfinished: usize,
+    /// Files, uploads and tenants that could not be looked at; the log says why, and the next sweep tries again.
+    pub skipped: usize,
+}
+
+impl Backend {
+    /// Looks at everything of every tenant once: three listings per tenant, and one or two reads for each deleted file and
+    /// each upload.
+    pub(crate) async fn sweep(&self) -> Result<Swept, StoreError> {
+        let mut swept = Swept::default();
+        for name in self.store.folders(&layout::tenants()).await? {
+            let Ok(tenant) = Tenant::new(&name) else { continue };
+            if let Err(error) = self.sweep_tenant(&tenant, &mut swept).await {
+                if matches!(error, StoreError::NotThere(_)) {
+                    return Err(error);
+                }
+                let error: &dyn std::error::Error = &error;
+                tracing::error!(%tenant, error, "what this tenant has cannot be swept");
+                swept.skipped += 1;
+            }
+        }
+        self.sweep_folder(&mut swept).await?;
+        self.store.fill_reserve().await;
+        Ok(swept)
+    }
+
+    /// For how long bytes that belong to nothing may still be on their way.
+    fn patience(&self) -> u64 {
+        if self.store.was_full_lately() { GRACE } else { ABANDONED }
+    }
+
+    /// Sweeps what only a local disk has.
+    async fn sweep_folder(&self, swept: &mut Swept) -> Result<(), StoreError> {
+        let Some(folder) = &self.store.folder else { return Ok(()) };
+        let root = folder.root().to_owned();
+        let seconds = Duration::from_secs(self.now().0.saturating_sub(self.patience()));
+        // A clock that says what no file can have finds nothing old.
+        let before = SystemTime::UNIX_EPOCH.checked_add(seconds).unwrap_or(SystemTime::UNIX_EPOCH);
+        let removal = move || leftovers::remove(&root, before);
+        let removed = tokio::task::spawn_blocking(removal)
+            .await
+            .map_err(|error| StoreError::Read(io::Error::other(error)))?;
+        swept.unfinished += removed.removed;
+        swept.skipped += removed.skipped;
+        Ok(())
+    }
+
+    async fn sweep_tenant(&self, tenant: &Tenant, swept: &mut Swept) -> Result<(), StoreError> {
+        let mut inventory = Inventory::of(&self.store, tenant).await?;
+        let (uploads, files) = (inventory.upload_ids(), inventory.files_sent_at_once());
+        for id in uploads {
+            let outcome = self.sweep_upload(tenant, id, &mut inventory, swept).await;
+            count_failure(tenant, id, outcome, swept)?;
+        }
+        for stem in files {
+            let outcome = self.sweep_blobs_of_file(tenant, stem, &mut inventory, swept).await;
+            count_failure(tenant, stem, outcome, swept)?;
+        }
+        self.sweep_file_records(tenant, &inventory, swept).await
+    }
+
+    /// Removes the bytes of a file that was sent at once, if it is gone or was never made.
+    async fn sweep_blobs_of_file(
+        &self,
+        tenant: &Tenant,
+        stem: Stem,
+        inventory: &mut Inventory,
+        swept: &mut Swept,
+    ) -> Result<(), StoreError> {
+        let blobs = inventory.blobs.get(&Owner::File(stem)).map(Vec::as_slice).unwrap_or_default();
+        let freed: Vec<&Blob> = match inventory.file_of(stem) {
+            Some(id) => match self.end_of_file(tenant, id, inventory).await? {
+                Some(end) if self.is_past(end, GRACE) => blobs.iter().collect(),
+                _ => Vec::new(),
+            },
+            None => {
+                let is_abandoned =
+                    |blob: &&Blob| self.is_past(blob.written.max(stem.created_at()), self.patience());
+                blobs.iter().filter(is_abandoned).collect()
+            }
+        };
+        self.remove_blobs(tenant, &freed, swept).await
+    }
+
+    /// Removes the records of files that are gone for so long that their bytes are, too. Those of completed uploads come
+    /// later, in a sweep that has found no record of the upload: from its end the file's record could be made again.
+    async fn sweep_file_records(
+        &self,
+        tenant: &Tenant,
+        inventory: &Inventory,
+        swept: &mut Swept,
+    ) -> Result<(), StoreError> {
+        let mut gone = Vec::new();
+        for id in inventory.file_ids() {
+            if inventory.uploads.contains_key(&id) || inventory.has_blobs(id) {
+                continue;
+            }
+            match self.end_of_file(tenant, id, inventory).await {
+                Ok(Some(end)) if self.is_past(end, TWICE_GRACE) => gone.push(id),
+                Ok(_) => {}
+                Err(error) => count_failure(tenant, id, Err(error), swept)?,
+            }
+        }
+        if gone.is_empty() {
+            return Ok(());
+        }
+        let records = gone.iter().map(|id| layout::file(tenant, *id)).collect();
+        let first = self.store.remove(records).await?;
+        swept.records += first;
+        if first > 0 {
+            // A tombstone that went before its file's record would bring the file back.
+            self.store.sync_folder_of(&layout::file(tenant, gone[0])).await?;
+        }
+        let tombstones = gone.iter().filter(|id| inventory.deleted.contains_key(*id));
+        let tombstones = tombstones.map(|id| layout::file_deleted(tenant, *id)).collect();
+        swept.records += self.store.remove(tombstones).await?;
+        Ok(())
+    }
+
+    /// Since when a file is deleted or expired.
+    async fn end_of_file(
+        &self,
+        tenant: &Tenant,
+        id: ObjectId,
+        inventory: &Inventory,
+    ) -> Result<Option<UnixSeconds>, StoreError> {
+        let Some(written) = inventory.deleted.get(&id) else {
+            return Ok(id.expires_at().filter(|end| *end <= self.now()));
+        };
+        match self.store.read::<Tombstone>(&layout::file_deleted(tenant, id)).await {
+            Ok(tombstone) => Ok(tombstone.map(|tombstone| tombstone.at)),
+            // That it is there says enough.
+            Err(error @ StoreError::Record { .. }) => {
+                tracing::error!(%tenant, error = &error as &dyn std::error::Error, "a deleted file's tombstone is damaged");
+                Ok(Some(*written))
+            }
+            Err(error) => Err(error),
+        }
+    }
+
+    async fn remove_blobs(
+        &self,
+        tenant: &Tenant,
+        blobs: &[&Blob],
+        swept: &mut Swept,
+    ) -> Result<(), StoreError> {
+        let paths = blobs.iter().map(|blob| layout::blob(tenant, &blob.name)).collect();
+        swept.blobs += self.store.remove(paths).await?;
+        Ok(())
+    }
+}
+
+/// Says what could not be looked at, and goes on; not when the whole store is gone.
+fn count_failure(
+    tenant: &Tenant,
+    what: impl std::fmt::Display,
+    outcome: Result<(), StoreError>,
+    swept: &mut Swept,
+) -> Result<(), StoreError> {
+    match outcome {
+        Ok(()) => Ok(()),
+        Err(error @ StoreError::NotThere(_)) => Err(error),
+        Err(error) => {
+            let error: &dyn std::error::Error = &error;
+            tracing::error!(%tenant, %what, error, "what the sweeper cannot read stays");
+            swept.skipped += 1;
+            Ok(())
+        }
+    }
+}

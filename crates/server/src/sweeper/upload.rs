@@ -1,0 +1,171 @@
+//! Sweeping uploads, and the files that they became.
+
+use std::collections::HashSet;
+
+use partwise_models::UnixSeconds;
+
+use super::{
+    GRACE, Swept, TWICE_GRACE,
+    inventory::{Blob, Inventory, UploadRecords},
+};
+use crate::{
+    backend::Backend,
+    id::ObjectId,
+    layout::{self, BlobName, Owner},
+    record::{FileRecord, FinalRecord, Outcome, UploadRecord},
+    rules::LONGEST_UPLOAD,
+    store::StoreError,
+    tenant::Tenant,
+};
+
+/// The state of an upload, for the sweeper.
+enum State {
+    /// Nothing of it may go yet.
+    Kept,
+    /// Since then nobody needs anything of it, or of the file that it became.
+    Gone(UnixSeconds),
+    /// It became this file, which lives.
+    Lives { at: UnixSeconds, file: FileRecord },
+    /// There is neither its beginning nor its end.
+    Unknown,
+}
+
+impl Backend {
+    pub(super) async fn sweep_upload(
+        &self,
+        tenant: &Tenant,
+        id: ObjectId,
+        inventory: &mut Inventory,
+        swept: &mut Swept,
+    ) -> Result<(), StoreError> {
+        let nothing = UploadRecords::default();
+        let records = inventory.uploads.get(&id).unwrap_or(&nothing);
+        let blobs = inventory.blobs.get(&Owner::Upload(id)).map(Vec::as_slice).unwrap_or_default();
+        match self.state(tenant, id, records, inventory).await? {
+            State::Kept => Ok(()),
+            State::Gone(since) => {
+                if self.is_past(since, GRACE) {
+                    self.remove_blobs(tenant, &blobs.iter().collect::<Vec<_>>(), swept).await?;
+                }
+                // Bytes that were there until now are needed by nobody, but their records have an hour to go.
+                if blobs.is_empty() && self.is_past(since, TWICE_GRACE) {
+                    self.remove_records(tenant, id, records, swept).await?;
+                }
+                Ok(())
+            }
+            State::Lives { at, file } => {
+                if !inventory.is_stored(id) {
+                    self.restore_file(tenant, id).await?;
+                }
+                if !self.is_past(at, GRACE) {
+                    return Ok(());
+                }
+                let kept: HashSet<BlobName> = file.content.into_iter().map(|piece| piece.blob).collect();
+                let unnamed: Vec<&Blob> = blobs.iter().filter(|blob| !kept.contains(&blob.name)).collect();
+                self.remove_blobs(tenant, &unnamed, swept).await?;
+                // The end names the parts of the file, and completing again goes by that.
+                let parts = records.parts.iter().map(|part| layout::part(tenant, id, *part)).collect();
+                swept.records += self.store.remove(parts).await?;
+                Ok(())
+            }
+            State::Unknown => {
+                let is_abandoned =
+                    |blob: &&Blob| self.is_past(blob.written.max(id.created_at()), self.patience());
+                let abandoned: Vec<&Blob> = blobs.iter().filter(is_abandoned).collect();
+                self.remove_blobs(tenant, &abandoned, swept).await?;
+                let latest = records.parts.iter().map(|part| part.created_at()).max();
+                if latest.is_some_and(|latest| self.is_past(latest.max(id.created_at()), self.patience())) {
+                    self.remove_records(tenant, id, records, swept).await?;
+                }
+                Ok(())
+            }
+        }
+    }
+
+    async fn state(
+        &self,
+        tenant: &Tenant,
+        id: ObjectId,
+        records: &UploadRecords,
+        inventory: &Inventory,
+    ) -> Result<State, StoreError> {
+        if inventory.is_file(id) {
+            if let Some(end) = self.end_of_file(tenant, id, inventory).await? {
+                return Ok(State::Gone(end));
+            }
+        }
+        if records.has_end {
+            let end: Option<FinalRecord> = self.store.read(&layout::upload_final(tenant, id)).await?;
+            if let Some(end) = end {
+                return Ok(self.state_after(id, end, inventory.is_stored(id)));
+            }
+        }
+        if inventory.is_stored(id) {
+            // Only somebody who removed records by hand can have made it so.
+            return Ok(State::Kept);
+        }
+        if !records.has_beginning {
+            return Ok(State::Unknown);
+        }
+        self.state_of_open(tenant, id).await
+    }
+
+    fn state_after(&self, id: ObjectId, end: FinalRecord, has_file: bool) -> State {
+        let FinalRecord { at, outcome } = end;
+        match outcome {
+            Outcome::Completed { file, .. } => match id.expires_at().filter(|end| *end <= self.now()) {
+                Some(expired) => State::Gone(expired),
+                None => State::Lives { at, file },
+            },
+            Outcome::Cancelled | Outcome::Expired if has_file => State::Kept,
+            Outcome::Cancelled | Outcome::Expired => State::Gone(at),
+        }
+    }
+
+    /// The state of an upload without an end. One whose time is over is ended; where the disk has no room for that, it counts
+    /// as ended for so long after its time that no request can still be completing it.
+    async fn state_of_open(&self, tenant: &Tenant, id: ObjectId) -> Result<State, StoreError> {
+        let begun = self.store.read::<UploadRecord>(&layout::upload_created(tenant, id)).await;
+        let expires_at = match begun {
+            Ok(Some(record)) => record.expires_at,
+            // Another sweep has just taken it.
+            Ok(None) => return Ok(State::Kept),
+            Err(error @ StoreError::Record { .. }) => {
+                tracing::error!(%tenant, error = &error as &dyn std::error::Error, "an upload's record is damaged");
+                UnixSeconds(id.created_at().0.saturating_add(LONGEST_UPLOAD))
+            }
+            Err(error) => return Err(error),
+        };
+        if expires_at > self.now() {
+            return Ok(State::Kept);
+        }
+        self.expire(tenant, id).await?;
+        let end: Option<FinalRecord> = self.store.read(&layout::upload_final(tenant, id)).await?;
+        Ok(match end {
+            Some(end) => self.state_after(id, end, false),
+            None if self.is_past(expires_at, TWICE_GRACE) => State::Gone(expires_at),
+            None => State::Kept,
+        })
+    }
+
+    /// Removes the records of an upload that is over. Its end goes last: without it the upload would be open again.
+    async fn remove_records(
+        &self,
+        tenant: &Tenant,
+        id: ObjectId,
+        records: &UploadRecords,
+        swept: &mut Swept,
+    ) -> Result<(), StoreError> {
+        let mut paths = Vec::new();
+        if records.has_beginning {
+            paths.push(layout::upload_created(tenant, id));
+        }
+        swept.records += self.store.remove(paths).await?;
+        let parts = records.parts.iter().map(|part| layout::part(tenant, id, *part)).collect();
+        swept.records += self.store.remove(parts).await?;
+        // It may have been written by this sweep, after the listing.
+        swept.records += self.store.remove(vec![layout::upload_final(tenant, id)]).await?;
+        self.store.remove_empty(&layout::upload(tenant, id)).await;
+        Ok(())
+    }
+}

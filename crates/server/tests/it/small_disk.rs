@@ -1,0 +1,263 @@
+//! Small disks that the tests mount for themselves: without blocks, without inodes, and unmounted.
+
+use std::{
+    fs,
+    io::Write as _,
+    os::unix::fs::MetadataExt as _,
+    path::{Path, PathBuf},
+    process::Command,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering::SeqCst},
+    },
+};
+
+use http::StatusCode;
+use partwise_models::UploadStatus;
+use partwise_protocol::{CancelUpload, DeleteFile, ListFiles};
+
+use crate::world::{Caller, HOUR, World, new_upload};
+
+/// Where the test inside finds what was mounted.
+const DISK: &str = "PARTWISE_TEST_DISK";
+
+/// Runs the test `name` once more, in a namespace of its own in which `mount` was done. Where that may not be done, the
+/// test says so, and fails in CI. Inside, gives back the folder.
+fn disk(name: &str, mount: &str) -> Option<PathBuf> {
+    if let Some(disk) = std::env::var_os(DISK) {
+        return Some(disk.into());
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let run = |script: &str, arguments: &[&str]| {
+        let mut command = Command::new("unshare");
+        command.args(["-Urm", "sh", "-c", script]).arg(std::env::current_exe().unwrap()).args(arguments);
+        command.env(DISK, folder.path()).output()
+    };
+    if !run(mount, &[]).is_ok_and(|tried| tried.status.success()) {
+        assert!(std::env::var_os("CI").is_none(), "no file system can be mounted here (unshare -Urm)");
+        // The harness shows what a passing test prints to nobody; this goes past it.
+        let _ = writeln!(std::io::stderr(), "NOT TESTED: no file system can be mounted here (unshare -Urm)");
+        return None;
+    }
+    let test = format!("small_disk::{name}");
+    let ran = run(&format!("{mount} && exec \"$0\" \"$@\""), &["--exact", &test, "--nocapture"]).unwrap();
+    let said = format!("{}{}", String::from_utf8_lossy(&ran.stdout), String::from_utf8_lossy(&ran.stderr));
+    assert!(ran.status.success() && said.contains("1 passed"), "{said}");
+    None
+}
+
+fn runtime() -> tokio::runtime::Runtime {
+    tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap()
+}
+
+/// Takes what room there is.
+#[derive(Clone, Copy, Debug)]
+enum Filler {
+    Blocks,
+    Inodes,
+}
+
+impl Filler {
+    fn fill(self, disk: &Path) {
+        match self {
+            Self::Blocks => {
+                let mut options = fs::OpenOptions::new();
+                let mut file = options.append(true).create(true).open(disk.join("filler")).unwrap();
+                let mut size = 1 << 20;
+                while size > 0 {
+                    if file.write_all(&vec![7; size]).is_err() {
+                        size /= 2;
+                    }
+                }
+            }
+            Self::Inodes => {
+                let folder = disk.join("fillers");
+                let _ = fs::create_dir(&folder);
+                let mut number = fs::read_dir(&folder).unwrap().count();
+                while fs::write(folder.join(number.to_string()), "").is_ok() {
+                    number += 1;
+                }
+            }
+        }
+    }
+}
+
+async fn file_of_parts(caller: &Caller, count: u64) -> String {
+    let upload = caller.create_upload("a.txt", count).await;
+    let mut parts = Vec::new();
+    for _ in 0..count {
+        parts.push(caller.add_part(&upload, b"a").await);
+    }
+    caller.complete(&upload, &parts).await.id
+}
+
+/// A store on `disk` on which no room is ever left: it is opened, read, deleted from and swept.
+async fn lives_without_room(disk: &Path, filler: Filler) {
+    let root = disk.join("store");
+    let world = World::in_folder(&root).await;
+    let caller = world.caller();
+    let large = caller.create_file("large", &vec![1; 300_000]).await.id;
+    let mut files = vec![large];
+    let mut uploads = Vec::new();
+    for number in 0..20 {
+        files.push(match number % 2 {
+            0 => caller.create_file("a", b"a").await.id,
+            _ => file_of_parts(&caller, 3).await,
+        });
+        let upload = caller.create_upload("a.txt", 1).await;
+        caller.add_part(&upload, b"a").await;
+        uploads.push(upload);
+    }
+    let expiring = caller.create_upload("a.txt", 2).await;
+    caller.add_part(&expiring, b"a").await;
+    let clock = world.now();
+    drop(world);
+
+    filler.fill(disk);
+    let world = World::in_folder(&root).await;
+    world.set_clock(clock);
+    let caller = world.caller();
+    assert_eq!(caller.call(&new_upload("a", 1)).await.unwrap_err().status, StatusCode::INSUFFICIENT_STORAGE);
+    assert_eq!(caller.call(&ListFiles::new()).await.unwrap().data.len(), files.len());
+    for id in &files {
+        filler.fill(disk);
+        assert!(!caller.download(id).await.unwrap().is_empty());
+        caller.call(&DeleteFile::new(id)).await.unwrap();
+        assert_eq!(caller.download(id).await.unwrap_err().status, StatusCode::NOT_FOUND);
+    }
+    for upload in &uploads {
+        filler.fill(disk);
+        let cancelled = caller.call(&CancelUpload::new(&upload.id)).await.unwrap();
+        assert_eq!(cancelled.status, Some(UploadStatus::Cancelled));
+    }
+    for _ in 0..6 {
+        filler.fill(disk);
+        world.advance(HOUR);
+        assert_eq!(world.server.sweep().await.unwrap().skipped, 0);
+    }
+    assert_eq!(world.objects().await, Vec::<String>::new());
+    assert_eq!(held_back(&root), 32, "the reserve is whole again");
+}
+
+/// As before, but there is no reserve any more.
+async fn lives_without_a_reserve(disk: &Path, filler: Filler) {
+    let root = disk.join("store");
+    let world = World::in_folder(&root).await;
+    let caller = world.caller();
+    let files = [caller.create_file("a", b"a").await.id, file_of_parts(&caller, 3).await];
+    let upload = caller.create_upload("a.txt", 1).await;
+    caller.add_part(&upload, b"a").await;
+    let exhaust = || {
+        let _ = fs::remove_dir_all(root.join("reserve"));
+        filler.fill(disk);
+    };
+    for id in &files {
+        exhaust();
+        caller.call(&DeleteFile::new(id)).await.unwrap();
+        assert_eq!(caller.download(id).await.unwrap_err().status, StatusCode::NOT_FOUND);
+    }
+    exhaust();
+    caller.call(&CancelUpload::new(&upload.id)).await.unwrap();
+    assert!(world.objects_in("/blobs/").await.is_empty());
+}
+
+/// Others take every room that there is at once, all the time.
+async fn is_emptied_beside_others(disk: &Path, filler: Filler) {
+    let root = disk.join("store");
+    let world = World::in_folder(&root).await;
+    let caller = world.caller();
+    let mut files = Vec::new();
+    for number in 0..20 {
+        files.push(match number % 2 {
+            0 => caller.create_file("a", b"a").await.id,
+            _ => file_of_parts(&caller, 3).await,
+        });
+    }
+    let is_over = Arc::new(AtomicBool::new(false));
+    let others: Vec<_> = (0..2)
+        .map(|_| {
+            let (disk, is_over) = (disk.to_owned(), is_over.clone());
+            std::thread::spawn(move || {
+                while !is_over.load(SeqCst) {
+                    filler.fill(&disk);
+                }
+            })
+        })
+        .collect();
+    while caller.call(&new_upload("a", 1)).await.is_ok() {}
+    for id in &files {
+        caller.call(&DeleteFile::new(id)).await.unwrap();
+    }
+    is_over.store(true, SeqCst);
+    others.into_iter().for_each(|other| other.join().unwrap());
+    assert!(caller.call(&ListFiles::new()).await.unwrap().data.is_empty());
+}
+
+fn held_back(root: &Path) -> usize {
+    let pieces = fs::read_dir(root.join("reserve")).unwrap();
+    pieces.filter(|piece| piece.as_ref().unwrap().metadata().unwrap().blocks() > 0).count()
+}
+
+const TMPFS: &str =
+    "mount -t tmpfs -o size=4m,nr_inodes=1000 none \"$PARTWISE_TEST_DISK\" && cd \"$PARTWISE_TEST_DISK\"";
+
+#[test]
+fn a_store_on_a_disk_without_blocks_is_read_and_emptied() {
+    if let Some(disk) = disk("a_store_on_a_disk_without_blocks_is_read_and_emptied", TMPFS) {
+        runtime().block_on(lives_without_room(&disk, Filler::Blocks));
+    }
+}
+
+#[test]
+fn a_store_on_a_disk_without_inodes_is_read_and_emptied() {
+    if let Some(disk) = disk("a_store_on_a_disk_without_inodes_is_read_and_emptied", TMPFS) {
+        runtime().block_on(lives_without_room(&disk, Filler::Inodes));
+    }
+}
+
+#[test]
+fn a_store_without_blocks_and_without_a_reserve_is_emptied() {
+    if let Some(disk) = disk("a_store_without_blocks_and_without_a_reserve_is_emptied", TMPFS) {
+        runtime().block_on(lives_without_a_reserve(&disk, Filler::Blocks));
+    }
+}
+
+#[test]
+fn a_store_without_inodes_and_without_a_reserve_is_emptied() {
+    if let Some(disk) = disk("a_store_without_inodes_and_without_a_reserve_is_emptied", TMPFS) {
+        runtime().block_on(lives_without_a_reserve(&disk, Filler::Inodes));
+    }
+}
+
+#[test]
+fn a_store_without_blocks_is_emptied_while_others_take_all_room() {
+    if let Some(disk) = disk("a_store_without_blocks_is_emptied_while_others_take_all_room", TMPFS) {
+        runtime().block_on(is_emptied_beside_others(&disk, Filler::Blocks));
+    }
+}
+
+#[test]
+fn a_store_without_inodes_is_emptied_while_others_take_all_room() {
+    if let Some(disk) = disk("a_store_without_inodes_is_emptied_while_others_take_all_room", TMPFS) {
+        runtime().block_on(is_emptied_beside_others(&disk, Filler::Inodes));
+    }
+}
+
+/// Runs a command inside the namespace.
+fn shell(disk: &Path, script: &str) {
+    let done = Command::new("sh").args(["-c", script]).current_dir(disk).status().unwrap();
+    assert!(done.success(), "{script}");
+}
+
+#[test]
+fn while_the_disk_of_the_store_is_not_mounted_everything_is_unavailable() {
+    let name = "while_the_disk_of_the_store_is_not_mounted_everything_is_unavailable";
+    let Some(disk) = disk(name, &format!("{TMPFS} && mkdir disk store && mount --bind disk store")) else {
+        return;
+    };
+    runtime().block_on(crate::folder::is_missed(
+        &disk.join("store"),
+        || shell(&disk, "umount store"),
+        || shell(&disk, "mount --bind disk store"),
+    ));
+}
