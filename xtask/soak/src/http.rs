@@ -9,6 +9,7 @@ use socket2::{Domain, SockRef, Socket, Type};
 /// How long an answer may take; nothing here takes a tenth of it on a machine that is not overloaded.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
 const CONNECT: Duration = Duration::from_secs(10);
+const SMALL_SEGMENT: u32 = 1400;
 const MAX_HEAD: usize = 64 << 10;
 const MAX_BODY: u64 = 64 << 20;
 
@@ -105,6 +106,8 @@ impl Connection {
         let socket = Socket::new(Domain::for_address(address), Type::STREAM, None)?;
         if let Some(window) = window {
             socket.set_recv_buffer_size(window)?;
+            // Segments as large as loopback has them would not fit, and be sent again and again.
+            socket.set_tcp_mss(SMALL_SEGMENT)?;
         }
         socket.connect_timeout(&address.into(), CONNECT)?;
         let stream = TcpStream::from(socket);

@@ -63,8 +63,7 @@ impl Server {
 
     /// Starts it; the first start picks the port.
     pub(crate) fn start(&self) -> Result<()> {
-        let listen = self.address.read().unwrap_or_else(PoisonError::into_inner);
-        let listen = listen.map_or_else(|| "127.0.0.1:0".to_owned(), |address| address.to_string());
+        let listen = self.address().map_or_else(|_| "127.0.0.1:0".to_owned(), |address| address.to_string());
         let log = File::options().create(true).append(true).open(&self.log)?;
         let mut command = tethered(&self.executable)?;
         command.args(["serve", "--listen", &listen, "--store"]).arg(&self.store);

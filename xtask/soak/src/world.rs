@@ -14,6 +14,8 @@ use crate::server::Server;
 
 /// What a file costs on the disk besides its bytes: records, folders, and the rest of the last page of each.
 const OVERHEAD: u64 = 24 << 10;
+/// Servers close connections that are idle for a minute or so: one is not used again much later.
+const FRESH: Duration = Duration::from_secs(10);
 
 /// One of the two servers over the store.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -114,12 +116,21 @@ pub(crate) enum Answer {
 
 /// A connection that may be used again.
 #[derive(Debug, Default)]
-pub(crate) struct Line(Option<(Side, u64, Connection)>);
+pub(crate) struct Line(Option<Kept>);
+
+#[derive(Debug)]
+struct Kept {
+    side: Side,
+    life: u64,
+    since: Instant,
+    connection: Connection,
+}
 
 impl Line {
     fn take(&mut self, side: Side, life: u64) -> Option<Connection> {
-        let (kept, lived, connection) = self.0.take()?;
-        (kept == side && lived == life).then_some(connection)
+        let kept = self.0.take()?;
+        let is_fresh = kept.since.elapsed() < FRESH;
+        (kept.side == side && kept.life == life && is_fresh).then_some(kept.connection)
     }
 
     pub(crate) fn close(&mut self) {
@@ -189,7 +200,8 @@ impl World {
             Ok(response) => {
                 if response.head.field("connection").is_none_or(|value| !value.eq_ignore_ascii_case("close"))
                 {
-                    line.0 = Some((side, watch.life, connection));
+                    let since = Instant::now();
+                    line.0 = Some(Kept { side, life: watch.life, since, connection });
                 }
                 self.judge(watch, question, &response);
                 Answer::Got(response)

@@ -12,6 +12,7 @@ use std::time::Duration;
 use fastrand::Rng;
 use serde_json::Value;
 
+use self::uploads::Opened;
 use crate::book::State;
 use crate::content::Content;
 use crate::http::Response;
@@ -22,7 +23,7 @@ use crate::world::{Answer, Line, Question, Side, World};
 const MOST_HELD: usize = 24;
 /// So many of the clients begin with a large file, which slow readers need.
 const WITH_LARGE_FILE: usize = 8;
-const LARGE: u64 = 3 << 20;
+const LARGE: u64 = 6 << 20;
 
 /// A client of one tenant.
 pub(crate) struct Client<'w> {
@@ -34,6 +35,8 @@ pub(crate) struct Client<'w> {
     names: u64,
     /// The names of the files that it may delete: no other client does.
     held: Vec<String>,
+    /// Uploads whose parts were acknowledged and that were left for later.
+    waiting: Vec<Opened>,
     line: Line,
 }
 
@@ -49,7 +52,16 @@ impl<'w> Client<'w> {
     pub(crate) fn new(world: &'w World, number: usize, seed: u64) -> Self {
         let random = Rng::with_seed(seed.wrapping_mul(0x9e37_79b9).wrapping_add(number as u64));
         let tenant = number % world.keys.len();
-        Self { world, number, tenant, random, names: 0, held: Vec::new(), line: Line::default() }
+        Self {
+            world,
+            number,
+            tenant,
+            random,
+            names: 0,
+            held: Vec::new(),
+            waiting: Vec::new(),
+            line: Line::default(),
+        }
     }
 
     /// Works until the load is over.
@@ -90,6 +102,7 @@ impl<'w> Client<'w> {
             80..90 => self.delete(),
             90..94 => self.trespass(),
             94 => self.mistake_key(),
+            95 | 96 => self.cancel_waiting(),
             _ => thread::sleep(Duration::from_millis(50)),
         }
     }

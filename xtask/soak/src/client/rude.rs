@@ -9,7 +9,7 @@ use crate::world::{Answer, Question};
 
 const STEP: Duration = Duration::from_millis(100);
 /// How much a slow reader's kernel takes.
-const WINDOW: usize = 4096;
+const WINDOW: usize = 32 << 10;
 
 /// What a request that is cut would have done.
 enum Intent {
@@ -111,10 +111,11 @@ impl Client<'_> {
         for _ in 0..self.random.u32(10..50) {
             let count = self.random.usize(1..2048);
             match connection.read_some(count) {
+                Ok(bytes) if bytes.is_empty() => break,
                 Ok(bytes) => came.extend(bytes),
                 Err(error) => return self.world.lost(watch, "download slowly", &error),
             }
-            if !self.world.dawdle(STEP) {
+            if came.len() as u64 >= held.content.length() || !self.world.dawdle(STEP) {
                 break;
             }
         }

@@ -32,10 +32,17 @@ impl Client<'_> {
     pub(super) fn upload(&mut self) {
         let Some(upload) = self.open() else { return };
         match self.random.u32(0..10) {
-            // It is left behind.
-            0 => {}
-            1 | 2 => self.cancel(&upload),
+            // It is left for later.
+            0 | 1 => self.waiting.push(upload),
+            2 | 3 => self.cancel(&upload),
             _ => self.complete(&upload),
+        }
+    }
+
+    /// Cancels what was left for later, also on a full disk.
+    pub(super) fn cancel_waiting(&mut self) {
+        if let Some(upload) = self.waiting.pop() {
+            self.cancel(&upload);
         }
     }
 
