@@ -143,3 +143,38 @@ fn fill_inodes(filler: &Path) -> io::Result<()> {
 fn until_full(error: io::Error) -> io::Result<()> {
     if error.kind() == io::ErrorKind::StorageFull { Ok(()) } else { Err(error) }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn plain(folder: &Path) -> Disk {
+        Disk { folder: folder.to_owned(), shared: Some("a test".into()), phase: AtomicU64::new(0) }
+    }
+
+    #[test]
+    fn a_request_overlaps_a_full_disk_when_either_end_or_anything_between_does() {
+        let disk = plain(Path::new("nowhere"));
+        let at = |phase| disk.phase.store(phase, SeqCst);
+        at(2);
+        assert!(!disk.was_full_since(2));
+        assert!(disk.was_full_since(1));
+        at(3);
+        assert!(disk.was_full_since(2) && disk.was_full_since(3));
+        at(4);
+        assert!(disk.was_full_since(2));
+    }
+
+    #[test]
+    fn unfinished_writes_are_found_in_every_folder_of_the_store() {
+        let folder = tempfile::tempdir().unwrap();
+        let disk = plain(folder.path());
+        let files = disk.store().join("tenants/one/files");
+        fs::create_dir_all(&files).unwrap();
+        for name in ["a.json", "b.json#1"] {
+            fs::write(files.join(name), "").unwrap();
+        }
+        let found: Vec<_> = disk.unfinished().unwrap().into_iter().map(|(path, _)| path).collect();
+        assert_eq!(found, [files.join("b.json#1")]);
+    }
+}

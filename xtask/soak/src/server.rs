@@ -83,11 +83,10 @@ impl Server {
             Err(error) => {
                 let _ = child.kill();
                 let _ = child.wait();
-                Err(error.context(format!(
-                    "server {} does not start; its log is {}",
-                    self.name,
-                    self.log.display()
-                )))
+                let log = std::fs::read(&self.log).unwrap_or_default();
+                let words =
+                    String::from_utf8_lossy(&log).lines().rev().take(2).collect::<Vec<_>>().join("; ");
+                Err(error.context(format!("the last of its log {}: {words}", self.log.display())))
             }
         }
     }
