@@ -1,6 +1,10 @@
 // The official clients, as the environment says: PARTWISE_ORIGIN is the server, PARTWISE_KEYS are the keys of two tenants with a comma between them.
 
+import { File } from 'node:buffer';
 import { AzureOpenAI, OpenAI } from 'openai';
+
+// Older Nodes have it only in that module.
+globalThis.File ??= File;
 
 const origin = process.env.PARTWISE_ORIGIN;
 const [key, otherKey] = process.env.PARTWISE_KEYS.split(',');

@@ -1,5 +1,4 @@
 import assert from 'node:assert/strict';
-import { File } from 'node:buffer';
 import { createReadStream } from 'node:fs';
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
