@@ -24,6 +24,9 @@ pub(crate) struct Options {
     /// folder `soak` beside what cargo builds.
     #[arg(long)]
     dir: Option<PathBuf>,
+    /// Further arguments to `partwise serve`, after `--`.
+    #[arg(last = true)]
+    serve: Vec<String>,
 }
 
 /// Builds the command and what loads it, and soaks.

@@ -6,9 +6,9 @@ use std::sync::atomic::AtomicBool;
 use std::sync::atomic::Ordering::SeqCst;
 use std::sync::{PoisonError, RwLock};
 use std::thread;
-use std::time::{Duration, Instant, SystemTime};
+use std::time::{Duration, Instant};
 
-use anyhow::{Context as _, Result};
+use anyhow::{Context as _, Result, ensure};
 use clap::Args;
 
 use crate::audit::audit;
@@ -16,11 +16,12 @@ use crate::book::{Book, State};
 use crate::client::Client;
 use crate::disk::{Disk, Scarce};
 use crate::findings::Findings;
-use crate::samples::{Samples, descriptors, is_flat};
-use crate::server::Server;
+use crate::samples::{Samples, descriptors_of_work, is_flat};
+use crate::server::{Server, Setting};
 use crate::world::{Budget, Counts, Side, World};
 
 const TENANTS: usize = 5;
+const MOST_MINUTES: f64 = 45.0;
 /// How long a life of the killed server lasts.
 const LIFE: Duration = Duration::from_secs(20);
 /// How long the disk has room between two times at which it is full, and how long it stays full.
@@ -54,18 +55,25 @@ pub(crate) struct Options {
     /// The size of the disk.
     #[arg(long, default_value_t = 1024)]
     disk_mib: u64,
+    /// Further arguments to `partwise serve`, after `--`.
+    #[arg(last = true)]
+    serve: Vec<String>,
 }
 
 /// Soaks, prints the summary, and says whether all holds.
 pub(crate) fn run(options: &Options) -> Result<bool> {
     let seed = options.seed.unwrap_or_else(|| fastrand::u64(..u64::from(u32::MAX)));
+    ensure!(
+        options.minutes <= MOST_MINUTES,
+        "--minutes: at most {MOST_MINUTES}, since uploads expire after an hour"
+    );
     let duration = Duration::try_from_secs_f64(options.minutes * 60.0).context("--minutes")?;
     let world = world(options, duration)?;
     eprintln!("seed {seed}, {} clients, {} s", options.clients, duration.as_secs());
     for server in [&world.killed, &world.steady] {
         server.start()?;
     }
-    let idle = [&world.killed, &world.steady].map(open_descriptors);
+    let idle = [&world.killed, &world.steady].map(|server| open_descriptors(&world, server).len());
     let samples = Samples::default();
     load(&world, &samples, options.clients, seed, duration);
     finish(&world, idle);
@@ -73,7 +81,6 @@ pub(crate) fn run(options: &Options) -> Result<bool> {
 }
 
 fn world(options: &Options, duration: Duration) -> Result<World> {
-    let partwise = options.partwise.canonicalize().context("--partwise")?;
     let [disk, logs] = ["disk", "logs"].map(|name| options.dir.join(name));
     for folder in [&disk, &logs] {
         if folder.exists() {
@@ -87,10 +94,14 @@ fn world(options: &Options, duration: Duration) -> Result<World> {
     }
     let keys: Vec<_> = (0..TENANTS).map(|tenant| format!("soak-key-{tenant}")).collect();
     let listed = keys.iter().enumerate().map(|(tenant, key)| format!("t{tenant}:{key}"));
-    let listed = listed.collect::<Vec<_>>().join(",");
-    let (store, budget) = (disk.store(), (options.disk_mib << 20) as f64 * SHARE);
-    let server =
-        |name: &'static str| Server::new(name, &partwise, &store, logs.join(format!("{name}.log")), &listed);
+    let setting = Setting {
+        executable: options.partwise.canonicalize().context("--partwise")?,
+        store: disk.store(),
+        keys: listed.collect::<Vec<_>>().join(","),
+        arguments: options.serve.clone(),
+    };
+    let budget = (options.disk_mib << 20) as f64 * SHARE;
+    let server = |name| Server::new(name, setting.clone(), logs.join(format!("{name}.log")));
     Ok(World {
         killed: server("killed"),
         steady: server("steady"),
@@ -224,29 +235,30 @@ fn finish(world: &World, idle: [usize; 2]) {
     }
 }
 
-fn open_descriptors(server: &Server) -> usize {
-    server.process().map_or(0, |process| descriptors(process).len())
+/// The sockets that a server has, and the files of the store that it has open.
+fn open_descriptors(world: &World, server: &Server) -> Vec<String> {
+    server.process().map_or_else(Vec::new, |process| descriptors_of_work(process, &world.disk.store()))
 }
 
 /// All that was opened for clients is closed.
 fn hold_descriptors(world: &World, server: &Server, idle: usize) {
     let begin = Instant::now();
-    while open_descriptors(server) > idle && begin.elapsed() < LET_GO {
+    let mut open = open_descriptors(world, server);
+    while open.len() > idle && begin.elapsed() < LET_GO {
         thread::sleep(Duration::from_millis(100));
+        open = open_descriptors(world, server);
     }
-    if open_descriptors(server) > idle {
-        let open = server.process().map(descriptors).unwrap_or_default();
-        let left: Vec<_> = open.iter().filter(|target| !target.starts_with("anon_inode:")).collect();
+    if open.len() > idle {
         let (name, count) = (server.name(), open.len());
         world
             .findings
-            .note("descriptors stay open", format!("server {name}: {count}, {idle} when idle: {left:?}"));
+            .note("descriptors stay open", format!("server {name}: {count}, {idle} when idle: {open:?}"));
     }
 }
 
 /// Unfinished writes are those of the killed server's last moments, and no others.
 fn hold_leftovers(world: &World) {
-    let kills: Vec<SystemTime> = world.killed.kills().iter().map(|kill| kill.end).collect();
+    let kills = world.killed.kills().clone();
     let leftovers = match world.disk.unfinished() {
         Ok(leftovers) => leftovers,
         Err(error) => {

@@ -1,6 +1,7 @@
 //! What the servers hold: memory and descriptors, from `/proc`.
 
 use std::fs;
+use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -63,12 +64,15 @@ fn memory_kib(process: u32) -> Option<u64> {
     memory.trim().trim_end_matches("kB").trim().parse().ok()
 }
 
-/// What each descriptor of a process is.
-pub(crate) fn descriptors(process: u32) -> Vec<String> {
+/// The sockets of a process, and the files in the store that it has open; not what its threads wait with, nor the store's folders.
+pub(crate) fn descriptors_of_work(process: u32, store: &Path) -> Vec<String> {
     let entries = fs::read_dir(format!("/proc/{process}/fd")).into_iter().flatten().flatten();
     // One may be closed meanwhile.
     let targets = entries.filter_map(|entry| fs::read_link(entry.path()).ok());
-    targets.map(|target| target.to_string_lossy().into_owned()).collect()
+    let is_work = |target: &PathBuf| {
+        target.to_string_lossy().starts_with("socket:") || (target.starts_with(store) && !target.is_dir())
+    };
+    targets.filter(is_work).map(|target| target.to_string_lossy().into_owned()).collect()
 }
 
 #[cfg(test)]
@@ -96,6 +100,13 @@ mod tests {
     #[test]
     fn this_process_can_be_sampled() {
         assert!(memory_kib(std::process::id()).unwrap() > 0);
-        assert!(!descriptors(std::process::id()).is_empty());
+        let folder = tempfile::tempdir().unwrap();
+        let (folder, file) = (folder.path().canonicalize().unwrap(), folder.path().join("open"));
+        let _open = [fs::File::create(file).unwrap(), fs::File::open(&folder).unwrap()];
+        let _socket = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let open = descriptors_of_work(std::process::id(), &folder);
+        let is_in_folder = |target: &&String| target.starts_with(&*folder.to_string_lossy());
+        assert_eq!(open.iter().filter(is_in_folder).count(), 1);
+        assert!(open.iter().any(|target| target.starts_with("socket:")));
     }
 }

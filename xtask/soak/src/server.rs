@@ -3,7 +3,7 @@
 use std::fs::File;
 use std::io::{BufRead as _, BufReader};
 use std::net::SocketAddr;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::{Child, Stdio};
 use std::sync::atomic::{AtomicU64, Ordering::SeqCst};
 use std::sync::{Mutex, MutexGuard, PoisonError, RwLock, mpsc};
@@ -21,35 +21,37 @@ const START: Duration = Duration::from_secs(60);
 /// How long the end may take when it is asked for and nobody is connected.
 const END: Duration = Duration::from_secs(60);
 
+/// What all servers have in common.
+#[derive(Clone, Debug)]
+pub(crate) struct Setting {
+    pub(crate) executable: PathBuf,
+    pub(crate) store: PathBuf,
+    /// As `PARTWISE_API_KEYS` has them.
+    pub(crate) keys: String,
+    /// Further arguments to `partwise serve`.
+    pub(crate) arguments: Vec<String>,
+}
+
 /// A server over the one store, on the same port in each of its lives.
 #[derive(Debug)]
 pub(crate) struct Server {
     name: &'static str,
-    executable: PathBuf,
-    store: PathBuf,
+    setting: Setting,
     log: PathBuf,
-    keys: String,
     address: RwLock<Option<SocketAddr>>,
     child: Mutex<Option<Child>>,
     /// Odd while it runs.
     life: AtomicU64,
-    kills: Mutex<Vec<Kill>>,
-}
-
-/// One life that was ended with SIGKILL.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Kill {
-    pub(crate) end: SystemTime,
+    /// When it was ended with SIGKILL.
+    kills: Mutex<Vec<SystemTime>>,
 }
 
 impl Server {
-    pub(crate) fn new(name: &'static str, executable: &Path, store: &Path, log: PathBuf, keys: &str) -> Self {
+    pub(crate) fn new(name: &'static str, setting: Setting, log: PathBuf) -> Self {
         Self {
             name,
-            executable: executable.to_owned(),
-            store: store.to_owned(),
+            setting,
             log,
-            keys: keys.to_owned(),
             address: RwLock::default(),
             child: Mutex::default(),
             life: AtomicU64::new(0),
@@ -65,9 +67,16 @@ impl Server {
     pub(crate) fn start(&self) -> Result<()> {
         let listen = self.address().map_or_else(|_| "127.0.0.1:0".to_owned(), |address| address.to_string());
         let log = File::options().create(true).append(true).open(&self.log)?;
-        let mut command = tethered(&self.executable)?;
-        command.args(["serve", "--listen", &listen, "--store"]).arg(&self.store);
-        command.env("PARTWISE_API_KEYS", &self.keys).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(log);
+        let mut command = tethered(&self.setting.executable)?;
+        command
+            .args(["serve", "--listen", &listen, "--store"])
+            .arg(&self.setting.store)
+            .args(&self.setting.arguments);
+        command
+            .env("PARTWISE_API_KEYS", &self.setting.keys)
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(log);
         let mut child = command.spawn().context("partwise serve")?;
         let address = first_line(&mut child).and_then(|line| {
             let address = line.trim_end().strip_prefix("listening on http://");
@@ -97,7 +106,7 @@ impl Server {
         self.life.fetch_add(1, SeqCst);
         child.kill()?;
         child.wait()?;
-        self.kills().push(Kill { end: SystemTime::now() });
+        self.kills().push(SystemTime::now());
         Ok(())
     }
 
@@ -143,7 +152,8 @@ impl Server {
         self.child().as_mut().is_some_and(|child| !matches!(child.try_wait(), Ok(None)))
     }
 
-    pub(crate) fn kills(&self) -> MutexGuard<'_, Vec<Kill>> {
+    /// When it was ended with SIGKILL.
+    pub(crate) fn kills(&self) -> MutexGuard<'_, Vec<SystemTime>> {
         self.kills.lock().unwrap_or_else(PoisonError::into_inner)
     }
 

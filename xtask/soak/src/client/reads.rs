@@ -1,8 +1,10 @@
 //! Reading what is there, and what must not be seen.
 
+use std::ops::Range;
 use std::time::Duration;
 
 use super::{Client, object};
+use crate::content::Content;
 use crate::wire::{Asker, Family};
 use crate::world::{Answer, Question};
 
@@ -64,14 +66,7 @@ impl Client<'_> {
         }
     }
 
-    pub(super) fn compare(
-        &self,
-        what: &str,
-        id: &str,
-        content: crate::content::Content,
-        range: std::ops::Range<u64>,
-        bytes: &[u8],
-    ) {
+    pub(super) fn compare(&self, what: &str, id: &str, content: Content, range: Range<u64>, bytes: &[u8]) {
         if let Some(difference) = content.difference(range.clone(), bytes) {
             self.world.findings.note(format!("{what} is wrong"), format!("{id} {range:?}: {difference}"));
         }
