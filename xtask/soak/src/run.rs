@@ -300,12 +300,12 @@ fn summarize(world: &World, samples: &Samples, seed: u64) -> bool {
         in_state(State::Possible) + in_state(State::PerhapsDeleted),
         in_state(State::Impossible)
     );
-    println!(
-        "kills: {}; audits: {}, which compared {} contents",
-        world.killed.kills().len(),
-        count(&counts.audits),
-        count(&counts.compared)
-    );
+    let (audits, compared) = (count(&counts.audits), count(&counts.compared));
+    println!("audits: {audits}, which compared {compared} contents");
+    match world.killed.kills().len() {
+        0 => println!("kills: NOT TESTED, the soak was too short"),
+        kills => println!("kills: {kills}"),
+    }
     match memory {
         Some((first, last)) => {
             let most = samples.most();
@@ -315,9 +315,10 @@ fn summarize(world: &World, samples: &Samples, seed: u64) -> bool {
         }
         None => println!("memory of the steady server: NOT TESTED, the soak was too short"),
     }
-    match world.disk.why_shared() {
-        None => println!("the disk was filled and emptied {} times", world.disk.phase() / 2),
-        Some(why) => println!("a full disk: NOT TESTED, {why}"),
+    match (world.disk.why_shared(), world.disk.phase() / 2) {
+        (Some(why), _) => println!("a full disk: NOT TESTED, {why}"),
+        (None, 0) => println!("a full disk: NOT TESTED, the soak was too short"),
+        (None, times) => println!("the disk was filled and emptied {times} times"),
     }
     match world.findings.report() {
         None => println!("seed {seed}: nothing was found"),
