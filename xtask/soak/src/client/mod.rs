@@ -19,8 +19,9 @@ use crate::http::Response;
 use crate::wire::{Asker, Family};
 use crate::world::{Answer, Line, Question, Side, World};
 
-/// A client deletes before it holds more files than this.
+/// A client deletes before it holds more files than this, and by chance only while it holds more than the least.
 const MOST_HELD: usize = 24;
+const LEAST_HELD: usize = 8;
 /// So many of the clients begin with a large file, which slow readers need.
 const WITH_LARGE_FILE: usize = 8;
 const LARGE: u64 = 6 << 20;
@@ -99,7 +100,7 @@ impl<'w> Client<'w> {
             57..68 => self.download(),
             68..76 => self.range(),
             76..80 => self.retrieve(),
-            80..90 => self.delete(),
+            80..90 if self.held.len() > LEAST_HELD => self.delete(),
             90..94 => self.trespass(),
             94 => self.mistake_key(),
             95 | 96 => self.cancel_waiting(),
