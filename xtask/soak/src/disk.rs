@@ -86,10 +86,10 @@ impl Disk {
         removed
     }
 
-    /// Files of unfinished writes, with the time at which they were last written to.
+    /// Files of unfinished writes of all tenants, with the time at which they were last written to.
     pub(crate) fn unfinished(&self) -> io::Result<Vec<(PathBuf, SystemTime)>> {
         let mut found = Vec::new();
-        let mut folders = vec![self.store()];
+        let mut folders = vec![self.store().join("tenants")];
         while let Some(folder) = folders.pop() {
             for entry in fs::read_dir(folder)? {
                 let entry = entry?;
@@ -166,7 +166,7 @@ mod tests {
     }
 
     #[test]
-    fn unfinished_writes_are_found_in_every_folder_of_the_store() {
+    fn unfinished_writes_are_found_in_every_folder_of_a_tenant() {
         let folder = tempfile::tempdir().unwrap();
         let disk = plain(folder.path());
         let files = disk.store().join("tenants/one/files");

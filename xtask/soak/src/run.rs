@@ -308,10 +308,8 @@ fn summarize(world: &World, samples: &Samples, seed: u64) -> bool {
     }
     match memory {
         Some((first, last)) => {
-            let most = samples.most();
-            println!(
-                "memory of the steady server: {first} KiB at first, {last} KiB at last, {most} KiB at most"
-            );
+            println!("memory of the steady server: {first} KiB in the first third, {last} KiB in the last");
+            println!("    by tenths of the time: {:?}", samples.tenths());
         }
         None => println!("memory of the steady server: NOT TESTED, the soak was too short"),
     }

@@ -34,21 +34,23 @@ impl Samples {
 
     /// The medians of the first third after the warm-up and of the last third.
     pub(crate) fn medians(&self) -> Option<(u64, u64)> {
-        let samples = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let third = (1.0 - WARM) / 3.0;
-        let median = |from: f64, to: f64| {
-            let within = samples.iter().filter(|(share, _)| (from..to).contains(share));
-            let mut within: Vec<u64> = within.map(|(_, memory)| *memory).collect();
-            within.sort_unstable();
-            within.get(within.len() / 2).copied()
-        };
-        median(WARM, WARM + third).zip(median(1.0 - third, f64::INFINITY))
+        self.median(WARM, WARM + third).zip(self.median(1.0 - third, f64::INFINITY))
     }
 
-    /// The most that was seen.
-    pub(crate) fn most(&self) -> u64 {
+    /// The median of each tenth of the time.
+    pub(crate) fn tenths(&self) -> Vec<u64> {
+        let tenths =
+            (0..10).filter_map(|tenth| self.median(f64::from(tenth) / 10.0, f64::from(tenth + 1) / 10.0));
+        tenths.collect()
+    }
+
+    fn median(&self, from: f64, to: f64) -> Option<u64> {
         let samples = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        samples.iter().map(|(_, memory)| *memory).max().unwrap_or_default()
+        let within = samples.iter().filter(|(share, _)| (from..to).contains(share));
+        let mut within: Vec<u64> = within.map(|(_, memory)| *memory).collect();
+        within.sort_unstable();
+        within.get(within.len() / 2).copied()
     }
 }
 
@@ -87,7 +89,7 @@ mod tests {
             (0..100).map(|number| (f64::from(number) / 100.0, 1000 + number as u64)).collect();
         let (first, last) = samples.medians().unwrap();
         assert!((1020..1030).contains(&first) && (1080..1090).contains(&last), "{first} {last}");
-        assert_eq!(samples.most(), 1099);
+        assert_eq!(samples.tenths(), [1005, 1015, 1025, 1035, 1045, 1055, 1065, 1075, 1085, 1095]);
     }
 
     #[test]
