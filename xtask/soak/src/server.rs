@@ -93,8 +93,9 @@ impl Server {
                 let _ = child.kill();
                 let _ = child.wait();
                 let log = std::fs::read(&self.log).unwrap_or_default();
-                let words =
-                    String::from_utf8_lossy(&log).lines().rev().take(2).collect::<Vec<_>>().join("; ");
+                let log = String::from_utf8_lossy(&log);
+                let lines: Vec<_> = log.lines().collect();
+                let words = lines[lines.len().saturating_sub(2)..].join("; ");
                 Err(error.context(format!("the last of its log {}: {words}", self.log.display())))
             }
         }
