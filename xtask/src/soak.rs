@@ -8,13 +8,13 @@ use clap::Args;
 
 use crate::workspace::{built, cargo, run};
 
-/// How long, how many, and where.
+/// The length and the place of a soak.
 #[derive(Args)]
 pub(crate) struct Options {
-    /// How long the load lasts, in minutes.
+    /// The length of the load, in minutes.
     #[arg(long, default_value_t = 10.0)]
     minutes: f64,
-    /// How many clients there are.
+    /// The number of clients.
     #[arg(long, default_value_t = 50)]
     clients: usize,
     /// The seed of all that is drawn by chance; a new one by default.

@@ -1,4 +1,4 @@
-//! Whether all that was acknowledged is there, and nothing that is gone.
+//! The comparison of a server's lists and contents with the book.
 
 use std::collections::HashSet;
 use std::ops::ControlFlow;
@@ -14,7 +14,7 @@ use crate::world::{Answer, Line, Question, Side, World};
 const PAGE: usize = 100;
 /// More pages than any tenant has: a list that goes round in circles ends.
 const MOST_PAGES: usize = 10_000;
-/// How many of the deleted files, and of those that others ask for, are tried for each tenant.
+/// The number of deleted files, and of files asked for with another key, that are tried for each tenant.
 const SAMPLE: usize = 40;
 
 /// Compares one server's view with the book. No client may have a turn meanwhile.

@@ -1,11 +1,11 @@
-//! What the server has acknowledged, and what therefore has to be there.
+//! The files that the server has acknowledged, and that therefore have to be there.
 
 use std::collections::{HashMap, HashSet};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use crate::content::Content;
 
-/// What is known of a file that was asked for. Each has a name of its own, so that it is known in a list too.
+/// The knowledge about a file that was asked for. Each has a name of its own, so that it is known in a list too.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum State {
     /// No request that could make it was sent as a whole.
@@ -130,7 +130,7 @@ impl Ledger {
         gone.filter_map(|entry| entry.id.clone()).collect()
     }
 
-    /// How many there are in this state.
+    /// The number of files in this state.
     pub(crate) fn count(&self, state: State) -> usize {
         self.files.values().filter(|entry| entry.state == state).count()
     }

@@ -1,4 +1,4 @@
-//! What files hold: bytes that follow from a seed, so that none have to be kept to compare with.
+//! The content of files: bytes that follow from a seed, so that none are kept for the comparison.
 
 use std::fmt::Write as _;
 use std::ops::Range;

@@ -14,17 +14,17 @@ use nix::unistd::{getgid, getuid};
 /// So many files and folders fit for each MiB.
 const INODES_PER_MIB: u64 = 160;
 
-/// Where the store is.
+/// The disk, or the folder, that the store is on.
 #[derive(Debug)]
 pub(crate) struct Disk {
     folder: PathBuf,
-    /// Why there is no disk of its own.
+    /// The reason why there is no separate disk.
     shared: Option<String>,
     /// Odd while it is full.
     phase: AtomicU64,
 }
 
-/// What there is no more of on a full disk.
+/// The resource that a full disk has run out of.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Scarce {
     Bytes,
@@ -45,7 +45,7 @@ impl Disk {
         self.folder.join("store")
     }
 
-    /// Why the disk is not filled.
+    /// The reason why the disk is not filled, if it is not.
     pub(crate) fn why_shared(&self) -> Option<&str> {
         self.shared.as_deref()
     }
@@ -55,7 +55,7 @@ impl Disk {
         self.phase.load(SeqCst)
     }
 
-    /// Whether the disk was full at any time since `before`, which is an earlier phase.
+    /// Returns true if the disk was full at any time since `before`, which is an earlier phase.
     pub(crate) fn was_full_since(&self, before: u64) -> bool {
         before % 2 == 1 || self.phase() != before
     }

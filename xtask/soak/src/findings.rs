@@ -5,10 +5,10 @@ use std::fmt::Write as _;
 use std::sync::{Mutex, PoisonError};
 use std::time::Instant;
 
-/// How many examples of a kind are kept.
+/// The number of examples kept of a kind.
 const EXAMPLES: usize = 3;
 
-/// What was found so far. One fault shows up many times, so findings of one kind are counted and the first ones kept.
+/// The findings so far. One fault shows up many times, so findings of one kind are counted and the first ones kept.
 #[derive(Debug)]
 pub(crate) struct Findings {
     begin: Instant,

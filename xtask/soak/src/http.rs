@@ -6,14 +6,14 @@ use std::time::Duration;
 
 use socket2::{Domain, SockRef, Socket, Type};
 
-/// How long an answer may take; nothing here takes a tenth of it on a machine that is not overloaded.
+/// The time limit of an answer; nothing here takes a tenth of it on a machine that is not overloaded.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
 const CONNECT: Duration = Duration::from_secs(10);
 const SMALL_SEGMENT: u32 = 1400;
 const MAX_HEAD: usize = 64 << 10;
 const MAX_BODY: u64 = 64 << 20;
 
-/// What is sent.
+/// A request, ready to send.
 #[derive(Clone, Debug)]
 pub(crate) struct Request {
     pub(crate) head: String,

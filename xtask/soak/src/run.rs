@@ -22,19 +22,19 @@ use crate::world::{Budget, Counts, Side, World};
 
 const TENANTS: usize = 5;
 const MOST_MINUTES: f64 = 45.0;
-/// How long a life of the killed server lasts.
+/// The time between two kills.
 const LIFE: Duration = Duration::from_secs(20);
-/// How long the disk has room between two times at which it is full, and how long it stays full.
+/// The time for which the disk has room, and the time for which it is full.
 const ROOM: Duration = Duration::from_secs(33);
 const FULL: Duration = Duration::from_secs(14);
 /// The share of the disk that the load itself may take.
 const SHARE: f64 = 0.6;
-/// How long a server may take to let go of connections that are closed.
+/// The time a server has to close its side of connections that are gone.
 const LET_GO: Duration = Duration::from_secs(20);
 /// A write that nobody has touched for so long was given up.
 const GIVEN_UP: Duration = Duration::from_secs(15);
 
-/// How long, how many, and where.
+/// The length and the place of a soak.
 #[derive(Args, Clone, Debug)]
 pub(crate) struct Options {
     /// The command whose server is loaded.
@@ -43,10 +43,10 @@ pub(crate) struct Options {
     /// A folder for the disk and the servers' logs; what an earlier soak left there is removed.
     #[arg(long)]
     dir: PathBuf,
-    /// How long the load lasts, in minutes.
+    /// The length of the load, in minutes.
     #[arg(long, default_value_t = 10.0)]
     minutes: f64,
-    /// How many clients there are.
+    /// The number of clients.
     #[arg(long, default_value_t = 50)]
     clients: usize,
     /// The seed of all that is drawn by chance; a new one by default.
@@ -204,7 +204,7 @@ fn fill_and_empty(world: &World) {
     }
 }
 
-/// What has to hold when the clients are gone, and after another start.
+/// Checks what has to hold when the clients are gone, and after another start.
 fn finish(world: &World, idle: [usize; 2]) {
     world.hush.store(false, SeqCst);
     if let Err(error) = world.disk.empty() {

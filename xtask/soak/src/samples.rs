@@ -1,4 +1,4 @@
-//! What the servers hold: memory and descriptors, from `/proc`.
+//! The memory and the descriptors of the servers, from `/proc`.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -54,7 +54,7 @@ impl Samples {
     }
 }
 
-/// Whether memory that was `first` and is `last` stays about the same.
+/// Returns true if memory that was `first` and is `last` has grown no more than it may.
 pub(crate) fn is_flat(first: u64, last: u64) -> bool {
     last as f64 <= first as f64 * GROWTH + SLACK_KIB
 }

@@ -16,12 +16,12 @@ use nix::unistd::Pid;
 
 use crate::tether::tethered;
 
-/// How long a start may take.
+/// The time limit of a start.
 const START: Duration = Duration::from_secs(60);
-/// How long the end may take when it is asked for and nobody is connected.
+/// The time limit of a shutdown with no connection left.
 const END: Duration = Duration::from_secs(60);
 
-/// What all servers have in common.
+/// The settings that both servers have in common.
 #[derive(Clone, Debug)]
 pub(crate) struct Setting {
     pub(crate) executable: PathBuf,
@@ -128,7 +128,7 @@ impl Server {
         bail!("it runs on {} s after SIGTERM although nobody is connected", END.as_secs())
     }
 
-    /// Where it listens, in whichever life.
+    /// The address that it listens on in all its lives.
     pub(crate) fn address(&self) -> Result<SocketAddr> {
         self.address.read().unwrap_or_else(PoisonError::into_inner).context("it was never started")
     }
@@ -138,7 +138,7 @@ impl Server {
         self.life.load(SeqCst)
     }
 
-    /// Whether it has run all the time since `before`, which is an earlier life.
+    /// Returns true if it has run all the time since `before`, which is an earlier life.
     pub(crate) fn has_lived_since(&self, before: u64) -> bool {
         before % 2 == 1 && self.life() == before
     }
@@ -148,7 +148,7 @@ impl Server {
         self.child().as_ref().map(Child::id)
     }
 
-    /// Whether it has ended without being asked to.
+    /// Returns true if it has ended without a signal of ours.
     pub(crate) fn has_crashed(&self) -> bool {
         self.child().as_mut().is_some_and(|child| !matches!(child.try_wait(), Ok(None)))
     }
@@ -180,7 +180,7 @@ impl Drop for Server {
     }
 }
 
-/// What it says first. It never says more on standard output.
+/// Reads the first line of standard output; no other follows.
 fn first_line(child: &mut Child) -> Result<String> {
     let output = child.stdout.take().context("it has no output")?;
     let (sender, receiver) = mpsc::channel();

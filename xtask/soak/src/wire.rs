@@ -32,7 +32,7 @@ impl Family {
     }
 }
 
-/// Who asks, and how.
+/// The key of a request and its family of paths.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Asker<'a> {
     pub(crate) family: Family,

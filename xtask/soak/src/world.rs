@@ -1,4 +1,4 @@
-//! What all clients share, and the one way to ask a server.
+//! The state that all clients share, and the one function that sends their requests.
 
 use std::io;
 use std::sync::RwLock;
@@ -12,7 +12,7 @@ use crate::findings::Findings;
 use crate::http::{Connection, Failure, PATIENCE, Request, Response};
 use crate::server::Server;
 
-/// What a file costs on the disk besides its bytes: records, folders, and the rest of the last page of each.
+/// The room that a file takes besides its bytes: records, folders, and the rest of the last page of each.
 const OVERHEAD: u64 = 24 << 10;
 /// Servers close connections that are idle for a minute or so: one is not used again much later.
 const FRESH: Duration = Duration::from_secs(10);
@@ -26,7 +26,7 @@ pub(crate) enum Side {
     Steady,
 }
 
-/// What all clients share.
+/// The state that all clients share.
 #[derive(Debug)]
 pub(crate) struct World {
     pub(crate) killed: Server,
@@ -39,12 +39,12 @@ pub(crate) struct World {
     pub(crate) counts: Counts,
     /// Clients read while they have a turn; whoever needs quiet writes.
     pub(crate) gate: RwLock<()>,
-    /// Whether slow clients shall hurry.
+    /// Set while slow clients have to finish.
     pub(crate) hush: AtomicBool,
     pub(crate) over: AtomicBool,
 }
 
-/// What was done, for the summary.
+/// Counters for the summary.
 #[derive(Debug, Default)]
 pub(crate) struct Counts {
     pub(crate) answers: AtomicU64,
@@ -55,7 +55,7 @@ pub(crate) struct Counts {
     pub(crate) compared: AtomicU64,
 }
 
-/// How much may be written, so that the load alone never fills the disk: what is deleted stays on it for an hour.
+/// A limit on the bytes written, so that the load alone never fills the disk: what is deleted stays on it for an hour.
 #[derive(Debug)]
 pub(crate) struct Budget {
     total: u64,
@@ -69,7 +69,7 @@ impl Budget {
         Self { total, spent: AtomicU64::new(0), begin: Instant::now(), duration }
     }
 
-    /// Whether a client may write now.
+    /// Returns true if a client may write now.
     pub(crate) fn allows(&self) -> bool {
         let share = 0.1 + 0.9 * self.begin.elapsed().as_secs_f64() / self.duration.as_secs_f64();
         (self.spent.load(SeqCst) as f64) < self.total as f64 * share.min(1.0)
@@ -88,9 +88,9 @@ pub(crate) struct Question<'a> {
     pub(crate) request: &'a Request,
     /// The statuses that are right.
     pub(crate) expected: &'a [u16],
-    /// Whether it needs room, so that a full disk is an excuse.
+    /// Set if it needs room, so that 507 is right on a full disk.
     pub(crate) needs_room: bool,
-    /// How long its answer may take.
+    /// The time limit of its answer.
     pub(crate) patience: Duration,
 }
 
@@ -104,7 +104,7 @@ impl<'a> Question<'a> {
     }
 }
 
-/// What came of a request.
+/// The outcome of a request.
 #[derive(Debug)]
 pub(crate) enum Answer {
     Got(Response),
@@ -138,7 +138,7 @@ impl Line {
     }
 }
 
-/// How things were when a request began.
+/// The state of a server and of the disk when a request began.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Watch {
     side: Side,

@@ -34,6 +34,6 @@ fn install(tests: &Path, folder: &Path) -> Result<()> {
         fs::copy(entry.path(), folder.join(entry.file_name()))?;
     }
     let mut npm = Command::new("npm");
-    npm.args(["ci", "--silent", "--no-audit", "--no-fund", "--ignore-scripts"]).current_dir(folder);
+    npm.args(["ci", "--loglevel=error", "--no-audit", "--no-fund", "--ignore-scripts"]).current_dir(folder);
     run(&mut npm, "node and npm are needed, and the packages that package-lock.json names")
 }

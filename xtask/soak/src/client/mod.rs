@@ -32,7 +32,7 @@ pub(crate) struct Client<'w> {
     number: usize,
     tenant: usize,
     random: Rng,
-    /// How many names it has made up.
+    /// The number of names it has made up.
     names: u64,
     /// The names of the files that it may delete: no other client does.
     held: Vec<String>,

@@ -8,7 +8,7 @@ use crate::content::Content;
 use crate::wire::{Asker, Family};
 use crate::world::{Answer, Question};
 
-/// How many pages are read in a turn.
+/// The number of pages read in a turn.
 const PAGES: usize = 4;
 /// Wrong keys may have to wait.
 const PATIENCE_WITH_WRONG_KEYS: Duration = Duration::from_secs(2);

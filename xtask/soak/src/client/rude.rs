@@ -1,4 +1,4 @@
-//! What clients do that are slow, broken or gone.
+//! Clients that are slow, broken or gone.
 
 use std::sync::atomic::Ordering::SeqCst;
 use std::time::Duration;
@@ -8,10 +8,10 @@ use crate::http::{Connection, Request};
 use crate::world::{Answer, Question};
 
 const STEP: Duration = Duration::from_millis(100);
-/// How much a slow reader's kernel takes.
+/// The receive buffer of a slow reader, in bytes.
 const WINDOW: usize = 32 << 10;
 
-/// What a request that is cut would have done.
+/// The effect that a request would have if it were not cut.
 enum Intent {
     Create(String),
     Complete(String),

@@ -13,10 +13,10 @@ use crate::content::Content;
 use crate::wire::Asker;
 use crate::world::{Answer, Line, Question, Side, World};
 
-/// How often what was not acknowledged is sent again.
+/// The number of attempts for a request that is not acknowledged.
 const TRIES: u32 = 6;
 const BETWEEN: Duration = Duration::from_millis(300);
-/// How many parts of an upload are in flight.
+/// The number of parts in flight of one upload.
 const LANES: usize = 3;
 const MOST_PARTS: usize = 6;
 
