@@ -12,6 +12,7 @@ mod instructions;
 mod layers;
 mod samples;
 mod simulate;
+mod soak;
 mod workspace;
 
 use std::io::{self, Write as _};
@@ -69,6 +70,8 @@ enum Task {
         #[arg(long, default_value = "0..10000")]
         seeds: simulate::Seeds,
     },
+    /// Load a server for minutes, kill it, fill its disk, and audit what it acknowledged.
+    Soak(soak::Options),
 }
 
 fn main() -> ExitCode {
@@ -96,5 +99,6 @@ fn run(task: Task) -> Result<()> {
         Task::Layers => layers::check(&root),
         Task::Samples { folder } => samples::run(&root, folder.as_deref()),
         Task::Simulate { seeds } => simulate::simulate(&root, seeds),
+        Task::Soak(options) => soak::soak(&root, &options),
     }
 }

@@ -6,8 +6,11 @@ mod command;
 mod commands;
 mod large_file;
 mod main_job;
+mod node;
 mod platforms;
 mod python;
+mod python_suite;
+mod server;
 
 use std::path::Path;
 use std::time::Instant;
@@ -35,6 +38,8 @@ const JOBS: &[Job] = &[
     Job { name: "instructions", run: instructions::check },
     Job { name: "platforms", run: platforms::check },
     Job { name: "python", run: python::client },
+    Job { name: "python-suite", run: python_suite::tests },
+    Job { name: "node", run: node::client },
     Job { name: "main-job", run: main_job::run },
 ];
 

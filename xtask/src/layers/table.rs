@@ -166,6 +166,8 @@ pub(super) const LAYERS: &[Layer] = &[
     },
     // It has to run when the crates do not compile.
     Layer { package: "xtask", ours: &[], ours_in_tests: &[], others: Others::Any, pure: false },
+    // It speaks HTTP by itself: a fault of ours must not hide from it.
+    Layer { package: "partwise-soak", ours: &[], ours_in_tests: &[], others: Others::Any, pure: false },
     // What others are measured against must have nothing of ours in it; how fast the types are is measured too.
     Layer {
         package: "partwise-bench",

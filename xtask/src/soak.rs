@@ -1,0 +1,49 @@
+//! `cargo xtask soak`: a mixed load on a server that is killed and whose disk fills.
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use anyhow::{Context, Result};
+use clap::Args;
+
+use crate::workspace::{built, cargo, run};
+
+/// The length and the place of a soak.
+#[derive(Args)]
+pub(crate) struct Options {
+    /// The length of the load, in minutes.
+    #[arg(long, default_value_t = 10.0)]
+    minutes: f64,
+    /// The number of clients.
+    #[arg(long, default_value_t = 50)]
+    clients: usize,
+    /// The seed of all that is drawn by chance; a new one by default.
+    #[arg(long)]
+    seed: Option<u64>,
+    /// A folder for the disk, which is mounted in memory where that is allowed, and for the servers' logs; by default a
+    /// folder `soak` beside what cargo builds.
+    #[arg(long)]
+    dir: Option<PathBuf>,
+    /// Further arguments to `partwise serve`, after `--`.
+    #[arg(last = true)]
+    serve: Vec<String>,
+}
+
+/// Builds the command and what loads it, and soaks.
+pub(crate) fn soak(root: &Path, options: &Options) -> Result<()> {
+    // One after the other: together they would share their features, and the command would not be the one that people have.
+    let release = |package| built(&mut cargo(root, ["build", "--release", "--package", package]));
+    let (partwise, soak) = (release("partwise")?, release("partwise-soak")?);
+    let target = soak.ancestors().nth(2).context("cargo builds in target/release")?;
+    let folder = options.dir.clone().unwrap_or_else(|| target.join("soak"));
+    let mut command = Command::new(soak);
+    command.arg("run").arg("--partwise").arg(partwise).arg("--dir").arg(&folder);
+    command.args(["--minutes", &options.minutes.to_string(), "--clients", &options.clients.to_string()]);
+    if let Some(seed) = options.seed {
+        command.args(["--seed", &seed.to_string()]);
+    }
+    run(
+        &mut command,
+        "what does not hold stands above, and the servers' logs are in the folder `logs` of --dir",
+    )
+}
