@@ -8,6 +8,7 @@ use tokio::sync::Semaphore;
 
 use crate::{
     blob::{BlobWriter, Budget},
+    damage::DamageLog,
     id::Stem,
     listing::LISTS_READING,
     moment::{Moment, Sequence},
@@ -25,6 +26,7 @@ pub(crate) struct Backend {
     sequence: Arc<Sequence>,
     /// One permit for each list that may be reading records.
     pub(crate) listing: Arc<Semaphore>,
+    pub(crate) damage: DamageLog,
 }
 
 /// Tells the time; a test's stands still.
@@ -47,6 +49,7 @@ impl Backend {
             budget: Budget::default(),
             sequence: Arc::default(),
             listing: Arc::new(Semaphore::new(LISTS_READING)),
+            damage: DamageLog::default(),
         }
     }
 

@@ -3,6 +3,7 @@
 use std::ops::Range;
 
 use futures_util::{join, try_join};
+use object_store::path::Path;
 use partwise_models::{DeletedFile, File, FileState, TypeDiscriminator};
 
 use crate::{
@@ -103,7 +104,7 @@ impl Backend {
         let missing = || Refusal::NoSuchFile { id: file_id.to_owned() };
         let id = ObjectId::parse_file(file_id).filter(|id| !self.has_expired(*id)).ok_or_else(missing)?;
         let (path, tombstone) = (layout::file(tenant, id), layout::file_deleted(tenant, id));
-        let (is_stored, is_deleted) = try_join!(self.store.exists(&path), self.store.exists(&tombstone))?;
+        let (is_stored, is_deleted) = try_join!(self.stands(&path), self.store.exists(&tombstone))?;
         let is_there = !is_deleted && (is_stored || self.completed(tenant, id).await?.is_some());
         if !is_there || !self.remove_file(tenant, id).await? {
             return Err(missing());
@@ -112,6 +113,14 @@ impl Backend {
         deleted.object = Some(TypeDiscriminator::File);
         deleted.deleted = Some(true);
         Ok(deleted)
+    }
+
+    /// Returns `true` if something is at the place of a record, even if it cannot be opened.
+    async fn stands(&self, path: &Path) -> Result<bool, StoreError> {
+        match self.store.exists(path).await {
+            Err(error) if error.may_be_of_one_object() => self.check_store().await.map(|()| true),
+            exists => exists,
+        }
     }
 
     pub(crate) fn has_expired(&self, id: ObjectId) -> bool {

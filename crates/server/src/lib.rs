@@ -32,6 +32,7 @@
 mod auth;
 mod backend;
 mod blob;
+mod damage;
 mod files;
 mod id;
 mod layout;

@@ -3,13 +3,14 @@
 use std::{collections::VecDeque, io};
 
 use futures_util::future::try_join_all;
-use object_store::ObjectStoreExt;
+use object_store::{ObjectStoreExt, path::Path};
 use partwise_models::File;
 use partwise_protocol::{ListFiles, Order};
 use tracing::Instrument as _;
 
 use crate::{
     backend::Backend,
+    damage,
     files::file_model,
     id::ObjectId,
     layout::{self, FileMark},
@@ -19,12 +20,10 @@ use crate::{
     tenant::Tenant,
 };
 
-/// How many records of one list are read side by side.
+/// The number of records of one list that are read side by side.
 const READS: usize = 16;
-/// How many lists read at the same time. Each holds a descriptor for each record that it reads, and readers of the others wait.
+/// The number of lists that read at the same time. Each holds a descriptor for each record that it reads, and readers of the others wait.
 pub(crate) const LISTS_READING: usize = 4;
-/// How many files more than it shows a page knows of, in place of those whose records are damaged or gone.
-const SPARE: usize = 1024;
 
 impl Backend {
     /// The page that is asked for, of at most `limit` files. This lists names; records are read as the page is.
@@ -51,9 +50,9 @@ impl Backend {
                 && request.purpose.as_ref().is_none_or(|purpose| *purpose == id.purpose())
         };
         let names = self.names(tenant, is_wanted).await?;
-        let (ids, is_cut) = names.page(order, limit.saturating_add(SPARE));
         let (backend, tenant) = (self.clone(), tenant.clone());
-        Ok(FilePage { backend, tenant, ids: ids.into_iter(), is_cut, glances: VecDeque::new(), left: limit })
+        let ids = names.in_order(order).into_iter();
+        Ok(FilePage { backend, tenant, ids, glances: VecDeque::new(), left: limit, unlogged: 0 })
     }
 
     async fn names(
@@ -78,9 +77,10 @@ impl Backend {
         Ok(names)
     }
 
-    /// Fails when the store is not there: then what is missing is not gone.
-    async fn check_store(&self) -> Result<(), StoreError> {
-        self.store.objects.head(&layout::marker()).await?;
+    /// Reads the store's marker. Fails when the store is not there, or cannot be read at all: then what is missing is not gone,
+    /// and what cannot be opened is not damaged.
+    pub(crate) async fn check_store(&self) -> Result<(), StoreError> {
+        self.store.objects.get(&layout::marker()).await?.bytes().await?;
         Ok(())
     }
 }
@@ -93,40 +93,38 @@ struct Names {
 }
 
 impl Names {
-    /// The first `most` files that are not deleted, and whether there are others behind them.
-    fn page(mut self, order: Order, most: usize) -> (Vec<ObjectId>, bool) {
+    /// The files that are not deleted.
+    fn in_order(mut self, order: Order) -> Vec<ObjectId> {
         self.deleted.sort_unstable();
         self.stored.retain(|id| self.deleted.binary_search(id).is_err());
         self.stored.sort_unstable();
         if order == Order::Descending {
             self.stored.reverse();
         }
-        let is_cut = self.stored.len() > most;
-        self.stored.truncate(most);
         // A page may be held for as long as its reader takes.
         self.stored.shrink_to_fit();
-        (self.stored, is_cut)
+        self.stored
     }
 }
 
-/// A page of files, whose records are read one after the other as they are asked for. It holds their identifiers, and not much
-/// else: 16 bytes for each.
+/// A page of files, whose records are read one after the other as they are asked for. It holds the identifiers of all files
+/// behind its first, since any number of records may be damaged, and not much else: 16 bytes for each.
 pub(crate) struct FilePage {
     backend: Backend,
     tenant: Tenant,
     /// Files that were not looked at.
     ids: std::vec::IntoIter<ObjectId>,
-    /// Whether there are files behind those.
-    is_cut: bool,
     /// Files that were looked at.
     glances: VecDeque<(ObjectId, Glance)>,
-    /// How many files more the page can have.
+    /// The number of files that the page still has room for.
     left: usize,
+    /// Damaged records that have no line of their own in the log.
+    unlogged: usize,
 }
 
 impl FilePage {
-    /// The next file. Records that are damaged are left out, and an error line says where they stand; those that are gone by now
-    /// are left out, too.
+    /// The next file. Records that are damaged or cannot be opened are left out, and an error line says once where they are; those
+    /// that are gone by now are left out, too.
     ///
     /// Nothing is read, and no descriptor held, before this is called and after it has returned.
     pub(crate) async fn next(&mut self) -> Result<Option<File>, StoreError> {
@@ -140,19 +138,23 @@ impl FilePage {
             };
             let summary = match glance {
                 Glance::Summary(summary) => Some(summary),
-                Glance::Longer => self.read_whole(id).await?,
+                Glance::Longer => {
+                    let found = read_whole(&self.backend, &self.tenant, id).await?;
+                    self.take(found).await?
+                }
             };
             if let Some(Summary { filename, bytes, .. }) = summary {
                 self.left -= 1;
                 return Ok(Some(file_model(id, filename, bytes)));
             }
         }
+        damage::sum_up(std::mem::take(&mut self.unlogged));
         Ok(None)
     }
 
-    /// Whether there are files behind this page, once it has been read to its end.
+    /// Returns `true` if there are files behind this page, once it has been read to its end.
     pub(crate) fn has_more(&self) -> bool {
-        !self.glances.is_empty() || self.ids.len() > 0 || self.is_cut
+        !self.glances.is_empty() || self.ids.len() > 0
     }
 
     /// Looks at the next records, together.
@@ -161,25 +163,23 @@ impl FilePage {
         // A task, so that a list whose body is not asked again while it reads keeps nobody else from reading.
         let looks = look_at(self.backend.clone(), self.tenant.clone(), ids.clone());
         let looks = tokio::spawn(looks.in_current_span()).await;
-        let mut is_missing = false;
-        for (id, found) in ids.iter().zip(looks.map_err(|error| StoreError::Read(io::Error::other(error)))??)
-        {
-            match found {
-                Found::Whole(glance) => self.glances.push_back((*id, glance)),
-                Found::Damaged => {}
-                Found::Nothing => is_missing = true,
+        let looks = looks.map_err(|error| StoreError::Read(io::Error::other(error)))??;
+        for (id, found) in ids.into_iter().zip(looks) {
+            if let Some(glance) = self.take(found).await? {
+                self.glances.push_back((id, glance));
             }
         }
-        if is_missing { self.backend.check_store().await } else { Ok(()) }
+        Ok(())
     }
 
-    async fn read_whole(&self, id: ObjectId) -> Result<Option<Summary>, StoreError> {
-        let record = self.backend.store.read(&layout::file(&self.tenant, id)).await;
-        match leave_out_damaged(record)? {
-            Found::Whole(summary) => Ok(Some(summary)),
-            Found::Damaged => Ok(None),
-            Found::Nothing => self.backend.check_store().await.map(|()| None),
+    /// The content of a record that can be shown.
+    async fn take<T>(&mut self, found: Found<T>) -> Result<Option<T>, StoreError> {
+        match found {
+            Found::Whole(content) => return Ok(Some(content)),
+            Found::Damaged { is_logged } => self.unlogged += usize::from(!is_logged),
+            Found::Nothing => self.backend.check_store().await?,
         }
+        Ok(None)
     }
 }
 
@@ -190,30 +190,42 @@ async fn look_at(
 ) -> Result<Vec<Found<Glance>>, StoreError> {
     // The semaphore is never closed.
     let _reading = backend.listing.acquire().await;
-    let look = |id| {
+    let look = async |id| {
         let path = layout::file(&tenant, id);
-        let store = &backend.store;
-        async move { leave_out_damaged(Glance::at(store, &path).await) }
+        let glance = Glance::at(&backend.store, &path).await;
+        leave_out_damaged(&backend, &path, glance).await
     };
     try_join_all(ids.into_iter().map(look)).await
 }
 
-/// What stands where a record should.
+async fn read_whole(backend: &Backend, tenant: &Tenant, id: ObjectId) -> Result<Found<Summary>, StoreError> {
+    let path = layout::file(tenant, id);
+    let record = backend.store.read(&path).await;
+    leave_out_damaged(backend, &path, record).await
+}
+
+/// The finding at the place of a record.
 enum Found<T> {
     Whole(T),
-    Damaged,
+    Damaged { is_logged: bool },
     Nothing,
 }
 
-fn leave_out_damaged<T>(read: Result<Option<T>, StoreError>) -> Result<Found<T>, StoreError> {
-    match read {
-        Ok(Some(found)) => Ok(Found::Whole(found)),
-        Ok(None) => Ok(Found::Nothing),
-        Err(StoreError::Record { path, source }) => {
-            let error: &dyn std::error::Error = &source;
-            tracing::error!(%path, error, "a damaged record is left out of the list; its file can be deleted");
-            Ok(Found::Damaged)
-        }
-        Err(error) => Err(error),
+async fn leave_out_damaged<T>(
+    backend: &Backend,
+    path: &Path,
+    read: Result<Option<T>, StoreError>,
+) -> Result<Found<T>, StoreError> {
+    let error = match read {
+        Ok(Some(found)) => return Ok(Found::Whole(found)),
+        Ok(None) => return Ok(Found::Nothing),
+        Err(error) => error,
+    };
+    match &error {
+        StoreError::Record { .. } => {}
+        // Of a store that is there, only this record cannot be read.
+        _ if error.may_be_of_one_object() => backend.check_store().await?,
+        _ => return Err(error),
     }
+    Ok(Found::Damaged { is_logged: backend.damage.note(&backend.store.shown(path), &error) })
 }

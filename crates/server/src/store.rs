@@ -271,15 +271,34 @@ impl From<object_store::Error> for StoreError {
 impl StoreError {
     /// Whether the disk, or a quota on it, is full.
     pub(crate) fn is_full(&self) -> bool {
+        self.io_error().is_some_and(is_full)
+    }
+
+    /// Returns `true` for an error that one object can have while the others can be read: its permissions are wrong, or the disk
+    /// is broken where it is. That the whole store is unreadable says the same, so the caller reads another object.
+    pub(crate) fn may_be_of_one_object(&self) -> bool {
+        matches!(self, Self::Store(object_store::Error::PermissionDenied { .. }))
+            || self.io_error().is_some_and(is_denied_or_broken)
+    }
+
+    fn io_error(&self) -> Option<&io::Error> {
         let mut cause: Option<&(dyn std::error::Error + 'static)> = Some(self);
         while let Some(error) = cause {
             if let Some(error) = error.downcast_ref::<io::Error>() {
-                return is_full(error);
+                return Some(error);
             }
             cause = error.source();
         }
-        false
+        None
     }
+}
+
+fn is_denied_or_broken(error: &io::Error) -> bool {
+    #[cfg(unix)]
+    if error.raw_os_error() == Some(nix::errno::Errno::EIO as i32) {
+        return true;
+    }
+    error.kind() == io::ErrorKind::PermissionDenied
 }
 
 /// Says whether the system has no room left: no blocks, no inodes, or none that the owner may use.

@@ -1,4 +1,4 @@
-//! What a list shows of a file's record, read without the rest of it: a record may name 400,000 parts.
+//! The part of a file's record that a list shows, read without the rest of it: a record may name 400,000 parts.
 
 use std::fmt;
 
@@ -11,10 +11,10 @@ use serde::{
 
 use crate::store::{Store, StoreError};
 
-/// How much of a record is read at first. Records begin with the name and the size, and a name has at most 512 bytes, which are
+/// The length of the beginning of a record that is read at first, in bytes. Records begin with the name and the size, and a name has at most 512 bytes, which are
 /// at most six times as many in JSON; earlier releases took longer ones.
 const BEGINNING: u64 = 8 * 1024;
-/// What every record ends with: the end of its content, and its own.
+/// The end of every record: that of its content, and its own.
 const END: &[u8] = b"]}";
 
 /// Name and size of a file.
@@ -26,7 +26,7 @@ pub(crate) struct Summary {
     _content: IgnoredAny,
 }
 
-/// What the beginning of a record shows.
+/// The beginning of a record, read.
 #[derive(Debug)]
 pub(crate) enum Glance {
     Summary(Summary),
@@ -45,9 +45,13 @@ impl Glance {
                 .map_err(damaged);
         }
         let Some(summary) = parse_beginning(&beginning) else { return Ok(Some(Self::Longer)) };
-        let end = store.objects.get_range(path, size - END.len() as u64..size).await?;
+        let end = match store.objects.get_range(path, size - END.len() as u64..size).await {
+            // It was swept since.
+            Err(object_store::Error::NotFound { .. }) => return Ok(None),
+            end => end?,
+        };
         if end != END {
-            return Err(damaged(serde_json::Error::custom("the record breaks off")));
+            return Err(damaged(serde_json::Error::custom("the record is truncated")));
         }
         Ok(Some(Self::Summary(summary)))
     }

@@ -31,6 +31,7 @@ mod sockets;
 mod spied_store;
 mod store;
 mod sweep;
+mod unreadable;
 mod uploads;
 mod wire;
 mod world;

@@ -1,15 +1,15 @@
 //! A store that counts what is read of it, and fails when it is told to.
 
 use std::{
-    fmt,
+    fmt, io,
     sync::{
-        Arc,
-        atomic::{AtomicU64, Ordering},
+        Arc, Mutex,
+        atomic::{AtomicBool, AtomicU64, Ordering},
     },
 };
 
 use async_trait::async_trait;
-use futures_util::{StreamExt, stream::BoxStream};
+use futures_util::{StreamExt, TryStreamExt, stream, stream::BoxStream};
 use object_store::{
     CopyOptions, GetOptions, GetResult, GetResultPayload, ListResult, MultipartUpload, ObjectMeta,
     ObjectStore, PutMultipartOptions, PutOptions, PutPayload, PutResult, Result, path::Path,
@@ -21,13 +21,46 @@ pub(crate) struct SpiedStore {
     counts: Arc<Counts>,
 }
 
-/// What was read of the records of files.
+/// Counts of the records of files that were read, and the faults of the store.
 #[derive(Debug)]
 pub(crate) struct Counts {
     records: AtomicU64,
     bytes: AtomicU64,
-    /// How many more records can be read before the store fails.
+    /// The number of records that can still be read before the store fails.
     left: AtomicU64,
+    /// Objects that cannot be opened, and the error that opening them is.
+    unreadable: Mutex<Vec<(Path, Unreadable)>>,
+    /// Set when a record vanishes as soon as a first piece of it was read.
+    vanishes: AtomicBool,
+}
+
+/// An error that one object of a store can have.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Unreadable {
+    /// `EACCES`.
+    Denied,
+    /// `EIO`.
+    Broken,
+    /// The error that a remote store answers with a 403.
+    Forbidden,
+}
+
+impl Unreadable {
+    pub(crate) const ALL: [Self; 3] = [Self::Denied, Self::Broken, Self::Forbidden];
+
+    fn error(self, path: &Path) -> object_store::Error {
+        let source = match self {
+            Self::Denied => io::Error::from(io::ErrorKind::PermissionDenied),
+            Self::Broken => io::Error::from_raw_os_error(5),
+            Self::Forbidden => {
+                return object_store::Error::PermissionDenied {
+                    path: path.to_string(),
+                    source: "403".into(),
+                };
+            }
+        };
+        object_store::Error::Generic { store: "spied", source: Box::new(source) }
+    }
 }
 
 impl Counts {
@@ -42,11 +75,25 @@ impl Counts {
     pub(crate) fn fail_after(&self, records: u64) {
         self.left.store(records, Ordering::SeqCst);
     }
+
+    pub(crate) fn make_unreadable(&self, path: &Path, kind: Unreadable) {
+        self.unreadable.lock().unwrap().push((path.clone(), kind));
+    }
+
+    pub(crate) fn let_records_vanish(&self) {
+        self.vanishes.store(true, Ordering::SeqCst);
+    }
 }
 
 impl SpiedStore {
     pub(crate) fn over(inner: Arc<dyn ObjectStore>) -> (Arc<dyn ObjectStore>, Arc<Counts>) {
-        let counts = Arc::new(Counts { records: 0.into(), bytes: 0.into(), left: u64::MAX.into() });
+        let counts = Arc::new(Counts {
+            records: 0.into(),
+            bytes: 0.into(),
+            left: u64::MAX.into(),
+            unreadable: Mutex::default(),
+            vanishes: false.into(),
+        });
         (Arc::new(Self { inner, counts: counts.clone() }), counts)
     }
 }
@@ -72,6 +119,12 @@ impl ObjectStore for SpiedStore {
     }
 
     async fn get_opts(&self, path: &Path, options: GetOptions) -> Result<GetResult> {
+        // Whatever is asked of an object, a local store opens it.
+        if let Some((_, kind)) =
+            self.counts.unreadable.lock().unwrap().iter().find(|(unreadable, _)| unreadable == path)
+        {
+            return Err(kind.error(path));
+        }
         if options.head || !path.as_ref().contains("/files/") {
             return self.inner.get_opts(path, options).await;
         }
@@ -79,7 +132,7 @@ impl ObjectStore for SpiedStore {
         let left =
             self.counts.left.fetch_update(Ordering::SeqCst, Ordering::SeqCst, |left| left.checked_sub(1));
         if left.is_err() {
-            let source = std::io::Error::other("the disk is broken").into();
+            let source = io::Error::other("the disk is broken").into();
             return Err(object_store::Error::Generic { store: "spied", source });
         }
         let mut result = self.inner.get_opts(path, options).await?;
@@ -94,6 +147,10 @@ impl ObjectStore for SpiedStore {
             }
             file => file,
         };
+        if self.counts.vanishes.load(Ordering::SeqCst) {
+            let gone = stream::iter([Ok(path.clone())]).boxed();
+            self.inner.delete_stream(gone).try_collect::<Vec<_>>().await?;
+        }
         Ok(result)
     }
 
