@@ -70,15 +70,34 @@ impl Credential {
     }
 
     /// The credential of an incoming request: `api-key` if it is there, else a bearer value, which may be a key or
-    /// a token. `None` when there is neither.
+    /// a token. `None` when there is neither, or when it cannot be read.
     #[must_use]
     pub fn extract<B>(request: &http::Request<B>) -> Option<Self> {
-        let header = |name| request.headers().get(name).and_then(|value: &HeaderValue| value.to_str().ok());
+        Self::try_extract(request).ok().flatten()
+    }
+
+    /// The credential of an incoming request, as [`extract`](Self::extract) finds it; `None` when none was sent. An empty header
+    /// counts as absent.
+    ///
+    /// # Errors
+    /// [`EncodeError::Credential`] when what was sent has characters that no key or token has.
+    pub fn try_extract<B>(request: &http::Request<B>) -> Result<Option<Self>, EncodeError> {
+        let header = |name: HeaderName| {
+            let value = request.headers().get(name)?;
+            // Characters that are not ASCII stay such.
+            let text = String::from_utf8_lossy(value.as_bytes());
+            (!text.trim().is_empty()).then_some(text)
+        };
         if let Some(key) = header(API_KEY) {
-            return Self::key(key).ok();
+            return Self::key(&key).map(Some);
         }
-        let (scheme, secret) = header(AUTHORIZATION)?.split_once(' ')?;
-        scheme.eq_ignore_ascii_case("bearer").then(|| Self::token(secret).ok()).flatten()
+        let Some(value) = header(AUTHORIZATION) else { return Ok(None) };
+        match value.trim_start().split_once(' ') {
+            Some((scheme, secret)) if scheme.eq_ignore_ascii_case("bearer") && !secret.trim().is_empty() => {
+                Self::token(secret).map(Some)
+            }
+            _ => Ok(None),
+        }
     }
 
     /// The secret itself, for a service that compares it. Do not log it.

@@ -60,7 +60,9 @@ pub use download::{
     ContentCheck, DownloadAction, DownloadCheckpoint, DownloadError, DownloadPlan, DownloadProgress,
     DownloadResumeError, DownloadWarning, Fetch, Instead, WrongContent,
 };
-pub use error::{ApiError, ApiErrorKind, DecodeError, EncodeError, Garbled, Redirect, ResponseError};
+pub use error::{
+    ApiError, ApiErrorKind, DecodeError, EncodeError, Garbled, Redirect, ResponseError, excerpt,
+};
 pub use failure::{Failure, FailureKind};
 pub use files::{
     ByteRange, ContentRange, CreateFile, DeleteFile, DownloadFile, DownloadHead, FileListEnd, FileListWriter,

@@ -5,7 +5,7 @@ use std::collections::HashSet;
 use http::{Method, Uri};
 use percent_encoding::percent_decode_str;
 
-use crate::{Api, Dialect, Limits, OperationId, PathPart, error::beginning};
+use crate::{Api, Dialect, Limits, OperationId, PathPart, error::excerpt};
 
 /// The operation that a request asks for, and the identifier in its path.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -22,13 +22,13 @@ pub struct Route {
 #[non_exhaustive]
 pub enum RouteError {
     /// Nothing is served at this path.
-    #[error("there is nothing at `{}`", beginning(path).escape_debug())]
+    #[error("there is nothing at `{}`", excerpt(path))]
     UnknownPath {
         /// The path as it came.
         path: String,
     },
     /// The path exists, but not with this method.
-    #[error("`{}` does not take {}", beginning(path).escape_debug(), beginning(method.as_str()))]
+    #[error("`{}` does not take {}", excerpt(path), excerpt(method.as_str()))]
     MethodNotAllowed {
         /// The path as it came.
         path: String,
@@ -41,7 +41,7 @@ pub enum RouteError {
     #[error("the query parameter `api-version` is missing")]
     MissingApiVersion,
     /// The host that the request names makes no URL.
-    #[error("`{}` is not where a service can be: check the request's Host", beginning(origin).escape_debug())]
+    #[error("`{}` is not where a service can be: check the request's Host", excerpt(origin))]
     InvalidOrigin {
         /// The origin as given.
         origin: String,
@@ -49,7 +49,7 @@ pub enum RouteError {
     /// An `api-version` that is no date.
     #[error(
         "`{}` is not an api-version: it must be a date such as 2024-10-21, perhaps with -preview behind it",
-        beginning(version).escape_debug()
+        excerpt(version)
     )]
     InvalidApiVersion {
         /// The version as it came.

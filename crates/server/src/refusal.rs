@@ -1,10 +1,12 @@
-//! Every no that this server says, with its status and its words.
+//! The rejections and failures that this server answers with: their statuses and messages.
 
 use std::time::Duration;
 
 use http::{HeaderName, HeaderValue, Method, StatusCode, header};
 use partwise_models::{ErrorCode, Purpose, UploadStatus};
-use partwise_protocol::{ApiError, DecodeError, Dialect, EncodeError, FormError, RetryHint, RouteError};
+use partwise_protocol::{
+    ApiError, DecodeError, Dialect, EncodeError, FormError, RetryHint, RouteError, excerpt,
+};
 
 use crate::store::StoreError;
 
@@ -16,6 +18,8 @@ const BUSY: Duration = Duration::from_secs(1);
 pub(crate) enum Refusal {
     #[error("no key was sent: send it as `Authorization: Bearer` or as `api-key`")]
     NoKey,
+    #[error("the key that was sent {problem}: a key has visible ASCII characters alone, and no spaces")]
+    UnreadableKey { problem: &'static str },
     #[error("the key that was sent is not one that this server takes")]
     WrongKey,
     #[error("the request has no Host: send one, as HTTP/1.1 wants it")]
@@ -34,22 +38,22 @@ pub(crate) enum Refusal {
     #[error(transparent)]
     Request(#[from] DecodeError),
 
-    #[error("there is no file `{}`", shown(id))]
+    #[error("there is no file `{}`", excerpt(id))]
     NoSuchFile { id: String },
-    #[error("there is no upload `{}`", shown(id))]
+    #[error("there is no upload `{}`", excerpt(id))]
     NoSuchUpload { id: String },
-    #[error("`after` must be the identifier of a file, as a list shows it, and is `{}`", shown(id))]
+    #[error("`after` must be the identifier of a file, as a list shows it, and is `{}`", excerpt(id))]
     NotAFileId { id: String },
 
     #[error(
         "`{}` is not a purpose to send a file with: take one of {}",
-        shown(purpose.as_str()),
+        excerpt(purpose.as_str()),
         names(accepted)
     )]
     Purpose { purpose: Purpose, accepted: Vec<Purpose> },
     #[error(
         "a file with the purpose `{purpose}` must have a name that ends with .jsonl, and is named `{}`",
-        on_one_line(filename)
+        excerpt(filename)
     )]
     FilenameSuffix { purpose: Purpose, filename: String },
     #[error("the file has no content type: send one with its form field")]
@@ -60,7 +64,7 @@ pub(crate) enum Refusal {
     TooLong { field: &'static str, bytes: usize, limit: usize },
     #[error("an upload has at least one byte and at most {limit}, and this one would have {bytes}")]
     UploadBytes { bytes: u64, limit: u64 },
-    #[error("`{}` is not what a lifetime can start from: take created_at", shown(anchor))]
+    #[error("`{}` is not what a lifetime can start from: take created_at", excerpt(anchor))]
     Anchor { anchor: String },
     #[error("a file can live for {} to {} seconds, and {seconds} were asked for", bounds.0, bounds.1)]
     Lifetime { seconds: u64, bounds: (u64, u64) },
@@ -73,7 +77,7 @@ pub(crate) enum Refusal {
     UploadOver { id: String, status: UploadStatus },
     #[error("the upload `{id}` was completed with other parts")]
     CompletedOtherwise { id: String },
-    #[error("the upload has no part `{}`", shown(id))]
+    #[error("the upload has no part `{}`", excerpt(id))]
     NoSuchPart { id: String },
     #[error("the part `{id}` is named twice")]
     RepeatedPart { id: String },
@@ -88,14 +92,14 @@ pub(crate) enum Refusal {
     ImportUnsupported,
     #[error("the file has {bytes} bytes: the range asked for lies behind its end")]
     Range { bytes: u64 },
-    #[error("the request body broke off")]
+    #[error("the request body was interrupted")]
     Interrupted(#[source] Box<dyn std::error::Error + Send + Sync>),
     #[error("no byte of the request body came for {seconds} seconds")]
     Stalled { seconds: u64 },
     #[error("the request body came at less than the {rate} bytes a second that it has to come at")]
     TooSlow { rate: u64 },
 
-    #[error("the server has no room for this request beside those that it is reading: send it again")]
+    #[error("too many large JSON bodies are in flight: retry in {} second", BUSY.as_secs())]
     Busy,
 
     #[error("the store failed")]
@@ -119,6 +123,14 @@ impl From<RouteError> for Refusal {
 }
 
 impl Refusal {
+    /// The rejection of a key that cannot be read. Nothing of the key is in it.
+    pub(crate) fn of_unreadable_key(error: EncodeError) -> Self {
+        match error {
+            EncodeError::Credential { problem, .. } => Self::UnreadableKey { problem },
+            other => Self::Answer(other),
+        }
+    }
+
     /// The field that the refusal is about.
     fn param(&self) -> Option<&'static str> {
         Some(match self {
@@ -143,7 +155,7 @@ impl Refusal {
     /// The status of the answer.
     pub(crate) fn status(&self) -> StatusCode {
         match self {
-            Self::NoKey | Self::WrongKey => StatusCode::UNAUTHORIZED,
+            Self::NoKey | Self::UnreadableKey { .. } | Self::WrongKey => StatusCode::UNAUTHORIZED,
             Self::ForeignHost => StatusCode::FORBIDDEN,
             Self::ContentCoding => StatusCode::UNSUPPORTED_MEDIA_TYPE,
             Self::TransferCoding => StatusCode::NOT_IMPLEMENTED,
@@ -162,8 +174,10 @@ impl Refusal {
     fn code(&self, dialect: &Dialect) -> Option<ErrorCode> {
         match (self, dialect) {
             // What Azure's gateway says.
-            (Self::NoKey | Self::WrongKey, Dialect::AzureDated { .. }) => Some(ErrorCode::from("401")),
-            (Self::NoKey | Self::WrongKey, _) => Some(ErrorCode::InvalidApiKey),
+            (Self::NoKey | Self::UnreadableKey { .. } | Self::WrongKey, Dialect::AzureDated { .. }) => {
+                Some(ErrorCode::from("401"))
+            }
+            (Self::NoKey | Self::UnreadableKey { .. } | Self::WrongKey, _) => Some(ErrorCode::InvalidApiKey),
             (Self::ImportUnsupported, _) => Some(ErrorCode::FileImportFailed),
             _ => None,
         }
@@ -192,13 +206,13 @@ impl Refusal {
         Some((name, HeaderValue::try_from(value).ok()?))
     }
 
-    /// What is answered in this dialect.
+    /// The answer in this dialect.
     pub(crate) fn into_api_error(self, dialect: &Dialect) -> ApiError {
         let (status, code, param) = (self.status(), self.code(dialect), self.param());
         let retry = self.retry();
         let mut error = match self {
             Self::Request(error) => return error.into(),
-            // How the store failed is nothing for the caller to read.
+            // The cause is for the log, and nothing for the caller to read.
             Self::Store(error) if error.is_full() => ApiError::new(status, "the server's disk is full"),
             Self::Store(StoreError::NotThere(_)) => {
                 ApiError::new(status, "the store is not there: try again when its disk is mounted")
@@ -215,29 +229,6 @@ impl Refusal {
         error.error.param = param.map(str::to_owned);
         error
     }
-}
-
-/// The beginning of a text that the caller sent, on one line: enough to know it by.
-fn shown(text: &str) -> String {
-    const MOST: usize = 64;
-    match text.char_indices().nth(MOST) {
-        Some((end, _)) => on_one_line(&text[..end]) + "…",
-        None => on_one_line(text),
-    }
-}
-
-/// A text in which nothing breaks the line or moves a terminal's cursor.
-fn on_one_line(text: &str) -> String {
-    let breaks = |character: char| character.is_control() || matches!(character, '\u{2028}' | '\u{2029}');
-    let mut line = String::with_capacity(text.len());
-    for character in text.chars() {
-        if breaks(character) {
-            line.extend(character.escape_default());
-        } else {
-            line.push(character);
-        }
-    }
-    line
 }
 
 fn names(purposes: &[Purpose]) -> String {

@@ -112,7 +112,11 @@ impl Socket {
             Poll::Ready(Err(error)) => {
                 if let Some(cause) = error.get_ref().filter(|cause| cause.is::<FileError>()) {
                     let id = self.activity.request();
-                    tracing::error!(id, error = cause as &dyn std::error::Error, "a download broke off");
+                    tracing::error!(
+                        id,
+                        error = cause as &dyn std::error::Error,
+                        "a download was interrupted"
+                    );
                 }
             }
         }

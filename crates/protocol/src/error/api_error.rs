@@ -10,7 +10,7 @@ use serde_json::Value;
 
 use super::{
     Redirect,
-    excerpt::{excerpt, one_line},
+    excerpt::{body_excerpt, one_line},
 };
 use crate::{
     Account, Api, Body, Dialect, EncodeError, RetryAfter, RetryHint,
@@ -311,7 +311,7 @@ fn read_page(headers: &HeaderMap, body: &[u8]) -> Error {
         Some(page) => error_of(page),
         None if is_page(headers, body) => error_of(UNTITLED.to_owned()),
         None if body.trim_ascii().is_empty() => Error::new(),
-        None => error_of(excerpt(body)),
+        None => error_of(body_excerpt(body)),
     }
 }
 

@@ -1,4 +1,4 @@
-//! What a message shows of a text from outside: one line of it, and not too much.
+//! Excerpts of texts from outside for messages: one line, and not too long.
 
 use std::borrow::Cow;
 
@@ -9,7 +9,7 @@ const LONGEST: usize = 512;
 const WIDEST: usize = 4;
 
 /// The beginning of a body, with what is no text replaced.
-pub(super) fn excerpt(body: &[u8]) -> String {
+pub(super) fn body_excerpt(body: &[u8]) -> String {
     let beginning = &body[..body.len().min(LONGEST * WIDEST)];
     let mut line = one_line(&String::from_utf8_lossy(beginning));
     if beginning.len() < body.len() && !line.ends_with('…') {
@@ -19,13 +19,36 @@ pub(super) fn excerpt(body: &[u8]) -> String {
     line
 }
 
-/// As much of a name, an identifier or a path as a message shows.
+/// The beginning of a name, an identifier, a path or a value of a field as a message shows it: at most 64 characters.
 pub(crate) fn beginning(text: &str) -> Cow<'_, str> {
     const MOST: usize = 64;
     match text.char_indices().nth(MOST) {
         Some((end, _)) => format!("{}…", &text[..end]).into(),
         None => text.into(),
     }
+}
+
+/// The beginning of a text that a caller sent, for a message: its first 64 characters, on one line. Line breaks and other control
+/// characters are escaped; `…` stands for the rest.
+///
+/// ```
+/// use partwise_protocol::excerpt;
+///
+/// assert_eq!(excerpt("two\nlines"), "two\\nlines");
+/// assert_eq!(excerpt(&"x".repeat(1000)), "x".repeat(64) + "…");
+/// ```
+#[must_use]
+pub fn excerpt(text: &str) -> String {
+    let breaks = |character: char| character.is_control() || matches!(character, '\u{2028}' | '\u{2029}');
+    let mut line = String::new();
+    for character in beginning(text).chars() {
+        if breaks(character) {
+            line.extend(character.escape_default());
+        } else {
+            line.push(character);
+        }
+    }
+    line
 }
 
 /// The beginning of a text, with a blank for each run of what would break its line or move a terminal's cursor.
@@ -57,13 +80,20 @@ mod tests {
     }
 
     #[test]
+    fn an_excerpt_is_one_line_of_at_most_64_characters() {
+        assert_eq!(excerpt("a\r\u{2028}\u{1b}[2J\"\\ü"), "a\\r\\u{2028}\\u{1b}[2J\"\\ü");
+        assert_eq!(excerpt(&"ü".repeat(64)), "ü".repeat(64));
+        assert_eq!(excerpt(&"ü".repeat(65)), "ü".repeat(64) + "…");
+    }
+
+    #[test]
     fn a_long_text_is_cut_between_two_characters() {
         for (body, shown) in [("x".repeat(512), 512), ("ü".repeat(512), 512), ("🦀".repeat(512), 512)] {
-            assert_eq!(excerpt(body.as_bytes()).chars().count(), shown);
-            let longer = excerpt(format!("{body}yz").as_bytes());
+            assert_eq!(body_excerpt(body.as_bytes()).chars().count(), shown);
+            let longer = body_excerpt(format!("{body}yz").as_bytes());
             assert_eq!(longer, format!("{body}…"));
         }
-        assert_eq!(excerpt(&[b" ".repeat(2047), "🦀".into()].concat()), "…");
-        assert_eq!(excerpt(b"\xffa"), "\u{FFFD}a");
+        assert_eq!(body_excerpt(&[b" ".repeat(2047), "🦀".into()].concat()), "…");
+        assert_eq!(body_excerpt(b"\xffa"), "\u{FFFD}a");
     }
 }

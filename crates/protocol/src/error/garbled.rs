@@ -4,7 +4,7 @@ use std::{error::Error, fmt, sync::Arc};
 
 use http::StatusCode;
 
-use super::{api_error::page, excerpt::excerpt};
+use super::{api_error::page, excerpt::body_excerpt};
 
 /// A successful answer that is not what the operation answers: something else may be listening there.
 #[derive(Clone, Debug, thiserror::Error)]
@@ -40,7 +40,7 @@ impl Garbled {
         let page = page(unreadable);
         let is_page = page.is_some();
         let source = (!is_page).then(|| Arc::from(source.into()));
-        let excerpt = page.map_or_else(|| excerpt(unreadable), |page| excerpt(page.as_bytes()));
+        let excerpt = page.map_or_else(|| body_excerpt(unreadable), |page| body_excerpt(page.as_bytes()));
         Self { status, excerpt, is_contradiction: false, is_page, is_coded: false, source }
     }
 }

@@ -1,4 +1,4 @@
-//! What can go wrong, by whose fault it is: ours ([`EncodeError`]), theirs ([`ResponseError`]), a caller's of a
+//! Errors, grouped by who caused them: ours ([`EncodeError`]), theirs ([`ResponseError`]), a caller's of a
 //! service ([`DecodeError`]).
 //!
 //! `Display` speaks of its own layer alone; the cause is in `source()`.
@@ -15,6 +15,7 @@ pub use api_error::{ApiError, ApiErrorKind};
 pub(crate) use api_error::{html_title, read_error};
 pub use decode::DecodeError;
 pub use encode::EncodeError;
+pub use excerpt::excerpt;
 pub(crate) use excerpt::{beginning, one_line};
 pub use garbled::Garbled;
 pub use redirect::Redirect;

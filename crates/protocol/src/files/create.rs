@@ -8,6 +8,7 @@ use crate::{
     Api, Body, Boundary, DecodeError, Dialect, EncodeError, FormFields, FormWriter, Operation, OperationId,
     ResponseError, Route, Segment,
     checks::filled,
+    error::excerpt,
     form::decode_whole,
     json::{json_response, problem as json_problem, read_response},
     multipart::{content_type, form_request},
@@ -65,11 +66,20 @@ impl CreateFile {
     }
 
     /// Reads the request from its form, wherever the content went: a streaming service hands in what it has of it, a
-    /// test the bytes.
+    /// test the bytes. Where the dialect has no `expires_after`, it is ignored like any other unknown field.
     ///
     /// # Errors
     /// [`DecodeError`] when a field is missing or wrong.
-    pub fn from_form(fields: &FormFields, content: Segment) -> Result<Self, DecodeError> {
+    pub fn from_form(fields: &FormFields, content: Segment, dialect: &Dialect) -> Result<Self, DecodeError> {
+        let expires_after = if Self::takes_expiry(dialect) { read_expiry(fields)? } else { None };
+        Self::read(fields, content, expires_after)
+    }
+
+    fn read(
+        fields: &FormFields,
+        content: Segment,
+        expires_after: Option<ExpiresAfter>,
+    ) -> Result<Self, DecodeError> {
         let head = fields.content();
         let purpose = fields.text("purpose").ok_or(DecodeError::Missing { field: "purpose" })?;
         let filename = head.filename.as_deref().ok_or(DecodeError::Missing { field: "filename" })?;
@@ -78,7 +88,7 @@ impl CreateFile {
             purpose: purpose.into(),
             filename: filename.to_owned(),
             mime_type: head.content_type.clone().unwrap_or_default(),
-            expires_after: read_expiry(fields)?,
+            expires_after,
             content,
             boundary: fields.boundary().clone(),
         })
@@ -114,7 +124,8 @@ impl Operation for CreateFile {
     fn decode_request(_: &Route, request: Request<Bytes>) -> Result<Self, DecodeError> {
         let (parts, body) = request.into_parts();
         let (fields, content) = decode_whole(content_type(&parts)?, body, Self::CONTENT_FIELD)?;
-        Self::from_form(&fields, Segment::Bytes(content))
+        // The dialect is not known here: every spelling of a field that one of them has is read.
+        Self::read(&fields, Segment::Bytes(content), read_expiry(&fields)?)
     }
 
     /// The status follows the dialect and, on Azure's dated versions, the file's purpose: what assistants read is stored by
@@ -143,15 +154,16 @@ fn expiry_fields(dialect: &Dialect) -> Result<[&'static str; 2], EncodeError> {
         .ok_or_else(|| EncodeError::UnavailableField { field: "expires_after", dialect: dialect.clone() })
 }
 
-/// Any spelling; both members or none.
+/// Any spelling; both members or none. Empty fields count as absent.
 fn read_expiry(fields: &FormFields) -> Result<Option<ExpiresAfter>, DecodeError> {
-    let field = |index: usize| fields.text(BRACKETED[index]).or_else(|| fields.text(DOTTED[index]));
+    let text = |name| fields.text(name).filter(|text| !text.is_empty());
+    let field = |index: usize| text(BRACKETED[index]).or_else(|| text(DOTTED[index]));
     let invalid = |problem| Err(DecodeError::Invalid { field: "expires_after", problem });
     match (field(0), field(1)) {
-        (None, None) => fields.text(JSON).map_or(Ok(None), read_json_expiry),
+        (None, None) => text(JSON).map_or(Ok(None), read_json_expiry),
         (Some(anchor), Some(seconds)) => match seconds.parse() {
             Ok(seconds) => Ok(Some(ExpiresAfter::new(ExpiryAnchor::from(anchor), seconds))),
-            Err(_) => invalid(format!("must have a whole number of seconds, and has {seconds:?}")),
+            Err(_) => invalid(format!("must have a whole number of seconds, and has `{}`", excerpt(seconds))),
         },
         _ => invalid("must have both an anchor and seconds".to_owned()),
     }

@@ -3,7 +3,7 @@
 use std::{borrow::Cow, fmt};
 
 use bytes::Bytes;
-use http::{HeaderValue, Request, Response, StatusCode, header};
+use http::{HeaderValue, Method, Request, Response, StatusCode, header};
 
 use crate::{
     Api, Body, DecodeError, EncodeError, Garbled, Operation, OperationId, ResponseError, Route,
@@ -146,8 +146,9 @@ impl Operation for DownloadFile {
 
     fn decode_request(route: &Route, request: Request<Bytes>) -> Result<Self, DecodeError> {
         let text = |name| request.headers().get(name).and_then(|value: &HeaderValue| value.to_str().ok());
-        // A range that we do not understand is ignored, as HTTP wants it.
-        let range = text(header::RANGE).and_then(ByteRange::parse);
+        // Ranges are defined for GET alone (RFC 9110 §14.2), and one that we do not understand is ignored.
+        let range = text(header::RANGE).filter(|_| request.method() == Method::GET);
+        let range = range.and_then(ByteRange::parse);
         let if_range = range.and_then(|_| text(header::IF_RANGE)).map(str::to_owned);
         Ok(Self { file_id: id_of(route, "file_id")?, range, if_range })
     }

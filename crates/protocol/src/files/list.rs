@@ -72,6 +72,13 @@ impl ListFiles {
     pub fn new() -> Self {
         Self::default()
     }
+
+    /// Returns `true` if the documents of this dialect have pages: Azure's dated versions before 2025-04-01 list all files in one
+    /// answer.
+    #[must_use]
+    pub fn has_pages(dialect: &Dialect) -> bool {
+        Self::ID.takes_field("after", dialect)
+    }
 }
 
 impl Operation for ListFiles {
@@ -85,7 +92,7 @@ impl Operation for ListFiles {
         let limit = self.limit.map(|limit| limit.to_string());
         let mut query = Vec::new();
         query.extend(self.purpose.as_ref().map(|purpose| ("purpose", purpose.as_str())));
-        if pages(api.dialect()) {
+        if Self::has_pages(api.dialect()) {
             query.extend(limit.as_deref().map(|limit| ("limit", limit)));
             query.extend(self.order.map(|order| ("order", order.as_str())));
             query.extend(self.after.as_deref().map(|after| ("after", after)));
@@ -133,11 +140,6 @@ impl Operation for ListFiles {
         response.headers_mut().insert(header::CONTENT_LENGTH, length.into());
         Ok(response)
     }
-}
-
-/// Whether the documents of a dialect know pages.
-pub(super) fn pages(dialect: &Dialect) -> bool {
-    ListFiles::ID.takes_field("after", dialect)
 }
 
 fn read_limit(value: &str) -> Result<u32, DecodeError> {

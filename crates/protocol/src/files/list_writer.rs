@@ -7,7 +7,7 @@ use http::{HeaderValue, Response, header};
 use partwise_models::{File, TypeDiscriminator};
 use serde::Serialize;
 
-use super::{ListFiles, list::pages};
+use super::ListFiles;
 use crate::{Api, EncodeError, Operation, json::JSON};
 
 /// Writes the answer of [`ListFiles`] file by file, for a service that does not hold its lists in memory. The text is the one of
@@ -62,7 +62,8 @@ impl FileListWriter {
     }
 
     pub(super) fn with_object(api: &Api, object: &TypeDiscriminator) -> Result<Self, EncodeError> {
-        let mut writer = Self { text: Vec::new(), is_paged: pages(api.dialect()), has_files: false };
+        let mut writer =
+            Self { text: Vec::new(), is_paged: ListFiles::has_pages(api.dialect()), has_files: false };
         writer.member("{\"object\":", object)?;
         writer.text.extend_from_slice(b",\"data\":[");
         Ok(writer)

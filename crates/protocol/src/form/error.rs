@@ -143,13 +143,22 @@ impl FormError {
             | Self::BadContentType { .. }
             | Self::NoBoundary
             | Self::BadBoundary { .. } => Some("Content-Type"),
+            // Of the headers of a field, this one is needed and the longest.
+            Self::HeaderTooLong { .. } | Self::HeaderNotUtf8 | Self::NoName => Some("Content-Disposition"),
+            Self::BadHeader { text } if is_content_type(text) => Some("Content-Type"),
+            Self::BadHeader { .. } => Some("Content-Disposition"),
             Self::HeaderValueTooLong { header, .. } | Self::TooManyParameters { header, .. } => Some(header),
             _ => None,
         }
     }
 }
 
-/// As much of a text from outside as an error shows.
+fn is_content_type(line: &str) -> bool {
+    const NAME: &str = "content-type";
+    line.get(..NAME.len()).is_some_and(|beginning| beginning.eq_ignore_ascii_case(NAME))
+}
+
+/// The beginning of a text from outside, as an error shows it.
 pub(super) fn excerpt(text: &str) -> String {
     beginning(text).into_owned()
 }

@@ -208,7 +208,7 @@ impl ResponseBody {
                 portion.map(|portion| {
                     portion.map_err(|error| {
                         let cause: &dyn std::error::Error = &error;
-                        tracing::error!(id, error = cause, "a download broke off");
+                        tracing::error!(id, error = cause, "a download was interrupted");
                         BrokenContent(error.into())
                     })
                 })
@@ -219,7 +219,7 @@ impl ResponseBody {
                 Poll::Ready(piece.map(|piece| {
                     piece.map(Portion::Bytes).map_err(|error| {
                         let cause: &dyn std::error::Error = &error;
-                        tracing::error!(error = cause, "a list broke off");
+                        tracing::error!(error = cause, "a list was interrupted");
                         BrokenContent(error.into())
                     })
                 }))

@@ -3,7 +3,7 @@
 use bytes::Bytes;
 use futures_util::{StreamExt, stream};
 use http::{Response, header};
-use partwise_protocol::{Api, FileListEnd, FileListWriter, ListFiles, Operation};
+use partwise_protocol::{Api, FileListEnd, FileListWriter, ListFiles};
 
 use super::body::ResponseBody;
 use crate::{listing::FilePage, refusal::Refusal};
@@ -18,14 +18,15 @@ const PIECE: usize = 16 * 1024;
 /// The most files that a request asks for.
 pub(super) fn limit(request: &ListFiles, api: &Api) -> usize {
     // Clients of Azure's older versions read one answer and take it for everything.
-    let default = if is_paged(api) { DEFAULT_LIMIT as usize } else { usize::MAX };
+    let default = if ListFiles::has_pages(api.dialect()) { DEFAULT_LIMIT as usize } else { usize::MAX };
     request.limit.map_or(default, |limit| limit as usize)
 }
 
 /// Answers with the files of this page: whole when they are few, else in pieces, each of which is read when the one before it has
 /// been taken.
 pub(super) async fn answer(page: FilePage, api: &Api) -> Result<Response<ResponseBody>, Refusal> {
-    let list = Listing { page, writer: FileListWriter::new(api)?, is_paged: is_paged(api), ends: None };
+    let is_paged = ListFiles::has_pages(api.dialect());
+    let list = Listing { page, writer: FileListWriter::new(api)?, is_paged, ends: None };
     let (text, rest) = list.write(WHOLE).await?;
     let mut response = FileListWriter::head(api);
     let Some(rest) = rest else {
@@ -38,10 +39,6 @@ pub(super) async fn answer(page: FilePage, api: &Api) -> Result<Response<Respons
     });
     let pieces = stream::once(async { Ok(text) }).chain(rest);
     Ok(response.map(|()| ResponseBody::pieces(pieces)))
-}
-
-fn is_paged(api: &Api) -> bool {
-    ListFiles::ID.takes_field("after", api.dialect())
 }
 
 /// A list that is being written.

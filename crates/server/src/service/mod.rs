@@ -115,7 +115,7 @@ fn refuse(refusal: Refusal, head: &Head, api: &Api) -> Response<ResponseBody> {
             tracing::error!(id, %method, operation, error = cause, "a request failed");
         }
         status if status.is_server_error() => tracing::warn!(error = cause, "not now"),
-        _ => tracing::debug!(error = cause, "refused"),
+        _ => tracing::debug!(error = cause, "rejected"),
     }
     let header = refusal.header();
     let answer = refusal.into_api_error(api.dialect()).encode_response(api);

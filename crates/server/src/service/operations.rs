@@ -38,7 +38,8 @@ struct Call<'a> {
 impl Server {
     /// Does what the request asks for. Its body is not touched before the caller is known.
     pub(super) async fn operate(&self, api: &Api, parts: &Parts, body: &mut RequestBody) -> Answer {
-        let credential = Credential::extract(&Request::from_parts(parts.clone(), ()));
+        let credential = Credential::try_extract(&Request::from_parts(parts.clone(), ()))
+            .map_err(Refusal::of_unreadable_key)?;
         let tenant = self.keys().tenant(credential.as_ref())?;
         let route = api.route(&parts.method, &parts.uri)?;
         codings::check(&parts.headers)?;
@@ -97,7 +98,8 @@ impl Server {
         };
         let fields = form::receive(parts, body, content, &mut blob).await?;
         let stored = Segment::Source(SourceRange::new(0, blob.total()));
-        let CreateFile { purpose, filename, expires_after, .. } = CreateFile::from_form(&fields, stored)?;
+        let CreateFile { purpose, filename, expires_after, .. } =
+            CreateFile::from_form(&fields, stored, api.dialect())?;
         let attributes = rules.attributes(&purpose, &filename, expires_after.as_ref())?;
         let (stem, bytes) = blob.finish().await?;
         let file = self.backend().create_file(&tenant, stem, attributes, filename, bytes).await?;

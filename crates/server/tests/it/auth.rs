@@ -42,6 +42,57 @@ async fn a_missing_or_wrong_key_is_refused_in_the_dialects_shape() {
 }
 
 #[tokio::test]
+async fn a_key_that_cannot_be_read_is_told_from_none_and_from_a_wrong_one() {
+    let world = World::new().await;
+    let mut said = String::new();
+    for keys in [None, Some(partwise_server::Keys::any())] {
+        if let Some(keys) = keys {
+            world.server.set_keys(keys);
+        }
+        for (name, value) in [
+            ("authorization", &b"Bearer zz secret"[..]),
+            ("authorization", b"Bearer Bearer zzsecret"),
+            ("authorization", b"Bearer \"zz secret\""),
+            ("authorization", b"Bearer zz\xfcsecret"),
+            ("api-key", b"zz secret"),
+            ("authorization", b"Bearer"),
+            ("authorization", b"Bearer "),
+            ("authorization", b"Basic zz secret"),
+            ("api-key", b""),
+        ] {
+            let mut request = request("/v1/files", &[]);
+            request.headers_mut().insert(name, http::HeaderValue::from_bytes(value).unwrap());
+            let response = world.caller().send(request).await;
+            let refused = ApiError::decode_response(&response);
+            said += &format!("{} ({:?})\n", told(&refused), refused.error.code);
+        }
+    }
+    assert!(!said.contains("zz"), "{said}");
+    insta::assert_snapshot!(said, @"
+    401: the key that was sent has a space in it: a key has visible ASCII characters alone, and no spaces (Some(InvalidApiKey))
+    401: the key that was sent begins with `Bearer `, which is not part of it: a key has visible ASCII characters alone, and no spaces (Some(InvalidApiKey))
+    401: the key that was sent has quotes around it, which are not part of it: a key has visible ASCII characters alone, and no spaces (Some(InvalidApiKey))
+    401: the key that was sent has a character in it that is not ASCII: a key has visible ASCII characters alone, and no spaces (Some(InvalidApiKey))
+    401: the key that was sent has a space in it: a key has visible ASCII characters alone, and no spaces (Some(InvalidApiKey))
+    401: no key was sent: send it as `Authorization: Bearer` or as `api-key` (Some(InvalidApiKey))
+    401: no key was sent: send it as `Authorization: Bearer` or as `api-key` (Some(InvalidApiKey))
+    401: no key was sent: send it as `Authorization: Bearer` or as `api-key` (Some(InvalidApiKey))
+    401: no key was sent: send it as `Authorization: Bearer` or as `api-key` (Some(InvalidApiKey))
+    401: the key that was sent has a space in it: a key has visible ASCII characters alone, and no spaces (Some(InvalidApiKey))
+    401: the key that was sent begins with `Bearer `, which is not part of it: a key has visible ASCII characters alone, and no spaces (Some(InvalidApiKey))
+    401: the key that was sent has quotes around it, which are not part of it: a key has visible ASCII characters alone, and no spaces (Some(InvalidApiKey))
+    401: the key that was sent has a character in it that is not ASCII: a key has visible ASCII characters alone, and no spaces (Some(InvalidApiKey))
+    401: the key that was sent has a space in it: a key has visible ASCII characters alone, and no spaces (Some(InvalidApiKey))
+    401: no key was sent: send it as `Authorization: Bearer` or as `api-key` (Some(InvalidApiKey))
+    401: no key was sent: send it as `Authorization: Bearer` or as `api-key` (Some(InvalidApiKey))
+    401: no key was sent: send it as `Authorization: Bearer` or as `api-key` (Some(InvalidApiKey))
+    401: no key was sent: send it as `Authorization: Bearer` or as `api-key` (Some(InvalidApiKey))
+    ");
+    let request = request("/v1/files", &[("api-key", ""), ("authorization", "Bearer key-a")]);
+    assert_eq!(world.caller().send(request).await.status(), StatusCode::OK, "an empty header is no key");
+}
+
+#[tokio::test]
 async fn a_strangers_file_does_not_exist() {
     let world = World::new().await;
     let file = world.caller().create_file("mine.txt", b"secret").await;

@@ -192,18 +192,92 @@ async fn a_lifetime_may_come_as_one_json_field() {
     let file: File = CreateFile::decode_response(post(&caller, "/files", &form("null")).await).unwrap();
     assert_eq!(file.expires_at, None);
     let mut said = String::new();
-    for value in ["", "3600", "{\"seconds\":3600}", "{\"anchor\":\"created_at\",\"seconds\":1}"] {
+    for value in ["3600", "{\"seconds\":3600}", "{\"anchor\":\"created_at\",\"seconds\":1}"] {
         let refused =
             partwise_protocol::ApiError::decode_response(&post(&caller, "/files", &form(value)).await);
         assert_eq!(refused.error.param.as_deref(), Some("expires_after"), "{value}");
         said += &format!("{}\n", crate::world::told(&refused));
     }
     insta::assert_snapshot!(said, @r"
-    400: `expires_after` must be an object with an anchor and seconds: EOF while parsing a value at line 1 column 0
     400: `expires_after` must be an object with an anchor and seconds: invalid type: integer `3600`, expected an ExpiresAfter: an object with `anchor` and `seconds` at line 1 column 4
     400: `expires_after` must be an object with an anchor and seconds: missing field `anchor` at line 1 column 16
     400: a file can live for 3600 to 2592000 seconds, and 1 were asked for
     ");
+}
+
+#[tokio::test]
+async fn an_empty_lifetime_counts_as_absent() {
+    let world = World::new().await;
+    for fields in [
+        &["expires_after"][..],
+        &["expires_after[anchor]", "expires_after[seconds]"],
+        &["expires_after.anchor", "expires_after.seconds"],
+        &["expires_after[seconds]"],
+        &["expires_after", "expires_after.anchor"],
+    ] {
+        let empty = |name: &&str| format!("--b\nContent-Disposition: form-data; name=\"{name}\"\n\n\n");
+        let form = format!("{PURPOSE}{}{FILE}--b--\n", fields.iter().map(empty).collect::<String>());
+        for version in ["", "?api-version=2024-10-21", "?api-version=2025-04-01-preview"] {
+            let api = match version.split_once('=') {
+                Some((_, version)) => azure(version),
+                None => openai(),
+            };
+            let response = post(&world.caller_of(api), &format!("/files{version}"), &form).await;
+            assert!(response.status().is_success(), "{fields:?} {version}: {}", message(&response));
+            assert_eq!(CreateFile::decode_response(response).unwrap().expires_at, None);
+        }
+        let whole = form.replace(PURPOSE, &format!("{PURPOSE}{EXPIRY}"));
+        if !fields.iter().any(|field| field.contains('[')) {
+            let file = CreateFile::decode_response(post(&world.caller(), "/files", &whole).await).unwrap();
+            assert_eq!(file.expires_at.unwrap().0, world.now() + 3600, "{fields:?}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_lifetime_is_not_read_where_the_dialect_has_none() {
+    let world = World::new().await;
+    let field = |name: &str| format!("--b\nContent-Disposition: form-data; name=\"{name}\"\n\nzz\n");
+    for name in ["expires_after", "expires_after[seconds]", "expires_after.anchor"] {
+        let form = format!("{PURPOSE}{}{FILE}--b--\n", field(name));
+        let path = "/files?api-version=2024-10-21";
+        let response = post(&world.caller_of(azure("2024-10-21")), path, &form).await;
+        assert_eq!(CreateFile::decode_response(response).unwrap().expires_at, None, "{name}");
+        assert_eq!(post(&world.caller(), "/files", &form).await.status(), StatusCode::BAD_REQUEST);
+    }
+}
+
+#[tokio::test]
+async fn a_header_of_a_field_that_cannot_be_read_is_named() {
+    let world = World::new().await;
+    let caller = world.caller();
+    let mut said = String::new();
+    for header in [
+        "no colon".to_owned(),
+        "Content-Disposition: form-data; name=\"a".to_owned(),
+        "Content-Disposition: form-data".to_owned(),
+        "Content-Type: text/plain".to_owned(),
+        "Content-Type: text/plain\nContent-Type: text/plain".to_owned(),
+        format!("Content-Disposition: form-data; name=a; filename=\"{}\"", "x".repeat(1 << 20)),
+    ] {
+        let response = post(&caller, "/files", &format!("--b\n{header}\n\na\n--b--\n")).await;
+        let refused = partwise_protocol::ApiError::decode_response(&response);
+        said += &format!("{} ({:?})\n", crate::world::told(&refused), refused.error.param);
+    }
+    let request = caller.plain("POST", "/files").header("content-type", "multipart/form-data; boundary=b");
+    let body = b"--b\r\nContent-Disposition: form-data; name=\xff\r\n\r\na\r\n--b--".as_slice();
+    let refused =
+        partwise_protocol::ApiError::decode_response(&caller.send(request.body(body.into()).unwrap()).await);
+    said += &format!("{} ({:?})\n", crate::world::told(&refused), refused.error.param);
+    insta::assert_snapshot!(said, @r#"
+    400: the multipart form cannot be read: "no colon" in the header of a field cannot be read (Some("Content-Disposition"))
+    400: the multipart form cannot be read: "form-data; name=\"a" in the header of a field cannot be read (Some("Content-Disposition"))
+    400: the multipart form cannot be read: a field has no name: its header needs `Content-Disposition: form-data; name="…"` (Some("Content-Disposition"))
+    400: the multipart form cannot be read: a field has no name: its header needs `Content-Disposition: form-data; name="…"` (Some("Content-Disposition"))
+    400: the multipart form cannot be read: "Content-Type: text/plain" in the header of a field cannot be read (Some("Content-Type"))
+    400: the multipart form cannot be read: the header of a field is longer than 16384 bytes (Some("Content-Disposition"))
+    400: the multipart form cannot be read: the header of a field is not UTF-8 (Some("Content-Disposition"))
+    "#);
 }
 
 #[tokio::test]

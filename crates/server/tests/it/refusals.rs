@@ -301,6 +301,30 @@ async fn a_refusal_shows_the_beginning_of_what_was_sent_and_no_more() {
         let response = caller.send(caller.plain(method, &path).body(Bytes::from(body)).unwrap()).await;
         said += &format!("{} {}\n", response.status().as_u16(), String::from_utf8_lossy(response.body()));
     }
+    let long = "x".repeat(60_000);
+    let anchor = "--b\r\nContent-Disposition: form-data; name=expires_after[anchor]\r\n\r\ncreated_at\r\n";
+    for (field, value) in [
+        ("purpose", long.clone()),
+        ("expires_after[seconds]", long.clone()),
+        ("expires_after", format!("\"{long}\"")),
+    ] {
+        let anchor = if field.ends_with("[seconds]") { anchor } else { "" };
+        let purpose = if field == "purpose" { &long } else { "assistants" };
+        let text = |name: &str, value: &str| {
+            format!("--b\r\nContent-Disposition: form-data; name={name}\r\n\r\n{value}\r\n")
+        };
+        let other = if field == "purpose" { String::new() } else { text(field, &value) };
+        let form = format!(
+            "{}{anchor}{other}--b\r\nContent-Disposition: form-data; name=file; filename=a\r\n\r\na\r\n--b--",
+            text("purpose", purpose)
+        );
+        let request =
+            caller.plain("POST", "/files").header("content-type", "multipart/form-data; boundary=b");
+        let response = caller.send(request.body(Bytes::from(form)).unwrap()).await;
+        said += &format!("{} {}\n", response.status().as_u16(), String::from_utf8_lossy(response.body()));
+    }
+    let name = "x".repeat(512);
+    said += &format!("{}\n", refusal(&caller, &upload_request(Purpose::FineTune, &name, 1)).await);
     let dated = http::Request::get(format!("/openai/files?api-version={long}")).body(Bytes::new()).unwrap();
     said += &String::from_utf8_lossy(caller.send(dated).await.body());
     insta::assert_snapshot!(said, @r#"
@@ -310,6 +334,10 @@ async fn a_refusal_shows_the_beginning_of_what_was_sent_and_no_more() {
     405 {"error":{"message":"`/v1/files/xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx…` does not take PUT","type":"invalid_request_error","param":null,"code":null}}
     400 {"error":{"message":"`xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx…` is not a purpose to send a file with: take one of fine-tune, batch, assistants, evals, user_data, vision","type":"invalid_request_error","param":"purpose","code":null}}
     400 {"error":{"message":"`xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx…` is not what a lifetime can start from: take created_at","type":"invalid_request_error","param":"expires_after","code":null}}
+    400 {"error":{"message":"`xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx…` is not a purpose to send a file with: take one of fine-tune, batch, assistants, evals, user_data, vision","type":"invalid_request_error","param":"purpose","code":null}}
+    400 {"error":{"message":"`expires_after` must have a whole number of seconds, and has `xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx…`","type":"invalid_request_error","param":"expires_after","code":null}}
+    400 {"error":{"message":"`expires_after` must be an object with an anchor and seconds: invalid type: string \"xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx… at line 1 column 60002","type":"invalid_request_error","param":"expires_after","code":null}}
+    400: a file with the purpose `fine-tune` must have a name that ends with .jsonl, and is named `xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx…`
     {"error":{"code":"notFound","message":"`xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx…` is not an api-version: it must be a date such as 2024-10-21, perhaps with -preview behind it","target":"api-version"}}
     "#);
 }
