@@ -1,4 +1,4 @@
-//! What the command takes: the one description that clap parses and that `--help` prints.
+//! The arguments of the command: the one description that clap parses and that `--help` prints.
 
 use std::{path::PathBuf, time::Duration};
 
@@ -72,7 +72,7 @@ Exit status: 0 done, 1 failed or refused, 2 the arguments are wrong, 75 stopped:
 #[derive(Args, Debug)]
 #[command(next_help_heading = "Service")]
 pub(crate) struct ServiceArguments {
-    /// Whose API to speak: OpenAI's, Azure OpenAI's dated one or its v1 [default: openai].
+    /// The API to speak: OpenAI's, Azure OpenAI's dated one or its v1 [default: openai].
     #[arg(long, global = true, value_enum, value_name = "PROVIDER")]
     pub(crate) provider: Option<Provider>,
     /// Where the service is, such as `https://NAME.openai.azure.com` or `http://127.0.0.1:8080/v1`.
@@ -137,7 +137,7 @@ pub(crate) struct UploadArguments {
     pub(crate) file: PathBuf,
     #[command(flatten)]
     pub(crate) purpose: RequiredPurpose,
-    /// How many parts to send at once [default: as many as make it faster, up to 16].
+    /// The number of parts to send at once [default: as many as make it faster, up to 16].
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=64))]
     pub(crate) parallel: Option<u16>,
     /// The size of a part [default: by the file's size and --parallel, at most 64MiB, smaller towards the end].
@@ -278,7 +278,7 @@ pub(crate) struct DownloadArguments {
     /// Replace a file that is there already.
     #[arg(long)]
     pub(crate) force: bool,
-    /// How many ranges to ask for at once, when the service serves ranges; standard output gets everything in one.
+    /// The number of ranges to ask for at once, when the service serves ranges; standard output gets everything in one.
     #[arg(long, value_name = "N", default_value_t = 4, value_parser = clap::value_parser!(u16).range(1..=64))]
     pub(crate) parallel: u16,
     /// Begin anew, whatever an earlier run has received.
@@ -329,7 +329,7 @@ Lines are counted from 1, and so are columns, in bytes.")]
 pub(crate) struct CheckArguments {
     /// The file to check.
     pub(crate) file: PathBuf,
-    /// What the file is for.
+    /// The purpose of the file.
     #[arg(long, value_enum, value_name = "PURPOSE")]
     pub(crate) purpose: LinesPurpose,
     /// Print each wrong line as one JSON object per line, and nothing else on standard output.
@@ -372,7 +372,7 @@ pub(crate) struct ServeArguments {
     /// A file with the keys to take: one `key` or `tenant:key` per line.
     #[arg(long, value_name = "FILE")]
     pub(crate) api_key_file: Option<PathBuf>,
-    /// Whether files are synced to the disk before they are answered; `none` is faster, but what was answered may be lost
+    /// Syncs files to the disk before they are answered, or not; `none` is faster, but what was answered may be lost
     /// when the power fails (not when the server crashes).
     #[arg(long, value_enum, value_name = "LEVEL", default_value = "strict")]
     pub(crate) durability: DurabilityName,
@@ -400,7 +400,7 @@ pub(crate) struct ServeArguments {
     pub(crate) shutdown_timeout: Duration,
 }
 
-/// What an answer of the server is worth when the power fails.
+/// The durability of what the server has answered with success.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub(crate) enum DurabilityName {
     Strict,

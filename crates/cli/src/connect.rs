@@ -43,7 +43,7 @@ pub(crate) struct Connected {
     pub(crate) client: Client,
     /// Says what errors of this client mean.
     pub(crate) explain: Explain,
-    /// Whether the service outlives this process.
+    /// Set when the service outlives this process.
     pub(crate) is_lasting: bool,
     /// On whose behalf the service is used, where that is said besides the key.
     pub(crate) account: String,

@@ -124,7 +124,7 @@ fn limits(arguments: &ServeArguments, descriptors: u64) -> Result<Limits, Report
     Ok(limits)
 }
 
-/// How many threads serve connections.
+/// The number of threads that serve connections.
 fn threads() -> NonZeroUsize {
     let processors = thread::available_parallelism().map_or(1, NonZeroUsize::get);
     NonZeroUsize::new((processors * THREADS_PER_PROCESSOR).min(MOST_THREADS)).unwrap_or(NonZeroUsize::MIN)

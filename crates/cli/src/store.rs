@@ -7,10 +7,10 @@ use percent_encoding::percent_decode_str;
 
 use crate::report::Report;
 
-/// What `--store` takes.
+/// The values that `--store` takes.
 const KINDS: &str = "give a folder, file:///… or memory://; S3 and Azure stores are not there yet";
 
-/// What `--store` names, by the scheme of its URL.
+/// A store as `--store` names it, by the scheme of its URL.
 enum Named<'a> {
     /// A folder, by its path: no URL.
     Path,
@@ -42,7 +42,7 @@ impl<'a> Named<'a> {
 #[derive(Debug)]
 pub(crate) struct Opened {
     pub(crate) store: Store,
-    /// What it is known by from run to run: the path of its folder without links and dots. `None` when it ends with this
+    /// Its identity from run to run: the path of its folder without links and dots. `None` when it ends with this
     /// process.
     pub(crate) identity: Option<String>,
 }

@@ -113,13 +113,13 @@ fn within_quotes(secret: &str) -> Option<&str> {
     within('"').or_else(|| within('\'')).map(str::trim)
 }
 
-/// Whether a secret is the value of a header with the scheme before it.
+/// Returns `true` if a secret is the value of a header with the scheme before it.
 fn is_bearer(secret: &str) -> bool {
     let scheme = secret.split_whitespace().next().unwrap_or_default();
     scheme.len() < secret.len() && scheme.eq_ignore_ascii_case("bearer")
 }
 
-/// What keeps a secret from being sent, if anything does.
+/// The reason why a secret cannot be sent, if there is one.
 fn problem_of(secret: &str) -> Option<&'static str> {
     let bare = within_quotes(secret);
     let has_prefix = |secret: &str, prefix: &str| {

@@ -34,7 +34,7 @@ pub enum RouteError {
         path: String,
         /// The method as it came.
         method: Method,
-        /// What the path does take: the answer's `Allow` header.
+        /// The methods that the path takes: the answer's `Allow` header.
         allowed: Vec<Method>,
     },
     /// A dated Azure path without its `api-version`.

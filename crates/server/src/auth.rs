@@ -1,4 +1,4 @@
-//! Who may call, and as whom.
+//! The keys of callers, and the tenants that they stand for.
 
 mod rejections;
 
@@ -149,7 +149,7 @@ impl Keys {
         matches!(self.0, Taken::Any)
     }
 
-    /// Whose request this is.
+    /// The tenant whose request this is.
     pub(crate) fn tenant(&self, credential: Option<&Credential>) -> Result<Tenant, Refusal> {
         let credential = credential.ok_or(Refusal::NoKey)?;
         match &self.0 {

@@ -1,4 +1,4 @@
-//! What all operations work with: the store, the time, and random numbers.
+//! The store, the time and random numbers that all operations work with.
 
 use std::{fmt, sync::Arc, time::SystemTime};
 

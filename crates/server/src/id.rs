@@ -65,7 +65,7 @@ impl Stem {
     }
 }
 
-/// What a file is for and how long it lives: the digits of its identifier that a client decides.
+/// The purpose and the lifetime of a file: the digits of its identifier that a client decides.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Attributes(u32);
 

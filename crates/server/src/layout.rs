@@ -81,7 +81,7 @@ pub(crate) fn blob(tenant: &Tenant, name: &BlobName) -> Path {
     Path::from(format!("{TENANTS}/{tenant}/blobs/{}", name.0))
 }
 
-/// What a record in a tenant's `files` says of a file.
+/// The meaning of a record in a tenant's `files`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum FileMark {
     Stored(ObjectId),
@@ -145,7 +145,7 @@ impl BlobName {
     }
 }
 
-/// What a blob belongs to.
+/// The owner of a blob.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Owner {
     /// A file that was sent at once.

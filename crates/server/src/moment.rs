@@ -13,7 +13,7 @@ const FINE_BITS: u32 = 20;
 const SECOND_BITS: u32 = 40;
 /// The bits of a moment.
 pub(crate) const MOMENT_BITS: u32 = SECOND_BITS + FINE_BITS;
-/// How far a clock may be set back before what is made follows it: within this the order of what was made counts more, beyond
+/// The distance by which a clock may be set back before what is made follows it: within this the order of what was made counts more, beyond
 /// it the time.
 const TOLERANCE: u64 = 2 << FINE_BITS;
 

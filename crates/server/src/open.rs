@@ -15,11 +15,11 @@ use crate::{
     store::{Store, is_full},
 };
 
-/// What a success is worth when the power fails. A crash of the process loses nothing either way.
+/// The guarantee that a success has when the power fails. A crash of the process loses nothing either way.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[expect(clippy::exhaustive_enums, reason = "a caller chooses one of them; nothing else is ever returned")]
 pub enum Durability {
-    /// What was answered with success is on the disk: every file, and every folder that got an entry, is synced first.
+    /// All that was answered with success is on the disk: every file, and every folder that got an entry, is synced first.
     #[default]
     Strict,
     /// Nothing is synced. When the system stops, the last answers may be lost, in part or in whole, whatever they said;
@@ -42,7 +42,7 @@ pub enum OpenError {
     Create {
         /// The path as given.
         path: PathBuf,
-        /// What the system said.
+        /// The error of the system.
         source: io::Error,
     },
     /// Files cannot be made in the folder.
@@ -50,7 +50,7 @@ pub enum OpenError {
     NotWritable {
         /// The path as given.
         path: PathBuf,
-        /// What the system said.
+        /// The error of the system.
         source: io::Error,
     },
     /// There is no store: the folder or its marker, `partwise.json`, is missing, and neither was to be made.

@@ -1,4 +1,4 @@
-//! What a request may ask for, by dialect. What no source states is chosen in `docs/contract/choices.md`.
+//! The rules for the values in a request, by dialect. Where no source states one it is chosen in `docs/contract/choices.md`.
 
 use partwise_models::{CreateUploadRequest, ExpiresAfter, ExpiryAnchor, ImportFileRequest, Purpose};
 use partwise_protocol::{CreateFile, Dialect, FieldHead, OperationId, filename_suits};

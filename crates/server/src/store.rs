@@ -112,7 +112,7 @@ impl Store {
         }
     }
 
-    /// Whether a record is there.
+    /// Returns `true` if a record is there.
     pub(crate) async fn exists(&self, path: &Path) -> Result<bool, StoreError> {
         match self.objects.head(path).await {
             Ok(_) => Ok(true),
@@ -121,7 +121,7 @@ impl Store {
         }
     }
 
-    /// What stands under `folder`, with the last segment of each path, in no certain order.
+    /// The objects under `folder`, with the last segment of each path, in no certain order.
     pub(crate) async fn list<T>(
         &self,
         folder: &Path,
@@ -231,7 +231,7 @@ impl From<Arc<dyn ObjectStore>> for Store {
     }
 }
 
-/// Whether a record was created now or was there before.
+/// The result of creating a record: it was created now, or was there before.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[must_use]
 pub(crate) enum Created {
@@ -269,7 +269,7 @@ impl From<object_store::Error> for StoreError {
 }
 
 impl StoreError {
-    /// Whether the disk, or a quota on it, is full.
+    /// Returns `true` if the disk, or a quota on it, is full.
     pub(crate) fn is_full(&self) -> bool {
         self.io_error().is_some_and(is_full)
     }

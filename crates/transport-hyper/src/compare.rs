@@ -88,7 +88,7 @@ pub(crate) async fn compare(
     }
 }
 
-/// Whether a service rejects the download of a file that it has with this status. With 401 or 404 it does not even say
+/// Returns `true` if a service rejects the download of a file that it has with this status. With 401 or 404 it does not even say
 /// whether it has the file.
 fn is_not_served(status: StatusCode) -> bool {
     matches!(status, StatusCode::BAD_REQUEST | StatusCode::FORBIDDEN)
@@ -110,7 +110,7 @@ pub(crate) async fn compare_digest(
     Ok(if digester.digest() == sent { Comparison::Equal } else { Comparison::Different })
 }
 
-/// How far the comparison is.
+/// The progress of the comparison.
 struct Compared {
     reader: Reader,
     length: u64,
@@ -120,7 +120,7 @@ struct Compared {
     differs: bool,
 }
 
-/// How one answer ended.
+/// The end of one answer.
 enum Ended {
     Decided(Comparison),
     BrokeOff(Failure),
@@ -186,7 +186,7 @@ impl Cursor {
         Self { pieces, piece: Bytes::new() }
     }
 
-    /// Whether the source goes on with these bytes. It is read only as far as they are equal.
+    /// Returns `true` if the source goes on with these bytes. It is read only as far as they are equal.
     async fn is_next(&mut self, mut bytes: Bytes) -> Result<bool, SourceError> {
         while !bytes.is_empty() {
             if self.piece.is_empty() {

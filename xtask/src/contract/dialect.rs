@@ -36,7 +36,7 @@ impl DatedVersion {
 }
 
 impl Dialect {
-    /// What stands before the paths of the contract in the path of a URL.
+    /// The prefix of the contract's paths in the path of a URL.
     pub(crate) fn base_path(&self) -> &'static str {
         match self {
             Self::OpenAi => "/v1",

@@ -23,7 +23,7 @@ pub(crate) struct Operation {
     pub(crate) answers: Vec<Success>,
 }
 
-/// What sending an operation twice can do.
+/// The effect of sending an operation twice.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub(crate) enum Repeat {
@@ -32,7 +32,7 @@ pub(crate) enum Repeat {
     Ambiguous,
 }
 
-/// What a body holds.
+/// The content of a body.
 #[derive(Clone, Debug)]
 pub(crate) struct Payload {
     pub(crate) media_type: String,

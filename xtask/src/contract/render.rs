@@ -66,7 +66,7 @@ impl View<'_> {
         Ok(Some(Value::Mapping(seen)))
     }
 
-    /// Whether the dialect has it: by its own mark, and by that of what it refers to.
+    /// Returns `true` if the dialect has it: by its own mark, and by that of what it refers to.
     fn is_available(&self, members: &Mapping) -> Result<bool> {
         if self.holds(members.get("x-availability"))? == Some(false) {
             return Ok(false);
@@ -81,7 +81,7 @@ impl View<'_> {
         }
     }
 
-    /// Whether an availability includes the dialect.
+    /// Returns `true` if an availability includes the dialect.
     fn holds(&self, availability: Option<&Value>) -> Result<Option<bool>> {
         let Some(availability) = availability else { return Ok(None) };
         let availability: Availability = yaml_serde::from_value(availability.clone())?;
@@ -131,7 +131,7 @@ impl View<'_> {
     }
 }
 
-/// What a reference such as `#/components/schemas/File` leads to.
+/// The target of a reference such as `#/components/schemas/File`.
 pub(crate) fn resolve<'a>(document: &'a Value, reference: &str) -> Option<&'a Value> {
     reference.strip_prefix("#/")?.split('/').try_fold(document, |value, name| value.get(name))
 }

@@ -1,4 +1,4 @@
-//! What each crate may depend on. This is the only place that says so.
+//! The dependencies that each crate may have. This is the only place that says so.
 
 /// One crate of the workspace.
 pub(super) struct Layer {
@@ -9,7 +9,7 @@ pub(super) struct Layer {
     pub(super) ours_in_tests: &'static [&'static str],
     /// The crates of others that it may depend on; tests are free to use more.
     pub(super) others: Others,
-    /// Whether everything beneath it has to be pure as well: see [`IMPURE`].
+    /// Set when everything beneath it has to be pure as well: see [`IMPURE`].
     pub(super) pure: bool,
 }
 

@@ -20,7 +20,7 @@ pub(crate) struct Locked {
     pub(crate) file: File,
 }
 
-/// What a try to lock came to.
+/// The result of an attempt to lock.
 enum Tried {
     Locked(Locked),
     /// Another run has it.
@@ -58,7 +58,7 @@ fn once(path: &Path) -> io::Result<Tried> {
     }
 }
 
-/// How to open a file at its very path: where that is a link, whoever made it does not say which file is written.
+/// Options that open a file at its very path: through a link, its maker would choose the file that is written.
 pub(crate) fn options_here() -> OpenOptions {
     #[allow(unused_mut, reason = "elsewhere nothing need be said")]
     let mut options = OpenOptions::new();
@@ -67,7 +67,7 @@ pub(crate) fn options_here() -> OpenOptions {
     options
 }
 
-/// Whether some process has it locked.
+/// Returns `true` if some process has it locked.
 pub(crate) fn is_held(path: &Path) -> io::Result<bool> {
     let file = match File::open(path) {
         Ok(file) => file,

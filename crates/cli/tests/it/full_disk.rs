@@ -17,7 +17,7 @@ fn on_a_small_disk(sandbox: &Sandbox, script: &str, arguments: &[&str]) -> crate
     crate::sandbox::Ran::of(command.output().unwrap())
 }
 
-/// Whether a test may mount a file system of its own here. Where it may not, the test says so, and fails in CI.
+/// Returns `true` if a test may mount a file system here. Where it may not, the test says so, and fails in CI.
 #[cfg(target_os = "linux")]
 fn can_mount() -> bool {
     use std::io::Write as _;

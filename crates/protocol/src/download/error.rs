@@ -10,7 +10,7 @@ pub enum DownloadError {
     /// The service said no, or said it too often.
     #[error("the service refused")]
     Refused(#[source] Box<ApiError>),
-    /// The service could not be asked, or broke off, too often.
+    /// The service could not be asked, or the answer was interrupted, too often.
     #[error(transparent)]
     Failed(Failure),
     /// The service's answer cannot be read.

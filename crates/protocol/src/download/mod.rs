@@ -28,7 +28,7 @@ use crate::{Api, Attempt, ByteRange, DownloadFile, OperationId, RequestId, Retri
 /// A checkpoint is due this long after the one before, when anything more is there: what a crash costs is time.
 const SAVE_AFTER: Duration = Duration::from_secs(2);
 
-/// What the driver must do next. It does so without waiting for the result, and polls again.
+/// The next step of the driver. It does so without waiting for the result, and polls again.
 #[must_use]
 #[derive(Debug)]
 #[allow(clippy::exhaustive_enums, reason = "a driver that ignores one is wrong")]
@@ -38,7 +38,7 @@ pub enum DownloadAction {
     Send {
         /// Names the request in reports.
         id: RequestId,
-        /// What to ask for.
+        /// The request.
         operation: DownloadFile,
     },
     /// Retrieve the file's object, and report it with [`Fetch::handle_retrieved`], or that there is no answer with
@@ -46,7 +46,7 @@ pub enum DownloadAction {
     Retrieve {
         /// Names the request in reports.
         id: RequestId,
-        /// What to ask for.
+        /// The request.
         operation: RetrieveFile,
     },
     /// Drop this request and its answer; nothing about it need be reported.
@@ -63,7 +63,7 @@ pub enum DownloadAction {
     Done(Result<(), DownloadError>),
 }
 
-/// How far a download is.
+/// The progress of a download.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct DownloadProgress {
@@ -74,19 +74,19 @@ pub struct DownloadProgress {
     pub bytes_written: u64,
     /// Requests that are under way.
     pub requests: usize,
-    /// What was asked for again in this run.
+    /// Requests that were retried in this run.
     pub retries: u64,
     /// The request that failed last, of those that are sent again.
     pub latest_retry: Option<Retry>,
-    /// What a person should know now.
+    /// A warning for the person who waits.
     pub warning: Option<DownloadWarning>,
 }
 
 /// One download as a machine. Its driver sends, writes and keeps time, and tells it what came of it.
 ///
 /// The first request asks for a range, and its answer tells whether the service serves ranges and how long the content is.
-/// If so, up to [`DownloadPlan::parallel`] ranges are asked for at once, and one that breaks off is gone on with from where
-/// it broke. If not, everything comes in one answer, and comes again from the beginning when that breaks off.
+/// If so, up to [`DownloadPlan::parallel`] ranges are asked for at once, and one that is interrupted is resumed where it
+/// ended. If not, everything comes in one answer, and comes again from the beginning when that is interrupted.
 ///
 /// The file's object is asked for behind the first request, and the length of what came is compared with the one in the
 /// object. Another length ends the download with [`DownloadError::WrongContent`]. An object that cannot be had ends it only
@@ -111,12 +111,12 @@ pub struct Fetch {
     counted_before: RequestId,
     /// When the request whose failure was counted last is sent again.
     again: Duration,
-    /// Whether the service ever answered in a way that makes sense: with content, or with an error of the API.
+    /// Set when the service has answered in a way that makes sense: with content, or with an error of the API.
     is_understood: bool,
     furthest: u64,
     retries: u64,
     latest_retry: Option<Retry>,
-    /// How that request failed, until something comes.
+    /// The failure of that request, until something comes.
     latest_failure: Option<Box<DownloadError>>,
     saver: Saver,
     look: Look,
@@ -124,7 +124,7 @@ pub struct Fetch {
     end: End,
 }
 
-/// How the bytes come.
+/// The way in which the bytes come.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Way {
     /// One request has asked, or will ask, for a range; nobody knows yet what will come.
@@ -139,16 +139,16 @@ enum Way {
 #[derive(Debug)]
 struct Flight {
     id: RequestId,
-    /// What it was sent for and was not written yet.
+    /// The bytes that it was sent for and that are not written yet.
     rest: Range<u64>,
 }
 
 #[derive(Debug, Default)]
 struct Saver {
     is_saving: bool,
-    /// What the last checkpoint is of.
+    /// The content that the last checkpoint is of.
     content: Option<Content>,
-    /// How many bytes it knows of.
+    /// The number of bytes that it knows of.
     known: u64,
     last: Duration,
 }
@@ -257,7 +257,7 @@ impl Fetch {
         self.stopping = true;
     }
 
-    /// How far it is.
+    /// Its progress.
     #[must_use]
     pub fn progress(&self) -> DownloadProgress {
         DownloadProgress {
@@ -270,7 +270,7 @@ impl Fetch {
         }
     }
 
-    /// How many bytes the whole content has, once it is known.
+    /// The length of the whole content in bytes, once it is known.
     #[must_use]
     pub fn length(&self) -> Option<u64> {
         self.content.as_ref().map(|content| content.length)
@@ -308,7 +308,7 @@ impl Fetch {
         self.abandoned.extend(self.flights.drain(..).map(|flight| flight.id));
     }
 
-    /// What is to be asked for now, if anything is.
+    /// The next request, if one is due.
     fn next_range(&self, now: Duration) -> Option<Range<u64>> {
         let slots = match self.way {
             Way::Ranges => usize::from(self.plan.parallel.max(1)),
@@ -351,7 +351,7 @@ impl Fetch {
         self.pauses.iter().copied().chain(hold).chain(save).chain(self.look_deadline(now)).min()
     }
 
-    /// What came of a [`DownloadAction::Save`].
+    /// Takes the result of a [`DownloadAction::Save`].
     pub fn handle_saved(&mut self) {
         self.saver.is_saving = false;
     }
@@ -385,12 +385,12 @@ impl Fetch {
         content.filter(|_| is_new && !self.saver.is_saving)
     }
 
-    /// Whether a checkpoint speaks of bytes, or may by now.
+    /// Returns `true` if a checkpoint speaks of bytes, or may by now.
     fn is_checkpoint_in_force(&self) -> bool {
         self.saver.known > 0 || self.saver.is_saving
     }
 
-    /// What can be gone on from: what comes in one answer has to come again from the beginning.
+    /// The bytes from which a download can be resumed: one answer with everything restarts from the beginning.
     fn lasting(&self) -> &Coverage {
         const NOTHING: &Coverage = &Coverage::NOTHING;
         if self.way == Way::Whole { NOTHING } else { &self.written }

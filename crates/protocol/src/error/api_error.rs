@@ -22,7 +22,7 @@ use crate::{
 /// So much of a page is searched for its title, in bytes.
 const PAGE_HEAD: usize = 4096;
 
-/// What is said of a page without a title.
+/// The text for a page without a title.
 const UNTITLED: &str = "an HTML page without a title";
 
 /// The service answered no.
@@ -34,11 +34,11 @@ const UNTITLED: &str = "an HTML page without a title";
 pub struct ApiError {
     /// The HTTP status.
     pub status: StatusCode,
-    /// What the service said; empty when it said nothing that we can read.
+    /// The error as the service said it; empty when it said nothing that we can read.
     pub error: Error,
     /// The identifier of the request on the service's side, for its support: `x-request-id` or `apim-request-id`.
     pub request_id: Option<String>,
-    /// What the service said about trying again, in headers or in the message of an error of the API.
+    /// The service's hint about a retry, in headers or in the message of an error of the API.
     pub retry: RetryHint,
     /// Where the service said that the request has to go instead, when it was a redirect.
     pub redirect: Option<Redirect>,
@@ -51,11 +51,11 @@ pub struct ApiError {
     pub date: Option<UnixSeconds>,
     /// The answer had one of the API's error shapes.
     is_of_the_api: bool,
-    /// Whether the answer was an HTML page: of something in front of the service, since its own answers are JSON.
+    /// Set when the answer was an HTML page: of something in front of the service, since its own answers are JSON.
     pub is_page: bool,
 }
 
-/// What a refusal means for the caller.
+/// The meaning of a rejection for the caller.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum ApiErrorKind {
@@ -142,13 +142,13 @@ impl ApiError {
         refusal
     }
 
-    /// Whether the answer had one of the API's error shapes; a page, a text or nothing may be of anything that listens there.
+    /// Returns `true` if the answer had one of the API's error shapes; a page, a text or nothing may be of anything that listens there.
     #[must_use]
     pub fn is_of_the_api(&self) -> bool {
         self.is_of_the_api
     }
 
-    /// What the refusal means for the caller.
+    /// The meaning of the rejection for the caller.
     #[must_use]
     pub fn kind(&self) -> ApiErrorKind {
         if matches!(self.error.code, Some(ErrorCode::InsufficientQuota | ErrorCode::QuotaExceeded))
@@ -169,7 +169,7 @@ impl ApiError {
         }
     }
 
-    /// Whether it rejects an MD5: the request is wrong, and the parameter or the words name it.
+    /// Returns `true` if it rejects an MD5: the request is wrong, and the parameter or the words name it.
     pub(crate) fn is_about_md5(&self) -> bool {
         let names_it = |text: &Option<String>| {
             text.as_ref().is_some_and(|text| text.to_ascii_lowercase().contains("md5"))
@@ -178,14 +178,14 @@ impl ApiError {
         is_rejected && (names_it(&self.error.param) || names_it(&self.error.message))
     }
 
-    /// Whether services give this status for what may work, or may have worked, a moment later: 408, 409, 429, and 5xx
+    /// Returns `true` for a status of requests that may work, or may have worked, a moment later: 408, 409, 429, and 5xx
     /// but 501 and 505, which say that the request can never work there, and 507, which waits for a person to make room.
     #[must_use]
     pub fn is_transient(&self) -> bool {
         matches!(self.status.as_u16(), 408 | 409 | 429 | 500 | 502..=504 | 506 | 508..=599)
     }
 
-    /// Whether the service asks for patience from everything that is sent to it: 429, 503.
+    /// Returns `true` if the service asks for a delay of everything that is sent to it: 429, 503.
     #[must_use]
     pub fn is_overload(&self) -> bool {
         matches!(self.status, StatusCode::TOO_MANY_REQUESTS | StatusCode::SERVICE_UNAVAILABLE)
@@ -248,7 +248,7 @@ struct Envelope<E> {
     error: E,
 }
 
-/// What the service answered, on one line whatever it sent: of long texts only the beginning. That it is a refusal is
+/// The answer of the service, on one line whatever it sent: of long texts only the beginning. That it is a refusal is
 /// for the layer above to say.
 impl fmt::Display for ApiError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -325,7 +325,7 @@ pub(super) fn page(body: &[u8]) -> Option<String> {
     }
 }
 
-/// Whether a text has elements that only HTML has, in its beginning: other XML is no page.
+/// Returns `true` if a text has elements that only HTML has, in its beginning: other XML is no page.
 fn has_html(text: &[u8]) -> bool {
     let head = text[..text.len().min(PAGE_HEAD)].to_ascii_lowercase();
     [&b"<!doctype html"[..], b"<html", b"<head", b"<body", b"<script", b"<meta"]

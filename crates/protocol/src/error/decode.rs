@@ -34,7 +34,7 @@ pub enum DecodeError {
     Invalid {
         /// The field, by its name on the wire.
         field: &'static str,
-        /// What is wrong with it.
+        /// The problem with it.
         problem: String,
     },
 }

@@ -15,11 +15,11 @@ pub struct Garbled {
     /// The beginning of what cannot be read, the body or a header's line: one line, at most 512 characters, with what is
     /// no text replaced; of a page, its title.
     pub excerpt: String,
-    /// Whether the answer can be read and says that the request was not done.
+    /// Set when the answer can be read and says that the request was not done.
     pub is_contradiction: bool,
-    /// Whether the answer is an HTML page: of something in front of the service, since its own answers are JSON.
+    /// Set when the answer is an HTML page: of something in front of the service, since its own answers are JSON.
     pub is_page: bool,
-    /// Whether the answer came in a coding that is not decoded, such as `Content-Encoding: br`.
+    /// Set when the answer came in a coding that is not decoded, such as `Content-Encoding: br`.
     pub is_coded: bool,
     source: Option<Arc<dyn Error + Send + Sync>>,
 }

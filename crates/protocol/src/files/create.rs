@@ -21,7 +21,7 @@ use crate::{
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct CreateFile {
-    /// What the file is for.
+    /// The purpose of the file.
     pub purpose: Purpose,
     /// The file's name; of a path, only the last component is sent.
     pub filename: String,
@@ -31,7 +31,7 @@ pub struct CreateFile {
     pub expires_after: Option<ExpiresAfter>,
     /// The content: bytes, or a range of the caller's source that is read while it is sent.
     pub content: Segment,
-    /// What separates the fields; must be new for every attempt.
+    /// The separator of the fields; must be new for every attempt.
     pub boundary: Boundary,
 }
 
@@ -58,8 +58,7 @@ impl CreateFile {
         }
     }
 
-    /// Whether a file can be created in this dialect so that it goes away by itself. A service that has no such field
-    /// ignores it.
+    /// Returns `true` if a file that is created in this dialect can expire. A service that has no such field ignores it.
     #[must_use]
     pub fn takes_expiry(dialect: &Dialect) -> bool {
         expiry_fields(dialect).is_ok()
@@ -105,6 +104,8 @@ impl Operation for CreateFile {
         let mut form = FormWriter::new(self.boundary.clone()).text("purpose", purpose);
         if let Some(expiry) = &self.expires_after {
             let [anchor, seconds] = expiry_fields(api.dialect())?;
+            // An empty field would count as absent.
+            filled(&[("expires_after", expiry.anchor.as_str())])?;
             form = form.text(anchor, expiry.anchor.as_str()).text(seconds, &expiry.seconds.to_string());
         }
         let form = form.file(Self::CONTENT_FIELD, &self.filename, &self.mime_type, self.content.clone())?;

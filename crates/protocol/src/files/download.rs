@@ -57,11 +57,11 @@ pub struct ContentRange {
     pub total: Option<u64>,
 }
 
-/// What an answer says about the bytes that follow it.
+/// The description of the bytes that follow an answer's head.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct DownloadHead {
-    /// How many bytes follow, when the service says.
+    /// The number of bytes that follow, when the service says.
     pub length: Option<u64>,
     /// Which bytes follow, when it is not all of them.
     pub range: Option<ContentRange>,
@@ -188,7 +188,7 @@ fn unusable_part(content_range: &str, problem: &'static str) -> ResponseError {
     ResponseError::Garbled(Box::new(Garbled::new(StatusCode::PARTIAL_CONTENT, line.as_bytes(), problem)))
 }
 
-/// What stands behind the unit of a range, if that is bytes. HTTP's units ignore case.
+/// The text behind the unit of a range, if that is bytes. HTTP's units ignore case.
 fn behind_unit(value: &str) -> Option<&str> {
     let (unit, rest) = value.trim().split_at_checked("bytes".len())?;
     unit.eq_ignore_ascii_case("bytes").then(|| rest.trim_start())
@@ -251,14 +251,14 @@ impl fmt::Display for ByteRange {
 }
 
 impl ContentRange {
-    /// How many bytes these are.
+    /// The number of these bytes.
     #[must_use]
     #[allow(clippy::len_without_is_empty, reason = "a range with both ends included is never empty")]
     pub fn len(self) -> u64 {
         (self.last - self.first).saturating_add(1)
     }
 
-    /// Whether these are all the bytes of the content.
+    /// Returns `true` if these are all the bytes of the content.
     #[must_use]
     pub fn is_everything(self) -> bool {
         self.first == 0 && self.total == Some(self.len())

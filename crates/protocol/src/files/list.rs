@@ -14,7 +14,7 @@ use crate::{
     route::query_pairs,
 };
 
-/// How many files a page may be asked to hold.
+/// The numbers of files that a page may be asked to hold.
 const LIMITS: RangeInclusive<u32> = 1..=10_000;
 
 /// Lists files.

@@ -48,7 +48,7 @@ pub struct FileListEnd<'a> {
     pub first_id: Option<&'a str>,
     /// The identifier of the last one.
     pub last_id: Option<&'a str>,
-    /// Whether there are files behind the last one.
+    /// Set when there are files behind the last one.
     pub has_more: Option<bool>,
 }
 

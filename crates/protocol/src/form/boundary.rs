@@ -68,7 +68,7 @@ impl Boundary {
         &self.0
     }
 
-    /// What stands between the content of one field and the rest of the boundary's line.
+    /// The bytes between the content of one field and the rest of the boundary's line.
     pub(super) fn delimiter(&self) -> Bytes {
         format!("\r\n--{}", self.0).into()
     }

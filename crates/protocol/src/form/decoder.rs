@@ -28,7 +28,7 @@ pub struct FormDecoder {
     text_length: usize,
 }
 
-/// What a form says beside its content.
+/// The fields of a form beside its content.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct FormFields {
     texts: Vec<(String, String)>,
@@ -36,7 +36,7 @@ pub struct FormFields {
     boundary: Boundary,
 }
 
-/// What [`FormDecoder::poll`] found.
+/// The finding of [`FormDecoder::poll`].
 #[expect(clippy::exhaustive_enums, reason = "a caller that ignores one of them misreads the form")]
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum FormPoll {

@@ -5,7 +5,7 @@ use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use super::field::filename_of;
 use super::parameters::Parameterized;
 
-/// What RFC 8187 lets stand unescaped in an extended value.
+/// The characters that RFC 8187 lets stand unescaped in an extended value.
 const EXTENDED: &AsciiSet = &NON_ALPHANUMERIC
     .remove(b'!')
     .remove(b'#')

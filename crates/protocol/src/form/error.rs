@@ -1,8 +1,8 @@
-//! What can be wrong with a form.
+//! The errors of forms.
 
 use crate::error::beginning;
 
-/// Why a form cannot be written or read.
+/// A form cannot be written or read.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum FormError {

@@ -7,7 +7,7 @@ use super::error::excerpt;
 use super::label::unescape;
 use super::parameters::{BLANKS, ParameterValue, Parameterized};
 
-/// What the header of a field says.
+/// The header of a field, read.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct FieldHead {

@@ -15,7 +15,7 @@ pub(super) const BLANKS: [char; 2] = [' ', '\t'];
 /// A header's value, taken apart but not yet unescaped.
 #[derive(Debug)]
 pub(super) struct Parameterized<'a> {
-    /// What stands before the first `;`.
+    /// The text before the first `;`.
     pub(super) value: &'a str,
     parameters: Vec<(&'a str, ParameterValue<'a>)>,
 }
@@ -24,11 +24,11 @@ pub(super) struct Parameterized<'a> {
 #[derive(Clone, Copy, Debug)]
 pub(super) enum ParameterValue<'a> {
     Plain(&'a str),
-    /// What stands between the quotes, with its escapes.
+    /// The text between the quotes, with its escapes.
     Quoted(&'a str),
 }
 
-/// Why a header's value cannot be taken apart.
+/// A header's value cannot be taken apart.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Malformed {
     /// A parameter has no `=`, ends within its quotes, goes on after them, or comes twice.

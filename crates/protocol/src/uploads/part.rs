@@ -26,7 +26,7 @@ pub struct AddUploadPart {
     pub upload_id: String,
     /// The content: bytes, or a range of the caller's source that is read while it is sent.
     pub content: Segment,
-    /// What separates the fields; must be new for every attempt.
+    /// The separator of the fields; must be new for every attempt.
     pub boundary: Boundary,
 }
 

@@ -173,7 +173,9 @@ fn an_expiry_comes_with_both_its_members_in_either_spelling() {
     insta::assert_snapshot!(read("expires_after.seconds=3600 expires_after.anchor=created_at"), @"Some(ExpiresAfter { anchor: CreatedAt, seconds: 3600 })");
     insta::assert_snapshot!(read("expires_after.seconds=3600"), @"`expires_after` must have both an anchor and seconds");
     insta::assert_snapshot!(read("expires_after[anchor]=created_at"), @"`expires_after` must have both an anchor and seconds");
-    insta::assert_snapshot!(read("expires_after.seconds=soon expires_after.anchor=created_at"), @r#"`expires_after` must have a whole number of seconds, and has "soon""#);
+    insta::assert_snapshot!(read("expires_after.seconds=soon expires_after.anchor=created_at"), @"`expires_after` must have a whole number of seconds, and has `soon`");
+    insta::assert_snapshot!(read("expires_after[anchor]= expires_after[seconds]= expires_after="), @"None");
+    insta::assert_snapshot!(read("expires_after[anchor]= expires_after[seconds]=3600"), @"`expires_after` must have both an anchor and seconds");
 }
 
 #[test]

@@ -41,7 +41,7 @@ struct Table {
     peers: HashMap<IpAddr, Attempts>,
     /// Rejections since the last line in the log.
     unsaid: u64,
-    /// Whose was the last.
+    /// The peer whose was the last.
     latest: Option<IpAddr>,
     /// The moment from which the next line may stand in the log.
     quiet_until: Option<Instant>,
@@ -59,8 +59,8 @@ impl Rejections {
         Self(Arc::new(Inner { table: Mutex::default(), waiting: Semaphore::new(MOST_WAITING) }))
     }
 
-    /// Notes a wrong key, and waits before it is answered if its sender has sent many. Who tries keys one after the other gets
-    /// through few, and who made a mistake is not kept waiting.
+    /// Notes a wrong key, and waits before it is answered if its sender has sent many. One that tries keys one after the other
+    /// gets through few, and one that made a mistake is not kept waiting.
     pub(crate) async fn note(&self, peer: Option<Peer>) {
         let wait = self.count(peer.map(|peer| peer.address().ip().to_canonical()));
         if wait.is_zero() {

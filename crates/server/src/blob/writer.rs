@@ -19,7 +19,7 @@ const WORTH_KEEPING: usize = 4 * 1024;
 pub(crate) struct BlobWriter<N> {
     store: Store,
     place: Place<N>,
-    /// What came since the last write.
+    /// The bytes that came since the last write.
     gathered: PutPayloadMut,
     share: Share,
     total: u64,
@@ -50,7 +50,7 @@ impl<N> BlobWriter<N> {
         Self { store, place, gathered: PutPayloadMut::new(), share, total: 0, unfinished: None }
     }
 
-    /// How many bytes were given to the writer.
+    /// The number of bytes that were given to the writer.
     pub(crate) fn total(&self) -> u64 {
         self.total
     }

@@ -25,7 +25,7 @@ use tokio::{
 use super::connection::Connection;
 use crate::limits;
 
-/// How long a lane that ends lets requests that were cut off take back what they have written. The sweeper finds the rest.
+/// The time for which a lane that ends lets requests that were cut off take back what they have written. The sweeper finds the rest.
 const PATIENCE: Duration = Duration::from_secs(1);
 
 /// Told to end, with all that they serve, when dropped.

@@ -23,7 +23,7 @@ pub(crate) use self::{
 use self::{admission::Admission, connection::Connection, lanes::Lanes};
 use crate::{Server, peer::network};
 
-/// What a connection reads at once; a request body comes in pieces of at most this size.
+/// The most bytes that a connection reads at once; a request body comes in pieces of at most this size.
 pub(crate) const READ_BUFFER: usize = 256 * 1024;
 const SWEEP_EVERY: Duration = Duration::from_secs(60 * 60);
 /// After the system refused to accept a connection, most likely for want of file descriptors.

@@ -112,7 +112,7 @@ impl RequestBody {
         if self.body.size_hint().lower() > limit { Err(Refusal::BodyTooLarge { limit }) } else { Ok(()) }
     }
 
-    /// How many bytes have come.
+    /// The number of bytes that have come.
     pub(super) fn received(&self) -> u64 {
         self.received
     }
@@ -121,7 +121,7 @@ impl RequestBody {
         self.is_at_end || self.body.is_end_stream()
     }
 
-    /// How many bytes are still to come, if that is known.
+    /// The number of bytes that are still to come, if that is known.
     pub(super) fn remaining(&self) -> Option<u64> {
         self.body.size_hint().upper()
     }
@@ -193,7 +193,7 @@ impl ResponseBody {
         Self(Content::Pieces(Pieces { pieces: pieces.boxed(), span: Span::current() }))
     }
 
-    /// What comes next; files are not read.
+    /// The next portion; files are not read.
     pub(crate) fn poll_portion(
         &mut self,
         context: &mut Context<'_>,
@@ -228,7 +228,7 @@ impl ResponseBody {
     }
 }
 
-/// What a body consists of.
+/// A piece of a body.
 pub(crate) enum Portion {
     Bytes(Bytes),
     /// These bytes of the file.

@@ -1,4 +1,4 @@
-//! What to do with a request's body that an early answer leaves unread.
+//! The rest of a request's body that an early answer leaves unread.
 
 use std::time::Duration;
 

@@ -6,7 +6,7 @@ use partwise_protocol::{DecodeError, FieldHead, FormDecoder, FormFields, FormPol
 use super::body::RequestBody;
 use crate::{blob::BlobWriter, refusal::Refusal};
 
-/// What a form may have beside its content: its text fields, their headers, and what stands around them.
+/// The most bytes that a form may have beside its content: its text fields, their headers, and what stands around them.
 const OVERHEAD: u64 = 1024 * 1024;
 
 /// The content of a form: the field that it is in, how large it may be, and what its header has to be.

@@ -1,4 +1,4 @@
-//! What an answer needs to know of its request beside the operation.
+//! The head of a request, as its answer needs it.
 
 use bytes::Bytes;
 use futures_util::stream;
@@ -60,7 +60,7 @@ impl Head {
         Api::with_base("http://localhost", dialect).unwrap_or_else(|_| Api::openai())
     }
 
-    /// Whether the caller sends its body only when told to.
+    /// Returns `true` if the caller sends its body only when told to.
     pub(super) fn expects_continue(&self) -> bool {
         self.parts
             .headers
@@ -68,7 +68,7 @@ impl Head {
             .is_some_and(|value| value.as_bytes().eq_ignore_ascii_case(b"100-continue"))
     }
 
-    /// Whether the caller may be told with a header that the connection ends.
+    /// Returns `true` if a header may tell the caller that the connection ends.
     pub(super) fn has_connection_header(&self) -> bool {
         self.parts.version <= Version::HTTP_11
     }

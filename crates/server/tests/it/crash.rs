@@ -1,4 +1,4 @@
-//! What is left when a server stops between two writes.
+//! The objects that are left when a server stops between two writes.
 
 use http::StatusCode;
 use object_store::{ObjectStoreExt, path::Path};

@@ -304,7 +304,7 @@ pub(crate) struct Pieces {
     pub(crate) end: End,
 }
 
-/// How a body ends.
+/// The end of a body.
 #[derive(Clone, Copy)]
 pub(crate) enum End {
     Well,
@@ -350,7 +350,7 @@ pub(crate) async fn send_pieces(
 }
 
 #[tokio::test]
-async fn a_body_that_breaks_off_anywhere_leaves_nothing() {
+async fn a_body_that_is_interrupted_anywhere_leaves_nothing() {
     for on_disk in [false, true] {
         let folder = tempfile::tempdir().unwrap();
         let world = if on_disk { World::in_folder(folder.path()).await } else { World::new().await };

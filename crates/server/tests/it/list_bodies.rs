@@ -188,7 +188,7 @@ async fn a_store_that_fails_before_the_answer_began_is_a_failure() {
 }
 
 #[tokio::test]
-async fn a_store_that_fails_within_a_list_breaks_the_answer_off() {
+async fn a_store_that_fails_within_a_list_interrupts_the_answer() {
     let (world, counts) = spied().await;
     for index in 0..5_000 {
         put_record(&world, index, "name").await;
@@ -209,7 +209,7 @@ async fn a_store_that_fails_within_a_list_breaks_the_answer_off() {
 }
 
 #[tokio::test]
-async fn a_store_that_went_away_within_a_list_breaks_the_answer_off() {
+async fn a_store_that_went_away_within_a_list_interrupts_the_answer() {
     let folder = tempfile::tempdir().unwrap();
     let world = World::in_folder(folder.path()).await;
     for index in 0..2_000 {

@@ -89,7 +89,7 @@ async fn a_long_list_ends_with_the_connection_of_an_old_client() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_list_that_breaks_off_does_not_end_on_the_wire() {
+async fn an_interrupted_list_does_not_end_on_the_wire() {
     for on_threads in [false, true] {
         let (world, counts) = spied(3_000, "name").await;
         counts.fail_after(2_000);

@@ -70,7 +70,7 @@ struct ModelUpload {
     model: partwise_models::Upload,
     bytes: u64,
     expires_at: u64,
-    /// What it is if its time is not over; `None` while pending.
+    /// Its state if its time is not over; `None` while pending.
     outcome: Option<Ended>,
     /// When it or its file went, if it did: two hours later nothing may be left of it.
     gone_at: Option<u64>,

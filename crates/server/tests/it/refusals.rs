@@ -1,4 +1,4 @@
-//! What is refused, and in which words.
+//! Rejected requests, and the messages that they are answered with.
 
 use bytes::Bytes;
 use partwise_models::{CreateUploadRequest, ExpiresAfter, ExpiryAnchor, ImportFileRequest, Purpose};

@@ -152,7 +152,7 @@ async fn ends_within_a_body(served: Served) {
     in_time(served.server).await.unwrap();
 }
 
-/// What is written has a `#` in its name until it is whole.
+/// An object that is being written has a `#` in its name until it is whole.
 async fn nothing_unfinished_is_left(folder: &Path) {
     let gone = async {
         while unfinished(folder) > 0 {

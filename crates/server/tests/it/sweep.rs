@@ -1,4 +1,4 @@
-//! What the sweeper takes away, and when.
+//! The objects that the sweeper takes away, and when.
 
 use std::{
     fs,

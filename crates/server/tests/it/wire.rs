@@ -10,7 +10,7 @@ use partwise_protocol::{
 
 use crate::world::{Caller, World, azure, azure_v1, boundary, new_file, openai, printed};
 
-/// What all answers of a conversation look like.
+/// All answers of a conversation, printed.
 struct Transcript {
     caller: Caller,
     text: String,

@@ -283,7 +283,7 @@ pub(crate) fn complete(upload: &Upload, parts: &[String]) -> CompleteUpload {
     CompleteUpload::new(&upload.id, CompleteUploadRequest::new(parts.to_vec()))
 }
 
-/// What a person would read of a refusal: status and message.
+/// A rejection as a person reads it: status and message.
 pub(crate) fn told(refusal: &ApiError) -> String {
     format!("{}: {}", refusal.status.as_u16(), refusal.error.message.as_deref().unwrap_or_default())
 }

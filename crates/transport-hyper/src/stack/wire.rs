@@ -105,7 +105,7 @@ impl Wire {
 
 /// What was to be sent cannot be read.
 #[derive(Debug, thiserror::Error)]
-#[error("the body broke off")]
+#[error("the body was interrupted")]
 struct BrokenSource(#[source] SourceError);
 
 /// Lets the kernel take no more than a moment's worth of bytes that it cannot send yet. Else it takes megabytes, and on a

@@ -64,7 +64,7 @@ pub struct CheckpointFile {
     written: Arc<Mutex<Option<Written>>>,
 }
 
-/// What this or a clone wrote last.
+/// The checkpoint that this or a clone wrote last.
 #[derive(Debug)]
 struct Written {
     checkpoint: Checkpoint,
@@ -172,7 +172,7 @@ impl CheckpointFile {
     }
 }
 
-/// Whether anybody could find what is appended to this file: not when it was removed, or another was put in its place.
+/// Returns `true` if anybody could find what is appended to this file: not when it was removed, or another was put in its place.
 #[cfg(unix)]
 fn has_a_name(file: &File) -> io::Result<bool> {
     Ok(std::os::unix::fs::MetadataExt::nlink(&file.metadata()?) > 0)

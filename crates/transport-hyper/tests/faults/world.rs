@@ -28,7 +28,7 @@ const LENGTH: u64 = 3 * 1024 * KIB + 17;
 /// For whoever waits for what must come.
 pub(crate) const SAFETY: Duration = Duration::from_secs(120);
 
-/// Whether the client speaks TLS.
+/// Set when the client speaks TLS.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Security {
     Plain,
@@ -40,7 +40,7 @@ pub(crate) struct World {
     folder: tempfile::TempDir,
     pub(crate) content: Vec<u8>,
     server: SocketAddr,
-    /// What the client connects to when nothing is between.
+    /// The address that the client connects to when nothing is between.
     pub(crate) front: SocketAddr,
     security: Security,
     authority: Authority,

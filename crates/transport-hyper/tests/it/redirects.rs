@@ -18,7 +18,7 @@ use crate::{
     tls::{https, trusting},
 };
 
-/// What a peer was asked: the head in lower case, and the whole request.
+/// A request that a peer got: the head in lower case, and the whole request.
 type Asked = mpsc::UnboundedReceiver<(String, Vec<u8>)>;
 type Tells = mpsc::UnboundedSender<(String, Vec<u8>)>;
 
@@ -180,7 +180,7 @@ async fn a_redirect_to_no_place_is_told_as_it_came() {
     }
 }
 
-/// What tells a storage service whose key or account it is.
+/// The headers that tell a storage service whose key or account it is.
 const SECRETS: [&str; 5] = ["authorization", "api-key", "openai-organization", "openai-project", "secret"];
 
 fn with_account(client: Client) -> Client {

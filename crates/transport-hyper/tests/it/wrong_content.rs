@@ -75,7 +75,7 @@ async fn begin(client: &Client) -> Result<Download, Error> {
     client.download(&DownloadFile::new("file-1")).await
 }
 
-/// What was handed out, and how it ended.
+/// The bytes that were handed out, and how they ended.
 async fn drained(download: &mut Download) -> (usize, Result<(), Error>) {
     let mut received = 0;
     loop {

@@ -181,7 +181,7 @@ proptest! {
     }
 }
 
-/// What a form cannot carry: see `FormWriter`.
+/// The bytes that a form cannot carry: see `FormWriter`.
 #[test]
 fn a_name_that_has_the_text_of_an_escape_arrives_unescaped() {
     let boundary = partwise_protocol::Boundary::from_entropy([7; 16]);
