@@ -18,7 +18,7 @@ pub(super) fn table(contract: &Contract) -> Result<String> {
     }
     let about = file_doc("Which fields the documents let a request have.");
     let doc = doc(
-        "Whether the documents of `dialect` let requests of this operation have this field: a query parameter, a field of \
+        "Returns `true` if the documents of `dialect` let requests of this operation have this field: a query parameter, a field of \
          the form, or a member of the JSON body, by its name on the wire. A name that they do not know is no field.",
         1,
     );

@@ -15,7 +15,7 @@ const SUBJECTS: [(&str, &str); 6] = [
     ("expiry", "How long files live."),
     ("files", "Stored files."),
     ("objects", "What kinds of objects there are."),
-    ("purposes", "What files are for."),
+    ("purposes", "The purposes of files."),
     ("uploads", "Files on their way in parts."),
 ];
 

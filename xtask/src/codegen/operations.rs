@@ -21,7 +21,7 @@ pub(super) fn files(contract: &Contract) -> Result<Vec<Generated>> {
 
 fn list() -> String {
     let about =
-        file_doc("What the contract says of the operations, as tables that clients and servers read.");
+        file_doc("The operations of the contract, as tables that clients and servers read.");
     let is_from =
         doc("Tells whether an api-version is from `stable` on, or a preview from `previews` on.", 0);
     let date = doc(
@@ -202,7 +202,7 @@ fn success_status(operation: &Operation) -> Result<String> {
 
 fn available_in(operations: &[Operation]) -> String {
     let arms = arms(operations, |operation| condition(&operation.availability));
-    let doc = doc("Whether the documents of a dialect have it.", 1);
+    let doc = doc("Returns `true` if the documents of a dialect have it.", 1);
     format!("{doc}pub fn available_in(self, dialect: &Dialect) -> bool {{\n{arms}}}\n")
 }
 

@@ -25,7 +25,7 @@ pub(super) fn table(contract: &Contract) -> Result<String> {
     }
     let about = file_doc("Which purposes the documents let an operation take.");
     let doc = doc(
-        "Whether the documents of `dialect` let this operation take a file of `purpose`. Operations that take no purpose \
+        "Returns `true` if the documents of `dialect` let this operation take a file of `purpose`. Operations that take no purpose \
          take none, and nothing is documented of a purpose that is not known; services may well take more than that.",
         1,
     );

@@ -1,6 +1,6 @@
 // Written by `cargo xtask codegen` from docs/contract/openapi.yaml; change that file instead of this one.
 
-//! What files are for.
+//! The purposes of files.
 
 use crate::lenient::Lenient;
 use crate::open_enum::{Unrecognized, open_enum};

@@ -6,9 +6,9 @@ use super::{OperationId, date};
 use crate::Dialect;
 
 impl OperationId {
-    /// Whether the documents of `dialect` let requests of this operation have this field: a query parameter,
-    /// a field of the form, or a member of the JSON body, by its name on the wire. A name that they do not
-    /// know is no field.
+    /// Returns `true` if the documents of `dialect` let requests of this operation have this field: a query
+    /// parameter, a field of the form, or a member of the JSON body, by its name on the wire. A name that
+    /// they do not know is no field.
     pub fn takes_field(self, field: &str, dialect: &Dialect) -> bool {
         match self {
             Self::ListFiles => match field {

@@ -1,6 +1,6 @@
 // Written by `cargo xtask codegen` from docs/contract/openapi.yaml; change that file instead of this one.
 
-//! What the contract says of the operations, as tables that clients and servers read.
+//! The operations of the contract, as tables that clients and servers read.
 
 mod fields;
 mod operations;

@@ -188,7 +188,7 @@ impl OperationId {
         }
     }
 
-    /// Whether the documents of a dialect have it.
+    /// Returns `true` if the documents of a dialect have it.
     pub fn available_in(self, dialect: &Dialect) -> bool {
         match self {
             Self::ListFiles

@@ -8,9 +8,9 @@ use super::{OperationId, date, is_from};
 use crate::Dialect;
 
 impl OperationId {
-    /// Whether the documents of `dialect` let this operation take a file of `purpose`. Operations that take
-    /// no purpose take none, and nothing is documented of a purpose that is not known; services may well take
-    /// more than that.
+    /// Returns `true` if the documents of `dialect` let this operation take a file of `purpose`. Operations
+    /// that take no purpose take none, and nothing is documented of a purpose that is not known; services may
+    /// well take more than that.
     pub fn takes_purpose(self, purpose: &Purpose, dialect: &Dialect) -> bool {
         match self {
             Self::CreateFile => match purpose {
