@@ -202,6 +202,39 @@ mod tests {
     }
 
     #[test]
+    fn what_cannot_be_read_is_told_from_what_was_not_sent() {
+        let found = |headers: &[(HeaderName, &[u8])]| {
+            let mut request = http::Request::new(());
+            for (name, value) in headers {
+                request.headers_mut().insert(name, HeaderValue::from_bytes(value).unwrap());
+            }
+            let found = Credential::try_extract(&request);
+            assert_eq!(Credential::extract(&request), found.as_ref().ok().cloned().flatten());
+            match found {
+                Ok(None) => "none".to_owned(),
+                Ok(Some(credential)) => credential.secret().to_owned(),
+                Err(error) => error.to_string(),
+            }
+        };
+        for (value, expected) in [
+            (&b"Bearer sk"[..], "sk"),
+            (b"bearer  sk ", "sk"),
+            (b"Bearer s k", "the token has a space in it"),
+            (b"Bearer s\xffk", "the token has a character in it that is not ASCII"),
+            (b"Bearer ", "none"),
+            (b"Bearer", "none"),
+            (b"Basic s k", "none"),
+            (b"", "none"),
+        ] {
+            assert_eq!(found(&[(AUTHORIZATION, value)]), expected, "{value:?}");
+        }
+        assert_eq!(found(&[(API_KEY, b"s k")]), "the key has a space in it");
+        assert_eq!(found(&[(API_KEY, b"first"), (AUTHORIZATION, b"Bearer second")]), "first");
+        assert_eq!(found(&[(API_KEY, b""), (AUTHORIZATION, b"Bearer second")]), "second");
+        assert_eq!(found(&[]), "none");
+    }
+
+    #[test]
     fn the_secret_is_in_no_debug_output() {
         let credential = Credential::key("very-secret").unwrap();
         assert_eq!(format!("{credential:?}"), r#"Credential { kind: Key, secret: "…" }"#);

@@ -20,8 +20,7 @@ pub(super) fn files(contract: &Contract) -> Result<Vec<Generated>> {
 }
 
 fn list() -> String {
-    let about =
-        file_doc("The operations of the contract, as tables that clients and servers read.");
+    let about = file_doc("The operations of the contract, as tables that clients and servers read.");
     let is_from =
         doc("Tells whether an api-version is from `stable` on, or a preview from `previews` on.", 0);
     let date = doc(

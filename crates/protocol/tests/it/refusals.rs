@@ -4,10 +4,12 @@ use std::{fmt::Write as _, time::Duration};
 
 use bytes::Bytes;
 use http::{Method, Request, StatusCode};
-use partwise_models::{Error, ErrorCode, InnerError, InnerErrorCode, UnixSeconds};
+use partwise_models::{
+    Error, ErrorCode, ExpiresAfter, ExpiryAnchor, InnerError, InnerErrorCode, Purpose, UnixSeconds,
+};
 use partwise_protocol::{
-    AddUploadPart, Api, ApiError, CompleteUpload, CreateFile, CreateUpload, DecodeError, ImportFile,
-    ListFiles, Operation, OperationId, RetryAfter, RetryHint, Route,
+    AddUploadPart, Api, ApiError, Boundary, CompleteUpload, CreateFile, CreateUpload, DecodeError,
+    ImportFile, ListFiles, Operation, OperationId, RetryAfter, RetryHint, Route,
 };
 
 use crate::{
@@ -176,6 +178,15 @@ fn an_expiry_comes_with_both_its_members_in_either_spelling() {
     insta::assert_snapshot!(read("expires_after.seconds=soon expires_after.anchor=created_at"), @"`expires_after` must have a whole number of seconds, and has `soon`");
     insta::assert_snapshot!(read("expires_after[anchor]= expires_after[seconds]= expires_after="), @"None");
     insta::assert_snapshot!(read("expires_after[anchor]= expires_after[seconds]=3600"), @"`expires_after` must have both an anchor and seconds");
+}
+
+#[test]
+fn a_lifetime_from_an_empty_anchor_is_not_sent() {
+    let mut file =
+        CreateFile::new(Purpose::Batch, "a.jsonl", "t", Bytes::from("x"), Boundary::from_entropy([0; 16]));
+    file.expires_after = Some(ExpiresAfter::new(ExpiryAnchor::from(""), 3600));
+    let error = file.encode_request(&Api::openai()).unwrap_err();
+    insta::assert_snapshot!(error, @"`expires_after` is empty");
 }
 
 #[test]
