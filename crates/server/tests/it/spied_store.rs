@@ -21,11 +21,12 @@ pub(crate) struct SpiedStore {
     counts: Arc<Counts>,
 }
 
-/// What was read of the records of files.
+/// What was read of the records of files, and of the ends of uploads.
 #[derive(Debug)]
 pub(crate) struct Counts {
     records: AtomicU64,
     bytes: AtomicU64,
+    end_bytes: AtomicU64,
     /// How many more records can be read before the store fails.
     left: AtomicU64,
 }
@@ -39,14 +40,35 @@ impl Counts {
         self.bytes.load(Ordering::SeqCst)
     }
 
+    /// Bytes of the ends of uploads.
+    pub(crate) fn end_bytes(&self) -> u64 {
+        self.end_bytes.load(Ordering::SeqCst)
+    }
+
     pub(crate) fn fail_after(&self, records: u64) {
         self.left.store(records, Ordering::SeqCst);
     }
 }
 
+impl Counts {
+    fn read_record(&self) -> Result<()> {
+        self.records.fetch_add(1, Ordering::SeqCst);
+        let left = self.left.fetch_update(Ordering::SeqCst, Ordering::SeqCst, |left| left.checked_sub(1));
+        left.map(drop).map_err(|_| {
+            let source = std::io::Error::other("the disk is broken").into();
+            object_store::Error::Generic { store: "spied", source }
+        })
+    }
+}
+
 impl SpiedStore {
     pub(crate) fn over(inner: Arc<dyn ObjectStore>) -> (Arc<dyn ObjectStore>, Arc<Counts>) {
-        let counts = Arc::new(Counts { records: 0.into(), bytes: 0.into(), left: u64::MAX.into() });
+        let counts = Arc::new(Counts {
+            records: 0.into(),
+            bytes: 0.into(),
+            end_bytes: 0.into(),
+            left: u64::MAX.into(),
+        });
         (Arc::new(Self { inner, counts: counts.clone() }), counts)
     }
 }
@@ -72,15 +94,12 @@ impl ObjectStore for SpiedStore {
     }
 
     async fn get_opts(&self, path: &Path, options: GetOptions) -> Result<GetResult> {
-        if options.head || !path.as_ref().contains("/files/") {
+        let (is_file, is_end) = (path.as_ref().contains("/files/"), path.as_ref().ends_with("/final.json"));
+        if options.head || !is_file && !is_end {
             return self.inner.get_opts(path, options).await;
         }
-        self.counts.records.fetch_add(1, Ordering::SeqCst);
-        let left =
-            self.counts.left.fetch_update(Ordering::SeqCst, Ordering::SeqCst, |left| left.checked_sub(1));
-        if left.is_err() {
-            let source = std::io::Error::other("the disk is broken").into();
-            return Err(object_store::Error::Generic { store: "spied", source });
+        if is_file {
+            self.counts.read_record()?;
         }
         let mut result = self.inner.get_opts(path, options).await?;
         let counts = self.counts.clone();
@@ -88,7 +107,8 @@ impl ObjectStore for SpiedStore {
             GetResultPayload::Stream(stream) => {
                 let stream = stream.inspect(move |piece| {
                     let bytes = piece.as_ref().map_or(0, bytes::Bytes::len);
-                    counts.bytes.fetch_add(bytes as u64, Ordering::SeqCst);
+                    let counter = if is_file { &counts.bytes } else { &counts.end_bytes };
+                    counter.fetch_add(bytes as u64, Ordering::SeqCst);
                 });
                 GetResultPayload::Stream(stream.boxed())
             }
