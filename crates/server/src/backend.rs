@@ -10,6 +10,7 @@ use crate::{
     blob::{BlobWriter, Budget},
     id::Stem,
     listing::LISTS_READING,
+    memory::MemoryBudget,
     moment::{Moment, Sequence},
     refusal::Refusal,
     store::Store,
@@ -23,6 +24,8 @@ pub(crate) struct Backend {
     entropy: Entropy,
     budget: Budget,
     sequence: Arc<Sequence>,
+    /// The memory of the lists of parts that requests hold.
+    pub(crate) parts: MemoryBudget,
     /// One permit for each list that may be reading records.
     pub(crate) listing: Arc<Semaphore>,
 }
@@ -39,13 +42,14 @@ pub(crate) enum Entropy {
 }
 
 impl Backend {
-    pub(crate) fn new(store: Store, clock: Clock, entropy: Entropy) -> Self {
+    pub(crate) fn new(store: Store, clock: Clock, entropy: Entropy, parts: MemoryBudget) -> Self {
         Self {
             store,
             clock,
             entropy,
             budget: Budget::default(),
             sequence: Arc::default(),
+            parts,
             listing: Arc::new(Semaphore::new(LISTS_READING)),
         }
     }

@@ -107,7 +107,7 @@ impl Section {
         let (mut start, mut first, mut end) = (0u64, None, 0);
         for (index, piece) in content.pieces().enumerate() {
             let next = start.saturating_add(piece.bytes);
-            if start < range.end && next > range.start {
+            if !range.is_empty() && start < range.end && next > range.start {
                 first.get_or_insert((index, start));
                 end = index + 1;
             }
@@ -224,14 +224,9 @@ mod tests {
         let foreign = "\"00000000070000000000000082000000-00000000070000000000000000000000\"";
         let whole = "\"0000000007000000000000007\"";
         let mut said = String::new();
-        for blobs in [
-            &[][..],
-            &["\"../../etc/passwd\""],
-            &[whole, whole],
-            &[part, whole],
-            &[part, foreign],
-            &["7"],
-        ] {
+        for blobs in
+            [&[][..], &["\"../../etc/passwd\""], &[whole, whole], &[part, whole], &[part, foreign], &["7"]]
+        {
             let pieces: Vec<_> =
                 blobs.iter().map(|blob| format!("{{\"blob\":{blob},\"bytes\":1}}")).collect();
             let read: Result<Manifest, _> = serde_json::from_str(&format!("[{}]", pieces.join(",")));

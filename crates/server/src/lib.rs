@@ -32,13 +32,16 @@
 mod auth;
 mod backend;
 mod blob;
+mod content;
 mod files;
 mod id;
+mod large_record;
 mod layout;
 mod limits;
 mod listing;
 mod local;
 mod marker;
+mod memory;
 mod moment;
 mod open;
 mod pace;

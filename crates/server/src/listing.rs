@@ -119,7 +119,7 @@ pub(crate) struct FilePage {
     /// Whether there are files behind those.
     is_cut: bool,
     /// Files that were looked at.
-    glances: VecDeque<(ObjectId, Glance)>,
+    glances: VecDeque<(ObjectId, Glance<Summary>)>,
     /// How many files more the page can have.
     left: usize,
 }
@@ -142,7 +142,7 @@ impl FilePage {
                 Glance::Summary(summary) => Some(summary),
                 Glance::Longer => self.read_whole(id).await?,
             };
-            if let Some(Summary { filename, bytes, .. }) = summary {
+            if let Some(Summary { filename, bytes }) = summary {
                 self.left -= 1;
                 return Ok(Some(file_model(id, filename, bytes)));
             }
@@ -187,7 +187,7 @@ async fn look_at(
     backend: Backend,
     tenant: Tenant,
     ids: Vec<ObjectId>,
-) -> Result<Vec<Found<Glance>>, StoreError> {
+) -> Result<Vec<Found<Glance<Summary>>>, StoreError> {
     // The semaphore is never closed.
     let _reading = backend.listing.acquire().await;
     let look = |id| {

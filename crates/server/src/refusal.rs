@@ -99,11 +99,20 @@ pub(crate) enum Refusal {
     Busy,
 
     #[error("the store failed")]
-    Store(#[from] StoreError),
+    Store(#[source] StoreError),
     #[error("no random number is to be had")]
     Entropy(#[from] getrandom::Error),
     #[error("the answer cannot be written")]
     Answer(#[from] EncodeError),
+}
+
+impl From<StoreError> for Refusal {
+    fn from(error: StoreError) -> Self {
+        match error {
+            StoreError::Busy => Self::Busy,
+            error => Self::Store(error),
+        }
+    }
 }
 
 impl From<FormError> for Refusal {

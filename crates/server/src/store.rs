@@ -14,7 +14,10 @@ use object_store::{
 use serde::{Serialize, de::DeserializeOwned};
 use tokio::sync::Semaphore;
 
-use crate::local::{LocalFolder, NotThere};
+use crate::{
+    large_record,
+    local::{LocalFolder, NotThere},
+};
 
 /// Where a server keeps everything: one object store.
 ///
@@ -29,12 +32,14 @@ pub struct Store {
     pub(crate) folder: Option<LocalFolder>,
     /// When a write last failed for want of room.
     was_full: Arc<Mutex<Option<Instant>>>,
+    /// One permit for each large record that may be being read.
+    pub(crate) large: Arc<Semaphore>,
 }
 
 /// The time for which a disk that was full counts as full: as long as freed bytes stay on one that is not.
 const FULL_FOR: Duration = Duration::from_secs(60 * 60);
 /// The most records that this process has open at once, whatever reads them: descriptors are left for connections (`limits.rs`).
-static RECORDS_AT_ONCE: Semaphore = Semaphore::const_new(32);
+pub(crate) static RECORDS_AT_ONCE: Semaphore = Semaphore::const_new(32);
 
 impl Store {
     /// A store in memory, for tests: gone when the last clone is dropped.
@@ -44,7 +49,8 @@ impl Store {
     }
 
     pub(crate) fn of(objects: Arc<dyn ObjectStore>, folder: Option<LocalFolder>) -> Self {
-        Self { objects, folder, was_full: Arc::default() }
+        let large = Arc::new(Semaphore::new(large_record::AT_ONCE));
+        Self { objects, folder, was_full: Arc::default(), large }
     }
 
     /// Keeps in mind whether a write failed for want of room.
@@ -81,7 +87,7 @@ impl Store {
     /// try of the store's own whose answer got lost, or by another server that found it missing.
     pub(crate) async fn put_once<T>(&self, path: &Path, record: &T) -> Result<(), StoreError>
     where
-        T: Serialize + DeserializeOwned + PartialEq,
+        T: Serialize + DeserializeOwned + PartialEq + Send + 'static,
     {
         match self.create(path, record).await? {
             Created::Before if self.read(path).await?.as_ref() != Some(record) => {
@@ -89,16 +95,6 @@ impl Store {
             }
             Created::Now | Created::Before => Ok(()),
         }
-    }
-
-    /// Reads a record, if it is there.
-    ///
-    /// # Errors
-    /// [`StoreError::Record`] when it is there and cannot be understood: then it is damaged, and nothing else is.
-    pub(crate) async fn read<T: DeserializeOwned>(&self, path: &Path) -> Result<Option<T>, StoreError> {
-        let Some(bytes) = self.read_bytes(path).await? else { return Ok(None) };
-        let damaged = |source| StoreError::Record { path: self.shown(path), source };
-        serde_json::from_slice(&bytes).map(Some).map_err(damaged)
     }
 
     /// Reads an object, if it is there.
@@ -248,6 +244,8 @@ pub(crate) enum StoreError {
     NotThere(NotThere),
     #[error("the record `{path}` is damaged")]
     Record { path: String, source: serde_json::Error },
+    #[error("too many large records are being read")]
+    Busy,
     #[error("another record stands at `{path}`")]
     Taken { path: Path },
     #[error("the store cannot be read")]

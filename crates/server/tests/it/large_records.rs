@@ -7,7 +7,7 @@ use futures_util::stream;
 use http::{Request, Response, StatusCode};
 use http_body::Frame;
 use http_body_util::{BodyExt, StreamBody};
-use object_store::{ObjectStore, ObjectStoreExt, memory::InMemory, path::Path};
+use object_store::{ObjectStoreExt, memory::InMemory, path::Path};
 use partwise_models::{Upload, UploadStatus};
 use partwise_protocol::{ByteRange, CancelUpload, DeleteFile, DownloadFile, Operation, RetrieveFile};
 use tokio::sync::oneshot;

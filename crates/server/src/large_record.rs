@@ -1,0 +1,164 @@
+//! Reading records, which may have tens of megabytes: a large one is read in its turn, so that few are in memory at once, and on a
+//! thread for work that blocks.
+
+use std::{
+    fs::File,
+    io::{self, BufReader, Read as _, Seek as _, SeekFrom},
+    sync::Arc,
+    time::Duration,
+};
+
+use object_store::{GetResult, GetResultPayload, ObjectStoreExt, path::Path};
+use serde::de::DeserializeOwned;
+use tokio::{
+    sync::{OwnedSemaphorePermit, Semaphore},
+    task::spawn_blocking,
+    time::timeout,
+};
+
+use crate::store::{RECORDS_AT_ONCE, Store, StoreError};
+
+/// A record over so many bytes is a large one. 64 KiB are parsed in less than a millisecond.
+const LARGE: u64 = 64 * 1024;
+/// The large records of a store that one process reads at once.
+pub(crate) const AT_ONCE: usize = 2;
+/// The time that a large record waits for its turn.
+const LONGEST_WAIT: Duration = Duration::from_secs(10);
+
+impl Store {
+    /// Reads a record, if it is there.
+    ///
+    /// # Errors
+    /// [`StoreError::Record`] when it is there and cannot be understood: then it is damaged, and nothing else is.
+    /// [`StoreError::Busy`] when it is a large one, and others are being read for too long.
+    pub(crate) async fn read<T>(&self, path: &Path) -> Result<Option<T>, StoreError>
+    where
+        T: DeserializeOwned + Send + 'static,
+    {
+        self.read_with(path, |record| record).await
+    }
+
+    /// Reads a record, if it is there, and keeps only what `take` makes of it, before another large record is read.
+    ///
+    /// # Errors
+    /// As [`read`](Self::read).
+    pub(crate) async fn read_with<T, U>(
+        &self,
+        path: &Path,
+        take: impl FnOnce(T) -> U + Send + 'static,
+    ) -> Result<Option<U>, StoreError>
+    where
+        T: DeserializeOwned + 'static,
+        U: Send + 'static,
+    {
+        // A record is open from here until it was read.
+        let permit = RECORDS_AT_ONCE.acquire().await;
+        let Some(answer) = self.open_record(path).await? else { return Ok(None) };
+        if answer.meta.size <= LARGE {
+            let bytes = answer.bytes().await?;
+            let record = serde_json::from_slice(&bytes).map_err(|source| self.unreadable(path, source))?;
+            return Ok(Some(take(record)));
+        }
+        // Small records do not wait for large ones.
+        drop((answer, permit));
+        let turn = turn(&self.large).await?;
+        let Some(answer) = self.open_record(path).await? else { return Ok(None) };
+        let source = Source::of(answer).await?;
+        let parsed = spawn_blocking(move || {
+            let taken = source.parse().map(take);
+            drop(turn);
+            taken
+        });
+        let parsed = parsed.await.map_err(|error| StoreError::Read(io::Error::other(error)))?;
+        parsed.map(Some).map_err(|source| self.unreadable(path, source))
+    }
+
+    async fn open_record(&self, path: &Path) -> Result<Option<GetResult>, StoreError> {
+        match self.objects.get(path).await {
+            Ok(answer) => Ok(Some(answer)),
+            Err(object_store::Error::NotFound { .. }) => Ok(None),
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    fn unreadable(&self, path: &Path, source: serde_json::Error) -> StoreError {
+        if source.is_io() {
+            return StoreError::Read(source.into());
+        }
+        StoreError::Record { path: self.shown(path), source }
+    }
+}
+
+async fn turn(large: &Arc<Semaphore>) -> Result<OwnedSemaphorePermit, StoreError> {
+    let turn = timeout(LONGEST_WAIT, large.clone().acquire_owned()).await;
+    turn.ok().and_then(Result::ok).ok_or(StoreError::Busy)
+}
+
+/// The text of a large record.
+enum Source {
+    /// A file on a local disk, which is parsed as it is read.
+    File(File),
+    Bytes(bytes::Bytes),
+}
+
+impl Source {
+    async fn of(answer: GetResult) -> Result<Self, StoreError> {
+        Ok(match answer.payload {
+            GetResultPayload::File(file, _) => Self::File(file),
+            GetResultPayload::Stream(_) => Self::Bytes(answer.bytes().await?),
+        })
+    }
+
+    fn parse<T: DeserializeOwned>(self) -> serde_json::Result<T> {
+        match self {
+            Self::File(mut file) => {
+                file.seek(SeekFrom::Start(0)).map_err(serde_json::Error::io)?;
+                serde_json::from_reader(BufReader::with_capacity(LARGE as usize, file).by_ref())
+            }
+            Self::Bytes(bytes) => serde_json::from_slice(&bytes),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use object_store::ObjectStoreExt as _;
+
+    use super::*;
+
+    async fn store() -> (Store, Path, String) {
+        let (store, path) = (Store::memory(), Path::from("large"));
+        let text = "x".repeat(LARGE as usize);
+        store.put_once(&path, &text).await.unwrap();
+        store.put_once(&Path::from("small"), &1).await.unwrap();
+        (store, path, text)
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_large_record_waits_for_its_turn_and_is_refused_when_none_comes() {
+        let (store, path, text) = store().await;
+        let turns = store.large.clone().acquire_many_owned(AT_ONCE as u32).await.unwrap();
+        assert!(matches!(store.read::<String>(&path).await, Err(StoreError::Busy)));
+        assert_eq!(store.read::<u32>(&Path::from("small")).await.unwrap(), Some(1), "small ones do not wait");
+        let waiting = tokio::spawn({
+            let (store, path) = (store.clone(), path.clone());
+            async move { store.read::<String>(&path).await }
+        });
+        tokio::time::sleep(LONGEST_WAIT / 2).await;
+        drop(turns);
+        assert_eq!(waiting.await.unwrap().unwrap(), Some(text));
+        assert_eq!(store.large.available_permits(), AT_ONCE);
+    }
+
+    #[tokio::test]
+    async fn a_turn_lasts_until_what_is_not_kept_is_gone() {
+        let (store, path, text) = store().await;
+        let turns = store.large.clone();
+        let during = move |record: String| (record.len(), turns.available_permits());
+        let taken = store.read_with(&path, during).await.unwrap();
+        assert_eq!(taken, Some((text.len(), AT_ONCE - 1)));
+        store.objects.put(&path, "[".repeat(LARGE as usize + 1).into()).await.unwrap();
+        assert!(matches!(store.read::<String>(&path).await, Err(StoreError::Record { .. })));
+        assert_eq!(store.large.available_permits(), AT_ONCE);
+    }
+}
