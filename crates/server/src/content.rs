@@ -55,7 +55,8 @@ impl Manifest {
         }
     }
 
-    fn len(&self) -> usize {
+    /// The number of pieces.
+    pub(crate) fn len(&self) -> usize {
         match self {
             Self::Whole { .. } => 1,
             Self::Parts { parts, .. } => parts.len(),

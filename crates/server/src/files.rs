@@ -148,7 +148,7 @@ impl Backend {
             None => hold(self.restore_file(tenant, id).await?.ok_or_else(|| missing(file_id))?)?,
         };
         let Held { summary, range, length, section, share } = held;
-        let stretches = blob::read(&self.store, tenant, section, share).await?;
+        let stretches = blob::read(&self.store, tenant, section, Some(share)).await?;
         Ok(Content { summary, range, length, stretches })
     }
 
@@ -228,13 +228,14 @@ impl Backend {
         if self.store.exists(&path).await? {
             return Ok(());
         }
-        match self.store.put_once(&path, file).await {
+        match self.store.create_with_parts(&path, file.clone(), file.content.len()).await {
+            Ok(created) => self.store.expect(created, &path, file).await,
             // The file is made already, and to refuse it now would only confuse.
             Err(error) if error.is_full() => match self.store.create_from_reserve(&path, file).await? {
                 Some(_) => Ok(()),
                 None => Err(error),
             },
-            written => written,
+            Err(error) => Err(error),
         }
     }
 }

@@ -1,5 +1,5 @@
-//! Reading records, which may have tens of megabytes: a large one is read in its turn, so that few are in memory at once, and on a
-//! thread for work that blocks.
+//! Large records, of up to tens of megabytes: each is read and written in its turn, so that few are in memory at once, and parsed
+//! and formatted on a thread for work that blocks.
 
 use std::{
     fs::File,
@@ -9,17 +9,19 @@ use std::{
 };
 
 use object_store::{GetResult, GetResultPayload, ObjectStoreExt, path::Path};
-use serde::de::DeserializeOwned;
+use serde::{Serialize, de::DeserializeOwned};
 use tokio::{
     sync::{OwnedSemaphorePermit, Semaphore},
     task::spawn_blocking,
     time::timeout,
 };
 
-use crate::store::{RECORDS_AT_ONCE, Store, StoreError};
+use crate::store::{Created, RECORDS_AT_ONCE, Store, StoreError, json};
 
 /// A record over so many bytes is a large one. 64 KiB are parsed in less than a millisecond.
 const LARGE: u64 = 64 * 1024;
+/// A record with more parts than these is a large one: each takes some hundred bytes.
+const FEW_PARTS: usize = 512;
 /// The large records of a store that one process reads at once.
 pub(crate) const AT_ONCE: usize = 2;
 /// The time that a large record waits for its turn.
@@ -71,6 +73,29 @@ impl Store {
         });
         let parsed = parsed.await.map_err(|error| StoreError::Read(io::Error::other(error)))?;
         parsed.map(Some).map_err(|source| self.unreadable(path, source))
+    }
+
+    /// Creates a record with this many parts; says whether it is this call that did.
+    ///
+    /// # Errors
+    /// [`StoreError::Busy`] when it is a large one, and others are being read or written for too long.
+    pub(crate) async fn create_with_parts<T>(
+        &self,
+        path: &Path,
+        record: T,
+        parts: usize,
+    ) -> Result<Created, StoreError>
+    where
+        T: Serialize + Send + 'static,
+    {
+        if parts <= FEW_PARTS {
+            return self.create(path, &record).await;
+        }
+        let _turn = turn(&self.large).await?;
+        let at = path.clone();
+        let payload = spawn_blocking(move || json(&at, &record)).await;
+        let payload = payload.map_err(|error| StoreError::Read(io::Error::other(error)))??;
+        self.create_object(path, payload).await
     }
 
     async fn open_record(&self, path: &Path) -> Result<Option<GetResult>, StoreError> {

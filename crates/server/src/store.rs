@@ -69,8 +69,17 @@ impl Store {
 
     /// Creates a record; says whether it is this call that did, or whether it was there before.
     pub(crate) async fn create<T: Serialize>(&self, path: &Path, record: &T) -> Result<Created, StoreError> {
+        self.create_object(path, json(path, record)?).await
+    }
+
+    /// Creates an object, unless it is there.
+    pub(crate) async fn create_object(
+        &self,
+        path: &Path,
+        payload: PutPayload,
+    ) -> Result<Created, StoreError> {
         let options = PutOptions { mode: PutMode::Create, ..PutOptions::default() };
-        match self.objects.put_opts(path, json(path, record)?, options).await {
+        match self.objects.put_opts(path, payload, options).await {
             Ok(_) => Ok(Created::Now),
             Err(object_store::Error::AlreadyExists { .. }) => Ok(Created::Before),
             Err(error) => self.noted(Err(error.into())),
@@ -89,7 +98,16 @@ impl Store {
     where
         T: Serialize + DeserializeOwned + PartialEq + Send + 'static,
     {
-        match self.create(path, record).await? {
+        let created = self.create(path, record).await?;
+        self.expect(created, path, record).await
+    }
+
+    /// Checks that a record that was there before is the same.
+    pub(crate) async fn expect<T>(&self, created: Created, path: &Path, record: &T) -> Result<(), StoreError>
+    where
+        T: DeserializeOwned + PartialEq + Send + 'static,
+    {
+        match created {
             Created::Before if self.read(path).await?.as_ref() != Some(record) => {
                 Err(StoreError::Taken { path: path.clone() })
             }
@@ -214,7 +232,7 @@ impl Store {
     }
 }
 
-fn json<T: Serialize>(path: &Path, record: &T) -> Result<PutPayload, StoreError> {
+pub(crate) fn json<T: Serialize>(path: &Path, record: &T) -> Result<PutPayload, StoreError> {
     let damaged = |source| StoreError::Record { path: path.to_string(), source };
     serde_json::to_vec(record).map(PutPayload::from).map_err(damaged)
 }

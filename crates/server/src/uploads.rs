@@ -147,7 +147,7 @@ impl Backend {
         share.hold(Manifest::size_of(parts.len()))?;
         let file = self.assemble(tenant, &upload, &parts).await?;
         if let Some(expected) = &md5 {
-            check_md5(self.md5(tenant, &file, share).await?, expected)?;
+            check_md5(self.md5(tenant, &file).await?, expected)?;
         }
         // The sweeper may have taken the parts by now, without a record if the disk is full.
         if self.is_past(upload.record.expires_at, GRACE) {
@@ -248,7 +248,11 @@ impl Backend {
         let end = FinalRecord { at: self.now(), outcome };
         let Removing { created, was_full } = match &end.outcome {
             Outcome::Cancelled => self.create_removing(tenant, id, &path, &end).await?,
-            _ => Removing { created: self.store.create(&path, &end).await?, was_full: false },
+            Outcome::Completed { file, .. } => {
+                let (parts, end) = (file.content.len(), end.clone());
+                Removing { created: self.store.create_with_parts(&path, end, parts).await?, was_full: false }
+            }
+            Outcome::Expired => Removing { created: self.store.create(&path, &end).await?, was_full: false },
         };
         let own = match end.outcome {
             Outcome::Completed { file, .. } => End::Completed(Summary::from(&file)),
@@ -292,14 +296,14 @@ impl Backend {
             _ => Err(Refusal::CompletedOtherwise { id: id.upload_id() }),
         };
         let repeated = self.store.read_with(&layout::upload_final(tenant, id), compare).await?;
-        let Repeated { md5: known, file, share } = repeated.ok_or_else(swept)??;
+        let Repeated { md5: known, file, share: _share } = repeated.ok_or_else(swept)??;
         if let Some(expected) = md5 {
             let found = match (known, &file) {
                 (Some(known), _) => known,
                 (None, Some(file)) => {
                     // Of a file that is gone, the content may be too.
                     self.file(tenant, &id.file_id()).await?;
-                    self.md5(tenant, file, share).await?
+                    self.md5(tenant, file).await?
                 }
                 (None, None) => return Err(swept()),
             };
@@ -337,8 +341,8 @@ impl Backend {
     }
 
     /// The MD5 of what is stored of a file, in lower-case hex digits.
-    async fn md5(&self, tenant: &Tenant, file: &FileRecord, share: MemoryShare) -> Result<String, Refusal> {
-        let digest = blob::md5(&self.store, tenant, file, share).await?;
+    async fn md5(&self, tenant: &Tenant, file: &FileRecord) -> Result<String, Refusal> {
+        let digest = blob::md5(&self.store, tenant, file).await?;
         Ok(format!("{:032x}", u128::from_be_bytes(digest)))
     }
 }

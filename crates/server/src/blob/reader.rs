@@ -33,14 +33,14 @@ pub(crate) enum Opened {
     Chunks(Chunks),
 }
 
-/// The bytes of a section of a file, blob by blob. The stretches hold `share` until they are dropped.
+/// The bytes of a section of a file, blob by blob. The stretches keep `share` until they are dropped.
 ///
 /// The first blob is opened before this returns, so that a file whose bytes are gone is refused instead of broken off.
 pub(crate) async fn read(
     store: &Store,
     tenant: &Tenant,
     section: Section,
-    share: MemoryShare,
+    share: Option<MemoryShare>,
 ) -> Result<Stretches, StoreError> {
     let (store, tenant) = (store.clone(), tenant.clone());
     let mut stretches = section.stretches();
@@ -57,14 +57,9 @@ pub(crate) async fn read(
 }
 
 /// The MD5 of a whole file.
-pub(crate) async fn md5(
-    store: &Store,
-    tenant: &Tenant,
-    file: &FileRecord,
-    share: MemoryShare,
-) -> Result<[u8; 16], StoreError> {
+pub(crate) async fn md5(store: &Store, tenant: &Tenant, file: &FileRecord) -> Result<[u8; 16], StoreError> {
     let whole = Section::of(&file.content, 0..file.bytes);
-    let mut chunks = read(store, tenant, whole, share).await?.map_ok(Opened::into_chunks).try_flatten();
+    let mut chunks = read(store, tenant, whole, None).await?.map_ok(Opened::into_chunks).try_flatten();
     let mut hash = Md5::new();
     while let Some(chunk) = chunks.next().await.transpose()? {
         // Half a millisecond of computing a chunk: too long for a thread that also serves connections.

@@ -1,22 +1,25 @@
 //! Files and uploads of many parts, whose records are large.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use bytes::Bytes;
 use futures_util::stream;
 use http::{Request, Response, StatusCode};
 use http_body::Frame;
-use http_body_util::{BodyExt, StreamBody};
+use http_body_util::{BodyExt, Full, StreamBody};
 use object_store::{ObjectStoreExt, memory::InMemory, path::Path};
 use partwise_models::{Upload, UploadStatus};
-use partwise_protocol::{ByteRange, CancelUpload, DeleteFile, DownloadFile, Operation, RetrieveFile};
+use partwise_protocol::{
+    ByteRange, CancelUpload, DeleteFile, DownloadFile, Operation, RetrieveFile, RetryHint,
+};
+use partwise_server::{Builder, ResponseBody};
 use tokio::sync::oneshot;
 use tower_service::Service;
 
 use crate::{
     spied_store::{Counts, SpiedStore},
     sweep::set_to_today,
-    world::{Caller, HOUR, World, complete, told},
+    world::{Caller, HOUR, World, complete, new_upload, printed, told},
 };
 
 const PARTS: usize = 40_000;
@@ -24,8 +27,21 @@ const PARTS: usize = 40_000;
 const BEGINNING: u64 = 16 * 1024;
 
 async fn spied() -> (World, Arc<Counts>) {
+    spied_with(|builder| builder).await
+}
+
+async fn spied_with(change: impl FnOnce(Builder) -> Builder) -> (World, Arc<Counts>) {
     let (objects, counts) = SpiedStore::over(Arc::new(InMemory::new()));
-    (World::over(objects).await, counts)
+    (World::over_with(objects, change).await, counts)
+}
+
+fn full(request: Request<Bytes>) -> Request<Full<Bytes>> {
+    request.map(Full::new)
+}
+
+async fn whole(response: Response<ResponseBody>) -> Response<Bytes> {
+    let (parts, body) = response.into_parts();
+    Response::from_parts(parts, body.collect().await.unwrap().to_bytes())
 }
 
 /// A completed upload of one part, and the identifiers of its part and of its file.
@@ -64,10 +80,7 @@ fn send_late(
     });
     let request = Request::from_parts(parts, StreamBody::new(Box::pin(body)));
     let mut server = world.server.clone();
-    let answer = tokio::spawn(async move {
-        let (parts, body) = server.call(request).await.unwrap().into_parts();
-        Response::from_parts(parts, body.collect().await.unwrap().to_bytes())
-    });
+    let answer = tokio::spawn(async move { whole(server.call(request).await.unwrap()).await });
     (sender, answer)
 }
 
@@ -181,4 +194,62 @@ async fn a_file_of_many_parts_is_downloaded_whole_and_in_ranges() {
         let part = caller.send_operation(&request).await;
         assert_eq!((part.status(), &part.body()[..]), (StatusCode::PARTIAL_CONTENT, &b"aaaaa"[..]));
     }
+}
+
+#[tokio::test]
+async fn a_completion_that_reads_its_parts_holds_no_memory_for_its_body() {
+    let (world, counts) = spied_with(|builder| builder.json_in_flight(220_000)).await;
+    let caller = world.caller();
+    let upload = caller.create_upload("a.txt", 1).await;
+    let part = caller.add_part(&upload, b"a").await;
+    let text = format!("{{\"part_ids\":[\"{part}\"],\"x\":\"{}\"}}", "x".repeat(100_000));
+    let request = caller.plain("POST", &format!("/uploads/{}/complete", upload.id));
+    let request = request.body(Bytes::from(text)).unwrap();
+    counts.pause();
+    let (body, answer) = send_late(&world, request);
+    body.send(()).unwrap();
+    settle().await;
+    // There is room for one such body.
+    let large = caller.send_operation(&new_upload(&"x".repeat(50_000), 1)).await;
+    assert_eq!(large.status(), StatusCode::BAD_REQUEST);
+    assert!(!answer.is_finished());
+    counts.resume();
+    assert_eq!(answer.await.unwrap().status(), StatusCode::OK);
+}
+
+#[tokio::test]
+async fn the_parts_of_downloads_in_flight_are_bounded_in_all() {
+    let (world, _) = spied_with(|builder| builder.parts_in_flight(150_000)).await;
+    let caller = world.caller();
+    let (upload, part, file) = completed(&caller).await;
+    enlarge(&world, 2000).await;
+    let download = || world.server.clone().call(full(caller.request(&DownloadFile::new(&file))));
+    let first = download().await.unwrap();
+    assert_eq!(first.status(), StatusCode::OK);
+    let second = download().await.unwrap();
+    insta::assert_snapshot!(printed(&whole(second).await), @"");
+    let mut range = DownloadFile::new(&file);
+    range.range = Some(ByteRange::From { first: 700, last: Some(1200) });
+    let range = caller.send_operation(&range).await;
+    assert_eq!(range.body().len(), 501, "a range holds its own parts alone");
+    assert!(caller.call(&RetrieveFile::new(&file)).await.is_ok());
+    let refusal = caller.try_complete(&upload, &[part]).await.unwrap_err();
+    assert_eq!(refusal.status, StatusCode::BAD_REQUEST);
+    assert_eq!(whole(first).await.body().len(), 2000);
+    assert_eq!(caller.download(&file).await.unwrap().len(), 2000);
+}
+
+#[tokio::test]
+async fn a_completion_for_which_there_is_no_memory_is_refused_and_leaves_the_upload_pending() {
+    let world = World::with(|builder| builder.parts_in_flight(20_000)).await;
+    let caller = world.caller();
+    let upload = caller.create_upload("a.txt", 1000).await;
+    let mut parts = Vec::new();
+    for _ in 0..1000 {
+        parts.push(caller.add_part(&upload, b"a").await);
+    }
+    let refusal = caller.try_complete(&upload, &parts).await.unwrap_err();
+    assert_eq!(refusal.status, StatusCode::SERVICE_UNAVAILABLE);
+    assert_eq!(refusal.retry, RetryHint::after(Duration::from_secs(1)));
+    caller.try_add_part(&upload, b"b").await.unwrap();
 }

@@ -14,6 +14,9 @@ use object_store::{
     CopyOptions, GetOptions, GetResult, GetResultPayload, ListResult, MultipartUpload, ObjectMeta,
     ObjectStore, PutMultipartOptions, PutOptions, PutPayload, PutResult, Result, path::Path,
 };
+use tokio::sync::Semaphore;
+
+const PARTS_AT_ONCE: usize = 64;
 
 #[derive(Debug)]
 pub(crate) struct SpiedStore {
@@ -27,6 +30,8 @@ pub(crate) struct Counts {
     records: AtomicU64,
     bytes: AtomicU64,
     end_bytes: AtomicU64,
+    /// Records of parts that may be read at once.
+    parts: Semaphore,
     /// How many more records can be read before the store fails.
     left: AtomicU64,
 }
@@ -43,6 +48,15 @@ impl Counts {
     /// Bytes of the ends of uploads.
     pub(crate) fn end_bytes(&self) -> u64 {
         self.end_bytes.load(Ordering::SeqCst)
+    }
+
+    /// Has readers of the records of parts wait until [`resume`](Self::resume).
+    pub(crate) fn pause(&self) {
+        assert_eq!(self.parts.forget_permits(PARTS_AT_ONCE), PARTS_AT_ONCE);
+    }
+
+    pub(crate) fn resume(&self) {
+        self.parts.add_permits(PARTS_AT_ONCE);
     }
 
     pub(crate) fn fail_after(&self, records: u64) {
@@ -67,6 +81,7 @@ impl SpiedStore {
             records: 0.into(),
             bytes: 0.into(),
             end_bytes: 0.into(),
+            parts: Semaphore::new(PARTS_AT_ONCE),
             left: u64::MAX.into(),
         });
         (Arc::new(Self { inner, counts: counts.clone() }), counts)
@@ -95,6 +110,8 @@ impl ObjectStore for SpiedStore {
 
     async fn get_opts(&self, path: &Path, options: GetOptions) -> Result<GetResult> {
         let (is_file, is_end) = (path.as_ref().contains("/files/"), path.as_ref().ends_with("/final.json"));
+        let is_part = path.as_ref().contains("/part-");
+        let _permit = if is_part { self.counts.parts.acquire().await.ok() } else { None };
         if options.head || !is_file && !is_end {
             return self.inner.get_opts(path, options).await;
         }
