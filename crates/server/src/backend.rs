@@ -12,6 +12,7 @@ use crate::{
     listing::LISTS_READING,
     memory::MemoryBudget,
     moment::{Moment, Sequence},
+    reading::Reading,
     refusal::Refusal,
     store::Store,
 };
@@ -26,6 +27,7 @@ pub(crate) struct Backend {
     sequence: Arc<Sequence>,
     /// The memory of the lists of parts that requests hold.
     pub(crate) parts: MemoryBudget,
+    pub(crate) reading: Reading,
     /// One permit for each list that may be reading records.
     pub(crate) listing: Arc<Semaphore>,
 }
@@ -50,6 +52,7 @@ impl Backend {
             budget: Budget::default(),
             sequence: Arc::default(),
             parts,
+            reading: Reading::default(),
             listing: Arc::new(Semaphore::new(LISTS_READING)),
         }
     }

@@ -233,7 +233,14 @@ mod tests {
             let read: Result<Manifest, _> = serde_json::from_str(&format!("[{}]", pieces.join(",")));
             said += &format!("{}\n", read.unwrap_err());
         }
-        insta::assert_snapshot!(said, @"");
+        insta::assert_snapshot!(said, @r#"
+        invalid length 0, expected one whole blob, or the parts of one upload at line 1 column 2
+        invalid value: string "../../etc/passwd", expected the name of a blob at line 1 column 27
+        the content mixes blobs that do not belong together at line 1 column 95
+        the content mixes blobs that do not belong together at line 1 column 135
+        the content mixes blobs that do not belong together at line 1 column 175
+        invalid type: integer `7`, expected the name of a blob at line 1 column 10
+        "#);
     }
 
     proptest! {

@@ -10,7 +10,6 @@ use crate::{
     content::{Manifest, Section},
     id::{Attributes, ObjectId, Stem},
     layout::{self, BlobName},
-    memory::MemoryShare,
     record::{FileRecord, FinalRecord, Outcome},
     refusal::Refusal,
     store::StoreError,
@@ -39,15 +38,6 @@ pub(crate) struct Content {
     /// The number of bytes that come.
     pub(crate) length: u64,
     pub(crate) stretches: Stretches,
-}
-
-/// A section of a file that is held to be read.
-struct Held {
-    summary: Summary,
-    range: Option<ContentRange>,
-    length: u64,
-    section: Section,
-    share: MemoryShare,
 }
 
 /// The result of writing the record of a completed upload's file again.
@@ -123,32 +113,36 @@ impl Backend {
         &self,
         tenant: &Tenant,
         file_id: &str,
-        choose: impl Fn(u64) -> Result<Option<ContentRange>, Refusal> + Clone + Send + 'static,
+        choose: impl FnOnce(u64) -> Result<Option<ContentRange>, Refusal>,
     ) -> Result<Content, Refusal> {
         let id = self.unexpired(file_id)?;
-        let (path, tombstone) = (layout::file(tenant, id), layout::file_deleted(tenant, id));
-        let hold = {
-            let (parts, tenant) = (self.parts.clone(), tenant.clone());
-            move |record: FileRecord| {
-                let range = choose(record.bytes)?;
-                let wanted = range.map_or(0..record.bytes, |range| range.first..range.last + 1);
-                let length = wanted.end - wanted.start;
-                let section = Section::of(&record.content, wanted);
-                let mut share = parts.share(tenant.clone());
-                share.hold(section.size())?;
-                Ok::<_, Refusal>(Held { summary: Summary::from(&record), range, length, section, share })
-            }
-        };
-        let (held, deleted) = join!(self.store.read_with(&path, hold.clone()), self.store.exists(&tombstone));
+        let tombstone = layout::file_deleted(tenant, id);
+        let entry = self.reading.entry(layout::file(tenant, id));
+        let (record, deleted) = join!(entry.record(&self.store), self.store.exists(&tombstone));
         if deleted? {
             return Err(missing(file_id));
         }
-        let held = match held? {
-            Some(held) => held?,
-            None => hold(self.restore_file(tenant, id).await?.ok_or_else(|| missing(file_id))?)?,
+        let restored;
+        let record = match record? {
+            Some(record) => record,
+            None => {
+                restored = self.restore_file(tenant, id).await?.ok_or_else(|| missing(file_id))?;
+                &restored
+            }
         };
-        let Held { summary, range, length, section, share } = held;
-        let stretches = blob::read(&self.store, tenant, section, Some(share)).await?;
+        let (summary, range) = (Summary::from(record), choose(record.bytes)?);
+        let wanted = range.map_or(0..record.bytes, |range| range.first..range.last + 1);
+        let length = wanted.end - wanted.start;
+        let section = Section::of(&record.content, wanted);
+        let mut share = self.parts.share(tenant.clone());
+        let stretches = if range.is_none() {
+            entry.hold(&record.content, share).await?;
+            blob::read(&self.store, tenant, section, entry).await?
+        } else {
+            share.hold(section.size())?;
+            drop(entry);
+            blob::read(&self.store, tenant, section, share).await?
+        };
         Ok(Content { summary, range, length, stretches })
     }
 

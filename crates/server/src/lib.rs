@@ -46,6 +46,7 @@ mod moment;
 mod open;
 mod pace;
 mod peer;
+mod reading;
 mod record;
 mod refusal;
 mod removal;

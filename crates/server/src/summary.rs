@@ -275,7 +275,7 @@ mod tests {
             let record = record(name.repeat(repeats), bytes, parts);
             let store = Store::memory();
             let path = Path::from("record");
-            let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+            let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
             runtime.block_on(async {
                 store.put_once(&path, &record).await.unwrap();
                 let summary: Summary = match Glance::at(&store, &path).await.unwrap().unwrap() {

@@ -14,7 +14,6 @@ use object_store::{GetOptions, GetRange, GetResultPayload};
 use crate::{
     content::{Section, Stretch},
     layout,
-    memory::MemoryShare,
     record::FileRecord,
     store::{Store, StoreError},
     tenant::Tenant,
@@ -33,24 +32,24 @@ pub(crate) enum Opened {
     Chunks(Chunks),
 }
 
-/// The bytes of a section of a file, blob by blob. The stretches keep `share` until they are dropped.
+/// The bytes of a section of a file, blob by blob. The stretches keep `kept` until they are dropped.
 ///
 /// The first blob is opened before this returns, so that a file whose bytes are gone is refused instead of broken off.
 pub(crate) async fn read(
     store: &Store,
     tenant: &Tenant,
     section: Section,
-    share: Option<MemoryShare>,
+    kept: impl Send + 'static,
 ) -> Result<Stretches, StoreError> {
     let (store, tenant) = (store.clone(), tenant.clone());
     let mut stretches = section.stretches();
     let Some(first) = stretches.next() else { return Ok(stream::empty().boxed()) };
     let first = open(&store, &tenant, first).await?;
-    let rest = stream::unfold((stretches, share), move |(mut stretches, share)| {
+    let rest = stream::unfold((stretches, kept), move |(mut stretches, kept)| {
         let (store, tenant) = (store.clone(), tenant.clone());
         async move {
             let opened = open(&store, &tenant, stretches.next()?).await;
-            Some((opened, (stretches, share)))
+            Some((opened, (stretches, kept)))
         }
     });
     Ok(stream::once(async { Ok(first) }).chain(rest).boxed())
@@ -59,7 +58,7 @@ pub(crate) async fn read(
 /// The MD5 of a whole file.
 pub(crate) async fn md5(store: &Store, tenant: &Tenant, file: &FileRecord) -> Result<[u8; 16], StoreError> {
     let whole = Section::of(&file.content, 0..file.bytes);
-    let mut chunks = read(store, tenant, whole, None).await?.map_ok(Opened::into_chunks).try_flatten();
+    let mut chunks = read(store, tenant, whole, ()).await?.map_ok(Opened::into_chunks).try_flatten();
     let mut hash = Md5::new();
     while let Some(chunk) = chunks.next().await.transpose()? {
         // Half a millisecond of computing a chunk: too long for a thread that also serves connections.

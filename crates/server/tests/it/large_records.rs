@@ -52,10 +52,11 @@ async fn completed(caller: &Caller) -> (Upload, String, String) {
     (upload, part, file.id)
 }
 
-/// Makes the only file one that has its only part so many times.
+/// Makes every file one that has its only part so many times.
 async fn enlarge(world: &World, parts: usize) {
-    for name in ["/final.json", "/files/"] {
-        let [path] = &world.objects_in(name).await[..] else { panic!("one record") };
+    let mut paths = world.objects_in("/final.json").await;
+    paths.extend(world.objects_in("/files/").await);
+    for path in paths {
         let path = Path::from(path.as_str());
         let text = world.objects.get(&path).await.unwrap().bytes().await.unwrap();
         let text = String::from_utf8(text.to_vec()).unwrap();
@@ -222,13 +223,24 @@ async fn the_parts_of_downloads_in_flight_are_bounded_in_all() {
     let (world, _) = spied_with(|builder| builder.parts_in_flight(150_000)).await;
     let caller = world.caller();
     let (upload, part, file) = completed(&caller).await;
+    let (_, _, other) = completed(&caller).await;
     enlarge(&world, 2000).await;
-    let download = || world.server.clone().call(full(caller.request(&DownloadFile::new(&file))));
-    let first = download().await.unwrap();
+    let download = |id| world.server.clone().call(full(caller.request(&DownloadFile::new(id))));
+    let first = download(&file).await.unwrap();
     assert_eq!(first.status(), StatusCode::OK);
-    let second = download().await.unwrap();
-    insta::assert_snapshot!(printed(&whole(second).await), @"");
-    let mut range = DownloadFile::new(&file);
+    let second = download(&other).await.unwrap();
+    insta::assert_snapshot!(printed(&whole(second).await), @r#"
+    503 Service Unavailable
+    content-length: 157
+    content-type: application/json
+    retry-after: 1
+    retry-after-ms: 1000
+    x-request-id: req_0000000000000000000000000000000c
+
+    {"error":{"message":"the server has no room for this request beside those that it is reading: send it again","type":"server_error","param":null,"code":null}}
+    "#);
+    assert_eq!(caller.download(&file).await.unwrap().len(), 2000, "readers of one file share its parts");
+    let mut range = DownloadFile::new(&other);
     range.range = Some(ByteRange::From { first: 700, last: Some(1200) });
     let range = caller.send_operation(&range).await;
     assert_eq!(range.body().len(), 501, "a range holds its own parts alone");
@@ -236,7 +248,27 @@ async fn the_parts_of_downloads_in_flight_are_bounded_in_all() {
     let refusal = caller.try_complete(&upload, &[part]).await.unwrap_err();
     assert_eq!(refusal.status, StatusCode::BAD_REQUEST);
     assert_eq!(whole(first).await.body().len(), 2000);
-    assert_eq!(caller.download(&file).await.unwrap().len(), 2000);
+    assert_eq!(caller.download(&other).await.unwrap().len(), 2000);
+}
+
+#[tokio::test]
+async fn readers_of_one_file_read_its_record_once() {
+    let (world, counts) = spied().await;
+    let caller = world.caller();
+    let (_, _, file) = completed(&caller).await;
+    enlarge(&world, 2000).await;
+    let before = counts.bytes();
+    let mut readers = Vec::new();
+    for _ in 0..20 {
+        let (caller, file) = (caller.clone(), file.clone());
+        readers.push(tokio::spawn(async move { caller.download(&file).await.unwrap().len() }));
+    }
+    for reader in readers {
+        assert_eq!(reader.await.unwrap(), 2000);
+    }
+    assert!(counts.bytes() - before < 400_000, "{} bytes", counts.bytes() - before);
+    caller.call(&DeleteFile::new(&file)).await.unwrap();
+    assert_eq!(caller.download(&file).await.unwrap_err().status, StatusCode::NOT_FOUND);
 }
 
 #[tokio::test]
