@@ -2,9 +2,10 @@
 //! and formatted on a thread for work that blocks.
 
 use std::{
+    collections::HashMap,
     fs::File,
     io::{self, BufReader, Read as _, Seek as _, SeekFrom},
-    sync::Arc,
+    sync::{Arc, Mutex, PoisonError},
     time::Duration,
 };
 
@@ -16,14 +17,17 @@ use tokio::{
     time::timeout,
 };
 
-use crate::store::{Created, RECORDS_AT_ONCE, Store, StoreError, json};
+use crate::{
+    layout,
+    store::{Created, RECORDS_AT_ONCE, Store, StoreError, json},
+};
 
 /// A record over so many bytes is a large one. 64 KiB are parsed in less than a millisecond.
 const LARGE: u64 = 64 * 1024;
 /// A record with more parts than these is a large one: each takes some hundred bytes.
 const FEW_PARTS: usize = 512;
 /// The large records of a store that one process reads at once.
-pub(crate) const AT_ONCE: usize = 2;
+const AT_ONCE: usize = 2;
 /// The time that a large record waits for its turn.
 const LONGEST_WAIT: Duration = Duration::from_secs(10);
 
@@ -63,7 +67,7 @@ impl Store {
         }
         // Small records do not wait for large ones.
         drop((answer, permit));
-        let turn = turn(&self.large).await?;
+        let turn = self.large.next(path).await?;
         let Some(answer) = self.open_record(path).await? else { return Ok(None) };
         let source = Source::of(answer).await?;
         let parsed = spawn_blocking(move || {
@@ -91,7 +95,7 @@ impl Store {
         if parts <= FEW_PARTS {
             return self.create(path, &record).await;
         }
-        let _turn = turn(&self.large).await?;
+        let _turn = self.large.next(path).await?;
         let at = path.clone();
         let payload = spawn_blocking(move || json(&at, &record)).await;
         let payload = payload.map_err(|error| StoreError::Read(io::Error::other(error)))??;
@@ -114,9 +118,45 @@ impl Store {
     }
 }
 
-async fn turn(large: &Arc<Semaphore>) -> Result<OwnedSemaphorePermit, StoreError> {
-    let turn = timeout(LONGEST_WAIT, large.clone().acquire_owned()).await;
-    turn.ok().and_then(Result::ok).ok_or(StoreError::Busy)
+/// Whose turn it is to read or write a large record. One tenant has at most half of the turns, and waits for the next among the
+/// other tenants, however many requests it sends.
+#[derive(Debug)]
+pub(crate) struct Turns {
+    all: Arc<Semaphore>,
+    by_tenant: Mutex<HashMap<String, Arc<Semaphore>>>,
+}
+
+/// A turn, until this is dropped.
+struct Turn {
+    _of_tenant: OwnedSemaphorePermit,
+    _of_all: OwnedSemaphorePermit,
+}
+
+impl Turns {
+    /// Waits for the turn of the record at this path.
+    async fn next(&self, path: &Path) -> Result<Turn, StoreError> {
+        let of_tenant = self.of_tenant(path);
+        let turn = async {
+            let _of_tenant = of_tenant.acquire_owned().await.ok()?;
+            let _of_all = self.all.clone().acquire_owned().await.ok()?;
+            Some(Turn { _of_tenant, _of_all })
+        };
+        timeout(LONGEST_WAIT, turn).await.ok().flatten().ok_or(StoreError::Busy)
+    }
+
+    fn of_tenant(&self, path: &Path) -> Arc<Semaphore> {
+        let tenant = layout::tenant_of(path).unwrap_or_default();
+        // Nothing that holds it panics.
+        let mut tenants = self.by_tenant.lock().unwrap_or_else(PoisonError::into_inner);
+        let turns = tenants.entry(tenant.to_owned());
+        turns.or_insert_with(|| Arc::new(Semaphore::new(AT_ONCE / 2))).clone()
+    }
+}
+
+impl Default for Turns {
+    fn default() -> Self {
+        Self { all: Arc::new(Semaphore::new(AT_ONCE)), by_tenant: Mutex::default() }
+    }
 }
 
 /// The text of a large record.
@@ -162,7 +202,7 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn a_large_record_waits_for_its_turn_and_is_refused_when_none_comes() {
         let (store, path, text) = store().await;
-        let turns = store.large.clone().acquire_many_owned(AT_ONCE as u32).await.unwrap();
+        let turns = store.large.all.clone().acquire_many_owned(AT_ONCE as u32).await.unwrap();
         assert!(matches!(store.read::<String>(&path).await, Err(StoreError::Busy)));
         assert_eq!(store.read::<u32>(&Path::from("small")).await.unwrap(), Some(1), "small ones do not wait");
         let waiting = tokio::spawn({
@@ -172,18 +212,31 @@ mod tests {
         tokio::time::sleep(LONGEST_WAIT / 2).await;
         drop(turns);
         assert_eq!(waiting.await.unwrap().unwrap(), Some(text));
-        assert_eq!(store.large.available_permits(), AT_ONCE);
+        assert_eq!(store.large.all.available_permits(), AT_ONCE);
     }
 
     #[tokio::test]
     async fn a_turn_lasts_until_what_is_not_kept_is_gone() {
         let (store, path, text) = store().await;
-        let turns = store.large.clone();
+        let turns = store.large.all.clone();
         let during = move |record: String| (record.len(), turns.available_permits());
         let taken = store.read_with(&path, during).await.unwrap();
         assert_eq!(taken, Some((text.len(), AT_ONCE - 1)));
         store.objects.put(&path, "[".repeat(LARGE as usize + 1).into()).await.unwrap();
         assert!(matches!(store.read::<String>(&path).await, Err(StoreError::Record { .. })));
-        assert_eq!(store.large.available_permits(), AT_ONCE);
+        assert_eq!(store.large.all.available_permits(), AT_ONCE);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_tenant_leaves_turns_to_others() {
+        let (turns, path) =
+            (Turns::default(), |tenant: &str| Path::from(format!("tenants/{tenant}/files/a.json")));
+        let first = turns.next(&path("a")).await.unwrap();
+        assert!(matches!(turns.next(&path("a")).await, Err(StoreError::Busy)));
+        let _second = turns.next(&path("b")).await.unwrap();
+        assert!(matches!(turns.next(&path("c")).await, Err(StoreError::Busy)));
+        drop(first);
+        turns.next(&path("c")).await.unwrap();
+        turns.next(&path("a")).await.unwrap();
     }
 }

@@ -46,6 +46,11 @@ pub(crate) fn tenants() -> Path {
     Path::from(TENANTS)
 }
 
+/// The name of the tenant that an object belongs to.
+pub(crate) fn tenant_of(path: &Path) -> Option<&str> {
+    path.as_ref().strip_prefix(TENANTS)?.strip_prefix('/')?.split('/').next()
+}
+
 pub(crate) fn files(tenant: &Tenant) -> Path {
     Path::from(format!("{TENANTS}/{tenant}/files"))
 }

@@ -3,10 +3,11 @@
 use std::{
     collections::HashMap,
     sync::{Arc, Mutex, MutexGuard, PoisonError, Weak},
+    time::Duration,
 };
 
 use object_store::path::Path;
-use tokio::sync::OnceCell;
+use tokio::{sync::OnceCell, time::timeout};
 
 use crate::{
     content::Manifest,
@@ -15,6 +16,9 @@ use crate::{
     refusal::Refusal,
     store::{Store, StoreError},
 };
+
+/// The time that a reader waits for a record, whoever reads it.
+const LONGEST_WAIT: Duration = Duration::from_secs(60);
 
 /// The records that are being read, by their paths. Clones share everything.
 #[derive(Clone, Default)]
@@ -52,10 +56,12 @@ impl Entry {
     /// Reads the record, unless another reader of it has; `None` when it is not there.
     pub(crate) async fn record(&self, store: &Store) -> Result<Option<&FileRecord>, StoreError> {
         let read = || async { store.read(&self.path).await.map_err(Some)?.ok_or(None) };
-        match self.record.get_or_try_init(read).await {
-            Ok(record) => Ok(Some(record)),
-            Err(None) => Ok(None),
-            Err(Some(error)) => Err(error),
+        // Readers whose record cannot be read try one after the other.
+        match timeout(LONGEST_WAIT, self.record.get_or_try_init(read)).await {
+            Ok(Ok(record)) => Ok(Some(record)),
+            Ok(Err(None)) => Ok(None),
+            Ok(Err(Some(error))) => Err(error),
+            Err(_) => Err(StoreError::Busy),
         }
     }
 

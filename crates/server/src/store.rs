@@ -15,7 +15,7 @@ use serde::{Serialize, de::DeserializeOwned};
 use tokio::sync::Semaphore;
 
 use crate::{
-    large_record,
+    large_record::Turns,
     local::{LocalFolder, NotThere},
 };
 
@@ -32,8 +32,7 @@ pub struct Store {
     pub(crate) folder: Option<LocalFolder>,
     /// When a write last failed for want of room.
     was_full: Arc<Mutex<Option<Instant>>>,
-    /// One permit for each large record that may be being read.
-    pub(crate) large: Arc<Semaphore>,
+    pub(crate) large: Arc<Turns>,
 }
 
 /// The time for which a disk that was full counts as full: as long as freed bytes stay on one that is not.
@@ -49,8 +48,7 @@ impl Store {
     }
 
     pub(crate) fn of(objects: Arc<dyn ObjectStore>, folder: Option<LocalFolder>) -> Self {
-        let large = Arc::new(Semaphore::new(large_record::AT_ONCE));
-        Self { objects, folder, was_full: Arc::default(), large }
+        Self { objects, folder, was_full: Arc::default(), large: Arc::default() }
     }
 
     /// Keeps in mind whether a write failed for want of room.
