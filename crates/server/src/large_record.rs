@@ -118,7 +118,7 @@ impl Store {
     }
 }
 
-/// Whose turn it is to read or write a large record. One tenant has at most half of the turns, and waits for the next among the
+/// The turns to read and write large records. One tenant has at most half of the turns, and waits for the next among the
 /// other tenants, however many requests it sends.
 #[derive(Debug)]
 pub(crate) struct Turns {

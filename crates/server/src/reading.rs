@@ -17,7 +17,7 @@ use crate::{
     store::{Store, StoreError},
 };
 
-/// The time that a reader waits for a record, whoever reads it.
+/// The time that a reader waits for a record, which another may be reading.
 const LONGEST_WAIT: Duration = Duration::from_secs(60);
 
 /// The records that are being read, by their paths. Clones share everything.

@@ -109,7 +109,7 @@ async fn a_completion_that_waits_for_its_body_has_read_no_manifest() {
 }
 
 #[tokio::test]
-async fn what_shows_no_parts_is_answered_from_the_beginning_of_a_record() {
+async fn answers_without_parts_come_from_the_beginning_of_a_record() {
     let (world, counts) = spied().await;
     let caller = world.caller();
     let (upload, _, file) = completed(&caller).await;
