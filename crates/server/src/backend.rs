@@ -11,7 +11,9 @@ use crate::{
     damage::DamageLog,
     id::Stem,
     listing::LISTS_READING,
+    memory::MemoryBudget,
     moment::{Moment, Sequence},
+    reading::Reading,
     refusal::Refusal,
     store::Store,
 };
@@ -24,6 +26,9 @@ pub(crate) struct Backend {
     entropy: Entropy,
     budget: Budget,
     sequence: Arc<Sequence>,
+    /// The memory of the lists of parts that requests hold.
+    pub(crate) parts: MemoryBudget,
+    pub(crate) reading: Reading,
     /// One permit for each list that may be reading records.
     pub(crate) listing: Arc<Semaphore>,
     pub(crate) damage: DamageLog,
@@ -41,13 +46,15 @@ pub(crate) enum Entropy {
 }
 
 impl Backend {
-    pub(crate) fn new(store: Store, clock: Clock, entropy: Entropy) -> Self {
+    pub(crate) fn new(store: Store, clock: Clock, entropy: Entropy, parts: MemoryBudget) -> Self {
         Self {
             store,
             clock,
             entropy,
             budget: Budget::default(),
             sequence: Arc::default(),
+            parts,
+            reading: Reading::default(),
             listing: Arc::new(Semaphore::new(LISTS_READING)),
             damage: DamageLog::default(),
         }

@@ -1,33 +1,54 @@
 //! Files: made, found, taken away.
 
-use std::ops::Range;
-
 use futures_util::{join, try_join};
 use object_store::path::Path;
 use partwise_models::{DeletedFile, File, FileState, TypeDiscriminator};
+use partwise_protocol::ContentRange;
 
 use crate::{
     backend::Backend,
     blob::{self, BlobWriter, Stretches},
+    content::{Manifest, Section},
     id::{Attributes, ObjectId, Stem},
     layout::{self, BlobName},
-    record::{FileRecord, FinalRecord, Outcome, Piece},
+    record::{FileRecord, FinalRecord, Outcome},
     refusal::Refusal,
     store::StoreError,
+    summary::{End, Summarized as _, Summary},
     tenant::Tenant,
 };
 
-/// A file as its records have it.
+/// A file as its callers see it, before it is in a dialect's words.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct StoredFile {
     pub(crate) id: ObjectId,
-    pub(crate) record: FileRecord,
+    pub(crate) summary: Summary,
 }
 
 impl StoredFile {
-    pub(crate) fn to_model(&self) -> File {
-        file_model(self.id, self.record.filename.clone(), self.record.bytes)
+    pub(crate) fn into_model(self) -> File {
+        file_model(self.id, self.summary.filename, self.summary.bytes)
     }
+}
+
+/// The content of a file, or a range of it, on its way out.
+pub(crate) struct Content {
+    pub(crate) summary: Summary,
+    /// The range, when not all of it was asked for.
+    pub(crate) range: Option<ContentRange>,
+    /// The number of bytes that come.
+    pub(crate) length: u64,
+    pub(crate) stretches: Stretches,
+}
+
+/// The result of writing the record of a completed upload's file again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Restored {
+    Written,
+    /// The file is deleted.
+    Deleted,
+    /// The file is deleted, and its upload's records are gone.
+    Swept,
 }
 
 /// A file as its callers see it: what its identifier says, its name and its size in bytes.
@@ -52,7 +73,7 @@ impl Backend {
         let (backend, tenant, random) = (self.clone(), tenant.clone(), self.random()?);
         Ok(self.new_blob(move || {
             let stem = backend.stem(random);
-            (stem, layout::blob(&tenant, &BlobName::whole(stem)))
+            (stem, layout::blob(&tenant, BlobName::whole(stem)))
         }))
     }
 
@@ -66,48 +87,74 @@ impl Backend {
         bytes: u64,
     ) -> Result<StoredFile, Refusal> {
         let id = stem.with(attributes);
-        let content = vec![Piece { blob: BlobName::whole(stem), bytes }];
+        let content = Manifest::Whole { stem, bytes };
         let record = FileRecord { filename, bytes, content };
         self.store.put_once(&layout::file(tenant, id), &record).await?;
-        Ok(StoredFile { id, record })
+        Ok(StoredFile { id, summary: Summary::from(&record) })
     }
 
-    /// A file that is there, whole, and neither deleted nor expired.
+    /// A file that is there, and neither deleted nor expired.
     pub(crate) async fn file(&self, tenant: &Tenant, file_id: &str) -> Result<StoredFile, Refusal> {
-        let missing = || Refusal::NoSuchFile { id: file_id.to_owned() };
-        let id = ObjectId::parse_file(file_id).filter(|id| !self.has_expired(*id)).ok_or_else(missing)?;
+        let id = self.unexpired(file_id)?;
         let (path, tombstone) = (layout::file(tenant, id), layout::file_deleted(tenant, id));
-        let (record, deleted) = join!(self.store.read(&path), self.store.exists(&tombstone));
+        let (summary, deleted) = join!(Summary::read(&self.store, &path), self.store.exists(&tombstone));
         // One that is deleted is gone, whatever its record looks like.
         if deleted? {
-            return Err(missing());
+            return Err(missing(file_id));
         }
-        let record = match record? {
-            Some(record) => record,
-            None => self.restore_file(tenant, id).await?.ok_or_else(missing)?,
+        let summary = match summary? {
+            Some(summary) => summary,
+            None => Summary::from(&self.restore_file(tenant, id).await?.ok_or_else(|| missing(file_id))?),
         };
-        Ok(StoredFile { id, record })
+        Ok(StoredFile { id, summary })
     }
 
-    /// The bytes of a file from `range.start` up to `range.end`.
+    /// The bytes of a file, or those that `choose` asks for when it is told how many there are.
     pub(crate) async fn read_file(
         &self,
         tenant: &Tenant,
-        file: &StoredFile,
-        range: Range<u64>,
-    ) -> Result<Stretches, Refusal> {
-        Ok(blob::read(&self.store, tenant, &file.record, range).await?)
+        file_id: &str,
+        choose: impl FnOnce(u64) -> Result<Option<ContentRange>, Refusal>,
+    ) -> Result<Content, Refusal> {
+        let id = self.unexpired(file_id)?;
+        let tombstone = layout::file_deleted(tenant, id);
+        let entry = self.reading.entry(layout::file(tenant, id));
+        let (record, deleted) = join!(entry.record(&self.store), self.store.exists(&tombstone));
+        if deleted? {
+            return Err(missing(file_id));
+        }
+        let restored;
+        let record = match record? {
+            Some(record) => record,
+            None => {
+                restored = self.restore_file(tenant, id).await?.ok_or_else(|| missing(file_id))?;
+                &restored
+            }
+        };
+        let (summary, range) = (Summary::from(record), choose(record.bytes)?);
+        let wanted = range.map_or(0..record.bytes, |range| range.first..range.last + 1);
+        let length = wanted.end - wanted.start;
+        let section = Section::of(&record.content, wanted);
+        let mut share = self.parts.share(tenant.clone());
+        let stretches = if range.is_none() {
+            entry.hold(&record.content, share).await?;
+            blob::read(&self.store, tenant, section, entry).await?
+        } else {
+            share.hold(section.size())?;
+            drop(entry);
+            blob::read(&self.store, tenant, section, share).await?
+        };
+        Ok(Content { summary, range, length, stretches })
     }
 
     /// Deletes a file. Its record need not be readable.
     pub(crate) async fn delete_file(&self, tenant: &Tenant, file_id: &str) -> Result<DeletedFile, Refusal> {
-        let missing = || Refusal::NoSuchFile { id: file_id.to_owned() };
-        let id = ObjectId::parse_file(file_id).filter(|id| !self.has_expired(*id)).ok_or_else(missing)?;
+        let id = self.unexpired(file_id)?;
         let (path, tombstone) = (layout::file(tenant, id), layout::file_deleted(tenant, id));
         let (is_stored, is_deleted) = try_join!(self.stands(&path), self.store.exists(&tombstone))?;
-        let is_there = !is_deleted && (is_stored || self.completed(tenant, id).await?.is_some());
+        let is_there = !is_deleted && (is_stored || self.is_completed(tenant, id).await?);
         if !is_there || !self.remove_file(tenant, id).await? {
-            return Err(missing());
+            return Err(missing(file_id));
         }
         let mut deleted = DeletedFile::new(file_id);
         deleted.object = Some(TypeDiscriminator::File);
@@ -123,21 +170,18 @@ impl Backend {
         }
     }
 
+    fn unexpired(&self, file_id: &str) -> Result<ObjectId, Refusal> {
+        let id = ObjectId::parse_file(file_id).filter(|id| !self.has_expired(*id));
+        id.ok_or_else(|| missing(file_id))
+    }
+
     pub(crate) fn has_expired(&self, id: ObjectId) -> bool {
         id.expires_at().is_some_and(|end| end <= self.now())
     }
 
-    /// The file that a completed upload became.
-    pub(crate) async fn completed(
-        &self,
-        tenant: &Tenant,
-        id: ObjectId,
-    ) -> Result<Option<FileRecord>, StoreError> {
-        let end: Option<FinalRecord> = self.store.read(&layout::upload_final(tenant, id)).await?;
-        Ok(match end {
-            Some(FinalRecord { outcome: Outcome::Completed { file, .. }, .. }) => Some(file),
-            _ => None,
-        })
+    async fn is_completed(&self, tenant: &Tenant, id: ObjectId) -> Result<bool, StoreError> {
+        let end = End::read(&self.store, &layout::upload_final(tenant, id)).await?;
+        Ok(matches!(end, Some(End::Completed(_))))
     }
 
     /// Writes the record of a file that a completed upload became, when whoever completed it could not any more. On a
@@ -147,11 +191,32 @@ impl Backend {
         tenant: &Tenant,
         id: ObjectId,
     ) -> Result<Option<FileRecord>, StoreError> {
-        let Some(file) = self.completed(tenant, id).await? else { return Ok(None) };
-        match self.put_file(tenant, id, &file).await {
+        let end: Option<FinalRecord> = self.store.read(&layout::upload_final(tenant, id)).await?;
+        let Some(FinalRecord { outcome: Outcome::Completed { file, .. }, .. }) = end else { return Ok(None) };
+        match self.put_file_again(tenant, id, &file).await {
+            Ok(Restored::Deleted | Restored::Swept) => Ok(None),
             Err(error) if !error.is_full() => Err(error),
             _ => Ok(Some(file)),
         }
+    }
+
+    /// Writes the record of a completed upload's file, unless the file was deleted meanwhile. It may have been at any time since
+    /// the upload's end was read.
+    pub(crate) async fn put_file_again(
+        &self,
+        tenant: &Tenant,
+        id: ObjectId,
+        file: &FileRecord,
+    ) -> Result<Restored, StoreError> {
+        if self.store.exists(&layout::file_deleted(tenant, id)).await? {
+            return Ok(Restored::Deleted);
+        }
+        // The tombstone goes last, in a sweep that finds no end any more: this comes after looking for it.
+        if !self.store.exists(&layout::upload_final(tenant, id)).await? {
+            return Ok(Restored::Swept);
+        }
+        self.put_file(tenant, id, file).await?;
+        Ok(Restored::Written)
     }
 
     /// Writes the record of a completed upload's file, if it is not there.
@@ -166,13 +231,18 @@ impl Backend {
         if self.store.exists(&path).await? {
             return Ok(());
         }
-        match self.store.put_once(&path, file).await {
+        match self.store.create_with_parts(&path, file.clone(), file.content.len()).await {
+            Ok(created) => self.store.expect(created, &path, file).await,
             // The file is made already, and to refuse it now would only confuse.
             Err(error) if error.is_full() => match self.store.create_from_reserve(&path, file).await? {
                 Some(_) => Ok(()),
                 None => Err(error),
             },
-            written => written,
+            Err(error) => Err(error),
         }
     }
+}
+
+fn missing(file_id: &str) -> Refusal {
+    Refusal::NoSuchFile { id: file_id.to_owned() }
 }

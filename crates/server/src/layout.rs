@@ -15,8 +15,13 @@
 //! A blob's name leads to the file or upload that it belongs to (the stem is the first 25 digits of the identifier),
 //! so that bytes that belong to nothing are found by their names.
 
+use std::fmt;
+
 use object_store::path::Path;
-use serde::{Deserialize, Serialize};
+use serde::{
+    Deserialize, Deserializer, Serialize, Serializer,
+    de::{self, Visitor},
+};
 
 use crate::{
     id::{ObjectId, PartId, Stem},
@@ -39,6 +44,11 @@ pub(crate) fn marker() -> Path {
 
 pub(crate) fn tenants() -> Path {
     Path::from(TENANTS)
+}
+
+/// The name of the tenant that an object belongs to.
+pub(crate) fn tenant_of(path: &Path) -> Option<&str> {
+    path.as_ref().strip_prefix(TENANTS)?.strip_prefix('/')?.split('/').next()
 }
 
 pub(crate) fn files(tenant: &Tenant) -> Path {
@@ -77,8 +87,8 @@ pub(crate) fn blobs(tenant: &Tenant) -> Path {
     Path::from(format!("{TENANTS}/{tenant}/blobs"))
 }
 
-pub(crate) fn blob(tenant: &Tenant, name: &BlobName) -> Path {
-    Path::from(format!("{TENANTS}/{tenant}/blobs/{}", name.0))
+pub(crate) fn blob(tenant: &Tenant, name: BlobName) -> Path {
+    Path::from(format!("{TENANTS}/{tenant}/blobs/{name}"))
 }
 
 /// The meaning of a record in a tenant's `files`.
@@ -122,26 +132,71 @@ impl UploadMark {
 }
 
 /// The name of a run of stored bytes that never changes.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(transparent)]
-pub(crate) struct BlobName(String);
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub(crate) enum BlobName {
+    /// All bytes of a file that was sent at once.
+    Whole(Stem),
+    /// The bytes of a part of an upload.
+    Part(ObjectId, PartId),
+}
 
 impl BlobName {
     pub(crate) fn whole(stem: Stem) -> Self {
-        Self(stem.to_string())
+        Self::Whole(stem)
     }
 
     pub(crate) fn of_part(upload: ObjectId, part: PartId) -> Self {
-        Self(format!("{upload}-{part}"))
+        Self::Part(upload, part)
     }
 
-    /// Reads the last segment of a path in `blobs`, with what the bytes belong to; `None` for what is not ours.
-    pub(crate) fn parse(name: &str) -> Option<(Self, Owner)> {
-        let owner = match name.split_once('-') {
-            None => Owner::File(Stem::parse(name)?),
-            Some((upload, _)) => Owner::Upload(ObjectId::parse(upload)?),
-        };
-        Some((Self(name.to_owned()), owner))
+    /// Reads the last segment of a path in `blobs`; `None` for what is not ours.
+    pub(crate) fn parse(name: &str) -> Option<Self> {
+        match name.split_once('-') {
+            None => Stem::parse(name).map(Self::Whole),
+            Some((upload, part)) => Some(Self::Part(ObjectId::parse(upload)?, PartId::parse_digits(part)?)),
+        }
+    }
+
+    pub(crate) fn owner(self) -> Owner {
+        match self {
+            Self::Whole(stem) => Owner::File(stem),
+            Self::Part(upload, _) => Owner::Upload(upload),
+        }
+    }
+}
+
+impl fmt::Display for BlobName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Whole(stem) => write!(f, "{stem}"),
+            Self::Part(upload, part) => write!(f, "{upload}-{part}"),
+        }
+    }
+}
+
+impl Serialize for BlobName {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}
+
+impl<'de> Deserialize<'de> for BlobName {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_str(NameReader)
+    }
+}
+
+struct NameReader;
+
+impl Visitor<'_> for NameReader {
+    type Value = BlobName;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("the name of a blob")
+    }
+
+    fn visit_str<E: de::Error>(self, name: &str) -> Result<BlobName, E> {
+        BlobName::parse(name).ok_or_else(|| E::invalid_value(de::Unexpected::Str(name), &self))
     }
 }
 

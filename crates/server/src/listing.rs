@@ -115,7 +115,7 @@ pub(crate) struct FilePage {
     /// Files that were not looked at.
     ids: std::vec::IntoIter<ObjectId>,
     /// Files that were looked at.
-    glances: VecDeque<(ObjectId, Glance)>,
+    glances: VecDeque<(ObjectId, Glance<Summary>)>,
     /// The number of files that the page still has room for.
     left: usize,
     /// Damaged records that have no line of their own in the log.
@@ -143,7 +143,7 @@ impl FilePage {
                     self.take(found).await?
                 }
             };
-            if let Some(Summary { filename, bytes, .. }) = summary {
+            if let Some(Summary { filename, bytes }) = summary {
                 self.left -= 1;
                 return Ok(Some(file_model(id, filename, bytes)));
             }
@@ -187,7 +187,7 @@ async fn look_at(
     backend: Backend,
     tenant: Tenant,
     ids: Vec<ObjectId>,
-) -> Result<Vec<Found<Glance>>, StoreError> {
+) -> Result<Vec<Found<Glance<Summary>>>, StoreError> {
     // The semaphore is never closed.
     let _reading = backend.listing.acquire().await;
     let look = async |id| {

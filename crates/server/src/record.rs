@@ -2,10 +2,10 @@
 //!
 //! Creation time, purpose and expiry are in the identifiers that the records are named by.
 
-use partwise_models::{UnixSeconds, UploadStatus};
+use partwise_models::UnixSeconds;
 use serde::{Deserialize, Serialize};
 
-use crate::layout::BlobName;
+use crate::content::Manifest;
 
 /// The store's format, so that a later release knows what it opens.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -23,15 +23,7 @@ impl Marker {
 pub(crate) struct FileRecord {
     pub(crate) filename: String,
     pub(crate) bytes: u64,
-    /// In the order of the file.
-    pub(crate) content: Vec<Piece>,
-}
-
-/// A whole blob as a stretch of a file.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub(crate) struct Piece {
-    pub(crate) blob: BlobName,
-    pub(crate) bytes: u64,
+    pub(crate) content: Manifest,
 }
 
 /// That a file is deleted, and since when.
@@ -57,32 +49,80 @@ pub(crate) struct PartRecord {
 
 /// How an upload ended. There is at most one, and whoever creates it decides: it is the commit.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(try_from = "EndFields<FileRecord>")]
 pub(crate) struct FinalRecord {
     pub(crate) at: UnixSeconds,
     #[serde(flatten)]
     pub(crate) outcome: Outcome,
 }
 
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[serde(tag = "status", rename_all = "snake_case")]
 pub(crate) enum Outcome {
     /// The file has the digits of the upload.
     Completed {
         file: FileRecord,
         /// The MD5 of the file, in lower-case hex digits, where the client named it: it was compared then.
-        #[serde(default, skip_serializing_if = "Option::is_none")]
+        #[serde(skip_serializing_if = "Option::is_none")]
         md5: Option<String>,
     },
     Cancelled,
     Expired,
 }
 
-impl Outcome {
-    pub(crate) fn status(&self) -> UploadStatus {
-        match self {
-            Self::Completed { .. } => UploadStatus::Completed,
-            Self::Cancelled => UploadStatus::Cancelled,
-            Self::Expired => UploadStatus::Expired,
+/// The end of an upload as it is read, with what is wanted of its file: field by field, since anything else would hold all of
+/// it in memory before the first is understood.
+#[derive(Debug, Deserialize)]
+pub(crate) struct EndFields<F> {
+    pub(crate) at: UnixSeconds,
+    pub(crate) status: EndStatus,
+    pub(crate) file: Option<F>,
+    pub(crate) md5: Option<String>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum EndStatus {
+    Completed,
+    Cancelled,
+    Expired,
+}
+
+/// A completed upload's end names no file.
+#[derive(Debug, thiserror::Error)]
+#[error("missing field `file`")]
+pub(crate) struct NoFile;
+
+impl TryFrom<EndFields<FileRecord>> for FinalRecord {
+    type Error = NoFile;
+
+    fn try_from(end: EndFields<FileRecord>) -> Result<Self, NoFile> {
+        let outcome = match end.status {
+            EndStatus::Completed => Outcome::Completed { file: end.file.ok_or(NoFile)?, md5: end.md5 },
+            EndStatus::Cancelled => Outcome::Cancelled,
+            EndStatus::Expired => Outcome::Expired,
+        };
+        Ok(Self { at: end.at, outcome })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ends_are_written_as_they_always_were_and_read_back() {
+        let content = "[{\"blob\":\"0000000007000000000000007\",\"bytes\":3}]";
+        let file = format!("{{\"filename\":\"a\",\"bytes\":3,\"content\":{content}}}");
+        for text in [
+            "{\"at\":7,\"status\":\"cancelled\"}".to_owned(),
+            "{\"at\":7,\"status\":\"expired\"}".to_owned(),
+            format!("{{\"at\":7,\"status\":\"completed\",\"file\":{file}}}"),
+            format!("{{\"at\":7,\"status\":\"completed\",\"file\":{file},\"md5\":\"{}\"}}", "0".repeat(32)),
+        ] {
+            let end: FinalRecord = serde_json::from_str(&text).unwrap();
+            assert_eq!(serde_json::to_string(&end).unwrap(), text);
         }
+        assert!(serde_json::from_str::<FinalRecord>("{\"at\":7,\"status\":\"completed\"}").is_err());
     }
 }

@@ -99,15 +99,24 @@ pub(crate) enum Refusal {
     #[error("the request body came at less than the {rate} bytes a second that it has to come at")]
     TooSlow { rate: u64 },
 
-    #[error("too many large JSON bodies are in flight: retry in {} second", BUSY.as_secs())]
+    #[error("too many large requests are in flight: retry in {} second", BUSY.as_secs())]
     Busy,
 
     #[error("the store failed")]
-    Store(#[from] StoreError),
+    Store(#[source] StoreError),
     #[error("no random number is to be had")]
     Entropy(#[from] getrandom::Error),
     #[error("the answer cannot be written")]
     Answer(#[from] EncodeError),
+}
+
+impl From<StoreError> for Refusal {
+    fn from(error: StoreError) -> Self {
+        match error {
+            StoreError::Busy => Self::Busy,
+            error => Self::Store(error),
+        }
+    }
 }
 
 impl From<FormError> for Refusal {

@@ -129,13 +129,13 @@ impl Backend {
     pub(crate) async fn free_at_once(&self, tenant: &Tenant, id: ObjectId, records: &[Path]) {
         let freed = async {
             if !self.store.exists(&layout::upload_final(tenant, id)).await? {
-                return self.store.remove(vec![layout::blob(tenant, &BlobName::whole(id.stem()))]).await;
+                return self.store.remove(vec![layout::blob(tenant, BlobName::whole(id.stem()))]).await;
             }
             // The records of its parts may have had to go already, so the names of the blobs say which are its.
             let folder = layout::blobs(tenant);
-            let blobs = self.store.list(&folder, |name, _| match BlobName::parse(name)? {
-                (name, Owner::Upload(owner)) if owner == id => Some(layout::blob(tenant, &name)),
-                _ => None,
+            let blobs = self.store.list(&folder, |name, _| {
+                let name = BlobName::parse(name)?;
+                (name.owner() == Owner::Upload(id)).then(|| layout::blob(tenant, name))
             });
             let mut paths = blobs.await?;
             paths.extend(self.part_records(tenant, id).await?);

@@ -16,9 +16,9 @@ use crate::{
     backend::{Backend, Clock, Entropy, system_clock},
     limits::Limits,
     marker,
+    memory::MemoryBudget,
     open::OpenError,
     rules::Rules,
-    service::JsonBudget,
     store::Store,
     sweeper::Swept,
 };
@@ -54,7 +54,7 @@ struct Shared {
     limits: Limits,
     loopback_hosts_only: bool,
     in_flight: AtomicUsize,
-    json: JsonBudget,
+    json: MemoryBudget,
     is_strict: bool,
 }
 
@@ -72,11 +72,14 @@ pub struct Builder {
     clock: Clock,
     entropy: Entropy,
     json_in_flight: u32,
+    parts_in_flight: u32,
     is_strict: bool,
 }
 
 /// The memory, in bytes, that JSON bodies in flight may take together: four of the largest that complete an upload.
 const JSON_IN_FLIGHT: u32 = 64 * 1024 * 1024;
+/// The memory, in bytes, that the parts of files in flight may take together: five files of 400,000.
+const PARTS_IN_FLIGHT: u32 = 64 * 1024 * 1024;
 
 /// A sweep stopped half-way; the next one begins anew.
 #[derive(Debug, thiserror::Error)]
@@ -95,6 +98,7 @@ impl Server {
             clock: Arc::new(system_clock),
             entropy: Entropy::System,
             json_in_flight: JSON_IN_FLIGHT,
+            parts_in_flight: PARTS_IN_FLIGHT,
             is_strict: false,
         }
     }
@@ -147,7 +151,7 @@ impl Server {
         self.0.keys.read().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    pub(crate) fn json(&self) -> &JsonBudget {
+    pub(crate) fn json(&self) -> &MemoryBudget {
         &self.0.json
     }
 
@@ -215,28 +219,36 @@ impl Builder {
         self
     }
 
+    /// Sets the memory, in bytes, that the lists of parts of the files in flight may take together, 64 MiB by default, of which one
+    /// tenant has at most half. A part takes 32 bytes for as long as a download of it, or a completion that names it, lasts; the
+    /// first 512 parts of each request are not counted. A request that finds no room is answered with 503 and `Retry-After`.
+    pub fn parts_in_flight(mut self, bytes: u32) -> Self {
+        self.parts_in_flight = bytes;
+        self
+    }
+
     /// Opens the store, and marks one that is new with the format that this release writes.
     ///
     /// # Errors
     /// [`OpenError`] when the store fails, or has a format of a later release. A full disk is no failure, unless the store
     /// is new.
     pub async fn build(self) -> Result<Server, OpenError> {
-        let Self { store, keys, limits, loopback_hosts_only, clock, entropy, json_in_flight, is_strict } =
-            self;
+        let Self { store, keys, limits, loopback_hosts_only, clock, entropy, .. } = self;
+        let (json, parts) = (MemoryBudget::new(self.json_in_flight), MemoryBudget::new(self.parts_in_flight));
         marker::check(&store).await?;
         if let Some(folder) = &store.folder {
             folder.remember().await.map_err(|error| OpenError::Store(error.into()))?;
             folder.fill_reserve().await;
         }
         Ok(Server(Arc::new(Shared {
-            backend: Backend::new(store, clock, entropy),
+            backend: Backend::new(store, clock, entropy, parts),
             keys: RwLock::new(Arc::new(keys)),
             rejections: Rejections::new(),
             limits,
             loopback_hosts_only,
             in_flight: AtomicUsize::new(0),
-            json: JsonBudget::new(json_in_flight),
-            is_strict,
+            json,
+            is_strict: self.is_strict,
         })))
     }
 }

@@ -14,7 +14,10 @@ use object_store::{
 use serde::{Serialize, de::DeserializeOwned};
 use tokio::sync::Semaphore;
 
-use crate::local::{LocalFolder, NotThere};
+use crate::{
+    large_record::Turns,
+    local::{LocalFolder, NotThere},
+};
 
 /// Where a server keeps everything: one object store.
 ///
@@ -29,12 +32,13 @@ pub struct Store {
     pub(crate) folder: Option<LocalFolder>,
     /// When a write last failed for want of room.
     was_full: Arc<Mutex<Option<Instant>>>,
+    pub(crate) large: Arc<Turns>,
 }
 
 /// The time for which a disk that was full counts as full: as long as freed bytes stay on one that is not.
 const FULL_FOR: Duration = Duration::from_secs(60 * 60);
 /// The most records that this process has open at once, whatever reads them: descriptors are left for connections (`limits.rs`).
-static RECORDS_AT_ONCE: Semaphore = Semaphore::const_new(32);
+pub(crate) static RECORDS_AT_ONCE: Semaphore = Semaphore::const_new(32);
 
 impl Store {
     /// A store in memory, for tests: gone when the last clone is dropped.
@@ -44,7 +48,7 @@ impl Store {
     }
 
     pub(crate) fn of(objects: Arc<dyn ObjectStore>, folder: Option<LocalFolder>) -> Self {
-        Self { objects, folder, was_full: Arc::default() }
+        Self { objects, folder, was_full: Arc::default(), large: Arc::default() }
     }
 
     /// Keeps in mind whether a write failed for want of room.
@@ -63,8 +67,17 @@ impl Store {
 
     /// Creates a record; says whether it is this call that did, or whether it was there before.
     pub(crate) async fn create<T: Serialize>(&self, path: &Path, record: &T) -> Result<Created, StoreError> {
+        self.create_object(path, json(path, record)?).await
+    }
+
+    /// Creates an object, unless it is there.
+    pub(crate) async fn create_object(
+        &self,
+        path: &Path,
+        payload: PutPayload,
+    ) -> Result<Created, StoreError> {
         let options = PutOptions { mode: PutMode::Create, ..PutOptions::default() };
-        match self.objects.put_opts(path, json(path, record)?, options).await {
+        match self.objects.put_opts(path, payload, options).await {
             Ok(_) => Ok(Created::Now),
             Err(object_store::Error::AlreadyExists { .. }) => Ok(Created::Before),
             Err(error) => self.noted(Err(error.into())),
@@ -81,24 +94,23 @@ impl Store {
     /// try of the store's own whose answer got lost, or by another server that found it missing.
     pub(crate) async fn put_once<T>(&self, path: &Path, record: &T) -> Result<(), StoreError>
     where
-        T: Serialize + DeserializeOwned + PartialEq,
+        T: Serialize + DeserializeOwned + PartialEq + Send + 'static,
     {
-        match self.create(path, record).await? {
+        let created = self.create(path, record).await?;
+        self.expect(created, path, record).await
+    }
+
+    /// Checks that a record that was there before is the same.
+    pub(crate) async fn expect<T>(&self, created: Created, path: &Path, record: &T) -> Result<(), StoreError>
+    where
+        T: DeserializeOwned + PartialEq + Send + 'static,
+    {
+        match created {
             Created::Before if self.read(path).await?.as_ref() != Some(record) => {
                 Err(StoreError::Taken { path: path.clone() })
             }
             Created::Now | Created::Before => Ok(()),
         }
-    }
-
-    /// Reads a record, if it is there.
-    ///
-    /// # Errors
-    /// [`StoreError::Record`] when it is there and cannot be understood: then it is damaged, and nothing else is.
-    pub(crate) async fn read<T: DeserializeOwned>(&self, path: &Path) -> Result<Option<T>, StoreError> {
-        let Some(bytes) = self.read_bytes(path).await? else { return Ok(None) };
-        let damaged = |source| StoreError::Record { path: self.shown(path), source };
-        serde_json::from_slice(&bytes).map(Some).map_err(damaged)
     }
 
     /// Reads an object, if it is there.
@@ -218,7 +230,7 @@ impl Store {
     }
 }
 
-fn json<T: Serialize>(path: &Path, record: &T) -> Result<PutPayload, StoreError> {
+pub(crate) fn json<T: Serialize>(path: &Path, record: &T) -> Result<PutPayload, StoreError> {
     let damaged = |source| StoreError::Record { path: path.to_string(), source };
     serde_json::to_vec(record).map(PutPayload::from).map_err(damaged)
 }
@@ -248,6 +260,8 @@ pub(crate) enum StoreError {
     NotThere(NotThere),
     #[error("the record `{path}` is damaged")]
     Record { path: String, source: serde_json::Error },
+    #[error("too many large records are being read")]
+    Busy,
     #[error("another record stands at `{path}`")]
     Taken { path: Path },
     #[error("the store cannot be read")]

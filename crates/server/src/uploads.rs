@@ -1,19 +1,24 @@
 //! Uploads: begun, filled part by part in any order, and ended once.
 
+use std::sync::Arc;
+
 use futures_util::{StreamExt, TryStreamExt, stream, try_join};
 use partwise_models::{TypeDiscriminator, UnixSeconds, Upload, UploadPartResource, UploadStatus};
 
 use crate::{
     backend::Backend,
     blob::{self, BlobWriter},
-    files::StoredFile,
+    content::{Manifest, PartPiece},
+    files::{Restored, StoredFile},
     id::{ObjectId, PartId},
     layout::{self, BlobName},
-    record::{FileRecord, FinalRecord, Outcome, PartRecord, Piece, UploadRecord},
+    memory::MemoryShare,
+    record::{FileRecord, FinalRecord, Outcome, PartRecord, UploadRecord},
     refusal::Refusal,
     removal::Removing,
     rules::NewUpload,
     store::{Created, StoreError},
+    summary::{End, Summarized as _, Summary},
     sweeper::GRACE,
     tenant::Tenant,
 };
@@ -26,7 +31,15 @@ const READS: usize = 16;
 pub(crate) struct StoredUpload {
     id: ObjectId,
     record: UploadRecord,
-    outcome: Option<Outcome>,
+    end: Option<End>,
+}
+
+/// An upload that was completed before with the parts that a completion names.
+struct Repeated {
+    md5: Option<String>,
+    /// The file, where more of it is needed than it takes to compare the parts.
+    file: Option<FileRecord>,
+    share: MemoryShare,
 }
 
 /// A part on its way in.
@@ -46,14 +59,14 @@ impl StoredUpload {
         upload.filename = Some(self.record.filename.clone());
         upload.purpose = Some(self.id.purpose());
         upload.status = Some(self.status());
-        if let Some(Outcome::Completed { file, .. }) = &self.outcome {
-            upload.file = Some(StoredFile { id: self.id, record: file.clone() }.to_model());
+        if let Some(End::Completed(summary)) = &self.end {
+            upload.file = Some(StoredFile { id: self.id, summary: summary.clone() }.into_model());
         }
         upload
     }
 
     fn status(&self) -> UploadStatus {
-        self.outcome.as_ref().map_or(UploadStatus::Pending, Outcome::status)
+        self.end.as_ref().map_or(UploadStatus::Pending, End::status)
     }
 
     fn over(&self) -> Refusal {
@@ -72,14 +85,14 @@ impl Backend {
         let expires_at = UnixSeconds(id.created_at().0.saturating_add(lifetime));
         let record = UploadRecord { filename, bytes, mime_type, expires_at };
         self.store.put_once(&layout::upload_created(tenant, id), &record).await?;
-        Ok(StoredUpload { id, record, outcome: None })
+        Ok(StoredUpload { id, record, end: None })
     }
 
     /// Begins a part, if the upload still takes any.
     pub(crate) async fn begin_part(&self, tenant: &Tenant, upload_id: &str) -> Result<NewPart, Refusal> {
         let upload = self.pending_upload(tenant, upload_id).await?;
         let id = PartId::new(self.now(), self.random()?);
-        let path = layout::blob(tenant, &BlobName::of_part(upload.id, id));
+        let path = layout::blob(tenant, BlobName::of_part(upload.id, id));
         Ok(NewPart { upload: upload.id, id, blob: self.new_blob(move || ((), path.clone())) })
     }
 
@@ -110,9 +123,9 @@ impl Backend {
         upload_id: &str,
     ) -> Result<StoredUpload, Refusal> {
         let upload = self.upload(tenant, upload_id).await?;
-        match upload.outcome {
-            None | Some(Outcome::Completed { .. }) => Ok(upload),
-            Some(Outcome::Cancelled | Outcome::Expired) => Err(upload.over()),
+        match upload.end {
+            None | Some(End::Completed(_)) => Ok(upload),
+            Some(End::Cancelled | End::Expired) => Err(upload.over()),
         }
     }
 
@@ -120,27 +133,37 @@ impl Backend {
     pub(crate) async fn complete_upload(
         &self,
         tenant: &Tenant,
-        mut upload: StoredUpload,
-        parts: &[PartId],
+        upload_id: &str,
+        parts: Arc<[PartId]>,
         md5: Option<&str>,
     ) -> Result<StoredUpload, Refusal> {
         let md5 = md5.map(parse_md5).transpose()?;
-        // Naming the parts may have taken longer than the upload lived.
-        if upload.outcome.is_none() && upload.record.expires_at <= self.now() {
-            upload.outcome = Some(self.expire(tenant, upload.id).await?);
+        // Naming the parts may have taken longer than the upload lived, or than its records stay.
+        let mut upload = self.completable_upload(tenant, upload_id).await?;
+        if upload.end.is_some() {
+            return self.completed_before(tenant, upload, parts, md5.as_deref()).await;
         }
-        if upload.outcome.is_none() {
-            let file = self.assemble(tenant, &upload, parts).await?;
-            if let Some(expected) = &md5 {
-                check_md5(self.md5(tenant, &file).await?, expected)?;
+        let mut share = self.parts.share(tenant.clone());
+        share.hold(Manifest::size_of(parts.len()))?;
+        let file = self.assemble(tenant, &upload, &parts).await?;
+        if let Some(expected) = &md5 {
+            check_md5(self.md5(tenant, &file).await?, expected)?;
+        }
+        // The sweeper may have taken the parts by now, without a record if the disk is full.
+        if self.is_past(upload.record.expires_at, GRACE) {
+            upload.end = Some(End::Expired);
+            return Err(upload.over());
+        }
+        let outcome = Outcome::Completed { file: file.clone(), md5: md5.clone() };
+        let (end, created) = self.end(tenant, upload.id, outcome).await?;
+        upload.end = Some(end);
+        match created {
+            Created::Now => {
+                self.put_file(tenant, upload.id, &file).await?;
+                Ok(upload)
             }
-            // The sweeper may have taken the parts by now, without a record if the disk is full.
-            upload.outcome = Some(match self.is_past(upload.record.expires_at, GRACE) {
-                true => Outcome::Expired,
-                false => self.end(tenant, upload.id, Outcome::Completed { file, md5: md5.clone() }).await?,
-            });
+            Created::Before => self.completed_before(tenant, upload, parts, md5.as_deref()).await,
         }
-        self.completed_before(tenant, upload, parts, md5.as_deref()).await
     }
 
     /// Throws the parts away. Cancelling twice is answered twice, since the first answer may have been lost.
@@ -151,10 +174,10 @@ impl Backend {
             }
             upload => upload?,
         };
-        if upload.outcome.is_none() {
-            upload.outcome = Some(self.end(tenant, upload.id, Outcome::Cancelled).await?);
+        if upload.end.is_none() {
+            upload.end = Some(self.end(tenant, upload.id, Outcome::Cancelled).await?.0);
         }
-        if upload.outcome == Some(Outcome::Cancelled) { Ok(upload.to_model()) } else { Err(upload.over()) }
+        if upload.end == Some(End::Cancelled) { Ok(upload.to_model()) } else { Err(upload.over()) }
     }
 
     /// Cancels an upload of which only the identifier is known: what it was to be cannot be read.
@@ -165,19 +188,18 @@ impl Backend {
         damage: StoreError,
     ) -> Result<Upload, Refusal> {
         let Some(id) = ObjectId::parse_upload(upload_id) else { return Err(damage.into()) };
-        let end: Option<FinalRecord> = self.store.read(&layout::upload_final(tenant, id)).await?;
-        let outcome = match end {
-            Some(end) => end.outcome,
+        let end = match End::read(&self.store, &layout::upload_final(tenant, id)).await? {
+            Some(end) => end,
             None => {
                 tracing::error!(
                     error = &damage as &dyn std::error::Error,
                     "an upload is cancelled although its record is damaged"
                 );
-                self.end(tenant, id, Outcome::Cancelled).await?
+                self.end(tenant, id, Outcome::Cancelled).await?.0
             }
         };
-        let status = outcome.status();
-        if outcome != Outcome::Cancelled {
+        let status = end.status();
+        if end != End::Cancelled {
             return Err(Refusal::UploadOver { id: id.upload_id(), status });
         }
         let mut upload = Upload::new(id.upload_id());
@@ -193,76 +215,106 @@ impl Backend {
         let missing = || Refusal::NoSuchUpload { id: upload_id.to_owned() };
         let id = ObjectId::parse_upload(upload_id).ok_or_else(missing)?;
         let (created, ended) = (layout::upload_created(tenant, id), layout::upload_final(tenant, id));
-        let (record, end) = try_join!(self.store.read(&created), self.store.read::<FinalRecord>(&ended))?;
+        let (record, mut end) = try_join!(self.store.read(&created), End::read(&self.store, &ended))?;
         let record: UploadRecord = record.ok_or_else(missing)?;
-        let mut outcome = end.map(|end| end.outcome);
-        if outcome.is_none() && record.expires_at <= self.now() {
-            outcome = Some(self.expire(tenant, id).await?);
+        if end.is_none() && record.expires_at <= self.now() {
+            end = Some(self.expire(tenant, id).await?);
         }
-        Ok(StoredUpload { id, record, outcome })
+        Ok(StoredUpload { id, record, end })
     }
 
     async fn pending_upload(&self, tenant: &Tenant, upload_id: &str) -> Result<StoredUpload, Refusal> {
         let upload = self.upload(tenant, upload_id).await?;
-        if upload.outcome.is_none() { Ok(upload) } else { Err(upload.over()) }
+        if upload.end.is_none() { Ok(upload) } else { Err(upload.over()) }
     }
 
     /// Ends an upload whose time is over, unless a request has ended it first. Where a full disk has no room for the record,
     /// it is over without.
-    pub(crate) async fn expire(&self, tenant: &Tenant, id: ObjectId) -> Result<Outcome, StoreError> {
+    pub(crate) async fn expire(&self, tenant: &Tenant, id: ObjectId) -> Result<End, StoreError> {
         match self.end(tenant, id, Outcome::Expired).await {
-            Err(error) if error.is_full() => Ok(Outcome::Expired),
-            ended => ended,
+            Err(error) if error.is_full() => Ok(End::Expired),
+            ended => ended.map(|(end, _)| end),
         }
     }
 
-    /// Ends an upload in this way, unless another request has ended it first: what comes back is how it did end.
-    async fn end(&self, tenant: &Tenant, id: ObjectId, outcome: Outcome) -> Result<Outcome, StoreError> {
+    /// Ends an upload in this way, unless another request has ended it first: what comes back is how it did end, and when.
+    async fn end(
+        &self,
+        tenant: &Tenant,
+        id: ObjectId,
+        outcome: Outcome,
+    ) -> Result<(End, Created), StoreError> {
         let path = layout::upload_final(tenant, id);
         let end = FinalRecord { at: self.now(), outcome };
         let Removing { created, was_full } = match &end.outcome {
             Outcome::Cancelled => self.create_removing(tenant, id, &path, &end).await?,
-            _ => Removing { created: self.store.create(&path, &end).await?, was_full: false },
+            Outcome::Completed { file, .. } => {
+                let (parts, end) = (file.content.len(), end.clone());
+                Removing { created: self.store.create_with_parts(&path, end, parts).await?, was_full: false }
+            }
+            Outcome::Expired => Removing { created: self.store.create(&path, &end).await?, was_full: false },
+        };
+        let own = match end.outcome {
+            Outcome::Completed { file, .. } => End::Completed(Summary::from(&file)),
+            Outcome::Cancelled => End::Cancelled,
+            Outcome::Expired => End::Expired,
         };
         match created {
             Created::Now => {
                 if was_full {
                     self.free_at_once(tenant, id, &[]).await;
                 }
-                Ok(end.outcome)
+                Ok((own, created))
             }
-            Created::Before => Ok(self.store.read(&path).await?.unwrap_or(end).outcome),
+            Created::Before => Ok((End::read(&self.store, &path).await?.unwrap_or(own), created)),
         }
     }
 
-    /// The answer of an upload that was completed, by this request or before, with these parts and this content.
+    /// The answer of an upload that was completed before, if it was with these parts and this content.
     async fn completed_before(
         &self,
         tenant: &Tenant,
         upload: StoredUpload,
-        parts: &[PartId],
+        parts: Arc<[PartId]>,
         md5: Option<&str>,
     ) -> Result<StoredUpload, Refusal> {
-        let Some(Outcome::Completed { file, md5: known }) = &upload.outcome else {
+        let Some(End::Completed(_)) = &upload.end else {
             return Err(upload.over());
         };
-        let blobs = parts.iter().map(|part| BlobName::of_part(upload.id, *part));
-        if !blobs.eq(file.content.iter().map(|piece| piece.blob.clone())) {
-            return Err(Refusal::CompletedOtherwise { id: upload.id.upload_id() });
-        }
+        let id = upload.id;
+        let swept = || Refusal::NoSuchUpload { id: id.upload_id() };
+        let has_record = self.store.exists(&layout::file(tenant, id)).await?;
+        let (names_md5, mut share) = (md5.is_some(), self.parts.share(tenant.clone()));
+        let compare = move |end: FinalRecord| match end.outcome {
+            Outcome::Completed { file, md5 } if file.content.is_of(id, &parts) => {
+                let is_needed = !has_record || names_md5 && md5.is_none();
+                if is_needed {
+                    share.hold(Manifest::size_of(parts.len()))?;
+                }
+                Ok(Repeated { md5, file: is_needed.then_some(file), share })
+            }
+            _ => Err(Refusal::CompletedOtherwise { id: id.upload_id() }),
+        };
+        let repeated = self.store.read_with(&layout::upload_final(tenant, id), compare).await?;
+        let Repeated { md5: known, file, share: _share } = repeated.ok_or_else(swept)??;
         if let Some(expected) = md5 {
-            let found = match known {
-                Some(known) => known.clone(),
-                None => {
+            let found = match (known, &file) {
+                (Some(known), _) => known,
+                (None, Some(file)) => {
                     // Of a file that is gone, the content may be too.
-                    self.file(tenant, &upload.id.file_id()).await?;
+                    self.file(tenant, &id.file_id()).await?;
                     self.md5(tenant, file).await?
                 }
+                (None, None) => return Err(swept()),
             };
             check_md5(found, expected)?;
         }
         // The file's record follows from the upload's end; whoever finds it missing writes it.
-        self.put_file(tenant, upload.id, file).await?;
+        if let Some(file) = file.filter(|_| !has_record) {
+            if self.put_file_again(tenant, id, &file).await? == Restored::Swept {
+                return Err(swept());
+            }
+        }
         Ok(upload)
     }
 
@@ -273,17 +325,18 @@ impl Backend {
         upload: &StoredUpload,
         parts: &[PartId],
     ) -> Result<FileRecord, Refusal> {
-        let reads = stream::iter(parts.to_vec()).map(|part| async move {
+        let reads = stream::iter(parts.iter().copied()).map(|part| async move {
             let record: Option<PartRecord> = self.store.read(&layout::part(tenant, upload.id, part)).await?;
             let PartRecord { bytes } = record.ok_or_else(|| Refusal::NoSuchPart { id: part.part_id() })?;
-            Ok::<_, Refusal>(Piece { blob: BlobName::of_part(upload.id, part), bytes })
+            Ok::<_, Refusal>(PartPiece { part, bytes })
         });
-        let content: Vec<Piece> = reads.buffered(READS).try_collect().await?;
-        let found = content.iter().fold(0, |sum: u64, piece| sum.saturating_add(piece.bytes));
+        let pieces: Vec<PartPiece> = reads.buffered(READS).try_collect().await?;
+        let found = pieces.iter().fold(0, |sum: u64, piece| sum.saturating_add(piece.bytes));
         let expected = upload.record.bytes;
         if found != expected {
             return Err(Refusal::WrongSize { found, expected });
         }
+        let content = Manifest::Parts { upload: upload.id, parts: pieces.into() };
         Ok(FileRecord { filename: upload.record.filename.clone(), bytes: found, content })
     }
 

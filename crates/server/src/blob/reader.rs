@@ -9,11 +9,12 @@ use std::{
 use bytes::Bytes;
 use futures_util::{StreamExt, TryStreamExt, stream, stream::BoxStream};
 use md5::{Digest as _, Md5};
-use object_store::{GetOptions, GetRange, GetResultPayload, path::Path};
+use object_store::{GetOptions, GetRange, GetResultPayload};
 
 use crate::{
+    content::{Section, Stretch},
     layout,
-    record::{FileRecord, Piece},
+    record::FileRecord,
     store::{Store, StoreError},
     tenant::Tenant,
 };
@@ -31,27 +32,33 @@ pub(crate) enum Opened {
     Chunks(Chunks),
 }
 
-/// The bytes of a file from `range.start` up to `range.end`, blob by blob.
+/// The bytes of a section of a file, blob by blob. The stretches keep `kept` until they are dropped.
 ///
 /// The first blob is opened before this returns, so that a file whose bytes are gone is refused instead of broken off.
 pub(crate) async fn read(
     store: &Store,
     tenant: &Tenant,
-    file: &FileRecord,
-    range: Range<u64>,
+    section: Section,
+    kept: impl Send + 'static,
 ) -> Result<Stretches, StoreError> {
-    let mut stretches = stretches(tenant, &file.content, range).into_iter();
+    let (store, tenant) = (store.clone(), tenant.clone());
+    let mut stretches = section.stretches();
     let Some(first) = stretches.next() else { return Ok(stream::empty().boxed()) };
-    let first = open(store.clone(), first).await?;
-    let store = store.clone();
-    let rest = stream::iter(stretches).then(move |stretch| open(store.clone(), stretch));
+    let first = open(&store, &tenant, first).await?;
+    let rest = stream::unfold((stretches, kept), move |(mut stretches, kept)| {
+        let (store, tenant) = (store.clone(), tenant.clone());
+        async move {
+            let opened = open(&store, &tenant, stretches.next()?).await;
+            Some((opened, (stretches, kept)))
+        }
+    });
     Ok(stream::once(async { Ok(first) }).chain(rest).boxed())
 }
 
 /// The MD5 of a whole file.
 pub(crate) async fn md5(store: &Store, tenant: &Tenant, file: &FileRecord) -> Result<[u8; 16], StoreError> {
-    let mut chunks =
-        read(store, tenant, file, 0..file.bytes).await?.map_ok(Opened::into_chunks).try_flatten();
+    let whole = Section::of(&file.content, 0..file.bytes);
+    let mut chunks = read(store, tenant, whole, ()).await?.map_ok(Opened::into_chunks).try_flatten();
     let mut hash = Md5::new();
     while let Some(chunk) = chunks.next().await.transpose()? {
         // Half a millisecond of computing a chunk: too long for a thread that also serves connections.
@@ -60,35 +67,9 @@ pub(crate) async fn md5(store: &Store, tenant: &Tenant, file: &FileRecord) -> Re
     Ok(hash.finalize().into())
 }
 
-/// A stretch of one blob.
-struct Stretch {
-    path: Path,
-    /// What the blob must have.
-    bytes: u64,
-    range: Range<u64>,
-}
-
-fn stretches(tenant: &Tenant, content: &[Piece], wanted: Range<u64>) -> Vec<Stretch> {
-    let mut start = 0;
-    let mut stretches = Vec::new();
-    for piece in content {
-        let end = start + piece.bytes;
-        let range = wanted.start.max(start)..wanted.end.min(end);
-        if range.start < range.end {
-            let path = layout::blob(tenant, &piece.blob);
-            stretches.push(Stretch {
-                path,
-                bytes: piece.bytes,
-                range: range.start - start..range.end - start,
-            });
-        }
-        start = end;
-    }
-    stretches
-}
-
-async fn open(store: Store, stretch: Stretch) -> Result<Opened, StoreError> {
-    let Stretch { path, bytes, range } = stretch;
+async fn open(store: &Store, tenant: &Tenant, stretch: Stretch) -> Result<Opened, StoreError> {
+    let Stretch { blob, bytes, range } = stretch;
+    let path = layout::blob(tenant, blob);
     let options = GetOptions { range: Some(GetRange::Bounded(range)), ..GetOptions::default() };
     let answer = store.objects.get_opts(&path, options).await?;
     if answer.meta.size != bytes {

@@ -16,10 +16,10 @@ use http_body_util::BodyExt;
 use tokio::time::Instant;
 use tracing::Span;
 
-use super::json::JsonShare;
 use crate::{
     blob::{Chunks, Opened, Stretches},
     limits::Limits,
+    memory::MemoryShare,
     pace::Pace,
     refusal::Refusal,
     store::StoreError,
@@ -87,7 +87,7 @@ impl RequestBody {
     }
 
     /// The whole body, if it has at most `limit` bytes and there is room for it, which `share` holds from then on.
-    pub(super) async fn collect(&mut self, limit: u64, share: &mut JsonShare) -> Result<Bytes, Refusal> {
+    pub(super) async fn collect(&mut self, limit: u64, share: &mut MemoryShare) -> Result<Bytes, Refusal> {
         self.check_announced(limit)?;
         let most = usize::try_from(limit).unwrap_or(usize::MAX);
         let mut whole = Vec::new();

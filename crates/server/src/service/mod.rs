@@ -6,7 +6,6 @@ mod drain;
 mod form;
 mod head;
 mod host;
-mod json;
 mod list;
 mod operations;
 
@@ -26,7 +25,6 @@ use tracing::Instrument as _;
 
 pub(crate) use self::body::Portion;
 pub use self::body::{BrokenContent, ResponseBody};
-pub(crate) use self::json::JsonBudget;
 use self::{
     body::{BoxError, RequestBody},
     head::Head,

@@ -1,5 +1,7 @@
 //! The ten operations: read, done, answered.
 
+use std::sync::Arc;
+
 use bytes::Bytes;
 use http::{Request, Response, request::Parts};
 use partwise_protocol::{
@@ -12,10 +14,9 @@ use super::{
     body::{RequestBody, ResponseBody},
     codings,
     form::{self, Content},
-    json::JsonShare,
     list,
 };
-use crate::{Server, id::PartId, refusal::Refusal, tenant::Tenant};
+use crate::{Server, id::PartId, memory::MemoryShare, refusal::Refusal, tenant::Tenant};
 
 /// The largest JSON body of most operations, which needs some hundred bytes.
 const JSON_LIMIT: u64 = 1024 * 1024;
@@ -32,7 +33,7 @@ struct Call<'a> {
     parts: &'a Parts,
     body: &'a mut RequestBody,
     /// The memory of its JSON body, held until it is answered.
-    json: JsonShare,
+    json: MemoryShare,
 }
 
 impl Server {
@@ -56,7 +57,7 @@ impl Server {
             OperationId::RetrieveFile => {
                 let RetrieveFile { file_id, .. } = call.read().await?;
                 let file = self.backend().file(&call.tenant, &file_id).await?;
-                call.answer::<RetrieveFile>(&file.to_model())
+                call.answer::<RetrieveFile>(&file.into_model())
             }
             OperationId::DeleteFile => {
                 let DeleteFile { file_id, .. } = call.read().await?;
@@ -103,7 +104,7 @@ impl Server {
         let attributes = rules.attributes(&purpose, &filename, expires_after.as_ref())?;
         let (stem, bytes) = blob.finish().await?;
         let file = self.backend().create_file(&tenant, stem, attributes, filename, bytes).await?;
-        answer::<CreateFile>(&file.to_model(), api)
+        answer::<CreateFile>(&file.into_model(), api)
     }
 
     async fn add_upload_part(&self, call: Call<'_>) -> Answer {
@@ -120,31 +121,31 @@ impl Server {
     /// The upload is looked up first: what names its parts may be long, and there may be none to complete.
     async fn complete_upload(&self, mut call: Call<'_>) -> Answer {
         let upload_id = call.route.id.as_deref().unwrap_or_default();
-        let upload = self.backend().completable_upload(&call.tenant, upload_id).await?;
-        let body = call.collect(COMPLETION_LIMIT).await?;
+        // Nothing of it is kept while the body comes, which may take long.
+        drop(self.backend().completable_upload(&call.tenant, upload_id).await?);
+        let body = call.body.collect(COMPLETION_LIMIT, &mut call.json).await?;
         let (parts, md5) = parts_of_completion(&body)?;
         drop(body);
-        let upload = self.backend().complete_upload(&call.tenant, upload, &parts, md5.as_deref()).await?;
+        call.json.shrink_to(size_of_val(&parts[..]));
+        let upload = self.backend().complete_upload(&call.tenant, upload_id, parts, md5.as_deref()).await?;
         call.answer::<CompleteUpload>(&upload.to_model())
     }
 
     async fn download_file(&self, mut call: Call<'_>) -> Answer {
         let request: DownloadFile = call.read().await?;
-        let file = self.backend().file(&call.tenant, &request.file_id).await?;
-        let bytes = file.record.bytes;
         // The content under an identifier never changes.
-        let etag = format!("\"{}\"", file.id.file_id());
+        let etag = format!("\"{}\"", request.file_id);
         let asked = request.range.filter(|_| request.if_range.as_ref().is_none_or(|known| *known == etag));
-        let range = asked.map(|range| range.within(bytes).ok_or(Refusal::Range { bytes })).transpose()?;
-        let wanted = range.map_or(0..bytes, |range| range.first..range.last + 1);
+        let choose =
+            move |bytes| asked.map(|range| range.within(bytes).ok_or(Refusal::Range { bytes })).transpose();
+        let content = self.backend().read_file(&call.tenant, &request.file_id, choose).await?;
         let mut head = DownloadHead::default();
-        let length = wanted.end - wanted.start;
-        head.length = Some(length);
-        head.range = range;
-        head.filename = Some(file.record.filename.clone());
+        head.length = Some(content.length);
+        head.range = content.range;
+        head.filename = Some(content.summary.filename);
         head.etag = Some(etag);
-        let content = self.backend().read_file(&call.tenant, &file, wanted).await?;
-        Ok(DownloadFile::encode_response(&head, call.api)?.map(|_| ResponseBody::stream(content, length)))
+        let body = |_| ResponseBody::stream(content.stretches, content.length);
+        Ok(DownloadFile::encode_response(&head, call.api)?.map(body))
     }
 }
 
@@ -172,7 +173,7 @@ fn answer<O: Operation>(response: &O::Response, api: &Api) -> Answer {
 }
 
 /// The parts that a body names, in order and each once, and the MD5 that they are to have.
-fn parts_of_completion(body: &[u8]) -> Result<(Vec<PartId>, Option<String>), Refusal> {
+fn parts_of_completion(body: &[u8]) -> Result<(Arc<[PartId]>, Option<String>), Refusal> {
     let mut parts = Vec::new();
     let md5 = CompleteUpload::read_parts(body, |id| {
         let part = PartId::parse(id).ok_or_else(|| Refusal::NoSuchPart { id: id.to_owned() })?;
@@ -183,6 +184,6 @@ fn parts_of_completion(body: &[u8]) -> Result<(Vec<PartId>, Option<String>), Ref
     sorted.sort_unstable();
     match sorted.windows(2).find(|pair| pair[0] == pair[1]) {
         Some(repeated) => Err(Refusal::RepeatedPart { id: repeated[0].part_id() }),
-        None => Ok((parts, md5)),
+        None => Ok((parts.into(), md5)),
     }
 }

@@ -44,8 +44,8 @@ impl Inventory {
         // Blobs first: a file that comes in between has no blob here to lose.
         let (blobs, files) = (layout::blobs(tenant), layout::files(tenant));
         let blobs = store.list(&blobs, |name, meta| {
-            let (name, owner) = BlobName::parse(name)?;
-            Some((owner, Blob { name, written: written(meta) }))
+            let name = BlobName::parse(name)?;
+            Some((name.owner(), Blob { name, written: written(meta) }))
         });
         for (owner, blob) in blobs.await? {
             inventory.blobs.entry(owner).or_default().push(blob);

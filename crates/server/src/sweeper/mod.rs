@@ -187,7 +187,7 @@ impl Backend {
         blobs: &[&Blob],
         swept: &mut Swept,
     ) -> Result<(), StoreError> {
-        let paths = blobs.iter().map(|blob| layout::blob(tenant, &blob.name)).collect();
+        let paths = blobs.iter().map(|blob| layout::blob(tenant, blob.name)).collect();
         swept.blobs += self.store.remove(paths).await?;
         Ok(())
     }

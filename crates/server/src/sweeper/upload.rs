@@ -60,7 +60,7 @@ impl Backend {
                 if !self.is_past(at, GRACE) {
                     return Ok(());
                 }
-                let kept: HashSet<BlobName> = file.content.into_iter().map(|piece| piece.blob).collect();
+                let kept: HashSet<BlobName> = file.content.pieces().map(|piece| piece.blob).collect();
                 let unnamed: Vec<&Blob> = blobs.iter().filter(|blob| !kept.contains(&blob.name)).collect();
                 self.remove_blobs(tenant, &unnamed, swept).await?;
                 // The end names the parts of the file, and completing again goes by that.

@@ -15,6 +15,7 @@ mod forms;
 mod full_disk;
 mod http;
 mod keys;
+mod large_records;
 mod list_bodies;
 mod list_order;
 mod list_sockets;

@@ -14,6 +14,9 @@ use object_store::{
     CopyOptions, GetOptions, GetResult, GetResultPayload, ListResult, MultipartUpload, ObjectMeta,
     ObjectStore, PutMultipartOptions, PutOptions, PutPayload, PutResult, Result, path::Path,
 };
+use tokio::sync::Semaphore;
+
+const PARTS_AT_ONCE: usize = 64;
 
 #[derive(Debug)]
 pub(crate) struct SpiedStore {
@@ -21,11 +24,14 @@ pub(crate) struct SpiedStore {
     counts: Arc<Counts>,
 }
 
-/// Counts of the records of files that were read, and the faults of the store.
+/// Counts of the records of files and of the ends of uploads that were read, and the faults of the store.
 #[derive(Debug)]
 pub(crate) struct Counts {
     records: AtomicU64,
     bytes: AtomicU64,
+    end_bytes: AtomicU64,
+    /// Records of parts that may be read at once.
+    parts: Semaphore,
     /// The number of records that can still be read before the store fails.
     left: AtomicU64,
     /// Objects that cannot be opened, and the error that opening them is.
@@ -72,6 +78,20 @@ impl Counts {
         self.bytes.load(Ordering::SeqCst)
     }
 
+    /// Bytes of the ends of uploads.
+    pub(crate) fn end_bytes(&self) -> u64 {
+        self.end_bytes.load(Ordering::SeqCst)
+    }
+
+    /// Has readers of the records of parts wait until [`resume`](Self::resume).
+    pub(crate) fn pause(&self) {
+        assert_eq!(self.parts.forget_permits(PARTS_AT_ONCE), PARTS_AT_ONCE);
+    }
+
+    pub(crate) fn resume(&self) {
+        self.parts.add_permits(PARTS_AT_ONCE);
+    }
+
     pub(crate) fn fail_after(&self, records: u64) {
         self.left.store(records, Ordering::SeqCst);
     }
@@ -85,11 +105,24 @@ impl Counts {
     }
 }
 
+impl Counts {
+    fn read_record(&self) -> Result<()> {
+        self.records.fetch_add(1, Ordering::SeqCst);
+        let left = self.left.fetch_update(Ordering::SeqCst, Ordering::SeqCst, |left| left.checked_sub(1));
+        left.map(drop).map_err(|_| {
+            let source = io::Error::other("the disk is broken").into();
+            object_store::Error::Generic { store: "spied", source }
+        })
+    }
+}
+
 impl SpiedStore {
     pub(crate) fn over(inner: Arc<dyn ObjectStore>) -> (Arc<dyn ObjectStore>, Arc<Counts>) {
         let counts = Arc::new(Counts {
             records: 0.into(),
             bytes: 0.into(),
+            end_bytes: 0.into(),
+            parts: Semaphore::new(PARTS_AT_ONCE),
             left: u64::MAX.into(),
             unreadable: Mutex::default(),
             vanishes: false.into(),
@@ -125,15 +158,14 @@ impl ObjectStore for SpiedStore {
         {
             return Err(kind.error(path));
         }
-        if options.head || !path.as_ref().contains("/files/") {
+        let (is_file, is_end) = (path.as_ref().contains("/files/"), path.as_ref().ends_with("/final.json"));
+        let is_part = path.as_ref().contains("/part-");
+        let _permit = if is_part { self.counts.parts.acquire().await.ok() } else { None };
+        if options.head || !is_file && !is_end {
             return self.inner.get_opts(path, options).await;
         }
-        self.counts.records.fetch_add(1, Ordering::SeqCst);
-        let left =
-            self.counts.left.fetch_update(Ordering::SeqCst, Ordering::SeqCst, |left| left.checked_sub(1));
-        if left.is_err() {
-            let source = io::Error::other("the disk is broken").into();
-            return Err(object_store::Error::Generic { store: "spied", source });
+        if is_file {
+            self.counts.read_record()?;
         }
         let mut result = self.inner.get_opts(path, options).await?;
         let counts = self.counts.clone();
@@ -141,7 +173,8 @@ impl ObjectStore for SpiedStore {
             GetResultPayload::Stream(stream) => {
                 let stream = stream.inspect(move |piece| {
                     let bytes = piece.as_ref().map_or(0, bytes::Bytes::len);
-                    counts.bytes.fetch_add(bytes as u64, Ordering::SeqCst);
+                    let counter = if is_file { &counts.bytes } else { &counts.end_bytes };
+                    counter.fetch_add(bytes as u64, Ordering::SeqCst);
                 });
                 GetResultPayload::Stream(stream.boxed())
             }

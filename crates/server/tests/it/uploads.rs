@@ -211,13 +211,13 @@ async fn json_bodies_in_flight_are_bounded_in_all() {
     let refused = caller.send_operation(&large).await;
     insta::assert_snapshot!(printed(&refused), @r#"
     503 Service Unavailable
-    content-length: 130
+    content-length: 127
     content-type: application/json
     retry-after: 1
     retry-after-ms: 1000
     x-request-id: req_00000000000000000000000000000006
 
-    {"error":{"message":"too many large JSON bodies are in flight: retry in 1 second","type":"server_error","param":null,"code":null}}
+    {"error":{"message":"too many large requests are in flight: retry in 1 second","type":"server_error","param":null,"code":null}}
     "#);
     caller.create_upload("small.txt", 1).await;
     let of_another = world.stranger().send_operation(&large).await;

@@ -59,7 +59,13 @@ impl World {
 
     /// A world in memory whose server is built in another way.
     pub(crate) async fn with(change: impl FnOnce(Builder) -> Builder) -> Self {
-        let objects: Arc<dyn ObjectStore> = Arc::new(InMemory::new());
+        Self::over_with(Arc::new(InMemory::new()), change).await
+    }
+
+    pub(crate) async fn over_with(
+        objects: Arc<dyn ObjectStore>,
+        change: impl FnOnce(Builder) -> Builder,
+    ) -> Self {
         let clock = Arc::new(AtomicU64::new(START));
         let server = change(builder(objects.clone().into(), &clock, 0)).build().await.unwrap();
         Self { server, objects, clock }

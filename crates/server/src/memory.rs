@@ -1,4 +1,4 @@
-//! JSON bodies, which are held in memory: what all of them in flight may take together.
+//! Memory that requests hold while callers take their time: what all of them may take together.
 
 use std::{
     collections::HashMap,
@@ -7,14 +7,14 @@ use std::{
 
 use crate::{refusal::Refusal, tenant::Tenant};
 
-/// The beginning of each body that is not counted: the number of connections bounds that already, and ordinary requests, of some
-/// hundred bytes, are served when large ones have taken everything.
+/// The bytes of each request that are not counted: the number of connections bounds those already, and ordinary requests are served
+/// when large ones have taken everything.
 const UNCOUNTED: usize = 16 * 1024;
 
-/// The memory that a server gives to the JSON bodies that it is reading or acting on. One tenant has at most half of it, so
-/// that none can keep the others out.
+/// Memory that a server gives to one kind of data of its requests. One tenant has at most half of it, so that none can keep the
+/// others out.
 #[derive(Clone, Debug)]
-pub(crate) struct JsonBudget {
+pub(crate) struct MemoryBudget {
     limit: usize,
     taken: Arc<Mutex<Taken>>,
 }
@@ -25,21 +25,21 @@ struct Taken {
     by_tenant: HashMap<Tenant, usize>,
 }
 
-/// The part of it that one request has taken, until it is answered.
+/// The part of it that one request has taken. Dropping it gives that back.
 #[derive(Debug)]
-pub(super) struct JsonShare {
-    budget: JsonBudget,
+pub(crate) struct MemoryShare {
+    budget: MemoryBudget,
     tenant: Tenant,
     taken: usize,
 }
 
-impl JsonBudget {
+impl MemoryBudget {
     pub(crate) fn new(bytes: u32) -> Self {
         Self { limit: bytes as usize, taken: Arc::default() }
     }
 
-    pub(super) fn share(&self, tenant: Tenant) -> JsonShare {
-        JsonShare { budget: self.clone(), tenant, taken: 0 }
+    pub(crate) fn share(&self, tenant: Tenant) -> MemoryShare {
+        MemoryShare { budget: self.clone(), tenant, taken: 0 }
     }
 
     fn taken(&self) -> MutexGuard<'_, Taken> {
@@ -48,9 +48,9 @@ impl JsonBudget {
     }
 }
 
-impl JsonShare {
+impl MemoryShare {
     /// Takes what is needed for so many bytes, or refuses when others have taken too much.
-    pub(super) fn hold(&mut self, bytes: usize) -> Result<(), Refusal> {
+    pub(crate) fn hold(&mut self, bytes: usize) -> Result<(), Refusal> {
         let more = bytes.saturating_sub(UNCOUNTED).saturating_sub(self.taken);
         if more == 0 {
             return Ok(());
@@ -67,21 +67,28 @@ impl JsonShare {
         self.taken += more;
         Ok(())
     }
-}
 
-impl Drop for JsonShare {
-    fn drop(&mut self) {
-        if self.taken == 0 {
+    /// Gives back what is not needed for so many bytes.
+    pub(crate) fn shrink_to(&mut self, bytes: usize) {
+        let less = self.taken.saturating_sub(bytes.saturating_sub(UNCOUNTED));
+        if less == 0 {
             return;
         }
+        self.taken -= less;
         let mut taken = self.budget.taken();
-        taken.total -= self.taken;
+        taken.total -= less;
         if let Some(of_tenant) = taken.by_tenant.get_mut(&self.tenant) {
-            *of_tenant -= self.taken;
+            *of_tenant -= less;
             if *of_tenant == 0 {
                 taken.by_tenant.remove(&self.tenant);
             }
         }
+    }
+}
+
+impl Drop for MemoryShare {
+    fn drop(&mut self) {
+        self.shrink_to(0);
     }
 }
 
@@ -93,13 +100,13 @@ mod tests {
         Tenant::new(name).unwrap()
     }
 
-    fn is_refused(share: &mut JsonShare, counted: usize) -> bool {
+    fn is_refused(share: &mut MemoryShare, counted: usize) -> bool {
         share.hold(UNCOUNTED + counted).is_err()
     }
 
     #[test]
     fn a_share_grows_until_nothing_is_left_and_is_given_back() {
-        let budget = JsonBudget::new(1000);
+        let budget = MemoryBudget::new(1000);
         let [mut first, mut second, mut third] = ["a", "b", "c"].map(|name| budget.share(tenant(name)));
         assert!(!is_refused(&mut first, 300));
         assert!(!is_refused(&mut first, 500));
@@ -116,7 +123,7 @@ mod tests {
 
     #[test]
     fn a_tenant_has_at_most_half() {
-        let budget = JsonBudget::new(1000);
+        let budget = MemoryBudget::new(1000);
         let (mut first, mut second) = (budget.share(tenant("a")), budget.share(tenant("a")));
         assert!(is_refused(&mut first, 501));
         assert!(!is_refused(&mut first, 300));
@@ -124,5 +131,20 @@ mod tests {
         assert!(!is_refused(&mut second, 200));
         drop(first);
         assert!(!is_refused(&mut second, 500));
+    }
+
+    #[test]
+    fn a_share_that_shrinks_makes_room() {
+        let budget = MemoryBudget::new(1000);
+        let (mut first, mut second) = (budget.share(tenant("a")), budget.share(tenant("a")));
+        assert!(!is_refused(&mut first, 500));
+        first.shrink_to(UNCOUNTED + 200);
+        assert!(is_refused(&mut second, 301));
+        assert!(!is_refused(&mut second, 300));
+        first.shrink_to(UNCOUNTED + 400);
+        first.shrink_to(0);
+        assert!(!is_refused(&mut second, 500));
+        drop((first, second));
+        assert!(budget.taken().by_tenant.is_empty() && budget.taken().total == 0);
     }
 }
