@@ -21,6 +21,7 @@ mod list_sockets;
 mod listing;
 mod model;
 mod pace;
+mod phases;
 mod races;
 mod records;
 mod refusals;
