@@ -40,6 +40,7 @@ mod listing;
 mod local;
 mod marker;
 mod moment;
+mod notice;
 mod open;
 mod pace;
 mod peer;
