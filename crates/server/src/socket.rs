@@ -9,6 +9,7 @@ use std::{
 };
 
 use http_body::{Body, Frame, SizeHint};
+use partwise_protocol::{DownloadFile, Operation as _};
 use partwise_sendfile::{FileError, Files, Piece, do_not_pace_within_machine, read_ahead};
 use socket2::{SockRef, TcpKeepalive};
 use tokio::{
@@ -111,8 +112,13 @@ impl Socket {
             }
             Poll::Ready(Err(error)) => {
                 if let Some(cause) = error.get_ref().filter(|cause| cause.is::<FileError>()) {
-                    let id = self.activity.request();
-                    tracing::error!(id, error = cause as &dyn std::error::Error, "a download broke off");
+                    let (id, operation) = (self.activity.request(), DownloadFile::ID.name());
+                    tracing::error!(
+                        id,
+                        operation,
+                        error = cause as &dyn std::error::Error,
+                        "a download broke off"
+                    );
                 }
             }
         }

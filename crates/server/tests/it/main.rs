@@ -19,6 +19,7 @@ mod list_bodies;
 mod list_order;
 mod list_sockets;
 mod listing;
+mod log;
 mod model;
 mod pace;
 mod phases;
