@@ -43,7 +43,7 @@ impl Server {
     /// [`Limits::shutdown_timeout`](crate::Limits::shutdown_timeout), and returns; dropping the future ends everything at once. Sweeps the
     /// store now and every hour.
     ///
-    /// Without [keys](crate::Keys::any) on a loopback address, it takes requests for loopback names alone (`localhost`, names below
+    /// Without [keys](crate::Keys::any), on connections to a loopback address, it takes requests for loopback names alone (`localhost`, names below
     /// it, `127.0.0.0/8`, `[::1]`): any other page that a browser on this machine shows could otherwise have its own name point
     /// here, and read and delete everything.
     ///
@@ -95,7 +95,6 @@ impl Server {
         let mut admission = Admission::new(self.limits());
         let failures = Notice::new(Failures::of_accepting);
         let (stop, stopping) = watch::channel(());
-        let is_on_loopback = listener.local_addr().is_ok_and(|address| is_loopback(&address));
         let mut shutdown = std::pin::pin!(shutdown);
         loop {
             let accepted = tokio::select! {
@@ -110,6 +109,8 @@ impl Server {
                     continue;
                 }
             };
+            // A listener on all addresses has connections of both kinds; of one that is gone already nothing comes.
+            let is_on_loopback = stream.local_addr().map_or(true, |address| is_loopback(&address));
             let (server, stopping) = (self.clone(), stopping.clone());
             match admission.admit(network(peer.ip())) {
                 Ok(admitted) => {
