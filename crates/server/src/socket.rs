@@ -134,10 +134,7 @@ impl AsyncRead for Socket {
     ) -> Poll<io::Result<()>> {
         let before = buffer.filled().len();
         ready!(Pin::new(&mut self.stream).poll_read(context, buffer)?);
-        // An empty line between requests begins none: some clients send one behind a form.
-        if buffer.filled()[before..].iter().any(|byte| !matches!(byte, b'\r' | b'\n')) {
-            self.activity.received();
-        }
+        self.activity.received(&buffer.filled()[before..]);
         Poll::Ready(Ok(()))
     }
 }

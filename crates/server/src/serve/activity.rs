@@ -21,6 +21,12 @@ struct State {
     requests: u64,
     /// An answer that HTTP gave on its own to what is no request, and that was not written.
     held_back: Option<StatusCode>,
+    /// The last bytes that came.
+    tail: [u8; 3],
+    /// The request that is served has a body: which bytes are its own is not known here.
+    has_body: bool,
+    /// Bytes have come behind the request that is served.
+    is_followed: bool,
     /// Of some request, not all of the body was read.
     left_unread: bool,
     counted: Option<InFlight>,
@@ -71,6 +77,9 @@ impl Activity {
             phase: Phase::Fresh(Instant::now()),
             requests: 0,
             held_back: None,
+            tail: [0; 3],
+            has_body: false,
+            is_followed: false,
             left_unread: false,
             counted: None,
             request: None,
@@ -99,11 +108,14 @@ impl Activity {
         matches!(state.phase, Phase::Answered) && !state.out.is_blocked()
     }
 
-    /// The head of a request was read.
-    pub(super) fn begin(&self, counted: InFlight) -> Exchange {
+    /// The head of a request was read, with a body behind it or without one.
+    pub(super) fn begin(&self, counted: InFlight, has_body: bool) -> Exchange {
         let mut state = self.lock();
         state.phase = Phase::Request;
         state.held_back = None;
+        // A head ends with an empty line: what came behind it was read together with it.
+        state.is_followed = !has_body && !(state.tail.ends_with(b"\n\r\n") || state.tail.ends_with(b"\n\n"));
+        state.has_body = has_body;
         state.counted = Some(counted);
         state.requests += 1;
         Exchange { activity: self.clone(), number: state.requests }
@@ -120,11 +132,21 @@ impl Activity {
         self.lock().left_unread = true;
     }
 
-    /// Bytes have come.
-    pub(crate) fn received(&self) {
+    /// These bytes have come.
+    pub(crate) fn received(&self, bytes: &[u8]) {
         let mut state = self.lock();
-        if matches!(state.phase, Phase::Fresh(_) | Phase::Idle(_)) {
-            state.phase = Phase::Head(Instant::now());
+        for byte in &bytes[bytes.len().saturating_sub(state.tail.len())..] {
+            state.tail.rotate_left(1);
+            state.tail[2] = *byte;
+        }
+        // An empty line between requests begins none: some clients send one behind a form.
+        if bytes.iter().all(|byte| matches!(byte, b'\r' | b'\n')) {
+            return;
+        }
+        match state.phase {
+            Phase::Fresh(_) | Phase::Idle(_) => state.phase = Phase::Head(Instant::now()),
+            Phase::Request | Phase::Answered => state.is_followed |= !state.has_body,
+            Phase::Head(_) => {}
         }
     }
 
@@ -161,7 +183,8 @@ impl Activity {
         let mut state = self.lock();
         // Before that it has written what there is so far, and more may come.
         if matches!(state.phase, Phase::Answered) {
-            state.phase = Phase::Idle(Instant::now());
+            let now = Instant::now();
+            state.phase = if state.is_followed { Phase::Head(now) } else { Phase::Idle(now) };
             state.counted = None;
         }
     }
@@ -229,11 +252,11 @@ mod tests {
     async fn the_late_end_of_one_request_is_not_that_of_the_next() {
         let server = Server::builder(Store::memory()).build().await.unwrap();
         let activity = Activity::new(&Limits::default());
-        let first = activity.begin(server.begin_request());
+        let first = activity.begin(server.begin_request(), true);
         activity.answer(None);
         activity.flushed();
         // Whatever reads what the first has left unread may learn of its end when the second has begun.
-        let second = activity.begin(server.begin_request());
+        let second = activity.begin(server.begin_request(), true);
         drop(first);
         assert_eq!(activity.deadline(), None);
         assert_eq!(server.requests_in_flight(), 1);
@@ -247,7 +270,7 @@ mod tests {
     async fn a_request_is_in_flight_until_its_answer_is_written() {
         let server = Server::builder(Store::memory()).build().await.unwrap();
         let activity = Activity::new(&Limits::default());
-        let exchange = activity.begin(server.begin_request());
+        let exchange = activity.begin(server.begin_request(), true);
         activity.answer(None);
         // The head may leave before the content is there.
         activity.flushed();
@@ -277,14 +300,14 @@ mod tests {
         let waker = Waker::from(woken.clone());
 
         activity.enter(&waker);
-        let exchange = activity.begin(server.begin_request());
+        let exchange = activity.begin(server.begin_request(), true);
         assert!(!activity.leave());
         drop(exchange);
         assert_eq!(woken.0.load(SeqCst), 1, "between two looks of HTTP");
 
         activity.enter(&waker);
         activity.flushed();
-        let exchange = activity.begin(server.begin_request());
+        let exchange = activity.begin(server.begin_request(), true);
         drop(exchange);
         assert!(activity.leave(), "behind the last look of HTTP");
         activity.enter(&waker);
@@ -306,9 +329,9 @@ mod tests {
             limits.min_rate = rate;
             let activity = Activity::new(&limits);
             assert_eq!(activity.deadline(), None);
-            activity.received();
+            activity.received(b"GET");
             assert_eq!(activity.deadline(), None);
-            let exchange = activity.begin(server.begin_request());
+            let exchange = activity.begin(server.begin_request(), true);
             activity.answer(None);
             activity.blocked();
             assert_eq!(activity.deadline(), None);

@@ -91,7 +91,7 @@ fn answer(
     activity: Activity,
     files: Option<Files>,
 ) -> Answering {
-    let exchange = Arc::new(activity.begin(server.begin_request()));
+    let exchange = Arc::new(activity.begin(server.begin_request(), !request.body().is_end_stream()));
     let request = request.map(|body| Received {
         body,
         is_at_end: false,
