@@ -114,7 +114,7 @@ impl Activity {
         state.phase = Phase::Request;
         state.held_back = None;
         // A head ends with an empty line: what came behind it was read together with it.
-        state.is_followed = !has_body && !(state.tail.ends_with(b"\n\r\n") || state.tail.ends_with(b"\n\n"));
+        state.is_followed = !(has_body || state.tail.ends_with(b"\n\r\n") || state.tail.ends_with(b"\n\n"));
         state.has_body = has_body;
         state.counted = Some(counted);
         state.requests += 1;
