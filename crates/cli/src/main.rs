@@ -14,6 +14,7 @@ mod environment;
 mod explain;
 mod files;
 mod interrupt;
+mod key_file;
 mod log;
 mod mime;
 mod notices;

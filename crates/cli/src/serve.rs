@@ -1,6 +1,6 @@
 //! `partwise serve`.
 
-use std::{error::Error, fs, net::SocketAddr, num::NonZeroUsize, path::Path, thread};
+use std::{net::SocketAddr, num::NonZeroUsize, path::Path, thread};
 
 use partwise_server::{Durability, Keys, Limits, Server};
 use tokio::net::TcpListener;
@@ -10,6 +10,7 @@ use crate::{
     descriptors,
     environment::Environment,
     interrupt::{Hangups, Signals},
+    key_file,
     output::Output,
     report::{self, Report},
     store,
@@ -91,7 +92,7 @@ async fn read_keys_again(server: &Server, file: Option<&Path>, mut hangups: Hang
             );
             continue;
         };
-        match keys_of_file(file) {
+        match key_file::read_again(file).await {
             Ok(keys) => {
                 server.set_keys(keys);
                 report::say(&format!("SIGHUP: keys were read again from {}", file.display()));
@@ -146,17 +147,10 @@ async fn resolve(listen: &str) -> Result<Vec<SocketAddr>, Report> {
 /// The keys to take; `None` when there are none.
 fn keys(arguments: &ServeArguments, environment: &impl Environment) -> Result<Option<Keys>, Report> {
     if let Some(path) = &arguments.api_key_file {
-        return keys_of_file(path).map(Some);
+        return key_file::read(path).map(Some);
     }
     let Some(text) = environment.get(KEYS)? else { return Ok(None) };
     Keys::of_entries(&text).map(Some).map_err(|cause| Report::because(KEYS, &cause))
-}
-
-fn keys_of_file(path: &Path) -> Result<Keys, Report> {
-    let failed =
-        |cause: &(dyn Error + 'static)| Report::because(format!("--api-key-file {}", path.display()), cause);
-    let text = fs::read_to_string(path).map_err(|cause| failed(&cause))?;
-    Keys::of_lines(&text).map_err(|cause| failed(&cause))
 }
 
 /// Without keys everybody who can connect owns everything.

@@ -44,6 +44,7 @@ mod local;
 mod marker;
 mod memory;
 mod moment;
+mod notice;
 mod open;
 mod pace;
 mod peer;

@@ -27,11 +27,11 @@ impl Pace {
 
     /// Starts over with a full allowance.
     pub(crate) fn restart(&mut self) {
-        self.allowance = self.window + self.unseen;
+        self.allowance = self.most();
     }
 
     pub(crate) fn moved(&mut self, bytes: u64) {
-        self.allowance = (self.allowance + self.time_for(bytes)).min(self.window + self.unseen);
+        self.allowance = self.allowance.saturating_add(self.time_for(bytes)).min(self.most());
     }
 
     pub(crate) fn waited(&mut self, time: Duration) {
@@ -43,6 +43,10 @@ impl Pace {
     /// The time that the peer may still be waited for; `None` without a least rate.
     pub(crate) fn left(&self) -> Option<Duration> {
         (self.rate > 0).then_some(self.allowance)
+    }
+
+    fn most(&self) -> Duration {
+        self.window.saturating_add(self.unseen)
     }
 
     fn time_for(&self, bytes: u64) -> Duration {
@@ -94,6 +98,15 @@ mod tests {
         pace.set_unseen(10 * 1024);
         pace.restart();
         assert_eq!(pace.left(), Some(70 * SECOND));
+    }
+
+    #[test]
+    fn a_window_that_never_ends_never_ends() {
+        let mut pace = Pace::new(1, Duration::MAX);
+        pace.set_unseen(u64::MAX);
+        pace.restart();
+        pace.moved(u64::MAX);
+        assert_eq!(pace.left(), Some(Duration::MAX));
     }
 
     #[test]

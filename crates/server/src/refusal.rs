@@ -31,6 +31,11 @@ pub(crate) enum Refusal {
          use http://127.0.0.1 or http://localhost, or give the server keys"
     )]
     ForeignHost,
+    #[error(
+        "this server takes requests for this machine's own names alone, and the Host of this one is another: \
+         use http://127.0.0.1 or http://localhost"
+    )]
+    HostOfNoLoopback,
     #[error("the body has a Content-Encoding: send it as it is")]
     ContentCoding,
     #[error("this server takes no other Transfer-Encoding than chunked")]
@@ -165,7 +170,7 @@ impl Refusal {
     pub(crate) fn status(&self) -> StatusCode {
         match self {
             Self::NoKey | Self::UnreadableKey { .. } | Self::WrongKey => StatusCode::UNAUTHORIZED,
-            Self::ForeignHost => StatusCode::FORBIDDEN,
+            Self::ForeignHost | Self::HostOfNoLoopback => StatusCode::FORBIDDEN,
             Self::ContentCoding => StatusCode::UNSUPPORTED_MEDIA_TYPE,
             Self::TransferCoding => StatusCode::NOT_IMPLEMENTED,
             Self::NoSuchFile { .. } | Self::NoSuchUpload { .. } => StatusCode::NOT_FOUND,

@@ -9,6 +9,7 @@ use std::{
 };
 
 use http_body::{Body, Frame, SizeHint};
+use partwise_protocol::{DownloadFile, Operation as _};
 use partwise_sendfile::{FileError, Files, Piece, do_not_pace_within_machine, read_ahead};
 use socket2::{SockRef, TcpKeepalive};
 use tokio::{
@@ -111,9 +112,10 @@ impl Socket {
             }
             Poll::Ready(Err(error)) => {
                 if let Some(cause) = error.get_ref().filter(|cause| cause.is::<FileError>()) {
-                    let id = self.activity.request();
+                    let (id, operation) = (self.activity.request(), DownloadFile::ID.name());
                     tracing::error!(
                         id,
+                        operation,
                         error = cause as &dyn std::error::Error,
                         "a download was interrupted"
                     );
@@ -132,10 +134,7 @@ impl AsyncRead for Socket {
     ) -> Poll<io::Result<()>> {
         let before = buffer.filled().len();
         ready!(Pin::new(&mut self.stream).poll_read(context, buffer)?);
-        // An empty line between requests begins none: some clients send one behind a form.
-        if buffer.filled()[before..].iter().any(|byte| !matches!(byte, b'\r' | b'\n')) {
-            self.activity.received();
-        }
+        self.activity.received(&buffer.filled()[before..]);
         Poll::Ready(Ok(()))
     }
 }
@@ -171,8 +170,9 @@ impl AsyncWrite for Socket {
         Pin::new(&mut self.stream).poll_flush(context)
     }
 
-    fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_shutdown(context)
+    fn poll_shutdown(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+        // Whoever takes the stream back ends it, after an answer of its own perhaps.
+        Poll::Ready(Ok(()))
     }
 }
 

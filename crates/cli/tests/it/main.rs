@@ -22,6 +22,7 @@ mod scripted;
 mod serve;
 #[cfg(unix)]
 mod serving;
+mod serving_log;
 mod silence;
 #[cfg(unix)]
 mod touched;

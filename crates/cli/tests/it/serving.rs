@@ -4,7 +4,6 @@ use std::{
     fs,
     io::{BufRead as _, BufReader, ErrorKind, Read as _, Write as _},
     net::TcpStream,
-    path::Path,
     thread::sleep,
     time::Duration,
 };
@@ -13,17 +12,17 @@ use insta::assert_snapshot;
 
 use crate::sandbox::{Ran, Sandbox, Serving};
 
-const KEYS: (&str, &str) = ("PARTWISE_API_KEYS", "the-right-key");
+pub(crate) const KEYS: (&str, &str) = ("PARTWISE_API_KEYS", "the-right-key");
 
 /// A connection that fails a test instead of waiting for ever.
-fn connect(server: &Serving) -> TcpStream {
+pub(crate) fn connect(server: &Serving) -> TcpStream {
     let stream = TcpStream::connect(server.origin.strip_prefix("http://").unwrap()).unwrap();
     stream.set_read_timeout(Some(Duration::from_secs(60))).unwrap();
     stream
 }
 
 /// The answer to a request on a connection of its own; nothing when that is closed.
-fn ask(server: &Serving, path: &str, headers: &str) -> String {
+pub(crate) fn ask(server: &Serving, path: &str, headers: &str) -> String {
     let mut stream = connect(server);
     let request = format!("GET {path} HTTP/1.1\r\n{headers}Connection: close\r\n\r\n");
     let (mut answer, _) = (String::new(), stream.write_all(request.as_bytes()));
@@ -34,12 +33,12 @@ fn ask(server: &Serving, path: &str, headers: &str) -> String {
     }
 }
 
-fn list(server: &Serving, key: &str) -> String {
+pub(crate) fn list(server: &Serving, key: &str) -> String {
     ask(server, "/v1/files", &format!("Host: localhost\r\nAuthorization: Bearer {key}\r\n"))
 }
 
 /// The status of an answer on a connection that is kept.
-fn status_on(stream: &mut TcpStream, request: &str) -> String {
+pub(crate) fn status_on(stream: &mut TcpStream, request: &str) -> String {
     stream.write_all(request.as_bytes()).unwrap();
     let mut reader = BufReader::new(stream.try_clone().unwrap());
     let (mut status, mut line, mut length) = (String::new(), String::new(), 0);
@@ -55,11 +54,11 @@ fn status_on(stream: &mut TcpStream, request: &str) -> String {
     status.trim_end().to_owned()
 }
 
-const FORM: &str = "--b\r\nContent-Disposition: form-data; name=\"purpose\"\r\n\r\nassistants\r\n\
+pub(crate) const FORM: &str = "--b\r\nContent-Disposition: form-data; name=\"purpose\"\r\n\r\nassistants\r\n\
     --b\r\nContent-Disposition: form-data; name=\"file\"; filename=\"a.txt\"\r\n\r\nabc\r\n--b--\r\n";
-const HEAD: &str = "Host: localhost\r\nAuthorization: Bearer the-right-key\r\n";
+pub(crate) const HEAD: &str = "Host: localhost\r\nAuthorization: Bearer the-right-key\r\n";
 
-fn post(more: &str) -> String {
+pub(crate) fn post(more: &str) -> String {
     let form = "Content-Type: multipart/form-data; boundary=b";
     format!("POST /v1/files HTTP/1.1\r\n{HEAD}{more}{form}\r\nContent-Length: {}\r\n\r\n", FORM.len())
 }
@@ -180,6 +179,35 @@ fn keys_are_read_again_when_it_is_told_to() {
 }
 
 #[test]
+#[cfg(unix)]
+fn what_stands_in_the_place_of_the_key_file_holds_nothing_up() {
+    let sandbox = Sandbox::new();
+    sandbox.write("keys", "the-right-key\n");
+    let server = sandbox.serve(&["--api-key-file", "keys"], &[]);
+    let replaced = |script: &str| {
+        assert!(sandbox.shell(&format!("rm -rf keys; {script}")).status().unwrap().success());
+        server.signal(&["HUP"]);
+        // It has looked at what is there.
+        sleep(Duration::from_millis(500));
+        assert!(list(&server, "the-right-key").starts_with("HTTP/1.1 200"), "{script}");
+    };
+    replaced("mkfifo keys");
+    replaced("ln -s /dev/zero keys");
+    replaced("mkdir keys");
+    replaced("head -c 5000000 /dev/zero > keys");
+    replaced("true");
+    let (status, said) = server.stop();
+    assert_eq!(status, 0);
+    assert_snapshot!(said, @"
+    SIGHUP: the keys from before still count: --api-key-file keys: it is no regular file, and nothing else is read again
+    SIGHUP: the keys from before still count: --api-key-file keys: it is no regular file, and nothing else is read again
+    SIGHUP: the keys from before still count: --api-key-file keys: it is no regular file, and nothing else is read again
+    SIGHUP: the keys from before still count: --api-key-file keys: it has more than 4 MiB
+    SIGHUP: the keys from before still count: --api-key-file keys: No such file or directory (os error 2)
+    ");
+}
+
+#[test]
 fn without_a_file_of_keys_there_is_nothing_to_read_again() {
     let sandbox = Sandbox::new();
     let server = sandbox.serve(&[], &[KEYS]);
@@ -235,63 +263,6 @@ fn a_second_signal_ends_it_at_once() {
     error: interrupted
     hint: 1 request was cut off
     ");
-}
-
-#[test]
-fn a_failure_of_the_server_is_one_line_with_its_request_and_its_cause() {
-    let sandbox = Sandbox::new();
-    let server = sandbox.serve(&[], &[KEYS]);
-    let mut stream = connect(&server);
-    assert_eq!(status_on(&mut stream, &(post("") + FORM)), "HTTP/1.1 200 OK");
-    let listed = list(&server, "the-right-key");
-    let id = listed.split("\"id\":\"").nth(1).unwrap().split('"').next().unwrap();
-    remove_blobs(&sandbox.path("served"));
-    let answer = ask(&server, &format!("/v1/files/{id}/content"), HEAD);
-    assert!(answer.starts_with("HTTP/1.1 500"), "{answer}");
-    let request = answer.split("x-request-id: ").nth(1).unwrap().lines().next().unwrap();
-    assert!(ask(&server, "/v1/files/file-none", HEAD).starts_with("HTTP/1.1 404"));
-    let (_, said) = server.stop();
-    assert_eq!(said.lines().count(), 1, "{said}");
-    for part in ["ERROR", "partwise_server", request, "method=GET", "downloadFile", "No such file"] {
-        assert!(said.contains(part), "{part} is in {said}");
-    }
-    assert!(!said.contains("the-right-key"), "{said}");
-}
-
-/// Removes what is no record.
-fn remove_blobs(folder: &Path) {
-    for entry in fs::read_dir(folder).unwrap() {
-        let path = entry.unwrap().path();
-        if path.is_dir() {
-            remove_blobs(&path);
-        } else if path.components().any(|part| part.as_os_str() == "blobs") {
-            fs::remove_file(path).unwrap();
-        }
-    }
-}
-
-#[test]
-fn rejected_keys_are_told_with_their_number_and_sender_and_not_shown() {
-    let sandbox = Sandbox::new();
-    let server = sandbox.serve(&[], &[KEYS]);
-    for _ in 0..5 {
-        assert!(list(&server, "a-wrong-key").starts_with("HTTP/1.1 401"));
-    }
-    sleep(Duration::from_millis(1200));
-    let (_, said) = server.stop();
-    let lines: Vec<_> = said.lines().map(|line| line.split_once("WARN ").unwrap().1).collect();
-    assert_snapshot!(lines[0], @r#"partwise_server::auth::rejections: wrong keys were rejected count=1 peer="127.0.0.1""#);
-    // The others share lines, as many as come within a second.
-    let counts = lines.iter().map(|line| line.split("count=").nth(1).unwrap().split(' ').next().unwrap());
-    assert_eq!(counts.map(|count| count.parse::<u32>().unwrap()).sum::<u32>(), 5, "{said}");
-}
-
-#[test]
-fn what_is_to_be_logged_is_what_the_variable_says_when_it_is_set() {
-    let sandbox = Sandbox::new();
-    let server = sandbox.serve(&[], &[KEYS, ("PARTWISE_LOG", "off")]);
-    assert!(list(&server, "a-wrong-key").starts_with("HTTP/1.1 401"));
-    assert_eq!(server.stop(), (0, String::new()));
 }
 
 #[test]

@@ -1,6 +1,9 @@
 //! The state of one connection, as its socket, its service and its bodies see it.
 
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::{
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    task::Waker,
+};
 
 use http::{HeaderValue, StatusCode};
 use tokio::time::Instant;
@@ -16,16 +19,24 @@ struct State {
     phase: Phase,
     /// The number of requests so far.
     requests: u64,
-    /// HTTP has an answer, or the rest of one, that is not written yet.
-    is_answering: bool,
     /// An answer that HTTP gave on its own to what is no request, and that was not written.
     held_back: Option<StatusCode>,
+    /// The last bytes that came.
+    tail: [u8; 3],
+    /// The request that is served has a body: which bytes are its own is not known here.
+    has_body: bool,
+    /// Bytes have come behind the request that is served.
+    is_followed: bool,
     /// Of some request, not all of the body was read.
     left_unread: bool,
     counted: Option<InFlight>,
     /// The number of the request that is answered, as its caller sees it.
     request: Option<HeaderValue>,
     out: Outflow,
+    /// Wakes the task of the connection.
+    waker: Option<Waker>,
+    /// HTTP is at work: what changes now is seen when it returns.
+    is_polled: bool,
     limits: Limits,
 }
 
@@ -34,9 +45,11 @@ enum Phase {
     Fresh(Instant),
     /// The head of a request has been coming since then.
     Head(Instant),
-    /// A request is being served.
+    /// A request is being served: one of its bodies has not ended.
     Request,
-    /// The last request was done then.
+    /// Both bodies have ended; HTTP may not have written all of the answer yet.
+    Answered,
+    /// The last answer was written then.
     Idle(Instant),
 }
 
@@ -63,20 +76,46 @@ impl Activity {
         Self(Arc::new(Mutex::new(State {
             phase: Phase::Fresh(Instant::now()),
             requests: 0,
-            is_answering: false,
             held_back: None,
+            tail: [0; 3],
+            has_body: false,
+            is_followed: false,
             left_unread: false,
             counted: None,
             request: None,
             out: Outflow::new(limits),
+            waker: None,
+            is_polled: false,
             limits: limits.clone(),
         })))
     }
 
-    /// The head of a request was read.
-    pub(super) fn begin(&self, counted: InFlight) -> Exchange {
+    /// HTTP gets to work, in the task of this waker.
+    pub(super) fn enter(&self, waker: &Waker) {
+        let mut state = self.lock();
+        state.is_polled = true;
+        match &mut state.waker {
+            Some(known) => known.clone_from(waker),
+            none => *none = Some(waker.clone()),
+        }
+    }
+
+    /// HTTP has done what it can for now. Says whether it has to be asked again: a body may have ended behind its last look at what
+    /// there is to write, or on another thread.
+    pub(super) fn leave(&self) -> bool {
+        let mut state = self.lock();
+        state.is_polled = false;
+        matches!(state.phase, Phase::Answered) && !state.out.is_blocked()
+    }
+
+    /// The head of a request was read, with a body behind it or without one.
+    pub(super) fn begin(&self, counted: InFlight, has_body: bool) -> Exchange {
         let mut state = self.lock();
         state.phase = Phase::Request;
+        state.held_back = None;
+        // A head ends with an empty line: what came behind it was read together with it.
+        state.is_followed = !(has_body || state.tail.ends_with(b"\n\r\n") || state.tail.ends_with(b"\n\n"));
+        state.has_body = has_body;
         state.counted = Some(counted);
         state.requests += 1;
         Exchange { activity: self.clone(), number: state.requests }
@@ -86,7 +125,6 @@ impl Activity {
     pub(super) fn answer(&self, request: Option<&HeaderValue>) {
         let mut state = self.lock();
         state.request = request.cloned();
-        state.is_answering = true;
         state.out.restart();
     }
 
@@ -94,11 +132,21 @@ impl Activity {
         self.lock().left_unread = true;
     }
 
-    /// Bytes have come.
-    pub(crate) fn received(&self) {
+    /// These bytes have come.
+    pub(crate) fn received(&self, bytes: &[u8]) {
         let mut state = self.lock();
-        if matches!(state.phase, Phase::Fresh(_) | Phase::Idle(_)) {
-            state.phase = Phase::Head(Instant::now());
+        for byte in &bytes[bytes.len().saturating_sub(state.tail.len())..] {
+            state.tail.rotate_left(1);
+            state.tail[2] = *byte;
+        }
+        // An empty line between requests begins none: some clients send one behind a form.
+        if bytes.iter().all(|byte| matches!(byte, b'\r' | b'\n')) {
+            return;
+        }
+        match state.phase {
+            Phase::Fresh(_) | Phase::Idle(_) => state.phase = Phase::Head(Instant::now()),
+            Phase::Request | Phase::Answered => state.is_followed |= !state.has_body,
+            Phase::Head(_) => {}
         }
     }
 
@@ -106,7 +154,7 @@ impl Activity {
     /// what is no request.
     pub(crate) fn hold_back(&self, bytes: &[u8]) -> bool {
         let mut state = self.lock();
-        if state.is_answering || matches!(state.phase, Phase::Request) {
+        if matches!(state.phase, Phase::Request | Phase::Answered) {
             return false;
         }
         let status = bytes.strip_prefix(b"HTTP/1.").and_then(|rest| rest.get(2..5));
@@ -133,8 +181,12 @@ impl Activity {
     /// HTTP has nothing more to write.
     pub(crate) fn flushed(&self) {
         let mut state = self.lock();
-        state.is_answering = false;
-        state.settle();
+        // Before that it has written what there is so far, and more may come.
+        if matches!(state.phase, Phase::Answered) {
+            let now = Instant::now();
+            state.phase = if state.is_followed { Phase::Head(now) } else { Phase::Idle(now) };
+            state.counted = None;
+        }
     }
 
     /// The status of an answer that was held back.
@@ -153,12 +205,14 @@ impl Activity {
             return Some((deadline, Overdue::Reader));
         }
         let Limits { head_timeout, idle_timeout, .. } = state.limits;
-        match state.phase {
-            Phase::Fresh(since) => Some((since + head_timeout, Overdue::Silent)),
-            Phase::Head(since) => Some((since + head_timeout, Overdue::Head)),
-            Phase::Request => None,
-            Phase::Idle(since) => Some((since + idle_timeout, Overdue::Silent)),
-        }
+        let (since, time, overdue) = match state.phase {
+            Phase::Fresh(since) => (since, head_timeout, Overdue::Silent),
+            Phase::Head(since) => (since, head_timeout, Overdue::Head),
+            Phase::Request | Phase::Answered => return None,
+            Phase::Idle(since) => (since, idle_timeout, Overdue::Silent),
+        };
+        // A time that no clock reaches is none.
+        Some((since.checked_add(time)?, overdue))
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
@@ -166,28 +220,31 @@ impl Activity {
     }
 }
 
-impl State {
-    /// Counts a request as done once its bodies have ended and its answer is written.
-    fn settle(&mut self) {
-        if !self.is_answering && !matches!(self.phase, Phase::Request) {
-            self.counted = None;
-        }
-    }
-}
-
 impl Drop for Exchange {
     fn drop(&mut self) {
         let mut state = self.activity.lock();
         // What reads the rest of a body may end later than the next request begins.
-        if state.requests == self.number {
-            state.phase = Phase::Idle(Instant::now());
-            state.settle();
+        if state.requests != self.number {
+            return;
+        }
+        state.phase = Phase::Answered;
+        // The connection may have nothing else that wakes it, neither bytes nor a timer.
+        let waker = if state.is_polled { None } else { state.waker.clone() };
+        drop(state);
+        if let Some(waker) = waker {
+            waker.wake();
         }
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use std::{
+        sync::atomic::{AtomicUsize, Ordering::SeqCst},
+        task::Wake,
+        time::Duration,
+    };
+
     use super::*;
     use crate::{Server, Store};
 
@@ -195,15 +252,16 @@ mod tests {
     async fn the_late_end_of_one_request_is_not_that_of_the_next() {
         let server = Server::builder(Store::memory()).build().await.unwrap();
         let activity = Activity::new(&Limits::default());
-        let first = activity.begin(server.begin_request());
+        let first = activity.begin(server.begin_request(), true);
         activity.answer(None);
         activity.flushed();
         // Whatever reads what the first has left unread may learn of its end when the second has begun.
-        let second = activity.begin(server.begin_request());
+        let second = activity.begin(server.begin_request(), true);
         drop(first);
         assert_eq!(activity.deadline(), None);
         assert_eq!(server.requests_in_flight(), 1);
         drop(second);
+        activity.flushed();
         assert!(activity.deadline().is_some());
         assert_eq!(server.requests_in_flight(), 0);
     }
@@ -212,11 +270,79 @@ mod tests {
     async fn a_request_is_in_flight_until_its_answer_is_written() {
         let server = Server::builder(Store::memory()).build().await.unwrap();
         let activity = Activity::new(&Limits::default());
-        let exchange = activity.begin(server.begin_request());
+        let exchange = activity.begin(server.begin_request(), true);
         activity.answer(None);
+        // The head may leave before the content is there.
+        activity.flushed();
+        assert!(!activity.hold_back(b"HTTP/1.1 200 OK\r\n"), "it may be content");
         drop(exchange);
+        assert!(!activity.hold_back(b"HTTP/1.1 200 OK\r\n"), "it may be the last of the content");
+        assert_eq!(activity.deadline(), None);
         assert_eq!(server.requests_in_flight(), 1);
         activity.flushed();
         assert_eq!(server.requests_in_flight(), 0);
+        assert!(activity.hold_back(b"HTTP/1.1 400 Bad Request\r\n"), "nobody has asked for it");
+    }
+
+    struct Woken(AtomicUsize);
+
+    impl Wake for Woken {
+        fn wake(self: Arc<Self>) {
+            self.0.fetch_add(1, SeqCst);
+        }
+    }
+
+    #[tokio::test]
+    async fn a_connection_sees_the_end_of_a_request_wherever_it_comes() {
+        let server = Server::builder(Store::memory()).build().await.unwrap();
+        let activity = Activity::new(&Limits::default());
+        let woken = Arc::new(Woken(AtomicUsize::new(0)));
+        let waker = Waker::from(woken.clone());
+
+        activity.enter(&waker);
+        let exchange = activity.begin(server.begin_request(), true);
+        assert!(!activity.leave());
+        drop(exchange);
+        assert_eq!(woken.0.load(SeqCst), 1, "between two looks of HTTP");
+
+        activity.enter(&waker);
+        activity.flushed();
+        let exchange = activity.begin(server.begin_request(), true);
+        drop(exchange);
+        assert!(activity.leave(), "behind the last look of HTTP");
+        activity.enter(&waker);
+        activity.blocked();
+        assert!(!activity.leave(), "the socket wakes it");
+        activity.sent(1);
+        activity.flushed();
+        assert!(!activity.leave());
+        assert_eq!(woken.0.load(SeqCst), 1);
+    }
+
+    #[tokio::test]
+    async fn times_that_no_clock_reaches_are_no_limits() {
+        let mut limits = Limits::default();
+        (limits.head_timeout, limits.idle_timeout) = (Duration::MAX, Duration::MAX);
+        (limits.write_stall_timeout, limits.rate_window) = (Duration::MAX, Duration::MAX);
+        let server = Server::builder(Store::memory()).build().await.unwrap();
+        for rate in [0, 1, u64::MAX] {
+            limits.min_rate = rate;
+            let activity = Activity::new(&limits);
+            assert_eq!(activity.deadline(), None);
+            activity.received(b"GET");
+            assert_eq!(activity.deadline(), None);
+            let exchange = activity.begin(server.begin_request(), true);
+            activity.answer(None);
+            activity.blocked();
+            assert_eq!(activity.deadline(), None);
+            // Fast.
+            activity.sent(16 << 20);
+            activity.blocked();
+            assert_eq!(activity.deadline(), None);
+            activity.sent(usize::MAX / 2);
+            drop(exchange);
+            activity.flushed();
+            assert_eq!(activity.deadline(), None);
+        }
     }
 }

@@ -4,21 +4,18 @@ use std::{
     collections::HashMap,
     net::IpAddr,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
-    time::{Duration, Instant},
 };
 
 use http::StatusCode;
 use tokio::{net::TcpStream, task::JoinSet};
 
 use super::bare;
-use crate::limits::Limits;
+use crate::{limits::Limits, notice::Notice};
 
 /// The most callers that are told at once that there are too many; more are not told.
 const MOST_TOLD: usize = 16;
 /// In how many seconds they are to come back: connections come and go.
 const COME_BACK: &str = "1";
-/// The log has at most one line of it in this time.
-const SAID_EVERY: Duration = Duration::from_secs(1);
 
 /// Counts the connections of one server on one socket, and turns those away that are too many.
 pub(super) struct Admission {
@@ -26,8 +23,15 @@ pub(super) struct Admission {
     most_per_peer: Option<usize>,
     open: Arc<Mutex<Open>>,
     told: JoinSet<()>,
-    turned_away: usize,
-    said: Option<Instant>,
+    notice: Notice<TurnedAway>,
+}
+
+/// Connections that there was no room for, for one line of the log.
+#[derive(Default)]
+struct TurnedAway {
+    connections: u64,
+    /// The reason for the last of them.
+    reason: Option<Full>,
 }
 
 #[derive(Default)]
@@ -57,8 +61,7 @@ impl Admission {
             most_per_peer: limits.max_connections_per_peer,
             open: Arc::default(),
             told: JoinSet::new(),
-            turned_away: 0,
-            said: None,
+            notice: Notice::new(TurnedAway::say),
         }
     }
 
@@ -85,7 +88,10 @@ impl Admission {
     /// Tells a caller to come back, or just closes when too many are being told already.
     pub(super) fn turn_away(&mut self, mut stream: TcpStream, full: Full) {
         while self.told.try_join_next().is_some() {}
-        self.note(full);
+        self.notice.add(|turned_away| {
+            turned_away.connections += 1;
+            turned_away.reason = Some(full);
+        });
         if self.told.len() >= MOST_TOLD {
             return;
         }
@@ -99,13 +105,16 @@ impl Admission {
         });
     }
 
-    fn note(&mut self, full: Full) {
-        self.turned_away += 1;
-        if self.said.is_none_or(|said| said.elapsed() >= SAID_EVERY) {
-            self.said = Some(Instant::now());
-            tracing::warn!(connections = self.turned_away, reason = %full, "connections were turned away");
-            self.turned_away = 0;
-        }
+    /// Says in the log what was not said yet.
+    pub(super) fn flush(&self) {
+        self.notice.flush();
+    }
+}
+
+impl TurnedAway {
+    fn say(self) {
+        let Some(reason) = self.reason else { return };
+        tracing::warn!(connections = self.connections, %reason, "connections were turned away");
     }
 }
 

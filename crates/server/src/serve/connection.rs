@@ -91,7 +91,7 @@ fn answer(
     activity: Activity,
     files: Option<Files>,
 ) -> Answering {
-    let exchange = Arc::new(activity.begin(server.begin_request()));
+    let exchange = Arc::new(activity.begin(server.begin_request(), !request.body().is_end_stream()));
     let request = request.map(|body| Received {
         body,
         is_at_end: false,
@@ -124,8 +124,15 @@ where
             has_stopped = true;
             Pin::new(&mut *connection).graceful_shutdown();
         }
-        if let Poll::Ready(done) = connection.poll_without_shutdown(context) {
+        activity.enter(context.waker());
+        // It is done once all is written: the socket's part in this is no more than that, and its end comes later.
+        let done = Pin::new(&mut *connection).poll(context);
+        let is_to_look_again = activity.leave();
+        if let Poll::Ready(done) = done {
             return Poll::Ready(End::Done(done));
+        }
+        if is_to_look_again {
+            context.waker().wake_by_ref();
         }
         // All that moves a deadline happened above. A timer that goes off too early costs less than one that is set anew each time.
         while let Some((deadline, overdue)) = activity.deadline() {

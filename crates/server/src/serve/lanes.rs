@@ -22,14 +22,20 @@ use tokio::{
     time::{sleep, timeout},
 };
 
-use super::connection::Connection;
-use crate::limits;
+use super::{connection::Connection, failures::Failures};
+use crate::{limits, notice::Notice};
 
 /// The time for which a lane that ends lets requests that were cut off take back what they have written. The sweeper finds the rest.
 const PATIENCE: Duration = Duration::from_secs(1);
 
 /// Told to end, with all that they serve, when dropped.
-pub(super) struct Lanes(Vec<Lane>);
+pub(super) struct Lanes {
+    lanes: Vec<Lane>,
+    lost: Lost,
+}
+
+/// Connections that were accepted and cannot be served.
+type Lost = Notice<Failures>;
 
 /// One thread.
 struct Lane {
@@ -49,25 +55,29 @@ impl Lanes {
     pub(super) fn start(count: NonZeroUsize) -> io::Result<Self> {
         // Of all lanes together.
         let blocking = (limits::blocking_threads(limits::descriptors()) as usize / count).max(1);
-        (0..count.get()).map(|_| Lane::start(blocking)).collect::<io::Result<_>>().map(Self)
+        let lost = Lost::new(Failures::of_serving);
+        let lanes =
+            (0..count.get()).map(|_| Lane::start(blocking, lost.clone())).collect::<io::Result<_>>()?;
+        Ok(Self { lanes, lost })
     }
 
     /// Has the connection served by a lane that has the fewest.
     pub(super) fn serve(&self, stream: tokio::net::TcpStream, connection: Connection) {
-        let Some(lane) = self.0.iter().min_by_key(|lane| lane.connections()) else { return };
+        let Some(lane) = self.lanes.iter().min_by_key(|lane| lane.connections()) else { return };
         match stream.into_std() {
             Ok(stream) => {
                 let given = Given { stream, connection, counted: lane.connections.clone() };
                 // A lane takes what it is given for as long as this end is here.
                 let _ = lane.given.send(given);
             }
-            Err(error) => lost(&error),
+            Err(error) => self.lost.add(|failures| failures.add(error)),
         }
     }
 
     /// Waits until what the lanes have is done.
     pub(super) async fn end(self) {
-        let ends: Vec<_> = self.0.into_iter().map(|lane| lane.ended).collect();
+        self.lost.flush();
+        let ends: Vec<_> = self.lanes.into_iter().map(|lane| lane.ended).collect();
         for end in ends {
             let _ = end.await;
         }
@@ -75,7 +85,7 @@ impl Lanes {
 }
 
 impl Lane {
-    fn start(blocking_threads: usize) -> io::Result<Self> {
+    fn start(blocking_threads: usize, lost: Lost) -> io::Result<Self> {
         let (given, taken) = unbounded_channel();
         let (started, is_started) = mpsc::channel();
         let (ends, ended) = oneshot::channel();
@@ -84,7 +94,7 @@ impl Lane {
             match runtime(blocking_threads) {
                 Ok(runtime) => {
                     let _ = started.send(Ok(()));
-                    run(runtime, taken);
+                    run(runtime, taken, &lost);
                     let _ = ends.send(());
                 }
                 Err(error) => drop(started.send(Err(error))),
@@ -103,7 +113,7 @@ fn runtime(blocking_threads: usize) -> io::Result<Runtime> {
     Builder::new_current_thread().max_blocking_threads(blocking_threads).enable_all().build()
 }
 
-fn run(runtime: Runtime, mut taken: UnboundedReceiver<Given>) {
+fn run(runtime: Runtime, mut taken: UnboundedReceiver<Given>, lost: &Lost) {
     runtime.block_on(async {
         let mut connections = JoinSet::new();
         while let Some(Given { stream, connection, counted }) = taken.recv().await {
@@ -112,7 +122,7 @@ fn run(runtime: Runtime, mut taken: UnboundedReceiver<Given>) {
                     connection.serve(stream).await;
                     drop(counted);
                 })),
-                Err(error) => lost(&error),
+                Err(error) => lost.add(|failures| failures.add(error)),
             }
             // Tasks that have ended would gather here otherwise.
             while connections.try_join_next().is_some() {}
@@ -128,11 +138,6 @@ async fn no_task_is_left() {
     while Handle::current().metrics().num_alive_tasks() > 0 {
         sleep(Duration::from_millis(5)).await;
     }
-}
-
-/// A connection that was accepted and cannot be served.
-fn lost(error: &io::Error) {
-    tracing::warn!(error = error as &dyn std::error::Error, "a connection cannot be served");
 }
 
 #[cfg(test)]
@@ -151,7 +156,7 @@ mod tests {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let admission = Admission::new(server.limits());
         let (stop, stopping) = watch::channel(());
-        let counts = || [lanes.0[0].connections(), lanes.0[1].connections()];
+        let counts = || [lanes.lanes[0].connections(), lanes.lanes[1].connections()];
         let connect = async || {
             let client = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
             let (stream, peer) = listener.accept().await.unwrap();

@@ -4,6 +4,7 @@ mod activity;
 mod admission;
 mod bare;
 mod connection;
+mod failures;
 mod lanes;
 mod outflow;
 
@@ -20,8 +21,8 @@ pub(crate) use self::{
     activity::{Activity, Exchange},
     outflow::Speed,
 };
-use self::{admission::Admission, connection::Connection, lanes::Lanes};
-use crate::{Server, peer::network};
+use self::{admission::Admission, connection::Connection, failures::Failures, lanes::Lanes};
+use crate::{Server, notice::Notice, peer::network};
 
 /// The most bytes that a connection reads at once; a request body comes in pieces of at most this size.
 pub(crate) const READ_BUFFER: usize = 256 * 1024;
@@ -42,7 +43,7 @@ impl Server {
     /// [`Limits::shutdown_timeout`](crate::Limits::shutdown_timeout), and returns; dropping the future ends everything at once. Sweeps the
     /// store now and every hour.
     ///
-    /// Without [keys](crate::Keys::any) on a loopback address, it takes requests for loopback names alone (`localhost`, names below
+    /// Without [keys](crate::Keys::any), on connections to a loopback address, it takes requests for loopback names alone (`localhost`, names below
     /// it, `127.0.0.0/8`, `[::1]`): any other page that a browser on this machine shows could otherwise have its own name point
     /// here, and read and delete everything.
     ///
@@ -92,8 +93,8 @@ impl Server {
         let mut sweeping = JoinSet::new();
         sweeping.spawn(self.clone().sweep_for_ever());
         let mut admission = Admission::new(self.limits());
+        let failures = Notice::new(Failures::of_accepting);
         let (stop, stopping) = watch::channel(());
-        let is_on_loopback = listener.local_addr().is_ok_and(|address| is_loopback(&address));
         let mut shutdown = std::pin::pin!(shutdown);
         loop {
             let accepted = tokio::select! {
@@ -103,10 +104,13 @@ impl Server {
             let (stream, peer) = match accepted {
                 Ok(accepted) => accepted,
                 Err(error) => {
-                    pause(&error).await;
+                    failures.add(|failures| failures.add(error));
+                    sleep(ACCEPT_PAUSE).await;
                     continue;
                 }
             };
+            // A listener on all addresses has connections of both kinds; of one that is gone already nothing comes.
+            let is_on_loopback = stream.local_addr().map_or(true, |address| is_loopback(&address));
             let (server, stopping) = (self.clone(), stopping.clone());
             match admission.admit(network(peer.ip())) {
                 Ok(admitted) => {
@@ -117,10 +121,15 @@ impl Server {
         }
         drop((listener, stopping));
         stop.send_replace(());
-        match timeout(self.limits().shutdown_timeout, stop.closed()).await {
+        let stopped = match timeout(self.limits().shutdown_timeout, stop.closed()).await {
             Ok(()) => Stopped::default(),
             Err(_) => Stopped { cut_off: self.requests_in_flight() },
-        }
+        };
+        // A line that waits for its second would hold the end up, or be lost.
+        admission.flush();
+        failures.flush();
+        self.rejections().flush();
+        stopped
     }
 
     async fn sweep_for_ever(self) {
@@ -130,7 +139,7 @@ impl Server {
             sweeps.tick().await;
             match self.sweep().await {
                 Ok(swept) => tracing::debug!(?swept, "swept"),
-                Err(error) => tracing::warn!(error = &error as &dyn std::error::Error, "the sweeper failed"),
+                Err(error) => tracing::error!(error = &error as &dyn std::error::Error, "the sweeper failed"),
             }
         }
     }
@@ -138,9 +147,4 @@ impl Server {
 
 fn is_loopback(address: &SocketAddr) -> bool {
     address.ip().to_canonical().is_loopback()
-}
-
-async fn pause(error: &io::Error) {
-    tracing::warn!(error = error as &dyn std::error::Error, "no connection can be accepted");
-    sleep(ACCEPT_PAUSE).await;
 }

@@ -72,7 +72,7 @@ impl Speed {
     fn stall(self, limit: Duration) -> Duration {
         match self {
             Self::Slow => limit,
-            Self::Fast => limit * PATIENCE_WITH_FAST,
+            Self::Fast => limit.saturating_mul(PATIENCE_WITH_FAST),
         }
     }
 
@@ -114,7 +114,7 @@ impl Outflow {
             self.pace.waited(since.elapsed());
         }
         self.pace.moved(bytes as u64);
-        self.sample.bytes += bytes;
+        self.sample.bytes = self.sample.bytes.saturating_add(bytes);
         if self.speed == Speed::Fast || self.sample.bytes < SAMPLE {
             return None;
         }
@@ -129,12 +129,17 @@ impl Outflow {
         Some(self.speed)
     }
 
+    /// Tells whether the socket takes nothing now.
+    pub(super) fn is_blocked(&self) -> bool {
+        self.blocked.is_some()
+    }
+
     /// The moment at which the peer has taken too little, if it takes nothing until then.
     pub(super) fn deadline(&self) -> Option<Instant> {
         let since = self.blocked?;
         let stall = self.speed.stall(self.stall);
         // What the pace leaves was counted up to when the socket took nothing any more.
-        Some(since + self.pace.left().map_or(stall, |left| left.min(stall)))
+        since.checked_add(self.pace.left().map_or(stall, |left| left.min(stall)))
     }
 }
 

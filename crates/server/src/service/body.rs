@@ -129,7 +129,17 @@ impl RequestBody {
 
 /// The body of an answer: bytes that are there, or what the store gives as it is read. The length of a long list is not known
 /// beforehand.
-pub struct ResponseBody(Content);
+pub struct ResponseBody {
+    content: Content,
+    request: RequestName,
+}
+
+/// The names of a request in the log: the span that has them is not there where only errors are logged.
+#[derive(Default)]
+struct RequestName {
+    id: String,
+    operation: &'static str,
+}
 
 enum Content {
     Bytes(Bytes),
@@ -150,8 +160,6 @@ struct Stored {
     /// The rest of the stretch that is being read.
     chunks: Option<Chunks>,
     remaining: u64,
-    /// The number of the request, for the log.
-    request: String,
 }
 
 /// The content of a file cannot be read to its end; what was sent of it is not all.
@@ -162,7 +170,7 @@ pub struct BrokenContent(#[source] BoxError);
 
 impl ResponseBody {
     pub(super) fn bytes(bytes: Bytes) -> Self {
-        Self(Content::Bytes(bytes))
+        Self::of_content(Content::Bytes(bytes))
     }
 
     /// A body of the protocol's, which names no source when it comes from the server's side.
@@ -171,26 +179,28 @@ impl ResponseBody {
     }
 
     pub(super) fn stream(stretches: Stretches, length: u64) -> Self {
-        Self(Content::Stored(Stored { stretches, chunks: None, remaining: length, request: String::new() }))
+        Self::of_content(Content::Stored(Stored { stretches, chunks: None, remaining: length }))
+    }
+
+    fn of_content(content: Content) -> Self {
+        Self { content, request: RequestName::default() }
     }
 
     /// Has the log name this request when the content cannot be read.
-    pub(super) fn belongs_to(&mut self, request: &str) {
-        if let Content::Stored(stored) = &mut self.0 {
-            request.clone_into(&mut stored.request);
-        }
+    pub(super) fn belongs_to(&mut self, id: &str, operation: &'static str) {
+        self.request = RequestName { id: id.to_owned(), operation };
     }
 
     /// Takes a file back that came as a portion, to be read after all.
     pub(crate) fn read(&mut self, file: File, range: Range<u64>) {
-        if let Content::Stored(stored) = &mut self.0 {
+        if let Content::Stored(stored) = &mut self.content {
             stored.read(file, range);
         }
     }
 
     /// Pieces that are not made before they are asked for.
     pub(super) fn pieces(pieces: impl Stream<Item = Result<Bytes, Refusal>> + Send + 'static) -> Self {
-        Self(Content::Pieces(Pieces { pieces: pieces.boxed(), span: Span::current() }))
+        Self::of_content(Content::Pieces(Pieces { pieces: pieces.boxed(), span: Span::current() }))
     }
 
     /// The next portion; files are not read.
@@ -198,17 +208,17 @@ impl ResponseBody {
         &mut self,
         context: &mut Context<'_>,
     ) -> Poll<Option<Result<Portion, BrokenContent>>> {
-        match &mut self.0 {
+        let RequestName { id, operation } = &self.request;
+        match &mut self.content {
             Content::Bytes(bytes) => {
                 let bytes = std::mem::take(bytes);
                 Poll::Ready((!bytes.is_empty()).then_some(Ok(Portion::Bytes(bytes))))
             }
             Content::Stored(stored) => stored.poll_portion(context).map(|portion| {
-                let id = stored.request.as_str();
                 portion.map(|portion| {
                     portion.map_err(|error| {
                         let cause: &dyn std::error::Error = &error;
-                        tracing::error!(id, error = cause, "a download was interrupted");
+                        tracing::error!(id, operation, error = cause, "a download was interrupted");
                         BrokenContent(error.into())
                     })
                 })
@@ -219,7 +229,7 @@ impl ResponseBody {
                 Poll::Ready(piece.map(|piece| {
                     piece.map(Portion::Bytes).map_err(|error| {
                         let cause: &dyn std::error::Error = &error;
-                        tracing::error!(error = cause, "a list was interrupted");
+                        tracing::error!(id, operation, error = cause, "a list was interrupted");
                         BrokenContent(error.into())
                     })
                 }))
@@ -285,7 +295,7 @@ impl Body for ResponseBody {
     }
 
     fn size_hint(&self) -> SizeHint {
-        match &self.0 {
+        match &self.content {
             Content::Bytes(bytes) => SizeHint::with_exact(bytes.len() as u64),
             Content::Stored(stored) => SizeHint::with_exact(stored.remaining),
             Content::Pieces(_) => SizeHint::default(),

@@ -88,7 +88,7 @@ impl Head {
             *response.body_mut() = body;
         }
         let id = self.id_in(api);
-        response.body_mut().belongs_to(&id);
+        response.body_mut().belongs_to(&id, self.operation(api));
         let headers = response.headers_mut();
         insert(headers, REQUEST_ID, &id);
         if *api.dialect() != Dialect::OpenAi {

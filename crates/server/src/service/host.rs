@@ -22,16 +22,12 @@ pub(super) fn check_count(parts: &Parts) -> Result<(), Refusal> {
     }
 }
 
-/// Checks that all hosts that a request names are names of this machine that no other machine can have.
-pub(super) fn check_loopback(parts: &Parts) -> Result<(), Refusal> {
+/// Tells whether all hosts that a request names are names of this machine that no other machine can have.
+pub(super) fn is_for_loopback(parts: &Parts) -> bool {
     let named = parts.headers.get_all(header::HOST).iter().map(|value| value.to_str().ok());
     let named = named.map(|value| value.and_then(|value| value.parse::<Authority>().ok()));
     let mut hosts = named.chain(parts.uri.authority().cloned().map(Some));
-    if hosts.all(|host| host.is_some_and(|host| is_loopback(host.host()))) {
-        Ok(())
-    } else {
-        Err(Refusal::ForeignHost)
-    }
+    hosts.all(|host| host.is_some_and(|host| is_loopback(host.host())))
 }
 
 fn is_loopback(host: &str) -> bool {

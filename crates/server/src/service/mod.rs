@@ -94,13 +94,15 @@ impl Server {
         if arrival.is_some() {
             host::check_count(parts)?;
         }
-        let is_open_on_loopback =
-            arrival.is_some_and(|arrival| arrival.is_on_loopback) && self.keys().is_any();
-        if is_open_on_loopback || self.takes_loopback_hosts_only() {
-            host::check_loopback(parts)
+        let is_on_loopback = arrival.is_some_and(|arrival| arrival.is_on_loopback);
+        let refusal = if self.takes_loopback_hosts_only() {
+            Refusal::HostOfNoLoopback
+        } else if is_on_loopback && self.keys().is_any() {
+            Refusal::ForeignHost
         } else {
-            Ok(())
-        }
+            return Ok(());
+        };
+        if host::is_for_loopback(parts) { Ok(()) } else { Err(refusal) }
     }
 }
 

@@ -136,6 +136,23 @@ async fn a_head_that_does_not_end_is_answered_when_its_time_is_over() {
 }
 
 #[tokio::test]
+async fn a_head_that_begins_behind_a_request_has_as_much_time_as_any() {
+    let served = served(|limits| limits.head_timeout = Duration::from_millis(500)).await;
+    // All at once, or the rest while the first is answered or has been.
+    for cut in [LIST.len(), LIST.len() + 1, LIST.len() + 10] {
+        let bytes = format!("{LIST}GET /v1/files HTTP/1.1\r\nHost: h\r\n");
+        let (first, rest) = bytes.as_bytes().split_at(cut);
+        let mut stream = served.connect().await;
+        stream.set_nodelay(true).unwrap();
+        stream.write_all(first).await.unwrap();
+        stream.write_all(rest).await.unwrap();
+        let answers = read_to_end(&mut stream).await;
+        assert!(answers.starts_with("HTTP/1.1 200"), "{answers}");
+        assert_eq!(answers.matches("HTTP/1.1 408").count(), 1, "{answers}");
+    }
+}
+
+#[tokio::test]
 async fn a_connection_may_be_idle_for_longer_than_a_head_may_take() {
     let served = served(|limits| {
         limits.head_timeout = Duration::from_millis(500);

@@ -78,10 +78,16 @@ async fn who_has_a_network_of_its_own_is_one_peer() {
 #[tokio::test(start_paused = true)]
 async fn only_so_many_wait_at_once() {
     let world = World::new().await;
-    let guess = || waited(&world, "wrong", Some("192.0.2.1"));
-    for _ in 0..10 {
-        guess().await;
+    let peers: Vec<_> = (0..6).map(|last| format!("192.0.2.{last}")).collect();
+    for peer in &peers {
+        for _ in 0..10 {
+            assert_eq!(waited(&world, "wrong", Some(peer)).await, 0);
+        }
     }
-    let waits = futures_util::future::join_all((0..200).map(|_| guess())).await;
-    assert_eq!(waits.iter().filter(|wait| **wait > 0).count(), 64);
+    // Of one address, and of all together.
+    for (peers, most) in [(&peers[..1], 16), (&peers[..], 64)] {
+        let guesses = peers.iter().flat_map(|peer| (0..30).map(|_| waited(&world, "wrong", Some(peer))));
+        let waits = futures_util::future::join_all(guesses).await;
+        assert_eq!(waits.iter().filter(|wait| **wait > 0).count(), most);
+    }
 }
