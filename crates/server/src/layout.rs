@@ -137,16 +137,22 @@ impl BlobName {
 
     /// Reads the last segment of a path in `blobs`, with what the bytes belong to; `None` for what is not ours.
     pub(crate) fn parse(name: &str) -> Option<(Self, Owner)> {
-        let owner = match name.split_once('-') {
-            None => Owner::File(Stem::parse(name)?),
+        let name = Self(name.to_owned());
+        let owner = name.owner()?;
+        Some((name, owner))
+    }
+
+    /// What the bytes belong to; `None` for a name that is not ours.
+    pub(crate) fn owner(&self) -> Option<Owner> {
+        Some(match self.0.split_once('-') {
+            None => Owner::File(Stem::parse(&self.0)?),
             Some((upload, _)) => Owner::Upload(ObjectId::parse(upload)?),
-        };
-        Some((Self(name.to_owned()), owner))
+        })
     }
 }
 
 /// What a blob belongs to.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(crate) enum Owner {
     /// A file that was sent at once.
     File(Stem),

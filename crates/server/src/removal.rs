@@ -112,7 +112,7 @@ impl Backend {
 
     async fn part_records(&self, tenant: &Tenant, id: ObjectId) -> Result<Vec<Path>, StoreError> {
         let folder = layout::upload(tenant, id);
-        let parts = self.store.list(&folder, |_, meta| match UploadMark::parse(&meta.location)? {
+        let parts = self.store.list(&folder, |_, path| match UploadMark::parse(path)? {
             (_, UploadMark::Part(part)) => Some(layout::part(tenant, id, part)),
             _ => None,
         });

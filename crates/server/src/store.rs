@@ -9,8 +9,9 @@ use std::{
 use bytes::Bytes;
 use futures_util::{StreamExt, TryStreamExt};
 use object_store::{
-    ObjectMeta, ObjectStore, ObjectStoreExt, PutMode, PutOptions, PutPayload, memory::InMemory, path::Path,
+    ObjectStore, ObjectStoreExt, PutMode, PutOptions, PutPayload, memory::InMemory, path::Path,
 };
+use partwise_models::UnixSeconds;
 use serde::{Serialize, de::DeserializeOwned};
 use tokio::sync::Semaphore;
 
@@ -121,18 +122,30 @@ impl Store {
         }
     }
 
-    /// What stands under `folder`, with the last segment of each path, in no certain order.
+    /// What stands under `folder`, with the last segment of each path, in no certain order. Nothing is looked at for it.
     pub(crate) async fn list<T>(
         &self,
         folder: &Path,
-        mut each: impl FnMut(&str, &ObjectMeta) -> Option<T>,
+        mut each: impl FnMut(&str, &Path) -> Option<T>,
     ) -> Result<Vec<T>, StoreError> {
         let mut found = Vec::new();
-        let mut listing = self.objects.list(Some(folder));
-        while let Some(meta) = listing.next().await.transpose()? {
-            found.extend(meta.location.filename().and_then(|name| each(name, &meta)));
+        let mut paths = match &self.folder {
+            Some(local) => local.names(folder),
+            None => self.objects.list(Some(folder)).map_ok(|meta| meta.location).boxed(),
+        };
+        while let Some(path) = paths.next().await.transpose()? {
+            found.extend(path.filename().and_then(|name| each(name, &path)));
         }
         Ok(found)
+    }
+
+    /// When an object was written, on the store's clock; `None` when it is not there.
+    pub(crate) async fn written(&self, path: &Path) -> Result<Option<UnixSeconds>, StoreError> {
+        match self.objects.head(path).await {
+            Ok(meta) => Ok(Some(UnixSeconds(meta.last_modified.timestamp().try_into().unwrap_or(0)))),
+            Err(object_store::Error::NotFound { .. }) => Ok(None),
+            Err(error) => Err(error.into()),
+        }
     }
 
     /// The names of what stands in the store's root.

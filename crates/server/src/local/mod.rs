@@ -1,8 +1,9 @@
 //! A folder on a local disk as an object store.
 //!
-//! Lists as [`LocalFileSystem`] does. Reads and writes on its own, since it gives what it makes to its owner alone, keeps a
-//! reserve for records that take something away, and notices that its disk is not mounted any more.
+//! Gives what it makes to its owner alone, keeps a reserve for records that take something away, notices that its disk is not
+//! mounted any more, and never takes what it cannot see for something that is not there.
 
+mod listing;
 mod presence;
 mod reserve;
 mod staged;
@@ -10,7 +11,7 @@ mod upload;
 
 use std::{
     fmt,
-    fs::{self, File},
+    fs::{self, File, Metadata},
     io,
     path::{Path as FsPath, PathBuf},
     sync::Arc,
@@ -18,10 +19,10 @@ use std::{
 };
 
 use async_trait::async_trait;
-use futures_util::{StreamExt, stream, stream::BoxStream};
+use futures_util::{StreamExt, TryStreamExt, stream, stream::BoxStream};
 use object_store::{
     CopyOptions, Error, GetOptions, GetResult, GetResultPayload, ListResult, MultipartUpload, ObjectMeta,
-    ObjectStore, PutMode, PutMultipartOptions, PutOptions, PutPayload, PutResult, Result,
+    ObjectStore, ObjectStoreExt, PutMode, PutMultipartOptions, PutOptions, PutPayload, PutResult, Result,
     local::LocalFileSystem, path::Path,
 };
 
@@ -38,7 +39,7 @@ struct Inner {
     root: PathBuf,
     /// Set when writes are synced before they are answered.
     is_synced: bool,
-    listings: LocalFileSystem,
+    paths: LocalFileSystem,
     presence: Presence,
     reserve: Reserve,
 }
@@ -46,11 +47,11 @@ struct Inner {
 impl LocalFolder {
     /// The folder at `root`, which is there.
     pub(crate) fn new(root: &FsPath, is_synced: bool) -> Result<Self> {
-        let listings = LocalFileSystem::new_with_prefix(root)?;
+        let paths = LocalFileSystem::new_with_prefix(root)?;
         let root = root.canonicalize().map_err(|error| failed("found", root, error))?;
         let presence = Presence::new(root.clone(), root.join(layout::MARKER));
         let reserve = Reserve::new(root.join(layout::RESERVE));
-        Ok(Self(Arc::new(Inner { root, is_synced, listings, presence, reserve })))
+        Ok(Self(Arc::new(Inner { root, is_synced, paths, presence, reserve })))
     }
 
     /// Where it is, without links and dots.
@@ -87,7 +88,7 @@ impl LocalFolder {
     /// # Errors
     /// As of `put_opts`; when the disk had no room even so, the piece is given back to it, and the next may do.
     pub(crate) async fn create_from_reserve(&self, location: &Path, payload: PutPayload) -> Result<bool> {
-        let path = self.0.listings.path_to_filesystem(location)?;
+        let path = self.0.paths.path_to_filesystem(location)?;
         let create = move |folder: Self| {
             folder.0.presence.check().map_err(not_there)?;
             let written = match folder.0.reserve.spend(&path, folder.0.is_synced) {
@@ -105,7 +106,7 @@ impl LocalFolder {
 
     /// Makes what was removed from the folder of `object` stay removed when the power fails.
     pub(crate) async fn sync_folder_of(&self, object: &Path) -> Result<()> {
-        let path = self.0.listings.path_to_filesystem(object)?;
+        let path = self.0.paths.path_to_filesystem(object)?;
         self.run(move |folder| {
             if !folder.0.is_synced {
                 return Ok(());
@@ -115,9 +116,34 @@ impl LocalFolder {
         .await
     }
 
+    /// The paths of the objects in the folder that stands for `prefix`, and in folders of uploads in it.
+    pub(crate) fn names(&self, prefix: &Path) -> BoxStream<'static, Result<Path>> {
+        let (sender, receiver) = tokio::sync::mpsc::channel(1);
+        let (folder, prefix) = (self.clone(), prefix.clone());
+        tokio::task::spawn_blocking(move || {
+            let listed = folder.path_of(&prefix).and_then(|path| listing::pass_on(&path, &prefix, &sender));
+            // What is not mounted lists as empty.
+            if let Err(error) = folder.0.presence.check().map_err(not_there).and(listed) {
+                let _ = sender.blocking_send(Err(error));
+            }
+        });
+        let batches = stream::unfold(receiver, |mut receiver| async {
+            receiver.recv().await.map(|batch| (batch, receiver))
+        });
+        let paths = |batch: Vec<Path>| stream::iter(batch.into_iter().map(Ok));
+        batches.map_ok(paths).try_flatten().boxed()
+    }
+
+    fn path_of(&self, prefix: &Path) -> Result<PathBuf> {
+        match prefix.as_ref() {
+            "" => Ok(self.0.root.clone()),
+            _ => self.0.paths.path_to_filesystem(prefix),
+        }
+    }
+
     /// Removes the folder that stands for `prefix` if it is empty.
     pub(crate) async fn remove_empty(&self, prefix: &Path) {
-        let Ok(path) = self.0.listings.path_to_filesystem(prefix) else { return };
+        let Ok(path) = self.0.paths.path_to_filesystem(prefix) else { return };
         // One that is not empty, or gone, is as it should be.
         let _ = self.run(move |_| Ok(fs::remove_dir(path).is_ok())).await;
     }
@@ -164,7 +190,7 @@ impl LocalFolder {
         self.0.presence.check_now_and_then().map_err(not_there)?;
         let meta = ObjectMeta {
             location,
-            last_modified: sane(metadata.modified().unwrap_or(SystemTime::UNIX_EPOCH)).into(),
+            last_modified: sane(written(&metadata)).into(),
             size: metadata.len(),
             e_tag: None,
             version: None,
@@ -202,7 +228,7 @@ impl ObjectStore for LocalFolder {
         if matches!(options.mode, PutMode::Update(_)) {
             return Err(Error::NotSupported { source: "objects are never changed".into() });
         }
-        let path = self.0.listings.path_to_filesystem(location)?;
+        let path = self.0.paths.path_to_filesystem(location)?;
         self.run(move |folder| folder.put(&path, &payload, &options.mode)).await?;
         Ok(PutResult { e_tag: None, version: None, extensions: Default::default() })
     }
@@ -212,13 +238,13 @@ impl ObjectStore for LocalFolder {
         location: &Path,
         _: PutMultipartOptions,
     ) -> Result<Box<dyn MultipartUpload>> {
-        let path = self.0.listings.path_to_filesystem(location)?;
+        let path = self.0.paths.path_to_filesystem(location)?;
         let upload = self.run(move |folder| Upload::begin(folder, path)).await?;
         Ok(Box::new(upload))
     }
 
     async fn get_opts(&self, location: &Path, options: GetOptions) -> Result<GetResult> {
-        let path = self.0.listings.path_to_filesystem(location)?;
+        let path = self.0.paths.path_to_filesystem(location)?;
         let location = location.clone();
         self.run(move |folder| folder.open(path, location, &options)).await
     }
@@ -229,7 +255,7 @@ impl ObjectStore for LocalFolder {
             let folder = folder.clone();
             async move {
                 let location = location?;
-                let path = folder.0.listings.path_to_filesystem(&location)?;
+                let path = folder.0.paths.path_to_filesystem(&location)?;
                 folder.run(move |folder| folder.delete(&path)).await?;
                 Ok(location)
             }
@@ -239,16 +265,28 @@ impl ObjectStore for LocalFolder {
 
     fn list(&self, prefix: Option<&Path>) -> BoxStream<'static, Result<ObjectMeta>> {
         let folder = self.clone();
-        // What is not mounted lists as empty.
-        let end = stream::once(async move { folder.check().await });
-        let end = end.filter_map(|checked| async { checked.err().map(Err) });
-        self.0.listings.list(prefix).chain(end).boxed()
+        let objects = self.names(&prefix.cloned().unwrap_or_default()).then(move |path| {
+            let folder = folder.clone();
+            async move { folder.head(&path?).await }
+        });
+        let is_there = |found: &Result<_>| !matches!(found, Err(Error::NotFound { .. }));
+        objects.filter(move |found| std::future::ready(is_there(found))).boxed()
     }
 
     async fn list_with_delimiter(&self, prefix: Option<&Path>) -> Result<ListResult> {
-        let listed = self.0.listings.list_with_delimiter(prefix).await;
+        let prefix = prefix.cloned().unwrap_or_default();
+        let path = self.path_of(&prefix)?;
+        let names = self.run(move |_| listing::names(&path, &prefix)).await;
         self.check().await?;
-        listed
+        let names = names?;
+        let mut objects = Vec::new();
+        for path in names.files {
+            match self.head(&path).await {
+                Err(Error::NotFound { .. }) => {}
+                found => objects.push(found?),
+            }
+        }
+        Ok(ListResult { common_prefixes: names.folders, objects, extensions: Default::default() })
     }
 
     async fn copy_opts(&self, _: &Path, _: &Path, _: CopyOptions) -> Result<()> {
@@ -282,6 +320,18 @@ fn not_there(error: NotThere) -> Error {
 
 fn other(error: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> io::Error {
     io::Error::other(error)
+}
+
+/// When a file was written here: restoring a backup sets the time of its content back, but not that of its entry.
+fn written(metadata: &Metadata) -> SystemTime {
+    let modified = metadata.modified().unwrap_or(SystemTime::UNIX_EPOCH);
+    #[cfg(unix)]
+    let modified = {
+        use std::os::unix::fs::MetadataExt as _;
+        let changed = Duration::from_secs(metadata.ctime().try_into().unwrap_or(0));
+        modified.max(SystemTime::UNIX_EPOCH.checked_add(changed).unwrap_or(modified))
+    };
+    modified
 }
 
 /// A time that every calendar has: the time of a file can be set to any number.

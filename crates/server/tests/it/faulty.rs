@@ -29,6 +29,8 @@ struct Faults {
     changes: Option<usize>,
     /// Folders with this in their path cannot be listed.
     unlistable: Option<&'static str>,
+    /// Folders with this in their path list as empty the next time.
+    empty_once: Vec<&'static str>,
 }
 
 impl Faulty {
@@ -56,6 +58,10 @@ impl Faulty {
 
     pub(crate) fn hide_from_listings(&self, part: &'static str) {
         self.faults.lock().unwrap().unlistable = Some(part);
+    }
+
+    pub(crate) fn list_as_empty_once(&self, part: &'static str) {
+        self.faults.lock().unwrap().empty_once.push(part);
     }
 
     pub(crate) fn writes(&self) -> usize {
@@ -147,6 +153,12 @@ impl ObjectStore for Faulty {
             hidden.is_some_and(|part| prefix.is_some_and(|prefix| prefix.as_ref().contains(part)));
         if is_hidden || self.running().is_err() {
             return stream::once(async { Err(failure(std::io::ErrorKind::PermissionDenied)) }).boxed();
+        }
+        let parts = &mut self.faults.lock().unwrap().empty_once;
+        let has = |part: &&str| prefix.is_some_and(|prefix| prefix.as_ref().contains(*part));
+        if let Some(found) = parts.iter().position(has) {
+            parts.remove(found);
+            return stream::empty().boxed();
         }
         self.objects.list(prefix)
     }

@@ -24,6 +24,7 @@ mod pace;
 mod races;
 mod records;
 mod refusals;
+mod restore;
 mod served;
 #[cfg(target_os = "linux")]
 mod small_disk;

@@ -261,3 +261,13 @@ fn while_the_disk_of_the_store_is_not_mounted_everything_is_unavailable() {
         || shell(&disk, "mount --bind disk store"),
     ));
 }
+
+/// Nothing is mounted, but permissions bind the test even if it runs as root.
+const UNPRIVILEGED: &str = "cd \"$PARTWISE_TEST_DISK\" && { test $# = 0 || exec setpriv --bounding-set=-all --inh-caps=-all \"$0\" \"$@\"; }";
+
+#[test]
+fn bytes_of_records_that_cannot_be_looked_at_stay() {
+    if let Some(disk) = disk("bytes_of_records_that_cannot_be_looked_at_stay", UNPRIVILEGED) {
+        runtime().block_on(crate::restore::keeps_what_cannot_be_looked_at(&disk.join("store")));
+    }
+}
