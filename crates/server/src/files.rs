@@ -3,7 +3,9 @@
 use std::ops::Range;
 
 use futures_util::{join, try_join};
+use object_store::path::Path;
 use partwise_models::{DeletedFile, File, FileState, TypeDiscriminator};
+use serde::{Serialize, de::DeserializeOwned};
 
 use crate::{
     backend::Backend,
@@ -67,8 +69,28 @@ impl Backend {
         let id = stem.with(attributes);
         let content = vec![Piece { blob: BlobName::whole(stem), bytes }];
         let record = FileRecord { filename, bytes, content };
-        self.store.put_once(&layout::file(tenant, id), &record).await?;
+        let (path, blob) = (layout::file(tenant, id), layout::blob(tenant, &BlobName::whole(stem)));
+        self.put_record_of(&blob, &path, &record).await?;
         Ok(StoredFile { id, record })
+    }
+
+    /// Writes the record by which a new blob belongs to something. Where there is no room for it, the blob gives its own back.
+    pub(crate) async fn put_record_of<T>(
+        &self,
+        blob: &Path,
+        path: &Path,
+        record: &T,
+    ) -> Result<(), StoreError>
+    where
+        T: Serialize + DeserializeOwned + PartialEq,
+    {
+        let written = self.store.put_once(path, record).await;
+        let is_refused = written.as_ref().is_err_and(StoreError::is_full);
+        if is_refused && !self.store.exists(path).await? {
+            // One that stays is swept.
+            let _ = self.store.remove(vec![blob.clone()]).await;
+        }
+        written
     }
 
     /// A file that is there, whole, and neither deleted nor expired.

@@ -93,7 +93,9 @@ impl Backend {
         // Sending the bytes may have taken longer than the upload lived.
         self.pending_upload(tenant, &upload.upload_id()).await?;
         let ((), bytes) = blob.finish().await?;
-        self.store.put_once(&layout::part(tenant, upload, id), &PartRecord { bytes }).await?;
+        let (path, blob) =
+            (layout::part(tenant, upload, id), layout::blob(tenant, &BlobName::of_part(upload, id)));
+        self.put_record_of(&blob, &path, &PartRecord { bytes }).await?;
         let mut resource = UploadPartResource::new(id.part_id());
         resource.object = Some(TypeDiscriminator::UploadPart);
         resource.created_at = Some(id.created_at());

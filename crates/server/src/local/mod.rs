@@ -3,6 +3,7 @@
 //! Gives what it makes to its owner alone, keeps a reserve for records that take something away, notices that its disk is not
 //! mounted any more, and never takes what it cannot see for something that is not there.
 
+mod folders;
 mod listing;
 mod presence;
 mod reserve;
@@ -26,8 +27,8 @@ use object_store::{
     local::LocalFileSystem, path::Path,
 };
 
+use self::{folders::Folders, presence::Presence, reserve::Reserve, staged::Staged, upload::Upload};
 pub(crate) use self::{presence::NotThere, staged::private};
-use self::{presence::Presence, reserve::Reserve, staged::Staged, upload::Upload};
 use crate::layout;
 
 /// The folder. Cheap to clone; clones share everything.
@@ -40,6 +41,7 @@ struct Inner {
     /// Set when writes are synced before they are answered.
     is_synced: bool,
     paths: LocalFileSystem,
+    folders: Folders,
     presence: Presence,
     reserve: Reserve,
 }
@@ -51,7 +53,8 @@ impl LocalFolder {
         let root = root.canonicalize().map_err(|error| failed("found", root, error))?;
         let presence = Presence::new(root.clone(), root.join(layout::MARKER));
         let reserve = Reserve::new(root.join(layout::RESERVE));
-        Ok(Self(Arc::new(Inner { root, is_synced, paths, presence, reserve })))
+        let folders = Folders::new(root.clone(), is_synced);
+        Ok(Self(Arc::new(Inner { root, is_synced, paths, folders, presence, reserve })))
     }
 
     /// Where it is, without links and dots.
@@ -91,7 +94,7 @@ impl LocalFolder {
         let path = self.0.paths.path_to_filesystem(location)?;
         let create = move |folder: Self| {
             folder.0.presence.check().map_err(not_there)?;
-            let written = match folder.0.reserve.spend(&path, folder.0.is_synced) {
+            let written = match folder.0.reserve.spend(&folder.0.folders, &path, folder.0.is_synced) {
                 Ok(None) => return Ok(false),
                 Ok(Some(mut staged)) => {
                     let written = payload.iter().try_for_each(|bytes| staged.write_all(bytes));
@@ -111,7 +114,13 @@ impl LocalFolder {
             if !folder.0.is_synced {
                 return Ok(());
             }
-            staged::sync_parent(&path).map_err(|error| failed("synced", &path, error))
+            match folders::sync_parent(&path) {
+                // Nothing comes back to a folder that is gone.
+                Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                    folder.0.presence.check().map_err(not_there)
+                }
+                synced => synced.map_err(|error| failed("synced", &path, error)),
+            }
         })
         .await
     }
@@ -159,7 +168,7 @@ impl LocalFolder {
 
     fn put(&self, path: &FsPath, payload: &PutPayload, mode: &PutMode) -> Result<()> {
         self.0.presence.check().map_err(not_there)?;
-        let written = Staged::create(&self.0.root, path, self.0.is_synced).and_then(|mut staged| {
+        let written = Staged::create(&self.0.folders, path, self.0.is_synced).and_then(|mut staged| {
             payload.iter().try_for_each(|bytes| staged.write_all(bytes))?;
             match mode {
                 PutMode::Create => staged.publish_new(),
@@ -172,12 +181,20 @@ impl LocalFolder {
     /// The result of a write, which is an error when it went to another disk.
     fn acknowledged(&self, path: &FsPath, written: io::Result<()>) -> Result<()> {
         self.0.presence.check().map_err(not_there)?;
-        written.map_err(|source| match source.kind() {
-            io::ErrorKind::AlreadyExists => {
-                Error::AlreadyExists { path: path.display().to_string(), source: source.into() }
-            }
-            _ => failed("written", path, source),
-        })
+        match written {
+            Ok(()) => self.0.folders.sync_way(path).map_err(|error| failed("synced", path, other(error))),
+            Err(source) => Err(self.not_written(path, source)),
+        }
+    }
+
+    fn not_written(&self, path: &FsPath, source: io::Error) -> Error {
+        if source.kind() == io::ErrorKind::AlreadyExists {
+            return Error::AlreadyExists { path: path.display().to_string(), source: source.into() };
+        }
+        match source.downcast() {
+            Ok(gone) => not_there(gone),
+            Err(source) => failed("written", path, source),
+        }
     }
 
     fn open(&self, path: PathBuf, location: Path, options: &GetOptions) -> Result<GetResult> {

@@ -14,11 +14,13 @@ use std::{
 /// Seconds of successful reads that may pass without a check.
 const CHECK_EVERY: u64 = 3;
 
-/// The folder of a store is gone, or is another one.
+/// A folder is gone, or is another one.
 #[derive(Debug, thiserror::Error)]
-#[error("the store `{}` is not there: its marker is missing or another store's. Is its disk mounted?", root.display())]
-pub(crate) struct NotThere {
-    root: PathBuf,
+pub(crate) enum NotThere {
+    #[error("the store `{}` is not there: its marker is missing or another store's. Is its disk mounted?", root.display())]
+    Store { root: PathBuf },
+    #[error("the link `{}` leads nowhere. Is the disk mounted that it leads to?", path.display())]
+    Folder { path: PathBuf },
 }
 
 /// Knows the folder by its device and inode, and by its marker.
@@ -67,7 +69,7 @@ impl Presence {
                 if !self.is_missing.swap(true, Relaxed) {
                     tracing::error!(store = %self.root.display(), "the store is not there");
                 }
-                return Err(NotThere { root: self.root.clone() });
+                return Err(NotThere::Store { root: self.root.clone() });
             }
         }
         if self.is_missing.swap(false, Relaxed) {

@@ -23,8 +23,8 @@ pub(super) struct Upload {
 impl Upload {
     pub(super) fn begin(folder: LocalFolder, path: PathBuf) -> Result<Self> {
         folder.0.presence.check().map_err(not_there)?;
-        let staged = Staged::create(&folder.0.root, &path, folder.0.is_synced)
-            .map_err(|error| failed("written", &path, error))?;
+        let staged = Staged::create(&folder.0.folders, &path, folder.0.is_synced)
+            .map_err(|error| folder.not_written(&path, error))?;
         Ok(Self { folder, path, staged: Arc::new(Mutex::new(Some(staged))), offset: 0 })
     }
 }

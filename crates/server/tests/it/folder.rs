@@ -236,6 +236,22 @@ async fn a_store_whose_marker_is_missing_is_not_there() {
 }
 
 #[tokio::test]
+async fn a_tenant_whose_folder_leads_nowhere_is_unavailable_and_others_are_not() {
+    let home = tempfile::tempdir().unwrap();
+    let world = World::in_folder(home.path()).await;
+    world.stranger().create_file("b.txt", b"b").await;
+    std::os::unix::fs::symlink("/nonexistent/disk", home.path().join("tenants/team-a")).unwrap();
+    for answer in [
+        world.caller().send_operation(&new_file(Purpose::Assistants, "a", b"a")).await,
+        world.caller().send_operation(&new_file(Purpose::Assistants, "a", &vec![1; 3_000_000])).await,
+        world.caller().send_operation(&new_upload("a", 1)).await,
+    ] {
+        assert_eq!(answer.status(), StatusCode::SERVICE_UNAVAILABLE, "{}", printed(&answer));
+    }
+    world.stranger().create_file("c.txt", b"c").await;
+}
+
+#[tokio::test]
 async fn bytes_that_were_coming_when_the_store_went_are_not_acknowledged() {
     let home = tempfile::tempdir().unwrap();
     let [root, elsewhere] = ["store", "elsewhere"].map(|name| home.path().join(name));

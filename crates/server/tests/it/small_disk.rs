@@ -13,10 +13,10 @@ use std::{
 };
 
 use http::StatusCode;
-use partwise_models::UploadStatus;
+use partwise_models::{Purpose, UploadStatus};
 use partwise_protocol::{CancelUpload, DeleteFile, ListFiles};
 
-use crate::world::{Caller, HOUR, World, new_upload};
+use crate::world::{Caller, HOUR, World, new_file, new_upload};
 
 /// Where the test inside finds what was mounted.
 const DISK: &str = "PARTWISE_TEST_DISK";
@@ -193,6 +193,49 @@ async fn is_emptied_beside_others(disk: &Path, filler: Filler) {
     assert!(caller.call(&ListFiles::new()).await.unwrap().data.is_empty());
 }
 
+/// What deletions free is there for others, however many writes were refused in between.
+async fn gives_back_what_it_frees(disk: &Path) {
+    let root = disk.join("store");
+    let world = World::in_folder(&root).await;
+    let caller = world.caller();
+    let mut files = Vec::new();
+    for _ in 0..40 {
+        files.push(caller.create_file("a", &[7; 8192]).await.id);
+    }
+    Filler::Blocks.fill(disk);
+    for id in &files {
+        caller.call(&DeleteFile::new(id)).await.unwrap();
+        for size in [8192, 4096] {
+            let _ = caller.call(&new_file(Purpose::Assistants, "b", &vec![7; size])).await;
+        }
+    }
+    let listed = caller.call(&ListFiles::new()).await.unwrap().data.len();
+    assert_eq!(world.objects_in("/blobs/").await.len(), listed);
+}
+
+/// An upload for whose record there is no room leaves no folder, which would keep an inode for a day.
+async fn leaves_no_folder(disk: &Path) {
+    let root = disk.join("store");
+    let world = World::in_folder(&root).await;
+    let caller = world.caller();
+    let create = async || caller.call(&new_upload("a", 1)).await.map(drop);
+    create().await.unwrap();
+    Filler::Inodes.fill(disk);
+    for spare in 0..2 {
+        fs::remove_file(disk.join("fillers").join(spare.to_string())).unwrap();
+    }
+    let before = crate::folder::below(&root);
+    let inodes = || rustix::fs::statvfs(disk).unwrap().f_ffree;
+    create().await.unwrap();
+    assert_eq!(inodes(), 0, "two were needed");
+    fs::remove_file(disk.join("fillers/2")).unwrap();
+    let after = crate::folder::below(&root);
+    assert_eq!(create().await.unwrap_err().status, StatusCode::INSUFFICIENT_STORAGE);
+    assert_eq!(crate::folder::below(&root), after);
+    assert_eq!(after.len(), before.len() + 2);
+    assert_eq!(inodes(), 1);
+}
+
 fn held_back(root: &Path) -> usize {
     let pieces = fs::read_dir(root.join("reserve")).unwrap();
     pieces.filter(|piece| piece.as_ref().unwrap().metadata().unwrap().blocks() > 0).count()
@@ -240,6 +283,21 @@ fn a_store_without_blocks_is_emptied_while_others_take_all_room() {
 fn a_store_without_inodes_is_emptied_while_others_take_all_room() {
     if let Some(disk) = disk("a_store_without_inodes_is_emptied_while_others_take_all_room", TMPFS) {
         runtime().block_on(is_emptied_beside_others(&disk, Filler::Inodes));
+    }
+}
+
+#[test]
+fn writes_that_are_refused_between_deletions_take_no_room() {
+    let name = "writes_that_are_refused_between_deletions_take_no_room";
+    if let Some(disk) = disk(name, &TMPFS.replace("size=4m", "size=3m")) {
+        runtime().block_on(gives_back_what_it_frees(&disk));
+    }
+}
+
+#[test]
+fn an_upload_that_is_refused_for_want_of_inodes_leaves_no_folder() {
+    if let Some(disk) = disk("an_upload_that_is_refused_for_want_of_inodes_leaves_no_folder", TMPFS) {
+        runtime().block_on(leaves_no_folder(&disk));
     }
 }
 
