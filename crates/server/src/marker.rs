@@ -27,8 +27,8 @@ impl Reading {
     pub(crate) fn of(bytes: &[u8]) -> Self {
         let Ok(value) = serde_json::from_slice::<Value>(bytes) else { return Self::Torn };
         match value.is_object().then(|| Marker::deserialize(value)) {
-            Some(Ok(Marker::CURRENT)) => Self::Current,
-            Some(Ok(Marker { format })) => Self::Other(format),
+            Some(Ok(Marker { format: Marker::FORMAT, .. })) => Self::Current,
+            Some(Ok(Marker { format, .. })) => Self::Other(format),
             _ => Self::Foreign,
         }
     }
@@ -38,7 +38,7 @@ impl Reading {
         let marker = marker.to_owned();
         match self {
             Self::Current | Self::Torn => Ok(()),
-            Self::Other(found) => Err(OpenError::Format { marker, found, known: Marker::CURRENT.format }),
+            Self::Other(found) => Err(OpenError::Format { marker, found, known: Marker::FORMAT }),
             Self::Foreign => Err(OpenError::NoMarker { marker }),
         }
     }
@@ -50,8 +50,11 @@ pub(crate) async fn check(store: &Store) -> Result<(), OpenError> {
     let failed = |error: StoreError| OpenError::Store(error.into());
     let shown = store.shown(&layout::marker());
     let Some(bytes) = store.read_bytes(&layout::marker()).await.map_err(failed)? else {
-        // Another server may mark it at the same time, with the same.
-        let _ = store.create(&layout::marker(), &Marker::CURRENT).await.map_err(failed)?;
+        let mut random = [0; 16];
+        getrandom::fill(&mut random).map_err(|error| OpenError::Store(error.into()))?;
+        // Another server may mark it at the same time: one of them does.
+        let marker = Marker::new(u128::from_be_bytes(random));
+        let _ = store.create(&layout::marker(), &marker).await.map_err(failed)?;
         return Ok(());
     };
     let reading = Reading::of(&bytes);
@@ -65,7 +68,10 @@ pub(crate) async fn check(store: &Store) -> Result<(), OpenError> {
             bytes = bytes.len(),
             "the store's marker is damaged, and is written anew"
         );
-        match store.replace(&layout::marker(), &Marker::CURRENT).await {
+        // Servers that start together after a power cut have to write the same.
+        let torn = store.written(&layout::marker()).await.map_err(failed)?.unwrap_or_default();
+        let marker = Marker::new(u128::from(torn.0));
+        match store.replace(&layout::marker(), &marker).await {
             Err(error) if !error.is_full() => return Err(failed(error)),
             _ => {}
         }
@@ -86,7 +92,9 @@ mod tests {
 
     #[test]
     fn a_marker_that_a_power_cut_tore_is_told_from_another_format() {
-        assert_eq!(Reading::of(br#"{"format":1}"#), Reading::Current);
+        for current in [r#"{"format":1}"#, r#"{"format":1,"id":"a"}"#, r#"{"format":1,"news":true}"#] {
+            assert_eq!(Reading::of(current.as_bytes()), Reading::Current, "{current}");
+        }
         assert_eq!(Reading::of(br#"{"format":2,"news":true}"#), Reading::Other(2));
         for foreign in ["{}", "[1]", r#"{"format":"old"}"#, "null"] {
             assert_eq!(Reading::of(foreign.as_bytes()), Reading::Foreign, "{foreign}");

@@ -251,6 +251,29 @@ async fn a_tenant_whose_folder_leads_nowhere_is_unavailable_and_others_are_not()
     world.stranger().create_file("c.txt", b"c").await;
 }
 
+/// As on a disk that the system gave the device number of one that is gone: the inode of a disk's root is always the same.
+#[tokio::test]
+async fn another_stores_marker_in_the_same_folder_is_another_store() {
+    for (ours, others) in [
+        (None, r#"{"format":1,"id":"another"}"#),
+        (None, r#"{"format":1}"#),
+        (Some(r#"{"format":1}"#), r#"{"format":1}"#),
+    ] {
+        let home = tempfile::tempdir().unwrap();
+        let root = home.path().join("store");
+        let [marker, aside] = [root.join("partwise.json"), home.path().join("aside")];
+        fs::create_dir(&root).unwrap();
+        if let Some(ours) = ours {
+            fs::write(&marker, ours).unwrap();
+        }
+        let leave = || {
+            fs::rename(&marker, &aside).unwrap();
+            fs::write(&marker, others).unwrap();
+        };
+        is_missed(&root, leave, || fs::rename(&aside, &marker).unwrap()).await;
+    }
+}
+
 #[tokio::test]
 async fn bytes_that_were_coming_when_the_store_went_are_not_acknowledged() {
     let home = tempfile::tempdir().unwrap();

@@ -329,3 +329,22 @@ fn bytes_of_records_that_cannot_be_looked_at_stay() {
         runtime().block_on(crate::restore::keeps_what_cannot_be_looked_at(&disk.join("store")));
     }
 }
+
+#[test]
+fn a_disk_of_the_store_that_is_mounted_under_another_device_number_is_the_store() {
+    let name = "a_disk_of_the_store_that_is_mounted_under_another_device_number_is_the_store";
+    let Some(disk) = disk(name, &format!("{TMPFS} && mkdir store && mount -t tmpfs none store")) else {
+        return;
+    };
+    let root = disk.join("store");
+    runtime().block_on(async {
+        let world = World::in_folder(&root).await;
+        let file = world.caller().create_file("a", b"a").await;
+        shell(
+            &disk,
+            "mkdir copy && mount -t tmpfs none copy && cp -R store/. copy && mount --move copy store",
+        );
+        assert_eq!(world.caller().download(&file.id).await.unwrap(), "a");
+        world.caller().create_file("b", b"b").await;
+    });
+}
