@@ -103,9 +103,12 @@ impl Backend {
         if deleted? {
             return Err(missing());
         }
-        let record = match record? {
-            Some(record) => record,
-            None => self.restore_file(tenant, id).await?.ok_or_else(missing)?,
+        let record = match record {
+            Ok(Some(record)) => record,
+            Ok(None) => self.restore_file(tenant, id).await?.ok_or_else(missing)?,
+            // That of a file of parts is in the end of its upload, too.
+            Err(damage @ StoreError::Record { .. }) => self.completed(tenant, id).await?.ok_or(damage)?,
+            Err(error) => return Err(error.into()),
         };
         Ok(StoredFile { id, record })
     }
@@ -126,7 +129,7 @@ impl Backend {
         let id = ObjectId::parse_file(file_id).filter(|id| !self.has_expired(*id)).ok_or_else(missing)?;
         let (path, tombstone) = (layout::file(tenant, id), layout::file_deleted(tenant, id));
         let (is_stored, is_deleted) = try_join!(self.store.exists(&path), self.store.exists(&tombstone))?;
-        let is_there = !is_deleted && (is_stored || self.completed(tenant, id).await?.is_some());
+        let is_there = !is_deleted && (is_stored || self.may_be_completed(tenant, id).await?);
         if !is_there || !self.remove_file(tenant, id).await? {
             return Err(missing());
         }
@@ -151,6 +154,19 @@ impl Backend {
             Some(FinalRecord { outcome: Outcome::Completed { file, .. }, .. }) => Some(file),
             _ => None,
         })
+    }
+
+    /// Says whether an upload became a file, or has an end that is damaged, which deleting takes away.
+    async fn may_be_completed(&self, tenant: &Tenant, id: ObjectId) -> Result<bool, StoreError> {
+        match self.completed(tenant, id).await {
+            Ok(file) => Ok(file.is_some()),
+            Err(damage @ StoreError::Record { .. }) => {
+                let error: &dyn std::error::Error = &damage;
+                tracing::error!(%tenant, error, "a file is deleted although the end of its upload is damaged");
+                Ok(true)
+            }
+            Err(error) => Err(error),
+        }
     }
 
     /// Writes the record of a file that a completed upload became, when whoever completed it could not any more. On a
@@ -179,13 +195,6 @@ impl Backend {
         if self.store.exists(&path).await? {
             return Ok(());
         }
-        match self.store.put_once(&path, file).await {
-            // The file is made already, and to refuse it now would only confuse.
-            Err(error) if error.is_full() => match self.store.create_from_reserve(&path, file).await? {
-                Some(_) => Ok(()),
-                None => Err(error),
-            },
-            written => written,
-        }
+        self.store.put_once(&path, file).await
     }
 }

@@ -208,6 +208,22 @@ impl Store {
         }
     }
 
+    /// Creates a record in the room of another on a local disk, which goes; `None` where that cannot be done, and then the
+    /// other may be gone nevertheless.
+    pub(crate) async fn create_in_place_of<T: Serialize>(
+        &self,
+        other: &Path,
+        path: &Path,
+        record: &T,
+    ) -> Result<Option<Created>, StoreError> {
+        let Some(folder) = &self.folder else { return Ok(None) };
+        match folder.create_in_place_of(other, path, json(path, record)?).await {
+            Ok(()) => Ok(Some(Created::Now)),
+            Err(object_store::Error::AlreadyExists { .. }) => Ok(Some(Created::Before)),
+            Err(error) => Err(error.into()),
+        }
+    }
+
     /// Holds back again what was given up, as far as there is room.
     pub(crate) async fn fill_reserve(&self) {
         if let Some(folder) = &self.folder {

@@ -136,6 +136,10 @@ impl Backend {
             if let Some(expected) = &md5 {
                 check_md5(self.md5(tenant, &file).await?, expected)?;
             }
+            // That may have taken long, and an upload that was cancelled on a full disk has no other sign of it.
+            if !self.store.exists(&layout::upload_created(tenant, upload.id)).await? {
+                return Err(Refusal::NoSuchUpload { id: upload.id.upload_id() });
+            }
             // The sweeper may have taken the parts by now, without a record if the disk is full.
             upload.outcome = Some(match self.is_past(upload.record.expires_at, GRACE) {
                 true => Outcome::Expired,
@@ -223,7 +227,10 @@ impl Backend {
         let path = layout::upload_final(tenant, id);
         let end = FinalRecord { at: self.now(), outcome };
         let Removing { created, was_full } = match &end.outcome {
-            Outcome::Cancelled => self.create_removing(tenant, id, &path, &end).await?,
+            Outcome::Cancelled => match self.create_removing(tenant, id, &path, &end).await {
+                Err(error) if error.is_full() => return self.cancel_without_record(tenant, id, error).await,
+                created => created?,
+            },
             _ => Removing { created: self.store.create(&path, &end).await?, was_full: false },
         };
         match created {
@@ -235,6 +242,24 @@ impl Backend {
             }
             Created::Before => Ok(self.store.read(&path).await?.unwrap_or(end).outcome),
         }
+    }
+
+    /// Cancels an upload for the end of which others have left no room, although its other records are gone: without that of
+    /// its beginning it is not to be found any more. Its bytes are left to the sweeper, since a request that completes it may
+    /// have looked just before.
+    async fn cancel_without_record(
+        &self,
+        tenant: &Tenant,
+        id: ObjectId,
+        refused: StoreError,
+    ) -> Result<Outcome, StoreError> {
+        let beginning = layout::upload_created(tenant, id);
+        if self.store.exists(&beginning).await? {
+            return Err(refused);
+        }
+        self.store.sync_folder_of(&beginning).await?;
+        let end: Option<FinalRecord> = self.store.read(&layout::upload_final(tenant, id)).await?;
+        Ok(end.map_or(Outcome::Cancelled, |end| end.outcome))
     }
 
     /// The answer of an upload that was completed, by this request or before, with these parts and this content.
@@ -263,9 +288,11 @@ impl Backend {
             };
             check_md5(found, expected)?;
         }
-        // The file's record follows from the upload's end; whoever finds it missing writes it.
-        self.put_file(tenant, upload.id, file).await?;
-        Ok(upload)
+        // The file's record follows from the upload's end. On a full disk the file is read without, and the sweeper writes it.
+        match self.put_file(tenant, upload.id, file).await {
+            Err(error) if !error.is_full() => Err(error.into()),
+            _ => Ok(upload),
+        }
     }
 
     /// The file that the parts make, if they are there and have the size that was announced.

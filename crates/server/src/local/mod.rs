@@ -94,17 +94,41 @@ impl LocalFolder {
         let path = self.0.paths.path_to_filesystem(location)?;
         let create = move |folder: Self| {
             folder.0.presence.check().map_err(not_there)?;
-            let written = match folder.0.reserve.spend(&folder.0.folders, &path, folder.0.is_synced) {
-                Ok(None) => return Ok(false),
-                Ok(Some(mut staged)) => {
-                    let written = payload.iter().try_for_each(|bytes| staged.write_all(bytes));
-                    written.and_then(|()| staged.truncate()).and_then(|()| staged.publish_new())
-                }
-                Err(error) => Err(error),
-            };
-            folder.acknowledged(&path, written).map(|()| true)
+            match folder.0.reserve.spend(&folder.0.folders, &path, folder.0.is_synced).transpose() {
+                None => Ok(false),
+                Some(taken) => folder.fill(&path, taken, &payload).map(|()| true),
+            }
         };
         self.run(create).await
+    }
+
+    /// Creates an object in the room of `other`, which goes.
+    ///
+    /// # Errors
+    /// As of `put_opts`, and when `other` has another name in the file system; `other` may be gone then.
+    pub(crate) async fn create_in_place_of(
+        &self,
+        other: &Path,
+        location: &Path,
+        payload: PutPayload,
+    ) -> Result<()> {
+        let (other, path) = (self.path_of(other)?, self.path_of(location)?);
+        let create = move |folder: Self| {
+            folder.0.presence.check().map_err(not_there)?;
+            let taken = Staged::take_over(&other, None, &path, folder.0.is_synced);
+            folder.fill(&path, taken, &payload)
+        };
+        self.run(create).await
+    }
+
+    /// Makes an object of a file that has room for it.
+    fn fill(&self, path: &FsPath, taken: io::Result<Staged>, payload: &PutPayload) -> Result<()> {
+        let written = taken.and_then(|mut staged| {
+            payload.iter().try_for_each(|bytes| staged.write_all(bytes))?;
+            staged.truncate()?;
+            staged.publish_new()
+        });
+        self.acknowledged(path, written)
     }
 
     /// Makes what was removed from the folder of `object` stay removed when the power fails.

@@ -25,6 +25,8 @@ pub(crate) struct Faulty {
 struct Faults {
     /// The number of objects that there is room for; a removal makes room for one.
     room: Option<usize>,
+    /// Set when others take the room that a removal makes.
+    is_contended: bool,
     /// After so many changes everything fails, as for a process that was killed.
     changes: Option<usize>,
     /// Folders with this in their path cannot be listed.
@@ -41,6 +43,10 @@ impl Faulty {
 
     pub(crate) fn set_room(&self, room: usize) {
         self.faults.lock().unwrap().room = Some(room);
+    }
+
+    pub(crate) fn set_contended(&self, is_contended: bool) {
+        self.faults.lock().unwrap().is_contended = is_contended;
     }
 
     pub(crate) fn room(&self) -> Option<usize> {
@@ -91,7 +97,9 @@ impl Faulty {
 
     fn make_room(&self) {
         let mut faults = self.faults.lock().unwrap();
-        faults.room = faults.room.map(|room| room + 1);
+        if !faults.is_contended {
+            faults.room = faults.room.map(|room| room + 1);
+        }
     }
 }
 
@@ -108,7 +116,8 @@ impl ObjectStore for Faulty {
         self.change()?;
         let put = self.objects.put_opts(location, payload, options).await;
         if put.is_err() {
-            self.make_room();
+            let mut faults = self.faults.lock().unwrap();
+            faults.room = faults.room.map(|room| room + 1);
         }
         put
     }

@@ -349,3 +349,40 @@ async fn what_is_deleted_after_something_was_refused_for_want_of_room_gives_room
     }
     assert_eq!(world.objects().await, Vec::<String>::new());
 }
+
+#[tokio::test]
+async fn a_completion_for_whose_file_there_is_no_room_is_answered() {
+    let (world, store) = world().await;
+    let caller = world.caller();
+    let (upload, parts) = upload_of_two_parts(&caller).await;
+    // Room for the end, which is the commit, but not for the file's own record.
+    store.set_room(1);
+    let file = caller.complete(&upload, &parts).await;
+    assert_eq!(caller.complete(&upload, &parts).await.id, file.id);
+    assert_eq!(caller.download(&file.id).await.unwrap(), "ab");
+    assert!(listed(&caller).await.is_empty());
+    store.set_room(9);
+    world.server.sweep().await.unwrap();
+    assert_eq!(listed(&caller).await, [file.id]);
+}
+
+#[tokio::test]
+async fn an_upload_is_cancelled_although_others_take_all_room() {
+    let (world, store) = world().await;
+    set_to_today(&world);
+    let caller = world.caller();
+    let (upload, parts) = upload_of_two_parts(&caller).await;
+    store.set_room(0);
+    store.set_contended(true);
+    let cancelled = caller.call(&CancelUpload::new(&upload.id)).await.unwrap();
+    assert_eq!(cancelled.status, Some(UploadStatus::Cancelled));
+    for refusal in [
+        caller.call(&CancelUpload::new(&upload.id)).await.unwrap_err(),
+        caller.try_complete(&upload, &parts).await.unwrap_err(),
+    ] {
+        assert_eq!(refusal.status, StatusCode::NOT_FOUND);
+    }
+    world.advance(HOUR);
+    assert_eq!(world.server.sweep().await.unwrap().blobs, 2);
+    assert_eq!(world.objects().await, Vec::<String>::new());
+}
