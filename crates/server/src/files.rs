@@ -169,8 +169,8 @@ impl Backend {
         }
     }
 
-    /// Writes the record of a file that a completed upload became, when whoever completed it could not any more. On a
-    /// full disk the file is as good without.
+    /// Reads a completed upload's file from the upload's end, and writes the file's record, which is missing. On a full disk
+    /// the file is read without it.
     pub(crate) async fn restore_file(
         &self,
         tenant: &Tenant,

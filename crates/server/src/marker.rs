@@ -17,15 +17,17 @@ pub(crate) enum Reading {
     Current,
     /// The format of another.
     Other(u32),
-    /// JSON, but nothing that a release of this project wrote.
+    /// Nothing that a release of this project wrote.
     Foreign,
-    /// No JSON: empty or torn, as a power cut leaves it.
+    /// Empty, or the beginning of a marker, as a power cut leaves it.
     Torn,
 }
 
 impl Reading {
     pub(crate) fn of(bytes: &[u8]) -> Self {
-        let Ok(value) = serde_json::from_slice::<Value>(bytes) else { return Self::Torn };
+        let Ok(value) = serde_json::from_slice::<Value>(bytes) else {
+            return if is_torn(bytes) { Self::Torn } else { Self::Foreign };
+        };
         match value.is_object().then(|| Marker::deserialize(value)) {
             Some(Ok(Marker { format: Marker::FORMAT, .. })) => Self::Current,
             Some(Ok(Marker { format, .. })) => Self::Other(format),
@@ -42,6 +44,15 @@ impl Reading {
             Self::Foreign => Err(OpenError::NoMarker { marker }),
         }
     }
+}
+
+/// Says whether these bytes, which are no JSON, are what a power cut leaves of a marker. Some file systems leave zeros in
+/// place of what was not written.
+fn is_torn(bytes: &[u8]) -> bool {
+    const BEGINNING: &[u8] = b"{\"format\":";
+    let length = bytes.iter().rposition(|byte| *byte != 0).map_or(0, |last| last + 1);
+    let written = &bytes[..length];
+    BEGINNING.starts_with(written) || written.starts_with(BEGINNING)
 }
 
 /// Makes sure that the store is of the format that this release works with. Marks one that is new, and one whose marker a
@@ -81,9 +92,11 @@ pub(crate) async fn check(store: &Store) -> Result<(), OpenError> {
 
 /// Says whether the marker stands alone, or beside what this release would have put there.
 async fn looks_like_a_store(store: &Store) -> Result<bool, StoreError> {
-    let folders = store.root_names().await?;
-    Ok(folders.iter().any(|name| name == layout::TENANTS)
-        || folders.iter().all(|name| [layout::MARKER, layout::RESERVE].contains(&name.as_str())))
+    let names = store.root_names().await?;
+    let is_nobodys = |name: &str| {
+        [layout::MARKER, layout::RESERVE, "lost+found"].contains(&name) || name.starts_with(layout::PROBE)
+    };
+    Ok(names.iter().any(|name| name == layout::TENANTS) || names.iter().all(|name| is_nobodys(name)))
 }
 
 #[cfg(test)]
@@ -99,7 +112,10 @@ mod tests {
         for foreign in ["{}", "[1]", r#"{"format":"old"}"#, "null"] {
             assert_eq!(Reading::of(foreign.as_bytes()), Reading::Foreign, "{foreign}");
         }
-        for torn in [&b""[..], b"{", br#"{"form"#, &[0; 12]] {
+        for foreign in ["text", "{text", "{ \"format\": ", "\u{0}text"] {
+            assert_eq!(Reading::of(foreign.as_bytes()), Reading::Foreign, "{foreign}");
+        }
+        for torn in [&b""[..], b"{", br#"{"form"#, br#"{"format":1,"id":"a"#, b"{\"form\0\0\0\0", &[0; 12]] {
             assert_eq!(Reading::of(torn), Reading::Torn, "{torn:?}");
         }
     }

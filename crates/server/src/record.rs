@@ -63,7 +63,7 @@ pub(crate) struct PartRecord {
     pub(crate) bytes: u64,
 }
 
-/// How an upload ended. There is at most one, and whoever creates it decides: it is the commit.
+/// How an upload ended. There is at most one, and the request that creates it decides: it is the commit.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct FinalRecord {
     pub(crate) at: UnixSeconds,

@@ -148,8 +148,11 @@ impl Store {
         }
     }
 
-    /// The names of what stands in the store's root.
+    /// The names of what stands in the store's root; on a local disk those of other programs, too.
     pub(crate) async fn root_names(&self) -> Result<Vec<String>, StoreError> {
+        if let Some(folder) = &self.folder {
+            return Ok(folder.root_names().await?);
+        }
         let listing = self.objects.list_with_delimiter(None).await?;
         let objects = listing.objects.iter().map(|meta| &meta.location);
         let names = listing.common_prefixes.iter().chain(objects);

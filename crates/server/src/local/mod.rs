@@ -167,6 +167,16 @@ impl LocalFolder {
         batches.map_ok(paths).try_flatten().boxed()
     }
 
+    /// The names of everything in the root.
+    pub(crate) async fn root_names(&self) -> Result<Vec<String>> {
+        let names = |root: &FsPath| -> io::Result<Vec<String>> {
+            let entries = fs::read_dir(root)?;
+            entries.map(|entry| Ok(entry?.file_name().to_string_lossy().into_owned())).collect()
+        };
+        self.run(move |folder| names(folder.root()).map_err(|error| failed("listed", folder.root(), error)))
+            .await
+    }
+
     fn path_of(&self, prefix: &Path) -> Result<PathBuf> {
         match prefix.as_ref() {
             "" => Ok(self.0.root.clone()),

@@ -100,7 +100,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_piece_that_was_given_away_is_never_written_to_by_whoever_refills() {
+    fn a_piece_that_was_given_away_is_never_written_to_by_a_refill() {
         let home = tempfile::tempdir().unwrap();
         let folder = home.path().join("reserve");
         let filling = Reserve::new(folder.clone());

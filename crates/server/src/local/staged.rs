@@ -150,7 +150,7 @@ impl Staged {
         if !self.is_synced {
             return Ok(());
         }
-        sync_parent(&self.target).map_err(|error| io::Error::other(NotSynced(error)))
+        sync_parent(&self.target).map_err(not_synced)
     }
 }
 
@@ -162,6 +162,11 @@ impl Drop for Staged {
             let _ = fs::remove_file(at);
         }
     }
+}
+
+/// The error of a file that is there although its folder cannot be synced.
+fn not_synced(error: io::Error) -> io::Error {
+    io::Error::other(NotSynced(error))
 }
 
 #[cfg(unix)]
@@ -203,4 +208,28 @@ pub(crate) fn private(options: &mut OpenOptions) -> &mut OpenOptions {
     #[cfg(unix)]
     std::os::unix::fs::OpenOptionsExt::mode(options, 0o600);
     options
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_file_that_is_there_was_not_refused_for_want_of_room() {
+        assert!(!is_full(&not_synced(io::ErrorKind::StorageFull.into())));
+    }
+
+    #[test]
+    fn folders_that_were_made_for_a_file_go_with_it_unless_others_use_them() {
+        let home = tempfile::tempdir().unwrap();
+        let folders = Folders::new(home.path().to_owned(), true);
+        let [a, b] = ["a", "b"].map(|name| home.path().join("tenants/t/files").join(name));
+        drop(Staged::create(&folders, &a, true).unwrap());
+        assert!(!home.path().join("tenants").exists());
+        let dropped = Staged::create(&folders, &a, true).unwrap();
+        let kept = Staged::create(&folders, &b, true).unwrap();
+        drop(dropped);
+        kept.publish_new().unwrap();
+        assert!(b.exists());
+    }
 }

@@ -67,8 +67,8 @@ impl Backend {
         Ok(swept)
     }
 
-    /// For how long bytes that belong to nothing may still be on their way.
-    fn patience(&self) -> u64 {
+    /// Seconds after which bytes that belong to nothing are abandoned: nobody is writing them any more.
+    fn abandoned_after(&self) -> u64 {
         if self.store.was_full_lately() { GRACE } else { ABANDONED }
     }
 
@@ -76,7 +76,7 @@ impl Backend {
     async fn sweep_folder(&self, swept: &mut Swept) -> Result<(), StoreError> {
         let Some(folder) = &self.store.folder else { return Ok(()) };
         let root = folder.root().to_owned();
-        let seconds = Duration::from_secs(self.now().0.saturating_sub(self.patience()));
+        let seconds = Duration::from_secs(self.now().0.saturating_sub(self.abandoned_after()));
         // A clock that says what no file can have finds nothing old.
         let before = SystemTime::UNIX_EPOCH.checked_add(seconds).unwrap_or(SystemTime::UNIX_EPOCH);
         let removal = move || leftovers::remove(&root, before);
@@ -132,12 +132,12 @@ impl Backend {
         blobs: &[BlobName],
         abandoned: &mut Vec<BlobName>,
     ) -> Result<(), StoreError> {
-        if !self.is_past(begun, self.patience()) {
+        if !self.is_past(begun, self.abandoned_after()) {
             return Ok(());
         }
         for blob in blobs {
             let written = self.store.written(&layout::blob(tenant, blob)).await?;
-            if written.is_some_and(|written| self.is_past(written, self.patience())) {
+            if written.is_some_and(|written| self.is_past(written, self.abandoned_after())) {
                 abandoned.push(blob.clone());
             }
         }

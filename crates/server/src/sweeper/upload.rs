@@ -72,7 +72,9 @@ impl Backend {
             State::Unknown => {
                 self.abandon(tenant, id.created_at(), blobs, abandoned).await?;
                 let latest = records.parts.iter().map(|part| part.created_at()).max();
-                if latest.is_some_and(|latest| self.is_past(latest.max(id.created_at()), self.patience())) {
+                if latest
+                    .is_some_and(|latest| self.is_past(latest.max(id.created_at()), self.abandoned_after()))
+                {
                     self.remove_records(tenant, id, records, swept).await?;
                 }
                 Ok(())

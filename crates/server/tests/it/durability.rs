@@ -56,7 +56,7 @@ impl Watch {
                     seen.push(Seen::Opened(folder));
                 }
                 (Some(name), _) if event.events().contains(ReadFlags::DELETE) => {
-                    seen.push(Seen::Removed(name))
+                    seen.push(Seen::Removed(name));
                 }
                 _ => {}
             }

@@ -135,6 +135,52 @@ async fn a_store_of_another_format_is_left_as_it_is() {
     }
 }
 
+#[tokio::test]
+async fn a_torn_marker_beside_what_is_nobodys_file_is_that_of_a_store() {
+    let home = tempfile::tempdir().unwrap();
+    fs::write(home.path().join("partwise.json"), "").unwrap();
+    fs::write(home.path().join("partwise-probe-00000000000000ff"), "").unwrap();
+    fs::create_dir(home.path().join("lost+found")).unwrap();
+    World::in_folder(home.path()).await.caller().create_file("a.txt", b"a").await;
+}
+
+#[tokio::test]
+async fn a_torn_marker_beside_other_files_is_no_store() {
+    let home = tempfile::tempdir().unwrap();
+    fs::write(home.path().join("partwise.json"), "").unwrap();
+    fs::write(home.path().join("my notes.txt"), "").unwrap();
+    let built = Server::builder(Store::local(home.path()).unwrap()).keys(Keys::any()).build().await;
+    assert!(matches!(built.unwrap_err(), OpenError::NoMarker { .. }));
+}
+
+#[tokio::test]
+async fn what_is_not_a_marker_is_left_as_it_is() {
+    let is_text = |path: &Path| fs::write(path, "the site of my parts\n").unwrap();
+    let is_folder = |path: &Path| fs::create_dir(path).unwrap();
+    let makers: [&dyn Fn(&Path); 2] = [&is_text, &is_folder];
+    for make in makers {
+        let home = tempfile::tempdir().unwrap();
+        make(&home.path().join("partwise.json"));
+        let error = Store::local(home.path()).unwrap_err();
+        assert!(matches!(error, OpenError::NoMarker { .. }), "{error}");
+        assert_eq!(below(home.path()).len(), 1);
+    }
+}
+
+#[tokio::test]
+async fn a_marker_that_cannot_be_read_is_named_before_anything_is_written() {
+    for target in ["partwise.json", "/nonexistent/marker"] {
+        let home = tempfile::tempdir().unwrap();
+        std::os::unix::fs::symlink(target, home.path().join("partwise.json")).unwrap();
+        let error = Store::local(home.path()).unwrap_err();
+        let said = error.to_string().replace(&home.path().display().to_string(), "HOME");
+        insta::allow_duplicates! {
+            insta::assert_snapshot!(said, @"the marker of the store, `HOME/partwise.json`, cannot be read: run as the user who made the store, or mount its disk");
+        }
+        assert_eq!(fs::read_dir(home.path()).unwrap().count(), 1);
+    }
+}
+
 /// The answers of a server whose store is not there.
 async fn answers(world: &World, file: &str, upload: &Upload) -> Vec<Response<Bytes>> {
     let caller = world.caller();
