@@ -1,7 +1,7 @@
 //! Where everything stands in the store. Nothing else builds or takes apart an object's path.
 //!
 //! ```text
-//! partwise.json                                  the store's format
+//! partwise.json                                  the store's format, and which store it is
 //! reserve/room#<number>                          room held back on a local disk; never listed
 //! tenants/<tenant>/files/<id>.json               a file
 //! tenants/<tenant>/files/<id>.deleted.json       … is deleted

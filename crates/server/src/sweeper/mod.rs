@@ -47,8 +47,8 @@ pub struct Swept {
 }
 
 impl Backend {
-    /// Looks at everything of every tenant once: three listings per tenant, and one or two reads for each deleted file and
-    /// each upload.
+    /// Looks at everything of every tenant once: three listings per tenant, two more where bytes seem to belong to nothing, and one
+    /// or two reads for each deleted file and each upload.
     pub(crate) async fn sweep(&self) -> Result<Swept, StoreError> {
         let mut swept = Swept::default();
         for name in self.store.folders(&layout::tenants()).await? {
