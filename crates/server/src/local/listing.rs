@@ -44,8 +44,10 @@ pub(super) fn pass_on(
             Some(_) => {}
             None => batch.push(path),
         }
-        // A receiver that is gone wants no more.
-        if batch.len() == BATCH && receiver.blocking_send(Ok(std::mem::take(&mut batch))).is_err() {
+        if batch.len() == BATCH {
+            let _ = receiver.blocking_send(Ok(std::mem::take(&mut batch)));
+        }
+        if receiver.is_closed() {
             return Ok(());
         }
     }
