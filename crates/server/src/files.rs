@@ -4,6 +4,7 @@ use futures_util::{join, try_join};
 use object_store::path::Path;
 use partwise_models::{DeletedFile, File, FileState, TypeDiscriminator};
 use partwise_protocol::ContentRange;
+use serde::{Serialize, de::DeserializeOwned};
 
 use crate::{
     backend::Backend,
@@ -89,8 +90,28 @@ impl Backend {
         let id = stem.with(attributes);
         let content = Manifest::Whole { stem, bytes };
         let record = FileRecord { filename, bytes, content };
-        self.store.put_once(&layout::file(tenant, id), &record).await?;
+        let (path, blob) = (layout::file(tenant, id), layout::blob(tenant, BlobName::whole(stem)));
+        self.put_record_of(&blob, &path, &record).await?;
         Ok(StoredFile { id, summary: Summary::from(&record) })
+    }
+
+    /// Writes the record by which a new blob belongs to something. Where there is no room for it, the blob gives its own back.
+    pub(crate) async fn put_record_of<T>(
+        &self,
+        blob: &Path,
+        path: &Path,
+        record: &T,
+    ) -> Result<(), StoreError>
+    where
+        T: Serialize + DeserializeOwned + PartialEq + Send + 'static,
+    {
+        let written = self.store.put_once(path, record).await;
+        let is_refused = written.as_ref().is_err_and(StoreError::is_full);
+        if is_refused && !self.store.exists(path).await? {
+            // One that stays is swept.
+            let _ = self.store.remove(vec![blob.clone()]).await;
+        }
+        written
     }
 
     /// A file that is there, and neither deleted nor expired.
@@ -102,9 +123,12 @@ impl Backend {
         if deleted? {
             return Err(missing(file_id));
         }
-        let summary = match summary? {
-            Some(summary) => summary,
-            None => Summary::from(&self.restore_file(tenant, id).await?.ok_or_else(|| missing(file_id))?),
+        let summary = match summary {
+            Ok(Some(summary)) => summary,
+            Ok(None) => Summary::from(&self.restore_file(tenant, id).await?.ok_or_else(|| missing(file_id))?),
+            // That of a file of parts is in the end of its upload, too.
+            Err(damage @ StoreError::Record { .. }) => self.completed(tenant, id).await?.ok_or(damage)?,
+            Err(error) => return Err(error.into()),
         };
         Ok(StoredFile { id, summary })
     }
@@ -124,9 +148,14 @@ impl Backend {
             return Err(missing(file_id));
         }
         let restored;
-        let record = match record? {
-            Some(record) => record,
-            None => {
+        let record = match record {
+            Ok(Some(record)) => record,
+            Err(damage @ StoreError::Record { .. }) => {
+                restored = self.completed_file(tenant, id).await?.ok_or(damage)?;
+                &restored
+            }
+            Err(error) => return Err(error.into()),
+            Ok(None) => {
                 restored = self.restore_file(tenant, id).await?.ok_or_else(|| missing(file_id))?;
                 &restored
             }
@@ -152,7 +181,7 @@ impl Backend {
         let id = self.unexpired(file_id)?;
         let (path, tombstone) = (layout::file(tenant, id), layout::file_deleted(tenant, id));
         let (is_stored, is_deleted) = try_join!(self.stands(&path), self.store.exists(&tombstone))?;
-        let is_there = !is_deleted && (is_stored || self.is_completed(tenant, id).await?);
+        let is_there = !is_deleted && (is_stored || self.may_be_completed(tenant, id).await?);
         if !is_there || !self.remove_file(tenant, id).await? {
             return Err(missing(file_id));
         }
@@ -179,20 +208,45 @@ impl Backend {
         id.expires_at().is_some_and(|end| end <= self.now())
     }
 
-    async fn is_completed(&self, tenant: &Tenant, id: ObjectId) -> Result<bool, StoreError> {
+    /// The summary of the file that a completed upload became.
+    async fn completed(&self, tenant: &Tenant, id: ObjectId) -> Result<Option<Summary>, StoreError> {
         let end = End::read(&self.store, &layout::upload_final(tenant, id)).await?;
-        Ok(matches!(end, Some(End::Completed(_))))
+        Ok(match end {
+            Some(End::Completed(file)) => Some(file),
+            _ => None,
+        })
     }
 
-    /// Writes the record of a file that a completed upload became, when whoever completed it could not any more. On a
-    /// full disk the file is as good without.
+    /// The file that a completed upload became.
+    async fn completed_file(&self, tenant: &Tenant, id: ObjectId) -> Result<Option<FileRecord>, StoreError> {
+        let end: Option<FinalRecord> = self.store.read(&layout::upload_final(tenant, id)).await?;
+        Ok(match end {
+            Some(FinalRecord { outcome: Outcome::Completed { file, .. }, .. }) => Some(file),
+            _ => None,
+        })
+    }
+
+    /// Says whether an upload became a file, or has an end that is damaged, which deleting takes away.
+    async fn may_be_completed(&self, tenant: &Tenant, id: ObjectId) -> Result<bool, StoreError> {
+        match self.completed(tenant, id).await {
+            Ok(file) => Ok(file.is_some()),
+            Err(damage @ StoreError::Record { .. }) => {
+                let error: &dyn std::error::Error = &damage;
+                tracing::error!(%tenant, error, "a file is deleted although the end of its upload is damaged");
+                Ok(true)
+            }
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Reads a completed upload's file from the upload's end, and writes the file's record, which is missing. On a full disk
+    /// the file is read without it.
     pub(crate) async fn restore_file(
         &self,
         tenant: &Tenant,
         id: ObjectId,
     ) -> Result<Option<FileRecord>, StoreError> {
-        let end: Option<FinalRecord> = self.store.read(&layout::upload_final(tenant, id)).await?;
-        let Some(FinalRecord { outcome: Outcome::Completed { file, .. }, .. }) = end else { return Ok(None) };
+        let Some(file) = self.completed_file(tenant, id).await? else { return Ok(None) };
         match self.put_file_again(tenant, id, &file).await {
             Ok(Restored::Deleted | Restored::Swept) => Ok(None),
             Err(error) if !error.is_full() => Err(error),
@@ -231,15 +285,8 @@ impl Backend {
         if self.store.exists(&path).await? {
             return Ok(());
         }
-        match self.store.create_with_parts(&path, file.clone(), file.content.len()).await {
-            Ok(created) => self.store.expect(created, &path, file).await,
-            // The file is made already, and to refuse it now would only confuse.
-            Err(error) if error.is_full() => match self.store.create_from_reserve(&path, file).await? {
-                Some(_) => Ok(()),
-                None => Err(error),
-            },
-            Err(error) => Err(error),
-        }
+        let created = self.store.create_with_parts(&path, file.clone(), file.content.len()).await?;
+        self.store.expect(created, &path, file).await
     }
 }
 

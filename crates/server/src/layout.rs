@@ -1,7 +1,7 @@
 //! Where everything stands in the store. Nothing else builds or takes apart an object's path.
 //!
 //! ```text
-//! partwise.json                                  the store's format
+//! partwise.json                                  the store's format, and which store it is
 //! reserve/room#<number>                          room held back on a local disk; never listed
 //! tenants/<tenant>/files/<id>.json               a file
 //! tenants/<tenant>/files/<id>.deleted.json       … is deleted
@@ -201,7 +201,7 @@ impl Visitor<'_> for NameReader {
 }
 
 /// The owner of a blob.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(crate) enum Owner {
     /// A file that was sent at once.
     File(Stem),

@@ -224,7 +224,10 @@ async fn leave_out_damaged<T>(
     match &error {
         StoreError::Record { .. } => {}
         // Of a store that is there, only this record cannot be read.
-        _ if error.may_be_of_one_object() => backend.check_store().await?,
+        _ if error.may_be_of_one_object() => {
+            backend.check_store().await?;
+            backend.store.check_entry(path).await?;
+        }
         _ => return Err(error),
     }
     Ok(Found::Damaged { is_logged: backend.damage.note(&backend.store.shown(path), &error) })

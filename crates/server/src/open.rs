@@ -67,6 +67,16 @@ pub enum OpenError {
         /// Where it stands.
         marker: String,
     },
+    /// The marker of the store, or the link to it, is there and cannot be read.
+    #[error(
+        "the marker of the store, `{}`, cannot be read: run as the user who made the store, or mount its disk", marker.display()
+    )]
+    Unreadable {
+        /// Where it stands.
+        marker: PathBuf,
+        /// What the system said.
+        source: io::Error,
+    },
     /// Another release wrote the store, in a format that this one does not know.
     #[error(
         "the store has format {found} (`{marker}`), but this release knows only format {known}: open it with the release that wrote it, or a newer one"
@@ -94,7 +104,7 @@ impl Store {
     ///
     /// # Errors
     /// [`OpenError`] when the path is no folder, cannot be made, or cannot be written to, but not when the disk is full;
-    /// when it holds a store of another format.
+    /// when its marker cannot be read, or is that of a store of another format.
     pub fn local(path: impl AsRef<Path>) -> Result<Self, OpenError> {
         Self::local_with(path, Durability::Strict)
     }
@@ -127,8 +137,13 @@ impl Store {
 fn open(path: &Path, durability: Durability) -> Result<Store, OpenError> {
     // Read before anything is written: a store of another release is left as it is.
     let marker = path.join(layout::MARKER);
-    if let Ok(bytes) = fs::read(&marker) {
-        marker::Reading::of(&bytes).check(&marker.display().to_string())?;
+    match fs::read(&marker) {
+        Ok(bytes) => marker::Reading::of(&bytes).check(&marker.display().to_string())?,
+        Err(_) if marker.is_dir() => {
+            return Err(OpenError::NoMarker { marker: marker.display().to_string() });
+        }
+        Err(error) if error.kind() == io::ErrorKind::NotFound && fs::symlink_metadata(&marker).is_err() => {}
+        Err(source) => return Err(OpenError::Unreadable { marker, source }),
     }
     check_writable(path).map_err(|source| OpenError::NotWritable { path: path.to_owned(), source })?;
     let folder = LocalFolder::new(path, durability == Durability::Strict)

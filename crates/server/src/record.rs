@@ -7,15 +7,23 @@ use serde::{Deserialize, Serialize};
 
 use crate::content::Manifest;
 
-/// The store's format, so that a later release knows what it opens.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+/// The store's format, so that a later release knows what it opens, and which store it is.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Marker {
     pub(crate) format: u32,
+    /// Drawn at random when the store was made. Stores of earlier releases have none, and those releases ignore it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) id: Option<String>,
 }
 
 impl Marker {
     /// The format that this release reads and writes.
-    pub(crate) const CURRENT: Self = Self { format: 1 };
+    pub(crate) const FORMAT: u32 = 1;
+
+    /// The marker of a store of this release.
+    pub(crate) fn new(id: u128) -> Self {
+        Self { format: Self::FORMAT, id: Some(format!("{id:032x}")) }
+    }
 }
 
 /// A file: its name and where its bytes are.
@@ -47,7 +55,7 @@ pub(crate) struct PartRecord {
     pub(crate) bytes: u64,
 }
 
-/// How an upload ended. There is at most one, and whoever creates it decides: it is the commit.
+/// How an upload ended. There is at most one, and the request that creates it decides: it is the commit.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(try_from = "EndFields<FileRecord>")]
 pub(crate) struct FinalRecord {

@@ -4,10 +4,12 @@
 //! Where there is no room even for that record, in this order:
 //!
 //! 1. It takes the room of a piece of the reserve, and what the record frees goes at once, so that the reserve is refilled.
-//! 2. The records of the parts go, then that of the upload's beginning: no file needs them. The record takes their room.
-//! 3. A file that was sent at once loses its own record, which is the commit, and then its bytes.
+//! 2. The records of the parts go, one after the other, until the record has room: no file needs them.
+//! 3. The record takes over the room of that of the upload's beginning, which no file needs either.
+//! 4. A file that was sent at once loses its own record, which is the commit, and then its bytes. An upload that has lost the
+//!    record of its beginning is cancelled without another: it is not to be found any more, and its bytes are swept.
 //!
-//! Wherever that is cut off, the file is there whole or not at all, and an upload can still be cancelled.
+//! Wherever that is cut off, a file is there whole or not at all, and an upload can be cancelled, or is not to be found.
 
 use object_store::path::Path;
 use serde::Serialize;
@@ -84,35 +86,49 @@ impl Backend {
         }
         if is_full(&outcome) {
             was_full = true;
-            for spare in self.spare_records(tenant, id).await? {
-                // Another request may have used the room to end the upload otherwise.
-                if self.store.exists(path).await? {
-                    outcome = Ok(Created::Before);
-                    break;
-                }
-                self.store.remove(vec![spare]).await?;
+            for part in self.part_records(tenant, id).await? {
+                self.store.remove(vec![part]).await?;
                 outcome = self.store.create(path, record).await;
                 if !is_full(&outcome) {
                     break;
                 }
             }
         }
+        if is_full(&outcome) {
+            outcome = self.create_in_place_of_beginning(tenant, id, path, record).await;
+        }
         // Where others were refused for want of room, what is removed is to give them some.
         let was_full = was_full || self.store.was_full_lately();
         Ok(Removing { created: outcome?, was_full })
     }
 
-    /// The records of an upload that neither its end nor its file needs. Without that of its beginning it is not to be
-    /// found, so that goes last.
-    async fn spare_records(&self, tenant: &Tenant, id: ObjectId) -> Result<Vec<Path>, StoreError> {
-        let mut spare = self.part_records(tenant, id).await?;
-        spare.push(layout::upload_created(tenant, id));
-        Ok(spare)
+    /// Creates a record in the room of that of an upload's beginning, without which it is not to be found: on a local disk
+    /// nobody else gets that room in between.
+    async fn create_in_place_of_beginning<T: Serialize>(
+        &self,
+        tenant: &Tenant,
+        id: ObjectId,
+        path: &Path,
+        record: &T,
+    ) -> Result<Created, StoreError> {
+        // Another request may have used the room to end the upload otherwise.
+        if self.store.exists(path).await? {
+            return Ok(Created::Before);
+        }
+        let beginning = layout::upload_created(tenant, id);
+        match self.store.create_in_place_of(&beginning, path, record).await {
+            Ok(Some(created)) => return Ok(created),
+            Err(error @ StoreError::NotThere(_)) => return Err(error),
+            // It may be gone all the same.
+            Ok(None) | Err(_) => {}
+        }
+        self.store.remove(vec![beginning]).await?;
+        self.store.create(path, record).await
     }
 
     async fn part_records(&self, tenant: &Tenant, id: ObjectId) -> Result<Vec<Path>, StoreError> {
         let folder = layout::upload(tenant, id);
-        let parts = self.store.list(&folder, |_, meta| match UploadMark::parse(&meta.location)? {
+        let parts = self.store.list(&folder, |_, path| match UploadMark::parse(path)? {
             (_, UploadMark::Part(part)) => Some(layout::part(tenant, id, part)),
             _ => None,
         });

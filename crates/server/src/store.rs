@@ -9,8 +9,9 @@ use std::{
 use bytes::Bytes;
 use futures_util::{StreamExt, TryStreamExt};
 use object_store::{
-    ObjectMeta, ObjectStore, ObjectStoreExt, PutMode, PutOptions, PutPayload, memory::InMemory, path::Path,
+    ObjectStore, ObjectStoreExt, PutMode, PutOptions, PutPayload, memory::InMemory, path::Path,
 };
+use partwise_models::UnixSeconds;
 use serde::{Serialize, de::DeserializeOwned};
 use tokio::sync::Semaphore;
 
@@ -133,22 +134,37 @@ impl Store {
         }
     }
 
-    /// The objects under `folder`, with the last segment of each path, in no certain order.
+    /// The objects under `folder`, with the last segment of each path, in no certain order. They are known by name alone.
     pub(crate) async fn list<T>(
         &self,
         folder: &Path,
-        mut each: impl FnMut(&str, &ObjectMeta) -> Option<T>,
+        mut each: impl FnMut(&str, &Path) -> Option<T>,
     ) -> Result<Vec<T>, StoreError> {
         let mut found = Vec::new();
-        let mut listing = self.objects.list(Some(folder));
-        while let Some(meta) = listing.next().await.transpose()? {
-            found.extend(meta.location.filename().and_then(|name| each(name, &meta)));
+        let mut paths = match &self.folder {
+            Some(local) => local.names(folder),
+            None => self.objects.list(Some(folder)).map_ok(|meta| meta.location).boxed(),
+        };
+        while let Some(path) = paths.next().await.transpose()? {
+            found.extend(path.filename().and_then(|name| each(name, &path)));
         }
         Ok(found)
     }
 
-    /// The names of what stands in the store's root.
+    /// When an object was written, on the store's clock; `None` when it is not there.
+    pub(crate) async fn written(&self, path: &Path) -> Result<Option<UnixSeconds>, StoreError> {
+        match self.objects.head(path).await {
+            Ok(meta) => Ok(Some(UnixSeconds(meta.last_modified.timestamp().try_into().unwrap_or(0)))),
+            Err(object_store::Error::NotFound { .. }) => Ok(None),
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    /// The names of what stands in the store's root; on a local disk those of other programs, too.
     pub(crate) async fn root_names(&self) -> Result<Vec<String>, StoreError> {
+        if let Some(folder) = &self.folder {
+            return Ok(folder.root_names().await?);
+        }
         let listing = self.objects.list_with_delimiter(None).await?;
         let objects = listing.objects.iter().map(|meta| &meta.location);
         let names = listing.common_prefixes.iter().chain(objects);
@@ -185,6 +201,14 @@ impl Store {
         Ok(removed > 0)
     }
 
+    /// Fails where not the object at `path` is at fault that cannot be opened, but its folder.
+    pub(crate) async fn check_entry(&self, path: &Path) -> Result<(), StoreError> {
+        match &self.folder {
+            Some(folder) => Ok(folder.check_entry(path).await?),
+            None => Ok(()),
+        }
+    }
+
     /// Makes what was removed beside `path` stay removed when the power fails.
     pub(crate) async fn sync_folder_of(&self, path: &Path) -> Result<(), StoreError> {
         match &self.folder {
@@ -202,6 +226,22 @@ impl Store {
         let Some(folder) = &self.folder else { return Ok(None) };
         match folder.create_from_reserve(path, json(path, record)?).await {
             Ok(had_room) => Ok(had_room.then_some(Created::Now)),
+            Err(object_store::Error::AlreadyExists { .. }) => Ok(Some(Created::Before)),
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    /// Creates a record in the room of another on a local disk, which goes; `None` where that cannot be done, and then the
+    /// other may be gone nevertheless.
+    pub(crate) async fn create_in_place_of<T: Serialize>(
+        &self,
+        other: &Path,
+        path: &Path,
+        record: &T,
+    ) -> Result<Option<Created>, StoreError> {
+        let Some(folder) = &self.folder else { return Ok(None) };
+        match folder.create_in_place_of(other, path, json(path, record)?).await {
+            Ok(()) => Ok(Some(Created::Now)),
             Err(object_store::Error::AlreadyExists { .. }) => Ok(Some(Created::Before)),
             Err(error) => Err(error.into()),
         }

@@ -106,7 +106,9 @@ impl Backend {
         // Sending the bytes may have taken longer than the upload lived.
         self.pending_upload(tenant, &upload.upload_id()).await?;
         let ((), bytes) = blob.finish().await?;
-        self.store.put_once(&layout::part(tenant, upload, id), &PartRecord { bytes }).await?;
+        let (path, blob) =
+            (layout::part(tenant, upload, id), layout::blob(tenant, BlobName::of_part(upload, id)));
+        self.put_record_of(&blob, &path, &PartRecord { bytes }).await?;
         let mut resource = UploadPartResource::new(id.part_id());
         resource.object = Some(TypeDiscriminator::UploadPart);
         resource.created_at = Some(id.created_at());
@@ -149,6 +151,10 @@ impl Backend {
         if let Some(expected) = &md5 {
             check_md5(self.md5(tenant, &file).await?, expected)?;
         }
+        // That may have taken long, and an upload that was cancelled on a full disk has no other sign of it.
+        if !self.store.exists(&layout::upload_created(tenant, upload.id)).await? {
+            return Err(Refusal::NoSuchUpload { id: upload.id.upload_id() });
+        }
         // The sweeper may have taken the parts by now, without a record if the disk is full.
         if self.is_past(upload.record.expires_at, GRACE) {
             upload.end = Some(End::Expired);
@@ -158,10 +164,10 @@ impl Backend {
         let (end, created) = self.end(tenant, upload.id, outcome).await?;
         upload.end = Some(end);
         match created {
-            Created::Now => {
-                self.put_file(tenant, upload.id, &file).await?;
-                Ok(upload)
-            }
+            Created::Now => match self.put_file(tenant, upload.id, &file).await {
+                Err(error) if !error.is_full() => Err(error.into()),
+                _ => Ok(upload),
+            },
             Created::Before => self.completed_before(tenant, upload, parts, md5.as_deref()).await,
         }
     }
@@ -247,7 +253,10 @@ impl Backend {
         let path = layout::upload_final(tenant, id);
         let end = FinalRecord { at: self.now(), outcome };
         let Removing { created, was_full } = match &end.outcome {
-            Outcome::Cancelled => self.create_removing(tenant, id, &path, &end).await?,
+            Outcome::Cancelled => match self.create_removing(tenant, id, &path, &end).await {
+                Err(error) if error.is_full() => return self.cancel_without_record(tenant, id, error).await,
+                created => created?,
+            },
             Outcome::Completed { file, .. } => {
                 let (parts, end) = (file.content.len(), end.clone());
                 Removing { created: self.store.create_with_parts(&path, end, parts).await?, was_full: false }
@@ -268,6 +277,24 @@ impl Backend {
             }
             Created::Before => Ok((End::read(&self.store, &path).await?.unwrap_or(own), created)),
         }
+    }
+
+    /// Cancels an upload for the end of which others have left no room, although its other records are gone: without that of
+    /// its beginning it is not to be found any more. Its bytes are left to the sweeper, since a request that completes it may
+    /// have looked just before.
+    async fn cancel_without_record(
+        &self,
+        tenant: &Tenant,
+        id: ObjectId,
+        refused: StoreError,
+    ) -> Result<(End, Created), StoreError> {
+        let beginning = layout::upload_created(tenant, id);
+        if self.store.exists(&beginning).await? {
+            return Err(refused);
+        }
+        self.store.sync_folder_of(&beginning).await?;
+        let end = End::read(&self.store, &layout::upload_final(tenant, id)).await?;
+        Ok((end.unwrap_or(End::Cancelled), Created::Before))
     }
 
     /// The answer of an upload that was completed before, if it was with these parts and this content.
@@ -309,10 +336,12 @@ impl Backend {
             };
             check_md5(found, expected)?;
         }
-        // The file's record follows from the upload's end; whoever finds it missing writes it.
+        // The file's record follows from the upload's end. On a full disk the file is read without, and the sweeper writes it.
         if let Some(file) = file.filter(|_| !has_record) {
-            if self.put_file_again(tenant, id, &file).await? == Restored::Swept {
-                return Err(swept());
+            match self.put_file_again(tenant, id, &file).await {
+                Ok(Restored::Swept) => return Err(swept()),
+                Err(error) if !error.is_full() => return Err(error.into()),
+                _ => {}
             }
         }
         Ok(upload)

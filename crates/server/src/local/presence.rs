@@ -11,17 +11,21 @@ use std::{
     time::{Instant, SystemTime},
 };
 
+use crate::record::Marker;
+
 /// Seconds of successful reads that may pass without a check.
 const CHECK_EVERY: u64 = 3;
 
-/// The folder of a store is gone, or is another one.
+/// A folder is gone, or is another one.
 #[derive(Debug, thiserror::Error)]
-#[error("the store `{}` is not there: its marker is missing or another store's. Is its disk mounted?", root.display())]
-pub(crate) struct NotThere {
-    root: PathBuf,
+pub(crate) enum NotThere {
+    #[error("the store `{}` is not there: its marker is missing or another store's. Is its disk mounted?", root.display())]
+    Store { root: PathBuf },
+    #[error("the link `{}` leads nowhere. Is the disk mounted that it leads to?", path.display())]
+    Folder { path: PathBuf },
 }
 
-/// Knows the folder by its device and inode, and by its marker.
+/// Knows the store by the identifier in its marker. Only the root is watched: another disk that is mounted below it is not.
 #[derive(Debug)]
 pub(super) struct Presence {
     root: PathBuf,
@@ -33,11 +37,22 @@ pub(super) struct Presence {
     checked: AtomicU64,
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 struct Identity {
+    stat: Stat,
+    /// In the marker; those of earlier releases have none.
+    store: Option<String>,
+}
+
+/// As long as this is the same, so is the marker.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Stat {
     folder: FileId,
     marker: FileId,
+    /// When the marker was written.
     marked: Option<SystemTime>,
+    /// When its entry was changed, which nobody can set: in seconds and nanoseconds.
+    changed: (i64, i64),
 }
 
 /// Device and inode.
@@ -51,29 +66,38 @@ impl Presence {
 
     /// Takes the folder as it is now for the right one.
     pub(super) fn remember(&self) -> io::Result<()> {
-        *self.lock() = Some(Identity::of(&self.root, &self.marker)?);
+        *self.lock() = Some(Identity::read(Stat::of(&self.root, &self.marker)?, &self.marker)?);
         Ok(())
     }
 
     /// Says whether the folder is the one that was remembered; before, any will do.
     pub(super) fn check(&self) -> Result<(), NotThere> {
-        let Some(known) = *self.lock() else { return Ok(()) };
+        let Some(known) = self.lock().clone() else { return Ok(()) };
         self.checked.store(self.started.elapsed().as_secs(), Relaxed);
-        let found = Identity::of(&self.root, &self.marker);
-        match found {
-            Ok(found) if found == known => {}
-            Ok(found) if found.is_same_store(&known) => *self.lock() = Some(found),
-            _ => {
+        match self.look(&known) {
+            Some(found) if found == known => {}
+            Some(found) => *self.lock() = Some(found),
+            None => {
                 if !self.is_missing.swap(true, Relaxed) {
                     tracing::error!(store = %self.root.display(), "the store is not there");
                 }
-                return Err(NotThere { root: self.root.clone() });
+                return Err(NotThere::Store { root: self.root.clone() });
             }
         }
         if self.is_missing.swap(false, Relaxed) {
             tracing::info!(store = %self.root.display(), "the store is there again");
         }
         Ok(())
+    }
+
+    /// The store as it is found, if it is the one that is known.
+    fn look(&self, known: &Identity) -> Option<Identity> {
+        let stat = Stat::of(&self.root, &self.marker).ok()?;
+        if stat == known.stat {
+            return Some(known.clone());
+        }
+        let found = Identity::read(stat, &self.marker).ok()?;
+        found.is_same_store(known).then_some(found)
     }
 
     /// Checks if that was some seconds ago.
@@ -91,21 +115,48 @@ impl Presence {
     }
 }
 
-impl Identity {
+impl Stat {
     fn of(root: &Path, marker: &Path) -> io::Result<Self> {
         let folder = file_id(&fs::metadata(root)?);
         let marker = fs::metadata(marker)?;
-        Ok(Self { folder, marker: file_id(&marker), marked: marker.modified().ok() })
+        let (id, marked) = (file_id(&marker), marker.modified().ok());
+        Ok(Self { folder, marker: id, marked, changed: changed(&marker) })
+    }
+}
+
+impl Identity {
+    fn read(stat: Stat, marker: &Path) -> io::Result<Self> {
+        // One that a power cut has torn, on a disk without room for another, says nothing.
+        let marker = serde_json::from_slice::<Marker>(&fs::read(marker)?).ok();
+        Ok(Self { stat, store: marker.and_then(|marker| marker.id) })
     }
 
-    /// A disk that is mounted again may have another device number, and some file systems of a network change inodes; the
-    /// marker may be written anew. All at once are another store.
+    /// Without an identifier the marker's time has to be the same, and something else: a disk that is mounted again may have
+    /// another device number, and some file systems of a network change inodes. Neither says much alone, since device
+    /// numbers are used again, and the root of every disk has the same inode.
     fn is_same_store(&self, known: &Self) -> bool {
-        let (device, inode) = self.marker;
-        let is_same_marker =
-            self.marked == known.marked && (device == known.marker.0 || inode == known.marker.1);
-        self.folder == known.folder || is_same_marker
+        let (found, before) = (&self.stat, &known.stat);
+        match (&self.store, &known.store) {
+            (Some(found), Some(before)) => found == before,
+            (None, None) => {
+                let ((device, inode), (device_before, inode_before)) = (found.marker, before.marker);
+                found.marked == before.marked
+                    && (found.folder == before.folder || device == device_before || inode == inode_before)
+            }
+            _ => false,
+        }
     }
+}
+
+#[cfg(unix)]
+fn changed(metadata: &Metadata) -> (i64, i64) {
+    use std::os::unix::fs::MetadataExt as _;
+    (metadata.ctime(), metadata.ctime_nsec())
+}
+
+#[cfg(not(unix))]
+fn changed(_: &Metadata) -> (i64, i64) {
+    (0, 0)
 }
 
 #[cfg(unix)]
@@ -126,20 +177,34 @@ mod tests {
 
     use super::*;
 
+    fn identity(store: Option<&str>, folder: FileId, marker: FileId, marked: u64) -> Identity {
+        let marked = Some(SystemTime::UNIX_EPOCH + Duration::from_secs(marked));
+        Identity { stat: Stat { folder, marker, marked, changed: (0, 0) }, store: store.map(str::to_owned) }
+    }
+
     #[test]
-    fn a_store_is_known_by_its_folder_or_by_its_marker() {
-        let time = |seconds| Some(SystemTime::UNIX_EPOCH + Duration::from_secs(seconds));
-        let known = Identity { folder: (1, 10), marker: (1, 11), marked: time(5) };
+    fn a_store_is_known_by_its_identifier() {
+        let known = identity(Some("a"), (1, 10), (1, 11), 5);
+        assert!(identity(Some("a"), (2, 20), (2, 21), 6).is_same_store(&known));
+        for other in [Some("b"), None] {
+            assert!(!identity(other, (1, 10), (1, 11), 5).is_same_store(&known));
+        }
+    }
+
+    #[test]
+    fn a_store_without_an_identifier_is_known_by_the_time_and_the_place_of_its_marker() {
+        let known = identity(None, (1, 10), (1, 11), 5);
         for (same, folder, marker, marked) in [
-            (true, (1, 10), (1, 12), time(6)),
-            (true, (2, 10), (2, 11), time(5)),
-            (true, (1, 20), (1, 21), time(5)),
-            (false, (2, 10), (2, 11), time(6)),
-            (false, (1, 20), (1, 21), time(6)),
-            (false, (2, 20), (2, 21), time(5)),
+            (true, (1, 10), (1, 12), 5),
+            (false, (1, 10), (1, 12), 6),
+            (false, (1, 10), (1, 11), 6),
+            (true, (2, 10), (2, 11), 5),
+            (true, (1, 20), (1, 21), 5),
+            (false, (2, 20), (2, 21), 5),
         ] {
-            let found = Identity { folder, marker, marked };
+            let found = identity(None, folder, marker, marked);
             assert_eq!(found.is_same_store(&known), same, "{found:?}");
         }
+        assert!(!identity(Some("a"), (1, 10), (1, 11), 5).is_same_store(&known));
     }
 }

@@ -5,7 +5,10 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use super::staged::{Staged, make_folder};
+use super::{
+    folders::{Folders, make_folder},
+    staged::Staged,
+};
 use crate::{layout, store::is_full};
 
 /// The number of pieces. A record needs one or two: for its bytes, its inode, and now and then a block of its folder.
@@ -39,26 +42,36 @@ impl Reserve {
             Err(error) if error.kind() != io::ErrorKind::AlreadyExists => return Err(error),
             _ => {}
         }
-        // Zeros take no room on a file system that compresses.
+        let folders = Folders::new(self.folder.clone(), false);
         let mut noise = vec![0; PIECE];
-        getrandom::fill(&mut noise).map_err(io::Error::other)?;
         for path in missing {
+            // Zeros take no room on a file system that compresses, and what is equal none where equal blocks are shared.
+            getrandom::fill(&mut noise).map_err(io::Error::other)?;
             // It gets its name when it is whole: one with a name may be somebody else's record at the next moment.
-            let mut piece = Staged::create(&self.folder, &path, false)?;
+            let mut piece = Staged::create(&folders, &path, false)?;
             piece.write_all(&noise)?;
             piece.publish()?;
         }
         Ok(())
     }
 
-    /// A file beside `target` that has a piece's room; `None` when there is none left.
-    pub(super) fn spend(&self, target: &Path, is_synced: bool) -> io::Result<Option<Staged>> {
+    /// A file beside `target` that has a piece's room; `None` when there is none left that can be moved there.
+    ///
+    /// # Errors
+    /// When there is no room for its name: the room of a piece was given to the disk, and the next may do.
+    pub(super) fn spend(
+        &self,
+        folders: &Folders,
+        target: &Path,
+        is_synced: bool,
+    ) -> io::Result<Option<Staged>> {
         for piece in self.pieces() {
-            match Staged::take_over(&piece, target, is_synced) {
-                Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+            match take_over(&piece, folders, target, is_synced) {
+                Ok(staged) => return Ok(Some(staged)),
                 // The folder of the target may need a block for the name, and this piece has one.
                 Err(error) if is_full(&error) && fs::remove_file(&piece).is_ok() => return Err(error),
-                staged => return staged.map(Some),
+                // Taken by another, on another disk, or not ours to move.
+                Err(_) => {}
             }
         }
         Ok(None)
@@ -70,12 +83,24 @@ impl Reserve {
     }
 }
 
+/// Moves a piece beside the target, for which the folder may have to be made.
+fn take_over(piece: &Path, folders: &Folders, target: &Path, is_synced: bool) -> io::Result<Staged> {
+    let length = Some(PIECE as u64);
+    match (Staged::take_over(piece, length, target, is_synced), target.parent()) {
+        (Err(error), Some(folder)) if error.kind() == io::ErrorKind::NotFound && piece.exists() => {
+            let made = folders.make(folder)?;
+            Ok(Staged::take_over(piece, length, target, is_synced)?.with_folders(made))
+        }
+        (taken, _) => taken,
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
-    fn a_piece_that_was_given_away_is_never_written_to_by_whoever_refills() {
+    fn a_piece_that_was_given_away_is_never_written_to_by_a_refill() {
         let home = tempfile::tempdir().unwrap();
         let folder = home.path().join("reserve");
         let filling = Reserve::new(folder.clone());
@@ -83,10 +108,11 @@ mod tests {
         std::thread::scope(|scope| {
             let fillers = [0, 1].map(|_| scope.spawn(|| (0..300).for_each(|_| drop(filling.fill()))));
             let spending = Reserve::new(folder.clone());
+            let folders = Folders::new(home.path().to_owned(), false);
             let mut written = Vec::new();
             while fillers.iter().any(|filler| !filler.is_finished()) {
                 let target = home.path().join(format!("record-{}", written.len()));
-                if let Some(mut staged) = spending.spend(&target, false).unwrap() {
+                if let Some(mut staged) = spending.spend(&folders, &target, false).unwrap() {
                     staged.write_all(b"a record").unwrap();
                     staged.truncate().unwrap();
                     staged.publish_new().unwrap();
@@ -111,5 +137,48 @@ mod tests {
         assert_eq!(fs::metadata(&pieces[0]).unwrap().len(), PIECE as u64);
         assert_eq!(fs::metadata(&pieces[1]).unwrap().modified().unwrap(), before);
         assert_eq!(fs::read_dir(home.path().join("reserve")).unwrap().count(), PIECES as usize);
+    }
+
+    #[test]
+    fn a_piece_that_has_another_name_or_length_is_not_written_to() {
+        let home = tempfile::tempdir().unwrap();
+        let folders = Folders::new(home.path().to_owned(), false);
+        let reserve = Reserve::new(home.path().join("reserve"));
+        reserve.fill().unwrap();
+        let pieces: Vec<_> = reserve.pieces().collect();
+        let other = home.path().join("other");
+        fs::hard_link(&pieces[0], &other).unwrap();
+        let before = fs::read(&other).unwrap();
+        fs::write(&pieces[1], "short").unwrap();
+        let mut staged = reserve.spend(&folders, &home.path().join("record"), false).unwrap().unwrap();
+        staged.write_all(b"a record").unwrap();
+        assert_eq!(fs::read(&other).unwrap(), before);
+        assert!(!pieces[2].exists(), "the third was taken");
+    }
+
+    #[test]
+    fn no_two_pieces_are_equal() {
+        let home = tempfile::tempdir().unwrap();
+        let reserve = Reserve::new(home.path().join("reserve"));
+        reserve.fill().unwrap();
+        let contents: std::collections::HashSet<_> =
+            reserve.pieces().map(|piece| fs::read(piece).unwrap()).collect();
+        assert_eq!(contents.len(), PIECES as usize);
+    }
+
+    #[test]
+    fn a_piece_is_moved_to_a_folder_that_is_not_there_yet() {
+        let home = tempfile::tempdir().unwrap();
+        let folders = Folders::new(home.path().to_owned(), true);
+        let reserve = Reserve::new(home.path().join("reserve"));
+        reserve.fill().unwrap();
+        let target = home.path().join("tenants/a/files/record");
+        drop(reserve.spend(&folders, &target, true).unwrap().unwrap());
+        assert!(!home.path().join("tenants").exists(), "what was not published leaves no folders");
+        let mut staged = reserve.spend(&folders, &target, true).unwrap().unwrap();
+        staged.write_all(b"a record").unwrap();
+        staged.truncate().unwrap();
+        staged.publish_new().unwrap();
+        assert_eq!(fs::read(&target).unwrap(), b"a record");
     }
 }

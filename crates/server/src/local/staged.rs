@@ -1,11 +1,12 @@
 //! Files that nobody sees before they are whole.
 
 use std::{
-    fs::{self, DirBuilder, File, OpenOptions},
+    fs::{self, File, Metadata, OpenOptions},
     io::{self, Seek as _, SeekFrom, Write as _},
     path::{Path, PathBuf},
 };
 
+use super::folders::{Folders, Made, TRIES, sync_parent};
 use crate::store::is_full;
 
 /// A file that is being written, removed when it is dropped before it was published.
@@ -16,13 +17,20 @@ pub(super) struct Staged {
     /// Where it stands now, if anywhere.
     at: Option<PathBuf>,
     target: PathBuf,
+    /// The folders that were made for it.
+    made: Made,
     is_synced: bool,
 }
 
+/// A file has its name, but it may lose that when the power fails.
+#[derive(Debug, thiserror::Error)]
+#[error("the folder cannot be synced")]
+struct NotSynced(#[source] io::Error);
+
 impl Staged {
-    /// Makes an empty file beside `target`, and the folders that lead there from `root`.
-    pub(super) fn create(root: &Path, target: &Path, is_synced: bool) -> io::Result<Self> {
-        let mut number = 1;
+    /// Makes an empty file beside `target`, and the folders that lead there.
+    pub(super) fn create(folders: &Folders, target: &Path, is_synced: bool) -> io::Result<Self> {
+        let (mut number, mut tries, mut made) = (1, 0, Made::default());
         loop {
             let mut at = target.as_os_str().to_owned();
             at.push(format!("#{number}"));
@@ -30,11 +38,15 @@ impl Staged {
             match private(&mut options).write(true).create_new(true).open(&at) {
                 Ok(file) => {
                     let (at, target) = (Some(at.into()), target.to_owned());
-                    return Ok(Self { file: Some(file), at, target, is_synced });
+                    return Ok(Self { file: Some(file), at, target, made, is_synced });
                 }
                 Err(error) => match (error.kind(), target.parent()) {
                     (io::ErrorKind::AlreadyExists, _) => number += 1,
-                    (io::ErrorKind::NotFound, Some(folder)) => make_folders(root, folder, is_synced)?,
+                    (io::ErrorKind::NotFound, Some(folder)) if tries < TRIES => {
+                        tries += 1;
+                        made.keep();
+                        made = folders.make(folder)?;
+                    }
                     _ => return Err(error),
                 },
             }
@@ -45,16 +57,36 @@ impl Staged {
     /// nobody else can take it.
     ///
     /// # Errors
-    /// `NotFound` when there is no such file.
-    pub(super) fn take_over(piece: &Path, target: &Path, is_synced: bool) -> io::Result<Self> {
+    /// `NotFound` when there is no such file, or no folder for the target; `InvalidData`, and the file is gone, when it has
+    /// another length, or a second name, under which it may be somebody's record.
+    pub(super) fn take_over(
+        piece: &Path,
+        length: Option<u64>,
+        target: &Path,
+        is_synced: bool,
+    ) -> io::Result<Self> {
         let mut random = [0; 8];
         getrandom::fill(&mut random).map_err(io::Error::other)?;
         let mut at = target.as_os_str().to_owned();
         at.push(format!("#{}", u64::from_be_bytes(random)));
         fs::rename(piece, &at)?;
-        let mut staged = Self { file: None, at: Some(at.into()), target: target.to_owned(), is_synced };
-        staged.file = staged.at.as_ref().map(|at| OpenOptions::new().write(true).open(at)).transpose()?;
+        let at = PathBuf::from(at);
+        let file = OpenOptions::new().write(true).open(&at);
+        let mut staged =
+            Self { file: None, at: Some(at), target: target.to_owned(), made: Made::default(), is_synced };
+        let file = file?;
+        let found = file.metadata()?;
+        if !found.is_file() || has_other_names(&found) || length.is_some_and(|length| length != found.len()) {
+            return Err(io::ErrorKind::InvalidData.into());
+        }
+        staged.file = Some(file);
         Ok(staged)
+    }
+
+    /// Removes these folders with the file, unless it is published.
+    pub(super) fn with_folders(mut self, made: Made) -> Self {
+        self.made = made;
+        self
     }
 
     /// Ends the file here, whatever stood behind.
@@ -76,8 +108,7 @@ impl Staged {
     pub(super) fn publish(mut self) -> io::Result<()> {
         let at = self.close()?;
         fs::rename(&at, &self.target)?;
-        self.at = None;
-        self.sync_parent()
+        self.published()
     }
 
     /// As [`publish`](Self::publish), unless another has the name.
@@ -96,8 +127,7 @@ impl Staged {
                 let _ = fs::remove_file(&at);
             }
         }
-        self.at = None;
-        self.sync_parent()
+        self.published()
     }
 
     fn file(&mut self) -> io::Result<&mut File> {
@@ -113,8 +143,14 @@ impl Staged {
         Ok(at)
     }
 
-    fn sync_parent(&self) -> io::Result<()> {
-        if self.is_synced { sync_parent(&self.target) } else { Ok(()) }
+    /// The target is there. That its folder cannot be synced is no failure to write it, least of all for want of room.
+    fn published(mut self) -> io::Result<()> {
+        self.at = None;
+        self.made.keep();
+        if !self.is_synced {
+            return Ok(());
+        }
+        sync_parent(&self.target).map_err(not_synced)
     }
 }
 
@@ -126,6 +162,21 @@ impl Drop for Staged {
             let _ = fs::remove_file(at);
         }
     }
+}
+
+/// The error of a file that is there although its folder cannot be synced.
+fn not_synced(error: io::Error) -> io::Error {
+    io::Error::other(NotSynced(error))
+}
+
+#[cfg(unix)]
+fn has_other_names(metadata: &Metadata) -> bool {
+    std::os::unix::fs::MetadataExt::nlink(metadata) != 1
+}
+
+#[cfg(not(unix))]
+fn has_other_names(_: &Metadata) -> bool {
+    false
 }
 
 /// Moves a file to a name that no other has.
@@ -152,44 +203,33 @@ fn close(file: File) -> io::Result<()> {
     Ok(())
 }
 
-/// Syncs the folder that `path` stands in. Only Unix can open and sync a folder.
-pub(super) fn sync_parent(path: &Path) -> io::Result<()> {
-    match path.parent() {
-        Some(folder) if cfg!(unix) => File::open(folder)?.sync_all(),
-        _ => Ok(()),
-    }
-}
-
-/// Makes the folders from `root` to `folder`, never `root` itself: where that is gone, so is the disk.
-fn make_folders(root: &Path, folder: &Path, is_synced: bool) -> io::Result<()> {
-    if folder == root || !folder.starts_with(root) {
-        return Err(io::ErrorKind::NotFound.into());
-    }
-    loop {
-        match make_folder(folder) {
-            Ok(()) if is_synced => return sync_parent(folder),
-            Ok(()) => return Ok(()),
-            Err(error) => match (error.kind(), folder.parent()) {
-                (io::ErrorKind::AlreadyExists, _) => return Ok(()),
-                (io::ErrorKind::NotFound, Some(parent)) => make_folders(root, parent, is_synced)?,
-                _ => return Err(error),
-            },
-        }
-    }
-}
-
-/// Makes a folder for its owner alone.
-pub(super) fn make_folder(folder: &Path) -> io::Result<()> {
-    #[allow(unused_mut, reason = "elsewhere nothing need be said")]
-    let mut builder = DirBuilder::new();
-    #[cfg(unix)]
-    std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
-    builder.create(folder)
-}
-
 /// Makes these options those of a file for its owner alone, if they make one.
 pub(crate) fn private(options: &mut OpenOptions) -> &mut OpenOptions {
     #[cfg(unix)]
     std::os::unix::fs::OpenOptionsExt::mode(options, 0o600);
     options
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_file_that_is_there_was_not_refused_for_want_of_room() {
+        assert!(!is_full(&not_synced(io::ErrorKind::StorageFull.into())));
+    }
+
+    #[test]
+    fn folders_that_were_made_for_a_file_go_with_it_unless_others_use_them() {
+        let home = tempfile::tempdir().unwrap();
+        let folders = Folders::new(home.path().to_owned(), true);
+        let [a, b] = ["a", "b"].map(|name| home.path().join("tenants/t/files").join(name));
+        drop(Staged::create(&folders, &a, true).unwrap());
+        assert!(!home.path().join("tenants").exists());
+        let dropped = Staged::create(&folders, &a, true).unwrap();
+        let kept = Staged::create(&folders, &b, true).unwrap();
+        drop(dropped);
+        kept.publish_new().unwrap();
+        assert!(b.exists());
+    }
 }

@@ -23,8 +23,8 @@ pub(super) struct Upload {
 impl Upload {
     pub(super) fn begin(folder: LocalFolder, path: PathBuf) -> Result<Self> {
         folder.0.presence.check().map_err(not_there)?;
-        let staged = Staged::create(&folder.0.root, &path, folder.0.is_synced)
-            .map_err(|error| failed("written", &path, error))?;
+        let staged = Staged::create(&folder.0.folders, &path, folder.0.is_synced)
+            .map_err(|error| folder.not_written(&path, error))?;
         Ok(Self { folder, path, staged: Arc::new(Mutex::new(Some(staged))), offset: 0 })
     }
 }
@@ -69,12 +69,32 @@ impl MultipartUpload for Upload {
     }
 
     async fn abort(&mut self) -> Result<()> {
-        let staged = lock(&self.staged).take().ok_or_else(is_over)?;
+        // Completing it takes the file along, whether that comes to an end or not.
+        let Some(staged) = lock(&self.staged).take() else { return Ok(()) };
         self.folder
             .run(move |_| {
                 drop(staged);
                 Ok(())
             })
             .await
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use object_store::{MultipartUpload as _, ObjectStoreExt as _, path::Path};
+
+    use super::*;
+
+    #[tokio::test]
+    async fn an_object_that_could_not_be_completed_is_aborted_without_an_error() {
+        let home = tempfile::tempdir().unwrap();
+        let folder = LocalFolder::new(home.path(), false).unwrap();
+        let mut upload = folder.put_multipart(&Path::from("a/object")).await.unwrap();
+        upload.put_part("bytes".into()).await.unwrap();
+        std::fs::create_dir(home.path().join("a/object")).unwrap();
+        upload.complete().await.unwrap_err();
+        upload.abort().await.unwrap();
+        assert_eq!(std::fs::read_dir(home.path().join("a")).unwrap().count(), 1, "the file is gone");
     }
 }

@@ -1,9 +1,6 @@
 //! The inventory of a tenant, from three listings.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
-
-use object_store::ObjectMeta;
-use partwise_models::UnixSeconds;
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 
 use crate::{
     id::{ObjectId, PartId, Stem},
@@ -11,11 +8,6 @@ use crate::{
     store::{Store, StoreError},
     tenant::Tenant,
 };
-
-pub(super) struct Blob {
-    pub(super) name: BlobName,
-    pub(super) written: UnixSeconds,
-}
 
 /// The records of one upload that are there.
 #[derive(Default)]
@@ -26,10 +18,9 @@ pub(super) struct UploadRecords {
 }
 
 pub(super) struct Inventory {
-    pub(super) blobs: BTreeMap<Owner, Vec<Blob>>,
+    pub(super) blobs: BTreeMap<Owner, Vec<BlobName>>,
     stored: BTreeSet<ObjectId>,
-    /// With the time at which the tombstone was written.
-    pub(super) deleted: HashMap<ObjectId, UnixSeconds>,
+    pub(super) deleted: HashSet<ObjectId>,
     pub(super) uploads: BTreeMap<ObjectId, UploadRecords>,
 }
 
@@ -38,28 +29,20 @@ impl Inventory {
         let mut inventory = Self {
             blobs: BTreeMap::new(),
             stored: BTreeSet::new(),
-            deleted: HashMap::new(),
+            deleted: HashSet::new(),
             uploads: BTreeMap::new(),
         };
         // Blobs first: a file that comes in between has no blob here to lose.
-        let (blobs, files) = (layout::blobs(tenant), layout::files(tenant));
-        let blobs = store.list(&blobs, |name, meta| {
-            let name = BlobName::parse(name)?;
-            Some((name.owner(), Blob { name, written: written(meta) }))
-        });
-        for (owner, blob) in blobs.await? {
-            inventory.blobs.entry(owner).or_default().push(blob);
+        for name in store.list(&layout::blobs(tenant), |name, _| BlobName::parse(name)).await? {
+            inventory.blobs.entry(name.owner()).or_default().push(name);
         }
-        let marks = store.list(&files, |name, meta| Some((FileMark::parse(name)?, written(meta))));
-        for (mark, written) in marks.await? {
+        for mark in store.list(&layout::files(tenant), |name, _| FileMark::parse(name)).await? {
             match mark {
                 FileMark::Stored(id) => drop(inventory.stored.insert(id)),
-                FileMark::Deleted(id) => drop(inventory.deleted.insert(id, written)),
+                FileMark::Deleted(id) => drop(inventory.deleted.insert(id)),
             }
         }
-        for (id, mark) in
-            store.list(&layout::uploads(tenant), |_, meta| UploadMark::parse(&meta.location)).await?
-        {
+        for (id, mark) in store.list(&layout::uploads(tenant), |_, path| UploadMark::parse(path)).await? {
             let records = inventory.uploads.entry(id).or_default();
             match mark {
                 UploadMark::Created => records.has_beginning = true,
@@ -90,7 +73,7 @@ impl Inventory {
 
     /// Files with a record, or with a tombstone alone.
     pub(super) fn file_ids(&self) -> BTreeSet<ObjectId> {
-        self.stored.iter().chain(self.deleted.keys()).copied().collect()
+        self.stored.iter().chain(&self.deleted).copied().collect()
     }
 
     pub(super) fn is_stored(&self, id: ObjectId) -> bool {
@@ -98,7 +81,7 @@ impl Inventory {
     }
 
     pub(super) fn is_file(&self, id: ObjectId) -> bool {
-        self.is_stored(id) || self.deleted.contains_key(&id)
+        self.is_stored(id) || self.deleted.contains(&id)
     }
 
     /// The file that these digits begin.
@@ -109,8 +92,30 @@ impl Inventory {
     pub(super) fn has_blobs(&self, id: ObjectId) -> bool {
         self.blobs.contains_key(&Owner::File(id.stem())) || self.blobs.contains_key(&Owner::Upload(id))
     }
-}
 
-fn written(meta: &ObjectMeta) -> UnixSeconds {
-    UnixSeconds(meta.last_modified.timestamp().try_into().unwrap_or(0))
+    /// Of bytes that belonged to nothing, those that still do now: records may have come back or come late, as when a backup
+    /// is restored.
+    pub(super) async fn still_without_owner(
+        store: &Store,
+        tenant: &Tenant,
+        mut blobs: Vec<BlobName>,
+    ) -> Result<Vec<BlobName>, StoreError> {
+        if blobs.is_empty() {
+            return Ok(blobs);
+        }
+        let (files, uploads) = (layout::files(tenant), layout::uploads(tenant));
+        let files = store.list(&files, |name, _| match FileMark::parse(name)? {
+            FileMark::Stored(id) | FileMark::Deleted(id) => Some(id),
+        });
+        let (files, mut owners) = (files.await?, HashSet::new());
+        owners.extend(files.iter().map(|id| Owner::File(id.stem())));
+        owners.extend(files.iter().map(|id| Owner::Upload(*id)));
+        let uploads = store.list(&uploads, |_, path| match UploadMark::parse(path)? {
+            (id, UploadMark::Created | UploadMark::Ended) => Some(Owner::Upload(id)),
+            (_, UploadMark::Part(_)) => None,
+        });
+        owners.extend(uploads.await?);
+        blobs.retain(|blob| !owners.contains(&blob.owner()));
+        Ok(blobs)
+    }
 }

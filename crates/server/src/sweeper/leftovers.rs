@@ -45,7 +45,7 @@ impl Removed {
             self.walk(&path, before);
             let is_of_upload = path.parent().and_then(Path::file_name).is_some_and(|name| name == "uploads");
             if is_of_upload && entry.metadata()?.modified()? < before {
-                // Only an empty one can be removed, and whoever writes to it makes it again.
+                // Only an empty one can be removed, and the next write to it makes it again.
                 let _ = fs::remove_dir(&path);
             }
         } else if is_unfinished(&entry.file_name().to_string_lossy())

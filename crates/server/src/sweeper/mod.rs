@@ -15,11 +15,11 @@ use std::{
 
 use partwise_models::UnixSeconds;
 
-use self::inventory::{Blob, Inventory};
+use self::inventory::Inventory;
 use crate::{
     backend::Backend,
     id::{ObjectId, Stem},
-    layout::{self, Owner},
+    layout::{self, BlobName, Owner},
     record::Tombstone,
     store::StoreError,
     tenant::Tenant,
@@ -47,8 +47,8 @@ pub struct Swept {
 }
 
 impl Backend {
-    /// Looks at everything of every tenant once: three listings per tenant, and one or two reads for each deleted file and
-    /// each upload.
+    /// Looks at everything of every tenant once: three listings per tenant, two more where bytes seem to belong to nothing, and one
+    /// or two reads for each deleted file and each upload.
     pub(crate) async fn sweep(&self) -> Result<Swept, StoreError> {
         let mut swept = Swept::default();
         for name in self.store.folders(&layout::tenants()).await? {
@@ -67,8 +67,8 @@ impl Backend {
         Ok(swept)
     }
 
-    /// For how long bytes that belong to nothing may still be on their way.
-    fn patience(&self) -> u64 {
+    /// Seconds after which bytes that belong to nothing are abandoned: nobody is writing them any more.
+    fn abandoned_after(&self) -> u64 {
         if self.store.was_full_lately() { GRACE } else { ABANDONED }
     }
 
@@ -76,7 +76,7 @@ impl Backend {
     async fn sweep_folder(&self, swept: &mut Swept) -> Result<(), StoreError> {
         let Some(folder) = &self.store.folder else { return Ok(()) };
         let root = folder.root().to_owned();
-        let seconds = Duration::from_secs(self.now().0.saturating_sub(self.patience()));
+        let seconds = Duration::from_secs(self.now().0.saturating_sub(self.abandoned_after()));
         // A clock that says what no file can have finds nothing old.
         let before = SystemTime::UNIX_EPOCH.checked_add(seconds).unwrap_or(SystemTime::UNIX_EPOCH);
         let removal = move || leftovers::remove(&root, before);
@@ -89,16 +89,19 @@ impl Backend {
     }
 
     async fn sweep_tenant(&self, tenant: &Tenant, swept: &mut Swept) -> Result<(), StoreError> {
-        let mut inventory = Inventory::of(&self.store, tenant).await?;
+        let inventory = Inventory::of(&self.store, tenant).await?;
         let (uploads, files) = (inventory.upload_ids(), inventory.files_sent_at_once());
+        let mut abandoned = Vec::new();
         for id in uploads {
-            let outcome = self.sweep_upload(tenant, id, &mut inventory, swept).await;
+            let outcome = self.sweep_upload(tenant, id, &inventory, &mut abandoned, swept).await;
             count_failure(tenant, id, outcome, swept)?;
         }
         for stem in files {
-            let outcome = self.sweep_blobs_of_file(tenant, stem, &mut inventory, swept).await;
+            let outcome = self.sweep_blobs_of_file(tenant, stem, &inventory, &mut abandoned, swept).await;
             count_failure(tenant, stem, outcome, swept)?;
         }
+        let abandoned = Inventory::still_without_owner(&self.store, tenant, abandoned).await?;
+        self.remove_blobs(tenant, &abandoned, swept).await?;
         self.sweep_file_records(tenant, &inventory, swept).await
     }
 
@@ -107,22 +110,38 @@ impl Backend {
         &self,
         tenant: &Tenant,
         stem: Stem,
-        inventory: &mut Inventory,
+        inventory: &Inventory,
+        abandoned: &mut Vec<BlobName>,
         swept: &mut Swept,
     ) -> Result<(), StoreError> {
         let blobs = inventory.blobs.get(&Owner::File(stem)).map(Vec::as_slice).unwrap_or_default();
-        let freed: Vec<&Blob> = match inventory.file_of(stem) {
+        match inventory.file_of(stem) {
             Some(id) => match self.end_of_file(tenant, id, inventory).await? {
-                Some(end) if self.is_past(end, GRACE) => blobs.iter().collect(),
-                _ => Vec::new(),
+                Some(end) if self.is_past(end, GRACE) => self.remove_blobs(tenant, blobs, swept).await,
+                _ => Ok(()),
             },
-            None => {
-                let is_abandoned =
-                    |blob: &&Blob| self.is_past(blob.written.max(stem.created_at()), self.patience());
-                blobs.iter().filter(is_abandoned).collect()
+            None => self.abandon(tenant, stem.created_at(), blobs, abandoned).await,
+        }
+    }
+
+    /// Adds those of these bytes that belong to nothing, and for so long that their writer is gone.
+    async fn abandon(
+        &self,
+        tenant: &Tenant,
+        begun: UnixSeconds,
+        blobs: &[BlobName],
+        abandoned: &mut Vec<BlobName>,
+    ) -> Result<(), StoreError> {
+        if !self.is_past(begun, self.abandoned_after()) {
+            return Ok(());
+        }
+        for blob in blobs {
+            let written = self.store.written(&layout::blob(tenant, *blob)).await?;
+            if written.is_some_and(|written| self.is_past(written, self.abandoned_after())) {
+                abandoned.push(*blob);
             }
-        };
-        self.remove_blobs(tenant, &freed, swept).await
+        }
+        Ok(())
     }
 
     /// Removes the records of files that are gone for so long that their bytes are, too. Those of completed uploads come
@@ -148,13 +167,10 @@ impl Backend {
             return Ok(());
         }
         let records = gone.iter().map(|id| layout::file(tenant, *id)).collect();
-        let first = self.store.remove(records).await?;
-        swept.records += first;
-        if first > 0 {
-            // A tombstone that went before its file's record would bring the file back.
-            self.store.sync_folder_of(&layout::file(tenant, gone[0])).await?;
-        }
-        let tombstones = gone.iter().filter(|id| inventory.deleted.contains_key(*id));
+        swept.records += self.store.remove(records).await?;
+        // A tombstone that went before its file's record would bring the file back. Another sweeper may have removed the record.
+        self.store.sync_folder_of(&layout::file(tenant, gone[0])).await?;
+        let tombstones = gone.iter().filter(|id| inventory.deleted.contains(*id));
         let tombstones = tombstones.map(|id| layout::file_deleted(tenant, *id)).collect();
         swept.records += self.store.remove(tombstones).await?;
         Ok(())
@@ -167,15 +183,16 @@ impl Backend {
         id: ObjectId,
         inventory: &Inventory,
     ) -> Result<Option<UnixSeconds>, StoreError> {
-        let Some(written) = inventory.deleted.get(&id) else {
+        if !inventory.deleted.contains(&id) {
             return Ok(id.expires_at().filter(|end| *end <= self.now()));
-        };
-        match self.store.read::<Tombstone>(&layout::file_deleted(tenant, id)).await {
+        }
+        let path = layout::file_deleted(tenant, id);
+        match self.store.read::<Tombstone>(&path).await {
             Ok(tombstone) => Ok(tombstone.map(|tombstone| tombstone.at)),
             // That it is there says enough.
             Err(error @ StoreError::Record { .. }) => {
                 tracing::error!(%tenant, error = &error as &dyn std::error::Error, "a deleted file's tombstone is damaged");
-                Ok(Some(*written))
+                self.store.written(&path).await
             }
             Err(error) => Err(error),
         }
@@ -184,10 +201,10 @@ impl Backend {
     async fn remove_blobs(
         &self,
         tenant: &Tenant,
-        blobs: &[&Blob],
+        blobs: &[BlobName],
         swept: &mut Swept,
     ) -> Result<(), StoreError> {
-        let paths = blobs.iter().map(|blob| layout::blob(tenant, blob.name)).collect();
+        let paths = blobs.iter().map(|blob| layout::blob(tenant, *blob)).collect();
         swept.blobs += self.store.remove(paths).await?;
         Ok(())
     }

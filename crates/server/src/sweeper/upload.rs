@@ -6,7 +6,7 @@ use partwise_models::UnixSeconds;
 
 use super::{
     GRACE, Swept, TWICE_GRACE,
-    inventory::{Blob, Inventory, UploadRecords},
+    inventory::{Inventory, UploadRecords},
 };
 use crate::{
     backend::Backend,
@@ -35,7 +35,8 @@ impl Backend {
         &self,
         tenant: &Tenant,
         id: ObjectId,
-        inventory: &mut Inventory,
+        inventory: &Inventory,
+        abandoned: &mut Vec<BlobName>,
         swept: &mut Swept,
     ) -> Result<(), StoreError> {
         let nothing = UploadRecords::default();
@@ -45,7 +46,7 @@ impl Backend {
             State::Kept => Ok(()),
             State::Gone(since) => {
                 if self.is_past(since, GRACE) {
-                    self.remove_blobs(tenant, &blobs.iter().collect::<Vec<_>>(), swept).await?;
+                    self.remove_blobs(tenant, blobs, swept).await?;
                 }
                 // Bytes that were there until now are needed by nobody, but their records have an hour to go.
                 if blobs.is_empty() && self.is_past(since, TWICE_GRACE) {
@@ -61,7 +62,7 @@ impl Backend {
                     return Ok(());
                 }
                 let kept: HashSet<BlobName> = file.content.pieces().map(|piece| piece.blob).collect();
-                let unnamed: Vec<&Blob> = blobs.iter().filter(|blob| !kept.contains(&blob.name)).collect();
+                let unnamed: Vec<_> = blobs.iter().filter(|blob| !kept.contains(blob)).copied().collect();
                 self.remove_blobs(tenant, &unnamed, swept).await?;
                 // The end names the parts of the file, and completing again goes by that.
                 let parts = records.parts.iter().map(|part| layout::part(tenant, id, *part)).collect();
@@ -69,12 +70,11 @@ impl Backend {
                 Ok(())
             }
             State::Unknown => {
-                let is_abandoned =
-                    |blob: &&Blob| self.is_past(blob.written.max(id.created_at()), self.patience());
-                let abandoned: Vec<&Blob> = blobs.iter().filter(is_abandoned).collect();
-                self.remove_blobs(tenant, &abandoned, swept).await?;
+                self.abandon(tenant, id.created_at(), blobs, abandoned).await?;
                 let latest = records.parts.iter().map(|part| part.created_at()).max();
-                if latest.is_some_and(|latest| self.is_past(latest.max(id.created_at()), self.patience())) {
+                if latest
+                    .is_some_and(|latest| self.is_past(latest.max(id.created_at()), self.abandoned_after()))
+                {
                     self.remove_records(tenant, id, records, swept).await?;
                 }
                 Ok(())
@@ -163,8 +163,10 @@ impl Backend {
         swept.records += self.store.remove(paths).await?;
         let parts = records.parts.iter().map(|part| layout::part(tenant, id, *part)).collect();
         swept.records += self.store.remove(parts).await?;
+        let end = layout::upload_final(tenant, id);
+        self.store.sync_folder_of(&end).await?;
         // It may have been written by this sweep, after the listing.
-        swept.records += self.store.remove(vec![layout::upload_final(tenant, id)]).await?;
+        swept.records += self.store.remove(vec![end]).await?;
         self.store.remove_empty(&layout::upload(tenant, id)).await;
         Ok(())
     }

@@ -25,10 +25,14 @@ pub(crate) struct Faulty {
 struct Faults {
     /// The number of objects that there is room for; a removal makes room for one.
     room: Option<usize>,
+    /// Set when others take the room that a removal makes.
+    is_contended: bool,
     /// After so many changes everything fails, as for a process that was killed.
     changes: Option<usize>,
     /// Folders with this in their path cannot be listed.
     unlistable: Option<&'static str>,
+    /// Folders with this in their path list as empty the next time.
+    empty_once: Vec<&'static str>,
 }
 
 impl Faulty {
@@ -39,6 +43,10 @@ impl Faulty {
 
     pub(crate) fn set_room(&self, room: usize) {
         self.faults.lock().unwrap().room = Some(room);
+    }
+
+    pub(crate) fn set_contended(&self, is_contended: bool) {
+        self.faults.lock().unwrap().is_contended = is_contended;
     }
 
     pub(crate) fn room(&self) -> Option<usize> {
@@ -56,6 +64,10 @@ impl Faulty {
 
     pub(crate) fn hide_from_listings(&self, part: &'static str) {
         self.faults.lock().unwrap().unlistable = Some(part);
+    }
+
+    pub(crate) fn list_as_empty_once(&self, part: &'static str) {
+        self.faults.lock().unwrap().empty_once.push(part);
     }
 
     pub(crate) fn writes(&self) -> usize {
@@ -85,7 +97,9 @@ impl Faulty {
 
     fn make_room(&self) {
         let mut faults = self.faults.lock().unwrap();
-        faults.room = faults.room.map(|room| room + 1);
+        if !faults.is_contended {
+            faults.room = faults.room.map(|room| room + 1);
+        }
     }
 }
 
@@ -102,7 +116,8 @@ impl ObjectStore for Faulty {
         self.change()?;
         let put = self.objects.put_opts(location, payload, options).await;
         if put.is_err() {
-            self.make_room();
+            let mut faults = self.faults.lock().unwrap();
+            faults.room = faults.room.map(|room| room + 1);
         }
         put
     }
@@ -147,6 +162,12 @@ impl ObjectStore for Faulty {
             hidden.is_some_and(|part| prefix.is_some_and(|prefix| prefix.as_ref().contains(part)));
         if is_hidden || self.running().is_err() {
             return stream::once(async { Err(failure(std::io::ErrorKind::PermissionDenied)) }).boxed();
+        }
+        let parts = &mut self.faults.lock().unwrap().empty_once;
+        let has = |part: &&str| prefix.is_some_and(|prefix| prefix.as_ref().contains(*part));
+        if let Some(found) = parts.iter().position(has) {
+            parts.remove(found);
+            return stream::empty().boxed();
         }
         self.objects.list(prefix)
     }

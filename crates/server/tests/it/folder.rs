@@ -135,6 +135,52 @@ async fn a_store_of_another_format_is_left_as_it_is() {
     }
 }
 
+#[tokio::test]
+async fn a_torn_marker_beside_what_is_nobodys_file_is_that_of_a_store() {
+    let home = tempfile::tempdir().unwrap();
+    fs::write(home.path().join("partwise.json"), "").unwrap();
+    fs::write(home.path().join("partwise-probe-00000000000000ff"), "").unwrap();
+    fs::create_dir(home.path().join("lost+found")).unwrap();
+    World::in_folder(home.path()).await.caller().create_file("a.txt", b"a").await;
+}
+
+#[tokio::test]
+async fn a_torn_marker_beside_other_files_is_no_store() {
+    let home = tempfile::tempdir().unwrap();
+    fs::write(home.path().join("partwise.json"), "").unwrap();
+    fs::write(home.path().join("my notes.txt"), "").unwrap();
+    let built = Server::builder(Store::local(home.path()).unwrap()).keys(Keys::any()).build().await;
+    assert!(matches!(built.unwrap_err(), OpenError::NoMarker { .. }));
+}
+
+#[tokio::test]
+async fn what_is_not_a_marker_is_left_as_it_is() {
+    let is_text = |path: &Path| fs::write(path, "the site of my parts\n").unwrap();
+    let is_folder = |path: &Path| fs::create_dir(path).unwrap();
+    let makers: [&dyn Fn(&Path); 2] = [&is_text, &is_folder];
+    for make in makers {
+        let home = tempfile::tempdir().unwrap();
+        make(&home.path().join("partwise.json"));
+        let error = Store::local(home.path()).unwrap_err();
+        assert!(matches!(error, OpenError::NoMarker { .. }), "{error}");
+        assert_eq!(below(home.path()).len(), 1);
+    }
+}
+
+#[tokio::test]
+async fn a_marker_that_cannot_be_read_is_named_before_anything_is_written() {
+    for target in ["partwise.json", "/nonexistent/marker"] {
+        let home = tempfile::tempdir().unwrap();
+        std::os::unix::fs::symlink(target, home.path().join("partwise.json")).unwrap();
+        let error = Store::local(home.path()).unwrap_err();
+        let said = error.to_string().replace(&home.path().display().to_string(), "HOME");
+        insta::allow_duplicates! {
+            insta::assert_snapshot!(said, @"the marker of the store, `HOME/partwise.json`, cannot be read: run as the user who made the store, or mount its disk");
+        }
+        assert_eq!(fs::read_dir(home.path()).unwrap().count(), 1);
+    }
+}
+
 /// The answers of a server whose store is not there.
 async fn answers(world: &World, file: &str, upload: &Upload) -> Vec<Response<Bytes>> {
     let caller = world.caller();
@@ -233,6 +279,45 @@ async fn a_store_whose_marker_is_missing_is_not_there() {
     let aside = home.path().join("aside");
     is_missed(home.path(), || fs::rename(&marker, &aside).unwrap(), || fs::rename(&aside, &marker).unwrap())
         .await;
+}
+
+#[tokio::test]
+async fn a_tenant_whose_folder_leads_nowhere_is_unavailable_and_others_are_not() {
+    let home = tempfile::tempdir().unwrap();
+    let world = World::in_folder(home.path()).await;
+    world.stranger().create_file("b.txt", b"b").await;
+    std::os::unix::fs::symlink("/nonexistent/disk", home.path().join("tenants/team-a")).unwrap();
+    for answer in [
+        world.caller().send_operation(&new_file(Purpose::Assistants, "a", b"a")).await,
+        world.caller().send_operation(&new_file(Purpose::Assistants, "a", &vec![1; 3_000_000])).await,
+        world.caller().send_operation(&new_upload("a", 1)).await,
+    ] {
+        assert_eq!(answer.status(), StatusCode::SERVICE_UNAVAILABLE, "{}", printed(&answer));
+    }
+    world.stranger().create_file("c.txt", b"c").await;
+}
+
+/// As on a disk that the system gave the device number of one that is gone: the inode of a disk's root is always the same.
+#[tokio::test]
+async fn another_stores_marker_in_the_same_folder_is_another_store() {
+    for (ours, others) in [
+        (None, r#"{"format":1,"id":"another"}"#),
+        (None, r#"{"format":1}"#),
+        (Some(r#"{"format":1}"#), r#"{"format":1}"#),
+    ] {
+        let home = tempfile::tempdir().unwrap();
+        let root = home.path().join("store");
+        let [marker, aside] = [root.join("partwise.json"), home.path().join("aside")];
+        fs::create_dir(&root).unwrap();
+        if let Some(ours) = ours {
+            fs::write(&marker, ours).unwrap();
+        }
+        let leave = || {
+            fs::rename(&marker, &aside).unwrap();
+            fs::write(&marker, others).unwrap();
+        };
+        is_missed(&root, leave, || fs::rename(&aside, &marker).unwrap()).await;
+    }
 }
 
 #[tokio::test]

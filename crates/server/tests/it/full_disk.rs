@@ -252,18 +252,38 @@ async fn whatever_is_cut_off_on_a_full_disk_is_done_or_not_done() {
 }
 
 #[tokio::test]
+async fn a_write_that_is_refused_for_want_of_room_leaves_no_bytes() {
+    let (world, store) = world().await;
+    let caller = world.caller();
+    caller.create_file("kept", b"a").await;
+    let upload = caller.create_upload("b.txt", 1).await;
+    // Room for the bytes, but not for the record that names them.
+    store.set_room(1);
+    let file = caller.call(&new_file(Purpose::Assistants, "b", b"b")).await.unwrap_err();
+    let part = caller.try_add_part(&upload, b"b").await.unwrap_err();
+    assert_eq!([file.status, part.status], [StatusCode::INSUFFICIENT_STORAGE; 2]);
+    assert_eq!(world.objects_in("/blobs/").await.len(), 1);
+    assert_eq!(store.room(), Some(1));
+}
+
+#[tokio::test]
 async fn bytes_that_belong_to_nothing_go_after_an_hour_when_the_disk_was_full() {
     let (world, store) = world().await;
     set_to_today(&world);
     world.caller().create_file("kept", b"a").await;
-    store.set_room(1);
-    let refusal = world.caller().call(&new_file(Purpose::Assistants, "b", b"b")).await.unwrap_err();
+    // The server ends between the bytes and their record.
+    store.stop_after(1);
+    world.caller().call(&new_file(Purpose::Assistants, "b", b"b")).await.unwrap_err();
+    let sound = Arc::new(store.sound());
+    let next = world.restarted_over(sound.clone()).await;
+    sound.set_room(0);
+    let refusal = next.caller().call(&crate::world::new_upload("b.txt", 1)).await.unwrap_err();
     assert_eq!(refusal.status, StatusCode::INSUFFICIENT_STORAGE);
-    assert_eq!(world.objects_in("/blobs/").await.len(), 2);
-    world.advance(HOUR - 120);
-    assert_eq!(world.server.sweep().await.unwrap().blobs, 0);
-    world.advance(120);
-    assert_eq!(world.server.sweep().await.unwrap().blobs, 1);
+    assert_eq!(next.objects_in("/blobs/").await.len(), 2);
+    next.advance(HOUR - 120);
+    assert_eq!(next.server.sweep().await.unwrap().blobs, 0);
+    next.advance(120);
+    assert_eq!(next.server.sweep().await.unwrap().blobs, 1);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -311,13 +331,13 @@ async fn what_is_deleted_after_something_was_refused_for_want_of_room_gives_room
     store.set_room(1);
     assert_eq!(caller.call(&new_file(Purpose::Assistants, "b", b"b")).await.unwrap_err().status, 507);
     store.set_room(9);
-    for (id, left) in files.iter().zip([5, 3]) {
+    for (id, left) in files.iter().zip([4, 2]) {
         caller.call(&DeleteFile::new(id)).await.unwrap();
-        assert_eq!(blobs().await, left, "the blob of the refused file is still there");
+        assert_eq!(blobs().await, left);
     }
     assert_eq!(world.objects_in("/files/").await.len(), 2, "their tombstones");
     caller.call(&CancelUpload::new(&upload.id)).await.unwrap();
-    assert_eq!(blobs().await, 1);
+    assert_eq!(blobs().await, 0);
     assert_eq!(
         world.objects_in("/uploads/").await.len(),
         2,
@@ -327,5 +347,42 @@ async fn what_is_deleted_after_something_was_refused_for_want_of_room_gives_room
         world.advance(HOUR);
         assert_eq!(world.server.sweep().await.unwrap().skipped, 0);
     }
-    assert_eq!(world.objects().await.len(), 1, "{:?}", world.objects().await);
+    assert_eq!(world.objects().await, Vec::<String>::new());
+}
+
+#[tokio::test]
+async fn a_completion_for_whose_file_there_is_no_room_is_answered() {
+    let (world, store) = world().await;
+    let caller = world.caller();
+    let (upload, parts) = upload_of_two_parts(&caller).await;
+    // Room for the end, which is the commit, but not for the file's own record.
+    store.set_room(1);
+    let file = caller.complete(&upload, &parts).await;
+    assert_eq!(caller.complete(&upload, &parts).await.id, file.id);
+    assert_eq!(caller.download(&file.id).await.unwrap(), "ab");
+    assert!(listed(&caller).await.is_empty());
+    store.set_room(9);
+    world.server.sweep().await.unwrap();
+    assert_eq!(listed(&caller).await, [file.id]);
+}
+
+#[tokio::test]
+async fn an_upload_is_cancelled_although_others_take_all_room() {
+    let (world, store) = world().await;
+    set_to_today(&world);
+    let caller = world.caller();
+    let (upload, parts) = upload_of_two_parts(&caller).await;
+    store.set_room(0);
+    store.set_contended(true);
+    let cancelled = caller.call(&CancelUpload::new(&upload.id)).await.unwrap();
+    assert_eq!(cancelled.status, Some(UploadStatus::Cancelled));
+    for refusal in [
+        caller.call(&CancelUpload::new(&upload.id)).await.unwrap_err(),
+        caller.try_complete(&upload, &parts).await.unwrap_err(),
+    ] {
+        assert_eq!(refusal.status, StatusCode::NOT_FOUND);
+    }
+    world.advance(HOUR);
+    assert_eq!(world.server.sweep().await.unwrap().blobs, 2);
+    assert_eq!(world.objects().await, Vec::<String>::new());
 }

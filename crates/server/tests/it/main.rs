@@ -27,6 +27,7 @@ mod phases;
 mod races;
 mod records;
 mod refusals;
+mod restore;
 mod served;
 #[cfg(target_os = "linux")]
 mod small_disk;

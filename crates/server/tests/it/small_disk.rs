@@ -13,10 +13,10 @@ use std::{
 };
 
 use http::StatusCode;
-use partwise_models::UploadStatus;
+use partwise_models::{Purpose, UploadStatus};
 use partwise_protocol::{CancelUpload, DeleteFile, ListFiles};
 
-use crate::world::{Caller, HOUR, World, new_upload};
+use crate::world::{Caller, HOUR, World, new_file, new_upload};
 
 /// Where the test inside finds what was mounted.
 const DISK: &str = "PARTWISE_TEST_DISK";
@@ -173,24 +173,170 @@ async fn is_emptied_beside_others(disk: &Path, filler: Filler) {
             _ => file_of_parts(&caller, 3).await,
         });
     }
-    let is_over = Arc::new(AtomicBool::new(false));
-    let others: Vec<_> = (0..2)
-        .map(|_| {
+    let others = Others::start(disk, filler);
+    while caller.call(&new_upload("a", 1)).await.is_ok() {}
+    for id in &files {
+        caller.call(&DeleteFile::new(id)).await.unwrap();
+    }
+    others.stop();
+    assert!(caller.call(&ListFiles::new()).await.unwrap().data.is_empty());
+}
+
+/// What deletions free is there for others, however many writes were refused in between.
+async fn gives_back_what_it_frees(disk: &Path) {
+    let root = disk.join("store");
+    let world = World::in_folder(&root).await;
+    let caller = world.caller();
+    let mut files = Vec::new();
+    for _ in 0..40 {
+        files.push(caller.create_file("a", &[7; 8192]).await.id);
+    }
+    Filler::Blocks.fill(disk);
+    for id in &files {
+        caller.call(&DeleteFile::new(id)).await.unwrap();
+        for size in [8192, 4096] {
+            let _ = caller.call(&new_file(Purpose::Assistants, "b", &vec![7; size])).await;
+        }
+    }
+    let listed = caller.call(&ListFiles::new()).await.unwrap().data.len();
+    assert_eq!(world.objects_in("/blobs/").await.len(), listed);
+}
+
+/// An upload for whose record there is no room leaves no folder, which would keep an inode for a day.
+async fn leaves_no_folder(disk: &Path) {
+    let root = disk.join("store");
+    let world = World::in_folder(&root).await;
+    let caller = world.caller();
+    let create = async || caller.call(&new_upload("a", 1)).await.map(drop);
+    create().await.unwrap();
+    Filler::Inodes.fill(disk);
+    for spare in 0..2 {
+        fs::remove_file(disk.join("fillers").join(spare.to_string())).unwrap();
+    }
+    let before = crate::folder::below(&root);
+    let inodes = || rustix::fs::statvfs(disk).unwrap().f_ffree;
+    create().await.unwrap();
+    assert_eq!(inodes(), 0, "two were needed");
+    fs::remove_file(disk.join("fillers/2")).unwrap();
+    let after = crate::folder::below(&root);
+    assert_eq!(create().await.unwrap_err().status, StatusCode::INSUFFICIENT_STORAGE);
+    assert_eq!(crate::folder::below(&root), after);
+    assert_eq!(after.len(), before.len() + 2);
+    assert_eq!(inodes(), 1);
+}
+
+/// A completion whose file has a record that is larger than a piece of the reserve, and no room for it.
+async fn completes_many_parts(disk: &Path) {
+    let root = disk.join("store");
+    let world = World::in_folder(&root).await;
+    let caller = world.caller();
+    caller.create_file("a", b"a").await;
+    let upload = caller.create_upload("a.txt", 300).await;
+    let mut parts = Vec::new();
+    for _ in 0..300 {
+        parts.push(caller.add_part(&upload, b"a").await);
+    }
+    Filler::Blocks.fill(disk);
+    let filler = fs::File::options().write(true).open(disk.join("filler")).unwrap();
+    // Room for one such record.
+    filler.set_len(filler.metadata().unwrap().len() / 4096 * 4096 - 36 * 1024).unwrap();
+    let file = caller.complete(&upload, &parts).await;
+    assert!(fs::metadata(root.join(&world.objects_in("/final.json").await[0])).unwrap().len() > 16 * 1024);
+    assert_eq!(world.objects_in("/files/").await.len(), 1, "there was no room for its record");
+    assert_eq!(held_back(&root), 32);
+    Filler::Blocks.fill(disk);
+    assert_eq!(caller.download(&file.id).await.unwrap().len(), 300);
+    caller.call(&DeleteFile::new(&file.id)).await.unwrap();
+    assert_eq!(caller.download(&file.id).await.unwrap_err().status, StatusCode::NOT_FOUND);
+}
+
+/// The first file of a tenant, and not even room for the folder that its record belongs to.
+async fn completes_without_a_folder(disk: &Path) {
+    let root = disk.join("store");
+    let world = World::in_folder(&root).await;
+    let caller = world.caller();
+    let upload = caller.create_upload("a.txt", 1).await;
+    let part = caller.add_part(&upload, b"a").await;
+    Filler::Inodes.fill(disk);
+    fs::remove_file(disk.join("fillers/0")).unwrap();
+    let file = caller.complete(&upload, &[part]).await;
+    assert!(!root.join("tenants/team-a/files").exists());
+    Filler::Inodes.fill(disk);
+    caller.call(&DeleteFile::new(&file.id)).await.unwrap();
+    assert_eq!(caller.download(&file.id).await.unwrap_err().status, StatusCode::NOT_FOUND);
+    assert_eq!(world.objects_in("/blobs/").await, Vec::<String>::new());
+}
+
+/// What is on another disk than the reserve cannot take a piece of it.
+async fn is_emptied_on_another_disk(disk: &Path) {
+    let world = World::in_folder(&disk.join("store")).await;
+    let caller = world.caller();
+    let files = [caller.create_file("a", &[7; 20_000]).await.id, file_of_parts(&caller, 3).await];
+    let upload = caller.create_upload("a.txt", 1).await;
+    caller.add_part(&upload, b"a").await;
+    let tenants = disk.join("store/tenants");
+    for id in &files {
+        Filler::Blocks.fill(&tenants);
+        assert_eq!(
+            caller.call(&new_upload("a", 1)).await.unwrap_err().status,
+            StatusCode::INSUFFICIENT_STORAGE
+        );
+        caller.call(&DeleteFile::new(id)).await.unwrap();
+        assert_eq!(caller.download(id).await.unwrap_err().status, StatusCode::NOT_FOUND);
+    }
+    Filler::Blocks.fill(&tenants);
+    caller.call(&CancelUpload::new(&upload.id)).await.unwrap();
+    assert!(world.objects_in("/blobs/").await.is_empty());
+}
+
+/// Others take every room that there is at once, and there is no reserve.
+async fn cancels_beside_others(disk: &Path, filler: Filler) {
+    let root = disk.join("store");
+    let world = World::in_folder(&root).await;
+    let caller = world.caller();
+    let mut uploads = Vec::new();
+    for _ in 0..20 {
+        let upload = caller.create_upload("a.txt", 1).await;
+        caller.add_part(&upload, b"a").await;
+        uploads.push(upload);
+    }
+    let others = Others::start(disk, filler);
+    while caller.call(&new_upload("a", 1)).await.is_ok() {}
+    for upload in &uploads {
+        let _ = fs::remove_dir_all(root.join("reserve"));
+        let cancelled = caller.call(&CancelUpload::new(&upload.id)).await.unwrap();
+        assert_eq!(cancelled.status, Some(UploadStatus::Cancelled));
+    }
+    others.stop();
+    assert_eq!(world.objects_in("/final.json").await.len(), uploads.len(), "each has a record of it");
+    assert_eq!(world.objects_in("/blobs/").await, Vec::<String>::new());
+}
+
+/// Threads that take all room, again and again.
+struct Others {
+    is_over: Arc<AtomicBool>,
+    threads: Vec<std::thread::JoinHandle<()>>,
+}
+
+impl Others {
+    fn start(disk: &Path, filler: Filler) -> Self {
+        let is_over = Arc::new(AtomicBool::new(false));
+        let start = |_| {
             let (disk, is_over) = (disk.to_owned(), is_over.clone());
             std::thread::spawn(move || {
                 while !is_over.load(SeqCst) {
                     filler.fill(&disk);
                 }
             })
-        })
-        .collect();
-    while caller.call(&new_upload("a", 1)).await.is_ok() {}
-    for id in &files {
-        caller.call(&DeleteFile::new(id)).await.unwrap();
+        };
+        let threads = (0..2).map(start).collect();
+        Self { is_over, threads }
     }
-    is_over.store(true, SeqCst);
-    others.into_iter().for_each(|other| other.join().unwrap());
-    assert!(caller.call(&ListFiles::new()).await.unwrap().data.is_empty());
+
+    fn stop(self) {
+        self.is_over.store(true, SeqCst);
+        self.threads.into_iter().for_each(|other| other.join().unwrap());
+    }
 }
 
 fn held_back(root: &Path) -> usize {
@@ -243,6 +389,64 @@ fn a_store_without_inodes_is_emptied_while_others_take_all_room() {
     }
 }
 
+#[test]
+fn writes_that_are_refused_between_deletions_take_no_room() {
+    let name = "writes_that_are_refused_between_deletions_take_no_room";
+    if let Some(disk) = disk(name, &TMPFS.replace("size=4m", "size=3m")) {
+        runtime().block_on(gives_back_what_it_frees(&disk));
+    }
+}
+
+#[test]
+fn an_upload_that_is_refused_for_want_of_inodes_leaves_no_folder() {
+    if let Some(disk) = disk("an_upload_that_is_refused_for_want_of_inodes_leaves_no_folder", TMPFS) {
+        runtime().block_on(leaves_no_folder(&disk));
+    }
+}
+
+#[test]
+fn a_completion_with_a_record_larger_than_a_piece_of_the_reserve_is_answered() {
+    let name = "a_completion_with_a_record_larger_than_a_piece_of_the_reserve_is_answered";
+    if let Some(disk) = disk(name, TMPFS) {
+        runtime().block_on(completes_many_parts(&disk));
+    }
+}
+
+#[test]
+fn a_completion_without_room_for_the_folder_of_files_is_answered() {
+    let name = "a_completion_without_room_for_the_folder_of_files_is_answered";
+    if let Some(disk) = disk(name, TMPFS) {
+        runtime().block_on(completes_without_a_folder(&disk));
+    }
+}
+
+#[test]
+fn a_store_whose_tenants_are_on_another_disk_than_the_reserve_is_emptied() {
+    let name = "a_store_whose_tenants_are_on_another_disk_than_the_reserve_is_emptied";
+    if let Some(disk) = disk(
+        name,
+        &format!("{TMPFS} && mkdir -p store/tenants && mount -t tmpfs -o size=1m none store/tenants"),
+    ) {
+        runtime().block_on(is_emptied_on_another_disk(&disk));
+    }
+}
+
+#[test]
+fn uploads_are_cancelled_without_a_reserve_while_others_take_all_blocks() {
+    let name = "uploads_are_cancelled_without_a_reserve_while_others_take_all_blocks";
+    if let Some(disk) = disk(name, TMPFS) {
+        runtime().block_on(cancels_beside_others(&disk, Filler::Blocks));
+    }
+}
+
+#[test]
+fn uploads_are_cancelled_without_a_reserve_while_others_take_all_inodes() {
+    let name = "uploads_are_cancelled_without_a_reserve_while_others_take_all_inodes";
+    if let Some(disk) = disk(name, TMPFS) {
+        runtime().block_on(cancels_beside_others(&disk, Filler::Inodes));
+    }
+}
+
 /// Runs a command inside the namespace.
 fn shell(disk: &Path, script: &str) {
     let done = Command::new("sh").args(["-c", script]).current_dir(disk).status().unwrap();
@@ -260,4 +464,33 @@ fn while_the_disk_of_the_store_is_not_mounted_everything_is_unavailable() {
         || shell(&disk, "umount store"),
         || shell(&disk, "mount --bind disk store"),
     ));
+}
+
+/// Nothing is mounted, but permissions bind the test even if it runs as root.
+const UNPRIVILEGED: &str = "cd \"$PARTWISE_TEST_DISK\" && { test $# = 0 || exec setpriv --bounding-set=-all --inh-caps=-all \"$0\" \"$@\"; }";
+
+#[test]
+fn bytes_of_records_that_cannot_be_looked_at_stay() {
+    if let Some(disk) = disk("bytes_of_records_that_cannot_be_looked_at_stay", UNPRIVILEGED) {
+        runtime().block_on(crate::restore::keeps_what_cannot_be_looked_at(&disk.join("store")));
+    }
+}
+
+#[test]
+fn a_disk_of_the_store_that_is_mounted_under_another_device_number_is_the_store() {
+    let name = "a_disk_of_the_store_that_is_mounted_under_another_device_number_is_the_store";
+    let Some(disk) = disk(name, &format!("{TMPFS} && mkdir store && mount -t tmpfs none store")) else {
+        return;
+    };
+    let root = disk.join("store");
+    runtime().block_on(async {
+        let world = World::in_folder(&root).await;
+        let file = world.caller().create_file("a", b"a").await;
+        shell(
+            &disk,
+            "mkdir copy && mount -t tmpfs none copy && cp -R store/. copy && mount --move copy store",
+        );
+        assert_eq!(world.caller().download(&file.id).await.unwrap(), "a");
+        world.caller().create_file("b", b"b").await;
+    });
 }
