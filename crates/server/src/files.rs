@@ -19,6 +19,9 @@ use crate::{
     tenant::Tenant,
 };
 
+/// The most parts of a file whose record surely fits into a piece of the reserve.
+const PARTS_IN_A_PIECE: usize = 128;
+
 /// A file as its callers see it, before it is in a dialect's words.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct StoredFile {
@@ -285,7 +288,14 @@ impl Backend {
         if self.store.exists(&path).await? {
             return Ok(());
         }
-        let created = self.store.create_with_parts(&path, file.clone(), file.content.len()).await?;
+        let parts = file.content.len();
+        let created = match self.store.create_with_parts(&path, file.clone(), parts).await {
+            // Without the record the file is not listed, and it is made already.
+            Err(error) if error.is_full() && parts <= PARTS_IN_A_PIECE => {
+                self.store.create_from_reserve(&path, file).await.ok().flatten().ok_or(error)?
+            }
+            created => created?,
+        };
         self.store.expect(created, &path, file).await
     }
 }
