@@ -29,7 +29,7 @@ pub(crate) fn read(path: &Path) -> Result<Keys, Report> {
 }
 
 /// Reads them once more, on a thread that may wait for the disk. Nothing but a file is read: requests and signals do not wait for
-/// whoever writes to a pipe.
+/// the writer of a pipe.
 pub(crate) async fn read_again(path: &Path) -> Result<Keys, Report> {
     let path = path.to_owned();
     let reading = tokio::task::spawn_blocking(move || {

@@ -77,7 +77,7 @@ pub(crate) async fn check(store: &Store) -> Result<(), OpenError> {
         tracing::error!(
             marker = shown,
             bytes = bytes.len(),
-            "the store's marker is damaged, and is written anew"
+            "the store's marker is damaged, and is replaced"
         );
         // Servers that start together after a power cut have to write the same.
         let torn = store.written(&layout::marker()).await.map_err(failed)?.unwrap_or_default();

@@ -119,7 +119,7 @@ impl Backend {
         match self.store.create_in_place_of(&beginning, path, record).await {
             Ok(Some(created)) => return Ok(created),
             Err(error @ StoreError::NotThere(_)) => return Err(error),
-            // It may be gone all the same.
+            // It may be gone nevertheless.
             Ok(None) | Err(_) => {}
         }
         self.store.remove(vec![beginning]).await?;

@@ -37,7 +37,7 @@ pub(crate) struct World {
     pub(crate) findings: Findings,
     pub(crate) budget: Budget,
     pub(crate) counts: Counts,
-    /// Clients read while they have a turn; whoever needs quiet writes.
+    /// Clients read while they have a turn; a caller that needs quiet writes.
     pub(crate) gate: RwLock<()>,
     /// Set while slow clients have to finish.
     pub(crate) hush: AtomicBool,

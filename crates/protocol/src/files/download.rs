@@ -226,7 +226,7 @@ impl ByteRange {
         }
     }
 
-    /// A number that is larger than any content is as good as the largest.
+    /// A number that is larger than any content counts as the largest.
     fn parse(value: &str) -> Option<Self> {
         let (first, last) = behind_unit(value)?.strip_prefix('=')?.split_once('-')?;
         match (first.trim(), last.trim()) {

@@ -105,7 +105,7 @@ impl Folders {
 /// Says whether what has this name is a folder; `false` when it is gone by now.
 ///
 /// # Errors
-/// When it is none, or a link that leads nowhere.
+/// When it is something else than a folder, or a link that leads nowhere.
 fn is_there(folder: &Path) -> io::Result<bool> {
     match fs::metadata(folder) {
         Ok(found) if found.is_dir() => Ok(true),

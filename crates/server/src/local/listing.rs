@@ -1,4 +1,4 @@
-//! Lists names without a look at the files: a file that cannot be looked at is there all the same.
+//! Lists names without a look at the files: a file that cannot be looked at is listed too.
 
 use std::{
     fs::{self, DirEntry},

@@ -86,7 +86,7 @@ impl LocalFolder {
         }
     }
 
-    /// Creates an object in the room of a piece of the reserve; `false` when there is none left.
+    /// Creates an object in the room of a piece of the reserve; `false` when the reserve is used up.
     ///
     /// # Errors
     /// As of `put_opts`; when the disk had no room even so, the piece is given back to it, and the next may do.

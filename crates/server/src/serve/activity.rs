@@ -211,7 +211,7 @@ impl Activity {
             Phase::Request | Phase::Answered => return None,
             Phase::Idle(since) => (since, idle_timeout, Overdue::Silent),
         };
-        // A time that no clock reaches is none.
+        // A time that no clock reaches is no deadline.
         Some((since.checked_add(time)?, overdue))
     }
 

@@ -134,7 +134,7 @@ where
         if is_to_look_again {
             context.waker().wake_by_ref();
         }
-        // All that moves a deadline happened above. A timer that goes off too early costs less than one that is set anew each time.
+        // All that moves a deadline happened above. A timer that goes off too early costs less than one that is reset each time.
         while let Some((deadline, overdue)) = activity.deadline() {
             if deadline <= Instant::now() {
                 return Poll::Ready(End::Overdue(overdue));

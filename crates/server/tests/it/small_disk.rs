@@ -250,6 +250,21 @@ async fn completes_many_parts(disk: &Path) {
     assert_eq!(caller.download(&file.id).await.unwrap_err().status, StatusCode::NOT_FOUND);
 }
 
+/// Room for the end of the upload alone.
+async fn lists_what_it_completed(disk: &Path) {
+    let world = World::in_folder(&disk.join("store")).await;
+    let caller = world.caller();
+    let other = caller.create_file("a", b"a").await;
+    let upload = caller.create_upload("b", 1).await;
+    let part = caller.add_part(&upload, b"b").await;
+    Filler::Inodes.fill(disk);
+    fs::remove_file(disk.join("fillers/0")).unwrap();
+    let file = caller.complete(&upload, &[part]).await;
+    let list = caller.call(&ListFiles::new()).await.unwrap();
+    let listed: Vec<String> = list.data.into_iter().map(|file| file.id).collect();
+    assert_eq!(listed, [file.id, other.id]);
+}
+
 /// The first file of a tenant, and not even room for the folder that its record belongs to.
 async fn completes_without_a_folder(disk: &Path) {
     let root = disk.join("store");
@@ -409,6 +424,14 @@ fn a_completion_with_a_record_larger_than_a_piece_of_the_reserve_is_answered() {
     let name = "a_completion_with_a_record_larger_than_a_piece_of_the_reserve_is_answered";
     if let Some(disk) = disk(name, TMPFS) {
         runtime().block_on(completes_many_parts(&disk));
+    }
+}
+
+#[test]
+fn a_file_of_few_parts_that_is_completed_on_a_full_disk_is_listed() {
+    let name = "a_file_of_few_parts_that_is_completed_on_a_full_disk_is_listed";
+    if let Some(disk) = disk(name, TMPFS) {
+        runtime().block_on(lists_what_it_completed(&disk));
     }
 }
 

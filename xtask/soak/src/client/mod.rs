@@ -202,7 +202,7 @@ impl<'w> Client<'w> {
     }
 }
 
-/// The JSON of an answer; null when it is none.
+/// The JSON of an answer; null when it is not JSON.
 fn object(response: &Response) -> Value {
     serde_json::from_slice(&response.body).unwrap_or_default()
 }
