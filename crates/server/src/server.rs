@@ -17,8 +17,10 @@ use crate::{
     limits::Limits,
     marker,
     memory::MemoryBudget,
+    notice::Notice,
     open::OpenError,
     rules::Rules,
+    service::NoRoom,
     store::Store,
     sweeper::Swept,
 };
@@ -51,6 +53,7 @@ struct Shared {
     backend: Backend,
     keys: RwLock<Arc<Keys>>,
     rejections: Rejections,
+    full_disk: Notice<NoRoom>,
     limits: Limits,
     loopback_hosts_only: bool,
     in_flight: AtomicUsize,
@@ -133,6 +136,10 @@ impl Server {
 
     pub(crate) fn rejections(&self) -> &Rejections {
         &self.0.rejections
+    }
+
+    pub(crate) fn full_disk(&self) -> &Notice<NoRoom> {
+        &self.0.full_disk
     }
 
     pub(crate) fn takes_loopback_hosts_only(&self) -> bool {
@@ -244,6 +251,7 @@ impl Builder {
             backend: Backend::new(store, clock, entropy, parts),
             keys: RwLock::new(Arc::new(keys)),
             rejections: Rejections::new(),
+            full_disk: Notice::new(NoRoom::say),
             limits,
             loopback_hosts_only,
             in_flight: AtomicUsize::new(0),

@@ -3,6 +3,7 @@
 use std::{
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     task::Waker,
+    time::Duration,
 };
 
 use http::{HeaderValue, StatusCode};
@@ -10,6 +11,9 @@ use tokio::time::Instant;
 
 use super::outflow::{Outflow, Speed};
 use crate::{limits::Limits, server::InFlight};
+
+/// The time that a head which has begun to come has to its end when the server stops. Nothing is lost with it.
+const HEAD_GRACE: Duration = Duration::from_secs(1);
 
 /// Shared by all who see a part of it.
 #[derive(Clone)]
@@ -60,6 +64,8 @@ pub(super) enum Overdue {
     Silent,
     /// A head does not end.
     Head,
+    /// The server stops, and a head has not ended.
+    Stop,
     /// The peer takes nothing of what it is sent, or hardly anything.
     Reader,
 }
@@ -198,8 +204,9 @@ impl Activity {
         self.lock().left_unread
     }
 
-    /// The moment at which the connection is overdue if nothing happens until then.
-    pub(super) fn deadline(&self) -> Option<(Instant, Overdue)> {
+    /// The moment at which the connection is overdue if nothing happens until then, in a server that was told to stop at some
+    /// time, or was not.
+    pub(super) fn deadline(&self, stopped: Option<Instant>) -> Option<(Instant, Overdue)> {
         let state = self.lock();
         if let Some(deadline) = state.out.deadline() {
             return Some((deadline, Overdue::Reader));
@@ -212,7 +219,9 @@ impl Activity {
             Phase::Idle(since) => (since, idle_timeout, Overdue::Silent),
         };
         // A time that no clock reaches is no deadline.
-        Some((since.checked_add(time)?, overdue))
+        let deadline = since.checked_add(time).map(|deadline| (deadline, overdue));
+        let stop = stopped.filter(|_| overdue == Overdue::Head).map(|at| (at + HEAD_GRACE, Overdue::Stop));
+        deadline.into_iter().chain(stop).min_by_key(|(moment, _)| *moment)
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
@@ -242,7 +251,6 @@ mod tests {
     use std::{
         sync::atomic::{AtomicUsize, Ordering::SeqCst},
         task::Wake,
-        time::Duration,
     };
 
     use super::*;
@@ -258,11 +266,11 @@ mod tests {
         // Whatever reads what the first has left unread may learn of its end when the second has begun.
         let second = activity.begin(server.begin_request(), true);
         drop(first);
-        assert_eq!(activity.deadline(), None);
+        assert_eq!(activity.deadline(None), None);
         assert_eq!(server.requests_in_flight(), 1);
         drop(second);
         activity.flushed();
-        assert!(activity.deadline().is_some());
+        assert!(activity.deadline(None).is_some());
         assert_eq!(server.requests_in_flight(), 0);
     }
 
@@ -277,7 +285,7 @@ mod tests {
         assert!(!activity.hold_back(b"HTTP/1.1 200 OK\r\n"), "it may be content");
         drop(exchange);
         assert!(!activity.hold_back(b"HTTP/1.1 200 OK\r\n"), "it may be the last of the content");
-        assert_eq!(activity.deadline(), None);
+        assert_eq!(activity.deadline(None), None);
         assert_eq!(server.requests_in_flight(), 1);
         activity.flushed();
         assert_eq!(server.requests_in_flight(), 0);
@@ -328,21 +336,21 @@ mod tests {
         for rate in [0, 1, u64::MAX] {
             limits.min_rate = rate;
             let activity = Activity::new(&limits);
-            assert_eq!(activity.deadline(), None);
+            assert_eq!(activity.deadline(None), None);
             activity.received(b"GET");
-            assert_eq!(activity.deadline(), None);
+            assert_eq!(activity.deadline(None), None);
             let exchange = activity.begin(server.begin_request(), true);
             activity.answer(None);
             activity.blocked();
-            assert_eq!(activity.deadline(), None);
+            assert_eq!(activity.deadline(None), None);
             // Fast.
             activity.sent(16 << 20);
             activity.blocked();
-            assert_eq!(activity.deadline(), None);
+            assert_eq!(activity.deadline(None), None);
             activity.sent(usize::MAX / 2);
             drop(exchange);
             activity.flushed();
-            assert_eq!(activity.deadline(), None);
+            assert_eq!(activity.deadline(None), None);
         }
     }
 }

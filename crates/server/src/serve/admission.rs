@@ -14,8 +14,6 @@ use crate::{limits::Limits, notice::Notice};
 
 /// The most callers that are told at once that there are too many; more are not told.
 const MOST_TOLD: usize = 16;
-/// In how many seconds they are to come back: connections come and go.
-const COME_BACK: &str = "1";
 
 /// Counts the connections of one server on one socket, and turns those away that are too many.
 pub(super) struct Admission {
@@ -96,11 +94,7 @@ impl Admission {
             return;
         }
         self.told.spawn(async move {
-            let answer = bare::answer(
-                StatusCode::SERVICE_UNAVAILABLE,
-                &full.to_string(),
-                &[("retry-after", COME_BACK)],
-            );
+            let answer = bare::answer(StatusCode::SERVICE_UNAVAILABLE, &full.to_string(), &[bare::COME_BACK]);
             bare::say(&mut stream, &answer).await;
         });
     }

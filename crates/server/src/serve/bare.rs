@@ -15,6 +15,9 @@ const PATIENCE: Duration = Duration::from_secs(1);
 /// Bytes that are read of a caller at once, to be thrown away.
 const DISCARDED: usize = 16 * 1024;
 
+/// The header that tells a caller, in seconds, when to come back.
+pub(super) const COME_BACK: (&str, &str) = ("retry-after", "1");
+
 /// An answer in the API's shape, as it stands on the wire.
 pub(super) fn answer(status: StatusCode, message: &str, headers: &[(&str, &str)]) -> Vec<u8> {
     let refusal = ApiError::new(status, message).encode_response(&Api::openai());

@@ -117,11 +117,11 @@ where
     S::Future: Unpin,
 {
     let mut stopped = pin!(async move { drop(stopping.changed().await) });
-    let mut has_stopped = false;
+    let mut stopped_at = None;
     let mut timer = pin!(sleep_until(Instant::now()));
     poll_fn(|context| {
-        if !has_stopped && stopped.as_mut().poll(context).is_ready() {
-            has_stopped = true;
+        if stopped_at.is_none() && stopped.as_mut().poll(context).is_ready() {
+            stopped_at = Some(Instant::now());
             Pin::new(&mut *connection).graceful_shutdown();
         }
         activity.enter(context.waker());
@@ -135,7 +135,7 @@ where
             context.waker().wake_by_ref();
         }
         // All that moves a deadline happened above. A timer that goes off too early costs less than one that is reset each time.
-        while let Some((deadline, overdue)) = activity.deadline() {
+        while let Some((deadline, overdue)) = activity.deadline(stopped_at) {
             if deadline <= Instant::now() {
                 return Poll::Ready(End::Overdue(overdue));
             }
@@ -156,6 +156,11 @@ async fn finish(end: End, activity: &Activity, mut stream: TcpStream, limits: &L
             let seconds = limits.head_timeout.as_secs_f32();
             let message = format!("the head of the request was not complete within {seconds} seconds");
             bare::say(&mut stream, &bare::answer(StatusCode::REQUEST_TIMEOUT, &message, &[])).await;
+        }
+        End::Overdue(Overdue::Stop) => {
+            let message = "the server is stopping: send the request again later";
+            let answer = bare::answer(StatusCode::SERVICE_UNAVAILABLE, message, &[bare::COME_BACK]);
+            bare::say(&mut stream, &answer).await;
         }
         End::Overdue(Overdue::Reader) => {
             let id = activity.request();

@@ -129,6 +129,7 @@ impl Server {
         admission.flush();
         failures.flush();
         self.rejections().flush();
+        self.full_disk().flush();
         stopped
     }
 

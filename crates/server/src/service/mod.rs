@@ -7,6 +7,7 @@ mod form;
 mod head;
 mod host;
 mod list;
+mod no_room;
 mod operations;
 
 use std::{
@@ -29,7 +30,7 @@ use self::{
     body::{BoxError, RequestBody},
     head::Head,
 };
-pub(crate) use self::{head::REQUEST_ID, host::Arrival};
+pub(crate) use self::{head::REQUEST_ID, host::Arrival, no_room::NoRoom};
 use crate::{Server, refusal::Refusal};
 
 impl<B> Service<Request<B>> for Server
@@ -78,7 +79,10 @@ impl Server {
         }
         let mut response = match answer {
             Ok(response) => response,
-            Err(refusal) => refuse(refusal, head, &api),
+            Err(refusal) => {
+                self.log(&refusal, head, &api);
+                refuse(refusal, &api)
+            }
         };
         head.finish(&api, &mut response);
         let (status, received) = (response.status().as_u16(), body.received());
@@ -104,19 +108,26 @@ impl Server {
         };
         if host::is_for_loopback(parts) { Ok(()) } else { Err(refusal) }
     }
+
+    /// Says in the log why a request is refused.
+    fn log(&self, refusal: &Refusal, head: &Head, api: &Api) {
+        let error: &dyn std::error::Error = refusal;
+        // All of it stands in the line itself: the span is not there where only errors are logged.
+        let (id, operation) = (head.id_in(api), head.operation(api));
+        match refusal.status() {
+            StatusCode::INSUFFICIENT_STORAGE => {
+                self.full_disk().add(|no_room| no_room.add(id, operation, error));
+            }
+            StatusCode::INTERNAL_SERVER_ERROR => {
+                tracing::error!(id, method = %head.parts.method, operation, error, "a request failed");
+            }
+            status if status.is_server_error() => tracing::warn!(error, "not now"),
+            _ => tracing::debug!(error, "rejected"),
+        }
+    }
 }
 
-fn refuse(refusal: Refusal, head: &Head, api: &Api) -> Response<ResponseBody> {
-    let cause: &dyn std::error::Error = &refusal;
-    match refusal.status() {
-        StatusCode::INTERNAL_SERVER_ERROR | StatusCode::INSUFFICIENT_STORAGE => {
-            // All of it stands in the line itself: the span is not there where only errors are logged.
-            let (id, method, operation) = (head.id_in(api), &head.parts.method, head.operation(api));
-            tracing::error!(id, %method, operation, error = cause, "a request failed");
-        }
-        status if status.is_server_error() => tracing::warn!(error = cause, "not now"),
-        _ => tracing::debug!(error = cause, "rejected"),
-    }
+fn refuse(refusal: Refusal, api: &Api) -> Response<ResponseBody> {
     let header = refusal.header();
     let answer = refusal.into_api_error(api.dialect()).encode_response(api);
     let mut response = match answer {

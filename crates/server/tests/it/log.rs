@@ -3,17 +3,25 @@
 use std::{
     io,
     sync::{Arc, Mutex},
+    time::Duration,
 };
 
 use http::Response;
 use http_body_util::{BodyExt, Full};
 use object_store::{ObjectStoreExt, memory::InMemory};
+use partwise_models::Purpose;
 use partwise_protocol::{DownloadFile, ListFiles, Operation};
 use partwise_server::ResponseBody;
 use tower_service::Service;
 use tracing::{Level, subscriber::DefaultGuard};
 
-use crate::{download::file_of_parts, records::put_record, spied_store::SpiedStore, world::World};
+use crate::{
+    download::file_of_parts,
+    faulty::Faulty,
+    records::put_record,
+    spied_store::SpiedStore,
+    world::{World, new_file},
+};
 
 /// What is logged on this thread.
 #[derive(Clone, Default)]
@@ -87,4 +95,23 @@ async fn a_download_that_breaks_off_is_logged_with_its_request() {
     assert!(response.into_body().collect().await.is_err());
     let said = log.said();
     assert!(said.contains(&request) && said.contains("downloadFile"), "{request} is in {said}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_full_disk_has_a_line_a_second_that_counts_the_requests() {
+    let objects = Faulty::default();
+    let world = World::over(Arc::new(objects.clone())).await;
+    let (log, _guard) = Log::of_errors();
+    objects.set_room(0);
+    let caller = world.caller();
+    for _ in 0..5 {
+        let refusal = caller.call(&new_file(Purpose::Assistants, "a.txt", b"abc")).await.unwrap_err();
+        assert_eq!(refusal.status, 507);
+    }
+    let lines = || log.said().lines().map(str::to_owned).collect::<Vec<_>>();
+    assert_eq!(lines().len(), 1, "{}", log.said());
+    assert!(lines()[0].contains("count=1") && lines()[0].contains("createFile"), "{}", log.said());
+    tokio::time::sleep(Duration::from_secs(2)).await;
+    assert_eq!(lines().len(), 2, "{}", log.said());
+    assert!(lines()[1].contains("count=4") && lines()[1].contains("disk is full"), "{}", log.said());
 }

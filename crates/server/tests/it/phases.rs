@@ -10,7 +10,7 @@ use tokio::{
 };
 
 use crate::{
-    served::{Served, in_time, post_head, read_answer, serve, serve_on_threads},
+    served::{Served, in_time, post_head, read_answer, read_to_end, serve, serve_on_threads},
     world::{KEY, World},
 };
 
@@ -181,5 +181,29 @@ async fn an_answer_that_waits_for_its_reader_is_in_flight() {
         assert_eq!(place.served.requests(), 3, "{bytes} bytes");
         place.served.stop.send(()).unwrap();
         assert_eq!(in_time(place.served.server).await.unwrap().cut_off, 3, "{bytes} bytes");
+    }
+}
+
+#[tokio::test]
+async fn a_head_that_does_not_end_holds_up_no_stop() {
+    for on_threads in [false, true] {
+        let place = Place::new(b"x", on_threads, |limits| {
+            limits.head_timeout = Duration::from_secs(3600);
+            limits.shutdown_timeout = Duration::from_secs(3600);
+        })
+        .await;
+        let mut first = place.served.connect().await;
+        let mut second = place.ask("HTTP/1.1", "").await;
+        read_answer(&mut second).await;
+        for stream in [&mut first, &mut second] {
+            stream.write_all(b"GET /v1/files HTTP/1.1\r\nHost:").await.unwrap();
+        }
+        sleep(Duration::from_millis(100)).await;
+        place.served.stop.send(()).unwrap();
+        let answer = read_to_end(&mut first).await;
+        assert!(answer.starts_with("HTTP/1.1 503"), "{answer}");
+        assert!(answer.contains("retry-after: ") && answer.contains("the server is stopping"), "{answer}");
+        assert_eq!(read_to_end(&mut second).await, "", "closed as one that is idle");
+        assert_eq!(in_time(place.served.server).await.unwrap().cut_off, 0);
     }
 }
