@@ -18,7 +18,7 @@ use tokio::{
 };
 
 use crate::{
-    serve::{Activity, Exchange, READ_BUFFER, Speed},
+    serve::{Activity, OpenAnswer, READ_BUFFER, Speed},
     service::{BrokenContent, Portion, ResponseBody},
 };
 
@@ -32,13 +32,12 @@ const KEEPALIVE_AGAIN: Duration = Duration::from_secs(15);
 pub(crate) struct SocketBody {
     body: ResponseBody,
     files: Option<Files>,
-    /// Ends when this and the request's body are gone.
-    _exchange: Arc<Exchange>,
+    _answer: OpenAnswer,
 }
 
 impl SocketBody {
-    pub(crate) fn new(body: ResponseBody, files: Option<Files>, exchange: Arc<Exchange>) -> Self {
-        Self { body, files, _exchange: exchange }
+    pub(crate) fn new(body: ResponseBody, files: Option<Files>, answer: OpenAnswer) -> Self {
+        Self { body, files, _answer: answer }
     }
 }
 

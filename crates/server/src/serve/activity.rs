@@ -12,8 +12,9 @@ use tokio::time::Instant;
 use super::outflow::{Outflow, Speed};
 use crate::{limits::Limits, server::InFlight};
 
-/// The time that a head which has begun to come has to its end when the server stops. Nothing is lost with it.
-const HEAD_GRACE: Duration = Duration::from_secs(1);
+/// The time that a head, or what is left of a request that was answered, has to its end when the server stops. Nothing is lost
+/// with either.
+const STOP_GRACE: Duration = Duration::from_secs(1);
 
 /// Shared by all who see a part of it.
 #[derive(Clone)]
@@ -33,6 +34,7 @@ struct State {
     is_followed: bool,
     /// Of some request, not all of the body was read.
     left_unread: bool,
+    answer: Answer,
     counted: Option<InFlight>,
     /// The number of the request that is answered, as its caller sees it.
     request: Option<HeaderValue>,
@@ -57,6 +59,15 @@ enum Phase {
     Idle(Instant),
 }
 
+/// The progress of the answer to the request that is being served.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Answer {
+    Coming,
+    /// Its body has ended; HTTP may not have written all of it yet.
+    Ended,
+    Written,
+}
+
 /// The reason why a connection ends before its peer or HTTP wants it to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Overdue {
@@ -65,10 +76,15 @@ pub(super) enum Overdue {
     /// A head does not end.
     Head,
     /// The server stops, and a head has not ended.
-    Stop,
+    HeadAtStop,
+    /// The server stops, and a request that was answered has not ended.
+    RestAtStop,
     /// The peer takes nothing of what it is sent, or hardly anything.
     Reader,
 }
+
+/// The answer to a request, until its body has ended.
+pub(crate) struct OpenAnswer(Arc<Exchange>);
 
 /// A request, from its head to the end of both its bodies.
 pub(crate) struct Exchange {
@@ -87,6 +103,7 @@ impl Activity {
             has_body: false,
             is_followed: false,
             left_unread: false,
+            answer: Answer::Coming,
             counted: None,
             request: None,
             out: Outflow::new(limits),
@@ -122,6 +139,7 @@ impl Activity {
         // A head ends with an empty line: what came behind it was read together with it.
         state.is_followed = !(has_body || state.tail.ends_with(b"\n\r\n") || state.tail.ends_with(b"\n\n"));
         state.has_body = has_body;
+        state.answer = Answer::Coming;
         state.counted = Some(counted);
         state.requests += 1;
         Exchange { activity: self.clone(), number: state.requests }
@@ -188,10 +206,13 @@ impl Activity {
     pub(crate) fn flushed(&self) {
         let mut state = self.lock();
         // Before that it has written what there is so far, and more may come.
+        if state.answer == Answer::Ended {
+            state.answer = Answer::Written;
+            state.counted = None;
+        }
         if matches!(state.phase, Phase::Answered) {
             let now = Instant::now();
             state.phase = if state.is_followed { Phase::Head(now) } else { Phase::Idle(now) };
-            state.counted = None;
         }
     }
 
@@ -212,20 +233,36 @@ impl Activity {
             return Some((deadline, Overdue::Reader));
         }
         let Limits { head_timeout, idle_timeout, .. } = state.limits;
-        let (since, time, overdue) = match state.phase {
-            Phase::Fresh(since) => (since, head_timeout, Overdue::Silent),
-            Phase::Head(since) => (since, head_timeout, Overdue::Head),
+        let at_stop = |overdue| stopped.map(|at| (at + STOP_GRACE, overdue));
+        let (since, time, overdue, at_stop) = match state.phase {
+            Phase::Fresh(since) => (since, head_timeout, Overdue::Silent, None),
+            Phase::Head(since) => (since, head_timeout, Overdue::Head, at_stop(Overdue::HeadAtStop)),
+            Phase::Request if state.answer == Answer::Written => return at_stop(Overdue::RestAtStop),
             Phase::Request | Phase::Answered => return None,
-            Phase::Idle(since) => (since, idle_timeout, Overdue::Silent),
+            Phase::Idle(since) => (since, idle_timeout, Overdue::Silent, None),
         };
         // A time that no clock reaches is no deadline.
         let deadline = since.checked_add(time).map(|deadline| (deadline, overdue));
-        let stop = stopped.filter(|_| overdue == Overdue::Head).map(|at| (at + HEAD_GRACE, Overdue::Stop));
-        deadline.into_iter().chain(stop).min_by_key(|(moment, _)| *moment)
+        deadline.into_iter().chain(at_stop).min_by_key(|(moment, _)| *moment)
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl OpenAnswer {
+    pub(super) fn new(exchange: Arc<Exchange>) -> Self {
+        Self(exchange)
+    }
+}
+
+impl Drop for OpenAnswer {
+    fn drop(&mut self) {
+        let mut state = self.0.activity.lock();
+        if state.requests == self.0.number {
+            state.answer = Answer::Ended;
+        }
     }
 }
 
@@ -260,15 +297,17 @@ mod tests {
     async fn the_late_end_of_one_request_is_not_that_of_the_next() {
         let server = Server::builder(Store::memory()).build().await.unwrap();
         let activity = Activity::new(&Limits::default());
-        let first = activity.begin(server.begin_request(), true);
+        let first = Arc::new(activity.begin(server.begin_request(), true));
         activity.answer(None);
+        drop(OpenAnswer::new(first.clone()));
         activity.flushed();
+        assert_eq!(server.requests_in_flight(), 0, "its answer is written");
         // Whatever reads what the first has left unread may learn of its end when the second has begun.
-        let second = activity.begin(server.begin_request(), true);
+        let second = Arc::new(activity.begin(server.begin_request(), true));
         drop(first);
         assert_eq!(activity.deadline(None), None);
         assert_eq!(server.requests_in_flight(), 1);
-        drop(second);
+        drop(OpenAnswer::new(second));
         activity.flushed();
         assert!(activity.deadline(None).is_some());
         assert_eq!(server.requests_in_flight(), 0);
@@ -278,12 +317,12 @@ mod tests {
     async fn a_request_is_in_flight_until_its_answer_is_written() {
         let server = Server::builder(Store::memory()).build().await.unwrap();
         let activity = Activity::new(&Limits::default());
-        let exchange = activity.begin(server.begin_request(), true);
+        let exchange = Arc::new(activity.begin(server.begin_request(), true));
         activity.answer(None);
         // The head may leave before the content is there.
         activity.flushed();
         assert!(!activity.hold_back(b"HTTP/1.1 200 OK\r\n"), "it may be content");
-        drop(exchange);
+        drop(OpenAnswer::new(exchange));
         assert!(!activity.hold_back(b"HTTP/1.1 200 OK\r\n"), "it may be the last of the content");
         assert_eq!(activity.deadline(None), None);
         assert_eq!(server.requests_in_flight(), 1);

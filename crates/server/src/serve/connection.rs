@@ -25,7 +25,7 @@ use tower_service::Service as _;
 
 use super::{
     READ_BUFFER,
-    activity::{Activity, Exchange, Overdue},
+    activity::{Activity, Exchange, OpenAnswer, Overdue},
     admission::Admitted,
     bare,
 };
@@ -101,7 +101,7 @@ fn answer(
     Box::pin(async move {
         let response = server.call(request).await.unwrap_or_else(|never| match never {});
         activity.answer(response.headers().get(REQUEST_ID));
-        Ok(response.map(|body| SocketBody::new(body, files, exchange)))
+        Ok(response.map(|body| SocketBody::new(body, files, OpenAnswer::new(exchange))))
     })
 }
 
@@ -152,12 +152,13 @@ where
 async fn finish(end: End, activity: &Activity, mut stream: TcpStream, limits: &Limits) {
     match end {
         End::Overdue(Overdue::Silent) => {}
+        End::Overdue(Overdue::RestAtStop) => bare::end(&mut stream).await,
         End::Overdue(Overdue::Head) => {
             let seconds = limits.head_timeout.as_secs_f32();
             let message = format!("the head of the request was not complete within {seconds} seconds");
             bare::say(&mut stream, &bare::answer(StatusCode::REQUEST_TIMEOUT, &message, &[])).await;
         }
-        End::Overdue(Overdue::Stop) => {
+        End::Overdue(Overdue::HeadAtStop) => {
             let message = "the server is stopping: send the request again later";
             let answer = bare::answer(StatusCode::SERVICE_UNAVAILABLE, message, &[bare::COME_BACK]);
             bare::say(&mut stream, &answer).await;

@@ -18,7 +18,7 @@ use tokio::{
 };
 
 pub(crate) use self::{
-    activity::{Activity, Exchange},
+    activity::{Activity, OpenAnswer},
     outflow::Speed,
 };
 use self::{admission::Admission, connection::Connection, failures::Failures, lanes::Lanes};

@@ -3,17 +3,19 @@
 use std::time::Duration;
 
 use http::{HeaderValue, Response, StatusCode, header};
+use tokio::time::timeout;
 
 use super::{
     body::{RequestBody, ResponseBody},
     head::Head,
 };
 
-/// A rest up to this is read so that the connection can go on.
+/// A rest up to this is read so that the connection can go on, as slowly as any other body may come.
 const WORTH_KEEPING: u64 = 1024 * 1024;
 /// A rest up to this is read so that the caller sees the answer: one who is still sending finds a closed connection
 /// reset, and many never look at what came before that.
 const MOST: u64 = 64 * 1024 * 1024;
+/// And for so long.
 const LONGEST: Duration = Duration::from_secs(30);
 
 /// Reads on beside the answer, within bounds, when the body has not been read to its end.
@@ -33,10 +35,15 @@ pub(super) fn drain(mut body: RequestBody, head: &Head, response: &mut Response<
         close(head, response);
     }
     let end = body.received().saturating_add(MOST);
-    tokio::spawn(tokio::time::timeout(LONGEST, async move {
+    let reading = async move {
         // Behind the last byte of an announced length, hyper says nothing more before the next request comes.
         while !body.is_at_end() && body.received() < end && matches!(body.next().await, Ok(Some(_))) {}
-    }));
+    };
+    if keeps_connection {
+        tokio::spawn(reading);
+    } else {
+        tokio::spawn(timeout(LONGEST, reading));
+    }
 }
 
 /// Tells the caller that the connection ends.

@@ -207,3 +207,23 @@ async fn a_head_that_does_not_end_holds_up_no_stop() {
         assert_eq!(in_time(place.served.server).await.unwrap().cut_off, 0);
     }
 }
+
+#[tokio::test]
+async fn a_rest_of_an_answered_request_holds_up_no_stop() {
+    for on_threads in [false, true] {
+        let place = Place::new(b"x", on_threads, |limits| {
+            limits.shutdown_timeout = Duration::from_secs(3600);
+        })
+        .await;
+        let mut stream = place.served.connect().await;
+        stream.write_all(post_head("wrong", 1000, "").as_bytes()).await.unwrap();
+        stream.write_all(b"abc").await.unwrap();
+        assert!(in_time(read_answer(&mut stream)).await.starts_with("HTTP/1.1 401"));
+        while place.served.requests() > 0 {
+            sleep(Duration::from_millis(10)).await;
+        }
+        place.served.stop.send(()).unwrap();
+        assert_eq!(read_to_end(&mut stream).await, "");
+        assert_eq!(in_time(place.served.server).await.unwrap().cut_off, 0);
+    }
+}
