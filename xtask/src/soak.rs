@@ -42,6 +42,9 @@ pub(crate) fn soak(root: &Path, options: &Options) -> Result<()> {
     if let Some(seed) = options.seed {
         command.args(["--seed", &seed.to_string()]);
     }
+    if !options.serve.is_empty() {
+        command.arg("--").args(&options.serve);
+    }
     run(
         &mut command,
         "what does not hold stands above, and the servers' logs are in the folder `logs` of --dir",

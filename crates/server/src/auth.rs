@@ -163,7 +163,7 @@ fn digest(key: &str) -> Digest {
     Sha256::digest(key).into()
 }
 
-/// A key's own tenant. Sixteen digits of its digest are as good as none to whoever would guess the key.
+/// A key's own tenant. Sixteen digits of its digest do not help to guess the key.
 fn own_tenant(key: &str) -> Tenant {
     let mut name = String::from("key-");
     for byte in &digest(key)[..8] {

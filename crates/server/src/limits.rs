@@ -7,7 +7,7 @@ const PER_CONNECTION: u64 = 3;
 /// Descriptors for the rest of the process: threads and their event queues, records that are read, callers that are turned away.
 const RESERVE: u64 = 128;
 /// Most threads for work that blocks. Each may hold a descriptor for a request that is gone already.
-const MOST_BLOCKING_THREADS: u64 = 512;
+const MOST_BLOCKING_THREADS: u64 = 128;
 /// Most connections by default, however many descriptors there are: a silent one takes some 11 KiB, one that has sent much and
 /// waits up to 0.4 MiB, so that the worst take 1.5 GiB.
 const MOST_CONNECTIONS: usize = 4096;
@@ -80,7 +80,7 @@ impl Limits {
     /// The most connections that a process with this limit of descriptors can serve without lacking one for the store.
     ///
     /// That is a third of what is left after 128 for the process and one for each thread that does work that blocks, which are an
-    /// eighth of the descriptors and at most 512: 32 connections of 256 descriptors, 256 of 1,024, 1,152 of 4,096. It is never less than
+    /// eighth of the descriptors and at most 128: 32 connections of 256 descriptors, 256 of 1,024, 1,280 of 4,096. It is never less than
     /// one.
     #[must_use]
     pub fn connections_within(descriptors: u64) -> usize {
@@ -115,7 +115,7 @@ mod tests {
     fn descriptors_are_kept_for_the_store_before_connections_get_any() {
         let within = |descriptors| Limits::connections_within(descriptors);
         assert_eq!([0, 64, 128, 256, 1024].map(within), [1, 1, 1, 32, 256]);
-        assert_eq!([4096, 20_000, 65_536].map(within), [1152, 6453, 21_632]);
+        assert_eq!([4096, 20_000, 65_536].map(within), [1280, 6581, 21_760]);
         assert_eq!(Limits::default().connections(), within(descriptors()).min(4096));
         for descriptors in 256..20_000 {
             let connections = within(descriptors) as u64;

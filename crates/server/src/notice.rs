@@ -23,11 +23,11 @@ struct Inner<T> {
 }
 
 struct State<T> {
-    /// What has happened since the last line.
+    /// The events since the last line.
     unsaid: Option<T>,
     /// The moment from which the next line may stand in the log.
     quiet_until: Option<Instant>,
-    /// What will say the next line then.
+    /// The task that says the next line then.
     scheduled: Option<AbortHandle>,
 }
 

@@ -8,7 +8,7 @@ use partwise_protocol::{
     ApiError, DecodeError, Dialect, EncodeError, FormError, RetryHint, RouteError, excerpt,
 };
 
-use crate::store::StoreError;
+use crate::{local::NotThere, store::StoreError};
 
 /// The wait that a caller is told when there is no room.
 const BUSY: Duration = Duration::from_secs(1);
@@ -228,9 +228,13 @@ impl Refusal {
             Self::Request(error) => return error.into(),
             // The cause is for the log, and nothing for the caller to read.
             Self::Store(error) if error.is_full() => ApiError::new(status, "the server's disk is full"),
-            Self::Store(StoreError::NotThere(_)) => {
+            Self::Store(StoreError::NotThere(NotThere::Store { .. })) => {
                 ApiError::new(status, "the store is not there: try again when its disk is mounted")
             }
+            Self::Store(StoreError::NotThere(NotThere::Folder { .. })) => ApiError::new(
+                status,
+                "the disk with the files of this key is not there: try again when it is mounted",
+            ),
             Self::Store(StoreError::Record { .. }) => ApiError::new(
                 status,
                 "a record of this file or upload is damaged: it can only be deleted or cancelled",

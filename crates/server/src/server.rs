@@ -17,10 +17,9 @@ use crate::{
     limits::Limits,
     marker,
     memory::MemoryBudget,
-    notice::Notice,
     open::OpenError,
     rules::Rules,
-    service::NoRoom,
+    service::LogLines,
     store::Store,
     sweeper::Swept,
 };
@@ -53,7 +52,7 @@ struct Shared {
     backend: Backend,
     keys: RwLock<Arc<Keys>>,
     rejections: Rejections,
-    full_disk: Notice<NoRoom>,
+    log_lines: LogLines,
     limits: Limits,
     loopback_hosts_only: bool,
     in_flight: AtomicUsize,
@@ -84,7 +83,7 @@ const JSON_IN_FLIGHT: u32 = 64 * 1024 * 1024;
 /// The memory, in bytes, that the parts of files in flight may take together: five files of 400,000.
 const PARTS_IN_FLIGHT: u32 = 64 * 1024 * 1024;
 
-/// A sweep stopped half-way; the next one begins anew.
+/// A sweep stopped half-way; the next one starts from the beginning.
 #[derive(Debug, thiserror::Error)]
 #[error("the store cannot be swept")]
 #[non_exhaustive]
@@ -138,8 +137,8 @@ impl Server {
         &self.0.rejections
     }
 
-    pub(crate) fn full_disk(&self) -> &Notice<NoRoom> {
-        &self.0.full_disk
+    pub(crate) fn log_lines(&self) -> &LogLines {
+        &self.0.log_lines
     }
 
     pub(crate) fn takes_loopback_hosts_only(&self) -> bool {
@@ -251,7 +250,7 @@ impl Builder {
             backend: Backend::new(store, clock, entropy, parts),
             keys: RwLock::new(Arc::new(keys)),
             rejections: Rejections::new(),
-            full_disk: Notice::new(NoRoom::say),
+            log_lines: LogLines::new(),
             limits,
             loopback_hosts_only,
             in_flight: AtomicUsize::new(0),

@@ -1,4 +1,4 @@
-//! A connection's socket, and the bodies that it sends: where the system can, it sends files by itself.
+//! A connection's socket, and the bodies that it sends: where the system can, it sends files without a copy.
 
 use std::{
     io::{self, IoSlice},

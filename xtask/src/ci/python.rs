@@ -9,16 +9,17 @@ use super::server::{KEYS, Server};
 use crate::workspace::run;
 
 pub(super) fn client(root: &Path) -> Result<()> {
-    let python = environment(root, "venv", "requirements.txt")?;
+    let python = environment(root)?;
     let server = Server::start(root)?;
     let mut client = Command::new(python);
     client.arg(root.join("xtask/interop/official_client.py")).arg(server.origin()).args(KEYS);
     run(&mut client, "the traceback above says which assertion does not hold")
 }
 
-/// A virtual environment `target/interop/NAME` with what `xtask/interop/REQUIREMENTS` names, and the Python in it.
-pub(super) fn environment(root: &Path, name: &str, requirements: &str) -> Result<PathBuf> {
-    let folder = root.join("target/interop").join(name);
+/// Makes a virtual environment `target/interop/venv` with the packages of `xtask/interop/requirements.txt`, and returns
+/// its Python.
+pub(super) fn environment(root: &Path) -> Result<PathBuf> {
+    let folder = root.join("target/interop/venv");
     let python = folder.join("bin/python");
     if !python.exists() {
         run(
@@ -28,7 +29,7 @@ pub(super) fn environment(root: &Path, name: &str, requirements: &str) -> Result
     }
     let mut pip = Command::new(&python);
     pip.args(["-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--requirement"]);
-    pip.arg(root.join("xtask/interop").join(requirements));
+    pip.arg(root.join("xtask/interop/requirements.txt"));
     run(&mut pip, "the Python packages could not be installed")?;
     Ok(python)
 }

@@ -22,7 +22,7 @@ const TESTS: [&str; 3] = [
 
 pub(super) fn tests(root: &Path) -> Result<()> {
     let suite = root.join("xtask/interop/suite");
-    let python = environment(root, "suite-venv", "suite/requirements.txt")?;
+    let python = environment(root)?;
     let source = source(root, &python, &suite)?;
     let server = Server::start(root)?;
     let mut made_up = Command::new(&python);

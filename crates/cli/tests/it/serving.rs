@@ -5,7 +5,7 @@ use std::{
     io::{BufRead as _, BufReader, ErrorKind, Read as _, Write as _},
     net::TcpStream,
     thread::sleep,
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use insta::assert_snapshot;
@@ -35,6 +35,19 @@ pub(crate) fn ask(server: &Serving, path: &str, headers: &str) -> String {
 
 pub(crate) fn list(server: &Serving, key: &str) -> String {
     ask(server, "/v1/files", &format!("Host: localhost\r\nAuthorization: Bearer {key}\r\n"))
+}
+
+/// Lists with this key until the answer has this status; a minute is more than it can take.
+fn until(server: &Serving, key: &str, status: &str) {
+    let begin = Instant::now();
+    loop {
+        let answer = list(server, key);
+        if answer.starts_with(&format!("HTTP/1.1 {status}")) {
+            return;
+        }
+        assert!(begin.elapsed() < Duration::from_secs(60), "{key} has no {status}: {answer}");
+        sleep(Duration::from_millis(10));
+    }
 }
 
 /// The status of an answer on a connection that is kept.
@@ -84,7 +97,7 @@ fn silent_connections_take_nothing_from_those_who_are_there() {
     let answer = list(&server, "the-right-key");
     assert!(answer.is_empty() || answer.starts_with("HTTP/1.1 503"), "{answer}");
     drop(silent);
-    while !list(&server, "the-right-key").starts_with("HTTP/1.1 200") {}
+    until(&server, "the-right-key", "200");
     both("afterwards");
     let (status, said) = server.stop();
     assert_eq!(status, 0);
@@ -150,24 +163,19 @@ fn keys_are_read_again_when_it_is_told_to() {
     let sandbox = Sandbox::new();
     sandbox.write("keys", "first-key\n");
     let server = sandbox.serve(&["--api-key-file", "keys"], &[]);
-    let until = |key: &str, status: &str| {
-        while !list(&server, key).starts_with(&format!("HTTP/1.1 {status}")) {
-            sleep(Duration::from_millis(10));
-        }
-    };
-    until("first-key", "200");
+    until(&server, "first-key", "200");
     sandbox.write("keys", "second-key\n");
     server.signal(&["HUP"]);
-    until("second-key", "200");
-    until("first-key", "401");
+    until(&server, "second-key", "200");
+    until(&server, "first-key", "401");
     sandbox.write("keys", "third-key\nThe Team:secret-key\n");
     server.signal(&["HUP"]);
     // It has looked at the file when it has looked at the next one.
     sleep(Duration::from_secs(1));
-    until("second-key", "200");
+    until(&server, "second-key", "200");
     sandbox.write("keys", "fourth-key\n");
     server.signal(&["HUP"]);
-    until("fourth-key", "200");
+    until(&server, "fourth-key", "200");
     let (status, said) = server.stop();
     let said: Vec<_> = said.lines().filter(|line| !line.contains("WARN")).collect();
     assert_eq!(status, 0);

@@ -177,10 +177,10 @@ impl Activity {
     /// Keeps what HTTP wants to write when that is an answer of its own, which has not the shape of the API. It gives one to
     /// what is no request.
     pub(crate) fn hold_back(&self, bytes: &[u8]) -> bool {
-        let mut state = self.lock();
-        if matches!(state.phase, Phase::Request | Phase::Answered) {
+        if !self.is_between_requests() {
             return false;
         }
+        let mut state = self.lock();
         let status = bytes.strip_prefix(b"HTTP/1.").and_then(|rest| rest.get(2..5));
         state.held_back = status.and_then(|status| StatusCode::from_bytes(status).ok());
         state.held_back.is_some()
@@ -219,6 +219,11 @@ impl Activity {
     /// The status of an answer that was held back.
     pub(super) fn held_back(&self) -> Option<StatusCode> {
         self.lock().held_back
+    }
+
+    /// Says whether no request is being served.
+    pub(super) fn is_between_requests(&self) -> bool {
+        !matches!(self.lock().phase, Phase::Request | Phase::Answered)
     }
 
     pub(super) fn is_left_unread(&self) -> bool {

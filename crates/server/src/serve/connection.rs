@@ -171,11 +171,16 @@ async fn finish(end: End, activity: &Activity, mut stream: TcpStream, limits: &L
         }
         End::Done(done) => {
             if let Err(error) = &done {
-                tracing::debug!(error = error as &dyn std::error::Error, "a connection broke");
+                tracing::debug!(error = error as &dyn std::error::Error, "a connection was lost");
             }
             match (activity.held_back(), done) {
                 (Some(status), Err(error)) => {
                     let (status, message) = unreadable(status, &error, limits);
+                    bare::say(&mut stream, &bare::answer(status, &message, &[])).await;
+                }
+                // HTTP has no answer of its own to another version's beginning.
+                (None, Err(error)) if error.is_parse() && activity.is_between_requests() => {
+                    let (status, message) = unreadable(StatusCode::BAD_REQUEST, &error, limits);
                     bare::say(&mut stream, &bare::answer(status, &message, &[])).await;
                 }
                 (None, Ok(())) if activity.is_left_unread() => bare::end(&mut stream).await,

@@ -2,7 +2,7 @@
 
 use std::{error::Error, io};
 
-/// Failures for one line of the log. Whoever runs the server has to see them: callers find it closed.
+/// Failures for one line of the log. The operator has to see them: callers find a closed connection.
 #[derive(Default)]
 pub(super) struct Failures {
     count: u64,

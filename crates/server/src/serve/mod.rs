@@ -103,6 +103,8 @@ impl Server {
             };
             let (stream, peer) = match accepted {
                 Ok(accepted) => accepted,
+                // One caller has gone again before it was accepted.
+                Err(error) if is_of_one_caller(&error) => continue,
                 Err(error) => {
                     failures.add(|failures| failures.add(error));
                     sleep(ACCEPT_PAUSE).await;
@@ -129,7 +131,7 @@ impl Server {
         admission.flush();
         failures.flush();
         self.rejections().flush();
-        self.full_disk().flush();
+        self.log_lines().flush();
         stopped
     }
 
@@ -144,6 +146,11 @@ impl Server {
             }
         }
     }
+}
+
+fn is_of_one_caller(error: &io::Error) -> bool {
+    use io::ErrorKind::{ConnectionAborted, ConnectionRefused, ConnectionReset, Interrupted};
+    matches!(error.kind(), ConnectionAborted | ConnectionRefused | ConnectionReset | Interrupted)
 }
 
 fn is_loopback(address: &SocketAddr) -> bool {

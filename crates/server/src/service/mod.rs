@@ -7,7 +7,7 @@ mod form;
 mod head;
 mod host;
 mod list;
-mod no_room;
+mod log_lines;
 mod operations;
 
 use std::{
@@ -29,9 +29,10 @@ pub use self::body::{BrokenContent, ResponseBody};
 use self::{
     body::{BoxError, RequestBody},
     head::Head,
+    log_lines::Failed,
 };
-pub(crate) use self::{head::REQUEST_ID, host::Arrival, no_room::NoRoom};
-use crate::{Server, refusal::Refusal};
+pub(crate) use self::{head::REQUEST_ID, host::Arrival, log_lines::LogLines};
+use crate::{Server, local::NotThere, refusal::Refusal, store::StoreError};
 
 impl<B> Service<Request<B>> for Server
 where
@@ -49,7 +50,7 @@ where
     fn call(&mut self, request: Request<B>) -> Self::Future {
         let server = self.clone();
         let (parts, body) = request.into_parts();
-        // A request without a number of its own is served all the same.
+        // A request is served even without a number.
         let head = Head::new(parts, server.backend().random().unwrap_or_default());
         let span = tracing::info_span!("request", id = %head.id(), method = %head.parts.method, path = head.parts.uri.path());
         Box::pin(
@@ -109,20 +110,24 @@ impl Server {
         if host::is_for_loopback(parts) { Ok(()) } else { Err(refusal) }
     }
 
-    /// Says in the log why a request is refused.
+    /// Logs why a request is refused. All of it stands in the line itself: the span is not there where only errors are
+    /// logged.
     fn log(&self, refusal: &Refusal, head: &Head, api: &Api) {
+        let failed = || Failed::new(head.id_in(api), head.operation(api), refusal);
         let error: &dyn std::error::Error = refusal;
-        // All of it stands in the line itself: the span is not there where only errors are logged.
-        let (id, operation) = (head.id_in(api), head.operation(api));
-        match refusal.status() {
-            StatusCode::INSUFFICIENT_STORAGE => {
-                self.full_disk().add(|no_room| no_room.add(id, operation, error));
+        match refusal {
+            Refusal::Store(cause) if cause.is_full() => {
+                self.log_lines().full_disk.add(|lines| lines.add(failed()))
             }
-            StatusCode::INTERNAL_SERVER_ERROR => {
+            Refusal::Store(StoreError::NotThere(NotThere::Folder { .. })) => {
+                self.log_lines().missing_folder.add(|lines| lines.add(failed()));
+            }
+            _ if refusal.status() == StatusCode::INTERNAL_SERVER_ERROR => {
+                let (id, operation) = (head.id_in(api), head.operation(api));
                 tracing::error!(id, method = %head.parts.method, operation, error, "a request failed");
             }
-            status if status.is_server_error() => tracing::warn!(error, "not now"),
-            _ => tracing::debug!(error, "rejected"),
+            _ if refusal.status().is_server_error() => tracing::warn!(error, "a request was put off"),
+            _ => tracing::debug!(error, "a request was refused"),
         }
     }
 }

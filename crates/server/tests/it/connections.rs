@@ -258,3 +258,12 @@ async fn an_answer_before_a_request_that_cannot_be_read_arrives_whole() {
     assert!(answers.starts_with("HTTP/1.1 200"), "{answers}");
     assert_eq!(answers.matches("HTTP/1.1 400").count(), 1, "{answers}");
 }
+
+#[tokio::test]
+async fn the_beginning_of_http_2_is_answered_with_400() {
+    let served = serve(&World::new().await).await;
+    let mut stream = served.connect().await;
+    stream.write_all(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n").await.unwrap();
+    let answer = read_to_end(&mut stream).await;
+    assert!(answer.starts_with("HTTP/1.1 400") && answer.contains("cannot be read as HTTP/1.1"), "{answer}");
+}

@@ -20,7 +20,7 @@ use crate::{
     faulty::Faulty,
     records::put_record,
     spied_store::SpiedStore,
-    world::{World, new_file},
+    world::{World, new_file, told},
 };
 
 /// What is logged on this thread.
@@ -114,4 +114,27 @@ async fn a_full_disk_has_a_line_a_second_that_counts_the_requests() {
     tokio::time::sleep(Duration::from_secs(2)).await;
     assert_eq!(lines().len(), 2, "{}", log.said());
     assert!(lines()[1].contains("count=4") && lines()[1].contains("disk is full"), "{}", log.said());
+}
+
+#[tokio::test(start_paused = true)]
+#[cfg(unix)]
+async fn a_folder_that_is_missing_has_a_line_a_second_that_names_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let world = World::in_folder(folder.path()).await;
+    let (log, _guard) = Log::of_errors();
+    let tenants = folder.path().join("tenants");
+    std::fs::create_dir(&tenants).unwrap();
+    std::os::unix::fs::symlink(folder.path().join("nowhere"), tenants.join("team-a")).unwrap();
+    for _ in 0..3 {
+        let refusal = world.caller().call(&new_file(Purpose::Assistants, "a.txt", b"abc")).await.unwrap_err();
+        assert_eq!(
+            told(&refusal),
+            "503: the disk with the files of this key is not there: try again when it is mounted"
+        );
+    }
+    let lines = || log.said().lines().map(str::to_owned).collect::<Vec<_>>();
+    assert_eq!(lines().len(), 1, "{}", log.said());
+    assert!(lines()[0].contains("createFile") && lines()[0].contains("tenants/team-a"), "{}", log.said());
+    tokio::time::sleep(Duration::from_secs(2)).await;
+    assert!(lines()[1..].iter().any(|line| line.contains("count=2")), "{}", log.said());
 }
