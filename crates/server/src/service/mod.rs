@@ -117,7 +117,7 @@ impl Server {
         let error: &dyn std::error::Error = refusal;
         match refusal {
             Refusal::Store(cause) if cause.is_full() => {
-                self.log_lines().full_disk.add(|lines| lines.add(failed()))
+                self.log_lines().full_disk.add(|lines| lines.add(failed()));
             }
             Refusal::Store(StoreError::NotThere(NotThere::Folder { .. })) => {
                 self.log_lines().missing_folder.add(|lines| lines.add(failed()));
