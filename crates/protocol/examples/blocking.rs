@@ -13,8 +13,8 @@ use std::{fs::File, net::TcpStream, thread};
 use bytes::Bytes;
 use http::{Request, Response};
 use partwise_protocol::{
-    Action, Api, Body, Comparison, Credential, Dialect, Failure, FailureKind, Now, Plan, Segment,
-    SourceStamp, Transfer,
+    Action, Api, Body, Comparison, Credential, Dialect, Failure, FailureKind, Machine as _, Now, Plan,
+    Segment, SourceStamp, Transfer, UploadTask,
 };
 
 type Error = Box<dyn std::error::Error + Send + Sync>;
@@ -39,7 +39,7 @@ fn main() -> Result<(), Error> {
     };
     loop {
         match transfer.poll(now()) {
-            Action::Send { id, mut request, answer_limit, .. } => {
+            Action::Start { id, task: UploadTask::Send { mut request, answer_limit, .. } } => {
                 key.apply(&api, &mut request);
                 match exchange(&request, &mut file, answer_limit) {
                     Ok(response) => transfer.handle_response(id, response, None, now()),
@@ -49,11 +49,13 @@ fn main() -> Result<(), Error> {
                     }
                 }
             }
-            Action::Stamp => transfer.handle_stamped(Ok(stamp(&file)?)),
+            Action::Start { task: UploadTask::Stamp, .. } => transfer.handle_stamped(Ok(stamp(&file)?)),
             Action::Save(_) => transfer.handle_saved(Ok(())),
             Action::Wait { until } => sleep_until(until.unwrap_or_default()),
-            Action::Compare { id, .. } => transfer.handle_compared(id, Ok(Comparison::Unknown), now()),
-            Action::Abandon(_) | Action::Hash(_) => {}
+            Action::Start { id, task: UploadTask::Compare { .. } } => {
+                transfer.handle_compared(id, Ok(Comparison::Unknown), now())
+            }
+            Action::Abandon(_) | Action::Start { task: UploadTask::Hash(_), .. } => {}
             Action::Done(result) => {
                 println!("{}", result?.id);
                 return Ok(());

@@ -10,6 +10,7 @@
 //! - [`ApiError`], [`RetryPolicy`]: what a refusal means and whether to try again.
 //! - [`Transfer`]: one file's way to the service, in parallel parts, as a state machine.
 //! - [`Fetch`]: one file's way back, in parallel ranges where the service serves them, as another.
+//! - [`Machine`]: the contract that both have with their drivers.
 //! - [`JsonLinesCheck`]: what a service could not read of a file of JSON Lines, found before it is sent.
 //!
 //! ```
@@ -44,8 +45,10 @@ mod form;
 mod generated;
 mod json;
 mod json_lines;
+mod machine;
 mod multipart;
 mod operation;
+mod random;
 mod retry;
 mod route;
 mod transfer;
@@ -58,7 +61,7 @@ pub use credential::Credential;
 pub use dialect::{Dialect, Limits};
 pub use download::{
     ContentCheck, DownloadAction, DownloadCheckpoint, DownloadError, DownloadPlan, DownloadProgress,
-    DownloadResumeError, DownloadWarning, Fetch, Instead, WrongContent,
+    DownloadResumeError, DownloadTask, DownloadWarning, Fetch, Instead, WrongContent,
 };
 pub use error::{
     ApiError, ApiErrorKind, DecodeError, EncodeError, Garbled, Redirect, ResponseError, excerpt,
@@ -74,12 +77,13 @@ pub use form::{
 };
 pub use generated::{OperationId, PathPart};
 pub use json_lines::{BadLine, ForeignFormat, JsonLinesCheck, LineProblem, filename_suits};
+pub use machine::{Action, ActionOf, Attempt, Machine, RequestId, SaveError};
 pub use operation::{Operation, Repeat};
 pub use retry::{Now, RetryAfter, RetryHint, RetryPolicy, Verdict};
 pub use route::{Route, RouteError};
 pub use transfer::{
-    Action, Attempt, Attempts, Checkpoint, Comparison, Parallel, Phase, Plan, PlanError, Progress, Proof,
-    RequestId, ResumeError, Retries, Retry, RetryReason, RouteChoice, SaveError, SourceError, SourceStamp,
-    Statistics, Transfer, TransferError, UploadRegistry, Warning,
+    Attempts, Checkpoint, Comparison, Parallel, Phase, Plan, PlanError, Progress, Proof, ResumeError,
+    Retries, Retry, RetryReason, RouteChoice, SourceError, SourceStamp, Statistics, Transfer, TransferError,
+    UploadAction, UploadRegistry, UploadTask, Warning,
 };
 pub use uploads::{AddUploadPart, CancelUpload, CompleteUpload, CreateUpload};

@@ -5,7 +5,9 @@ use std::{collections::VecDeque, hint::black_box, time::Duration};
 use bytes::Bytes;
 use http::Response;
 use partwise_models::{Purpose, UnixSeconds};
-use partwise_protocol::{Action, Api, Checkpoint, Now, Plan, RequestId, SourceStamp, Transfer};
+use partwise_protocol::{
+    Action, Api, Checkpoint, Machine as _, Now, Plan, RequestId, SourceStamp, Transfer, UploadTask,
+};
 
 use super::{Amount, Round, Workload, answers::PART_JSON, checkpoints};
 
@@ -62,7 +64,7 @@ impl Driver {
     fn answer_one(&mut self) {
         let id = self.flying.pop_front().expect("a part is under way");
         self.now.monotonic += Duration::from_micros(1);
-        self.machine.handle_sent(id, 1);
+        self.machine.handle_moved(id, 1);
         self.machine.handle_response(
             id,
             Response::new(Bytes::from_static(PART_JSON.as_bytes())),
@@ -75,13 +77,13 @@ impl Driver {
     fn run(&mut self) {
         loop {
             match black_box(self.machine.poll(self.now)) {
-                Action::Send { id, .. } => self.flying.push_back(id),
+                Action::Start { id, task: UploadTask::Send { .. } } => self.flying.push_back(id),
                 Action::Save(_) => self.machine.handle_saved(Ok(())),
                 Action::Wait { .. } => return,
                 Action::Abandon(_)
-                | Action::Compare { .. }
-                | Action::Hash(_)
-                | Action::Stamp
+                | Action::Start { task: UploadTask::Compare { .. }, .. }
+                | Action::Start { task: UploadTask::Hash(_), .. }
+                | Action::Start { task: UploadTask::Stamp, .. }
                 | Action::Done(_) => {
                     unreachable!("parts are left")
                 }

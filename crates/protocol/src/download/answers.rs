@@ -23,13 +23,12 @@ struct Setback {
 
 impl Fetch {
     /// The head of an answer has come. When its bytes are wanted, this says from which byte of the content on they are to be
-    /// written; else the answer is to be dropped. `random` is any number, drawn anew each time.
+    /// written; else the answer is to be dropped.
     pub fn handle_answer(
         &mut self,
         id: RequestId,
         answer: Result<DownloadHead, ResponseError>,
         now: Now,
-        random: u64,
     ) -> Option<u64> {
         let position = self.flights.iter().position(|flight| flight.id == id)?;
         match answer {
@@ -42,14 +41,13 @@ impl Fetch {
             }
             Err(error) => {
                 self.flights.swap_remove(position);
-                self.refused(id, error, now, random);
+                self.refused(id, error, now);
                 None
             }
         }
     }
 
-    /// So many bytes of an answer were written, next to those before.
-    pub fn handle_written(&mut self, id: RequestId, bytes: u64) {
+    pub(super) fn written(&mut self, id: RequestId, bytes: u64) {
         let Some(flight) = self.flights.iter_mut().find(|flight| flight.id == id) else { return };
         let end = flight.rest.start.saturating_add(bytes);
         self.written.insert(flight.rest.start..end);
@@ -63,7 +61,7 @@ impl Fetch {
     }
 
     /// An answer has come to its end, and all its bytes were reported.
-    pub fn handle_end(&mut self, id: RequestId, now: Now, random: u64) {
+    pub fn handle_end(&mut self, id: RequestId, now: Now) {
         let Some(flight) = self.take(id) else { return };
         let is_short = match self.way {
             // A service may send less than it was asked for, but not less than it said.
@@ -77,20 +75,11 @@ impl Fetch {
             },
         };
         if is_short {
-            self.failed(id, Failure::new(FailureKind::Interrupted), now, random);
+            self.failed(id, Failure::new(FailureKind::Interrupted), now);
         }
     }
 
-    /// There is no answer, or no more of it than was reported.
-    pub fn handle_failure(&mut self, id: RequestId, failure: Failure, now: Now, random: u64) {
-        if self.look.is_asked(id) {
-            self.look_failed(failure, now, random);
-        } else if self.take(id).is_some() {
-            self.failed(id, failure, now, random);
-        }
-    }
-
-    fn take(&mut self, id: RequestId) -> Option<Flight> {
+    pub(super) fn take(&mut self, id: RequestId) -> Option<Flight> {
         let position = self.flights.iter().position(|flight| flight.id == id)?;
         Some(self.flights.swap_remove(position))
     }
@@ -174,7 +163,7 @@ impl Fetch {
         self.written = super::Coverage::NOTHING;
     }
 
-    fn refused(&mut self, id: RequestId, error: ResponseError, now: Now, random: u64) {
+    fn refused(&mut self, id: RequestId, error: ResponseError, now: Now) {
         match error {
             ResponseError::Refused(refusal) if refusal.status == StatusCode::RANGE_NOT_SATISFIABLE => {
                 match &self.content {
@@ -190,6 +179,7 @@ impl Fetch {
             ResponseError::Refused(refusal) => {
                 self.is_understood |= refusal.is_of_the_api();
                 let setback = self.count_failure(id);
+                let random = self.random.next();
                 let verdict = self.plan.retry.on_refused(REPEAT, setback.failures, &refusal, now, random);
                 self.follow(setback, verdict, DownloadError::Refused(refusal), now.monotonic);
             }
@@ -202,9 +192,9 @@ impl Fetch {
         }
     }
 
-    fn failed(&mut self, id: RequestId, failure: Failure, now: Now, random: u64) {
+    pub(super) fn failed(&mut self, id: RequestId, failure: Failure, now: Now) {
         let setback = self.count_failure(id);
-        let verdict = self.plan.retry.on_failure(REPEAT, setback.failures, &failure, random);
+        let verdict = self.plan.retry.on_failure(REPEAT, setback.failures, &failure, self.random.next());
         self.follow(setback, verdict, DownloadError::Failed(failure), now.monotonic);
     }
 

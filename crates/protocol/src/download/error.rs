@@ -1,7 +1,7 @@
 //! How a download can end without its bytes.
 
 use super::WrongContent;
-use crate::{ApiError, Failure, Garbled, ResponseError};
+use crate::{ApiError, Failure, Garbled, ResponseError, SaveError};
 
 /// A download that ended before everything was there.
 #[derive(Debug, thiserror::Error)]
@@ -25,6 +25,9 @@ pub enum DownloadError {
     /// What came is not the file.
     #[error(transparent)]
     WrongContent(WrongContent),
+    /// What was written cannot be made durable, or the checkpoint that says so.
+    #[error(transparent)]
+    Save(SaveError),
     /// The caller stopped it for now.
     #[error("the download was stopped")]
     Stopped {

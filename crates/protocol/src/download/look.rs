@@ -4,9 +4,11 @@ use std::time::Duration;
 
 use partwise_models::File;
 
-use super::{ContentCheck, DownloadAction, DownloadError, DownloadWarning, Fetch, WrongContent};
+use super::{
+    ContentCheck, DownloadAction, DownloadError, DownloadTask, DownloadWarning, Fetch, WrongContent,
+};
 use crate::{
-    DownloadHead, Failure, Now, OperationId, Repeat, RequestId, ResponseError, RetrieveFile, Verdict,
+    Action, DownloadHead, Failure, Now, OperationId, Repeat, RequestId, ResponseError, RetrieveFile, Verdict,
 };
 
 const REPEAT: Repeat = OperationId::RetrieveFile.repeat();
@@ -129,14 +131,8 @@ impl Fetch {
         }
     }
 
-    /// What came of a [`DownloadAction::Retrieve`]. `random` is any number, drawn anew each time.
-    pub fn handle_retrieved(
-        &mut self,
-        id: RequestId,
-        answer: Result<File, ResponseError>,
-        now: Now,
-        random: u64,
-    ) {
+    /// What came of a [`DownloadTask::Retrieve`].
+    pub fn handle_retrieved(&mut self, id: RequestId, answer: Result<File, ResponseError>, now: Now) {
         if !self.look.is_asked(id) {
             return;
         }
@@ -153,7 +149,7 @@ impl Fetch {
             }
         };
         self.look.failures += 1;
-        match self.plan.retry.on_refused(REPEAT, self.look.failures, &refusal, now, random) {
+        match self.plan.retry.on_refused(REPEAT, self.look.failures, &refusal, now, self.random.next()) {
             Verdict::Retry { wait, .. } => self.look_again(DownloadError::Refused(refusal), wait, now),
             // A service that has no such object says nothing of the file; one that is overloaded may.
             Verdict::GiveUp if refusal.is_transient() => {
@@ -163,10 +159,10 @@ impl Fetch {
         }
     }
 
-    pub(super) fn look_failed(&mut self, failure: Failure, now: Now, random: u64) {
+    pub(super) fn look_failed(&mut self, failure: Failure, now: Now) {
         self.look.object = Object::NotAsked;
         self.look.failures += 1;
-        match self.plan.retry.on_failure(REPEAT, self.look.failures, &failure, random) {
+        match self.plan.retry.on_failure(REPEAT, self.look.failures, &failure, self.random.next()) {
             Verdict::Retry { wait, .. } => self.look_again(DownloadError::Failed(failure), wait, now),
             Verdict::GiveUp => self.look.object = Object::Failed(DownloadError::Failed(failure)),
         }
@@ -184,10 +180,10 @@ impl Fetch {
         if !has_begun || !is_due || !matches!(self.look.object, Object::NotAsked) {
             return None;
         }
-        let id = RequestId(self.next_id);
-        self.next_id += 1;
+        let (id, attempt) = self.start(OperationId::RetrieveFile);
         self.look.object = Object::Asked(id);
-        Some(DownloadAction::Retrieve { id, operation: RetrieveFile::new(&self.plan.file_id) })
+        let operation = RetrieveFile::new(&self.plan.file_id);
+        Some(Action::Start { id, task: DownloadTask::Retrieve { attempt, operation } })
     }
 
     /// When the object is asked for again, or is not waited for any more.

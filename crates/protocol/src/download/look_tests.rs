@@ -5,16 +5,21 @@ use std::time::Duration;
 use http::StatusCode;
 use partwise_models::{File, UnixSeconds};
 
-use super::{DownloadAction, DownloadError, DownloadPlan, DownloadWarning, Fetch};
+use super::{DownloadError, DownloadPlan, DownloadTask, DownloadWarning, Fetch};
 use crate::{
-    Api, ApiError, ContentRange, DownloadHead, Failure, FailureKind, Now, Operation as _, RequestId,
-    ResponseError, RetrieveFile, RetryPolicy,
+    Action, Api, ApiError, ContentRange, DownloadHead, Failure, FailureKind, Machine as _, Now,
+    Operation as _, RequestId, ResponseError, RetrieveFile, RetryPolicy,
 };
 
 const NOW: Now = Now { monotonic: Duration::ZERO, unix: UnixSeconds(1) };
+const ENTROPY: [u8; 32] = [7; 32];
 const PAGE: &str = "<html><title>Sign in to the guest network</title></html>";
 const ERROR: &str =
     r#"{"error": {"message": "The file is not ready", "type": "server_error", "param": null, "code": null}}"#;
+
+fn at(monotonic: Duration) -> Now {
+    Now { monotonic, ..NOW }
+}
 
 fn typed(content_type: &str, length: Option<usize>) -> DownloadHead {
     let content_type = Some(content_type.to_owned()).filter(|content_type| !content_type.is_empty());
@@ -42,28 +47,28 @@ struct Ran {
 fn ran(head: DownloadHead, content: &str, object: impl Fn() -> Result<File, ResponseError>) -> Ran {
     let mut plan = DownloadPlan::new("file-1");
     plan.retry.max_failures = 2;
-    let mut machine = Fetch::new(&Api::openai(), plan);
+    let mut machine = Fetch::new(&Api::openai(), plan, ENTROPY);
     let mut answer = Some(head);
     let (mut now, mut has_looked) = (NOW, false);
     let result = loop {
-        match machine.poll(now.monotonic) {
-            DownloadAction::Send { id, .. } => {
+        match machine.poll(now) {
+            Action::Start { id, task: DownloadTask::Ask { .. } } => {
                 let head = answer.take().expect("it asks once");
-                if machine.handle_answer(id, Ok(head), now, 0).is_some() {
+                if machine.handle_answer(id, Ok(head), now).is_some() {
                     machine.handle_beginning(id, content.as_bytes());
-                    machine.handle_written(id, content.len() as u64);
-                    machine.handle_end(id, now, 0);
+                    machine.handle_moved(id, content.len() as u64);
+                    machine.handle_end(id, now);
                 }
             }
-            DownloadAction::Retrieve { id, operation } => {
+            Action::Start { id, task: DownloadTask::Retrieve { operation, .. } } => {
                 assert_eq!(operation.file_id, "file-1");
                 has_looked = true;
-                machine.handle_retrieved(id, object(), now, 1);
+                machine.handle_retrieved(id, object(), now);
             }
-            DownloadAction::Save(_) => machine.handle_saved(),
-            DownloadAction::Abandon(_) => {}
-            DownloadAction::Wait { until } => now.monotonic = until.expect("nothing is under way"),
-            DownloadAction::Done(result) => break result,
+            Action::Save(_) => machine.handle_saved(Ok(())),
+            Action::Abandon(_) => {}
+            Action::Wait { until } => now.monotonic = until.expect("nothing is under way"),
+            Action::Done(result) => break result,
         }
     };
     Ran { result, warning: machine.progress().warning, has_looked }
@@ -105,18 +110,23 @@ fn an_answer_that_tells_its_length_is_taken_when_the_object_cannot_be_had() {
 
 #[test]
 fn the_object_is_asked_for_together_with_the_content() {
-    let mut machine = Fetch::new(&Api::openai(), DownloadPlan::new("file-1"));
-    let DownloadAction::Send { id, .. } = machine.poll(Duration::ZERO) else { panic!("it asks") };
-    let DownloadAction::Retrieve { id: look, .. } = machine.poll(Duration::ZERO) else { panic!("it looks") };
-    assert!(matches!(machine.poll(Duration::ZERO), DownloadAction::Wait { until: None }));
-    assert_eq!(machine.handle_answer(id, Ok(typed("", Some(5))), NOW, 0), Some(0));
-    machine.handle_written(id, 5);
-    machine.handle_end(id, NOW, 0);
+    let mut machine = Fetch::new(&Api::openai(), DownloadPlan::new("file-1"), ENTROPY);
+    let Action::Start { id, task: DownloadTask::Ask { .. } } = machine.poll(at(Duration::ZERO)) else {
+        panic!("it asks")
+    };
+    let Action::Start { id: look, task: DownloadTask::Retrieve { .. } } = machine.poll(at(Duration::ZERO))
+    else {
+        panic!("it looks")
+    };
+    assert!(matches!(machine.poll(at(Duration::ZERO)), Action::Wait { until: None }));
+    assert_eq!(machine.handle_answer(id, Ok(typed("", Some(5))), NOW), Some(0));
+    machine.handle_moved(id, 5);
+    machine.handle_end(id, NOW);
     // One that does not come is not waited for without end.
-    let DownloadAction::Wait { until: Some(until) } = machine.poll(Duration::ZERO) else { panic!("it ends") };
-    let DownloadAction::Abandon(abandoned) = machine.poll(until) else { panic!("it waits") };
+    let Action::Wait { until: Some(until) } = machine.poll(at(Duration::ZERO)) else { panic!("it ends") };
+    let Action::Abandon(abandoned) = machine.poll(at(until)) else { panic!("it waits") };
     assert_eq!(abandoned, look);
-    assert!(matches!(machine.poll(until), DownloadAction::Done(Ok(()))));
+    assert!(matches!(machine.poll(at(until)), Action::Done(Ok(()))));
 }
 
 #[test]
@@ -227,16 +237,18 @@ fn a_part_that_was_not_asked_for_is_not_the_whole() {
     let mut plan = DownloadPlan::new("file-1");
     plan.ranges = false;
     for (total, is_whole) in [(10, true), (11, false)] {
-        let mut machine = Fetch::new(&Api::openai(), plan.clone());
-        let DownloadAction::Send { id, .. } = machine.poll(Duration::ZERO) else { panic!("it asks") };
+        let mut machine = Fetch::new(&Api::openai(), plan.clone(), ENTROPY);
+        let Action::Start { id, task: DownloadTask::Ask { .. } } = machine.poll(at(Duration::ZERO)) else {
+            panic!("it asks")
+        };
         let range = Some(ContentRange { first: 0, last: 9, total: Some(total) });
-        let offset = machine.handle_answer(id, Ok(DownloadHead { range, ..DownloadHead::default() }), NOW, 0);
+        let offset = machine.handle_answer(id, Ok(DownloadHead { range, ..DownloadHead::default() }), NOW);
         assert_eq!(offset.is_some(), is_whole);
         if is_whole {
             continue;
         }
-        assert!(matches!(machine.poll(Duration::ZERO), DownloadAction::Abandon(_)));
-        let DownloadAction::Done(Err(DownloadError::Garbled(garbled))) = machine.poll(Duration::ZERO) else {
+        assert!(matches!(machine.poll(at(Duration::ZERO)), Action::Abandon(_)));
+        let Action::Done(Err(DownloadError::Garbled(garbled))) = machine.poll(at(Duration::ZERO)) else {
             panic!("a part came although everything was asked for")
         };
         insta::assert_snapshot!(garbled, @r#"the answer with status 206 is not what this API answers: "Content-Range: bytes 0-9/11""#);
@@ -248,36 +260,43 @@ fn a_part_that_was_not_asked_for_is_not_the_whole() {
 fn looking(retry: RetryPolicy) -> (Fetch, RequestId) {
     let mut plan = DownloadPlan::new("file-1");
     plan.retry = retry;
-    let mut machine = Fetch::new(&Api::openai(), plan);
-    let DownloadAction::Send { id, .. } = machine.poll(Duration::ZERO) else { panic!("it asks") };
-    let DownloadAction::Retrieve { id: look, .. } = machine.poll(Duration::ZERO) else { panic!("it looks") };
-    assert_eq!(machine.handle_answer(id, Ok(DownloadHead::default()), NOW, 0), Some(0));
-    machine.handle_written(id, 5);
-    machine.handle_end(id, NOW, 0);
-    assert!(matches!(machine.poll(Duration::ZERO), DownloadAction::Wait { until: None }));
+    let mut machine = Fetch::new(&Api::openai(), plan, ENTROPY);
+    let Action::Start { id, task: DownloadTask::Ask { .. } } = machine.poll(at(Duration::ZERO)) else {
+        panic!("it asks")
+    };
+    let Action::Start { id: look, task: DownloadTask::Retrieve { .. } } = machine.poll(at(Duration::ZERO))
+    else {
+        panic!("it looks")
+    };
+    assert_eq!(machine.handle_answer(id, Ok(DownloadHead::default()), NOW), Some(0));
+    machine.handle_moved(id, 5);
+    machine.handle_end(id, NOW);
+    assert!(matches!(machine.poll(at(Duration::ZERO)), Action::Wait { until: None }));
     (machine, look)
 }
 
 #[test]
 fn the_object_is_asked_for_again_when_its_request_fails() {
     let (mut machine, look) = looking(RetryPolicy::default());
-    machine.handle_failure(look, Failure::new(FailureKind::Interrupted), NOW, 7);
-    let DownloadAction::Wait { until: Some(until) } = machine.poll(Duration::ZERO) else { panic!("it asks") };
-    let DownloadAction::Retrieve { id, .. } = machine.poll(until) else { panic!("it does not ask") };
-    machine.handle_retrieved(look, named("a", Some(6)), NOW, 0);
-    machine.handle_retrieved(id, named("a", Some(5)), NOW, 0);
-    assert!(matches!(machine.poll(until), DownloadAction::Done(Ok(()))));
+    machine.handle_failure(look, Failure::new(FailureKind::Interrupted), NOW);
+    let Action::Wait { until: Some(until) } = machine.poll(at(Duration::ZERO)) else { panic!("it asks") };
+    let Action::Start { id, task: DownloadTask::Retrieve { .. } } = machine.poll(at(until)) else {
+        panic!("it does not ask")
+    };
+    machine.handle_retrieved(look, named("a", Some(6)), NOW);
+    machine.handle_retrieved(id, named("a", Some(5)), NOW);
+    assert!(matches!(machine.poll(at(until)), Action::Done(Ok(()))));
     assert_eq!(machine.progress().retries, 1);
     let (mut machine, look) = looking(RetryPolicy::never());
-    machine.handle_failure(look, Failure::new(FailureKind::Interrupted), NOW, 7);
-    assert!(matches!(machine.poll(Duration::ZERO), DownloadAction::Done(Err(DownloadError::Failed(_)))));
+    machine.handle_failure(look, Failure::new(FailureKind::Interrupted), NOW);
+    assert!(matches!(machine.poll(at(Duration::ZERO)), Action::Done(Err(DownloadError::Failed(_)))));
 }
 
 #[test]
 fn a_download_that_is_stopped_does_not_wait_for_the_object() {
     let (mut machine, look) = looking(RetryPolicy::default());
     machine.stop();
-    let DownloadAction::Abandon(id) = machine.poll(Duration::ZERO) else { panic!("it goes on") };
+    let Action::Abandon(id) = machine.poll(at(Duration::ZERO)) else { panic!("it goes on") };
     assert_eq!(id, look);
-    assert!(matches!(machine.poll(Duration::ZERO), DownloadAction::Done(Err(DownloadError::Stopped { .. }))));
+    assert!(matches!(machine.poll(at(Duration::ZERO)), Action::Done(Err(DownloadError::Stopped { .. }))));
 }

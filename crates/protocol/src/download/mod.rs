@@ -23,45 +23,37 @@ pub use self::{
     plan::DownloadPlan,
 };
 use self::{content::Content, coverage::Coverage, look::Look};
-use crate::{Api, Attempt, ByteRange, DownloadFile, OperationId, RequestId, RetrieveFile, Retry};
+use crate::{
+    Action, ActionOf, Api, Attempt, ByteRange, DownloadFile, Failure, Machine, Now, OperationId, RequestId,
+    RetrieveFile, Retry, SaveError, random::Random,
+};
 
 /// A checkpoint is due this long after the one before, when anything more is there: what a crash costs is time.
 const SAVE_AFTER: Duration = Duration::from_secs(2);
 
-/// The next step of the driver. It does so without waiting for the result, and polls again.
+/// What a download asks its driver to do.
 #[must_use]
 #[derive(Debug)]
 #[allow(clippy::exhaustive_enums, reason = "a driver that ignores one is wrong")]
-pub enum DownloadAction {
-    /// Send this, and report the head of the answer with [`Fetch::handle_answer`] or that there is none with
-    /// [`Fetch::handle_failure`].
-    Send {
-        /// Names the request in reports.
-        id: RequestId,
+pub enum DownloadTask {
+    /// Send this, and report the head of the answer with [`Fetch::handle_answer`]; what follows belongs to the same task.
+    Ask {
+        /// The subject of the request.
+        attempt: Attempt,
         /// The request.
         operation: DownloadFile,
     },
-    /// Retrieve the file's object, and report it with [`Fetch::handle_retrieved`], or that there is no answer with
-    /// [`Fetch::handle_failure`]: what came is compared with it.
+    /// Retrieve the file's object, and report it with [`Fetch::handle_retrieved`]: what came is compared with it.
     Retrieve {
-        /// Names the request in reports.
-        id: RequestId,
+        /// The subject of the request.
+        attempt: Attempt,
         /// The request.
         operation: RetrieveFile,
     },
-    /// Drop this request and its answer; nothing about it need be reported.
-    Abandon(RequestId),
-    /// Make durable what was written, then this checkpoint, and report it with [`Fetch::handle_saved`]. Never asked for
-    /// again before the report. A driver that keeps none reports at once.
-    Save(DownloadCheckpoint),
-    /// Nothing to do before the next report or this moment of the monotonic clock, whichever comes first.
-    Wait {
-        /// The moment; `None` when only a report can bring news.
-        until: Option<Duration>,
-    },
-    /// The end: everything was written, or why not. Comes once; after it the machine only waits.
-    Done(Result<(), DownloadError>),
 }
+
+/// The next step of the driver of a [`Fetch`].
+pub type DownloadAction = ActionOf<Fetch>;
 
 /// The progress of a download.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -95,6 +87,7 @@ pub struct DownloadProgress {
 pub struct Fetch {
     place: String,
     plan: DownloadPlan,
+    random: Random,
     way: Way,
     content: Option<Content>,
     written: Coverage,
@@ -160,14 +153,104 @@ enum End {
     Told,
 }
 
+impl Machine for Fetch {
+    type Task = DownloadTask;
+    type Checkpoint = DownloadCheckpoint;
+    type Output = ();
+    type Error = DownloadError;
+    type Progress = DownloadProgress;
+
+    fn poll(&mut self, now: Now) -> DownloadAction {
+        let now = now.monotonic;
+        self.limit_look(now);
+        if let Some(id) = self.abandoned.pop() {
+            return Action::Abandon(id);
+        }
+        if self.stopping {
+            let cause = self.latest_failure.take();
+            self.finish(Err(DownloadError::Stopped { cause }));
+        } else if let Some(wrong) = self.wrong_content() {
+            self.finish(Err(DownloadError::WrongContent(wrong)));
+        } else if self.is_complete() && !self.wants_look() {
+            self.finish(Ok(()));
+        }
+        if let Some(id) = self.abandoned.pop() {
+            return Action::Abandon(id);
+        }
+        if let Some(checkpoint) = self.due_checkpoint(now) {
+            return Action::Save(checkpoint);
+        }
+        match std::mem::replace(&mut self.end, End::Told) {
+            End::NotYet => self.end = End::NotYet,
+            End::Reached(result) if !self.saver.is_saving => return Action::Done(result),
+            End::Reached(result) => self.end = End::Reached(result),
+            End::Told => {}
+        }
+        if !matches!(self.end, End::NotYet) {
+            return Action::Wait { until: None };
+        }
+        self.pauses.retain(|until| *until > now);
+        if let Some(action) = self.next_look(now) {
+            return action;
+        }
+        match self.next_range(now).filter(|_| !self.is_complete()) {
+            Some(range) => self.send(range),
+            None => Action::Wait { until: self.deadline(now) },
+        }
+    }
+
+    /// Ends the download for now: what is under way is abandoned, and what was written is saved.
+    fn stop(&mut self) {
+        self.stopping = true;
+    }
+
+    fn progress(&self) -> DownloadProgress {
+        DownloadProgress {
+            bytes_total: self.content.as_ref().map(|content| content.length),
+            bytes_written: self.written.len(),
+            requests: self.flights.len(),
+            retries: self.retries,
+            latest_retry: self.latest_retry,
+            warning: self.warning(),
+        }
+    }
+
+    /// So many bytes of an answer were written, next to those before.
+    fn handle_moved(&mut self, id: RequestId, bytes: u64) {
+        self.written(id, bytes);
+    }
+
+    fn handle_failure(&mut self, id: RequestId, failure: Failure, now: Now) {
+        if self.look.is_asked(id) {
+            self.look_failed(failure, now);
+        } else if self.take(id).is_some() {
+            self.failed(id, failure, now);
+        }
+    }
+
+    fn handle_saved(&mut self, saved: Result<(), SaveError>) {
+        if std::mem::take(&mut self.saver.is_saving) {
+            if let Err(error) = saved {
+                self.finish(Err(DownloadError::Save(error)));
+            }
+        }
+    }
+
+    fn is_resumable_after(&self, error: &DownloadError) -> bool {
+        error.is_resumable()
+    }
+}
+
 impl Fetch {
-    /// Begins a download from this service.
+    /// Begins a download from this service. `entropy` must come from a good source and be new each time: waits are drawn
+    /// from it.
     #[must_use]
-    pub fn new(api: &Api, plan: DownloadPlan) -> Self {
+    pub fn new(api: &Api, plan: DownloadPlan, entropy: [u8; 32]) -> Self {
         Self {
             place: api.identity().to_owned(),
             way: if plan.ranges { Way::Unknown } else { Way::Whole },
             plan,
+            random: Random::new(entropy),
             content: None,
             written: Coverage::default(),
             flights: Vec::new(),
@@ -199,9 +282,10 @@ impl Fetch {
         plan: DownloadPlan,
         saved: DownloadCheckpoint,
         target: u64,
+        entropy: [u8; 32],
     ) -> Result<Self, DownloadResumeError> {
         saved.check(api, &plan.file_id, target)?;
-        let mut machine = Self::new(api, plan);
+        let mut machine = Self::new(api, plan, entropy);
         machine.furthest = saved.written.len();
         machine.saver.known = machine.furthest;
         machine.saver.content = Some(saved.content.clone());
@@ -211,63 +295,6 @@ impl Fetch {
             machine.written = saved.written;
         }
         Ok(machine)
-    }
-
-    /// Says what to do next, at this moment of the monotonic clock.
-    pub fn poll(&mut self, now: Duration) -> DownloadAction {
-        self.limit_look(now);
-        if let Some(id) = self.abandoned.pop() {
-            return DownloadAction::Abandon(id);
-        }
-        if self.stopping {
-            let cause = self.latest_failure.take();
-            self.finish(Err(DownloadError::Stopped { cause }));
-        } else if let Some(wrong) = self.wrong_content() {
-            self.finish(Err(DownloadError::WrongContent(wrong)));
-        } else if self.is_complete() && !self.wants_look() {
-            self.finish(Ok(()));
-        }
-        if let Some(id) = self.abandoned.pop() {
-            return DownloadAction::Abandon(id);
-        }
-        if let Some(checkpoint) = self.due_checkpoint(now) {
-            return DownloadAction::Save(checkpoint);
-        }
-        match std::mem::replace(&mut self.end, End::Told) {
-            End::NotYet => self.end = End::NotYet,
-            End::Reached(result) if !self.saver.is_saving => return DownloadAction::Done(result),
-            End::Reached(result) => self.end = End::Reached(result),
-            End::Told => {}
-        }
-        if !matches!(self.end, End::NotYet) {
-            return DownloadAction::Wait { until: None };
-        }
-        self.pauses.retain(|until| *until > now);
-        if let Some(action) = self.next_look(now) {
-            return action;
-        }
-        match self.next_range(now).filter(|_| !self.is_complete()) {
-            Some(range) => self.send(range),
-            None => DownloadAction::Wait { until: self.deadline(now) },
-        }
-    }
-
-    /// Ends the download for now: what is under way is abandoned, and what was written is saved.
-    pub fn stop(&mut self) {
-        self.stopping = true;
-    }
-
-    /// Its progress.
-    #[must_use]
-    pub fn progress(&self) -> DownloadProgress {
-        DownloadProgress {
-            bytes_total: self.content.as_ref().map(|content| content.length),
-            bytes_written: self.written.len(),
-            requests: self.flights.len(),
-            retries: self.retries,
-            latest_retry: self.latest_retry,
-            warning: self.warning(),
-        }
     }
 
     /// The length of the whole content in bytes, once it is known.
@@ -331,9 +358,15 @@ impl Fetch {
         Some(gap.start..gap.end.min(gap.start.saturating_add(size)))
     }
 
-    fn send(&mut self, rest: Range<u64>) -> DownloadAction {
+    /// The next task. Its attempt is counted with all requests of this run.
+    fn start(&mut self, operation: OperationId) -> (RequestId, Attempt) {
         let id = RequestId(self.next_id);
         self.next_id += 1;
+        (id, Attempt::new(operation, self.next_id))
+    }
+
+    fn send(&mut self, rest: Range<u64>) -> DownloadAction {
+        let (id, attempt) = self.start(OperationId::DownloadFile);
         let mut operation = DownloadFile::new(&self.plan.file_id);
         if self.way != Way::Whole {
             operation.range = Some(ByteRange::From { first: rest.start, last: Some(rest.end - 1) });
@@ -341,7 +374,7 @@ impl Fetch {
                 self.content.as_ref().and_then(|known| known.strong_etag().map(str::to_owned));
         }
         self.flights.push(Flight { id, rest });
-        DownloadAction::Send { id, operation }
+        Action::Start { id, task: DownloadTask::Ask { attempt, operation } }
     }
 
     /// When there may be something to do without a report.
@@ -351,17 +384,14 @@ impl Fetch {
         self.pauses.iter().copied().chain(hold).chain(save).chain(self.look_deadline(now)).min()
     }
 
-    /// Takes the result of a [`DownloadAction::Save`].
-    pub fn handle_saved(&mut self) {
-        self.saver.is_saving = false;
-    }
-
     fn due_checkpoint(&mut self, now: Duration) -> Option<DownloadCheckpoint> {
         let is_over = match &self.end {
             End::NotYet => false,
             // Nobody goes on with what is complete, or with what is another file by now.
             End::Reached(result) => {
-                result.as_ref().err().filter(|error| error.is_resumable())?;
+                let is_worth_saving =
+                    |error: &&DownloadError| error.is_resumable() && !matches!(error, DownloadError::Save(_));
+                result.as_ref().err().filter(is_worth_saving)?;
                 true
             }
             End::Told => return None,

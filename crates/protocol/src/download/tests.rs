@@ -118,6 +118,11 @@ struct Run<'r> {
 }
 
 const PATIENT: u32 = 8;
+const ENTROPY: [u8; 32] = [5; 32];
+
+fn at(monotonic: Duration) -> Now {
+    Now { monotonic, unix: UnixSeconds(1) }
+}
 
 fn plan(parallel: u16, range_size: u64) -> DownloadPlan {
     DownloadPlan { parallel, range_size: Some(range_size), ..DownloadPlan::new("file-1") }
@@ -148,27 +153,27 @@ impl<'r> Run<'r> {
         kill: usize,
     ) -> Option<Result<(), DownloadError>> {
         for _ in 0..kill {
-            match machine.poll(self.now) {
-                DownloadAction::Send { id, operation } => {
+            match machine.poll(self.now()) {
+                Action::Start { id, task: DownloadTask::Ask { operation, .. } } => {
                     self.running.push(Running { id, operation, answered: None });
                 }
-                DownloadAction::Retrieve { id, .. } => {
+                Action::Start { id, task: DownloadTask::Retrieve { .. } } => {
                     let mut file = File::new("file-1");
                     file.bytes = Some(self.service.length());
-                    machine.handle_retrieved(id, Ok(file), self.now(), 0);
+                    machine.handle_retrieved(id, Ok(file), self.now());
                 }
-                DownloadAction::Abandon(id) => self.running.retain(|running| running.id != id),
-                DownloadAction::Save(checkpoint) => {
+                Action::Abandon(id) => self.running.retain(|running| running.id != id),
+                Action::Save(checkpoint) => {
                     assert!(self.saving.is_none(), "one at a time");
                     // A record that is read again says the same.
                     let json = serde_json::to_vec(&checkpoint).unwrap();
                     self.saving = Some(DownloadCheckpoint::from_json(&json).unwrap());
                 }
-                DownloadAction::Wait { until } => self.step(machine, dice, until),
-                DownloadAction::Done(result) => {
+                Action::Wait { until } => self.step(machine, dice, until),
+                Action::Done(result) => {
                     assert!(
                         self.saving.is_none()
-                            && matches!(machine.poll(self.now), DownloadAction::Wait { until: None })
+                            && matches!(machine.poll(self.now()), Action::Wait { until: None })
                     );
                     return Some(result);
                 }
@@ -183,7 +188,7 @@ impl<'r> Run<'r> {
         self.now += Duration::from_millis(dice.draw(200) as u64);
         if self.saving.is_some() && (self.running.is_empty() || dice.draw(3) == 0) {
             self.disk.checkpoint = self.saving.take();
-            machine.handle_saved();
+            machine.handle_saved(Ok(()));
         } else if self.running.is_empty() {
             self.now = self.now.max(until.expect("there is always something to wait for"));
         } else {
@@ -193,7 +198,7 @@ impl<'r> Run<'r> {
     }
 
     fn advance(&mut self, machine: &mut Fetch, dice: &mut Dice<'_>, which: usize) {
-        let (now, random) = (self.now(), dice.draw(256) as u64);
+        let now = self.now();
         let fails = self.faults > 0 && self.early_faults > 0 && dice.draw(5) == 0;
         let Running { id, operation, answered } = &mut self.running[which];
         let id = *id;
@@ -202,21 +207,21 @@ impl<'r> Run<'r> {
                 self.faults -= 1;
                 self.early_faults -= 1;
                 self.running.swap_remove(which);
-                machine.handle_failure(id, Failure::new(FailureKind::Interrupted), now, random);
+                machine.handle_failure(id, Failure::new(FailureKind::Interrupted), now);
             }
             None => {
                 let (head, bytes) = self.service.answer(operation);
                 if head.is_ok() {
                     self.early_faults = PATIENT;
                 }
-                match machine.handle_answer(id, head, now, random) {
+                match machine.handle_answer(id, head, now) {
                     Some(offset) => *answered = Some((offset, bytes)),
                     None => self.running.retain(|running| running.id != id),
                 }
             }
             Some((_, rest)) if rest.is_empty() => {
                 self.running.swap_remove(which);
-                machine.handle_end(id, now, random);
+                machine.handle_end(id, now);
             }
             Some((offset, rest)) => {
                 let most = (rest.end - rest.start).min(1 + dice.draw(64) as u64);
@@ -236,7 +241,7 @@ impl<'r> Run<'r> {
                     self.disk.writes[place] += 1;
                 }
                 (*offset, rest.start) = (*offset + most, rest.start + most);
-                machine.handle_written(id, most);
+                machine.handle_moved(id, most);
             }
         }
     }
@@ -278,7 +283,7 @@ proptest! {
         service.etag = service.etag.filter(|_| has_etag);
         let mut dice = Dice(dice.iter().cycle());
         let mut run = Run::new(&service, Disk::default());
-        let mut machine = Fetch::new(&api(), plan(parallel, range_size));
+        let mut machine = Fetch::new(&api(), plan(parallel, range_size), ENTROPY);
         let ended = run.until_end(&mut machine, &mut dice, LONG).expect("it ends");
         prop_assert!(ended.is_ok(), "{ended:?}");
         run.assert_complete();
@@ -310,9 +315,9 @@ proptest! {
             let mut machine = match disk.checkpoint.clone() {
                 Some(saved) => {
                     disk.writes.fill(0);
-                    Fetch::resume(&api(), plan(3, range_size), saved, length).unwrap()
+                    Fetch::resume(&api(), plan(3, range_size), saved, length, ENTROPY).unwrap()
                 }
-                None => Fetch::new(&api(), plan(3, range_size)),
+                None => Fetch::new(&api(), plan(3, range_size), ENTROPY),
             };
             let known = machine.written.clone();
             let mut run = Run::new(&service, std::mem::take(&mut disk));
@@ -341,7 +346,7 @@ proptest! {
 
 /// Runs without anything going wrong until `until` says so.
 fn begun(service: &Service, parallel: u16, until: impl Fn(&Fetch) -> bool) -> (Fetch, Disk) {
-    let mut machine = Fetch::new(&api(), plan(parallel, 100));
+    let mut machine = Fetch::new(&api(), plan(parallel, 100), ENTROPY);
     let mut dice = Dice([7, 1, 3].iter().cycle());
     let mut run = Run::new(service, Disk::default());
     run.faults = 0;
@@ -354,13 +359,13 @@ fn begun(service: &Service, parallel: u16, until: impl Fn(&Fetch) -> bool) -> (F
 fn checkpoint(machine: &mut Fetch) -> DownloadCheckpoint {
     machine.stop();
     loop {
-        match machine.poll(Duration::ZERO) {
-            DownloadAction::Abandon(_) => {}
-            DownloadAction::Save(checkpoint) => {
-                machine.handle_saved();
+        match machine.poll(at(Duration::ZERO)) {
+            Action::Abandon(_) => {}
+            Action::Save(checkpoint) => {
+                machine.handle_saved(Ok(()));
                 assert!(matches!(
-                    machine.poll(Duration::ZERO),
-                    DownloadAction::Done(Err(DownloadError::Stopped { cause: None }))
+                    machine.poll(at(Duration::ZERO)),
+                    Action::Done(Err(DownloadError::Stopped { cause: None }))
                 ));
                 return checkpoint;
             }
@@ -410,7 +415,7 @@ fn what_a_checkpoint_does_not_fit_is_named() {
     let (mut machine, _) = begun(&service, 1, halfway);
     let saved = checkpoint(&mut machine);
     let resume = |api: &Api, file: &str, target| {
-        Fetch::resume(api, DownloadPlan::new(file), saved.clone(), target).unwrap_err().to_string()
+        Fetch::resume(api, DownloadPlan::new(file), saved.clone(), target, ENTROPY).unwrap_err().to_string()
     };
     let azure = Api::azure_v1("https://example.openai.azure.com").unwrap();
     insta::assert_snapshot!(resume(&azure, "file-1", 1000), @"it is of a download from https://api.openai.com/v1, not from https://example.openai.azure.com/openai/v1");
@@ -449,7 +454,7 @@ fn a_file_that_changes_ends_the_download_and_leaves_nothing_to_go_on_from() {
         let (mut machine, disk) = begun(&service, 1, halfway);
         let saved = checkpoint(&mut machine);
         change(&mut service);
-        let mut machine = Fetch::resume(&api(), plan(2, 100), saved, 1000).unwrap();
+        let mut machine = Fetch::resume(&api(), plan(2, 100), saved, 1000, ENTROPY).unwrap();
         let mut run = Run::new(&service, disk);
         run.disk.checkpoint = None;
         run.faults = 0;
@@ -466,25 +471,25 @@ fn patience_ends_when_nothing_comes_and_what_had_come_is_saved() {
     let (mut failures, mut saved) = (0, None);
     let mut now = Now { monotonic: Duration::ZERO, unix: UnixSeconds(1) };
     let ended = loop {
-        match machine.poll(now.monotonic) {
-            DownloadAction::Send { id, .. } => {
+        match machine.poll(now) {
+            Action::Start { id, task: DownloadTask::Ask { .. } } => {
                 failures += 1;
-                machine.handle_failure(id, Failure::new(FailureKind::Interrupted), now, 5);
+                machine.handle_failure(id, Failure::new(FailureKind::Interrupted), now);
             }
-            DownloadAction::Save(checkpoint) => {
+            Action::Save(checkpoint) => {
                 saved = Some(checkpoint.written());
-                machine.handle_saved();
+                machine.handle_saved(Ok(()));
             }
-            DownloadAction::Wait { until } => match machine.flights.first().map(|flight| flight.id) {
+            Action::Wait { until } => match machine.flights.first().map(|flight| flight.id) {
                 Some(id) => {
                     failures += 1;
-                    machine.handle_failure(id, Failure::new(FailureKind::Timeout), now, 5);
+                    machine.handle_failure(id, Failure::new(FailureKind::Timeout), now);
                 }
                 None => now.monotonic = until.unwrap(),
             },
-            DownloadAction::Abandon(_) => {}
-            DownloadAction::Retrieve { .. } => panic!("nothing is in doubt"),
-            DownloadAction::Done(ended) => break ended.unwrap_err(),
+            Action::Abandon(_) => {}
+            Action::Start { task: DownloadTask::Retrieve { .. }, .. } => panic!("nothing is in doubt"),
+            Action::Done(ended) => break ended.unwrap_err(),
         }
     };
     assert!(matches!(&ended, DownloadError::Failed(_)) && ended.is_resumable());
@@ -495,18 +500,18 @@ fn patience_ends_when_nothing_comes_and_what_had_come_is_saved() {
 /// Answers that there is no object.
 fn retrieved(machine: &mut Fetch, id: RequestId, now: Now) {
     let refusal = ApiError::new(StatusCode::NOT_FOUND, "no");
-    machine.handle_retrieved(id, Err(ResponseError::Refused(refusal.into())), now, 1);
+    machine.handle_retrieved(id, Err(ResponseError::Refused(refusal.into())), now);
 }
 
 /// Lets time pass until so many more requests were sent.
 fn sent(machine: &mut Fetch, now: &mut Now, requests: usize) -> Vec<RequestId> {
     let mut sent = Vec::new();
     while sent.len() < requests {
-        match machine.poll(now.monotonic) {
-            DownloadAction::Send { id, .. } => sent.push(id),
-            DownloadAction::Retrieve { id, .. } => retrieved(machine, id, *now),
-            DownloadAction::Save(_) => machine.handle_saved(),
-            DownloadAction::Wait { until } => now.monotonic = until.expect("something is to come"),
+        match machine.poll(*now) {
+            Action::Start { id, task: DownloadTask::Ask { .. } } => sent.push(id),
+            Action::Start { id, task: DownloadTask::Retrieve { .. } } => retrieved(machine, id, *now),
+            Action::Save(_) => machine.handle_saved(Ok(())),
+            Action::Wait { until } => now.monotonic = until.expect("something is to come"),
             other => panic!("{other:?}"),
         }
     }
@@ -520,13 +525,8 @@ fn a_network_that_drops_all_requests_at_once_has_failed_once() {
     let mut now = Now { monotonic: Duration::ZERO, unix: UnixSeconds(1) };
     let mut under_way: Vec<_> = machine.flights.iter().map(|flight| flight.id).collect();
     for time in 1..=3 {
-        for (number, id) in under_way.into_iter().enumerate() {
-            machine.handle_failure(
-                id,
-                Failure::new(FailureKind::Connect),
-                now,
-                1 + number as u64 * 1_000_000,
-            );
+        for id in under_way {
+            machine.handle_failure(id, Failure::new(FailureKind::Connect), now);
         }
         assert_eq!(machine.failures, time);
         under_way = sent(&mut machine, &mut now, 4);
@@ -536,26 +536,24 @@ fn a_network_that_drops_all_requests_at_once_has_failed_once() {
 
 #[test]
 fn a_service_that_never_answered_is_soon_given_up() {
-    let mut machine = Fetch::new(&api(), plan(4, 100));
+    let mut machine = Fetch::new(&api(), plan(4, 100), ENTROPY);
     let mut now = Now { monotonic: Duration::ZERO, unix: UnixSeconds(1) };
     for _ in 0..=machine.plan.retry.max_failures_before_contact {
         let id = sent(&mut machine, &mut now, 1)[0];
-        machine.handle_failure(id, Failure::new(FailureKind::Connect), now, 1);
+        machine.handle_failure(id, Failure::new(FailureKind::Connect), now);
     }
-    let DownloadAction::Done(Err(DownloadError::Failed(_))) = machine.poll(now.monotonic) else {
-        panic!("it goes on")
-    };
+    let Action::Done(Err(DownloadError::Failed(_))) = machine.poll(now) else { panic!("it goes on") };
 }
 
 #[test]
 fn a_service_that_refused_in_the_words_of_the_api_is_there() {
-    let mut machine = Fetch::new(&api(), plan(4, 100));
+    let mut machine = Fetch::new(&api(), plan(4, 100), ENTROPY);
     let mut now = Now { monotonic: Duration::ZERO, unix: UnixSeconds(1) };
     let allowed = machine.plan.retry.max_failures;
     for failures in 1..=allowed + 1 {
         let id = sent(&mut machine, &mut now, 1)[0];
         let refusal = ApiError::new(StatusCode::TOO_MANY_REQUESTS, "later");
-        machine.handle_answer(id, Err(ResponseError::Refused(refusal.into())), now, 1);
+        machine.handle_answer(id, Err(ResponseError::Refused(refusal.into())), now);
         let is_over = matches!(machine.end, End::Reached(Err(DownloadError::Refused(_))));
         assert_eq!(is_over, failures > allowed, "after {failures}");
     }
@@ -568,18 +566,22 @@ fn what_comes_whole_after_ranges_waits_until_no_checkpoint_speaks_of_them() {
         let (mut machine, _) = begun(&service, 1, halfway);
         let saved = checkpoint(&mut machine);
         service.serves = serves;
-        let mut machine = Fetch::resume(&api(), plan(1, 100), saved, 1000).unwrap();
+        let mut machine = Fetch::resume(&api(), plan(1, 100), saved, 1000, ENTROPY).unwrap();
         let mut now = Now { monotonic: Duration::ZERO, unix: UnixSeconds(1) };
         let id = sent(&mut machine, &mut now, 1)[0];
         let (head, _) = service.answer(&DownloadFile::new("file-1"));
-        assert_eq!(machine.handle_answer(id, head, now, 1), None);
-        let DownloadAction::Abandon(_) = machine.poll(now.monotonic) else { panic!("it is not wanted yet") };
-        let DownloadAction::Save(saved) = machine.poll(now.monotonic) else { panic!("nothing is there") };
+        assert_eq!(machine.handle_answer(id, head, now), None);
+        let Action::Abandon(_) = machine.poll(now) else { panic!("it is not wanted yet") };
+        let Action::Save(saved) = machine.poll(now) else { panic!("nothing is there") };
         assert_eq!(saved.written(), (0, 1000));
-        let DownloadAction::Retrieve { .. } = machine.poll(now.monotonic) else { panic!("it looks") };
-        assert!(matches!(machine.poll(now.monotonic), DownloadAction::Wait { until: None }));
-        machine.handle_saved();
-        let DownloadAction::Send { operation, .. } = machine.poll(now.monotonic) else { panic!("it asks") };
+        let Action::Start { task: DownloadTask::Retrieve { .. }, .. } = machine.poll(now) else {
+            panic!("it looks")
+        };
+        assert!(matches!(machine.poll(now), Action::Wait { until: None }));
+        machine.handle_saved(Ok(()));
+        let Action::Start { task: DownloadTask::Ask { operation, .. }, .. } = machine.poll(now) else {
+            panic!("it asks")
+        };
         assert_eq!(operation.range, None, "{serves:?}");
     }
 }
@@ -599,18 +601,18 @@ fn a_page_after_ranges_keeps_what_has_come() {
     ] {
         let (mut machine, _) = begun(&service, 1, halfway);
         let saved = checkpoint(&mut machine);
-        let mut machine = Fetch::resume(&api(), plan(1, 100), saved, 1000).unwrap();
+        let mut machine = Fetch::resume(&api(), plan(1, 100), saved, 1000, ENTROPY).unwrap();
         let mut now = Now { monotonic: Duration::ZERO, unix: UnixSeconds(1) };
         let id = sent(&mut machine, &mut now, 1)[0];
-        let DownloadAction::Retrieve { id: look, .. } = machine.poll(now.monotonic) else {
+        let Action::Start { id: look, task: DownloadTask::Retrieve { .. } } = machine.poll(now) else {
             panic!("it looks")
         };
         let mut file = File::new("file-1");
         file.bytes = Some(1000);
-        machine.handle_retrieved(look, Ok(file), now, 1);
-        assert_eq!(machine.handle_answer(id, Ok(head), now, 1), None);
-        let DownloadAction::Abandon(_) = machine.poll(now.monotonic) else { panic!("it is wanted") };
-        let DownloadAction::Done(Err(error)) = machine.poll(now.monotonic) else { panic!("it goes on") };
+        machine.handle_retrieved(look, Ok(file), now);
+        assert_eq!(machine.handle_answer(id, Ok(head), now), None);
+        let Action::Abandon(_) = machine.poll(now) else { panic!("it is wanted") };
+        let Action::Done(Err(error)) = machine.poll(now) else { panic!("it goes on") };
         assert!(matches!(error, DownloadError::WrongContent(_)) && error.is_resumable(), "{error:?}");
         assert_eq!(error.to_string(), said);
     }
@@ -623,7 +625,7 @@ fn a_checkpoint_of_nothing_holds_nobody_to_a_content() {
     let mut saved = checkpoint(&mut machine);
     saved.written = Coverage::NOTHING;
     service.change();
-    let mut machine = Fetch::resume(&api(), plan(2, 100), saved, 1000).unwrap();
+    let mut machine = Fetch::resume(&api(), plan(2, 100), saved, 1000, ENTROPY).unwrap();
     let mut run = Run::new(&service, Disk::default());
     run.until_end(&mut machine, &mut Dice([1].iter().cycle()), LONG).unwrap().unwrap();
     run.assert_complete();
@@ -635,8 +637,11 @@ fn without_ranges_everything_is_asked_for_at_once() {
     let mut one = plan(4, 100);
     one.ranges = false;
     let mut run = Run::new(&service, Disk::default());
-    let mut machine = Fetch::new(&api(), one);
-    let DownloadAction::Send { id, operation } = machine.poll(Duration::ZERO) else { panic!("it asks") };
+    let mut machine = Fetch::new(&api(), one, ENTROPY);
+    let Action::Start { id, task: DownloadTask::Ask { operation, .. } } = machine.poll(at(Duration::ZERO))
+    else {
+        panic!("it asks")
+    };
     assert_eq!(operation.range, None);
     run.running.push(Running { id, operation, answered: None });
     run.until_end(&mut machine, &mut Dice([3].iter().cycle()), LONG).unwrap().unwrap();
@@ -650,7 +655,7 @@ fn what_a_later_answer_says_of_the_content_counts_from_then_on() {
     let (mut machine, disk) = begun(&service, 1, halfway);
     let saved = checkpoint(&mut machine);
     service.etag = Some("\"a\"");
-    let mut machine = Fetch::resume(&api(), plan(1, 100), saved, 1000).unwrap();
+    let mut machine = Fetch::resume(&api(), plan(1, 100), saved, 1000, ENTROPY).unwrap();
     let mut run = Run::new(&service, disk);
     run.faults = 0;
     let mut dice = Dice([7, 1, 3].iter().cycle());
@@ -665,12 +670,12 @@ fn a_file_that_is_not_found_by_one_key_may_be_found_by_another() {
     let service = Service::new(1000, Serves::Ranges);
     let (mut machine, _) = begun(&service, 1, halfway);
     let saved = checkpoint(&mut machine);
-    let mut machine = Fetch::resume(&api(), plan(1, 100), saved, 1000).unwrap();
+    let mut machine = Fetch::resume(&api(), plan(1, 100), saved, 1000, ENTROPY).unwrap();
     let mut now = Now { monotonic: Duration::ZERO, unix: UnixSeconds(1) };
     let id = sent(&mut machine, &mut now, 1)[0];
     let refused = Err(ResponseError::Refused(ApiError::new(StatusCode::NOT_FOUND, "no").into()));
-    machine.handle_answer(id, refused, now, 1);
-    let DownloadAction::Done(Err(error)) = machine.poll(now.monotonic) else { panic!("it is not there") };
+    machine.handle_answer(id, refused, now);
+    let Action::Done(Err(error)) = machine.poll(now) else { panic!("it is not there") };
     assert!(error.is_resumable());
 }
 
@@ -683,17 +688,16 @@ fn an_overloaded_service_is_left_alone_by_all_requests() {
     let mut refusal = ApiError::new(StatusCode::TOO_MANY_REQUESTS, "later");
     refusal.retry = crate::RetryHint::after(Duration::from_secs(9));
     let refused = Err(ResponseError::Refused(refusal.into()));
-    assert_eq!(machine.handle_answer(id, refused, now, 1), None);
+    assert_eq!(machine.handle_answer(id, refused, now), None);
     let other = machine.flights[0].id;
-    machine.handle_end(other, now, 0);
-    let DownloadAction::Wait { until: Some(until) } = machine.poll(Duration::ZERO) else { panic!("it asks") };
+    machine.handle_end(other, now);
+    let Action::Wait { until: Some(until) } = machine.poll(at(Duration::ZERO)) else { panic!("it asks") };
     assert!(until <= Duration::from_secs(9));
-    assert!(matches!(
-        machine.poll(Duration::from_secs(8)),
-        DownloadAction::Wait { .. } | DownloadAction::Save(_)
-    ));
+    assert!(matches!(machine.poll(at(Duration::from_secs(8))), Action::Wait { .. } | Action::Save(_)));
     let mut sent = 0;
-    while let DownloadAction::Send { .. } | DownloadAction::Save(_) = machine.poll(Duration::from_secs(10)) {
+    while let Action::Start { task: DownloadTask::Ask { .. }, .. } | Action::Save(_) =
+        machine.poll(at(Duration::from_secs(10)))
+    {
         sent += 1;
     }
     assert!(sent >= 2);
@@ -701,21 +705,29 @@ fn an_overloaded_service_is_left_alone_by_all_requests() {
 
 #[test]
 fn an_answer_that_is_none_of_this_api_ends_it() {
-    let mut machine = Fetch::new(&api(), plan(1, 100));
-    let DownloadAction::Send { id, .. } = machine.poll(Duration::ZERO) else { panic!("it asks") };
+    let mut machine = Fetch::new(&api(), plan(1, 100), ENTROPY);
+    let Action::Start { id, task: DownloadTask::Ask { .. } } = machine.poll(at(Duration::ZERO)) else {
+        panic!("it asks")
+    };
     let head = Response::builder().status(206).body(Bytes::new()).unwrap();
     let now = Now { monotonic: Duration::ZERO, unix: UnixSeconds(1) };
-    assert_eq!(machine.handle_answer(id, DownloadFile::decode_response(head), now, 1), None);
-    let DownloadAction::Retrieve { id: look, .. } = machine.poll(Duration::ZERO) else { panic!("it looks") };
-    let DownloadAction::Send { id, operation } = machine.poll(Duration::ZERO) else { panic!("it asks") };
+    assert_eq!(machine.handle_answer(id, DownloadFile::decode_response(head), now), None);
+    let Action::Start { id: look, task: DownloadTask::Retrieve { .. } } = machine.poll(at(Duration::ZERO))
+    else {
+        panic!("it looks")
+    };
+    let Action::Start { id, task: DownloadTask::Ask { operation, .. } } = machine.poll(at(Duration::ZERO))
+    else {
+        panic!("it asks")
+    };
     assert_eq!(operation.range, None, "a range that does not say which it is: everything is asked for");
     let range = Some(crate::ContentRange { first: 0, last: 4, total: Some(10) });
     let head = DownloadHead { range, ..DownloadHead::default() };
-    assert_eq!(machine.handle_answer(id, Ok(head), now, 1), None);
-    let DownloadAction::Abandon(abandoned) = machine.poll(Duration::ZERO) else { panic!("it is wanted") };
+    assert_eq!(machine.handle_answer(id, Ok(head), now), None);
+    let Action::Abandon(abandoned) = machine.poll(at(Duration::ZERO)) else { panic!("it is wanted") };
     assert_eq!(abandoned, look);
-    let DownloadAction::Abandon(_) = machine.poll(Duration::ZERO) else { panic!("it is not wanted") };
-    let DownloadAction::Done(Err(DownloadError::Garbled(_))) = machine.poll(Duration::ZERO) else {
+    let Action::Abandon(_) = machine.poll(at(Duration::ZERO)) else { panic!("it is not wanted") };
+    let Action::Done(Err(DownloadError::Garbled(_))) = machine.poll(at(Duration::ZERO)) else {
         panic!("a part came although everything was asked for")
     };
 }

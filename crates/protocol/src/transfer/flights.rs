@@ -2,7 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use super::{Attempt, RequestId, parts::Tries};
+use super::parts::Tries;
+use crate::{Attempt, RequestId};
 
 /// What a request asked for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -43,9 +44,15 @@ pub(super) struct Flights {
 
 impl Flights {
     pub(super) fn start(&mut self, asked: Asked, attempt: Attempt, length: u64) -> RequestId {
+        let id = self.name();
+        self.flying.insert(id, Flight { id, asked, attempt, length, sent: 0 });
+        id
+    }
+
+    /// A name that was never given.
+    pub(super) fn name(&mut self) -> RequestId {
         let id = RequestId(self.next);
         self.next += 1;
-        self.flying.insert(id, Flight { id, asked, attempt, length, sent: 0 });
         id
     }
 

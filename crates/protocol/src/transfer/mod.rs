@@ -1,6 +1,5 @@
 //! One file's way to the service, as a state machine without I/O.
 
-mod action;
 mod answers;
 mod checkpoint;
 mod clock;
@@ -15,7 +14,6 @@ mod parts;
 mod plan;
 mod progress;
 mod proof;
-mod random;
 mod reconcile;
 mod registry;
 mod requests;
@@ -25,16 +23,17 @@ mod source;
 mod state;
 mod statistics;
 mod stop;
+mod task;
 
-pub use action::{Action, Attempt, RequestId};
 pub use checkpoint::{Checkpoint, ResumeError};
 pub use error::TransferError;
 pub use plan::{Parallel, Plan, PlanError, RouteChoice};
 pub use progress::{Phase, Progress, Proof, Retry, Warning};
 pub use reconcile::Comparison;
 pub use registry::UploadRegistry;
-pub use source::{SaveError, SourceError, SourceStamp};
+pub use source::{SourceError, SourceStamp};
 pub use statistics::{Attempts, Retries, RetryReason, Statistics};
+pub use task::{UploadAction, UploadTask};
 
 use std::{collections::VecDeque, time::Duration};
 
@@ -43,13 +42,15 @@ use partwise_models::File;
 
 use bytes::Bytes;
 
-use crate::{Api, Failure, FailureKind, Now, SourceRange, base_name};
+use crate::{
+    Action, Api, Attempt, Failure, FailureKind, Machine, Now, RequestId, SaveError, SourceRange, base_name,
+    random::Random,
+};
 use flights::{Asked, Flight, Flights};
 use knee::Knee;
 use pace::Pace;
 use plan::Decided;
 use proof::Reread;
-use random::Random;
 use registry::{Identity, Likeness, Registration};
 use saver::Saver;
 use state::{Hash, Outcome, Solo, Stage, Way};
@@ -57,7 +58,7 @@ use stop::Stop;
 
 /// One file's way to the service, in parallel parts or in one request, as a state machine.
 ///
-/// A driver owns sockets, clocks and files; the machine decides. The driver calls [`poll`](Self::poll), does what the
+/// A driver owns sockets, clocks and files; the machine decides. The driver calls [`poll`](Machine::poll), does what the
 /// [`Action`] says without waiting for it, and reports results with the `handle_*` methods. Time and entropy are
 /// arguments, so the same inputs always give the same actions.
 ///
@@ -65,7 +66,7 @@ use stop::Stop;
 /// 0. Every `Ok` names a file whose content is the source's, as [`Progress::proof`] says: the service answered with it, or
 ///    it was proven otherwise. A file of another size, one with the status `error`, and an answer that came before all of
 ///    the file had left are errors.
-/// 1. After any `handle_*`, [`stop`](Self::stop), [`cancel`](Self::cancel) or reached deadline, poll until [`Action::Wait`] or
+/// 1. After any `handle_*`, [`stop`](Machine::stop), [`cancel`](Self::cancel) or reached deadline, poll until [`Action::Wait`] or
 ///    [`Action::Done`]. Stale request names are ignored. `Done` comes once. Misuse never panics.
 /// 2. A part is `[form head][source range][form tail]`: its length is exact, nothing is copied, and sending it again
 ///    reads the range again, between boundaries that were never used before.
@@ -89,7 +90,7 @@ use stop::Stop;
 ///    `POST /files`, the machine reconciles: it lists files, up to five times over 30 seconds since lists lag. A candidate
 ///    has the name, the size and the purpose, was created since (the upload, or the first attempt), and belongs to no
 ///    other upload of this client ([`with_registry`](Self::with_registry)). What the list does not show is looked up, and
-///    excludes no file as long as it is not known. Equal content is proof ([`Action::Compare`]); other content is another
+///    excludes no file as long as it is not known. Equal content is proof ([`UploadTask::Compare`]); other content is another
 ///    file; what could not be read is read again in the next round. Where the service does not serve content, a `complete`
 ///    is proven by an identifier derived from the upload's, or by the upload's own time when this client has no other upload
 ///    that could have made the file. No proof, or several equal files: [`TransferError::CompletionUnknown`] with the
@@ -127,7 +128,7 @@ use stop::Stop;
 /// use bytes::Bytes;
 /// use partwise_models::{File, Purpose, UnixSeconds};
 /// use partwise_protocol::{
-///     Action, Api, Body, Comparison, Failure, Now, Plan, SourceStamp, Transfer, TransferError,
+///     Action, Api, Body, Comparison, Failure, Machine as _, Now, Plan, SourceStamp, Transfer, TransferError, UploadTask,
 /// };
 ///
 /// fn drive(
@@ -138,17 +139,19 @@ use stop::Stop;
 /// ) -> Result<File, TransferError> {
 ///     loop {
 ///         match transfer.poll(now()) {
-///             Action::Send { id, request, .. } => {
-///                 let request = request.map(|body| body.resolve(source).expect("the source has this range"));
-///                 match exchange(request) {
-///                     Ok(response) => transfer.handle_response(id, response, None, now()),
-///                     Err(failure) => transfer.handle_failure(id, failure, now()),
+///             Action::Start { id, task } => match task {
+///                 UploadTask::Send { request, .. } => {
+///                     let request = request.map(|body| body.resolve(source).expect("the source has this range"));
+///                     match exchange(request) {
+///                         Ok(response) => transfer.handle_response(id, response, None, now()),
+///                         Err(failure) => transfer.handle_failure(id, failure, now()),
+///                     }
 ///                 }
-///             }
-///             Action::Stamp => transfer.handle_stamped(Ok(SourceStamp::new(source.len() as u64))),
+///                 UploadTask::Stamp => transfer.handle_stamped(Ok(SourceStamp::new(source.len() as u64))),
+///                 UploadTask::Hash(_) => unreachable!("this plan wants no MD5"),
+///                 UploadTask::Compare { .. } => transfer.handle_compared(id, Ok(Comparison::Unknown), now()),
+///             },
 ///             Action::Save(_) => transfer.handle_saved(Ok(())),
-///             Action::Hash(_) => unreachable!("this plan wants no MD5"),
-///             Action::Compare { id, .. } => transfer.handle_compared(id, Ok(Comparison::Unknown), now()),
 ///             Action::Abandon(_) => {}
 ///             Action::Wait { .. } => std::thread::sleep(std::time::Duration::from_millis(1)),
 ///             Action::Done(result) => return result,
@@ -312,8 +315,80 @@ impl Transfer {
         matches!(self.way, Way::Parts { .. })
     }
 
-    /// What to do next. See the [rules](Self#rules) for when to call it.
-    pub fn poll(&mut self, now: Now) -> Action {
+    /// A request was answered. `left` is an upper bound of the bytes of its body that may have reached the service, as in
+    /// [`Failure::left`]: less than its length when the service answered early; `None` when the driver does not count.
+    pub fn handle_response(&mut self, id: RequestId, response: Response<Bytes>, left: Option<u64>, now: Now) {
+        if let Some(flight) = self.flights.end(id) {
+            self.answered(flight, response, left, now);
+            self.settle(flight);
+        }
+    }
+
+    /// A file's content was compared with the source as [`UploadTask::Compare`] asked.
+    ///
+    /// A source that cannot be read ends the transfer, and leaves open what the file is.
+    pub fn handle_compared(&mut self, id: RequestId, result: Result<Comparison, SourceError>, now: Now) {
+        let Some(flight) = self.flights.end(id) else { return };
+        match result {
+            Ok(result) if flight.asked == Asked::Content => self.compared(flight.attempt, &result, now),
+            Ok(_) => self.set_back(flight, Failure::new(FailureKind::Other).into(), None, now),
+            Err(error) if matches!(self.stage, Stage::Prove { .. }) => {
+                self.unproven(Some(TransferError::Source(error)));
+            }
+            Err(error) => self.finish(Err(TransferError::Source(error))),
+        }
+    }
+
+    /// What another upload of this client may take is known once the answer was taken in.
+    fn settle(&mut self, flight: Flight) {
+        if flight.asked == Asked::Commit {
+            self.registration.settle(self.ambiguous);
+        }
+    }
+
+    /// The source was hashed as [`UploadTask::Hash`] asked: its MD5, or why it could not be read.
+    pub fn handle_hashed(&mut self, digest: Result<[u8; 16], SourceError>) {
+        match (self.hash, digest) {
+            (Hash::Running, Ok(digest)) => self.hash = Hash::Known(digest),
+            (Hash::Running, Err(error)) => self.end_in_order(TransferError::Source(error)),
+            _ => {}
+        }
+    }
+
+    /// The source was stamped as [`UploadTask::Stamp`] asked.
+    pub fn handle_stamped(&mut self, stamp: Result<SourceStamp, SourceError>) {
+        self.stamped(stamp);
+    }
+
+    /// Gives the transfer up: ends with [`TransferError::Cancelled`], after cancelling on the service if it can be
+    /// reached. A file that is already known to exist is reported as a success anyway.
+    pub fn cancel(&mut self) {
+        self.cancel_wanted = true;
+    }
+
+    /// The whole source, as [`UploadTask::Hash`] names it.
+    fn whole(&self) -> SourceRange {
+        SourceRange::new(0, self.source.length)
+    }
+
+    /// Ends the transfer at once: what is still in flight is abandoned. The first end counts. An error that leaves something
+    /// to resume ends it [in order](Self::end_in_order) where parts may be in flight.
+    fn finish(&mut self, result: Result<File, TransferError>) {
+        self.abandoned.extend(self.flights.end_all());
+        self.registration.settle(self.ambiguous);
+        self.stage = Stage::End { made: result.is_ok() };
+        self.outcome.set(result);
+    }
+}
+
+impl Machine for Transfer {
+    type Task = UploadTask;
+    type Checkpoint = Checkpoint;
+    type Output = File;
+    type Error = TransferError;
+    type Progress = Progress;
+
+    fn poll(&mut self, now: Now) -> UploadAction {
         if std::mem::take(&mut self.cancel_wanted) {
             self.begin_cancel(now);
         }
@@ -344,70 +419,23 @@ impl Transfer {
         }
     }
 
-    /// A request was answered. `left` is an upper bound of the bytes of its body that may have reached the service, as in
-    /// [`Failure::left`]: less than its length when the service answered early; `None` when the driver does not count.
-    pub fn handle_response(&mut self, id: RequestId, response: Response<Bytes>, left: Option<u64>, now: Now) {
-        if let Some(flight) = self.flights.end(id) {
-            self.answered(flight, response, left, now);
-            self.settle(flight);
-        }
-    }
-
-    /// A request ended without an answer.
-    pub fn handle_failure(&mut self, id: RequestId, failure: Failure, now: Now) {
-        if let Some(flight) = self.flights.end(id) {
-            self.failed(flight, failure, now);
-            self.settle(flight);
-        }
-    }
-
-    /// A file's content was compared with the source as [`Action::Compare`] asked.
-    ///
-    /// A source that cannot be read ends the transfer, and leaves open what the file is.
-    pub fn handle_compared(&mut self, id: RequestId, result: Result<Comparison, SourceError>, now: Now) {
-        let Some(flight) = self.flights.end(id) else { return };
-        match result {
-            Ok(result) if flight.asked == Asked::Content => self.compared(flight.attempt, &result, now),
-            Ok(_) => self.set_back(flight, Failure::new(FailureKind::Other).into(), None, now),
-            Err(error) if matches!(self.stage, Stage::Prove { .. }) => {
-                self.unproven(Some(TransferError::Source(error)));
-            }
-            Err(error) => self.finish(Err(TransferError::Source(error))),
-        }
-    }
-
-    /// What another upload of this client may take is known once the answer was taken in.
-    fn settle(&mut self, flight: Flight) {
-        if flight.asked == Asked::Commit {
-            self.registration.settle(self.ambiguous);
-        }
-    }
-
-    /// So many more bytes of a request's body have left; counted from the last report on. What an abandoned request had
-    /// sent may be reported too. Statistics, warnings and, where it is left open, the number of parts in flight depend on it.
-    pub fn handle_sent(&mut self, id: RequestId, bytes: u64) {
+    /// So many more bytes of a request's body have left. Statistics, warnings and, where it is left open, the number of parts in
+    /// flight depend on it.
+    fn handle_moved(&mut self, id: RequestId, bytes: u64) {
         if self.flights.was_started(id) {
             self.flights.sent(id, bytes);
             self.statistics.bytes_sent = self.statistics.bytes_sent.saturating_add(bytes);
         }
     }
 
-    /// The source was hashed as [`Action::Hash`] asked: its MD5, or why it could not be read.
-    pub fn handle_hashed(&mut self, digest: Result<[u8; 16], SourceError>) {
-        match (self.hash, digest) {
-            (Hash::Running, Ok(digest)) => self.hash = Hash::Known(digest),
-            (Hash::Running, Err(error)) => self.end_in_order(TransferError::Source(error)),
-            _ => {}
+    fn handle_failure(&mut self, id: RequestId, failure: Failure, now: Now) {
+        if let Some(flight) = self.flights.end(id) {
+            self.failed(flight, failure, now);
+            self.settle(flight);
         }
     }
 
-    /// The source was stamped as [`Action::Stamp`] asked.
-    pub fn handle_stamped(&mut self, stamp: Result<SourceStamp, SourceError>) {
-        self.stamped(stamp);
-    }
-
-    /// The checkpoint was saved as [`Action::Save`] asked, or could not be.
-    pub fn handle_saved(&mut self, saved: Result<(), SaveError>) {
+    fn handle_saved(&mut self, saved: Result<(), SaveError>) {
         if self.saver.end() {
             if let Err(error) = saved {
                 self.finish(Err(TransferError::Save(error)));
@@ -415,22 +443,14 @@ impl Transfer {
         }
     }
 
-    /// Gives the transfer up: ends with [`TransferError::Cancelled`], after cancelling on the service if it can be
-    /// reached. A file that is already known to exist is reported as a success anyway.
-    pub fn cancel(&mut self) {
-        self.cancel_wanted = true;
-    }
-
     /// Stops for now: ends with [`TransferError::Stopped`], to be gone on with from the last checkpoint. Nothing new is
     /// sent; what flies has a few seconds to be answered, and what was acknowledged is saved. A file that is made in
     /// these seconds is reported as a success. [`cancel`](Self::cancel) may still follow.
-    pub fn stop(&mut self) {
+    fn stop(&mut self) {
         self.stop.ask(TransferError::Stopped { cause: None });
     }
 
-    /// How far the transfer is.
-    #[must_use]
-    pub fn progress(&self) -> Progress {
+    fn progress(&self) -> Progress {
         let (parts_total, parts_acknowledged, bytes_acknowledged) =
             self.way.counts(self.source.length, &self.stage);
         Progress {
@@ -451,22 +471,7 @@ impl Transfer {
 
     /// Whether the checkpoint that was saved last may still lead to a file after this end. It may not when all that it
     /// says is that a single request was about to leave, and that request is known to have made nothing.
-    #[must_use]
-    pub fn is_resumable_after(&self, error: &TransferError) -> bool {
+    fn is_resumable_after(&self, error: &TransferError) -> bool {
         error.is_resumable() && (self.ambiguous || self.way.upload().is_some())
-    }
-
-    /// The whole source, as [`Action::Hash`] names it.
-    fn whole(&self) -> SourceRange {
-        SourceRange::new(0, self.source.length)
-    }
-
-    /// Ends the transfer at once: what is still in flight is abandoned. The first end counts. An error that leaves something
-    /// to resume ends it [in order](Self::end_in_order) where parts may be in flight.
-    fn finish(&mut self, result: Result<File, TransferError>) {
-        self.abandoned.extend(self.flights.end_all());
-        self.registration.settle(self.ambiguous);
-        self.stage = Stage::End { made: result.is_ok() };
-        self.outcome.set(result);
     }
 }

@@ -5,7 +5,7 @@ use std::time::Duration;
 use partwise_models::CreateUploadRequest;
 
 use super::{
-    Action, Attempt, Checkpoint, Comparison, RequestId, Transfer, TransferError,
+    Checkpoint, Comparison, Transfer, TransferError, UploadAction, UploadTask,
     checkpoint::SavedRoute,
     flights::Asked,
     knee::{self, Knee},
@@ -16,8 +16,8 @@ use super::{
     stop::Stop,
 };
 use crate::{
-    AddUploadPart, Body, Boundary, CancelUpload, CompleteUpload, CreateFile, CreateUpload, EncodeError, Now,
-    Operation, OperationId, RetrieveFile,
+    Action, AddUploadPart, Attempt, Body, Boundary, CancelUpload, CompleteUpload, CreateFile, CreateUpload,
+    EncodeError, Now, Operation, OperationId, RequestId, RetrieveFile,
 };
 
 /// How long cancelling on the service may take.
@@ -27,28 +27,29 @@ type Encoded = Result<http::Request<Body>, EncodeError>;
 
 impl Transfer {
     /// What the driver has to do besides sending: saving, hashing, stamping.
-    pub(super) fn next_chore(&mut self, now: Now) -> Option<Action> {
+    pub(super) fn next_chore(&mut self, now: Now) -> Option<UploadAction> {
         if matches!(self.stage, Stage::Cancel { .. } | Stage::End { .. }) {
             return None;
         }
         let stops = self.stop.is_under_way();
         if self.hash == Hash::Wanted && !stops {
             self.hash = Hash::Running;
-            return Some(Action::Hash(self.whole()));
+            let whole = self.whole();
+            return Some(self.chore(UploadTask::Hash(whole)));
         }
         match &mut self.stage {
             Stage::Verify { asked, .. } if !*asked => {
                 *asked = true;
-                return Some(Action::Stamp);
+                return Some(self.chore(UploadTask::Stamp));
             }
             _ if stops => {}
             Stage::Check { asked } if !*asked && self.hash.is_settled() => {
                 *asked = true;
-                return Some(Action::Stamp);
+                return Some(self.chore(UploadTask::Stamp));
             }
             Stage::Recheck { asked, .. } if !*asked => {
                 *asked = true;
-                return Some(Action::Stamp);
+                return Some(self.chore(UploadTask::Stamp));
             }
             Stage::Announce { change: change @ None } => {
                 *change = Some(self.saver.change());
@@ -67,6 +68,11 @@ impl Transfer {
         self.saver.begin().then_some(Action::Save(checkpoint))
     }
 
+    /// A task that is no request.
+    fn chore(&mut self, task: UploadTask) -> UploadAction {
+        Action::Start { id: self.flights.name(), task }
+    }
+
     /// Goes on to a step with a request of its own and a patience of its own.
     pub(super) fn enter(&mut self, stage: Stage) {
         self.stage = stage;
@@ -74,7 +80,7 @@ impl Transfer {
     }
 
     /// The next request that may leave now.
-    pub(super) fn next_request(&mut self, now: Now) -> Result<Option<Action>, TransferError> {
+    pub(super) fn next_request(&mut self, now: Now) -> Result<Option<UploadAction>, TransferError> {
         if self.stop.is_under_way() || now.monotonic < self.gate() {
             return Ok(None);
         }
@@ -132,7 +138,7 @@ impl Transfer {
         }
     }
 
-    fn next_part(&mut self, now: Now) -> Result<Option<Action>, TransferError> {
+    fn next_part(&mut self, now: Now) -> Result<Option<UploadAction>, TransferError> {
         if !self.may_send_part(now) {
             return Ok(None);
         }
@@ -159,7 +165,7 @@ impl Transfer {
         asked: Asked,
         operation: OperationId,
         request: Encoded,
-    ) -> Result<Action, TransferError> {
+    ) -> Result<UploadAction, TransferError> {
         let request = request.map_err(|source| TransferError::Encode { operation, source })?;
         let of_its_kind = self.statistics.attempts.count(operation);
         let (part, number) = match asked {
@@ -172,16 +178,17 @@ impl Transfer {
             self.registration.commits();
             self.committed = Some(id);
         }
-        Ok(Action::Send { id, attempt, request, answer_limit: operation.answer_limit() })
+        let answer_limit = operation.answer_limit();
+        Ok(Action::Start { id, task: UploadTask::Send { attempt, request, answer_limit } })
     }
 
     /// Asks for a comparison of a file's content with the source.
-    fn compare(&mut self, file_id: String, sent: Option<RequestId>) -> Action {
+    fn compare(&mut self, file_id: String, sent: Option<RequestId>) -> UploadAction {
         let operation = OperationId::DownloadFile;
         let number = self.statistics.attempts.count(operation);
         let attempt = Attempt { operation, part: None, number };
         let id = self.flights.start(Asked::Content, attempt, 0);
-        Action::Compare { id, attempt, file_id, sent }
+        Action::Start { id, task: UploadTask::Compare { attempt, file_id, sent } }
     }
 
     fn create_request(&self) -> Encoded {

@@ -57,10 +57,6 @@ impl SourceStamp {
 #[derive(Clone, Debug)]
 pub struct SourceError(Arc<dyn Error + Send + Sync>);
 
-/// A checkpoint could not be saved.
-#[derive(Clone, Debug)]
-pub struct SaveError(Arc<dyn Error + Send + Sync>);
-
 impl SourceError {
     /// An error with its cause.
     pub fn new(cause: impl Into<Box<dyn Error + Send + Sync>>) -> Self {
@@ -77,32 +73,13 @@ impl SourceError {
     }
 }
 
-impl SaveError {
-    /// An error with its cause.
-    pub fn new(cause: impl Into<Box<dyn Error + Send + Sync>>) -> Self {
-        Self(Arc::from(cause.into()))
-    }
-}
-
 impl fmt::Display for SourceError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("the source cannot be read")
     }
 }
 
-impl fmt::Display for SaveError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("the checkpoint cannot be saved")
-    }
-}
-
 impl Error for SourceError {
-    fn source(&self) -> Option<&(dyn Error + 'static)> {
-        Some(&*self.0)
-    }
-}
-
-impl Error for SaveError {
     fn source(&self) -> Option<&(dyn Error + 'static)> {
         Some(&*self.0)
     }

@@ -4,7 +4,9 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use http::{Method, Request};
-use partwise_protocol::{Body, Comparison, Failure, FailureKind, Phase, RequestId, SaveError, SourceError};
+use partwise_protocol::{
+    Body, Comparison, Failure, FailureKind, Machine as _, Phase, RequestId, SaveError, SourceError,
+};
 
 use crate::books::Asked;
 use crate::faults;

@@ -6,8 +6,8 @@ use bytes::Bytes;
 use http::{Method, Request, Response};
 use partwise_models::{File, Purpose, UnixSeconds};
 use partwise_protocol::{
-    Action, Api, Body, Comparison, Dialect, Failure, FailureKind, Now, Plan, RequestId, RouteChoice,
-    SourceStamp, Transfer, TransferError, UploadRegistry,
+    Action, Api, Body, Comparison, Dialect, Failure, FailureKind, Machine as _, Now, Plan, RequestId,
+    RouteChoice, SourceStamp, Transfer, TransferError, UploadRegistry, UploadTask,
 };
 
 use crate::{
@@ -153,12 +153,14 @@ impl World {
         loop {
             let now = self.now();
             match self.uploads[number].machine.poll(now) {
-                Action::Send { id, request, .. } => self.send(number, id, request),
-                Action::Compare { id, file_id, .. } => {
+                Action::Start { id, task: UploadTask::Send { request, .. } } => {
+                    self.send(number, id, request)
+                }
+                Action::Start { id, task: UploadTask::Compare { file_id, .. } } => {
                     let delay = self.dice.millis(3000);
                     self.schedule(delay, number, Event::Compared { id, file_id });
                 }
-                Action::Stamp => {
+                Action::Start { task: UploadTask::Stamp, .. } => {
                     let stamp = SourceStamp::new(self.uploads[number].content.len() as u64);
                     self.uploads[number].machine.handle_stamped(Ok(stamp));
                 }
@@ -168,7 +170,7 @@ impl World {
                     return self.schedule(until.saturating_sub(self.time), number, Event::Begin);
                 }
                 Action::Abandon(_) => {}
-                Action::Wait { until: None } | Action::Hash(_) => return,
+                Action::Wait { until: None } | Action::Start { task: UploadTask::Hash(_), .. } => return,
                 Action::Done(end) => self.uploads[number].end = Some(end),
             }
         }

@@ -5,8 +5,8 @@ use std::time::Duration;
 use http::Request;
 use partwise_models::File;
 use partwise_protocol::{
-    Action, Api, ApiErrorKind, Body, Checkpoint, Dialect, Now, OperationId, Phase, RequestId, SaveError,
-    Segment, SourceError, Transfer, TransferError, Warning,
+    Action, Api, ApiErrorKind, Body, Checkpoint, Dialect, Machine as _, Now, OperationId, Phase, RequestId,
+    SaveError, Segment, SourceError, Transfer, TransferError, UploadAction, UploadTask, Warning,
 };
 
 use crate::books::{Asked, Books};
@@ -143,10 +143,10 @@ impl World {
         None
     }
 
-    fn act(&mut self, process: &mut Process, action: Action) {
+    fn act(&mut self, process: &mut Process, action: UploadAction) {
         let number = self.process_number;
         match action {
-            Action::Send { id, request, answer_limit, .. } => {
+            Action::Start { id, task: UploadTask::Send { request, answer_limit, .. } } => {
                 assert!(answer_limit > 0);
                 self.send(process, id, request);
             }
@@ -154,18 +154,18 @@ impl World {
                 let flew = process.books.abandon(id);
                 hold(Rule::StaleIgnored, flew, || format!("{id:?}, which does not fly, is abandoned"));
             }
-            Action::Hash(range) => {
+            Action::Start { task: UploadTask::Hash(range), .. } => {
                 assert_eq!((range.start(), range.end()), (0, self.original.len() as u64));
                 let fails = self.dice.chance(self.faults.source_fails);
                 let content = self.dice.chance(500).then(|| self.source.content.clone());
                 let delay = self.dice.millis(20_000);
                 self.schedule(delay, Event::Hashed { process: number, content, fails });
             }
-            Action::Stamp => {
+            Action::Start { task: UploadTask::Stamp, .. } => {
                 let delay = self.delay();
                 self.schedule(delay, Event::Stamped { process: number });
             }
-            Action::Compare { id, file_id, sent, .. } => {
+            Action::Start { id, task: UploadTask::Compare { file_id, sent, .. } } => {
                 process.books.compares(id);
                 let delay = self.dice.millis(20_000);
                 let fails = self.dice.chance(self.faults.compare);
@@ -206,7 +206,7 @@ impl World {
             // From now on the other project has an upload of its own.
             self.strangers.remove(&self.process_number);
         }
-        process.transfer.handle_sent(id, sent);
+        process.transfer.handle_moved(id, sent);
         self.take_off(id, request);
     }
 

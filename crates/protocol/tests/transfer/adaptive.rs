@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use partwise_protocol::{Api, Parallel, Plan, SourceStamp, Transfer};
+use partwise_protocol::{Api, Machine as _, Parallel, Plan, SourceStamp, Transfer};
 
 use crate::bench::{Bench, date, part_json, plan, upload_json};
 
@@ -53,7 +53,7 @@ impl Flow {
             let rate = each.min(all / flying.len() as u64);
             for (request, sent) in flying.iter().zip(&mut self.sent) {
                 *sent += rate * MIB / 100;
-                self.bench.machine.handle_sent(*request, rate * MIB / 100);
+                self.bench.machine.handle_moved(*request, rate * MIB / 100);
             }
             self.bench.run();
             while let Some(done) = self.sent.iter().position(|sent| *sent >= 16 * MIB) {

@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use partwise_protocol::{
-    Api, Comparison, Failure, FailureKind, Plan, Proof, RouteChoice, SourceError, SourceStamp, Transfer,
-    UploadRegistry,
+    Api, Comparison, Failure, FailureKind, Machine as _, Plan, Proof, RouteChoice, SourceError, SourceStamp,
+    Transfer, UploadRegistry,
 };
 
 use crate::bench::{BEGAN, Bench, completed_json, file_json, list_json, plan};

@@ -6,8 +6,8 @@ use bytes::Bytes;
 use http::Response;
 use partwise_models::{File, Purpose, UnixSeconds};
 use partwise_protocol::{
-    Action, Api, Attempt, Checkpoint, Comparison, Failure, FailureKind, Now, Plan, RequestId, RouteChoice,
-    SourceStamp, Transfer, TransferError,
+    Action, Api, Attempt, Checkpoint, Comparison, Failure, FailureKind, Machine as _, Now, Plan, RequestId,
+    RouteChoice, SourceStamp, Transfer, TransferError, UploadAction, UploadTask,
 };
 
 /// Our wall clock when a bench begins.
@@ -82,7 +82,7 @@ impl Bench {
             }
             self.log.push(describe(&action));
             match action {
-                Action::Send { id, attempt, request, .. } => {
+                Action::Start { id, task: UploadTask::Send { attempt, request, .. } } => {
                     self.flying.push(id);
                     self.attempts.push(attempt);
                     let content_type =
@@ -99,11 +99,13 @@ impl Bench {
                     }
                 }
                 Action::Done(result) => self.end = Some(result),
-                Action::Compare { id, attempt, .. } => {
+                Action::Start { id, task: UploadTask::Compare { attempt, .. } } => {
                     self.flying.push(id);
                     self.attempts.push(attempt);
                 }
-                Action::Hash(_) | Action::Stamp | Action::Wait { .. } => {}
+                Action::Start { task: UploadTask::Hash(_), .. }
+                | Action::Start { task: UploadTask::Stamp, .. }
+                | Action::Wait { .. } => {}
             }
         }
     }
@@ -233,9 +235,9 @@ pub(crate) fn list_json(files: &[String]) -> String {
     format!(r#"{{"object":"list","data":[{}],"has_more":false}}"#, files.join(","))
 }
 
-fn describe(action: &Action) -> String {
+fn describe(action: &UploadAction) -> String {
     match action {
-        Action::Send { request, .. } => {
+        Action::Start { task: UploadTask::Send { request, .. }, .. } => {
             let uri = request.uri().path_and_query().unwrap();
             let content = request.body().segments().iter().find_map(|segment| match segment {
                 partwise_protocol::Segment::Source(range) => {
@@ -248,9 +250,11 @@ fn describe(action: &Action) -> String {
             format!("{} {uri}{}", request.method(), body.unwrap_or_default())
         }
         Action::Abandon(_) => "abandon".to_owned(),
-        Action::Hash(range) => format!("hash {}..{}", range.start(), range.end()),
-        Action::Stamp => "stamp".to_owned(),
-        Action::Compare { file_id, .. } => format!("compare {file_id}"),
+        Action::Start { task: UploadTask::Hash(range), .. } => {
+            format!("hash {}..{}", range.start(), range.end())
+        }
+        Action::Start { task: UploadTask::Stamp, .. } => "stamp".to_owned(),
+        Action::Start { task: UploadTask::Compare { file_id, .. }, .. } => format!("compare {file_id}"),
         Action::Save(checkpoint) => format!("save {:?}", checkpoint.acknowledged()),
         Action::Wait { .. } => "wait".to_owned(),
         Action::Done(Ok(file)) => format!("done: {}", file.id),

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use partwise_protocol::{
-    Api, Comparison, FailureKind, Proof, SourceStamp, Transfer, TransferError, UploadRegistry,
+    Api, Comparison, FailureKind, Machine as _, Proof, SourceStamp, Transfer, TransferError, UploadRegistry,
 };
 
 use crate::{

@@ -3,7 +3,8 @@
 use std::time::Duration;
 
 use partwise_protocol::{
-    Account, Api, Checkpoint, Comparison, FailureKind, RouteChoice, SourceStamp, Transfer, TransferError,
+    Account, Api, Checkpoint, Comparison, FailureKind, Machine as _, RouteChoice, SourceStamp, Transfer,
+    TransferError,
 };
 
 use crate::bench::{BEGAN, Bench, completed_json, date, file_json, list_json, part_json, plan, upload_json};

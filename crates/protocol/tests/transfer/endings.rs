@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use partwise_protocol::{FailureKind, SaveError, SourceError};
+use partwise_protocol::{FailureKind, Machine as _, SaveError, SourceError};
 
 use crate::bench::{Bench, completed_json, date, part_json, plan};
 

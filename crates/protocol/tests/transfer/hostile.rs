@@ -2,7 +2,9 @@
 
 use std::time::Duration;
 
-use partwise_protocol::{Api, Comparison, FailureKind, PlanError, RouteChoice, SourceStamp, Transfer};
+use partwise_protocol::{
+    Api, Comparison, FailureKind, Machine as _, PlanError, RouteChoice, SourceStamp, Transfer,
+};
 
 use crate::bench::{BEGAN, Bench, file_json, plan, upload_json};
 
@@ -39,7 +41,7 @@ fn a_source_beyond_all_limits_is_measured_without_overflow() {
     let mut bench = Bench::of(Transfer::new(api, wanted, SourceStamp::new(u64::MAX), [1; 32]).unwrap());
     bench.run();
     bench.answer(0, 200, &upload_json(3600));
-    bench.machine.handle_sent(bench.flying[0], 1);
+    bench.machine.handle_moved(bench.flying[0], 1);
     bench.pass(Duration::from_secs(1000));
     assert!(bench.machine.progress().warning.is_some());
 }

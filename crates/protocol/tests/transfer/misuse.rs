@@ -6,7 +6,8 @@ use bytes::Bytes;
 use http::Response;
 use partwise_models::UnixSeconds;
 use partwise_protocol::{
-    Action, Comparison, Failure, FailureKind, Now, RequestId, SaveError, SourceError, SourceStamp,
+    Action, Comparison, Failure, FailureKind, Machine as _, Now, RequestId, SaveError, SourceError,
+    SourceStamp, UploadTask,
 };
 use proptest::prelude::*;
 
@@ -54,7 +55,7 @@ proptest! {
             match step {
                 Step::Poll { seconds } => {
                     match machine.poll(now) {
-                        Action::Send { id, .. } | Action::Compare { id, .. } => names.push(id),
+                        Action::Start { id, task: UploadTask::Send { .. } } | Action::Start { id, task: UploadTask::Compare { .. } } => names.push(id),
                         Action::Done(_) => ends += 1,
                         Action::Wait { .. } => time += Duration::from_secs(seconds.into()),
                         _ => {}
@@ -73,7 +74,7 @@ proptest! {
                     let result = if good { Ok(Comparison::Equal) } else { Err(SourceError::new("no")) };
                     machine.handle_compared(id, result, now);
                 },
-                Step::Sent { request, bytes } => if let Some(id) = name(request) { machine.handle_sent(id, bytes) },
+                Step::Sent { request, bytes } => if let Some(id) = name(request) { machine.handle_moved(id, bytes) },
                 Step::Hashed { good } => machine.handle_hashed(if good { Ok([0; 16]) } else { Err(SourceError::new("no")) }),
                 Step::Stamped { length } => machine.handle_stamped(length.map(SourceStamp::new).ok_or(SourceError::new("no"))),
                 Step::Saved { good } => machine.handle_saved(if good { Ok(()) } else { Err(SaveError::new("no")) }),

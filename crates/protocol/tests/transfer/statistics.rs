@@ -3,7 +3,8 @@
 use std::time::Duration;
 
 use partwise_protocol::{
-    Api, FailureKind, OperationId, Plan, RetryReason, RouteChoice, SourceStamp, Statistics, Transfer,
+    Api, FailureKind, Machine as _, OperationId, Plan, RetryReason, RouteChoice, SourceStamp, Statistics,
+    Transfer,
 };
 
 use crate::bench::{BEGAN, Bench, completed_json, file_json, list_json, part_json, plan};
@@ -165,15 +166,15 @@ fn a_file_that_is_looked_for_and_sent_again_counts_the_looks_the_waits_and_the_r
 fn bytes_sent_are_those_in_vain_too_and_bytes_acknowledged_are_not() {
     let mut bench = Bench::sending(plan());
     let (first, second) = (bench.flying[0], bench.flying[1]);
-    bench.machine.handle_sent(first, 7);
+    bench.machine.handle_moved(first, 7);
     bench.fail(0, FailureKind::Interrupted);
-    bench.machine.handle_sent(second, 12);
+    bench.machine.handle_moved(second, 12);
     bench.answer(0, 200, &part_json("part_b"));
     assert_eq!((statistics(&bench).bytes_sent, statistics(&bench).bytes_acknowledged), (19, 10));
     let third = bench.flying[0];
     bench.answer(0, 401, "");
     assert!(bench.end.is_some());
-    bench.machine.handle_sent(third, 5);
+    bench.machine.handle_moved(third, 5);
     assert_eq!(statistics(&bench).bytes_sent, 24, "what an abandoned request had sent was sent");
 }
 
@@ -219,7 +220,7 @@ fn nothing_is_counted_after_the_end() {
 fn statistics_are_written_under_the_names_of_their_fields() {
     let mut bench = Bench::sending(plan());
     let first = bench.flying[0];
-    bench.machine.handle_sent(first, 200);
+    bench.machine.handle_moved(first, 200);
     bench.answer_with(0, 429, &[("retry-after-ms", "1250")], "");
     bench.answer_with(0, 500, &[("retry-after", "2")], "");
     bench.pass(seconds(60));

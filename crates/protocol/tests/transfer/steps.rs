@@ -3,7 +3,9 @@
 use std::time::Duration;
 
 use partwise_models::{CompleteUploadRequest, Purpose};
-use partwise_protocol::{Api, Comparison, FailureKind, Phase, Plan, RouteChoice, SourceStamp, Transfer};
+use partwise_protocol::{
+    Api, Comparison, FailureKind, Machine as _, Phase, Plan, RouteChoice, SourceStamp, Transfer,
+};
 
 use crate::bench::{BEGAN, Bench, completed_json, file_json, list_json, part_json, plan, upload_json};
 
@@ -129,8 +131,8 @@ fn a_hint_of_no_wait_at_all_leaves_the_drawn_backoff() {
 fn progress_counts_what_was_acknowledged_and_what_flies() {
     let mut bench = Bench::sending(plan());
     let first = bench.flying[0];
-    bench.machine.handle_sent(first, 6);
-    bench.machine.handle_sent(first, 3);
+    bench.machine.handle_moved(first, 6);
+    bench.machine.handle_moved(first, 3);
     bench.answer(1, 200, &part_json("part_b"));
     let progress = bench.machine.progress();
     assert_eq!((progress.phase, progress.upload_id.as_deref()), (Phase::Sending, Some("upload_1")));

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use partwise_protocol::{Api, FailureKind, RouteChoice, SourceStamp, Transfer, TransferError};
+use partwise_protocol::{Api, FailureKind, Machine as _, RouteChoice, SourceStamp, Transfer, TransferError};
 
 use crate::bench::{Bench, completed_json, file_json, part_json, plan, upload_json};
 

@@ -2,7 +2,9 @@
 
 use std::time::Duration;
 
-use partwise_protocol::{Api, Comparison, FailureKind, Phase, RouteChoice, SourceStamp, Transfer, Warning};
+use partwise_protocol::{
+    Api, Comparison, FailureKind, Machine as _, Phase, RouteChoice, SourceStamp, Transfer, Warning,
+};
 
 use crate::bench::{BEGAN, Bench, completed_json, date, file_json, list_json, part_json, plan, upload_json};
 
@@ -207,14 +209,14 @@ fn a_rate_that_cannot_finish_in_time_is_warned_of_early() {
     bench.run();
     bench.answer(0, 200, &upload_json(60));
     bench.pass(Duration::from_secs(6));
-    bench.machine.handle_sent(bench.flying[0], 1);
+    bench.machine.handle_moved(bench.flying[0], 1);
     bench.run();
     let Some(Warning::TooSlow { needed, left }) = bench.machine.progress().warning else {
         panic!("no warning")
     };
     assert_eq!((needed, left), (Duration::from_secs(6 * 24), Duration::from_secs(54)));
     // Faster again: the warning goes.
-    bench.machine.handle_sent(bench.flying[0], 9);
+    bench.machine.handle_moved(bench.flying[0], 9);
     bench.answer(0, 200, &part_json("part_a"));
     assert_eq!(bench.machine.progress().warning, None);
 }
@@ -264,7 +266,7 @@ fn an_upload_that_expires_under_the_run_that_sends_it_is_not_begun_anew_and_says
     for part in ["part_a", "part_b", "part_c"] {
         bench.answer(0, 200, &part_json(part));
     }
-    bench.machine.handle_sent(bench.flying[1], 15_000_000);
+    bench.machine.handle_moved(bench.flying[1], 15_000_000);
     bench.pass(Duration::from_secs(30));
     bench.answer_with(0, 404, &[("date", &date(60))], "");
     insta::assert_snapshot!(bench.error(), @"the upload expired before it was complete: 1.2 MB/s were measured, and 3.4 MB/s are needed");
@@ -273,13 +275,13 @@ fn an_upload_that_expires_under_the_run_that_sends_it_is_not_begun_anew_and_says
 #[test]
 fn the_rate_of_an_upload_that_begins_anew_is_its_own() {
     let mut bench = resumed(true, 3600);
-    bench.machine.handle_sent(bench.flying[0], 1000);
+    bench.machine.handle_moved(bench.flying[0], 1000);
     bench.pass(Duration::from_secs(60));
     bench.answer_with(0, 404, &[("date", &date(3660))], "");
     let now = BEGAN + 3660;
     let upload = format!(r#"{{"id":"upload_2","created_at":{now},"expires_at":{}}}"#, now + 60);
     bench.answer_with(0, 200, &[("date", &date(3660))], &upload);
-    bench.machine.handle_sent(bench.flying[0], 1);
+    bench.machine.handle_moved(bench.flying[0], 1);
     bench.pass(Duration::from_secs(10));
     assert!(matches!(bench.machine.progress().warning, Some(Warning::TooSlow { .. })));
 }

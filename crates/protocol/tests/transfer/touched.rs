@@ -1,6 +1,8 @@
 //! Sources whose time of the last change alone differs: a chmod, or a rewriting whose modification time was put back.
 
-use partwise_protocol::{Api, Comparison, Plan, RouteChoice, SourceError, SourceStamp, Transfer};
+use partwise_protocol::{
+    Api, Comparison, Machine as _, Plan, RouteChoice, SourceError, SourceStamp, Transfer,
+};
 
 use crate::bench::{BEGAN, Bench, completed_json, file_json, plan};
 
