@@ -12,6 +12,8 @@ mod look;
 mod look_tests;
 mod plan;
 #[cfg(test)]
+mod save_tests;
+#[cfg(test)]
 mod tests;
 
 use std::{ops::Range, time::Duration};
@@ -231,6 +233,10 @@ impl Machine for Fetch {
     fn handle_saved(&mut self, saved: Result<(), SaveError>) {
         if std::mem::take(&mut self.saver.is_saving) {
             if let Err(error) = saved {
+                // What went wrong says more than that the caller wanted an end.
+                if matches!(self.end, End::Reached(Err(DownloadError::Stopped { .. }))) {
+                    self.end = End::NotYet;
+                }
                 self.finish(Err(DownloadError::Save(error)));
             }
         }

@@ -8,7 +8,11 @@ use crate::{ActionOf, Attempt, Body, RequestId, SourceRange};
 /// What an upload asks its driver to do.
 #[must_use]
 #[derive(Debug)]
-#[allow(clippy::exhaustive_enums, reason = "a driver that ignores one is wrong")]
+#[allow(
+    clippy::exhaustive_enums,
+    clippy::large_enum_variant,
+    reason = "a driver that ignores one is wrong; one is alive at a time"
+)]
 pub enum UploadTask {
     /// Apply a credential and send this; report the answer with [`Transfer::handle_response`].
     Send {

@@ -37,7 +37,7 @@ const ROUNDS: [Duration; 5] = [
 /// When a file is looked at again that an upload in flight may have made.
 const LOOK_AGAIN: Duration = Duration::from_secs(5);
 
-/// The result of comparing a file's content with the source, as [`Action::Compare`](super::Action::Compare) asks.
+/// The result of comparing a file's content with the source, as [`UploadTask::Compare`](super::UploadTask::Compare) asks.
 #[derive(Debug)]
 #[allow(clippy::exhaustive_enums, reason = "a driver reports one of these")]
 pub enum Comparison {
