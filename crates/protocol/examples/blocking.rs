@@ -53,7 +53,7 @@ fn main() -> Result<(), Error> {
             Action::Save(_) => transfer.handle_saved(Ok(())),
             Action::Wait { until } => sleep_until(until.unwrap_or_default()),
             Action::Start { id, task: UploadTask::Compare { .. } } => {
-                transfer.handle_compared(id, Ok(Comparison::Unknown), now())
+                transfer.handle_compared(id, Ok(Comparison::Unknown), now());
             }
             Action::Abandon(_) | Action::Start { task: UploadTask::Hash(_), .. } => {}
             Action::Done(result) => {

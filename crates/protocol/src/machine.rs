@@ -80,7 +80,7 @@ pub trait Machine {
     /// What the machine can ask for besides keeping time and checkpoints.
     type Task;
     /// What must survive a crash.
-    type Checkpoint;
+    type Checkpoint: Send + 'static;
     /// What a success gives.
     type Output;
     /// The error of an end without success.

@@ -32,12 +32,14 @@ mod attempt;
 mod blocking;
 mod body;
 mod buffers;
+mod checkpoints;
 mod client;
 mod coding;
 mod compare;
 mod credentials;
 mod digest;
 mod download;
+mod driver;
 mod error;
 mod failure;
 mod loopback;
@@ -56,6 +58,7 @@ mod writing;
 
 pub use self::{
     body::RequestBody,
+    checkpoints::{CheckpointFile, CheckpointJournal, CheckpointStore},
     client::Client,
     credentials::CredentialSource,
     download::{Download, FileDownload},
@@ -63,7 +66,7 @@ pub use self::{
     reading::Reading,
     source::{FileSource, Source},
     target::{FileTarget, Target},
-    upload::{CheckpointFile, CheckpointStore, Upload},
+    upload::Upload,
     writing::Writing,
 };
 

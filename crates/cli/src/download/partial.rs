@@ -7,11 +7,11 @@ use std::{
     fs,
     io::{self, Read as _},
     path::{Path, PathBuf},
-    sync::{Mutex, PoisonError},
+    sync::{Arc, Mutex, PoisonError},
 };
 
 use partwise_protocol::DownloadCheckpoint;
-use partwise_transport_hyper::{FileTarget, Target as _};
+use partwise_transport_hyper::{CheckpointJournal, CheckpointStore, FileTarget, Target as _};
 
 use super::destination::{Target, cannot_write};
 use crate::{
@@ -57,24 +57,24 @@ impl Partial {
 
     /// How far an earlier run was, or this one.
     pub(super) fn last_checkpoint(&self) -> io::Result<Option<DownloadCheckpoint>> {
-        let last = FileTarget::last_checkpoint(&mut self.journal.file.try_clone()?)?;
+        let last = CheckpointJournal::last(&mut self.journal.file.try_clone()?)?;
         Ok(last.filter(|saved| saved.written().0 > 0))
     }
 
-    /// What is there, to be written on.
-    pub(super) fn go_on(&self) -> io::Result<FileTarget> {
+    /// The bytes that are there, to be completed, and where checkpoints are kept.
+    pub(super) fn go_on(&self) -> io::Result<(FileTarget, Kept)> {
         let content =
             lock::options_here().read(true).write(true).create(true).truncate(false).open(&self.content)?;
-        Ok(FileTarget::of(content).past_the_cache().with_journal(self.journal.file.try_clone()?))
+        let journal = CheckpointJournal::of(self.journal.file.try_clone()?);
+        Ok((FileTarget::of(content).past_the_cache(), Kept { journal, overwrite: None }))
     }
 
     /// The same, of which nothing is left as soon as anything is written.
-    pub(super) fn start_over(&self) -> io::Result<Overwrite> {
-        Ok(Overwrite {
-            content: self.go_on()?,
-            journal: self.journal.file.try_clone()?,
-            has_begun: Mutex::new(false),
-        })
+    pub(super) fn start_over(&self) -> io::Result<(Overwrite, Kept)> {
+        let (content, kept) = self.go_on()?;
+        let journal = self.journal.file.try_clone()?;
+        let overwrite = Overwrite(Arc::new(Emptying { content, journal, has_begun: Mutex::new(false) }));
+        Ok((overwrite.clone(), Kept { overwrite: Some(overwrite), ..kept }))
     }
 
     /// Gives the file its name.
@@ -100,14 +100,17 @@ impl Partial {
 }
 
 /// A target that keeps what an earlier run left until an answer was accepted, which gives it a length or a first byte.
+#[derive(Clone, Debug)]
+pub(super) struct Overwrite(Arc<Emptying>);
+
 #[derive(Debug)]
-pub(super) struct Overwrite {
+struct Emptying {
     content: FileTarget,
     journal: fs::File,
     has_begun: Mutex<bool>,
 }
 
-impl Overwrite {
+impl Emptying {
     fn begin(&self) -> io::Result<()> {
         let mut has_begun = self.has_begun.lock().unwrap_or_else(PoisonError::into_inner);
         if !*has_begun {
@@ -123,26 +126,44 @@ impl Overwrite {
 
 impl partwise_transport_hyper::Target for Overwrite {
     fn length(&self) -> io::Result<u64> {
-        self.content.length()
+        self.0.content.length()
     }
 
     fn set_length(&self, length: u64) -> io::Result<()> {
-        self.begin()?;
-        self.content.set_length(length)
+        self.0.begin()?;
+        self.0.content.set_length(length)
     }
 
     fn write_at(&self, offset: u64, bytes: &[u8]) -> io::Result<usize> {
-        self.begin()?;
-        self.content.write_at(offset, bytes)
+        self.0.begin()?;
+        self.0.content.write_at(offset, bytes)
     }
 
     fn sync(&self) -> io::Result<()> {
-        self.content.sync()
+        self.0.content.sync()
+    }
+}
+
+/// The checkpoints of one run. The last one outlives the download: it goes when the file has its name.
+#[derive(Debug)]
+pub(super) struct Kept {
+    journal: CheckpointJournal,
+    /// What has to be emptied before a checkpoint speaks of it.
+    overwrite: Option<Overwrite>,
+}
+
+impl CheckpointStore<DownloadCheckpoint> for Kept {
+    type Error = io::Error;
+
+    async fn save(&self, checkpoint: DownloadCheckpoint) -> io::Result<()> {
+        if let Some(overwrite) = self.overwrite.clone() {
+            tokio::task::spawn_blocking(move || overwrite.0.begin()).await??;
+        }
+        self.journal.save(checkpoint).await
     }
 
-    fn keep(&self, checkpoint: &DownloadCheckpoint) -> io::Result<()> {
-        self.begin()?;
-        self.content.keep(checkpoint)
+    async fn remove(&self) -> io::Result<()> {
+        Ok(())
     }
 }
 

@@ -1,6 +1,6 @@
 //! A whole file: in parallel ranges, from where an earlier run was, under its name when it is complete.
 
-use std::{error::Error as StdError, pin::pin};
+use std::{error::Error as StdError, io, pin::pin};
 
 use partwise_protocol::{DownloadCheckpoint, DownloadError, DownloadPlan, DownloadProgress};
 use partwise_transport_hyper::{Error, FileDownload};
@@ -89,8 +89,8 @@ impl Whole<'_> {
     }
 
     async fn start_over(&self, plan: DownloadPlan) -> Result<(), Error> {
-        let target = self.partial.start_over().map_err(Error::Target)?;
-        self.receive(self.connected.client.prepare_download(target, plan)).await
+        let (target, kept) = self.partial.start_over().map_err(Error::Target)?;
+        self.receive(self.connected.client.prepare_download(target, plan)?.save_to(kept)).await
     }
 
     /// The rest of what an earlier run began, if it can be gone on with.
@@ -103,12 +103,12 @@ impl Whole<'_> {
             Ok(Some(saved)) => saved,
             Err(cause) => return Ok(self.not_gone_on_with(&cause)),
         };
-        let (target, there) = (self.partial.go_on().map_err(Error::Target)?, saved.written());
+        let ((target, kept), there) = (self.partial.go_on().map_err(Error::Target)?, saved.written());
         match self.connected.client.resume_download(target, self.plan(), saved).await {
             Ok(download) => {
                 let (id, there) = (&self.arguments.id, share(there));
                 say(&format!("going on with {id}, which an earlier run began: {there} are there"));
-                Ok(Some(download))
+                Ok(Some(download.save_to(kept)))
             }
             Err(Error::DownloadResume(cause)) => Ok(self.not_gone_on_with(&cause)),
             Err(error) => Err(error),
@@ -159,8 +159,10 @@ impl Whole<'_> {
                 Report::stopped(format!("nothing of {id} has come that could be gone on with"))
                     .maybe_cause(stopped_by(error))
             }
-            (Error::Target(cause), _) => cannot_write(name, cause),
-            _ => self.connected.explain.report(&cannot(id), error),
+            _ => match unwritable(error) {
+                Some(cause) => cannot_write(name, cause),
+                None => self.connected.explain.report(&cannot(id), error),
+            },
         };
         match left {
             Some(left) => {
@@ -205,6 +207,18 @@ impl Whole<'_> {
     }
 }
 
+/// What the target, or the journal beside it, could not be written for.
+fn unwritable(error: &Error) -> Option<&io::Error> {
+    match error {
+        Error::Target(cause) => Some(cause),
+        Error::Download(error) => match &**error {
+            DownloadError::Save(error) => error.source()?.downcast_ref(),
+            _ => None,
+        },
+        _ => None,
+    }
+}
+
 /// How the last request failed, if nothing came after it.
 fn stopped_by(error: &Error) -> Option<&(dyn StdError + 'static)> {
     match error {
@@ -241,6 +255,17 @@ mod tests {
     use tokio::time::sleep;
 
     use super::*;
+
+    #[test]
+    fn a_journal_that_cannot_be_written_is_told_like_the_file_beside_it() {
+        let full = || io::Error::from(io::ErrorKind::StorageFull);
+        let of_journal = DownloadError::Save(partwise_protocol::SaveError::new(full()));
+        for error in [Error::Target(full()), Error::Download(Box::new(of_journal))] {
+            assert_eq!(unwritable(&error).map(io::Error::kind), Some(io::ErrorKind::StorageFull));
+        }
+        let stopped = DownloadError::Stopped { cause: None };
+        assert!(unwritable(&Error::Download(Box::new(stopped))).is_none());
+    }
 
     #[tokio::test(start_paused = true)]
     async fn the_first_signal_asks_and_the_second_waits_for_nothing() {

@@ -97,7 +97,7 @@ struct State {
     is_ours: AtomicBool,
 }
 
-impl CheckpointStore for Kept {
+impl CheckpointStore<Checkpoint> for Kept {
     type Error = io::Error;
 
     async fn save(&self, checkpoint: Checkpoint) -> io::Result<()> {

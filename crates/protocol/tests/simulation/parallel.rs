@@ -154,7 +154,7 @@ impl World {
             let now = self.now();
             match self.uploads[number].machine.poll(now) {
                 Action::Start { id, task: UploadTask::Send { request, .. } } => {
-                    self.send(number, id, request)
+                    self.send(number, id, request);
                 }
                 Action::Start { id, task: UploadTask::Compare { file_id, .. } } => {
                     let delay = self.dice.millis(3000);

@@ -2,12 +2,16 @@
 
 use std::{fmt, sync::Arc};
 
-use futures_util::future::BoxFuture;
-use partwise_protocol::{DownloadCheckpoint, DownloadPlan, DownloadProgress, Fetch};
+use partwise_protocol::{DownloadCheckpoint, DownloadPlan, DownloadProgress, Fetch, Machine as _};
 use tokio::sync::watch;
 
-use super::driver::Driver;
-use crate::{Client, Error, Target, blocking::Blocking, writing::Writer};
+use super::job::DownloadJob;
+use crate::{
+    CheckpointStore, Client, Error, Target,
+    blocking::Blocking,
+    driver::{Driver, Signals, StoreOf},
+    writing::Writer,
+};
 
 impl Client {
     /// Downloads a whole file to `target`, in parallel ranges when the service serves ranges and else in one answer, and
@@ -18,13 +22,16 @@ impl Client {
     /// # Errors
     /// As for [`FileDownload::run`].
     pub async fn download_to(&self, target: impl Target, plan: DownloadPlan) -> Result<u64, Error> {
-        self.prepare_download(target, plan).run().await
+        self.prepare_download(target, plan)?.run().await
     }
 
     /// Makes a download to `target` ready: nothing is asked for yet.
-    pub fn prepare_download(&self, target: impl Target, plan: DownloadPlan) -> FileDownload {
-        let machine = Fetch::new(self.api(), plan);
-        FileDownload::new(self.clone(), Arc::new(target), machine)
+    ///
+    /// # Errors
+    /// [`Error::Entropy`] when the system gives no random numbers.
+    pub fn prepare_download(&self, target: impl Target, plan: DownloadPlan) -> Result<FileDownload, Error> {
+        let machine = Fetch::new(self.api(), plan, self.system.entropy()?);
+        Ok(FileDownload::new(self.clone(), Arc::new(target), machine))
     }
 
     /// Makes the rest of a download ready that was begun before, as far as `saved` says. What the target has of it is not
@@ -42,7 +49,7 @@ impl Client {
         let target: Arc<dyn Target> = Arc::new(target);
         let asked = target.clone();
         let length = Blocking::start(move || asked.length()).await.map_err(Error::Target)?;
-        let machine = Fetch::resume(self.api(), plan, saved, length)?;
+        let machine = Fetch::resume(self.api(), plan, saved, length, self.system.entropy()?)?;
         Ok(FileDownload::new(self.clone(), target, machine))
     }
 }
@@ -51,14 +58,14 @@ impl Client {
 ///
 /// ```no_run
 /// use partwise_protocol::DownloadPlan;
-/// use partwise_transport_hyper::{Client, FileTarget};
+/// use partwise_transport_hyper::{CheckpointJournal, Client, FileTarget};
 ///
 /// # async fn example(client: Client) -> Result<(), Box<dyn std::error::Error>> {
 /// let mut options = std::fs::File::options();
 /// let journal = options.read(true).write(true).create(true).truncate(true).open("results.jsonl.journal")?;
-/// let target = FileTarget::open("results.jsonl")?.with_journal(journal);
 /// let download = client
-///     .prepare_download(target, DownloadPlan::new("file-abc123"))
+///     .prepare_download(FileTarget::open("results.jsonl")?, DownloadPlan::new("file-abc123"))?
+///     .save_to(CheckpointJournal::of(journal))
 ///     .stop_when(async { tokio::signal::ctrl_c().await.unwrap_or_default() });
 /// let mut progress = download.progress();
 /// tokio::spawn(async move {
@@ -77,22 +84,31 @@ pub struct FileDownload {
     client: Client,
     target: Arc<dyn Target>,
     machine: Fetch,
-    stop: Option<BoxFuture<'static, ()>>,
+    store: Option<StoreOf<DownloadJob>>,
+    signals: Signals,
     progress: watch::Sender<DownloadProgress>,
 }
 
 impl FileDownload {
     fn new(client: Client, target: Arc<dyn Target>, machine: Fetch) -> Self {
         let progress = watch::Sender::new(machine.progress());
-        Self { client, target, machine, stop: None, progress }
+        Self { client, target, machine, store: None, signals: Signals::default(), progress }
     }
 
-    /// Stops the download once this future ends, to be resumed later: a last checkpoint is [kept](Target::keep) of what was
+    /// Keeps checkpoints there, so that [`Client::resume_download`] can go on after a crash: each once what it speaks of was
+    /// [synced](Target::sync). The last one is removed when the file is complete, and when nothing can be resumed. By default none
+    /// are kept.
+    pub fn save_to(mut self, store: impl CheckpointStore<DownloadCheckpoint>) -> Self {
+        self.store = Some(Arc::new(store));
+        self
+    }
+
+    /// Stops the download once this future ends, to be resumed later: a last checkpoint is [saved](Self::save_to) of what was
     /// written. What has come and was not written yet comes again: of each range that is under way at most the last 512 KiB,
     /// or 1 MiB with [`Writing::Blocking`](crate::Writing), and no more than a second's worth. It then ends with [`DownloadError::Stopped`](partwise_protocol::DownloadError). Dropping
     /// [`run`](Self::run)'s future instead stops at once; the last checkpoint then knows of what was written up to then.
     pub fn stop_when(mut self, signal: impl Future<Output = ()> + Send + 'static) -> Self {
-        self.stop = Some(Box::pin(signal));
+        self.signals.stop = Some(Box::pin(signal));
         self
     }
 
@@ -115,9 +131,11 @@ impl FileDownload {
     /// be sent.
     pub async fn run(self) -> Result<u64, Error> {
         let writer = Writer::new(self.target, self.client.writing);
-        let driver = Driver::new(self.client, self.machine, writer, self.progress);
+        let clock = self.client.system.start_clock();
+        let job = DownloadJob::new(self.client, self.machine, writer, self.progress);
+        let driver = Driver::new(job, clock, self.store);
         // Boxed, so that the futures of those who download stay small.
-        Box::pin(driver.run(self.stop)).await
+        Box::pin(driver.run(self.signals)).await
     }
 }
 

@@ -1,26 +1,15 @@
 //! Files on disk.
 
-use std::{
-    fs::File,
-    io::{self, Seek, SeekFrom, Write},
-    path::Path,
-    sync::{Mutex, PoisonError},
-};
-
-use partwise_protocol::{DownloadCheckpoint, DownloadResumeError};
+use std::{fs::File, io, path::Path};
 
 use super::{Target, direct::Direct};
 use crate::positioned::Positioned;
 
-/// A regular file that a download is written to, and perhaps another one that remembers how far it is.
-///
-/// Checkpoints are lines of JSON, each appended and synced after the bytes that it speaks of; a crash leaves at worst half a
-/// line, and then the line before counts.
+/// A regular file that a download is written to.
 #[derive(Debug)]
 pub struct FileTarget {
     file: Positioned,
     direct: Option<Direct>,
-    journal: Option<Mutex<File>>,
 }
 
 impl FileTarget {
@@ -36,7 +25,7 @@ impl FileTarget {
     /// Writes to this file, which must be open for writing.
     #[must_use]
     pub fn of(file: File) -> Self {
-        Self { file: Positioned::new(file), direct: None, journal: None }
+        Self { file: Positioned::new(file), direct: None }
     }
 
     /// Writes whole pages straight to the disk where the system can do that (Linux, most file systems on disks), which spares
@@ -49,33 +38,6 @@ impl FileTarget {
     pub fn past_the_cache(mut self) -> Self {
         self.direct = self.file.with(Direct::of).ok();
         self
-    }
-
-    /// Keeps checkpoints in `journal`, which must be open for reading and writing and have nothing else in it.
-    #[must_use]
-    pub fn with_journal(mut self, journal: File) -> Self {
-        self.journal = Some(Mutex::new(journal));
-        self
-    }
-
-    /// The last checkpoint in a journal; `None` when it has none, or only the beginning of one. A last line that cannot be
-    /// read is what a crash left of one, even when it ends as a line does, and the one before counts.
-    ///
-    /// # Errors
-    /// When the journal cannot be read, or holds something else.
-    pub fn last_checkpoint(journal: &mut File) -> io::Result<Option<DownloadCheckpoint>> {
-        journal.rewind()?;
-        let mut text = Vec::new();
-        io::Read::read_to_end(journal, &mut text)?;
-        let whole = text.iter().rposition(|byte| *byte == b'\n').unwrap_or(0);
-        let mut lines = text[..whole].rsplit(|byte| *byte == b'\n').filter(|line| !line.is_empty());
-        let read = match (lines.next().map(DownloadCheckpoint::from_json), lines.next()) {
-            (Some(Err(DownloadResumeError::Unreadable { .. })), Some(before)) => {
-                Some(DownloadCheckpoint::from_json(before))
-            }
-            (last, _) => last,
-        };
-        read.transpose().map_err(|error| io::Error::new(io::ErrorKind::InvalidData, error))
     }
 }
 
@@ -98,18 +60,5 @@ impl Target for FileTarget {
 
     fn sync(&self) -> io::Result<()> {
         self.file.with(File::sync_data)
-    }
-
-    fn keep(&self, checkpoint: &DownloadCheckpoint) -> io::Result<()> {
-        let Some(journal) = &self.journal else { return Ok(()) };
-        self.sync()?;
-        // A line break before it ends what a crash may have left half written.
-        let mut line = vec![b'\n'];
-        serde_json::to_writer(&mut line, checkpoint)?;
-        line.push(b'\n');
-        let mut journal = journal.lock().unwrap_or_else(PoisonError::into_inner);
-        journal.seek(SeekFrom::End(0))?;
-        journal.write_all(&line)?;
-        journal.sync_data()
     }
 }

@@ -7,8 +7,6 @@ mod preallocate;
 
 use std::{io, sync::Arc};
 
-use partwise_protocol::DownloadCheckpoint;
-
 pub use self::file::FileTarget;
 
 /// Where a download's bytes go. Several ranges of them come at the same time, so they are written at places.
@@ -36,22 +34,11 @@ pub trait Target: Send + Sync + 'static {
     /// When nothing can be written. [`io::ErrorKind::Interrupted`] is tried again.
     fn write_at(&self, offset: u64, bytes: &[u8]) -> io::Result<usize>;
 
-    /// Makes everything durable that was written before, and its length.
+    /// Makes everything durable that was written before, and its length. It may be called while other bytes are written.
     ///
     /// # Errors
     /// When that cannot be promised.
     fn sync(&self) -> io::Result<()>;
-
-    /// Makes everything durable that was written before, and then this checkpoint, so that
-    /// [`Client::resume_download`](crate::Client::resume_download) can go on after a crash. By default none is kept. One
-    /// call is under way at a time, beside calls of the other functions.
-    ///
-    /// # Errors
-    /// When that cannot be promised; the download then ends.
-    fn keep(&self, checkpoint: &DownloadCheckpoint) -> io::Result<()> {
-        let _ = checkpoint;
-        Ok(())
-    }
 }
 
 impl<T: Target + ?Sized> Target for Arc<T> {
@@ -69,10 +56,6 @@ impl<T: Target + ?Sized> Target for Arc<T> {
 
     fn sync(&self) -> io::Result<()> {
         (**self).sync()
-    }
-
-    fn keep(&self, checkpoint: &DownloadCheckpoint) -> io::Result<()> {
-        (**self).keep(checkpoint)
     }
 }
 

@@ -1,24 +1,22 @@
 //! Uploads: one file's way to the service.
 
-mod checkpoints;
-mod driver;
-mod flights;
 mod hasher;
+mod job;
 mod trace;
 
 use std::{fmt, sync::Arc};
 
 use partwise_models::File;
-use partwise_protocol::{Checkpoint, Plan, Progress, Transfer};
+use partwise_protocol::{Checkpoint, Machine as _, Plan, Progress, Transfer};
 use tokio::sync::watch;
 use tracing::Instrument;
 
-pub use self::checkpoints::{CheckpointFile, CheckpointStore};
-use self::{
-    checkpoints::AnyCheckpoints,
-    driver::{Driver, Signals},
+use self::job::UploadJob;
+use crate::{
+    CheckpointStore, Client, Error, Source,
+    driver::{Driver, Signals, StoreOf},
+    reading::Reader,
 };
-use crate::{Client, Error, Source, reading::Reader};
 
 impl Client {
     /// Uploads `source` as the plan says: in parallel parts or in one request.
@@ -100,7 +98,7 @@ pub struct Upload {
     reader: Reader,
     /// Boxed, so that futures that hold an upload stay small.
     transfer: Box<Transfer>,
-    store: Option<Arc<dyn AnyCheckpoints>>,
+    store: Option<StoreOf<UploadJob>>,
     signals: Signals,
     progress: watch::Sender<Progress>,
 }
@@ -114,7 +112,7 @@ impl Upload {
 
     /// Keeps checkpoints there, so that [`Client::resume`] can go on after a crash. The last one is removed when the
     /// file is complete, and when the upload has ended in a way that cannot be gone on from. By default none are kept.
-    pub fn save_to(mut self, store: impl CheckpointStore) -> Self {
+    pub fn save_to(mut self, store: impl CheckpointStore<Checkpoint>) -> Self {
         self.store = Some(Arc::new(store));
         self
     }
@@ -148,8 +146,10 @@ impl Upload {
     /// [`Error::Transfer`]; whether resuming may help is said by
     /// [`TransferError::is_resumable`](partwise_protocol::TransferError::is_resumable).
     pub async fn run(self) -> Result<File, Error> {
-        let driver = Driver::new(self.client, self.transfer, self.reader, self.store, self.progress);
-        let span = driver.span().clone();
+        let clock = self.client.system.start_clock();
+        let job = UploadJob::new(self.client, self.transfer, self.reader, self.progress);
+        let span = job.span().clone();
+        let driver = Driver::new(job, clock, self.store);
         // Boxed, so that the futures of those who upload stay small.
         Box::pin(driver.run(self.signals)).instrument(span).await
     }

@@ -3,7 +3,7 @@
 use std::mem::discriminant;
 
 use partwise_models::File;
-use partwise_protocol::{Attempt, Progress, Retry, Statistics, Transfer, Warning};
+use partwise_protocol::{Attempt, Machine as _, Progress, Retry, Statistics, Transfer, Warning};
 use tracing::{Span, field::Empty};
 
 use crate::Error;

@@ -154,7 +154,8 @@ async fn an_answer_that_stops_in_its_middle_is_given_up_and_what_came_of_it_is_k
     let folder = Folder::new();
     let download = peer
         .client(timeouts(|timeouts| timeouts.stall = SHORT))
-        .prepare_download(folder.target(), one_at_a_time());
+        .prepare_download(folder.target(), one_at_a_time())
+        .unwrap();
     let progress = download.progress();
     download.run().await.unwrap_or_else(|error| panic!("{}", line(&error)));
     assert!(folder.bytes() == content);
@@ -194,7 +195,7 @@ async fn a_download_that_is_dropped_in_the_middle_of_an_answer_resets_its_connec
     let folder = Folder::new();
     let mut plan = one_at_a_time();
     plan.range_size = Some(4 * MIB);
-    let download = peer.client(options()).prepare_download(folder.target(), plan);
+    let download = peer.client(options()).prepare_download(folder.target(), plan).unwrap();
     let mut progress = download.progress();
     let running = tokio::spawn(download.run());
     progress.wait_for(|now| now.bytes_written >= 500_000).await.unwrap();

@@ -9,8 +9,8 @@ use std::{
 };
 
 use partwise_models::Purpose;
-use partwise_protocol::{DownloadError, Plan};
-use partwise_transport_hyper::{Client, Error, FileTarget, Target, Writing};
+use partwise_protocol::{DownloadCheckpoint, DownloadError, Plan};
+use partwise_transport_hyper::{CheckpointStore, Client, Error, FileTarget, Target, Writing};
 use tokio::{io::AsyncWriteExt, sync::mpsc};
 
 use crate::{
@@ -36,7 +36,7 @@ async fn ranges_in_parallel_make_the_same_file_however_it_is_written() {
             let folder = Folder::new();
             let mut plan = plan(&id, range_size);
             plan.parallel = parallel;
-            let download = client.prepare_download(folder.target(), plan);
+            let download = client.prepare_download(folder.target(), plan).unwrap();
             let progress = download.progress();
             let length = download.run().await.unwrap_or_else(|error| panic!("{}", line(&error)));
             assert_eq!(length, 9 * MIB + 17);
@@ -92,6 +92,21 @@ async fn a_longer_file_that_stood_there_leaves_nothing_behind_the_end() {
     }
 }
 
+/// A store for a download that has nothing to be resumed from.
+struct NothingToSave;
+
+impl CheckpointStore<DownloadCheckpoint> for NothingToSave {
+    type Error = &'static str;
+
+    async fn save(&self, _: DownloadCheckpoint) -> Result<(), &'static str> {
+        Err("a checkpoint is saved")
+    }
+
+    async fn remove(&self) -> Result<(), &'static str> {
+        Ok(())
+    }
+}
+
 #[tokio::test]
 async fn a_service_that_serves_no_ranges_is_asked_once_and_again_from_the_beginning_when_it_breaks_off() {
     let content = noise(2 * MIB);
@@ -102,10 +117,10 @@ async fn a_service_that_serves_no_ranges_is_asked_once_and_again_from_the_beginn
     })
     .await;
     let folder = Folder::new();
-    peer.client(options()).download_to(folder.target(), plan("file-1", MIB)).await.unwrap();
+    let download = peer.client(options()).prepare_download(folder.target(), plan("file-1", MIB)).unwrap();
+    download.save_to(NothingToSave).run().await.unwrap();
     assert!(folder.bytes() == content);
     assert_eq!(*asked.lock().unwrap(), [Some(0..MIB as usize), None]);
-    assert_eq!(FileTarget::last_checkpoint(&mut folder.journal()).unwrap(), None);
 }
 
 #[tokio::test]
@@ -227,8 +242,12 @@ async fn a_stopped_download_is_gone_on_with_and_only_what_is_missing_is_asked_fo
     let folder = Folder::new();
     let mut plan = plan("file-1", MIB);
     plan.parallel = 1;
-    let download =
-        stalled.client(options()).prepare_download(folder.target(), plan.clone()).stop_when(async move {
+    let download = stalled
+        .client(options())
+        .prepare_download(folder.target(), plan.clone())
+        .unwrap()
+        .save_to(folder.store())
+        .stop_when(async move {
             was_enough.recv().await.unwrap();
         });
     let error = download.run().await.unwrap_err();
@@ -236,25 +255,27 @@ async fn a_stopped_download_is_gone_on_with_and_only_what_is_missing_is_asked_fo
         matches!(&error, Error::Download(error) if matches!(**error, DownloadError::Stopped { .. })),
         "{error}"
     );
-    let saved = FileTarget::last_checkpoint(&mut folder.journal()).unwrap().unwrap();
+    let saved = folder.last_checkpoint().unwrap();
     assert_eq!(saved.written(), (5 * MIB, 8 * MIB));
 
     // What a crash may leave behind the last whole line.
     for torn in ["{\"ver", "\0\0\n"] {
         let mut journal = File::options().append(true).open(folder.0.path().join("journal")).unwrap();
         io::Write::write_all(&mut journal, torn.as_bytes()).unwrap();
-        let last = FileTarget::last_checkpoint(&mut folder.journal()).unwrap();
+        let last = folder.last_checkpoint();
         assert_eq!(last.as_ref(), Some(&saved), "{torn:?}");
     }
     let served = content.clone();
     let (peer, asked) = peer(move |_, range| part(&served, within(range, &served), ETAG)).await;
     let moved = peer.api().with_identity(stalled.api().identity());
     let client = crate::peer::client(moved, options());
-    let download = client.resume_download(folder.target(), plan, saved).await.unwrap();
+    let download =
+        client.resume_download(folder.target(), plan, saved).await.unwrap().save_to(folder.store());
     assert_eq!(download.progress().borrow().bytes_written, 5 * MIB);
     assert_eq!(download.run().await.unwrap(), 8 * MIB);
     assert!(folder.bytes() == content);
     assert_eq!(sum(&asked, content.len()) as u64, 3 * MIB);
+    assert_eq!(folder.last_checkpoint(), None, "nothing is left to be resumed");
 }
 
 /// Takes half of everything, and then nothing more.
@@ -415,7 +436,7 @@ async fn dropping_a_download_closes_all_its_connections() {
     })
     .await;
     let folder = Folder::new();
-    let download = peer.client(options()).prepare_download(folder.target(), plan("file-1", 1000));
+    let download = peer.client(options()).prepare_download(folder.target(), plan("file-1", 1000)).unwrap();
     let mut progress = download.progress();
     let running = tokio::spawn(download.run());
     progress.wait_for(|now| now.requests == 4).await.unwrap();

@@ -8,8 +8,8 @@ use std::{
     time::Duration,
 };
 
-use partwise_protocol::{DownloadPlan, RetryPolicy};
-use partwise_transport_hyper::FileTarget;
+use partwise_protocol::{DownloadCheckpoint, DownloadPlan, RetryPolicy};
+use partwise_transport_hyper::{CheckpointJournal, FileTarget};
 use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt};
 
 use crate::{
@@ -46,7 +46,16 @@ impl Folder {
     }
 
     pub(crate) fn target(&self) -> FileTarget {
-        FileTarget::open(self.path()).unwrap().with_journal(self.journal())
+        FileTarget::open(self.path()).unwrap()
+    }
+
+    /// Where checkpoints are kept.
+    pub(crate) fn store(&self) -> CheckpointJournal {
+        CheckpointJournal::of(self.journal())
+    }
+
+    pub(crate) fn last_checkpoint(&self) -> Option<DownloadCheckpoint> {
+        CheckpointJournal::last(&mut self.journal()).unwrap()
     }
 
     pub(crate) fn bytes(&self) -> Vec<u8> {

@@ -89,7 +89,7 @@ impl Drop for Turn<'_> {
     }
 }
 
-impl CheckpointStore for Disk {
+impl CheckpointStore<Checkpoint> for Disk {
     type Error = &'static str;
 
     async fn save(&self, checkpoint: Checkpoint) -> Result<(), Self::Error> {

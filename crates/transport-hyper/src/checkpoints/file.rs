@@ -1,57 +1,18 @@
-//! Where checkpoints survive a crash.
+//! The checkpoints of an upload in a file.
 
 use std::{
-    error::Error,
     fs::{self, File},
     io::{self, BufWriter, IntoInnerError, Write},
     path::{Path, PathBuf},
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
-use futures_util::future::BoxFuture;
 use partwise_protocol::Checkpoint;
 
-use crate::{blocking::Blocking, service::BoxError};
+use super::CheckpointStore;
+use crate::blocking::Blocking;
 
-/// Keeps the last checkpoint of one upload: a file ([`CheckpointFile`]), or a row of your own database. One call is
-/// under way at a time.
-pub trait CheckpointStore: Send + Sync + 'static {
-    /// Why a checkpoint cannot be kept or forgotten.
-    type Error: Into<Box<dyn Error + Send + Sync>>;
-
-    /// Puts this checkpoint in the place of the one before. When it is ready, the checkpoint must survive a crash. It
-    /// is dropped half-way when the upload is; then either checkpoint may be the last one.
-    ///
-    /// # Errors
-    /// When that cannot be promised; the upload then ends, since going on would risk a second file after a crash.
-    fn save(&self, checkpoint: Checkpoint) -> impl Future<Output = Result<(), Self::Error>> + Send;
-
-    /// Forgets the checkpoint: the file is complete, or nothing can be gone on with.
-    ///
-    /// A store may keep it until somebody was told of the file: to go on from it finds that file and makes no other.
-    ///
-    /// # Errors
-    /// When it cannot be removed. The upload has ended all the same, so this is only logged.
-    fn remove(&self) -> impl Future<Output = Result<(), Self::Error>> + Send;
-}
-
-/// Any store behind one type.
-pub(super) trait AnyCheckpoints: Send + Sync {
-    fn keep(self: Arc<Self>, checkpoint: Checkpoint) -> BoxFuture<'static, Result<(), BoxError>>;
-    fn forget(self: Arc<Self>) -> BoxFuture<'static, Result<(), BoxError>>;
-}
-
-impl<S: CheckpointStore> AnyCheckpoints for S {
-    fn keep(self: Arc<Self>, checkpoint: Checkpoint) -> BoxFuture<'static, Result<(), BoxError>> {
-        Box::pin(async move { self.save(checkpoint).await.map_err(Into::into) })
-    }
-
-    fn forget(self: Arc<Self>) -> BoxFuture<'static, Result<(), BoxError>> {
-        Box::pin(async move { self.remove().await.map_err(Into::into) })
-    }
-}
-
-/// One checkpoint in one file.
+/// The checkpoint of one upload in one file.
 ///
 /// It is written beside its place, synced, and put there in one step, so that a crash leaves the one before or this
 /// one, never half of each. The folder is synced too where the system has that (Unix). When no more than parts that were
@@ -190,7 +151,7 @@ fn append(mut file: File, line: &str) -> io::Result<File> {
     Ok(file)
 }
 
-impl CheckpointStore for CheckpointFile {
+impl CheckpointStore<Checkpoint> for CheckpointFile {
     type Error = io::Error;
 
     async fn save(&self, checkpoint: Checkpoint) -> io::Result<()> {
