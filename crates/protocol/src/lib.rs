@@ -51,6 +51,7 @@ mod operation;
 mod random;
 mod retry;
 mod route;
+mod service_state;
 mod transfer;
 mod uploads;
 
@@ -81,9 +82,10 @@ pub use machine::{Action, ActionOf, Attempt, Machine, RequestId, SaveError};
 pub use operation::{Operation, Repeat};
 pub use retry::{Now, RetryAfter, RetryHint, RetryPolicy, Verdict};
 pub use route::{Route, RouteError};
+pub use service_state::{Offline, ServiceState};
 pub use transfer::{
     Attempts, Checkpoint, Comparison, Parallel, Phase, Plan, PlanError, Progress, Proof, ResumeError,
     Retries, Retry, RetryReason, RouteChoice, SourceError, SourceStamp, Statistics, Transfer, TransferError,
-    UploadAction, UploadRegistry, UploadTask, Warning,
+    UploadAction, UploadTask, Warning,
 };
 pub use uploads::{AddUploadPart, CancelUpload, CompleteUpload, CreateUpload};

@@ -143,6 +143,10 @@ pub struct RetryPolicy {
     pub base_wait: Duration,
     /// The upper end of every wait that we draw ourselves.
     pub max_wait: Duration,
+    /// How long a service that cannot be reached is waited for, counted from the first failure behind its last answer.
+    pub give_up_after: Duration,
+    /// The same for one that has never answered, where nothing was begun yet: its name may be mistyped.
+    pub give_up_before_contact: Duration,
     /// The longest wait asked for by a service that is kept to; beyond it the request has failed. A shorter wait than the
     /// one that we draw is not kept to.
     pub max_hinted_wait: Duration,
@@ -156,6 +160,8 @@ impl Default for RetryPolicy {
             base_wait: Duration::from_millis(500),
             max_wait: Duration::from_secs(20),
             max_hinted_wait: Duration::from_secs(120),
+            give_up_after: Duration::from_secs(15 * 60),
+            give_up_before_contact: Duration::from_secs(30),
         }
     }
 }
@@ -179,7 +185,8 @@ impl RetryPolicy {
     /// A policy that never repeats anything.
     #[must_use]
     pub fn never() -> Self {
-        Self { max_failures: 0, ..Self::default() }
+        let (give_up_after, give_up_before_contact) = (Duration::ZERO, Duration::ZERO);
+        Self { max_failures: 0, give_up_after, give_up_before_contact, ..Self::default() }
     }
 
     /// Judges a refusal. `failures` counts this one; `random` is any number, drawn anew each time.

@@ -6,7 +6,7 @@ use bytes::Bytes;
 use http::{HeaderMap, Request, Response};
 use partwise_models::UnixSeconds;
 use partwise_protocol::{
-    Api, Failure, FailureKind, Garbled, Operation, Retry, RetryPolicy, Segment, UploadRegistry,
+    Api, Failure, FailureKind, Garbled, Operation, Retry, RetryPolicy, Segment, ServiceState,
 };
 use tower_service::Service;
 
@@ -52,7 +52,7 @@ pub struct Client {
     pub(crate) on_retry: Option<OnRetry>,
     pub(crate) system: System,
     /// The uploads of this client and its clones.
-    pub(crate) uploads: UploadRegistry,
+    pub(crate) uploads: ServiceState,
 }
 
 impl Client {
@@ -147,7 +147,7 @@ impl Client {
             retry: RetryPolicy::default(),
             on_retry: None,
             system: System::default(),
-            uploads: UploadRegistry::default(),
+            uploads: ServiceState::default(),
         }
     }
 

@@ -31,6 +31,7 @@ impl Fetch {
         now: Now,
     ) -> Option<u64> {
         let position = self.flights.iter().position(|flight| flight.id == id)?;
+        self.service.answered(now.monotonic);
         match answer {
             Ok(head) => {
                 self.is_understood = true;
@@ -75,7 +76,7 @@ impl Fetch {
             },
         };
         if is_short {
-            self.failed(id, Failure::new(FailureKind::Interrupted), now);
+            self.failed(&flight, Failure::new(FailureKind::Interrupted), now);
         }
     }
 
@@ -192,8 +193,16 @@ impl Fetch {
         }
     }
 
-    pub(super) fn failed(&mut self, id: RequestId, failure: Failure, now: Now) {
-        let setback = self.count_failure(id);
+    pub(super) fn failed(&mut self, flight: &Flight, failure: Failure, now: Now) {
+        if let Some(wait) = self.away(flight.departure, &failure, now) {
+            self.pauses.push(now.monotonic.saturating_add(wait));
+            self.tell_retry(OperationId::DownloadFile, DownloadError::Failed(failure), wait);
+            if self.way == Way::Whole {
+                self.begin_whole();
+            }
+            return;
+        }
+        let setback = self.count_failure(flight.id);
         let verdict = self.plan.retry.on_failure(REPEAT, setback.failures, &failure, self.random.next());
         self.follow(setback, verdict, DownloadError::Failed(failure), now.monotonic);
     }

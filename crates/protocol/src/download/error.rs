@@ -1,7 +1,9 @@
 //! How a download can end without its bytes.
 
+use std::time::Duration;
+
 use super::WrongContent;
-use crate::{ApiError, Failure, Garbled, ResponseError, SaveError};
+use crate::{ApiError, Failure, Garbled, ResponseError, SaveError, transfer::spoken};
 
 /// A download that ended before everything was there.
 #[derive(Debug, thiserror::Error)]
@@ -13,6 +15,15 @@ pub enum DownloadError {
     /// The service could not be asked, or the answer was interrupted, too often.
     #[error(transparent)]
     Failed(Failure),
+    /// The service could not be reached for too long.
+    #[error("the service could not be reached for {}", spoken(*after))]
+    Away {
+        /// The time since the first failure behind the last answer.
+        after: Duration,
+        /// How the last request failed, if this download made one.
+        #[source]
+        cause: Option<Box<DownloadError>>,
+    },
     /// The service's answer cannot be read.
     #[error(transparent)]
     Garbled(Box<Garbled>),

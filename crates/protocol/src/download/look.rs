@@ -9,6 +9,7 @@ use super::{
 };
 use crate::{
     Action, DownloadHead, Failure, Now, OperationId, Repeat, RequestId, ResponseError, RetrieveFile, Verdict,
+    service_state::Departure,
 };
 
 const REPEAT: Repeat = OperationId::RetrieveFile.repeat();
@@ -18,6 +19,8 @@ const REPEAT: Repeat = OperationId::RetrieveFile.repeat();
 pub(super) struct Look {
     check: Option<ContentCheck>,
     object: Object,
+    /// How the request for the object left.
+    departure: Departure,
     /// When the last byte of the content came.
     completed: Option<Duration>,
     /// In a row.
@@ -48,6 +51,10 @@ impl Look {
         if first == 0 || self.check.is_none() {
             self.check = Some(ContentCheck::new(head));
         }
+    }
+
+    pub(super) fn is_under_way(&self) -> bool {
+        matches!(self.object, Object::Asked(_))
     }
 
     pub(super) fn is_asked(&self, id: RequestId) -> bool {
@@ -136,6 +143,7 @@ impl Fetch {
         if !self.look.is_asked(id) {
             return;
         }
+        self.service.answered(now.monotonic);
         self.look.object = Object::NotAsked;
         let refusal = match answer {
             Ok(file) => {
@@ -161,6 +169,9 @@ impl Fetch {
 
     pub(super) fn look_failed(&mut self, failure: Failure, now: Now) {
         self.look.object = Object::NotAsked;
+        if let Some(wait) = self.away(self.look.departure, &failure, now) {
+            return self.look_again(DownloadError::Failed(failure), wait, now);
+        }
         self.look.failures += 1;
         match self.plan.retry.on_failure(REPEAT, self.look.failures, &failure, self.random.next()) {
             Verdict::Retry { wait, .. } => self.look_again(DownloadError::Failed(failure), wait, now),
@@ -175,13 +186,14 @@ impl Fetch {
 
     /// Asks for the object, behind the first request for the content.
     pub(super) fn next_look(&mut self, now: Duration) -> Option<DownloadAction> {
-        let is_due = now >= self.look.not_before && now >= self.hold;
+        let is_due = now >= self.look.not_before && now >= self.hold && self.gate(now).is_none();
         let has_begun = self.next_id > 0 || self.is_complete();
         if !has_begun || !is_due || !matches!(self.look.object, Object::NotAsked) {
             return None;
         }
         let (id, attempt) = self.start(OperationId::RetrieveFile);
         self.look.object = Object::Asked(id);
+        self.look.departure = self.departure(now);
         let operation = RetrieveFile::new(&self.plan.file_id);
         Some(Action::Start { id, task: DownloadTask::Retrieve { attempt, operation } })
     }

@@ -10,6 +10,7 @@ mod error;
 mod look;
 #[cfg(test)]
 mod look_tests;
+mod outage;
 mod plan;
 #[cfg(test)]
 mod save_tests;
@@ -26,8 +27,10 @@ pub use self::{
 };
 use self::{content::Content, coverage::Coverage, look::Look};
 use crate::{
-    Action, ActionOf, Api, Attempt, ByteRange, DownloadFile, Failure, Machine, Now, OperationId, RequestId,
-    RetrieveFile, Retry, SaveError, random::Random,
+    Action, ActionOf, Api, Attempt, ByteRange, DownloadFile, Failure, Machine, Now, Offline, OperationId,
+    RequestId, RetrieveFile, Retry, SaveError,
+    random::Random,
+    service_state::{Departure, Member},
 };
 
 /// A checkpoint is due this long after the one before, when anything more is there: what a crash costs is time.
@@ -74,6 +77,8 @@ pub struct DownloadProgress {
     pub latest_retry: Option<Retry>,
     /// A warning for the person who waits.
     pub warning: Option<DownloadWarning>,
+    /// Set while the service cannot be reached.
+    pub offline: Option<Offline>,
 }
 
 /// One download as a machine. Its driver sends, writes and keeps time, and tells it what came of it.
@@ -93,6 +98,10 @@ pub struct Fetch {
     way: Way,
     content: Option<Content>,
     written: Coverage,
+    /// What is known of the service together with others.
+    service: Member,
+    /// The moment of the first poll.
+    began: Option<Duration>,
     flights: Vec<Flight>,
     next_id: u64,
     abandoned: Vec<RequestId>,
@@ -136,6 +145,7 @@ struct Flight {
     id: RequestId,
     /// The bytes that it was sent for and that are not written yet.
     rest: Range<u64>,
+    departure: Departure,
 }
 
 #[derive(Debug, Default)]
@@ -164,6 +174,7 @@ impl Machine for Fetch {
 
     fn poll(&mut self, now: Now) -> DownloadAction {
         let now = now.monotonic;
+        self.began.get_or_insert(now);
         self.limit_look(now);
         if let Some(id) = self.abandoned.pop() {
             return Action::Abandon(id);
@@ -175,6 +186,8 @@ impl Machine for Fetch {
             self.finish(Err(DownloadError::WrongContent(wrong)));
         } else if self.is_complete() && !self.wants_look() {
             self.finish(Ok(()));
+        } else {
+            self.watch_outage(now);
         }
         if let Some(id) = self.abandoned.pop() {
             return Action::Abandon(id);
@@ -196,7 +209,7 @@ impl Machine for Fetch {
             return action;
         }
         match self.next_range(now).filter(|_| !self.is_complete()) {
-            Some(range) => self.send(range),
+            Some(range) => self.send(range, now),
             None => Action::Wait { until: self.deadline(now) },
         }
     }
@@ -214,6 +227,7 @@ impl Machine for Fetch {
             retries: self.retries,
             latest_retry: self.latest_retry,
             warning: self.warning(),
+            offline: self.service.offline(),
         }
     }
 
@@ -225,8 +239,8 @@ impl Machine for Fetch {
     fn handle_failure(&mut self, id: RequestId, failure: Failure, now: Now) {
         if self.look.is_asked(id) {
             self.look_failed(failure, now);
-        } else if self.take(id).is_some() {
-            self.failed(id, failure, now);
+        } else if let Some(flight) = self.take(id) {
+            self.failed(&flight, failure, now);
         }
     }
 
@@ -259,6 +273,8 @@ impl Fetch {
             random: Random::new(entropy),
             content: None,
             written: Coverage::default(),
+            service: Member::default(),
+            began: None,
             flights: Vec::new(),
             next_id: 0,
             abandoned: Vec::new(),
@@ -332,6 +348,7 @@ impl Fetch {
     fn finish(&mut self, result: Result<(), DownloadError>) {
         if matches!(self.end, End::NotYet) {
             self.end = End::Reached(result);
+            self.service.give_up_probe();
             self.abandon_all();
             self.abandoned.extend(self.look.abandon());
         }
@@ -347,7 +364,7 @@ impl Fetch {
             Way::Ranges => usize::from(self.plan.parallel.max(1)),
             Way::Unknown | Way::Whole => 1,
         };
-        if now < self.hold || self.flights.len() + self.pauses.len() >= slots {
+        if now < self.hold || self.gate(now).is_some() || self.flights.len() + self.pauses.len() >= slots {
             return None;
         }
         if self.way == Way::Whole {
@@ -371,7 +388,7 @@ impl Fetch {
         (id, Attempt::new(operation, self.next_id))
     }
 
-    fn send(&mut self, rest: Range<u64>) -> DownloadAction {
+    fn send(&mut self, rest: Range<u64>, now: Duration) -> DownloadAction {
         let (id, attempt) = self.start(OperationId::DownloadFile);
         let mut operation = DownloadFile::new(&self.plan.file_id);
         if self.way != Way::Whole {
@@ -379,7 +396,8 @@ impl Fetch {
             operation.if_range =
                 self.content.as_ref().and_then(|known| known.strong_etag().map(str::to_owned));
         }
-        self.flights.push(Flight { id, rest });
+        let departure = self.departure(now);
+        self.flights.push(Flight { id, rest, departure });
         Action::Start { id, task: DownloadTask::Ask { attempt, operation } }
     }
 
@@ -387,7 +405,15 @@ impl Fetch {
     fn deadline(&self, now: Duration) -> Option<Duration> {
         let hold = (self.hold > now).then_some(self.hold);
         let save = self.unsaved().map(|_| self.saver.last + SAVE_AFTER);
-        self.pauses.iter().copied().chain(hold).chain(save).chain(self.look_deadline(now)).min()
+        self.pauses
+            .iter()
+            .copied()
+            .chain(hold)
+            .chain(save)
+            .chain(self.look_deadline(now))
+            .chain(self.gate(now))
+            .chain(self.patience_ends(now))
+            .min()
     }
 
     fn due_checkpoint(&mut self, now: Duration) -> Option<DownloadCheckpoint> {

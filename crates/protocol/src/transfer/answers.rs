@@ -27,12 +27,8 @@ pub(super) enum Setback {
     Refused(Box<ApiError>),
     Garbled(Box<Garbled>),
     Failed(Failure),
-}
-
-impl From<Failure> for Setback {
-    fn from(failure: Failure) -> Self {
-        Self::Failed(failure)
-    }
+    /// The service cannot be reached.
+    Away(Failure),
 }
 
 impl From<ResponseError> for Setback {
@@ -49,7 +45,7 @@ impl Setback {
     fn was_never_done(&self) -> bool {
         match self {
             Self::Refused(error) => error.kind() == ApiErrorKind::RateLimited,
-            Self::Failed(failure) => failure.kind.is_before_sending(),
+            Self::Failed(failure) | Self::Away(failure) => failure.kind.is_before_sending(),
             Self::Garbled(_) => false,
         }
     }
@@ -60,7 +56,9 @@ impl Setback {
         match self {
             Self::Refused(_) if self.upload_status() == Some(UploadStatus::Completed) => true,
             Self::Refused(error) => error.is_transient() && error.kind() != ApiErrorKind::QuotaExhausted,
-            Self::Failed(failure) => failure.kind != FailureKind::Source && !failure.kind.is_before_sending(),
+            Self::Failed(failure) | Self::Away(failure) => {
+                failure.kind != FailureKind::Source && !failure.kind.is_before_sending()
+            }
             Self::Garbled(_) => true,
         }
     }
@@ -85,7 +83,7 @@ impl Setback {
         match self {
             Self::Refused(error) => Retry::after_refusal(attempt, error, wait),
             Self::Garbled(garbled) => Retry::after_garbled(attempt, garbled, wait),
-            Self::Failed(failure) => Retry::after_failure(attempt, failure, wait),
+            Self::Failed(failure) | Self::Away(failure) => Retry::after_failure(attempt, failure, wait),
         }
     }
 
@@ -117,7 +115,7 @@ impl Setback {
                     None => SourceError::new("no cause was given"),
                 })
             }
-            Self::Failed(source) => TransferError::Failed { operation, source },
+            Self::Failed(source) | Self::Away(source) => TransferError::Failed { operation, source },
         }
     }
 }
@@ -138,6 +136,7 @@ impl Transfer {
         left: Option<u64>,
         now: Now,
     ) {
+        self.service.answered(now.monotonic);
         if response.status().is_success() && !may_have_arrived(left, flight.length) {
             return self.answered_early(flight, response, left, now);
         }
@@ -204,7 +203,8 @@ impl Transfer {
 
     pub(super) fn failed(&mut self, flight: Flight, failure: Failure, now: Now) {
         let left = failure.left;
-        self.set_back(flight, failure.into(), left, now);
+        let setback = self.blamed(&flight, failure, now);
+        self.set_back(flight, setback, left, now);
     }
 
     fn created(&mut self, upload: Upload, account: Account, date: Option<UnixSeconds>, now: Now) {
@@ -315,7 +315,7 @@ impl Transfer {
 
     fn part_set_back(&mut self, flight: Flight, index: usize, tries: Tries, setback: Setback, now: Now) {
         let Way::Parts { parts, .. } = &self.way else { return };
-        let tries = parts.failed_again(tries);
+        let tries = if matches!(setback, Setback::Away(_)) { tries } else { parts.failed_again(tries) };
         // To an upload that is over, no part is sent again, whatever the status says.
         let is_told =
             matches!(setback.upload_status(), Some(UploadStatus::Expired | UploadStatus::Cancelled));
@@ -342,7 +342,9 @@ impl Transfer {
         setback: Setback,
         now: Now,
     ) -> Result<(), Setback> {
-        self.solo.failures += 1;
+        if !matches!(setback, Setback::Away(_)) {
+            self.solo.failures += 1;
+        }
         match self.judge(flight, repeat, self.solo.failures, &setback, now) {
             Some(wait) => self.solo.not_before = now.monotonic.saturating_add(wait),
             None => return Err(setback),
@@ -364,6 +366,7 @@ impl Transfer {
         let may_be_made = self.ambiguous && matches!(self.stage, Stage::Commit | Stage::Reconcile(_));
         let is_known = self.understood || may_be_made;
         let verdict = match setback {
+            Setback::Away(_) => Verdict::Retry { wait: self.wait_for_service(now, random), hold_all: false },
             _ if !is_known && failures > self.plan.retry.max_failures_before_contact => Verdict::GiveUp,
             Setback::Refused(error) => self.plan.retry.on_refused(repeat, failures, error, now, random),
             Setback::Failed(failure) => self.plan.retry.on_failure(repeat, failures, failure, random),
@@ -378,6 +381,14 @@ impl Transfer {
         let Verdict::Retry { wait, .. } = verdict else { return None };
         self.count_again(flight, setback, wait);
         Some(wait)
+    }
+
+    /// The time until the service is tried again; a connection that broke while others stood says nothing of it.
+    fn wait_for_service(&self, now: Now, random: u64) -> Duration {
+        match self.service.offline() {
+            Some(offline) => offline.next_attempt.saturating_sub(now.monotonic),
+            None => self.plan.retry.wait(1, random),
+        }
     }
 
     fn count_again(&mut self, flight: Flight, setback: &Setback, wait: Duration) {
@@ -416,6 +427,7 @@ impl Transfer {
         };
         self.statistics.overloads += 1;
         let until = now.monotonic.saturating_add(wait);
+        self.service.hold(until);
         if self.pace.hold(now.monotonic, until, flight.id, self.flights.next_id()) {
             self.with_knee(|knee| knee.overloaded(now.monotonic));
         }

@@ -1,5 +1,7 @@
 //! How a transfer can end without a file.
 
+use std::time::Duration;
+
 use partwise_models::{File, UploadStatus};
 
 use super::{SaveError, SourceError};
@@ -24,6 +26,15 @@ pub enum TransferError {
         operation: OperationId,
         /// The last failure.
         source: Failure,
+    },
+    /// The service could not be reached for too long.
+    #[error("the service could not be reached for {}", spoken(*after))]
+    Away {
+        /// The time since the first failure behind the last answer.
+        after: Duration,
+        /// How the last attempt failed, if this transfer made one.
+        #[source]
+        cause: Option<Box<TransferError>>,
     },
     /// The service's answers are none of this API.
     #[error("{operation} got an answer that cannot be read")]
@@ -129,6 +140,14 @@ pub enum TransferError {
     },
 }
 
+/// A time in minutes, or in seconds where it is short.
+pub(crate) fn spoken(time: Duration) -> String {
+    match time.as_secs() {
+        seconds @ ..120 => format!("{seconds} seconds"),
+        seconds => format!("{} minutes", seconds / 60),
+    }
+}
+
 /// Says that the rate was too low, if it was.
 fn rates(measured: Option<u64>, needed: Option<u64>) -> String {
     match (measured, needed) {
@@ -200,6 +219,7 @@ impl TransferError {
             Self::Refused { operation: OperationId::CompleteUpload, source } => !source.is_about_md5(),
             Self::Refused { .. }
             | Self::Failed { .. }
+            | Self::Away { .. }
             | Self::Garbled { .. }
             | Self::Source(_)
             | Self::Save(_)

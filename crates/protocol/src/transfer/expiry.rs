@@ -115,7 +115,7 @@ impl Transfer {
 
     fn start_over(&mut self) {
         self.is_untried = false;
-        self.abandoned.extend(self.flights.end_all());
+        self.abandon_all();
         if let Way::Parts { upload, parts } = &mut self.way {
             *upload = None;
             *parts = Parts::new(parts.cut().clone());

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::parts::Tries;
-use crate::{Attempt, RequestId};
+use crate::{Attempt, RequestId, service_state::Departure};
 
 /// What a request asked for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -33,6 +33,7 @@ pub(super) struct Flight {
     pub(super) length: u64,
     /// Body bytes that have left.
     sent: u64,
+    pub(super) departure: Departure,
 }
 
 /// All requests under way, by name.
@@ -43,9 +44,15 @@ pub(super) struct Flights {
 }
 
 impl Flights {
-    pub(super) fn start(&mut self, asked: Asked, attempt: Attempt, length: u64) -> RequestId {
+    pub(super) fn start(
+        &mut self,
+        asked: Asked,
+        attempt: Attempt,
+        length: u64,
+        departure: Departure,
+    ) -> RequestId {
         let id = self.name();
-        self.flying.insert(id, Flight { id, asked, attempt, length, sent: 0 });
+        self.flying.insert(id, Flight { id, asked, attempt, length, sent: 0, departure });
         id
     }
 

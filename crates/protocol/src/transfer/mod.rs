@@ -8,6 +8,7 @@ mod error;
 mod expiry;
 mod flights;
 mod knee;
+mod outage;
 mod pace;
 mod part_ids;
 mod parts;
@@ -27,10 +28,11 @@ mod task;
 
 pub use checkpoint::{Checkpoint, ResumeError};
 pub use error::TransferError;
+pub(crate) use error::spoken;
 pub use plan::{Parallel, Plan, PlanError, RouteChoice};
 pub use progress::{Phase, Progress, Proof, Retry, Warning};
 pub use reconcile::Comparison;
-pub use registry::UploadRegistry;
+pub(crate) use registry::UploadRegistry;
 pub use source::{SourceError, SourceStamp};
 pub use statistics::{Attempts, Retries, RetryReason, Statistics};
 pub use task::{UploadAction, UploadTask};
@@ -43,9 +45,10 @@ use partwise_models::File;
 use bytes::Bytes;
 
 use crate::{
-    Action, Api, Attempt, Failure, FailureKind, Machine, Now, RequestId, SaveError, SourceRange, base_name,
-    random::Random,
+    Action, Api, Attempt, Failure, FailureKind, Machine, Now, RequestId, SaveError, ServiceState,
+    SourceRange, base_name, random::Random, service_state::Member,
 };
+use answers::Setback;
 use flights::{Asked, Flight, Flights};
 use knee::Knee;
 use pace::Pace;
@@ -89,7 +92,7 @@ use stop::Stop;
 ///    backoff. An ambiguous `complete` is repeated once; when that is rejected or ambiguous again, and for every ambiguous
 ///    `POST /files`, the machine reconciles: it lists files, up to five times over 30 seconds since lists lag. A candidate
 ///    has the name, the size and the purpose, was created since (the upload, or the first attempt), and belongs to no
-///    other upload of this client ([`with_registry`](Self::with_registry)). What the list does not show is looked up, and
+///    other upload of this client ([`with_service`](Self::with_service)). What the list does not show is looked up, and
 ///    excludes no file as long as it is not known. Equal content is proof ([`UploadTask::Compare`]); other content is another
 ///    file; what could not be read is read again in the next round. Where the service does not serve content, a `complete`
 ///    is proven by an identifier derived from the upload's, or by the upload's own time when this client has no other upload
@@ -180,6 +183,10 @@ pub struct Transfer {
     /// The request that is not a part: at most one of these is under way.
     solo: Solo,
     flights: Flights,
+    /// What is known of the service together with others.
+    service: Member,
+    /// The moment of the first poll.
+    began: Option<Duration>,
     pace: Pace,
     /// Looks for the number of parts in flight, when the plan leaves it open.
     knee: Option<Knee>,
@@ -262,6 +269,8 @@ impl Transfer {
             stage,
             solo: Solo::default(),
             flights: Flights::default(),
+            service: Member::default(),
+            began: None,
             saver: Saver::default(),
             committed: None,
             reread: None,
@@ -284,11 +293,12 @@ impl Transfer {
         }
     }
 
-    /// The same transfer as one of several of a client, so that none of them takes the file of another for its own. By
-    /// default it knows of no other.
+    /// The same transfer as one of several of a client, which know together whether the service can be reached; none of them
+    /// takes the file of another for its own. By default it knows of no other.
     #[must_use]
-    pub fn with_registry(mut self, registry: &UploadRegistry) -> Self {
-        self.registration.move_to(registry);
+    pub fn with_service(mut self, service: &ServiceState) -> Self {
+        self.service = Member::of(service);
+        self.registration.move_to(&service.uploads);
         match &self.way {
             Way::Parts { upload: Some(upload), .. } => {
                 self.registration.resume(Identity::Upload(upload.id.clone()));
@@ -329,9 +339,14 @@ impl Transfer {
     /// A source that cannot be read ends the transfer, and leaves open what the file is.
     pub fn handle_compared(&mut self, id: RequestId, result: Result<Comparison, SourceError>, now: Now) {
         let Some(flight) = self.flights.end(id) else { return };
+        match &result {
+            Ok(Comparison::Unknown) | Err(_) if flight.departure.is_probe => self.service.give_up_probe(),
+            Ok(Comparison::Unknown) | Err(_) => {}
+            Ok(_) => self.service.answered(now.monotonic),
+        }
         match result {
             Ok(result) if flight.asked == Asked::Content => self.compared(flight.attempt, &result, now),
-            Ok(_) => self.set_back(flight, Failure::new(FailureKind::Other).into(), None, now),
+            Ok(_) => self.set_back(flight, Setback::Failed(Failure::new(FailureKind::Other)), None, now),
             Err(error) if matches!(self.stage, Stage::Prove { .. }) => {
                 self.unproven(Some(TransferError::Source(error)));
             }
@@ -366,6 +381,12 @@ impl Transfer {
         self.cancel_wanted = true;
     }
 
+    /// Drops everything that is under way.
+    fn abandon_all(&mut self) {
+        self.abandoned.extend(self.flights.end_all());
+        self.service.give_up_probe();
+    }
+
     /// The whole source, as [`UploadTask::Hash`] names it.
     fn whole(&self) -> SourceRange {
         SourceRange::new(0, self.source.length)
@@ -374,7 +395,7 @@ impl Transfer {
     /// Ends the transfer at once: what is still in flight is abandoned. The first end counts. An error that leaves something
     /// to resume ends it [in order](Self::end_in_order) where parts may be in flight.
     fn finish(&mut self, result: Result<File, TransferError>) {
-        self.abandoned.extend(self.flights.end_all());
+        self.abandon_all();
         self.registration.settle(self.ambiguous);
         self.stage = Stage::End { made: result.is_ok() };
         self.outcome.set(result);
@@ -396,6 +417,8 @@ impl Machine for Transfer {
         if is_held_back && !self.stop.is_under_way() {
             self.pace.pass(now.monotonic);
         }
+        self.began.get_or_insert(now.monotonic);
+        self.watch_outage(now);
         self.watch_time(now);
         self.watch_comparison(now);
         self.watch_stop(now);
@@ -466,6 +489,7 @@ impl Machine for Transfer {
             latest_retry: self.latest_retry,
             proof: self.proof,
             warning: self.warning,
+            offline: self.service.offline(),
         }
     }
 

@@ -5,7 +5,7 @@ use std::time::Duration;
 use http::StatusCode;
 
 use super::{Attempt, RetryReason, Statistics};
-use crate::{ApiError, Failure, Garbled, RetryAfter};
+use crate::{ApiError, Failure, Garbled, Offline, RetryAfter};
 
 /// A transfer at one moment, for a person, a log or a bar.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -35,6 +35,8 @@ pub struct Progress {
     pub proof: Option<Proof>,
     /// What a person should know now.
     pub warning: Option<Warning>,
+    /// Set while the service cannot be reached.
+    pub offline: Option<Offline>,
 }
 
 /// How it is known that a file of the service is the one that was uploaded.

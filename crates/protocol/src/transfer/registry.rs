@@ -16,24 +16,12 @@ const KEPT: usize = 4096;
 /// The uploads of one client, as far as they could be taken for each other.
 ///
 /// A file that one upload was answered with is never taken for the file of another one, and neither is a file that
-/// another one, which is waiting for its answer, may have made. A client owns one registry and
-/// [gives it](super::Transfer::with_registry) to each of its machines. Cheap to clone; clones are the same registry. It
+/// another one, which is waiting for its answer, may have made. It is a part of the [state](crate::ServiceState)
+/// that a client owns and gives to each of its machines. Cheap to clone; clones are the same registry. It
 /// holds no content and no key. It remembers every upload that began while one that still runs did, and a few thousand
 /// older ones.
-///
-/// ```
-/// use partwise_models::Purpose;
-/// use partwise_protocol::{Api, Plan, SourceStamp, Transfer, UploadRegistry};
-///
-/// let registry = UploadRegistry::default();
-/// let plan = Plan::new("report.txt", "text/plain", Purpose::Assistants);
-/// let first = Transfer::new(Api::openai(), plan.clone(), SourceStamp::new(4), [1; 32])?.with_registry(&registry);
-/// let second = Transfer::new(Api::openai(), plan, SourceStamp::new(4), [2; 32])?.with_registry(&registry);
-/// # drop((first, second));
-/// # Ok::<(), partwise_protocol::PlanError>(())
-/// ```
 #[derive(Clone, Debug, Default)]
-pub struct UploadRegistry(Arc<Mutex<Uploads>>);
+pub(crate) struct UploadRegistry(Arc<Mutex<Uploads>>);
 
 #[derive(Debug, Default)]
 struct Uploads {

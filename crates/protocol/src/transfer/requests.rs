@@ -18,6 +18,7 @@ use super::{
 use crate::{
     Action, AddUploadPart, Attempt, Body, Boundary, CancelUpload, CompleteUpload, CreateFile, CreateUpload,
     EncodeError, Now, Operation, OperationId, RequestId, RetrieveFile,
+    service_state::{Departure, Gate},
 };
 
 /// How long cancelling on the service may take.
@@ -81,7 +82,8 @@ impl Transfer {
 
     /// The next request that may leave now.
     pub(super) fn next_request(&mut self, now: Now) -> Result<Option<UploadAction>, TransferError> {
-        if self.stop.is_under_way() || now.monotonic < self.gate() {
+        let is_closed = matches!(self.service_gate(now), Gate::Closed { .. });
+        if self.stop.is_under_way() || is_closed || now.monotonic < self.gate() {
             return Ok(None);
         }
         if matches!(self.stage, Stage::Send) {
@@ -93,13 +95,13 @@ impl Transfer {
         if let Stage::Reconcile(search) = &self.stage {
             if let Question::Compare { file_id, .. } = search.question() {
                 let file_id = file_id.clone();
-                return Ok(Some(self.compare(file_id, None)));
+                return Ok(Some(self.compare(file_id, None, now)));
             }
         }
         if let Stage::Prove { file, until } = &mut self.stage {
             until.get_or_insert(now.monotonic.saturating_add(self.plan.compare_limit));
             let (file_id, sent) = (file.id.clone(), self.committed);
-            return Ok(Some(self.compare(file_id, sent)));
+            return Ok(Some(self.compare(file_id, sent, now)));
         }
         let boundary = Boundary::from_entropy(self.random.bytes());
         let (asked, operation, request) = match (&self.stage, &self.way) {
@@ -126,7 +128,7 @@ impl Transfer {
             }
             _ => return Ok(None),
         };
-        self.send(asked, operation, request).map(Some)
+        self.send(asked, operation, request, now).map(Some)
     }
 
     /// Returns the moment before which nothing may leave. A cancel does not wait for an overloaded service: it takes work
@@ -148,7 +150,7 @@ impl Transfer {
         let part = AddUploadPart::new(upload.id.clone(), parts.range(index), boundary);
         let request = part.encode_request(&self.api);
         self.sending_since.get_or_insert((now.monotonic, self.statistics.bytes_sent));
-        self.send(Asked::Part { index, tries }, OperationId::AddUploadPart, request).map(Some)
+        self.send(Asked::Part { index, tries }, OperationId::AddUploadPart, request, now).map(Some)
     }
 
     /// Not more than the window, and not more than a crash may cost: what flies may be acknowledged before the
@@ -165,6 +167,7 @@ impl Transfer {
         asked: Asked,
         operation: OperationId,
         request: Encoded,
+        now: Now,
     ) -> Result<UploadAction, TransferError> {
         let request = request.map_err(|source| TransferError::Encode { operation, source })?;
         let of_its_kind = self.statistics.attempts.count(operation);
@@ -173,7 +176,8 @@ impl Transfer {
             _ => (None, of_its_kind),
         };
         let attempt = Attempt { operation, part, number };
-        let id = self.flights.start(asked, attempt, request.body().content_length());
+        let departure = self.departure(now);
+        let id = self.flights.start(asked, attempt, request.body().content_length(), departure);
         if asked == Asked::Commit {
             self.registration.commits();
             self.committed = Some(id);
@@ -182,12 +186,18 @@ impl Transfer {
         Ok(Action::Start { id, task: UploadTask::Send { attempt, request, answer_limit } })
     }
 
+    fn departure(&mut self, now: Now) -> Departure {
+        let is_cancel = matches!(self.stage, Stage::Cancel { .. });
+        Departure { at: now.monotonic, is_probe: !is_cancel && self.service.leaves(now.monotonic) }
+    }
+
     /// Asks for a comparison of a file's content with the source.
-    fn compare(&mut self, file_id: String, sent: Option<RequestId>) -> UploadAction {
+    fn compare(&mut self, file_id: String, sent: Option<RequestId>, now: Now) -> UploadAction {
         let operation = OperationId::DownloadFile;
         let number = self.statistics.attempts.count(operation);
         let attempt = Attempt { operation, part: None, number };
-        let id = self.flights.start(Asked::Content, attempt, 0);
+        let departure = self.departure(now);
+        let id = self.flights.start(Asked::Content, attempt, 0, departure);
         Action::Start { id, task: UploadTask::Compare { attempt, file_id, sent } }
     }
 
@@ -283,7 +293,10 @@ impl Transfer {
 
     /// When polling again makes sense without any report.
     pub(super) fn deadline(&self, now: Now) -> Option<Duration> {
-        let gate = self.gate();
+        let gate = match self.service_gate(now) {
+            Gate::Closed { until } => self.gate().max(until),
+            Gate::Open | Gate::OneRequest => self.gate(),
+        };
         let request = match (&self.stage, &self.way) {
             (Stage::Send, Way::Parts { parts, .. }) if self.may_send_part(now) => {
                 parts.next_at().map(|at| at.max(gate))
@@ -307,7 +320,10 @@ impl Transfer {
         };
         // What may not be sent any more has no moment to be sent at.
         let next = if self.stop.is_under_way() { self.stop_deadline() } else { request };
-        [next, expiry, comparing, self.next_look_for_knee()].into_iter().flatten().min()
+        [next, expiry, comparing, self.next_look_for_knee(), self.patience_ends(now)]
+            .into_iter()
+            .flatten()
+            .min()
     }
 
     pub(super) fn begin_cancel(&mut self, now: Now) {
@@ -326,7 +342,7 @@ impl Transfer {
         self.stop = Stop::NotWanted;
         // One that was just being opened may stay open.
         let is_opening = self.flights.is_flying(Asked::Create);
-        self.abandoned.extend(self.flights.end_all());
+        self.abandon_all();
         if self.way.upload().is_some() {
             self.enter(Stage::Cancel { until: now.monotonic.saturating_add(CANCEL_BUDGET), file_possible });
         } else {

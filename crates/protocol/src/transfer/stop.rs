@@ -71,7 +71,7 @@ impl Transfer {
         };
         if now.monotonic >= until {
             self.ambiguous |= self.flights.is_flying(Asked::Commit);
-            self.abandoned.extend(self.flights.end_all());
+            self.abandon_all();
         }
         if matches!(self.stage, Stage::Prove { .. }) {
             // Comparing takes too long for somebody who waits for the end.

@@ -7,7 +7,7 @@ use http::{Method, Request, Response};
 use partwise_models::{File, Purpose, UnixSeconds};
 use partwise_protocol::{
     Action, Api, Body, Comparison, Dialect, Failure, FailureKind, Machine as _, Now, Plan, RequestId,
-    RouteChoice, SourceStamp, Transfer, TransferError, UploadRegistry, UploadTask,
+    RouteChoice, ServiceState, SourceStamp, Transfer, TransferError, UploadTask,
 };
 
 use crate::{
@@ -67,7 +67,7 @@ impl World {
             service.add_file(FILENAME, Purpose::FineTune, content, EPOCH + dice.below(60));
         }
         let foreign = service.files.len();
-        let registry = UploadRegistry::default();
+        let registry = ServiceState::default();
         let count = 2 + dice.below(4);
         let route = *dice.pick(&[RouteChoice::Single, RouteChoice::Single, RouteChoice::Parts]);
         let mut world = Self {
@@ -92,12 +92,12 @@ impl World {
         world
     }
 
-    fn add(&mut self, content: Vec<u8>, route: RouteChoice, registry: &UploadRegistry) {
+    fn add(&mut self, content: Vec<u8>, route: RouteChoice, registry: &ServiceState) {
         let mut plan = Plan::new(FILENAME, "text/plain", Purpose::FineTune);
         (plan.route, plan.part_size, plan.parallel) = (route, Some(3), 2.into());
         let api = Api::with_base("http://service/v1", Dialect::OpenAi).unwrap();
         let stamp = SourceStamp::new(content.len() as u64);
-        let machine = Transfer::new(api, plan, stamp, self.dice.entropy()).unwrap().with_registry(registry);
+        let machine = Transfer::new(api, plan, stamp, self.dice.entropy()).unwrap().with_service(registry);
         self.uploads.push(Upload { machine, content, end: None });
     }
 

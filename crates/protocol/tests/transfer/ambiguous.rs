@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use partwise_protocol::{
-    Api, Comparison, Failure, FailureKind, Machine as _, Plan, Proof, RouteChoice, SourceError, SourceStamp,
-    Transfer, UploadRegistry,
+    Api, Comparison, Failure, FailureKind, Machine as _, Plan, Proof, RouteChoice, ServiceState, SourceError,
+    SourceStamp, Transfer,
 };
 
 use crate::bench::{BEGAN, Bench, completed_json, file_json, list_json, plan};
@@ -63,12 +63,12 @@ pub(crate) fn settle(bench: &mut Bench, files: &[String]) {
     }
 }
 
-pub(crate) fn in_parts(registry: &UploadRegistry) -> Transfer {
-    Transfer::new(Api::openai(), plan(), SourceStamp::new(25), [1; 32]).unwrap().with_registry(registry)
+pub(crate) fn in_parts(registry: &ServiceState) -> Transfer {
+    Transfer::new(Api::openai(), plan(), SourceStamp::new(25), [1; 32]).unwrap().with_service(registry)
 }
 
-pub(crate) fn in_one(registry: &UploadRegistry) -> Transfer {
-    Transfer::new(Api::openai(), single(), SourceStamp::new(25), [1; 32]).unwrap().with_registry(registry)
+pub(crate) fn in_one(registry: &ServiceState) -> Transfer {
+    Transfer::new(Api::openai(), single(), SourceStamp::new(25), [1; 32]).unwrap().with_service(registry)
 }
 
 pub(crate) fn unknown_size(id: &str) -> String {
@@ -209,7 +209,8 @@ fn a_comparison_that_takes_longer_than_its_limit_is_abandoned() {
     bench.fail_with(0, interrupted(None));
     list(&mut bench, &[file_json("file-1", BEGAN)]);
     bench.log();
-    assert_eq!(bench.run(), Some(Duration::from_secs(60)));
+    let until = bench.time + Duration::from_secs(60);
+    assert_eq!(bench.run(), Some(until));
     bench.pass(Duration::from_secs(60));
     insta::assert_snapshot!(bench.log(), @r"
     abandon
@@ -230,7 +231,7 @@ fn a_source_that_cannot_be_compared_ends_the_transfer() {
 
 #[test]
 fn a_file_that_another_upload_was_answered_with_is_not_ours() {
-    let registry = UploadRegistry::default();
+    let registry = ServiceState::default();
     let mut other = Bench::of(in_one(&registry));
     other.run();
     other.answer(0, 200, &file_json("file-1", BEGAN));
@@ -251,7 +252,7 @@ fn a_file_that_another_upload_was_answered_with_is_not_ours() {
 
 #[test]
 fn a_file_that_another_upload_in_flight_may_have_made_is_left_to_it() {
-    let registry = UploadRegistry::default();
+    let registry = ServiceState::default();
     let mut other = Bench::of(in_one(&registry));
     other.run();
     let mut bench = Bench::of(in_one(&registry));
@@ -272,7 +273,7 @@ fn a_file_that_another_upload_in_flight_may_have_made_is_left_to_it() {
 
 #[test]
 fn a_candidate_is_taken_when_the_upload_in_flight_turns_out_to_have_made_another() {
-    let registry = UploadRegistry::default();
+    let registry = ServiceState::default();
     let mut other = Bench::of(in_one(&registry));
     other.run();
     let mut bench = Bench::of(in_one(&registry));
@@ -280,7 +281,9 @@ fn a_candidate_is_taken_when_the_upload_in_flight_turns_out_to_have_made_another
     bench.fail_with(0, interrupted(None));
     list(&mut bench, &[file_json("file-1", BEGAN)]);
     bench.compare(Comparison::Equal);
+    // It made nothing at first, and then it was rejected.
     other.fail_with(0, interrupted(Some(0)));
+    other.answer(0, 400, "{}");
     bench.pass(Duration::from_secs(5));
     list(&mut bench, &[file_json("file-1", BEGAN)]);
     bench.stamp(25);
@@ -289,13 +292,13 @@ fn a_candidate_is_taken_when_the_upload_in_flight_turns_out_to_have_made_another
 
 #[test]
 fn the_time_of_the_upload_proves_a_complete_whose_content_is_not_served() {
-    let mut bench = searching_for_upload(in_parts(&UploadRegistry::default()));
+    let mut bench = searching_for_upload(in_parts(&ServiceState::default()));
     list(&mut bench, &[file_json("file-1", BEGAN)]);
     bench.compare(Comparison::NotServed);
     assert_eq!(bench.end.take().unwrap().unwrap().id, "file-1");
     assert_eq!(bench.machine.progress().proof, Some(Proof::UploadTime));
     // A size that is not known is none.
-    let mut bench = searching_for_upload(in_parts(&UploadRegistry::default()));
+    let mut bench = searching_for_upload(in_parts(&ServiceState::default()));
     for pause in PAUSES {
         list(&mut bench, &[unknown_size("file-1")]);
         bench.answer(0, 200, &unknown_size("file-1"));
@@ -306,11 +309,11 @@ fn the_time_of_the_upload_proves_a_complete_whose_content_is_not_served() {
     bench.compare(Comparison::NotServed);
     assert!(bench.end.take().unwrap().is_err());
     // Another time is none, and neither is a comparison that failed.
-    let mut bench = searching_for_upload(in_parts(&UploadRegistry::default()));
+    let mut bench = searching_for_upload(in_parts(&ServiceState::default()));
     list(&mut bench, &[file_json("file-1", BEGAN + 1)]);
     bench.compare(Comparison::NotServed);
     assert!(bench.end.take().unwrap().is_err());
-    let mut bench = searching_for_upload(in_parts(&UploadRegistry::default()));
+    let mut bench = searching_for_upload(in_parts(&ServiceState::default()));
     for pause in PAUSES {
         list(&mut bench, &[file_json("file-1", BEGAN)]);
         bench.compare(Comparison::Unknown);
@@ -323,7 +326,7 @@ fn the_time_of_the_upload_proves_a_complete_whose_content_is_not_served() {
 
 #[test]
 fn the_time_of_the_upload_proves_nothing_when_this_client_began_another_like_it_in_that_second() {
-    let registry = UploadRegistry::default();
+    let registry = ServiceState::default();
     let mut other = Bench::of(in_parts(&registry));
     other.run();
     other.answer(0, 200, &crate::bench::upload_json(3600).replace("upload_1", "upload_2"));
@@ -336,7 +339,7 @@ fn the_time_of_the_upload_proves_nothing_when_this_client_began_another_like_it_
 #[test]
 fn an_identifier_derived_from_that_of_the_upload_proves_a_complete_whose_content_is_not_served() {
     let digits = "72a2792ef7d24ba7b82c7fe4a37e379f";
-    let mut bench = Bench::of(in_parts(&UploadRegistry::default()));
+    let mut bench = Bench::of(in_parts(&ServiceState::default()));
     bench.run();
     bench.answer(
         0,
@@ -392,7 +395,7 @@ fn an_answer_with_status_error_is_no_success_on_either_route() {
 
 #[test]
 fn the_time_of_the_upload_proves_nothing_while_another_like_it_is_unresolved() {
-    let registry = UploadRegistry::default();
+    let registry = ServiceState::default();
     // It began in another second; a service that dates files by their completion may give its file ours.
     let earlier = crate::bench::upload_json(3600).replace(&BEGAN.to_string(), &(BEGAN - 7).to_string());
     let mut other = Bench::of(in_parts(&registry));
@@ -401,6 +404,7 @@ fn the_time_of_the_upload_proves_nothing_while_another_like_it_is_unresolved() {
     other.finish_parts();
     other.stamp(25);
     other.fail(0, FailureKind::Interrupted);
+    other.answer(0, 500, "");
     // Whether it still runs or has been dropped.
     for other in [Some(other), None] {
         let mut bench = searching_for_upload(in_parts(&registry));

@@ -73,12 +73,18 @@ impl Bench {
         Now { monotonic: self.time, unix: UnixSeconds(unix) }
     }
 
-    /// Polls until there is nothing to do; gives back when there will be.
+    /// Polls until there is nothing to do; gives back when there will be. Time passes while nothing is under way and the service
+    /// cannot be reached.
     pub(crate) fn run(&mut self) -> Option<Duration> {
         loop {
             let action = self.machine.poll(self.now());
             if let Action::Wait { until } = action {
-                return until;
+                let offline = self.machine.progress().offline.filter(|_| self.flying.is_empty());
+                match offline.filter(|offline| offline.next_attempt > self.time) {
+                    Some(offline) => self.time = offline.next_attempt,
+                    None => return until,
+                }
+                continue;
             }
             self.log.push(describe(&action));
             match action {

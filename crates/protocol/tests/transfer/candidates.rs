@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use partwise_protocol::{
-    Api, Comparison, FailureKind, Machine as _, Proof, SourceStamp, Transfer, TransferError, UploadRegistry,
+    Api, Comparison, FailureKind, Machine as _, Proof, ServiceState, SourceStamp, Transfer, TransferError,
 };
 
 use crate::{
@@ -136,7 +136,7 @@ fn a_feature_that_is_not_shown_excludes_no_candidate() {
             assert_eq!(bench.end.take().unwrap().is_ok(), is_ok, "{lacking}");
         }
         // Without it the time of the upload is no proof.
-        let mut bench = searching_for_upload(in_parts(&UploadRegistry::default()));
+        let mut bench = searching_for_upload(in_parts(&ServiceState::default()));
         list(&mut bench, std::slice::from_ref(&partial));
         bench.answer(0, 200, &partial);
         bench.compare(Comparison::NotServed);
@@ -146,7 +146,7 @@ fn a_feature_that_is_not_shown_excludes_no_candidate() {
 
 #[test]
 fn an_object_that_shows_less_than_the_list_takes_nothing_away() {
-    let mut bench = searching_for_upload(in_parts(&UploadRegistry::default()));
+    let mut bench = searching_for_upload(in_parts(&ServiceState::default()));
     list(&mut bench, &[unknown_size("file-1")]);
     bench.answer(0, 200, r#"{"id":"file-1","bytes":25}"#);
     bench.compare(Comparison::NotServed);
@@ -242,7 +242,7 @@ fn a_service_that_was_never_reached_is_looked_for_as_long_as_one_that_was() {
 }
 
 /// An upload of this client that was stopped as its file was being found, and its checkpoint.
-fn stopped(registry: &UploadRegistry) -> partwise_protocol::Checkpoint {
+fn stopped(registry: &ServiceState) -> partwise_protocol::Checkpoint {
     let mut bench = Bench::of(in_one(registry));
     bench.run();
     bench.fail_with(0, interrupted(None));
@@ -254,12 +254,12 @@ fn stopped(registry: &UploadRegistry) -> partwise_protocol::Checkpoint {
 
 #[test]
 fn a_resumed_upload_finds_the_file_that_its_earlier_run_was_answered_with() {
-    let registry = UploadRegistry::default();
+    let registry = ServiceState::default();
     let saved = stopped(&registry);
-    let resume = |registry: &UploadRegistry| {
+    let resume = |registry: &ServiceState| {
         let saved = saved.clone();
         let machine = Transfer::resume(Api::openai(), single(), saved, SourceStamp::new(25), [2; 32]);
-        let mut bench = Bench::of(machine.unwrap().with_registry(registry));
+        let mut bench = Bench::of(machine.unwrap().with_service(registry));
         bench.run();
         bench
     };
@@ -272,14 +272,14 @@ fn a_resumed_upload_finds_the_file_that_its_earlier_run_was_answered_with() {
 
 #[test]
 fn a_resumed_upload_is_not_another_one_of_that_second() {
-    let registry = UploadRegistry::default();
+    let registry = ServiceState::default();
     let first = searching_for_upload(in_parts(&registry));
     let saved = first.saved.clone().unwrap();
     drop(first);
     let mut wanted = crate::bench::plan();
     wanted.compare_limit = Duration::from_secs(60);
     let machine = Transfer::resume(Api::openai(), wanted, saved, SourceStamp::new(25), [2; 32]).unwrap();
-    let mut bench = Bench::of(machine.with_registry(&registry));
+    let mut bench = Bench::of(machine.with_service(&registry));
     bench.run();
     bench.stamp(25);
     bench.answer(0, 400, r#"{"error":{"message":"no"}}"#);
@@ -290,7 +290,7 @@ fn a_resumed_upload_is_not_another_one_of_that_second() {
 
 #[test]
 fn an_upload_that_made_nothing_keeps_no_time_from_being_a_proof() {
-    let registry = UploadRegistry::default();
+    let registry = ServiceState::default();
     let mut other = Bench::of(in_parts(&registry));
     other.run();
     let earlier = crate::bench::upload_json(3600).replace(&BEGAN.to_string(), &(BEGAN - 7).to_string());

@@ -10,6 +10,7 @@ mod checkpoints;
 mod endings;
 mod hostile;
 mod misuse;
+mod outages;
 mod statistics;
 mod steps;
 mod stopping;

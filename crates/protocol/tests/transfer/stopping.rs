@@ -2,7 +2,9 @@
 
 use std::time::Duration;
 
-use partwise_protocol::{Api, FailureKind, Machine as _, RouteChoice, SourceStamp, Transfer, TransferError};
+use partwise_protocol::{
+    Api, Failure, FailureKind, Machine as _, RouteChoice, SourceStamp, Transfer, TransferError,
+};
 
 use crate::bench::{Bench, completed_json, file_json, part_json, plan, upload_json};
 
@@ -163,7 +165,8 @@ fn only_what_may_have_arrived_is_gone_on_with() {
 
     let mut bench = Bench::new(wanted);
     bench.run();
-    bench.fail(0, FailureKind::Connect);
+    let (id, now) = (bench.flying.remove(0), bench.now());
+    bench.machine.handle_failure(id, Failure::new(FailureKind::Connect), now);
     bench.machine.stop();
     bench.run();
     let Some(Err(error)) = bench.end.take() else { panic!("it has ended without a file") };

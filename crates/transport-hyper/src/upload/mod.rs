@@ -47,7 +47,7 @@ impl Client {
         let reader = Reader::new(Arc::new(source), self.reading);
         let stamp = reader.clone().stamp().await?;
         let transfer = Transfer::new(self.api().clone(), plan, stamp, self.system.entropy()?)?
-            .with_registry(&self.uploads);
+            .with_service(&self.service);
         Ok(Upload::new(self.clone(), reader, transfer))
     }
 
@@ -61,7 +61,7 @@ impl Client {
         let reader = Reader::new(Arc::new(source), self.reading);
         let stamp = reader.clone().stamp().await?;
         let transfer = Transfer::resume(self.api().clone(), plan, saved, stamp, self.system.entropy()?)?
-            .with_registry(&self.uploads);
+            .with_service(&self.service);
         Ok(Upload::new(self.clone(), reader, transfer))
     }
 }

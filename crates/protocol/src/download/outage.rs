@@ -1,0 +1,87 @@
+//! A service that cannot be reached: whose failure it is, and how long it is waited for.
+
+use std::time::Duration;
+
+use super::{DownloadError, Fetch};
+use crate::{
+    Failure, Now, ServiceState,
+    service_state::{Blame, Departure, Failed, Gate, Member},
+};
+
+impl Fetch {
+    /// The same download as one of several uploads and downloads of a client, which know together whether the service can be
+    /// reached. By default it knows of no other.
+    #[must_use]
+    pub fn with_service(mut self, service: &ServiceState) -> Self {
+        self.service = Member::of(service);
+        self
+    }
+
+    /// Returns the wait before the next request when a failure is the service's own, which takes nothing of the budget.
+    pub(super) fn away(&mut self, departure: Departure, failure: &Failure, now: Now) -> Option<Duration> {
+        if !failure.kind.is_transient() {
+            if departure.is_probe {
+                self.service.give_up_probe();
+            }
+            return None;
+        }
+        let failed = Failed {
+            kind: failure.kind,
+            left_at: departure.at,
+            was_probe: departure.is_probe,
+            was_alone: self.flights.is_empty() && !self.look.is_under_way(),
+        };
+        let random = self.random.next();
+        let blame = self.service.failed(failed, now.monotonic, random);
+        if blame == Blame::Request || self.plan.retry.give_up_after.is_zero() {
+            return None;
+        }
+        Some(match self.service.offline() {
+            Some(offline) => offline.next_attempt.saturating_sub(now.monotonic),
+            None => self.plan.retry.wait(1, random),
+        })
+    }
+
+    pub(super) fn departure(&mut self, now: Duration) -> Departure {
+        Departure { at: now, is_probe: self.service.leaves(now) }
+    }
+
+    /// The moment before which nothing may leave.
+    pub(super) fn gate(&self, now: Duration) -> Option<Duration> {
+        match self.service.gate(now) {
+            Gate::Closed { until } => Some(until),
+            Gate::Open | Gate::OneRequest => None,
+        }
+    }
+
+    /// Ends a download whose service was away for too long. What was written is kept.
+    pub(super) fn watch_outage(&mut self, now: Duration) {
+        let Some((since, limit)) = self.patience(now) else { return };
+        if now.saturating_sub(since) < limit {
+            return;
+        }
+        let error = match self.latest_failure.take() {
+            // A name that was mistyped, more likely than an outage.
+            Some(failure) if !self.is_known() => *failure,
+            cause => DownloadError::Away { after: now.saturating_sub(since), cause },
+        };
+        self.finish(Err(error));
+    }
+
+    /// The moment at which nothing is waited for any more.
+    pub(super) fn patience_ends(&self, now: Duration) -> Option<Duration> {
+        self.patience(now).and_then(|(since, limit)| since.checked_add(limit))
+    }
+
+    /// Since when the service is away, and for how long that is waited for.
+    fn patience(&self, now: Duration) -> Option<(Duration, Duration)> {
+        let offline = self.service.offline()?;
+        let retry = &self.plan.retry;
+        let limit = if self.is_known() { retry.give_up_after } else { retry.give_up_before_contact };
+        Some((offline.since.max(self.began.unwrap_or(now)), limit))
+    }
+
+    fn is_known(&self) -> bool {
+        self.content.is_some() || self.service.has_answered()
+    }
+}

@@ -1,0 +1,164 @@
+//! What the uploads and downloads of one client know of their service together.
+
+mod outage;
+#[cfg(test)]
+mod tests;
+
+use std::{
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Duration,
+};
+
+use self::outage::{Line, Probe};
+use crate::{FailureKind, transfer::UploadRegistry};
+
+/// What the uploads and downloads of one client know of their service together: whether it can be reached, until when it wants
+/// nothing, and which upload was answered with which file.
+///
+/// A client owns one and gives it to each of its machines ([`Transfer::with_service`](crate::Transfer::with_service),
+/// [`Fetch::with_service`](crate::Fetch::with_service)), whose clocks must have one origin. When the service cannot be
+/// reached, two thousand uploads then ask for it like one: one request at a time, once a second at first and every five
+/// seconds later, and all of them go on as soon as one was answered. Cheap to clone; clones are the same state.
+///
+/// ```
+/// use partwise_models::Purpose;
+/// use partwise_protocol::{Api, Plan, ServiceState, SourceStamp, Transfer};
+///
+/// let service = ServiceState::default();
+/// let plan = Plan::new("report.txt", "text/plain", Purpose::Assistants);
+/// let first = Transfer::new(Api::openai(), plan.clone(), SourceStamp::new(4), [1; 32])?.with_service(&service);
+/// let second = Transfer::new(Api::openai(), plan, SourceStamp::new(4), [2; 32])?.with_service(&service);
+/// # drop((first, second));
+/// # Ok::<(), partwise_protocol::PlanError>(())
+/// ```
+#[derive(Clone, Debug, Default)]
+pub struct ServiceState {
+    line: Arc<Mutex<Line>>,
+    pub(crate) uploads: UploadRegistry,
+}
+
+/// A service that cannot be reached.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Offline {
+    /// The moment, on the monotonic clock, of the first failure after the last answer.
+    pub since: Duration,
+    /// The moment of the next attempt; one that is past is under way.
+    pub next_attempt: Duration,
+}
+
+/// One machine among those that share a state.
+#[derive(Debug, Default)]
+pub(crate) struct Member {
+    service: ServiceState,
+    /// Held while one of this machine's requests finds out whether the service can be reached again.
+    probe: Option<Probe>,
+}
+
+/// What may leave now.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Gate {
+    Open,
+    /// One request alone, which finds out whether the service can be reached.
+    OneRequest,
+    /// Nothing before this moment.
+    Closed {
+        until: Duration,
+    },
+}
+
+/// The meaning of a failure without an answer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Blame {
+    /// The service, or the way to it: nothing was answered since the request left.
+    Service,
+    /// Perhaps the request: others were answered meanwhile.
+    Request,
+}
+
+impl ServiceState {
+    /// A service that is taken for reachable.
+    #[must_use]
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// How the service is away; `None` as long as it is taken for reachable.
+    #[must_use]
+    pub fn offline(&self) -> Option<Offline> {
+        self.lock().offline()
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Line> {
+        self.line.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Member {
+    pub(crate) fn of(service: &ServiceState) -> Self {
+        Self { service: service.clone(), probe: None }
+    }
+
+    pub(crate) fn offline(&self) -> Option<Offline> {
+        self.service.offline()
+    }
+
+    /// Says whether the service has answered any request of this client.
+    pub(crate) fn has_answered(&self) -> bool {
+        self.service.lock().has_answered()
+    }
+
+    pub(crate) fn gate(&self, now: Duration) -> Gate {
+        self.service.lock().gate(now)
+    }
+
+    /// A request leaves, as the gate allows it.
+    pub(crate) fn leaves(&mut self, now: Duration) -> bool {
+        let mut line = self.service.lock();
+        if line.gate(now) == Gate::OneRequest {
+            self.probe = Some(line.probe());
+        }
+        self.probe.is_some()
+    }
+
+    /// The service has answered, whatever it said.
+    pub(crate) fn answered(&mut self, now: Duration) {
+        self.probe = None;
+        self.service.lock().answered(now);
+    }
+
+    /// The service wants nothing from anybody before this moment.
+    pub(crate) fn hold(&self, until: Duration) {
+        self.service.lock().hold(until);
+    }
+
+    /// A request that left at some moment has ended without an answer. It may have been the one that was to find out
+    /// whether the service can be reached, and the only one of this machine.
+    pub(crate) fn failed(&mut self, failed: Failed, now: Duration, random: u64) -> Blame {
+        let probe = if failed.was_probe { self.probe.take() } else { None };
+        self.service.lock().failed(failed, probe.is_some(), now, random)
+    }
+
+    /// Nothing more comes of the request that was to find out: another may.
+    pub(crate) fn give_up_probe(&mut self) {
+        self.probe = None;
+    }
+}
+
+/// How a request leaves.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Departure {
+    pub(crate) at: Duration,
+    /// It finds out whether the service can be reached.
+    pub(crate) is_probe: bool,
+}
+
+/// A request that has ended without an answer.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Failed {
+    pub(crate) kind: FailureKind,
+    pub(crate) left_at: Duration,
+    pub(crate) was_probe: bool,
+    /// No other request of its machine is under way.
+    pub(crate) was_alone: bool,
+}

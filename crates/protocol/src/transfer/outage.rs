@@ -1,0 +1,94 @@
+//! A service that cannot be reached: whose failure it is, and how long it is waited for.
+
+use std::time::Duration;
+
+use super::{
+    Transfer, TransferError,
+    answers::Setback,
+    flights::Flight,
+    state::{Stage, Way},
+};
+use crate::{
+    Failure, Now,
+    service_state::{Blame, Failed, Gate},
+};
+
+impl Transfer {
+    /// A request has ended without an answer: the service's own failures take nothing of the request's budget.
+    pub(super) fn blamed(&mut self, flight: &Flight, failure: Failure, now: Now) -> Setback {
+        if !failure.kind.is_transient() {
+            if flight.departure.is_probe {
+                self.service.give_up_probe();
+            }
+            return Setback::Failed(failure);
+        }
+        let failed = Failed {
+            kind: failure.kind,
+            left_at: flight.departure.at,
+            was_probe: flight.departure.is_probe,
+            was_alone: self.flights.is_empty(),
+        };
+        let blame = self.service.failed(failed, now.monotonic, self.random.next());
+        match blame {
+            Blame::Service if !self.plan.retry.give_up_after.is_zero() => Setback::Away(failure),
+            _ => Setback::Failed(failure),
+        }
+    }
+
+    /// What may leave now, as far as the service can be reached. A cancel does not wait.
+    pub(super) fn service_gate(&self, now: Now) -> Gate {
+        match self.stage {
+            Stage::Cancel { .. } => Gate::Open,
+            _ => self.service.gate(now.monotonic),
+        }
+    }
+
+    /// Ends a transfer whose service was away for too long. What was acknowledged is kept.
+    pub(super) fn watch_outage(&mut self, now: Now) {
+        let Some((since, limit)) = self.patience(now) else { return };
+        if now.monotonic.saturating_sub(since) < limit || self.stop.is_asked() {
+            return;
+        }
+        let cause = self.latest_failure.take();
+        let error = match cause {
+            // A name that was mistyped, more likely than an outage.
+            Some(failure) if !self.is_known() => *failure,
+            cause => TransferError::Away { after: now.monotonic.saturating_sub(since), cause },
+        };
+        match self.stage {
+            Stage::Reconcile(_) => self.search_failed(error),
+            Stage::Commit if self.ambiguous => self.unknown(None),
+            _ => self.end_in_order(error),
+        }
+    }
+
+    /// The moment at which nothing is waited for any more.
+    pub(super) fn patience_ends(&self, now: Now) -> Option<Duration> {
+        let (since, limit) = self.patience(now)?;
+        since.checked_add(limit).filter(|_| !self.stop.is_asked())
+    }
+
+    /// Since when the service is away, and for how long that is waited for.
+    fn patience(&self, now: Now) -> Option<(Duration, Duration)> {
+        if matches!(
+            self.stage,
+            Stage::Cancel { .. } | Stage::Verify { .. } | Stage::Prove { .. } | Stage::End { .. }
+        ) {
+            return None;
+        }
+        let offline = self.service.offline()?;
+        let retry = &self.plan.retry;
+        let limit = if self.is_known() { retry.give_up_after } else { retry.give_up_before_contact };
+        // What others waited for before this began is not its own.
+        Some((offline.since.max(self.began.unwrap_or(now.monotonic)), limit))
+    }
+
+    /// Says whether the service is known to be there: it has answered in this run, or an earlier run left something on it.
+    fn is_known(&self) -> bool {
+        let is_begun = match &self.way {
+            Way::Parts { upload, .. } => upload.is_some(),
+            Way::Single { .. } => self.ambiguous,
+        };
+        is_begun || self.service.has_answered()
+    }
+}

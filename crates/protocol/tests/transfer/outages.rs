@@ -1,0 +1,106 @@
+//! A service that cannot be reached, and comes back or does not.
+
+use std::time::Duration;
+
+use partwise_protocol::{Api, FailureKind, Machine as _, RouteChoice, ServiceState, SourceStamp, Transfer};
+
+use crate::bench::{Bench, part_json, plan, upload_json};
+
+const fn seconds(seconds: u64) -> Duration {
+    Duration::from_secs(seconds)
+}
+
+/// An upload whose two parts in flight break, one after the other.
+fn broken() -> Bench {
+    let mut bench = Bench::sending(plan());
+    bench.pass(seconds(10));
+    assert_eq!(bench.flying.len(), 2);
+    bench.fail(0, FailureKind::Interrupted);
+    bench.fail(0, FailureKind::Interrupted);
+    bench
+}
+
+#[test]
+fn one_request_finds_out_and_the_others_follow_once_it_is_answered() {
+    let mut bench = broken();
+    for _ in 0..20 {
+        assert_eq!(bench.flying.len(), 1, "at {:?}", bench.time);
+        let offline = bench.machine.progress().offline.expect("it is away");
+        assert_eq!(offline.since, seconds(10));
+        bench.fail(0, FailureKind::Connect);
+    }
+    assert!((seconds(60)..seconds(110)).contains(&bench.time), "{:?}", bench.time);
+    bench.answer(0, 200, &part_json("a"));
+    assert_eq!((bench.flying.len(), bench.machine.progress().offline), (2, None));
+    bench.answer(0, 200, &part_json("b"));
+    bench.answer(0, 200, &part_json("c"));
+    assert!(bench.end.is_none(), "no part's budget was spent");
+}
+
+#[test]
+fn any_answer_shows_that_the_service_is_there() {
+    let mut bench = broken();
+    bench.fail(0, FailureKind::Timeout);
+    bench.answer(0, 500, "");
+    assert_eq!(bench.machine.progress().offline, None);
+}
+
+#[test]
+fn a_service_that_stays_away_ends_the_upload_after_a_quarter_of_an_hour_and_it_can_be_resumed() {
+    let mut bench = broken();
+    while bench.end.is_none() {
+        match bench.flying.is_empty() {
+            true => bench.pass(seconds(1)),
+            false => bench.fail(0, FailureKind::Connect),
+        };
+    }
+    // The part that is under way then has five seconds.
+    let after = bench.time - seconds(10);
+    assert!((seconds(900)..=seconds(905)).contains(&after), "{after:?}");
+    let error = bench.end.take().unwrap().unwrap_err();
+    assert!(error.is_resumable() && bench.machine.is_resumable_after(&error));
+    insta::assert_snapshot!(error, @"the service could not be reached for 15 minutes");
+}
+
+#[test]
+fn a_transfer_that_begins_during_an_outage_waits_its_own_time() {
+    let service = ServiceState::new();
+    let transfer = || {
+        let mut plan = plan();
+        plan.route = RouteChoice::Parts;
+        let transfer = Transfer::new(Api::openai(), plan, SourceStamp::new(25), [1; 32]).unwrap();
+        Bench::of(transfer.with_service(&service))
+    };
+    let mut first = transfer();
+    first.run();
+    first.answer(0, 200, &upload_json(36_000));
+    first.fail(0, FailureKind::Connect);
+    first.fail(0, FailureKind::Connect);
+    let mut second = transfer();
+    second.time = seconds(890);
+    second.run();
+    second.pass(seconds(100));
+    assert!(second.end.is_none());
+    second.pass(seconds(800));
+    insta::assert_snapshot!(second.error(), @"the service could not be reached for 15 minutes");
+}
+
+#[test]
+fn a_part_that_breaks_while_others_are_answered_spends_its_budget() {
+    let mut wanted = plan();
+    wanted.part_size = Some(1);
+    wanted.parallel = 2.into();
+    wanted.retry.max_failures = 2;
+    let mut bench = Bench::sending(wanted);
+    let mut rounds = 0;
+    while bench.end.is_none() {
+        rounds += 1;
+        bench.fail(0, FailureKind::Interrupted);
+        if !bench.flying.is_empty() {
+            bench.answer(0, 500, "");
+        }
+        bench.pass(seconds(30));
+    }
+    assert!(rounds <= 6, "{rounds}");
+    assert!(bench.error().starts_with("POST /uploads/{upload_id}/parts"), "{}", bench.error());
+}
