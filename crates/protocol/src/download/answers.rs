@@ -194,7 +194,7 @@ impl Fetch {
     }
 
     pub(super) fn failed(&mut self, flight: &Flight, failure: Failure, now: Now) {
-        if let Some(wait) = self.away(flight.departure, &failure, now) {
+        if let Some(wait) = self.away(flight.id, flight.left_at, &failure, now) {
             self.pauses.push(now.monotonic.saturating_add(wait));
             self.tell_retry(OperationId::DownloadFile, DownloadError::Failed(failure), wait);
             if self.way == Way::Whole {

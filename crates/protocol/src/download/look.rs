@@ -9,7 +9,6 @@ use super::{
 };
 use crate::{
     Action, DownloadHead, Failure, Now, OperationId, Repeat, RequestId, ResponseError, RetrieveFile, Verdict,
-    service_state::Departure,
 };
 
 const REPEAT: Repeat = OperationId::RetrieveFile.repeat();
@@ -19,8 +18,8 @@ const REPEAT: Repeat = OperationId::RetrieveFile.repeat();
 pub(super) struct Look {
     check: Option<ContentCheck>,
     object: Object,
-    /// How the request for the object left.
-    departure: Departure,
+    /// When the request for the object left.
+    left_at: Duration,
     /// When the last byte of the content came.
     completed: Option<Duration>,
     /// In a row.
@@ -167,9 +166,9 @@ impl Fetch {
         }
     }
 
-    pub(super) fn look_failed(&mut self, failure: Failure, now: Now) {
+    pub(super) fn look_failed(&mut self, id: RequestId, failure: Failure, now: Now) {
         self.look.object = Object::NotAsked;
-        if let Some(wait) = self.away(self.look.departure, &failure, now) {
+        if let Some(wait) = self.away(id, self.look.left_at, &failure, now) {
             return self.look_again(DownloadError::Failed(failure), wait, now);
         }
         self.look.failures += 1;
@@ -193,7 +192,8 @@ impl Fetch {
         }
         let (id, attempt) = self.start(OperationId::RetrieveFile);
         self.look.object = Object::Asked(id);
-        self.look.departure = self.departure(now);
+        self.look.left_at = now;
+        self.service.leaves(id, now);
         let operation = RetrieveFile::new(&self.plan.file_id);
         Some(Action::Start { id, task: DownloadTask::Retrieve { attempt, operation } })
     }

@@ -28,9 +28,7 @@ pub use self::{
 use self::{content::Content, coverage::Coverage, look::Look};
 use crate::{
     Action, ActionOf, Api, Attempt, ByteRange, DownloadFile, Failure, Machine, Now, Offline, OperationId,
-    RequestId, RetrieveFile, Retry, SaveError,
-    random::Random,
-    service_state::{Departure, Member},
+    RequestId, RetrieveFile, Retry, SaveError, random::Random, service_state::Member,
 };
 
 /// A checkpoint is due this long after the one before, when anything more is there: what a crash costs is time.
@@ -145,7 +143,7 @@ struct Flight {
     id: RequestId,
     /// The bytes that it was sent for and that are not written yet.
     rest: Range<u64>,
-    departure: Departure,
+    left_at: Duration,
 }
 
 #[derive(Debug, Default)]
@@ -238,7 +236,7 @@ impl Machine for Fetch {
 
     fn handle_failure(&mut self, id: RequestId, failure: Failure, now: Now) {
         if self.look.is_asked(id) {
-            self.look_failed(failure, now);
+            self.look_failed(id, failure, now);
         } else if let Some(flight) = self.take(id) {
             self.failed(&flight, failure, now);
         }
@@ -348,7 +346,7 @@ impl Fetch {
     fn finish(&mut self, result: Result<(), DownloadError>) {
         if matches!(self.end, End::NotYet) {
             self.end = End::Reached(result);
-            self.service.give_up_probe();
+            self.service.gave_up_all();
             self.abandon_all();
             self.abandoned.extend(self.look.abandon());
         }
@@ -396,8 +394,8 @@ impl Fetch {
             operation.if_range =
                 self.content.as_ref().and_then(|known| known.strong_etag().map(str::to_owned));
         }
-        let departure = self.departure(now);
-        self.flights.push(Flight { id, rest, departure });
+        self.service.leaves(id, now);
+        self.flights.push(Flight { id, rest, left_at: now });
         Action::Start { id, task: DownloadTask::Ask { attempt, operation } }
     }
 

@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use super::{DownloadError, Fetch};
 use crate::{
-    Failure, Now, ServiceState,
-    service_state::{Blame, Departure, Failed, Gate, Member},
+    Failure, Now, RequestId, ServiceState,
+    service_state::{Blame, Failed, Gate, Member},
 };
 
 impl Fetch {
@@ -18,17 +18,21 @@ impl Fetch {
     }
 
     /// Returns the wait before the next request when a failure is the service's own, which takes nothing of the budget.
-    pub(super) fn away(&mut self, departure: Departure, failure: &Failure, now: Now) -> Option<Duration> {
+    pub(super) fn away(
+        &mut self,
+        id: RequestId,
+        left_at: Duration,
+        failure: &Failure,
+        now: Now,
+    ) -> Option<Duration> {
         if !failure.kind.is_transient() {
-            if departure.is_probe {
-                self.service.give_up_probe();
-            }
+            self.service.gave_up(id);
             return None;
         }
         let failed = Failed {
             kind: failure.kind,
-            left_at: departure.at,
-            was_probe: departure.is_probe,
+            id,
+            left_at,
             was_alone: self.flights.is_empty() && !self.look.is_under_way(),
         };
         let random = self.random.next();
@@ -40,10 +44,6 @@ impl Fetch {
             Some(offline) => offline.next_attempt.saturating_sub(now.monotonic),
             None => self.plan.retry.wait(1, random),
         })
-    }
-
-    pub(super) fn departure(&mut self, now: Duration) -> Departure {
-        Departure { at: now, is_probe: self.service.leaves(now) }
     }
 
     /// The moment before which nothing may leave.

@@ -541,7 +541,7 @@ fn a_network_that_drops_all_requests_at_once_is_tried_by_one_and_used_by_all_aga
     let id = sent(&mut machine, &mut now, 1)[0];
     let operation = DownloadFile { range: None, ..DownloadFile::new("file-1") };
     let rest = machine.flights[0].rest.clone();
-    let range = crate::ByteRange::From { first: rest.start, last: Some(rest.end - 1) };
+    let range = ByteRange::From { first: rest.start, last: Some(rest.end - 1) };
     let (head, _) = service.answer(&DownloadFile { range: Some(range), ..operation });
     let at = now.monotonic;
     assert!(machine.handle_answer(id, head, now).is_some());

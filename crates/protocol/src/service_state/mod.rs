@@ -10,7 +10,7 @@ use std::{
 };
 
 use self::outage::{Line, Probe};
-use crate::{FailureKind, transfer::UploadRegistry};
+use crate::{FailureKind, RequestId, transfer::UploadRegistry};
 
 /// What the uploads and downloads of one client know of their service together: whether it can be reached, until when it wants
 /// nothing, and which upload was answered with which file.
@@ -51,8 +51,8 @@ pub struct Offline {
 #[derive(Debug, Default)]
 pub(crate) struct Member {
     service: ServiceState,
-    /// Held while one of this machine's requests finds out whether the service can be reached again.
-    probe: Option<Probe>,
+    /// Held while this request of the machine finds out whether the service can be reached again.
+    probe: Option<(RequestId, Probe)>,
 }
 
 /// What may leave now.
@@ -113,12 +113,11 @@ impl Member {
     }
 
     /// A request leaves, as the gate allows it.
-    pub(crate) fn leaves(&mut self, now: Duration) -> bool {
+    pub(crate) fn leaves(&mut self, id: RequestId, now: Duration) {
         let mut line = self.service.lock();
         if line.gate(now) == Gate::OneRequest {
-            self.probe = Some(line.probe());
+            self.probe = Some((id, line.probe()));
         }
-        self.probe.is_some()
     }
 
     /// The service has answered, whatever it said.
@@ -135,30 +134,27 @@ impl Member {
     /// A request that left at some moment has ended without an answer. It may have been the one that was to find out
     /// whether the service can be reached, and the only one of this machine.
     pub(crate) fn failed(&mut self, failed: Failed, now: Duration, random: u64) -> Blame {
-        let probe = if failed.was_probe { self.probe.take() } else { None };
+        let probe = self.probe.take_if(|(probe, _)| *probe == failed.id);
         self.service.lock().failed(failed, probe.is_some(), now, random)
     }
 
-    /// Nothing more comes of the request that was to find out: another may.
-    pub(crate) fn give_up_probe(&mut self) {
+    /// Nothing more comes of this request: if it was to find out, another may.
+    pub(crate) fn gave_up(&mut self, id: RequestId) {
+        self.probe.take_if(|(probe, _)| *probe == id);
+    }
+
+    /// Nothing more comes of any request.
+    pub(crate) fn gave_up_all(&mut self) {
         self.probe = None;
     }
-}
-
-/// How a request leaves.
-#[derive(Clone, Copy, Debug, Default)]
-pub(crate) struct Departure {
-    pub(crate) at: Duration,
-    /// It finds out whether the service can be reached.
-    pub(crate) is_probe: bool,
 }
 
 /// A request that has ended without an answer.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Failed {
     pub(crate) kind: FailureKind,
+    pub(crate) id: RequestId,
     pub(crate) left_at: Duration,
-    pub(crate) was_probe: bool,
     /// No other request of its machine is under way.
     pub(crate) was_alone: bool,
 }

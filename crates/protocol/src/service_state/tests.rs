@@ -12,8 +12,13 @@ fn seconds(seconds: u64) -> Duration {
     Duration::from_secs(seconds)
 }
 
+/// The request that finds out, and any other.
+const PROBE: RequestId = RequestId(1);
+const OTHER: RequestId = RequestId(0);
+
 fn failed(left_at: u64, was_probe: bool, was_alone: bool) -> Failed {
-    Failed { kind: FailureKind::Interrupted, left_at: seconds(left_at), was_probe, was_alone }
+    let id = if was_probe { PROBE } else { OTHER };
+    Failed { kind: FailureKind::Interrupted, id, left_at: seconds(left_at), was_alone }
 }
 
 #[test]
@@ -52,7 +57,7 @@ fn one_request_at_a_time_finds_out_and_the_waits_grow_to_five_seconds() {
     for _ in 0..8 {
         let at = service.offline().unwrap().next_attempt;
         assert_eq!((one.gate(at), other.gate(at)), (Gate::OneRequest, Gate::OneRequest));
-        assert!(one.leaves(at));
+        one.leaves(PROBE, at);
         assert_eq!(other.gate(at), Gate::Closed { until: at + seconds(1) });
         // What had left before tells nothing new.
         other.failed(failed(0, false, false), at, u64::MAX);
@@ -68,7 +73,7 @@ fn a_machine_that_is_dropped_leaves_the_probe_to_others() {
     let service = ServiceState::new();
     let (mut one, other) = (Member::of(&service), Member::of(&service));
     one.failed(failed(0, false, true), seconds(0), HALF);
-    assert!(one.leaves(seconds(2)));
+    one.leaves(PROBE, seconds(2));
     assert_ne!(other.gate(seconds(2)), Gate::OneRequest);
     drop(one);
     assert_eq!(other.gate(seconds(2)), Gate::OneRequest);
@@ -99,7 +104,7 @@ proptest! {
         let millis = Duration::from_millis;
         // Each has one request under way when the service goes.
         for (member, delay) in members.iter_mut().zip(&delays) {
-            let gone = Failed { kind: FailureKind::Interrupted, left_at: Duration::ZERO, was_probe: false, was_alone: true };
+            let gone = Failed { kind: FailureKind::Interrupted, id: OTHER, left_at: Duration::ZERO, was_alone: true };
             member.failed(gone, millis(delay % 100), *delay);
         }
         let back = seconds(away);
@@ -115,7 +120,7 @@ proptest! {
                     members[index].answered(at);
                     answered[index] = Some(at);
                 } else {
-                    let failed = Failed { kind: FailureKind::Connect, left_at, was_probe: true, was_alone: true };
+                    let failed = Failed { kind: FailureKind::Connect, id: PROBE, left_at, was_alone: true };
                     let blame = members[index].failed(failed, at, randoms[index]);
                     prop_assert_eq!(blame, Blame::Service);
                 }
@@ -128,7 +133,7 @@ proptest! {
                     Gate::Closed { until } => prop_assert!(until > at),
                     Gate::OneRequest => {
                         prop_assert!(probing.is_none(), "two find out at once");
-                        prop_assert!(member.leaves(at));
+                        member.leaves(PROBE, at);
                         let waited = attempts.last().map(|last| at - *last);
                         prop_assert!(waited.is_none_or(|waited| waited >= seconds(1)), "{waited:?}");
                         attempts.push(at);
@@ -136,7 +141,7 @@ proptest! {
                     }
                     Gate::Open => {
                         prop_assert!(at >= back, "it is not back yet");
-                        prop_assert!(!member.leaves(at));
+                        member.leaves(PROBE, at);
                         member.answered(at);
                         answered[index] = Some(at);
                     }
@@ -147,4 +152,17 @@ proptest! {
         prop_assert!(attempts.len() as u64 <= away / 4 + 8, "{} in {away} s", attempts.len());
         prop_assert_eq!(service.offline(), None);
     }
+}
+
+#[test]
+fn the_probe_of_an_outage_that_is_over_says_nothing_of_the_next_one() {
+    let mut member = Member::default();
+    member.failed(failed(0, false, true), seconds(0), HALF);
+    member.leaves(RequestId(7), seconds(2));
+    member.answered(seconds(3));
+    member.failed(failed(3, false, true), seconds(4), HALF);
+    member.leaves(PROBE, seconds(5));
+    let late = Failed { id: RequestId(7), ..failed(2, false, false) };
+    member.failed(late, seconds(6), HALF);
+    assert_ne!(member.gate(seconds(6)), Gate::OneRequest, "the one that finds out is under way");
 }

@@ -1,9 +1,9 @@
 //! The requests that are under way.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, time::Duration};
 
 use super::parts::Tries;
-use crate::{Attempt, RequestId, service_state::Departure};
+use crate::{Attempt, RequestId};
 
 /// What a request asked for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -33,7 +33,7 @@ pub(super) struct Flight {
     pub(super) length: u64,
     /// Body bytes that have left.
     sent: u64,
-    pub(super) departure: Departure,
+    pub(super) left_at: Duration,
 }
 
 /// All requests under way, by name.
@@ -49,10 +49,10 @@ impl Flights {
         asked: Asked,
         attempt: Attempt,
         length: u64,
-        departure: Departure,
+        left_at: Duration,
     ) -> RequestId {
         let id = self.name();
-        self.flying.insert(id, Flight { id, asked, attempt, length, sent: 0, departure });
+        self.flying.insert(id, Flight { id, asked, attempt, length, sent: 0, left_at });
         id
     }
 

@@ -340,8 +340,7 @@ impl Transfer {
     pub fn handle_compared(&mut self, id: RequestId, result: Result<Comparison, SourceError>, now: Now) {
         let Some(flight) = self.flights.end(id) else { return };
         match &result {
-            Ok(Comparison::Unknown) | Err(_) if flight.departure.is_probe => self.service.give_up_probe(),
-            Ok(Comparison::Unknown) | Err(_) => {}
+            Ok(Comparison::Unknown) | Err(_) => self.service.gave_up(id),
             Ok(_) => self.service.answered(now.monotonic),
         }
         match result {
@@ -384,7 +383,7 @@ impl Transfer {
     /// Drops everything that is under way.
     fn abandon_all(&mut self) {
         self.abandoned.extend(self.flights.end_all());
-        self.service.give_up_probe();
+        self.service.gave_up_all();
     }
 
     /// The whole source, as [`UploadTask::Hash`] names it.

@@ -17,19 +17,19 @@ impl Transfer {
     /// A request has ended without an answer: the service's own failures take nothing of the request's budget.
     pub(super) fn blamed(&mut self, flight: &Flight, failure: Failure, now: Now) -> Setback {
         if !failure.kind.is_transient() {
-            if flight.departure.is_probe {
-                self.service.give_up_probe();
-            }
+            self.service.gave_up(flight.id);
             return Setback::Failed(failure);
         }
         let failed = Failed {
             kind: failure.kind,
-            left_at: flight.departure.at,
-            was_probe: flight.departure.is_probe,
+            id: flight.id,
+            left_at: flight.left_at,
             was_alone: self.flights.is_empty(),
         };
         let blame = self.service.failed(failed, now.monotonic, self.random.next());
         match blame {
+            // A cancel has a budget of its own.
+            _ if matches!(self.stage, Stage::Cancel { .. }) => Setback::Failed(failure),
             Blame::Service if !self.plan.retry.give_up_after.is_zero() => Setback::Away(failure),
             _ => Setback::Failed(failure),
         }

@@ -17,8 +17,7 @@ use super::{
 };
 use crate::{
     Action, AddUploadPart, Attempt, Body, Boundary, CancelUpload, CompleteUpload, CreateFile, CreateUpload,
-    EncodeError, Now, Operation, OperationId, RequestId, RetrieveFile,
-    service_state::{Departure, Gate},
+    EncodeError, Now, Operation, OperationId, RequestId, RetrieveFile, service_state::Gate,
 };
 
 /// How long cancelling on the service may take.
@@ -176,8 +175,8 @@ impl Transfer {
             _ => (None, of_its_kind),
         };
         let attempt = Attempt { operation, part, number };
-        let departure = self.departure(now);
-        let id = self.flights.start(asked, attempt, request.body().content_length(), departure);
+        let id = self.flights.start(asked, attempt, request.body().content_length(), now.monotonic);
+        self.leaves(id, now);
         if asked == Asked::Commit {
             self.registration.commits();
             self.committed = Some(id);
@@ -186,9 +185,10 @@ impl Transfer {
         Ok(Action::Start { id, task: UploadTask::Send { attempt, request, answer_limit } })
     }
 
-    fn departure(&mut self, now: Now) -> Departure {
-        let is_cancel = matches!(self.stage, Stage::Cancel { .. });
-        Departure { at: now.monotonic, is_probe: !is_cancel && self.service.leaves(now.monotonic) }
+    fn leaves(&mut self, id: RequestId, now: Now) {
+        if !matches!(self.stage, Stage::Cancel { .. }) {
+            self.service.leaves(id, now.monotonic);
+        }
     }
 
     /// Asks for a comparison of a file's content with the source.
@@ -196,8 +196,8 @@ impl Transfer {
         let operation = OperationId::DownloadFile;
         let number = self.statistics.attempts.count(operation);
         let attempt = Attempt { operation, part: None, number };
-        let departure = self.departure(now);
-        let id = self.flights.start(Asked::Content, attempt, 0, departure);
+        let id = self.flights.start(Asked::Content, attempt, 0, now.monotonic);
+        self.leaves(id, now);
         Action::Start { id, task: UploadTask::Compare { attempt, file_id, sent } }
     }
 

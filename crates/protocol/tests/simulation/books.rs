@@ -11,6 +11,7 @@ use http::{Method, Request};
 use partwise_protocol::{Body, Comparison, Parallel, Phase, Plan, Progress, RequestId, Segment};
 
 use crate::{
+    line::Line,
     pace::Pace,
     patience::Ending,
     rules::{Rule, hold},
@@ -43,6 +44,7 @@ struct Flight {
     /// How many bytes its body has.
     length: u64,
     sent: u64,
+    left_at: Duration,
 }
 
 /// How often a part failed: in all, and since any part was taken.
@@ -65,6 +67,7 @@ pub(crate) struct Books {
     pub(crate) cancels: u64,
     pub(crate) bytes_sent: u64,
     pub(crate) pace: Pace,
+    pub(crate) line: Line,
     /// Parts that the checkpoint which this process began with knew as acknowledged.
     known: BTreeSet<u64>,
     /// Parts acknowledged to this process.
@@ -138,6 +141,7 @@ impl Books {
             cancels: 0,
             bytes_sent: 0,
             pace: Pace::new(first_window(plan)),
+            line: Line::default(),
             known: saved.acknowledged,
             acknowledged: BTreeSet::new(),
             taken: 0,
@@ -180,7 +184,11 @@ impl Books {
     }
 
     pub(crate) fn abandon(&mut self, id: RequestId) -> bool {
-        self.flights.remove(&id).is_some()
+        let flight = self.flights.remove(&id);
+        if let Some(flight) = &flight {
+            self.line.abandoned(flight.number);
+        }
+        flight.is_some()
     }
 
     /// How many acknowledged parts a crash would forget.
@@ -202,6 +210,9 @@ impl Books {
         let asked = asked(request, range);
         let may_leave = now >= self.pace.gate || asked == Asked::Cancel;
         hold(Rule::Gate, may_leave, || format!("{asked:?} leaves before the gate opens"));
+        if asked != Asked::Cancel {
+            self.line.leaves(self.requests, now);
+        }
         match asked {
             Asked::Create => self.begin_upload(),
             Asked::Part(start) => self.part_leaves(start, range.unwrap(), now),
@@ -219,7 +230,7 @@ impl Books {
             hold(Rule::Backoff, until <= now, || format!("{asked:?} goes {:?} too early", until - now));
         }
         let length = request.body().content_length();
-        let flight = Flight { asked, number: self.requests, length, sent };
+        let flight = Flight { asked, number: self.requests, length, sent, left_at: now };
         self.requests += 1;
         self.bytes_sent += flight.sent;
         let is_new = self.flights.insert(id, flight).is_none();
@@ -316,6 +327,9 @@ impl Books {
         now: Duration,
     ) -> Asked {
         let flight = self.flights.remove(&id).unwrap();
+        if matches!(ending, Ending::Answered(_)) {
+            self.line.answered(now);
+        }
         let is_whole = left.is_none_or(|left| left >= flight.length);
         match ending.setback() {
             None => self.succeeds(&flight, ending, now),
@@ -360,8 +374,10 @@ impl Books {
     }
 
     /// A comparison begins.
-    pub(crate) fn compares(&mut self, id: RequestId) {
-        let flight = Flight { asked: Asked::Content, number: self.requests, length: 0, sent: 0 };
+    pub(crate) fn compares(&mut self, id: RequestId, now: Duration) {
+        self.line.leaves(self.requests, now);
+        let number = self.requests;
+        let flight = Flight { asked: Asked::Content, number, length: 0, sent: 0, left_at: now };
         self.requests += 1;
         self.flights.insert(id, flight);
     }
@@ -372,8 +388,15 @@ impl Books {
         id: RequestId,
         file_id: &str,
         result: Option<&Comparison>,
+        now: Duration,
     ) -> bool {
-        let was_running = self.flights.remove(&id).is_some();
+        let flight = self.flights.remove(&id);
+        let was_running = flight.is_some();
+        match (flight, result) {
+            (Some(flight), None | Some(Comparison::Unknown)) => self.line.abandoned(flight.number),
+            (Some(_), Some(_)) => self.line.answered(now),
+            (None, _) => {}
+        }
         match result {
             Some(Comparison::Equal) if was_running => drop(self.equal.insert(file_id.to_owned())),
             Some(Comparison::NotServed) if was_running => drop(self.not_served.insert(file_id.to_owned())),

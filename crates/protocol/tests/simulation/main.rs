@@ -15,6 +15,7 @@
 mod books;
 mod dice;
 mod faults;
+mod line;
 mod network;
 mod pace;
 mod parallel;

@@ -105,8 +105,8 @@ impl World {
             Event::Compared { process: sender, id, file_id, sent, fails } if sender == mine => {
                 let result = self.compare(&file_id, sent, fails);
                 self.tell(format_args!("{id:?}: {file_id} is compared: {result:?}"));
-                if process.books.comparison_ends(id, &file_id, result.as_ref().ok()) {
-                    let now = self.clock(process);
+                let now = self.clock(process);
+                if process.books.comparison_ends(id, &file_id, result.as_ref().ok(), now.monotonic) {
                     process.transfer.handle_compared(id, result, now);
                 }
             }

@@ -1,6 +1,6 @@
 //! Several uploads of one client at once, of files with one name and one length: what each of them ends with is its own.
 
-use std::{collections::BTreeMap, time::Duration};
+use std::{collections::BTreeMap, ops::Range, time::Duration};
 
 use bytes::Bytes;
 use http::{Method, Request, Response};
@@ -49,6 +49,9 @@ struct World {
     counts_left: bool,
     /// How many files are another client's.
     foreign: usize,
+    /// While the service takes no connections.
+    away: Range<Duration>,
+    attempts_while_away: u64,
 }
 
 impl World {
@@ -68,7 +71,8 @@ impl World {
         }
         let foreign = service.files.len();
         let registry = ServiceState::default();
-        let count = 2 + dice.below(4);
+        let count = 2 + if dice.chance(100) { dice.below(15) } else { dice.below(4) };
+        let (from, long) = (dice.millis(5000), Duration::from_secs(*dice.pick(&[0, 0, 60, 600, 1200])));
         let route = *dice.pick(&[RouteChoice::Single, RouteChoice::Single, RouteChoice::Parts]);
         let mut world = Self {
             service,
@@ -79,6 +83,8 @@ impl World {
             cuts: [*dice.pick(&[50, 300]), *dice.pick(&[50, 300])],
             counts_left: dice.chance(700),
             foreign,
+            away: from..from + long,
+            attempts_while_away: 0,
             dice,
         };
         let spread = *world.dice.pick(&[1, 3000, 60_000]);
@@ -177,6 +183,12 @@ impl World {
     }
 
     fn send(&mut self, number: usize, id: RequestId, request: Request<Body>) {
+        if self.away.contains(&self.time) {
+            self.attempts_while_away += 1;
+            let failure = Failure::new(FailureKind::Connect);
+            let delay = self.dice.millis(20);
+            return self.schedule(delay, number, Event::Fail { id, failure });
+        }
         let content = self.uploads[number].content.clone();
         let request = request.map(|body| body.resolve(&content).unwrap());
         let delay = self.dice.millis(400);
@@ -229,6 +241,12 @@ impl World {
                 Some(Err(_)) | None => {}
             }
         }
+        // Those that had left before anybody knew may be two of each.
+        let most = (self.away.end - self.away.start).as_secs() + 2 * self.uploads.len() as u64 + 2;
+        let attempts = self.attempts_while_away;
+        hold(Rule::OneProbe, attempts <= most, || {
+            format!("{attempts} attempts while the service was away, of {most}")
+        });
         let (files, uploads) = (self.service.files.len() - self.foreign, self.uploads.len());
         hold(Rule::OneFile, files <= uploads, || format!("{uploads} uploads made {files} files"));
         match tally {

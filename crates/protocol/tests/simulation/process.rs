@@ -166,7 +166,8 @@ impl World {
                 self.schedule(delay, Event::Stamped { process: number });
             }
             Action::Start { id, task: UploadTask::Compare { file_id, sent, .. } } => {
-                process.books.compares(id);
+                let now = self.clock(process).monotonic;
+                process.books.compares(id, now);
                 let delay = self.dice.millis(20_000);
                 let fails = self.dice.chance(self.faults.compare);
                 self.schedule(delay, Event::Compared { process: number, id, file_id, sent, fails });
@@ -366,6 +367,12 @@ impl World {
         process.books.check_counts(&progress, self.time - process.began);
         let is_told = !process.books.fails || !matches!(result, Ok(_) | Err(TransferError::Stopped { .. }));
         hold(Rule::Final, is_told, || format!("what ended it is not told: {result:?}"));
+        if let Err(TransferError::Away { after, .. }) = &result {
+            let limit = self.plan.retry.give_up_after;
+            let since = process.books.line.since.map(|since| self.clock(process).monotonic - since);
+            let is_right = *after >= limit && since.is_some_and(|since| since >= *after);
+            hold(Rule::Patience, is_right, || format!("given up after {after:?}, away for {since:?}"));
+        }
         match &result {
             Ok(file) => {
                 hold(Rule::SourceSame, !process.books.saw_change, || "a changed source made a file".into());

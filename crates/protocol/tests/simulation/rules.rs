@@ -70,6 +70,12 @@ rules! {
     4 QuotaFinal,
     /// So many failures without progress are final, and fewer before the service has ever answered in the API's words.
     4 Budget,
+    /// While the service cannot be reached, one request at a time finds out, after its wait.
+    4 OneProbe,
+    /// What failed since nothing was answered any more costs no budget, and waits for the service.
+    4 Outage,
+    /// A service that cannot be reached is waited for as long as the policy says, and no longer.
+    4 Patience,
     /// Any part that is taken refills the budget of all.
     4 Refill,
     /// A request goes again only after its wait.

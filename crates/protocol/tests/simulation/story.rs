@@ -7,10 +7,11 @@ use crate::rules::{Rule, hold};
 use crate::world::{Event, World};
 
 /// Every way in which a story can end; the seeds must show each of them.
-pub(crate) const ENDS: [&str; 12] = [
+pub(crate) const ENDS: [&str; 13] = [
     "a file",
     "refused",
     "failed",
+    "away",
     "garbled",
     "source unreadable",
     "source changed",
@@ -58,6 +59,7 @@ impl World {
             }
             Err(TransferError::Refused { .. }) => self.close("refused", false),
             Err(TransferError::Failed { .. }) => self.close("failed", false),
+            Err(TransferError::Away { .. }) => self.close("away", false),
             Err(TransferError::Garbled { .. }) => self.close("garbled", false),
             Err(TransferError::Source(_)) => self.close("source unreadable", false),
             Err(TransferError::SourceChanged { file, .. }) => self.close("source changed", file.is_none()),

@@ -326,5 +326,7 @@ fn draw_plan(dice: &mut Dice) -> Plan {
     plan.retry.max_failures = *dice.pick(&[1, 3, 8, 8]);
     plan.compare_limit = Duration::from_secs(*dice.pick(&[10, 900]));
     plan.retry.max_failures_before_contact = *dice.pick(&[1, 3, 3]);
+    plan.retry.give_up_after = Duration::from_secs(*dice.pick(&[20, 900, 900]));
+    plan.retry.give_up_before_contact = Duration::from_secs(*dice.pick(&[5, 30]));
     plan
 }

@@ -156,7 +156,7 @@ impl Transfer {
         }
         let flight = self.flights.end_only();
         self.abandoned.extend(flight.map(|flight| flight.id));
-        self.service.give_up_probe();
+        self.service.gave_up_all();
         let none_sent = Attempt { operation: OperationId::DownloadFile, part: None, number: 0 };
         let attempt = flight.map_or(none_sent, |flight| flight.attempt);
         self.compared(attempt, &Comparison::Unknown, now);

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use partwise_protocol::{Phase, Progress};
+use partwise_protocol::{FailureKind, Phase, Progress};
 
 use super::{Asked, Books, Failures, Flight};
 use crate::{
@@ -22,7 +22,12 @@ impl Books {
     ) {
         let is_again = after.statistics.retries.total > before.statistics.retries.total;
         let again = after.latest_retry.filter(|_| is_again).map(|retry| retry.wait);
+        let is_away = self.is_away(flight, setback, now);
         self.understood |= setback.is_of_the_api();
+        // It ends by itself when the service was away for too long.
+        let is_commit = matches!(flight.asked, Asked::Complete | Asked::Post);
+        let is_in_doubt = is_commit && is_whole && !setback.was_never_done();
+        self.fails |= is_away && !is_in_doubt && again.is_none() && self.is_out_of_patience(now);
         let was_ending = self.is_ending();
         if was_ending {
             hold(Rule::StopSilent, again.is_none(), || format!("{setback:?} leads to {again:?}"));
@@ -33,12 +38,15 @@ impl Books {
             self.pace.overloaded(until, flight.number, self.requests);
         }
         match flight.asked {
-            Asked::Complete | Asked::Post if is_whole && !setback.was_never_done() => {
+            Asked::Complete | Asked::Post if is_in_doubt => {
                 self.commit_set_back(flight.asked, setback, again, after);
             }
             Asked::Part(start) => {
-                let failures = self.count_failure(start);
-                let expected = setback.expected(failures.since, self.understood, &self.plan.retry);
+                let failures = if is_away { Failures::default() } else { self.count_failure(start) };
+                let expected = match is_away {
+                    true => self.expected_of_outage(now),
+                    false => setback.expected(failures.since, self.understood, &self.plan.retry),
+                };
                 let is_refilled = failures.since < failures.all && expected.again.is_some();
                 let is_over = matches!(after.phase, Phase::Done | Phase::Creating);
                 self.fails |= expected.again.is_none() && !is_over;
@@ -56,13 +64,16 @@ impl Books {
                 (self.understood, self.solo.1) = (true, 0);
             }
             Asked::Create | Asked::List | Asked::Object | Asked::Cancel | Asked::Complete | Asked::Post => {
-                self.solo.1 += 1;
+                self.solo.1 += u32::from(!is_away);
                 self.solo_until = now + again.unwrap_or_default();
                 let is_commit = matches!(flight.asked, Asked::Complete | Asked::Post);
                 let may_be_made =
                     self.in_doubt && (is_commit || matches!(flight.asked, Asked::List | Asked::Object));
                 let is_known = self.understood || may_be_made;
-                let expected = setback.expected(self.solo.1, is_known, &self.plan.retry);
+                let expected = match is_away {
+                    true => self.expected_of_outage(now),
+                    false => setback.expected(self.solo.1, is_known, &self.plan.retry),
+                };
                 let is_over = matches!(after.phase, Phase::Done | Phase::Creating)
                     || (may_be_made && is_commit && after.phase == Phase::Settling);
                 // A page that was too large is asked for in smaller ones, whatever else the rejection says.
@@ -79,6 +90,30 @@ impl Books {
                 }
             }
         }
+    }
+
+    /// Whether this is a failure of the service, not of the request.
+    fn is_away(&mut self, flight: &Flight, setback: Setback, now: Duration) -> bool {
+        let Setback::Failed(kind) = setback else { return false };
+        if !matches!(kind, FailureKind::Connect | FailureKind::Interrupted | FailureKind::Timeout) {
+            self.line.abandoned(flight.number);
+            return false;
+        }
+        let is_alone = self.flights.is_empty();
+        let is_of_service = self.line.failed((flight.number, flight.left_at), kind, is_alone, now);
+        is_of_service && flight.asked != Asked::Cancel
+    }
+
+    /// Whether the service was away for as long as the policy waits at least.
+    fn is_out_of_patience(&self, now: Duration) -> bool {
+        let retry = &self.plan.retry;
+        let shortest = retry.give_up_after.min(retry.give_up_before_contact);
+        self.line.since.is_some_and(|since| now - since >= shortest)
+    }
+
+    fn expected_of_outage(&self, now: Duration) -> Expected {
+        let again = self.line.wait(now, self.plan.retry.base_wait.min(self.plan.retry.max_wait));
+        Expected { rule: Rule::Outage, again: Some(again) }
     }
 
     fn count_failure(&mut self, start: u64) -> Failures {

@@ -1,0 +1,89 @@
+//! Rule 4, read independently: whether the service can be reached, and who may find out.
+
+use std::{ops::RangeInclusive, time::Duration};
+
+use partwise_protocol::FailureKind;
+
+use crate::rules::{Rule, hold};
+
+const SECOND: Duration = Duration::from_secs(1);
+const LONGEST: Duration = Duration::from_secs(5);
+
+#[derive(Debug, Default)]
+pub(crate) struct Line {
+    answered_at: Option<Duration>,
+    /// The first failure behind the last answer.
+    pub(crate) since: Option<Duration>,
+    away: Option<Away>,
+}
+
+#[derive(Debug)]
+struct Away {
+    attempts: u32,
+    /// The next attempt is not made before.
+    from: Duration,
+    /// The request that finds out, by its number.
+    probe: Option<u64>,
+}
+
+impl Line {
+    /// A request leaves that is no cancel.
+    pub(crate) fn leaves(&mut self, number: u64, now: Duration) {
+        let Some(away) = &mut self.away else { return };
+        hold(Rule::OneProbe, away.probe.is_none(), || {
+            format!("request {number} leaves beside the one that finds out: {away:?}")
+        });
+        hold(Rule::OneProbe, now >= away.from, || {
+            format!("request {number} leaves {:?} too early", away.from - now)
+        });
+        away.probe = Some(number);
+    }
+
+    pub(crate) fn answered(&mut self, now: Duration) {
+        *self = Self { answered_at: Some(now), ..Self::default() };
+    }
+
+    /// Nothing more comes of a request.
+    pub(crate) fn abandoned(&mut self, number: u64) {
+        if let Some(away) = self.away.as_mut().filter(|away| away.probe == Some(number)) {
+            away.probe = None;
+        }
+    }
+
+    /// A request has failed that left at some moment. Says whether that is the service's own failure.
+    pub(crate) fn failed(
+        &mut self,
+        (number, left_at): (u64, Duration),
+        kind: FailureKind,
+        is_alone: bool,
+        now: Duration,
+    ) -> bool {
+        let is_first = self.since.is_none();
+        self.since.get_or_insert(now);
+        match &mut self.away {
+            Some(away) if away.probe == Some(number) => {
+                away.attempts += 1;
+                (away.probe, away.from) = (None, now + shortest(away.attempts));
+            }
+            Some(_) => {}
+            None if kind == FailureKind::Connect || is_alone || !is_first => {
+                self.away = Some(Away { attempts: 1, from: now + shortest(1), probe: None });
+            }
+            None => {}
+        }
+        self.answered_at.is_none_or(|answered| answered < left_at)
+    }
+
+    /// The wait that a failure of the service leads to.
+    pub(crate) fn wait(&self, now: Duration, longest_drawn: Duration) -> RangeInclusive<Duration> {
+        match &self.away {
+            // The exact moment is drawn; one that is past is that of an attempt under way.
+            Some(away) => away.from.saturating_sub(now)..=LONGEST,
+            None => Duration::ZERO..=longest_drawn,
+        }
+    }
+}
+
+fn shortest(attempts: u32) -> Duration {
+    (SECOND * attempts).min(LONGEST).mul_f64(0.8).max(SECOND)
+}
