@@ -68,6 +68,8 @@ pub(crate) struct Books {
     pub(crate) bytes_sent: u64,
     pub(crate) pace: Pace,
     pub(crate) line: Line,
+    /// The service was away for as long as is waited for, when the last request came back.
+    was_out_of_patience: bool,
     /// Parts that the checkpoint which this process began with knew as acknowledged.
     known: BTreeSet<u64>,
     /// Parts acknowledged to this process.
@@ -142,6 +144,7 @@ impl Books {
             bytes_sent: 0,
             pace: Pace::new(first_window(plan)),
             line: Line::default(),
+            was_out_of_patience: false,
             known: saved.acknowledged,
             acknowledged: BTreeSet::new(),
             taken: 0,
@@ -327,6 +330,7 @@ impl Books {
         now: Duration,
     ) -> Asked {
         let flight = self.flights.remove(&id).unwrap();
+        self.was_out_of_patience = self.is_out_of_patience(now);
         if matches!(ending, Ending::Answered(_)) {
             self.line.answered(now);
         }

@@ -52,7 +52,7 @@ impl World {
         let request = Request::from_parts(parts, content);
         let faults = self.faults.clone();
         let patience = Duration::from_secs(4) + self.dice.millis(4000);
-        if self.dice.chance(faults.connect) {
+        if self.away.contains(&self.time) || self.dice.chance(faults.connect) {
             let failed = Event::Fail { process, id, kind: FailureKind::Connect, left: 0 };
             return self.schedule(Duration::ZERO, failed);
         }

@@ -370,7 +370,8 @@ impl World {
         if let Err(TransferError::Away { after, .. }) = &result {
             let limit = self.plan.retry.give_up_after;
             let since = process.books.line.since.map(|since| self.clock(process).monotonic - since);
-            let is_right = *after >= limit && since.is_some_and(|since| since >= *after);
+            // What was under way may be answered after all while it ends.
+            let is_right = *after >= limit && since.is_none_or(|since| since >= *after);
             hold(Rule::Patience, is_right, || format!("given up after {after:?}, away for {since:?}"));
         }
         match &result {

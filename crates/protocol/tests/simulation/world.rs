@@ -1,6 +1,7 @@
 //! One story: a file, a plan, a service, and everything that is drawn about them.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::ops::Range;
 use std::time::Duration;
 
 use http::{Request, Response};
@@ -140,6 +141,8 @@ pub(crate) struct World {
     pub(crate) set: i64,
     pub(crate) was_set: bool,
     slow_network: u64,
+    /// While nothing at all can be reached.
+    pub(crate) away: Range<Duration>,
     /// What part of a body is reported as sent while it flies.
     reported: u64,
     /// What the requests of this process sent that had all of the source, where the driver takes digests.
@@ -180,6 +183,8 @@ impl World {
         world.add_foreign_files();
         world.reruns_left = world.dice.below(3) as u32;
         world.slow_network = *world.dice.pick(&[50, 2000]);
+        let (from, long) = (world.dice.millis(20_000), *world.dice.pick(&[0, 0, 0, 0, 0, 10, 120, 1500]));
+        world.away = from..from + Duration::from_secs(long);
         world.reported = *world.dice.pick(&[2, 2, 2, 60]);
         world.counts_left = world.dice.chance(700);
         world.takes_digests = world.dice.chance(500);
@@ -238,6 +243,7 @@ impl World {
             set: 0,
             was_set: false,
             slow_network: 50,
+            away: Duration::ZERO..Duration::ZERO,
             reported: 2,
             counts_left: true,
             sent: BTreeMap::new(),

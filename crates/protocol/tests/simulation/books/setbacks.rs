@@ -27,7 +27,10 @@ impl Books {
         // It ends by itself when the service was away for too long.
         let is_commit = matches!(flight.asked, Asked::Complete | Asked::Post);
         let is_in_doubt = is_commit && is_whole && !setback.was_never_done();
-        self.fails |= is_away && !is_in_doubt && again.is_none() && self.is_out_of_patience(now);
+        let starts_over = after.phase == Phase::Creating && before.phase != Phase::Creating;
+        let is_ending = self.stops || self.gives_up || starts_over;
+        let is_silent = !is_in_doubt && !is_ending && again.is_none();
+        self.fails |= is_silent && self.was_out_of_patience;
         let was_ending = self.is_ending();
         if was_ending {
             hold(Rule::StopSilent, again.is_none(), || format!("{setback:?} leads to {again:?}"));
@@ -105,7 +108,7 @@ impl Books {
     }
 
     /// Whether the service was away for as long as the policy waits at least.
-    fn is_out_of_patience(&self, now: Duration) -> bool {
+    pub(super) fn is_out_of_patience(&self, now: Duration) -> bool {
         let retry = &self.plan.retry;
         let shortest = retry.give_up_after.min(retry.give_up_before_contact);
         self.line.since.is_some_and(|since| now - since >= shortest)
