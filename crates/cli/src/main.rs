@@ -10,6 +10,7 @@ mod check;
 mod connect;
 mod descriptors;
 mod download;
+mod duration;
 mod environment;
 mod explain;
 mod files;

@@ -82,6 +82,13 @@ impl Report {
         self
     }
 
+    /// Adds what else there is to say.
+    #[must_use]
+    pub(crate) fn also(mut self, message: &str) -> Self {
+        let _ = write!(self.message, "; {message}");
+        self
+    }
+
     /// Adds the failure that came last, when there is one: of a request, in the words of its causes.
     #[must_use]
     pub(crate) fn maybe_cause(mut self, failure: Option<&(dyn Error + 'static)>) -> Self {

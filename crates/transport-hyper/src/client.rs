@@ -8,6 +8,7 @@ use partwise_models::UnixSeconds;
 use partwise_protocol::{
     Api, Failure, FailureKind, Garbled, Operation, Retry, RetryPolicy, Segment, ServiceState,
 };
+use tokio::time::Instant;
 use tower_service::Service;
 
 use crate::{
@@ -18,7 +19,7 @@ use crate::{
     retries::{FailedAttempt, Retries},
     service::{AnyService, BoxError},
     stack::Stack,
-    system::System,
+    system::{Clock, System},
     trace::{self, attempt_span},
 };
 
@@ -51,8 +52,10 @@ pub struct Client {
     pub(crate) retry: RetryPolicy,
     pub(crate) on_retry: Option<OnRetry>,
     pub(crate) system: System,
-    /// The uploads of this client and its clones.
-    pub(crate) uploads: ServiceState,
+    /// The time on this client's clocks, which all its uploads and downloads share.
+    began: Instant,
+    /// What its uploads and downloads know of the service together.
+    pub(crate) state: ServiceState,
 }
 
 impl Client {
@@ -147,7 +150,8 @@ impl Client {
             retry: RetryPolicy::default(),
             on_retry: None,
             system: System::default(),
-            uploads: ServiceState::default(),
+            began: Instant::now(),
+            state: ServiceState::new(),
         }
     }
 
@@ -221,6 +225,11 @@ impl Client {
     pub fn entropy(mut self, random: impl Fn() -> [u8; 32] + Send + Sync + 'static) -> Self {
         self.system.set_entropy(random);
         self
+    }
+
+    /// The clocks of its uploads and downloads.
+    pub(crate) fn clocks(&self) -> Clock {
+        self.system.clock_since(self.began)
     }
 
     /// The service that this client talks to.

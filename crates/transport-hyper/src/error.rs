@@ -87,10 +87,18 @@ impl Error {
             Self::Failed(failure) => Some(failure.kind),
             Self::Transfer(error) => match &**error {
                 TransferError::Failed { source, .. } => Some(source.kind),
+                TransferError::Away { cause: Some(cause), .. } => match &**cause {
+                    TransferError::Failed { source, .. } => Some(source.kind),
+                    _ => None,
+                },
                 _ => None,
             },
             Self::Download(error) => match &**error {
                 DownloadError::Failed(failure) => Some(failure.kind),
+                DownloadError::Away { cause: Some(cause), .. } => match &**cause {
+                    DownloadError::Failed(failure) => Some(failure.kind),
+                    _ => None,
+                },
                 _ => None,
             },
             _ => None,

@@ -28,9 +28,14 @@ impl System {
         self.entropy = Some(Arc::new(random));
     }
 
-    /// The clocks of one run, which begins now.
+    /// The clocks of one operation, which begins now.
     pub(crate) fn start_clock(&self) -> Clock {
-        Clock { began: Instant::now(), system: self.clone() }
+        self.clock_since(Instant::now())
+    }
+
+    /// Clocks that began at this moment.
+    pub(crate) fn clock_since(&self, began: Instant) -> Clock {
+        Clock { began, system: self.clone() }
     }
 
     pub(crate) fn entropy(&self) -> Result<[u8; 32], Error> {

@@ -124,6 +124,7 @@ impl Whole<'_> {
     fn plan(&self) -> DownloadPlan {
         let mut plan = DownloadPlan::new(&self.arguments.id);
         plan.parallel = self.arguments.parallel;
+        plan.retry.give_up_after = self.arguments.give_up_after;
         plan
     }
 
@@ -155,6 +156,10 @@ impl Whole<'_> {
         let (name, id) = (self.target.name(), &self.arguments.id);
         let report = match (error, &left) {
             (_, Some(left)) if is_stopped => return self.stopped(left).maybe_cause(stopped_by(error)),
+            // The same command continues, once the service can be reached.
+            (Error::Download(away), Some(left)) if matches!(**away, DownloadError::Away { .. }) => {
+                return self.stopped(left).also(&away.to_string()).maybe_cause(stopped_by(error));
+            }
             _ if is_stopped => {
                 Report::stopped(format!("nothing of {id} has come that could be gone on with"))
                     .maybe_cause(stopped_by(error))

@@ -98,6 +98,7 @@ fn plan(arguments: &UploadArguments) -> Result<Plan, Report> {
     let mut plan = Plan::new(name, mime_type, purpose);
     plan.parallel = arguments.parallel.map_or_else(Parallel::default, Parallel::Fixed);
     plan.part_size = arguments.part_size;
+    plan.retry.give_up_after = arguments.give_up_after;
     plan.md5 = arguments.md5;
     plan.route = match arguments.route {
         None => RouteChoice::Automatic,
@@ -151,6 +152,12 @@ async fn send(
     match error {
         Error::Transfer(error) if matches!(*error, TransferError::Stopped { .. }) => {
             Err(going_on::stopped(arguments, entry).maybe_cause(error.source()))
+        }
+        // The same command continues, once the service can be reached.
+        Error::Transfer(error)
+            if matches!(*error, TransferError::Away { .. }) && going_on::is_kept(entry) =>
+        {
+            Err(going_on::stopped(arguments, entry).also(&error.to_string()).maybe_cause(error.source()))
         }
         error => {
             // The file is there, and its object says what is wrong with it.

@@ -77,7 +77,8 @@ impl Fetch {
     fn patience(&self, now: Duration) -> Option<(Duration, Duration)> {
         let offline = self.service.offline()?;
         let retry = &self.plan.retry;
-        let limit = if self.is_known() { retry.give_up_after } else { retry.give_up_before_contact };
+        let (known, unknown) = (retry.give_up_after, retry.give_up_before_contact.min(retry.give_up_after));
+        let limit = if self.is_known() { known } else { unknown };
         Some((offline.since.max(self.began.unwrap_or(now)), limit))
     }
 

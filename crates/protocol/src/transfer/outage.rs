@@ -78,7 +78,8 @@ impl Transfer {
         }
         let offline = self.service.offline()?;
         let retry = &self.plan.retry;
-        let limit = if self.is_known() { retry.give_up_after } else { retry.give_up_before_contact };
+        let (known, unknown) = (retry.give_up_after, retry.give_up_before_contact.min(retry.give_up_after));
+        let limit = if self.is_known() { known } else { unknown };
         // What others waited for before this began is not its own.
         Some((offline.since.max(self.began.unwrap_or(now.monotonic)), limit))
     }

@@ -30,7 +30,7 @@ impl Client {
     /// # Errors
     /// [`Error::Entropy`] when the system gives no random numbers.
     pub fn prepare_download(&self, target: impl Target, plan: DownloadPlan) -> Result<FileDownload, Error> {
-        let machine = Fetch::new(self.api(), plan, self.system.entropy()?);
+        let machine = Fetch::new(self.api(), plan, self.system.entropy()?).with_service(&self.state);
         Ok(FileDownload::new(self.clone(), Arc::new(target), machine))
     }
 
@@ -50,6 +50,7 @@ impl Client {
         let asked = target.clone();
         let length = Blocking::start(move || asked.length()).await.map_err(Error::Target)?;
         let machine = Fetch::resume(self.api(), plan, saved, length, self.system.entropy()?)?;
+        let machine = machine.with_service(&self.state);
         Ok(FileDownload::new(self.clone(), target, machine))
     }
 }
@@ -131,7 +132,7 @@ impl FileDownload {
     /// be sent.
     pub async fn run(self) -> Result<u64, Error> {
         let writer = Writer::new(self.target, self.client.writing);
-        let clock = self.client.system.start_clock();
+        let clock = self.client.clocks();
         let job = DownloadJob::new(self.client, self.machine, writer, self.progress);
         let driver = Driver::new(job, clock, self.store);
         // Boxed, so that the futures of those who download stay small.

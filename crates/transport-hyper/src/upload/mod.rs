@@ -46,8 +46,8 @@ impl Client {
     pub async fn prepare(&self, source: impl Source, plan: Plan) -> Result<Upload, Error> {
         let reader = Reader::new(Arc::new(source), self.reading);
         let stamp = reader.clone().stamp().await?;
-        let transfer = Transfer::new(self.api().clone(), plan, stamp, self.system.entropy()?)?
-            .with_service(&self.service);
+        let transfer =
+            Transfer::new(self.api().clone(), plan, stamp, self.system.entropy()?)?.with_service(&self.state);
         Ok(Upload::new(self.clone(), reader, transfer))
     }
 
@@ -61,7 +61,7 @@ impl Client {
         let reader = Reader::new(Arc::new(source), self.reading);
         let stamp = reader.clone().stamp().await?;
         let transfer = Transfer::resume(self.api().clone(), plan, saved, stamp, self.system.entropy()?)?
-            .with_service(&self.service);
+            .with_service(&self.state);
         Ok(Upload::new(self.clone(), reader, transfer))
     }
 }
@@ -146,7 +146,7 @@ impl Upload {
     /// [`Error::Transfer`]; whether resuming may help is said by
     /// [`TransferError::is_resumable`](partwise_protocol::TransferError::is_resumable).
     pub async fn run(self) -> Result<File, Error> {
-        let clock = self.client.system.start_clock();
+        let clock = self.client.clocks();
         let job = UploadJob::new(self.client, self.transfer, self.reader, self.progress);
         let span = job.span().clone();
         let driver = Driver::new(job, clock, self.store);
