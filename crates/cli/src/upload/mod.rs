@@ -6,7 +6,7 @@ mod interruption;
 mod shown;
 mod stats;
 
-use std::{error::Error as _, time::Instant};
+use std::{error::Error as StdError, time::Instant};
 
 use partwise_models::File;
 use partwise_protocol::{Parallel, Plan, RouteChoice, TransferError};
@@ -157,7 +157,9 @@ async fn send(
         Error::Transfer(error)
             if matches!(*error, TransferError::Away { .. }) && going_on::is_kept(entry) =>
         {
-            Err(going_on::stopped(arguments, entry).also(&error.to_string()).maybe_cause(error.source()))
+            // The last attempt's own words say again that the service could not be reached.
+            let last = error.source().and_then(StdError::source);
+            Err(going_on::stopped(arguments, entry).also(&error.to_string()).maybe_cause(last))
         }
         error => {
             // The file is there, and its object says what is wrong with it.

@@ -13,6 +13,8 @@ mod interruption;
 mod listener;
 mod local;
 mod network;
+#[cfg(unix)]
+mod outages;
 mod outcomes;
 mod range_server;
 mod resume;

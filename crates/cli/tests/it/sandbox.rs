@@ -78,6 +78,11 @@ impl Sandbox {
         Self::started(command, environment)
     }
 
+    /// The same, at this address.
+    pub(crate) fn serve_at(&self, address: &str) -> Serving {
+        Self::started(self.command(&["serve", "--listen", address, "--store", "served"]), &[])
+    }
+
     /// The same, in a shell that has run this before.
     pub(crate) fn serve_within(
         &self,
