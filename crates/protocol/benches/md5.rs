@@ -1,4 +1,4 @@
-//! What `Action::Hash` costs a driver: `cargo bench --package partwise-protocol --bench md5`.
+//! What `UploadTask::Hash` costs a driver: `cargo bench --package partwise-protocol --bench md5`.
 
 #![allow(missing_docs, reason = "the macros make items without")]
 

@@ -16,7 +16,8 @@ pub struct Attempt {
     pub operation: OperationId,
     /// The part that is sent, counted from 1.
     pub part: Option<u64>,
-    /// How often this was sent in this run, this time included.
+    /// How often this was sent in this run, this time included; of a download, the number of the request among all of the
+    /// run.
     pub number: u64,
 }
 

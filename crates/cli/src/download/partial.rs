@@ -7,7 +7,7 @@ use std::{
     fs,
     io::{self, Read as _},
     path::{Path, PathBuf},
-    sync::{Arc, Mutex, PoisonError},
+    sync::{Mutex, PoisonError},
 };
 
 use partwise_protocol::DownloadCheckpoint;
@@ -66,15 +66,14 @@ impl Partial {
         let content =
             lock::options_here().read(true).write(true).create(true).truncate(false).open(&self.content)?;
         let journal = CheckpointJournal::of(self.journal.file.try_clone()?);
-        Ok((FileTarget::of(content).past_the_cache(), Kept { journal, overwrite: None }))
+        Ok((FileTarget::of(content).past_the_cache(), Kept(journal)))
     }
 
     /// The same, of which nothing is left as soon as anything is written.
     pub(super) fn start_over(&self) -> io::Result<(Overwrite, Kept)> {
         let (content, kept) = self.go_on()?;
         let journal = self.journal.file.try_clone()?;
-        let overwrite = Overwrite(Arc::new(Emptying { content, journal, has_begun: Mutex::new(false) }));
-        Ok((overwrite.clone(), Kept { overwrite: Some(overwrite), ..kept }))
+        Ok((Overwrite { content, journal, has_begun: Mutex::new(false) }, kept))
     }
 
     /// Gives the file its name.
@@ -100,17 +99,14 @@ impl Partial {
 }
 
 /// A target that keeps what an earlier run left until an answer was accepted, which gives it a length or a first byte.
-#[derive(Clone, Debug)]
-pub(super) struct Overwrite(Arc<Emptying>);
-
 #[derive(Debug)]
-struct Emptying {
+pub(super) struct Overwrite {
     content: FileTarget,
     journal: fs::File,
     has_begun: Mutex<bool>,
 }
 
-impl Emptying {
+impl Overwrite {
     fn begin(&self) -> io::Result<()> {
         let mut has_begun = self.has_begun.lock().unwrap_or_else(PoisonError::into_inner);
         if !*has_begun {
@@ -126,40 +122,33 @@ impl Emptying {
 
 impl partwise_transport_hyper::Target for Overwrite {
     fn length(&self) -> io::Result<u64> {
-        self.0.content.length()
+        self.content.length()
     }
 
     fn set_length(&self, length: u64) -> io::Result<()> {
-        self.0.begin()?;
-        self.0.content.set_length(length)
+        self.begin()?;
+        self.content.set_length(length)
     }
 
     fn write_at(&self, offset: u64, bytes: &[u8]) -> io::Result<usize> {
-        self.0.begin()?;
-        self.0.content.write_at(offset, bytes)
+        self.begin()?;
+        self.content.write_at(offset, bytes)
     }
 
     fn sync(&self) -> io::Result<()> {
-        self.0.content.sync()
+        self.content.sync()
     }
 }
 
 /// The checkpoints of one run. The last one outlives the download: it goes when the file has its name.
 #[derive(Debug)]
-pub(super) struct Kept {
-    journal: CheckpointJournal,
-    /// What has to be emptied before a checkpoint speaks of it.
-    overwrite: Option<Overwrite>,
-}
+pub(super) struct Kept(CheckpointJournal);
 
 impl CheckpointStore<DownloadCheckpoint> for Kept {
     type Error = io::Error;
 
     async fn save(&self, checkpoint: DownloadCheckpoint) -> io::Result<()> {
-        if let Some(overwrite) = self.overwrite.clone() {
-            tokio::task::spawn_blocking(move || overwrite.0.begin()).await??;
-        }
-        self.journal.save(checkpoint).await
+        self.0.save(checkpoint).await
     }
 
     async fn remove(&self) -> io::Result<()> {

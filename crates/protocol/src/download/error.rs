@@ -37,8 +37,8 @@ pub enum DownloadError {
     #[error(transparent)]
     WrongContent(WrongContent),
     /// What was written cannot be made durable, or the checkpoint that says so.
-    #[error(transparent)]
-    Save(SaveError),
+    #[error("what was received cannot be kept")]
+    Save(#[source] SaveError),
     /// The caller stopped it for now.
     #[error("the download was stopped")]
     Stopped {

@@ -52,7 +52,7 @@ fn ran(head: DownloadHead, content: &str, object: impl Fn() -> Result<File, Resp
     let (mut now, mut has_looked) = (NOW, false);
     let result = loop {
         match machine.poll(now) {
-            Action::Start { id, task: DownloadTask::Ask { .. } } => {
+            Action::Start { id, task: DownloadTask::Send { .. } } => {
                 let head = answer.take().expect("it asks once");
                 if machine.handle_answer(id, Ok(head), now).is_some() {
                     machine.handle_beginning(id, content.as_bytes());
@@ -111,7 +111,7 @@ fn an_answer_that_tells_its_length_is_taken_when_the_object_cannot_be_had() {
 #[test]
 fn the_object_is_asked_for_together_with_the_content() {
     let mut machine = Fetch::new(&Api::openai(), DownloadPlan::new("file-1"), ENTROPY);
-    let Action::Start { id, task: DownloadTask::Ask { .. } } = machine.poll(at(Duration::ZERO)) else {
+    let Action::Start { id, task: DownloadTask::Send { .. } } = machine.poll(at(Duration::ZERO)) else {
         panic!("it asks")
     };
     let Action::Start { id: look, task: DownloadTask::Retrieve { .. } } = machine.poll(at(Duration::ZERO))
@@ -238,7 +238,7 @@ fn a_part_that_was_not_asked_for_is_not_the_whole() {
     plan.ranges = false;
     for (total, is_whole) in [(10, true), (11, false)] {
         let mut machine = Fetch::new(&Api::openai(), plan.clone(), ENTROPY);
-        let Action::Start { id, task: DownloadTask::Ask { .. } } = machine.poll(at(Duration::ZERO)) else {
+        let Action::Start { id, task: DownloadTask::Send { .. } } = machine.poll(at(Duration::ZERO)) else {
             panic!("it asks")
         };
         let range = Some(ContentRange { first: 0, last: 9, total: Some(total) });
@@ -261,7 +261,7 @@ fn looking(retry: RetryPolicy) -> (Fetch, RequestId) {
     let mut plan = DownloadPlan::new("file-1");
     plan.retry = retry;
     let mut machine = Fetch::new(&Api::openai(), plan, ENTROPY);
-    let Action::Start { id, task: DownloadTask::Ask { .. } } = machine.poll(at(Duration::ZERO)) else {
+    let Action::Start { id, task: DownloadTask::Send { .. } } = machine.poll(at(Duration::ZERO)) else {
         panic!("it asks")
     };
     let Action::Start { id: look, task: DownloadTask::Retrieve { .. } } = machine.poll(at(Duration::ZERO))

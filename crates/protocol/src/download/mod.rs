@@ -40,7 +40,7 @@ const SAVE_AFTER: Duration = Duration::from_secs(2);
 #[allow(clippy::exhaustive_enums, reason = "a driver that ignores one is wrong")]
 pub enum DownloadTask {
     /// Send this, and report the head of the answer with [`Fetch::handle_answer`]; what follows belongs to the same task.
-    Ask {
+    Send {
         /// The subject of the request.
         attempt: Attempt,
         /// The request.
@@ -245,11 +245,12 @@ impl Machine for Fetch {
     fn handle_saved(&mut self, saved: Result<(), SaveError>) {
         if std::mem::take(&mut self.saver.is_saving) {
             if let Err(error) = saved {
-                // What went wrong says more than that the caller wanted an end.
-                if matches!(self.end, End::Reached(Err(DownloadError::Stopped { .. }))) {
-                    self.end = End::NotYet;
+                // What was written may be lost, whatever else had ended it: the system tells of that only once.
+                match &mut self.end {
+                    End::Reached(end) => *end = Err(DownloadError::Save(error)),
+                    End::NotYet => self.finish(Err(DownloadError::Save(error))),
+                    End::Told => {}
                 }
-                self.finish(Err(DownloadError::Save(error)));
             }
         }
     }
@@ -396,7 +397,7 @@ impl Fetch {
         }
         self.service.leaves(id, now);
         self.flights.push(Flight { id, rest, left_at: now });
-        Action::Start { id, task: DownloadTask::Ask { attempt, operation } }
+        Action::Start { id, task: DownloadTask::Send { attempt, operation } }
     }
 
     /// When there may be something to do without a report.

@@ -14,7 +14,9 @@ fn at(seconds: u64) -> Now {
 /// A download of 1000 bytes of which the first 50 were written.
 fn begun() -> Fetch {
     let mut machine = Fetch::new(&Api::openai(), DownloadPlan::new("file-1"), [3; 32]);
-    let Action::Start { id, task: DownloadTask::Ask { .. } } = machine.poll(at(0)) else { panic!("it asks") };
+    let Action::Start { id, task: DownloadTask::Send { .. } } = machine.poll(at(0)) else {
+        panic!("it asks")
+    };
     let range = ContentRange { first: 0, last: 999, total: Some(1000) };
     let head = DownloadHead { length: Some(1000), range: Some(range), ..DownloadHead::default() };
     assert_eq!(machine.handle_answer(id, Ok(head), at(0)), Some(0));
@@ -60,6 +62,28 @@ fn a_last_checkpoint_that_cannot_be_saved_is_told_instead_of_the_stop() {
     machine.handle_saved(Err(SaveError::new("the disk is full")));
     let error = ends(&mut machine);
     assert!(matches!(error, DownloadError::Save(_)) && error.is_resumable(), "{error}");
+}
+
+#[test]
+fn a_checkpoint_that_cannot_be_saved_is_told_although_everything_has_come() {
+    let mut machine = begun();
+    let object = loop {
+        match machine.poll(at(60)) {
+            Action::Start { id, task: DownloadTask::Retrieve { .. } } => break id,
+            Action::Save(_) => panic!("it looks first"),
+            _ => {}
+        }
+    };
+    saves(&mut machine);
+    let asked = RequestId(0);
+    machine.handle_moved(asked, 950);
+    machine.handle_end(asked, at(61));
+    let mut file = partwise_models::File::new("file-1");
+    file.bytes = Some(1000);
+    machine.handle_retrieved(object, Ok(file), at(61));
+    assert!(matches!(machine.poll(at(61)), Action::Wait { .. }), "the checkpoint is on its way");
+    machine.handle_saved(Err(SaveError::new("input/output error")));
+    assert!(matches!(ends(&mut machine), DownloadError::Save(_)));
 }
 
 #[test]

@@ -154,7 +154,7 @@ impl<'r> Run<'r> {
     ) -> Option<Result<(), DownloadError>> {
         for _ in 0..kill {
             match machine.poll(self.now()) {
-                Action::Start { id, task: DownloadTask::Ask { operation, .. } } => {
+                Action::Start { id, task: DownloadTask::Send { operation, .. } } => {
                     self.running.push(Running { id, operation, answered: None });
                 }
                 Action::Start { id, task: DownloadTask::Retrieve { .. } } => {
@@ -472,7 +472,7 @@ fn patience_ends_when_nothing_comes_and_what_had_come_is_saved() {
     let mut now = Now { monotonic: Duration::ZERO, unix: UnixSeconds(1) };
     let ended = loop {
         match machine.poll(now) {
-            Action::Start { id, task: DownloadTask::Ask { .. } } => {
+            Action::Start { id, task: DownloadTask::Send { .. } } => {
                 failures += 1;
                 machine.handle_failure(id, Failure::new(FailureKind::Interrupted), now);
             }
@@ -510,7 +510,7 @@ fn sent(machine: &mut Fetch, now: &mut Now, requests: usize) -> Vec<RequestId> {
     let mut sent = Vec::new();
     while sent.len() < requests {
         match machine.poll(*now) {
-            Action::Start { id, task: DownloadTask::Ask { .. } } => sent.push(id),
+            Action::Start { id, task: DownloadTask::Send { .. } } => sent.push(id),
             Action::Start { id, task: DownloadTask::Retrieve { .. } } => retrieved(machine, id, *now),
             Action::Save(_) => machine.handle_saved(Ok(())),
             Action::Wait { until } => now.monotonic = until.expect("something is to come"),
@@ -599,7 +599,7 @@ fn what_comes_whole_after_ranges_waits_until_no_checkpoint_speaks_of_them() {
         };
         assert!(matches!(machine.poll(now), Action::Wait { until: None }));
         machine.handle_saved(Ok(()));
-        let Action::Start { task: DownloadTask::Ask { operation, .. }, .. } = machine.poll(now) else {
+        let Action::Start { task: DownloadTask::Send { operation, .. }, .. } = machine.poll(now) else {
             panic!("it asks")
         };
         assert_eq!(operation.range, None, "{serves:?}");
@@ -658,7 +658,7 @@ fn without_ranges_everything_is_asked_for_at_once() {
     one.ranges = false;
     let mut run = Run::new(&service, Disk::default());
     let mut machine = Fetch::new(&api(), one, ENTROPY);
-    let Action::Start { id, task: DownloadTask::Ask { operation, .. } } = machine.poll(at(Duration::ZERO))
+    let Action::Start { id, task: DownloadTask::Send { operation, .. } } = machine.poll(at(Duration::ZERO))
     else {
         panic!("it asks")
     };
@@ -715,7 +715,7 @@ fn an_overloaded_service_is_left_alone_by_all_requests() {
     assert!(until <= Duration::from_secs(9));
     assert!(matches!(machine.poll(at(Duration::from_secs(8))), Action::Wait { .. } | Action::Save(_)));
     let mut sent = 0;
-    while let Action::Start { task: DownloadTask::Ask { .. }, .. } | Action::Save(_) =
+    while let Action::Start { task: DownloadTask::Send { .. }, .. } | Action::Save(_) =
         machine.poll(at(Duration::from_secs(10)))
     {
         sent += 1;
@@ -726,7 +726,7 @@ fn an_overloaded_service_is_left_alone_by_all_requests() {
 #[test]
 fn an_answer_that_is_none_of_this_api_ends_it() {
     let mut machine = Fetch::new(&api(), plan(1, 100), ENTROPY);
-    let Action::Start { id, task: DownloadTask::Ask { .. } } = machine.poll(at(Duration::ZERO)) else {
+    let Action::Start { id, task: DownloadTask::Send { .. } } = machine.poll(at(Duration::ZERO)) else {
         panic!("it asks")
     };
     let head = Response::builder().status(206).body(Bytes::new()).unwrap();
@@ -736,7 +736,7 @@ fn an_answer_that_is_none_of_this_api_ends_it() {
     else {
         panic!("it looks")
     };
-    let Action::Start { id, task: DownloadTask::Ask { operation, .. } } = machine.poll(at(Duration::ZERO))
+    let Action::Start { id, task: DownloadTask::Send { operation, .. } } = machine.poll(at(Duration::ZERO))
     else {
         panic!("it asks")
     };

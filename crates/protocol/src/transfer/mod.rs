@@ -56,7 +56,7 @@ use plan::Decided;
 use proof::Reread;
 use registry::{Identity, Likeness, Registration};
 use saver::Saver;
-use state::{Hash, Outcome, Solo, Stage, Way};
+use state::{Chores, Hash, Outcome, Solo, Stage, Way};
 use stop::Stop;
 
 /// One file's way to the service, in parallel parts or in one request, as a state machine.
@@ -192,6 +192,7 @@ pub struct Transfer {
     knee: Option<Knee>,
     saver: Saver,
     hash: Hash,
+    chores: Chores,
     /// This upload's entry among those of its client.
     registration: Registration,
     /// The request that makes the file, as it was sent last.
@@ -256,6 +257,7 @@ impl Transfer {
             pace: Pace::new(knee.as_ref().map_or(plan.parallel.most(), Knee::wanted)),
             knee,
             hash: if plan.md5 { Hash::Wanted } else { Hash::NotWanted },
+            chores: Chores::default(),
             registration: UploadRegistry::default().register(Likeness {
                 filename: base_name(&plan.filename).to_owned(),
                 bytes: source.length,
@@ -451,6 +453,12 @@ impl Machine for Transfer {
     }
 
     fn handle_failure(&mut self, id: RequestId, failure: Failure, now: Now) {
+        if self.chores.hashing.take_if(|hashing| *hashing == id).is_some() {
+            return self.handle_hashed(Err(SourceError::new(failure)));
+        }
+        if self.chores.stamping.take_if(|stamping| *stamping == id).is_some() {
+            return self.handle_stamped(Err(SourceError::new(failure)));
+        }
         if let Some(flight) = self.flights.end(id) {
             self.failed(flight, failure, now);
             self.settle(flight);

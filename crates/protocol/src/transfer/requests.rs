@@ -70,7 +70,13 @@ impl Transfer {
 
     /// A task that is no request.
     fn chore(&mut self, task: UploadTask) -> UploadAction {
-        Action::Start { id: self.flights.name(), task }
+        let id = self.flights.name();
+        match &task {
+            UploadTask::Hash(_) => self.chores.hashing = Some(id),
+            UploadTask::Stamp => self.chores.stamping = Some(id),
+            UploadTask::Send { .. } | UploadTask::Compare { .. } => {}
+        }
+        Action::Start { id, task }
     }
 
     /// Goes on to a step with a request of its own and a patience of its own.

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use partwise_models::{File, UnixSeconds};
 
-use crate::Account;
+use crate::{Account, RequestId};
 
 use super::{
     Phase, TransferError,
@@ -102,6 +102,13 @@ impl Way {
 pub(super) struct Solo {
     pub(super) failures: u32,
     pub(super) not_before: Duration,
+}
+
+/// The names of the tasks that are no requests, those that were asked for last.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Chores {
+    pub(super) hashing: Option<RequestId>,
+    pub(super) stamping: Option<RequestId>,
 }
 
 /// The MD5 of the source.

@@ -12,7 +12,7 @@ use partwise_protocol::Checkpoint;
 use super::CheckpointStore;
 use crate::blocking::Blocking;
 
-/// The checkpoint of one upload in one file.
+/// The checkpoint of one upload in a file at a path; those of downloads are kept in a [`CheckpointJournal`](super::CheckpointJournal).
 ///
 /// It is written beside its place, synced, and put there in one step, so that a crash leaves the one before or this
 /// one, never half of each. The folder is synced too where the system has that (Unix). When no more than parts that were

@@ -11,7 +11,8 @@ use partwise_protocol::{DownloadCheckpoint, DownloadResumeError};
 use super::CheckpointStore;
 use crate::blocking::Blocking;
 
-/// The checkpoints of one download in an open file, which its caller may have locked.
+/// The checkpoints of one download in an open file, which its caller may have locked; those of uploads are kept in a
+/// [`CheckpointFile`](super::CheckpointFile).
 ///
 /// Each is a line of JSON that is appended and synced; a crash leaves at worst half a line, and then the line before counts.
 /// It happens on threads for blocking work; clones share the file.

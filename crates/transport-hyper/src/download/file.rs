@@ -128,7 +128,8 @@ impl FileDownload {
     /// the same content: of the same length, and with the same `ETag` and `Last-Modified` where the service sends them.
     ///
     /// # Errors
-    /// [`Error::Download`], [`Error::Target`] when the target cannot be written, [`Error::Encode`] when the identifier cannot
+    /// [`Error::Download`], also when a checkpoint, or what it speaks of, cannot be made durable
+    /// ([`DownloadError::Save`](partwise_protocol::DownloadError::Save)); [`Error::Target`] when the target cannot be written, [`Error::Encode`] when the identifier cannot
     /// be sent.
     pub async fn run(self) -> Result<u64, Error> {
         let writer = Writer::new(self.target, self.client.writing);

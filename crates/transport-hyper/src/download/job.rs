@@ -133,7 +133,7 @@ impl Job for DownloadJob {
     fn start(&mut self, id: RequestId, task: DownloadTask, attempts: &mut Attempts<Outcome>) {
         let client = self.client.clone();
         match task {
-            DownloadTask::Ask { attempt, operation } => attempts.start(id, async move {
+            DownloadTask::Send { attempt, operation } => attempts.start(id, async move {
                 let answer = client.download_once(&operation, attempt.number).await;
                 Outcome::Answered(answer.map(Box::new))
             }),

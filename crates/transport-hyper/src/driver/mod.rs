@@ -110,12 +110,14 @@ impl<J: Job> Driver<J> {
         self.job.publish();
         // Nothing may be sent or written once this has ended, however it ends.
         self.attempts.shutdown().await;
-        let is_resumable = match &end {
-            Ok(Ok(_)) => false,
-            Ok(Err(error)) => self.job.machine().is_resumable_after(error),
-            Err(_) => true,
+        let was_resumable = match &end {
+            Ok(Ok(_)) => None,
+            Ok(Err(error)) => Some(self.job.machine().is_resumable_after(error)),
+            Err(_) => Some(true),
         };
         let result = self.job.conclude(end).await;
+        // What came whole and cannot be made durable can be resumed.
+        let is_resumable = was_resumable.unwrap_or(result.is_err());
         if let Some(saving) = self.saving.take() {
             // Whoever hears of the end finds the checkpoint as it stays; what ended the rest is the error.
             let _ = saving.await;

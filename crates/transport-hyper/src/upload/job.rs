@@ -11,7 +11,7 @@ use partwise_protocol::{
     SourceStamp, Transfer, UploadTask,
 };
 use tokio::sync::watch;
-use tracing::Span;
+use tracing::{Instrument as _, Span};
 
 use super::{hasher::Hashing, trace::Trace};
 use crate::{
@@ -35,6 +35,8 @@ pub(super) struct UploadJob {
     trace: Trace,
     /// The digest of what a request sent, which had all of the source.
     digest: Option<(RequestId, Digest)>,
+    /// The last stamp that was asked for.
+    stamping: Option<RequestId>,
 }
 
 /// What a task of an upload came to.
@@ -63,7 +65,7 @@ impl UploadJob {
         progress: watch::Sender<Progress>,
     ) -> Self {
         let trace = Trace::begin(&transfer);
-        Self { client, transfer, reader, progress, trace, digest: None }
+        Self { client, transfer, reader, progress, trace, digest: None, stamping: None }
     }
 
     /// The span in which it has to run.
@@ -117,6 +119,7 @@ impl Job for UploadJob {
             }
             UploadTask::Compare { file_id, sent, .. } => {
                 let comparing = self.compare(file_id, sent);
+                let comparing = comparing.instrument(self.trace.span().clone());
                 attempts.start(id, async move { Outcome::Compared(comparing.await) });
             }
             UploadTask::Hash(range) => {
@@ -124,6 +127,10 @@ impl Job for UploadJob {
                 attempts.start(id, async move { Outcome::Hashed(hashing.finish().await) });
             }
             UploadTask::Stamp => {
+                // What is asked anew is not answered by what the source was before.
+                if let Some(before) = self.stamping.replace(id) {
+                    attempts.abandon(before);
+                }
                 let stamping = self.reader.clone().stamp();
                 attempts.start(id, async move { Outcome::Stamped(stamping.await) });
             }
