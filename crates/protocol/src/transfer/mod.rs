@@ -85,7 +85,11 @@ use stop::Stop;
 ///    fails [sooner](crate::RetryPolicy::max_failures_before_contact), as long as it cannot have made a file. A 429 or 503 holds back the whole
 ///    upload, not one part, and halves the parts in flight, once for all that flew together; success raises them again,
 ///    one for each full window. A part's retry budget is refilled whenever any part is acknowledged. An exhausted quota
-///    is final.
+///    is final. A request that failed without an answer, while nothing else was answered since it left, is a failure of the
+///    service and costs no budget. Where no connection comes about, or two such failures come in a row, or the only request
+///    under way fails, the service is away for all machines that share a [`ServiceState`]: one request at a time finds out,
+///    after a second and then ever later up to five seconds, and whatever is answered to it ends that for all. It is waited for
+///    as long as [`give_up_after`](crate::RetryPolicy::give_up_after) says; then the end is [`TransferError::Away`].
 /// 5. The two requests that make a file, `complete` and a single `POST /files`, are sent only after a checkpoint that
 ///    says so has been saved: a crash between request and answer is then known as ambiguous. An attempt of which
 ///    certainly less than the whole body has left ([`Failure::left`]) is never ambiguous: it is sent again after the
