@@ -20,6 +20,7 @@ use crate::{
     backend::Backend,
     id::{ObjectId, Stem},
     layout::{self, BlobName, Owner},
+    local::NotThere,
     record::Tombstone,
     store::StoreError,
     tenant::Tenant,
@@ -46,6 +47,14 @@ pub struct Swept {
     pub skipped: usize,
 }
 
+/// Bytes that belong to nothing that is to be seen.
+#[derive(Default)]
+struct Abandoned {
+    blobs: Vec<BlobName>,
+    /// The number of those that may belong to something that is not to be seen.
+    kept: usize,
+}
+
 impl Backend {
     /// Looks at everything of every tenant once: three listings per tenant, two more where bytes seem to belong to nothing, and one
     /// or two reads for each deleted file and each upload.
@@ -54,7 +63,7 @@ impl Backend {
         for name in self.store.folders(&layout::tenants()).await? {
             let Ok(tenant) = Tenant::new(&name) else { continue };
             if let Err(error) = self.sweep_tenant(&tenant, &mut swept).await {
-                if matches!(error, StoreError::NotThere(_)) {
+                if matches!(error, StoreError::NotThere(NotThere::Store { .. })) {
                     return Err(error);
                 }
                 let error: &dyn std::error::Error = &error;
@@ -91,7 +100,7 @@ impl Backend {
     async fn sweep_tenant(&self, tenant: &Tenant, swept: &mut Swept) -> Result<(), StoreError> {
         let inventory = Inventory::of(&self.store, tenant).await?;
         let (uploads, files) = (inventory.upload_ids(), inventory.files_sent_at_once());
-        let mut abandoned = Vec::new();
+        let mut abandoned = Abandoned::default();
         for id in uploads {
             let outcome = self.sweep_upload(tenant, id, &inventory, &mut abandoned, swept).await;
             count_failure(tenant, id, outcome, swept)?;
@@ -100,7 +109,14 @@ impl Backend {
             let outcome = self.sweep_blobs_of_file(tenant, stem, &inventory, &mut abandoned, swept).await;
             count_failure(tenant, stem, outcome, swept)?;
         }
-        let abandoned = Inventory::still_without_owner(&self.store, tenant, abandoned).await?;
+        if abandoned.kept > 0 {
+            tracing::warn!(
+                %tenant,
+                blobs = abandoned.kept,
+                "bytes without a record stay, since no older record is to be seen: is a disk below the store not mounted?"
+            );
+        }
+        let abandoned = Inventory::still_without_owner(&self.store, tenant, abandoned.blobs).await?;
         self.remove_blobs(tenant, &abandoned, swept).await?;
         self.sweep_file_records(tenant, &inventory, swept).await
     }
@@ -111,7 +127,7 @@ impl Backend {
         tenant: &Tenant,
         stem: Stem,
         inventory: &Inventory,
-        abandoned: &mut Vec<BlobName>,
+        abandoned: &mut Abandoned,
         swept: &mut Swept,
     ) -> Result<(), StoreError> {
         let blobs = inventory.blobs.get(&Owner::File(stem)).map(Vec::as_slice).unwrap_or_default();
@@ -120,25 +136,34 @@ impl Backend {
                 Some(end) if self.is_past(end, GRACE) => self.remove_blobs(tenant, blobs, swept).await,
                 _ => Ok(()),
             },
-            None => self.abandon(tenant, stem.created_at(), blobs, abandoned).await,
+            None => self.abandon(tenant, Owner::File(stem), inventory, abandoned).await,
         }
     }
 
-    /// Adds those of these bytes that belong to nothing, and for so long that their writer is gone.
+    /// Adds the bytes of an owner that is not to be seen, those that are there for so long that their writer is gone.
     async fn abandon(
         &self,
         tenant: &Tenant,
-        begun: UnixSeconds,
-        blobs: &[BlobName],
-        abandoned: &mut Vec<BlobName>,
+        owner: Owner,
+        inventory: &Inventory,
+        abandoned: &mut Abandoned,
     ) -> Result<(), StoreError> {
+        let begun = match owner {
+            Owner::File(stem) => stem.created_at(),
+            Owner::Upload(id) => id.created_at(),
+        };
         if !self.is_past(begun, self.abandoned_after()) {
             return Ok(());
         }
-        for blob in blobs {
+        // Another disk may have to be mounted below the folder of the store. A blob that stays is better than one that is lost.
+        let is_certain = self.store.folder.is_none() || inventory.has_older_records(owner);
+        for blob in inventory.blobs.get(&owner).into_iter().flatten() {
             let written = self.store.written(&layout::blob(tenant, *blob)).await?;
             if written.is_some_and(|written| self.is_past(written, self.abandoned_after())) {
-                abandoned.push(*blob);
+                match is_certain {
+                    true => abandoned.blobs.push(*blob),
+                    false => abandoned.kept += 1,
+                }
             }
         }
         Ok(())

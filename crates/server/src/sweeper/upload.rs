@@ -5,7 +5,7 @@ use std::collections::HashSet;
 use partwise_models::UnixSeconds;
 
 use super::{
-    GRACE, Swept, TWICE_GRACE,
+    Abandoned, GRACE, Swept, TWICE_GRACE,
     inventory::{Inventory, UploadRecords},
 };
 use crate::{
@@ -36,7 +36,7 @@ impl Backend {
         tenant: &Tenant,
         id: ObjectId,
         inventory: &Inventory,
-        abandoned: &mut Vec<BlobName>,
+        abandoned: &mut Abandoned,
         swept: &mut Swept,
     ) -> Result<(), StoreError> {
         let nothing = UploadRecords::default();
@@ -70,7 +70,7 @@ impl Backend {
                 Ok(())
             }
             State::Unknown => {
-                self.abandon(tenant, id.created_at(), blobs, abandoned).await?;
+                self.abandon(tenant, Owner::Upload(id), inventory, abandoned).await?;
                 let latest = records.parts.iter().map(|part| part.created_at()).max();
                 if latest
                     .is_some_and(|latest| self.is_past(latest.max(id.created_at()), self.abandoned_after()))

@@ -16,6 +16,8 @@ mod full_disk;
 mod http;
 mod keys;
 mod large_records;
+#[cfg(unix)]
+mod linked;
 mod list_bodies;
 mod list_order;
 mod list_sockets;
