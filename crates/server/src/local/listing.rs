@@ -105,7 +105,7 @@ fn is_folder_of(folders: &Folders, entry: &DirEntry) -> object_store::Result<boo
 }
 
 /// Says whether an entry is a folder, or leads to one.
-fn is_folder(entry: &DirEntry) -> io::Result<bool> {
+pub(crate) fn is_folder(entry: &DirEntry) -> io::Result<bool> {
     let kind = entry.file_type()?;
     if kind.is_symlink() { fs::metadata(entry.path()).map(|found| found.is_dir()) } else { Ok(kind.is_dir()) }
 }

@@ -28,7 +28,7 @@ use object_store::{
 };
 
 use self::{folders::Folders, presence::Presence, reserve::Reserve, staged::Staged, upload::Upload};
-pub(crate) use self::{presence::NotThere, staged::private};
+pub(crate) use self::{listing::is_folder, presence::NotThere, staged::private};
 use crate::layout;
 
 /// The folder. Cheap to clone; clones share everything.

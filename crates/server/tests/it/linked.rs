@@ -4,6 +4,7 @@ use std::{
     fs,
     os::unix::fs::symlink,
     path::{Path, PathBuf},
+    time::{Duration, SystemTime},
 };
 
 use http::StatusCode;
@@ -22,6 +23,11 @@ fn link(place: &Path, elsewhere: &Path) -> PathBuf {
     fs::rename(place, &moved).unwrap();
     symlink(&moved, place).unwrap();
     moved
+}
+
+fn make_old(path: &Path) {
+    let then = SystemTime::now() - Duration::from_secs(3 * DAY);
+    fs::File::options().write(true).open(path).unwrap().set_modified(then).unwrap();
 }
 
 #[tokio::test]
@@ -131,4 +137,37 @@ async fn bytes_that_belong_to_nothing_go_from_a_disk_after_a_day() {
     assert_eq!(world.server.sweep().await.unwrap().blobs, 0);
     world.advance(DAY + 120);
     assert_eq!(world.server.sweep().await.unwrap().blobs, 1);
+}
+
+#[tokio::test]
+async fn what_unfinished_writes_left_in_a_linked_folder_goes_after_a_day() {
+    for folder in ["tenants/team-a", "tenants/team-a/blobs"] {
+        let (home, other_disk) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+        let world = World::in_folder(home.path()).await;
+        world.caller().create_file("a.txt", b"a").await;
+        link(&home.path().join(folder), other_disk.path());
+        let left = home.path().join("tenants/team-a/blobs/0068e7780000000000000000f#1");
+        fs::write(&left, "unfinished").unwrap();
+        make_old(&left);
+        set_to_today(&world);
+        assert_eq!(world.server.sweep().await.unwrap().unfinished, 1, "{folder}");
+        assert!(!left.exists(), "{folder}");
+    }
+}
+
+#[tokio::test]
+async fn the_sweeper_follows_no_link_that_is_not_the_stores() {
+    let (home, other_disk) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let world = World::in_folder(home.path()).await;
+    world.caller().create_file("a.txt", b"a").await;
+    let theirs = other_disk.path().join("notes#1");
+    fs::write(&theirs, "a person's").unwrap();
+    make_old(&theirs);
+    for place in ["tenants/team-a/backup", "tenants/team-a/blobs/backup", "tenants/My backup"] {
+        symlink(other_disk.path(), home.path().join(place)).unwrap();
+    }
+    symlink(home.path().join("tenants"), home.path().join("tenants/team-a/around")).unwrap();
+    set_to_today(&world);
+    assert_eq!(world.server.sweep().await.unwrap().skipped, 0);
+    assert!(theirs.exists());
 }
