@@ -15,7 +15,7 @@ use crate::{
     memory::MemoryShare,
     record::{FileRecord, FinalRecord, Outcome, PartRecord, UploadRecord},
     refusal::Refusal,
-    removal::Removing,
+    removal::{Freed, Removing},
     rules::NewUpload,
     store::{Created, StoreError},
     summary::{End, Summarized as _, Summary},
@@ -271,7 +271,7 @@ impl Backend {
         match created {
             Created::Now => {
                 if was_full {
-                    self.free_at_once(tenant, id, &[]).await;
+                    self.free_at_once(tenant, id, Freed::Bytes).await;
                 }
                 Ok((own, created))
             }

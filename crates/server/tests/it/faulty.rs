@@ -29,6 +29,10 @@ struct Faults {
     is_contended: bool,
     /// After so many changes everything fails, as for a process that was killed.
     changes: Option<usize>,
+    /// Set when of several removals the last comes first: their order is the store's.
+    is_backwards: bool,
+    /// Objects with this in their path cannot be removed.
+    stuck: Option<String>,
     /// Folders with this in their path cannot be listed.
     unlistable: Option<&'static str>,
     /// Folders with this in their path list as empty the next time.
@@ -47,6 +51,14 @@ impl Faulty {
 
     pub(crate) fn set_contended(&self, is_contended: bool) {
         self.faults.lock().unwrap().is_contended = is_contended;
+    }
+
+    pub(crate) fn remove_backwards(&self) {
+        self.faults.lock().unwrap().is_backwards = true;
+    }
+
+    pub(crate) fn make_stuck(&self, part: &str) {
+        self.faults.lock().unwrap().stuck = Some(part.to_owned());
     }
 
     pub(crate) fn room(&self) -> Option<usize> {
@@ -138,12 +150,22 @@ impl ObjectStore for Faulty {
     }
 
     fn delete_stream(&self, locations: BoxStream<'static, Result<Path>>) -> BoxStream<'static, Result<Path>> {
-        let store = self.clone();
+        let (store, is_backwards) = (self.clone(), self.faults.lock().unwrap().is_backwards);
+        let locations = match is_backwards {
+            true => stream::once(locations.collect::<Vec<_>>())
+                .flat_map(|all| stream::iter(all.into_iter().rev()))
+                .boxed(),
+            false => locations,
+        };
         let deletions = locations.then(move |location| {
             let store = store.clone();
             async move {
                 let location = location?;
                 store.running()?;
+                let stuck = store.faults.lock().unwrap().stuck.clone();
+                if stuck.is_some_and(|part| location.as_ref().contains(&part)) {
+                    return Err(failure(std::io::ErrorKind::PermissionDenied));
+                }
                 // In memory, a removal of nothing is no error.
                 store.objects.get_opts(&location, GetOptions { head: true, ..GetOptions::default() }).await?;
                 store.change()?;
