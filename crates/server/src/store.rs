@@ -328,6 +328,11 @@ impl StoreError {
         self.io_error().is_some_and(is_full)
     }
 
+    /// Returns `true` if the object is not there.
+    pub(crate) fn is_not_found(&self) -> bool {
+        matches!(self, Self::Store(object_store::Error::NotFound { .. }))
+    }
+
     /// Returns `true` for an error that one object can have while the others can be read: its permissions are wrong, or the disk
     /// is broken where it is. That the whole store is unreadable says the same, so the caller reads another object.
     pub(crate) fn may_be_of_one_object(&self) -> bool {

@@ -13,6 +13,7 @@ mod faulty;
 mod folder;
 mod forms;
 mod full_disk;
+mod gone;
 mod http;
 mod keys;
 mod large_records;
