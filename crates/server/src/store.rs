@@ -177,18 +177,36 @@ impl Store {
         Ok(listing.common_prefixes.iter().filter_map(|path| path.filename().map(str::to_owned)).collect())
     }
 
-    /// Removes objects; one that is gone already is no error. Says how many this call removed.
+    /// Removes objects, in no certain order; one that is gone already is no error. Says how many this call removed.
+    ///
+    /// # Errors
+    /// As of [`remove_counted`](Self::remove_counted).
     pub(crate) async fn remove(&self, paths: Vec<Path>) -> Result<usize, StoreError> {
+        let mut removed = 0;
+        self.remove_counted(paths, &mut removed).await?;
+        Ok(removed)
+    }
+
+    /// As [`remove`](Self::remove), and adds those that it removed also when there is an error.
+    ///
+    /// # Errors
+    /// The first one, once all others are removed.
+    pub(crate) async fn remove_counted(
+        &self,
+        paths: Vec<Path>,
+        removed: &mut usize,
+    ) -> Result<(), StoreError> {
         let paths = futures_util::stream::iter(paths.into_iter().map(Ok)).boxed();
-        let removals = self.objects.delete_stream(paths);
-        let removed = removals.filter_map(|removal| async {
+        let mut removals = self.objects.delete_stream(paths);
+        let mut outcome = Ok(());
+        while let Some(removal) = removals.next().await {
             match removal {
-                Ok(_) => Some(Ok(())),
-                Err(object_store::Error::NotFound { .. }) => None,
-                Err(error) => Some(Err(StoreError::from(error))),
+                Ok(_) => *removed += 1,
+                Err(object_store::Error::NotFound { .. }) => {}
+                Err(error) => outcome = outcome.and(Err(error.into())),
             }
-        });
-        removed.try_fold(0, |count, ()| async move { Ok(count + 1) }).await
+        }
+        outcome
     }
 
     /// Removes an object on which others depend: when this returns it is gone for good, also after a power cut. Says

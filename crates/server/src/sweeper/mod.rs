@@ -43,7 +43,7 @@ pub struct Swept {
     pub records: usize,
     /// Files of unfinished writes, on a local disk, that are gone now.
     pub unfinished: usize,
-    /// Files, uploads and tenants that could not be looked at; the log says why, and the next sweep tries again.
+    /// Files, uploads and tenants that could not be looked at or removed; the log says why, and the next sweep tries again.
     pub skipped: usize,
 }
 
@@ -116,9 +116,19 @@ impl Backend {
                 "bytes without a record stay, since no older record is to be seen: is a disk below the store not mounted?"
             );
         }
-        let abandoned = Inventory::still_without_owner(&self.store, tenant, abandoned.blobs).await?;
-        self.remove_blobs(tenant, &abandoned, swept).await?;
+        let outcome = self.remove_abandoned(tenant, abandoned.blobs, swept).await;
+        count_failure(tenant, "bytes without a record", outcome, swept)?;
         self.sweep_file_records(tenant, &inventory, swept).await
+    }
+
+    async fn remove_abandoned(
+        &self,
+        tenant: &Tenant,
+        blobs: Vec<BlobName>,
+        swept: &mut Swept,
+    ) -> Result<(), StoreError> {
+        let blobs = Inventory::still_without_owner(&self.store, tenant, blobs).await?;
+        self.remove_blobs(tenant, &blobs, swept).await
     }
 
     /// Removes the bytes of a file that was sent at once, if it is gone or was never made.
@@ -188,17 +198,36 @@ impl Backend {
                 Err(error) => count_failure(tenant, id, Err(error), swept)?,
             }
         }
-        if gone.is_empty() {
-            return Ok(());
-        }
-        let records = gone.iter().map(|id| layout::file(tenant, *id)).collect();
-        swept.records += self.store.remove(records).await?;
         // A tombstone that went before its file's record would bring the file back. Another sweeper may have removed the record.
-        self.store.sync_folder_of(&layout::file(tenant, gone[0])).await?;
+        let gone = self.remove_records_of_files(tenant, gone, swept).await?;
         let tombstones = gone.iter().filter(|id| inventory.deleted.contains(*id));
         let tombstones = tombstones.map(|id| layout::file_deleted(tenant, *id)).collect();
-        swept.records += self.store.remove(tombstones).await?;
-        Ok(())
+        let outcome = self.store.remove_counted(tombstones, &mut swept.records).await;
+        count_failure(tenant, "tombstones of files", outcome, swept)
+    }
+
+    /// Removes these records, and gives back the files whose record is gone for good then.
+    async fn remove_records_of_files(
+        &self,
+        tenant: &Tenant,
+        files: Vec<ObjectId>,
+        swept: &mut Swept,
+    ) -> Result<Vec<ObjectId>, StoreError> {
+        let Some(first) = files.first().map(|id| layout::file(tenant, *id)) else { return Ok(files) };
+        let records = files.iter().map(|id| layout::file(tenant, *id)).collect();
+        let outcome = self.store.remove_counted(records, &mut swept.records).await;
+        let mut gone = files;
+        if outcome.is_err() {
+            let files = std::mem::take(&mut gone);
+            for id in files {
+                if matches!(self.store.exists(&layout::file(tenant, id)).await, Ok(false)) {
+                    gone.push(id);
+                }
+            }
+        }
+        count_failure(tenant, "records of files", outcome, swept)?;
+        self.store.sync_folder_of(&first).await?;
+        Ok(gone)
     }
 
     /// Since when a file is deleted or expired.
@@ -230,8 +259,7 @@ impl Backend {
         swept: &mut Swept,
     ) -> Result<(), StoreError> {
         let paths = blobs.iter().map(|blob| layout::blob(tenant, *blob)).collect();
-        swept.blobs += self.store.remove(paths).await?;
-        Ok(())
+        self.store.remove_counted(paths, &mut swept.blobs).await
     }
 }
 
@@ -247,7 +275,7 @@ fn count_failure(
         Err(error @ StoreError::NotThere(_)) => Err(error),
         Err(error) => {
             let error: &dyn std::error::Error = &error;
-            tracing::error!(%tenant, %what, error, "what the sweeper cannot read stays");
+            tracing::error!(%tenant, %what, error, "what the sweeper cannot read or remove stays");
             swept.skipped += 1;
             Ok(())
         }

@@ -66,8 +66,7 @@ impl Backend {
                 self.remove_blobs(tenant, &unnamed, swept).await?;
                 // The end names the parts of the file, and completing again goes by that.
                 let parts = records.parts.iter().map(|part| layout::part(tenant, id, *part)).collect();
-                swept.records += self.store.remove(parts).await?;
-                Ok(())
+                self.store.remove_counted(parts, &mut swept.records).await
             }
             State::Unknown => {
                 self.abandon(tenant, Owner::Upload(id), inventory, abandoned).await?;
@@ -160,13 +159,13 @@ impl Backend {
         if records.has_beginning {
             paths.push(layout::upload_created(tenant, id));
         }
-        swept.records += self.store.remove(paths).await?;
+        self.store.remove_counted(paths, &mut swept.records).await?;
         let parts = records.parts.iter().map(|part| layout::part(tenant, id, *part)).collect();
-        swept.records += self.store.remove(parts).await?;
+        self.store.remove_counted(parts, &mut swept.records).await?;
         let end = layout::upload_final(tenant, id);
         self.store.sync_folder_of(&end).await?;
         // It may have been written by this sweep, after the listing.
-        swept.records += self.store.remove(vec![end]).await?;
+        self.store.remove_counted(vec![end], &mut swept.records).await?;
         self.store.remove_empty(&layout::upload(tenant, id)).await;
         Ok(())
     }

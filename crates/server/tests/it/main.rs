@@ -37,6 +37,7 @@ mod small_disk;
 mod sockets;
 mod spied_store;
 mod store;
+mod stuck;
 mod sweep;
 mod unreadable;
 mod uploads;
