@@ -9,7 +9,7 @@ use std::{
 use bytes::Bytes;
 use futures_util::{StreamExt, TryStreamExt};
 use object_store::{
-    ObjectStore, ObjectStoreExt, PutMode, PutOptions, PutPayload, memory::InMemory, path::Path,
+    ObjectMeta, ObjectStore, ObjectStoreExt, PutMode, PutOptions, PutPayload, memory::InMemory, path::Path,
 };
 use partwise_models::UnixSeconds;
 use serde::{Serialize, de::DeserializeOwned};
@@ -114,12 +114,13 @@ impl Store {
         }
     }
 
-    /// Reads an object, if it is there.
-    pub(crate) async fn read_bytes(&self, path: &Path) -> Result<Option<Bytes>, StoreError> {
-        // A record is open from here until it was read, and a list reads many side by side.
-        let _turn = RECORDS_AT_ONCE.acquire().await;
+    /// Reads an object, if it is there, and when it was written, on the store's clock.
+    pub(crate) async fn read_dated(&self, path: &Path) -> Result<Option<(Bytes, UnixSeconds)>, StoreError> {
         match self.objects.get(path).await {
-            Ok(answer) => Ok(Some(answer.bytes().await?)),
+            Ok(answer) => {
+                let written = written(&answer.meta);
+                Ok(Some((answer.bytes().await?, written)))
+            }
             Err(object_store::Error::NotFound { .. }) => Ok(None),
             Err(error) => Err(error.into()),
         }
@@ -154,7 +155,7 @@ impl Store {
     /// When an object was written, on the store's clock; `None` when it is not there.
     pub(crate) async fn written(&self, path: &Path) -> Result<Option<UnixSeconds>, StoreError> {
         match self.objects.head(path).await {
-            Ok(meta) => Ok(Some(UnixSeconds(meta.last_modified.timestamp().try_into().unwrap_or(0)))),
+            Ok(meta) => Ok(Some(written(&meta))),
             Err(object_store::Error::NotFound { .. }) => Ok(None),
             Err(error) => Err(error.into()),
         }
@@ -286,6 +287,10 @@ impl Store {
             None => path.to_string(),
         }
     }
+}
+
+fn written(meta: &ObjectMeta) -> UnixSeconds {
+    UnixSeconds(meta.last_modified.timestamp().try_into().unwrap_or(0))
 }
 
 pub(crate) fn json<T: Serialize>(path: &Path, record: &T) -> Result<PutPayload, StoreError> {

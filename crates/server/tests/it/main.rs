@@ -24,6 +24,7 @@ mod list_order;
 mod list_sockets;
 mod listing;
 mod log;
+mod markers;
 mod model;
 mod pace;
 mod phases;

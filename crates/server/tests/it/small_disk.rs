@@ -14,7 +14,7 @@ use std::{
 
 use http::StatusCode;
 use partwise_models::{Purpose, UploadStatus};
-use partwise_protocol::{CancelUpload, DeleteFile, ListFiles};
+use partwise_protocol::{CancelUpload, DeleteFile, DownloadFile, ListFiles};
 
 use crate::world::{Caller, HOUR, World, new_file, new_upload};
 
@@ -327,6 +327,44 @@ async fn cancels_beside_others(disk: &Path, filler: Filler) {
     assert_eq!(world.objects_in("/blobs/").await, Vec::<String>::new());
 }
 
+/// A server that could not replace a torn marker, and then another that can.
+async fn another_replaces_the_marker(disk: &Path) {
+    let root = disk.join("store");
+    let world = World::in_folder(&root).await;
+    world.caller().create_file("a", b"a").await;
+    drop(world);
+    fs::write(root.join("partwise.json"), "").unwrap();
+    Filler::Blocks.fill(disk);
+    Filler::Inodes.fill(disk);
+    let first = World::in_folder(&root).await;
+    assert_eq!(fs::read(root.join("partwise.json")).unwrap(), b"");
+    assert_eq!(first.caller().call(&ListFiles::new()).await.unwrap().data.len(), 1);
+    fs::remove_file(disk.join("filler")).unwrap();
+    fs::remove_dir_all(disk.join("fillers")).unwrap();
+    let second = World::in_folder(&root).await;
+    assert!(!fs::read(root.join("partwise.json")).unwrap().is_empty());
+    for world in [first, second] {
+        assert_eq!(world.caller().call(&ListFiles::new()).await.unwrap().data.len(), 1);
+    }
+}
+
+/// Somebody reads a file while it is deleted, and there is no room for a record of that.
+async fn deletes_without_a_record(disk: &Path) {
+    use http_body_util::{BodyExt as _, Full};
+    use tower_service::Service as _;
+    let root = disk.join("store");
+    let world = World::in_folder(&root).await;
+    let caller = world.caller();
+    let file = caller.create_file("a", b"a").await.id;
+    let request = caller.request(&DownloadFile::new(&file)).map(Full::new);
+    let reader = world.server.clone().call(request).await.unwrap();
+    fs::remove_dir_all(root.join("reserve")).unwrap();
+    Filler::Blocks.fill(disk);
+    caller.call(&DeleteFile::new(&file)).await.unwrap();
+    assert_eq!(caller.download(&file).await.unwrap_err().status, StatusCode::NOT_FOUND);
+    assert_eq!(reader.into_body().collect().await.unwrap().to_bytes(), "a");
+}
+
 /// Threads that take all room, again and again.
 struct Others {
     is_over: Arc<AtomicBool>,
@@ -467,6 +505,22 @@ fn uploads_are_cancelled_without_a_reserve_while_others_take_all_inodes() {
     let name = "uploads_are_cancelled_without_a_reserve_while_others_take_all_inodes";
     if let Some(disk) = disk(name, TMPFS) {
         runtime().block_on(cancels_beside_others(&disk, Filler::Inodes));
+    }
+}
+
+#[test]
+fn a_server_that_could_not_replace_a_torn_marker_knows_the_store_when_another_has() {
+    let name = "a_server_that_could_not_replace_a_torn_marker_knows_the_store_when_another_has";
+    if let Some(disk) = disk(name, TMPFS) {
+        runtime().block_on(another_replaces_the_marker(&disk));
+    }
+}
+
+#[test]
+fn a_file_that_is_deleted_without_a_record_is_not_found_although_somebody_reads_it() {
+    let name = "a_file_that_is_deleted_without_a_record_is_not_found_although_somebody_reads_it";
+    if let Some(disk) = disk(name, TMPFS) {
+        runtime().block_on(deletes_without_a_record(&disk));
     }
 }
 
