@@ -156,6 +156,8 @@ impl Backend {
             tracing::warn!(%tenant, %id, error, "what is gone keeps its room until it is swept");
         }
         self.store.fill_reserve().await;
+        // A file whose record found no room may find some now.
+        Self::sweep_soon(&self.store);
     }
 
     /// Removes all of a deleted file but its tombstone.

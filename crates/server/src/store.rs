@@ -1,10 +1,6 @@
 //! The store that everything is kept in, and the few things that are done with it.
 
-use std::{
-    io,
-    sync::{Arc, Mutex, PoisonError},
-    time::{Duration, Instant},
-};
+use std::{io, sync::Arc};
 
 use bytes::Bytes;
 use futures_util::{StreamExt, TryStreamExt};
@@ -16,6 +12,8 @@ use serde::{Serialize, de::DeserializeOwned};
 use tokio::sync::Semaphore;
 
 use crate::{
+    backend::Backend,
+    full_disk::FullDisk,
     large_record::Turns,
     local::{LocalFolder, NotThere},
 };
@@ -31,13 +29,12 @@ pub struct Store {
     pub(crate) objects: Arc<dyn ObjectStore>,
     /// The folder, when the store is a local disk: it has unfinished writes that the store does not list, and a reserve.
     pub(crate) folder: Option<LocalFolder>,
-    /// When a write last failed for want of room.
-    was_full: Arc<Mutex<Option<Instant>>>,
+    pub(crate) full_disk: Arc<FullDisk>,
     pub(crate) large: Arc<Turns>,
+    /// Set in the sweeper's own.
+    pub(crate) is_swept: bool,
 }
 
-/// The time for which a disk that was full counts as full: as long as freed bytes stay on one that is not.
-const FULL_FOR: Duration = Duration::from_secs(60 * 60);
 /// The most records that this process has open at once, whatever reads them: descriptors are left for connections (`limits.rs`).
 pub(crate) static RECORDS_AT_ONCE: Semaphore = Semaphore::const_new(32);
 
@@ -49,21 +46,21 @@ impl Store {
     }
 
     pub(crate) fn of(objects: Arc<dyn ObjectStore>, folder: Option<LocalFolder>) -> Self {
-        Self { objects, folder, was_full: Arc::default(), large: Arc::default() }
+        Self { objects, folder, full_disk: Arc::default(), large: Arc::default(), is_swept: false }
     }
 
-    /// Keeps in mind whether a write failed for want of room.
+    /// Keeps in mind whether a write failed for want of room, and has the store swept then.
     pub(crate) fn noted<T>(&self, written: Result<T, StoreError>) -> Result<T, StoreError> {
         if written.as_ref().is_err_and(StoreError::is_full) {
-            *self.was_full.lock().unwrap_or_else(PoisonError::into_inner) = Some(Instant::now());
+            self.full_disk.note();
+            Backend::sweep_soon(self);
         }
         written
     }
 
-    /// Says whether a write of this process has failed for want of room in the last hour.
+    /// Returns `true` if a write of this process has failed for want of room in the last hour.
     pub(crate) fn was_full_lately(&self) -> bool {
-        let was_full = *self.was_full.lock().unwrap_or_else(PoisonError::into_inner);
-        was_full.is_some_and(|then| then.elapsed() < FULL_FOR)
+        self.full_disk.was_full_lately()
     }
 
     /// Creates a record; says whether it is this call that did, or whether it was there before.

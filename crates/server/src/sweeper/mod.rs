@@ -26,7 +26,8 @@ use crate::{
     tenant::Tenant,
 };
 
-/// Seconds that bytes stay after they were freed, so that readers may finish. Records stay as long again.
+/// Seconds that bytes stay after they were freed, so that readers may finish. Records stay as long again. On a disk that was
+/// full in the last hour, bytes do not stay, nor do records but those that say what is gone.
 pub(crate) const GRACE: u64 = 60 * 60;
 const TWICE_GRACE: u64 = 2 * GRACE;
 /// Seconds that bytes that belong to nothing stay: by then their writer is gone. On a disk that was full in the last hour,
@@ -59,6 +60,11 @@ impl Backend {
     /// Looks at everything of every tenant once: three listings per tenant, two more where bytes seem to belong to nothing, and one
     /// or two reads for each deleted file and each upload.
     pub(crate) async fn sweep(&self) -> Result<Swept, StoreError> {
+        let _turn = self.store.full_disk.turn().await;
+        self.as_sweeper().sweep_all().await
+    }
+
+    async fn sweep_all(&self) -> Result<Swept, StoreError> {
         let mut swept = Swept::default();
         for name in self.store.folders(&layout::tenants()).await? {
             let Ok(tenant) = Tenant::new(&name) else { continue };
@@ -79,6 +85,11 @@ impl Backend {
     /// Seconds after which bytes that belong to nothing are abandoned: nobody is writing them any more.
     fn abandoned_after(&self) -> u64 {
         if self.store.was_full_lately() { GRACE } else { ABANDONED }
+    }
+
+    /// Seconds that the bytes of what is gone stay. A full disk has no room for them.
+    fn grace(&self) -> u64 {
+        if self.store.was_full_lately() { 0 } else { GRACE }
     }
 
     /// Sweeps what only a local disk has.
@@ -143,7 +154,7 @@ impl Backend {
         let blobs = inventory.blobs.get(&Owner::File(stem)).map(Vec::as_slice).unwrap_or_default();
         match inventory.file_of(stem) {
             Some(id) => match self.end_of_file(tenant, id, inventory).await? {
-                Some(end) if self.is_past(end, GRACE) => self.remove_blobs(tenant, blobs, swept).await,
+                Some(end) if self.is_past(end, self.grace()) => self.remove_blobs(tenant, blobs, swept).await,
                 _ => Ok(()),
             },
             None => self.abandon(tenant, Owner::File(stem), inventory, abandoned).await,
@@ -187,23 +198,32 @@ impl Backend {
         inventory: &Inventory,
         swept: &mut Swept,
     ) -> Result<(), StoreError> {
-        let mut gone = Vec::new();
+        let (mut gone, mut needless) = (Vec::new(), Vec::new());
         for id in inventory.file_ids() {
             if inventory.uploads.contains_key(&id) || inventory.has_blobs(id) {
                 continue;
             }
             match self.end_of_file(tenant, id, inventory).await {
                 Ok(Some(end)) if self.is_past(end, TWICE_GRACE) => gone.push(id),
+                Ok(Some(_)) if self.is_needless(id, inventory) && inventory.is_stored(id) => {
+                    needless.push(id)
+                }
                 Ok(_) => {}
                 Err(error) => count_failure(tenant, id, Err(error), swept)?,
             }
         }
+        self.remove_records_of_files(tenant, needless, swept).await?;
         // A tombstone that went before its file's record would bring the file back. Another sweeper may have removed the record.
         let gone = self.remove_records_of_files(tenant, gone, swept).await?;
         let tombstones = gone.iter().filter(|id| inventory.deleted.contains(*id));
         let tombstones = tombstones.map(|id| layout::file_deleted(tenant, *id)).collect();
         let outcome = self.store.remove_counted(tombstones, &mut swept.records).await;
         count_failure(tenant, "tombstones of files", outcome, swept)
+    }
+
+    /// Says whether the records of a file and its upload are to give an inode back: the tombstone does without them.
+    fn is_needless(&self, id: ObjectId, inventory: &Inventory) -> bool {
+        self.store.was_full_lately() && inventory.deleted.contains(&id)
     }
 
     /// Removes these records, and gives back the files whose record is gone for good then.

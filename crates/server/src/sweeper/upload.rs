@@ -45,11 +45,12 @@ impl Backend {
         match self.state(tenant, id, records, inventory).await? {
             State::Kept => Ok(()),
             State::Gone(since) => {
-                if self.is_past(since, GRACE) {
+                if self.is_past(since, self.grace()) {
                     self.remove_blobs(tenant, blobs, swept).await?;
                 }
                 // Bytes that were there until now are needed by nobody, but their records have an hour to go.
-                if blobs.is_empty() && self.is_past(since, TWICE_GRACE) {
+                let is_done = self.is_past(since, TWICE_GRACE) || self.is_needless(id, inventory);
+                if blobs.is_empty() && is_done {
                     self.remove_records(tenant, id, records, swept).await?;
                 }
                 Ok(())
@@ -58,12 +59,16 @@ impl Backend {
                 if !inventory.is_stored(id) {
                     self.restore_file(tenant, id).await?;
                 }
-                if !self.is_past(at, GRACE) {
+                if !self.is_past(at, self.grace()) {
                     return Ok(());
                 }
                 let kept: HashSet<BlobName> = file.content.pieces().map(|piece| piece.blob).collect();
                 let unnamed: Vec<_> = blobs.iter().filter(|blob| !kept.contains(blob)).copied().collect();
                 self.remove_blobs(tenant, &unnamed, swept).await?;
+                // A completion that looked before the upload ended may still read them.
+                if !self.is_past(at, GRACE) {
+                    return Ok(());
+                }
                 // The end names the parts of the file, and completing again goes by that.
                 let parts = records.parts.iter().map(|part| layout::part(tenant, id, *part)).collect();
                 self.store.remove_counted(parts, &mut swept.records).await

@@ -1,8 +1,11 @@
 //! A store in memory that fails as it is told to.
 
-use std::sync::{
-    Arc, Mutex,
-    atomic::{AtomicUsize, Ordering::SeqCst},
+use std::{
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicUsize, Ordering::SeqCst},
+    },
+    time::Duration,
 };
 
 use async_trait::async_trait;
@@ -19,10 +22,21 @@ pub(crate) struct Faulty {
     faults: Arc<Mutex<Faults>>,
     /// Calls that write, whether they came to something or not.
     writes: Arc<AtomicUsize>,
+    sweeps: Arc<Sweeps>,
+}
+
+/// Sweeps begin by listing the tenants.
+#[derive(Debug, Default)]
+struct Sweeps {
+    count: AtomicUsize,
+    listing: AtomicUsize,
+    most_at_once: AtomicUsize,
 }
 
 #[derive(Debug, Default)]
 struct Faults {
+    /// The time that listing the tenants takes.
+    listing_takes: Option<Duration>,
     /// The number of objects that there is room for; a removal makes room for one.
     room: Option<usize>,
     /// Set when others take the room that a removal makes.
@@ -80,6 +94,18 @@ impl Faulty {
 
     pub(crate) fn list_as_empty_once(&self, part: &'static str) {
         self.faults.lock().unwrap().empty_once.push(part);
+    }
+
+    pub(crate) fn slow_listings(&self, time: Duration) {
+        self.faults.lock().unwrap().listing_takes = Some(time);
+    }
+
+    pub(crate) fn sweeps(&self) -> usize {
+        self.sweeps.count.load(SeqCst)
+    }
+
+    pub(crate) fn most_sweeps_at_once(&self) -> usize {
+        self.sweeps.most_at_once.load(SeqCst)
     }
 
     pub(crate) fn writes(&self) -> usize {
@@ -196,6 +222,16 @@ impl ObjectStore for Faulty {
 
     async fn list_with_delimiter(&self, prefix: Option<&Path>) -> Result<ListResult> {
         self.running()?;
+        if prefix.is_some_and(|prefix| prefix.as_ref() == "tenants") {
+            self.sweeps.count.fetch_add(1, SeqCst);
+            let listing = self.sweeps.listing.fetch_add(1, SeqCst) + 1;
+            self.sweeps.most_at_once.fetch_max(listing, SeqCst);
+            let takes = self.faults.lock().unwrap().listing_takes;
+            if let Some(time) = takes {
+                tokio::time::sleep(time).await;
+            }
+            self.sweeps.listing.fetch_sub(1, SeqCst);
+        }
         self.objects.list_with_delimiter(prefix).await
     }
 

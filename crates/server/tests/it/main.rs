@@ -12,6 +12,7 @@ mod faulty;
 #[cfg(unix)]
 mod folder;
 mod forms;
+mod freed;
 mod full_disk;
 mod gone;
 mod http;

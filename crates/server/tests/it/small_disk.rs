@@ -365,6 +365,26 @@ async fn deletes_without_a_record(disk: &Path) {
     assert_eq!(reader.into_body().collect().await.unwrap().to_bytes(), "a");
 }
 
+/// Files that were deleted while there was room give it back as soon as there is none.
+async fn frees_what_was_deleted(disk: &Path) {
+    let world = World::in_folder(&disk.join("store")).await;
+    let caller = world.caller();
+    let content = vec![7; 1_000_000];
+    let new = || new_file(Purpose::Assistants, "b", &content);
+    for _ in 0..3 {
+        let file = caller.create_file("a", &content).await;
+        caller.call(&DeleteFile::new(&file.id)).await.unwrap();
+    }
+    assert_eq!(caller.call(&new()).await.unwrap_err().status, StatusCode::INSUFFICIENT_STORAGE);
+    let is_taken = async {
+        while caller.call(&new()).await.is_err() {
+            tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+        }
+    };
+    // Far less than the time that bytes stay for else.
+    tokio::time::timeout(std::time::Duration::from_secs(60), is_taken).await.unwrap();
+}
+
 /// Threads that take all room, again and again.
 struct Others {
     is_over: Arc<AtomicBool>,
@@ -521,6 +541,14 @@ fn a_file_that_is_deleted_without_a_record_is_not_found_although_somebody_reads_
     let name = "a_file_that_is_deleted_without_a_record_is_not_found_although_somebody_reads_it";
     if let Some(disk) = disk(name, TMPFS) {
         runtime().block_on(deletes_without_a_record(&disk));
+    }
+}
+
+#[test]
+fn what_was_deleted_before_the_disk_was_full_gives_its_room_back() {
+    let name = "what_was_deleted_before_the_disk_was_full_gives_its_room_back";
+    if let Some(disk) = disk(name, TMPFS) {
+        runtime().block_on(frees_what_was_deleted(&disk));
     }
 }
 
