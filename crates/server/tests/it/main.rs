@@ -4,6 +4,8 @@
 mod auth;
 mod connections;
 mod crash;
+#[cfg(unix)]
+mod cut_folder;
 mod damage;
 mod download;
 #[cfg(target_os = "linux")]
