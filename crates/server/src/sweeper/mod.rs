@@ -293,6 +293,11 @@ fn count_failure(
     match outcome {
         Ok(()) => Ok(()),
         Err(error @ StoreError::NotThere(_)) => Err(error),
+        Err(StoreError::Busy) => {
+            tracing::debug!(%tenant, %what, "other large records are being read");
+            swept.skipped += 1;
+            Ok(())
+        }
         Err(error) => {
             let error: &dyn std::error::Error = &error;
             tracing::error!(%tenant, %what, error, "what the sweeper cannot read or remove stays");
