@@ -174,8 +174,8 @@ mod tests {
             File::options().write(true).open(piece).unwrap().set_modified(day_ago).unwrap();
         }
         let _staged = reserve.spend(&folders, &home.path().join("record"), false).unwrap().unwrap();
-        let entries = fs::read_dir(home.path()).unwrap().map(|entry| entry.unwrap());
-        let taken = entries.filter(|entry| entry.file_name().to_string_lossy().starts_with("record#")).next();
+        let mut entries = fs::read_dir(home.path()).unwrap().map(|entry| entry.unwrap());
+        let taken = entries.find(|entry| entry.file_name().to_string_lossy().starts_with("record#"));
         assert!(taken.unwrap().metadata().unwrap().modified().unwrap() > day_ago + Duration::from_secs(60));
     }
 

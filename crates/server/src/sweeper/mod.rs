@@ -206,7 +206,7 @@ impl Backend {
             match self.end_of_file(tenant, id, inventory).await {
                 Ok(Some(end)) if self.is_past(end, TWICE_GRACE) => gone.push(id),
                 Ok(Some(_)) if self.is_needless(id, inventory) && inventory.is_stored(id) => {
-                    needless.push(id)
+                    needless.push(id);
                 }
                 Ok(_) => {}
                 Err(error) => count_failure(tenant, id, Err(error), swept)?,
