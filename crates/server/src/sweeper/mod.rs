@@ -27,9 +27,12 @@ use crate::{
 };
 
 /// Seconds that bytes stay after they were freed, so that readers may finish. Records stay as long again. On a disk that was
-/// full in the last hour, bytes do not stay, nor do records but those that say what is gone.
+/// full in the last hour, neither bytes stay nor those records of a deleted file that its tombstone makes needless.
 pub(crate) const GRACE: u64 = 60 * 60;
 const TWICE_GRACE: u64 = 2 * GRACE;
+/// Seconds that the records that say what is gone stay on a disk that was full in the last hour: far longer than a request
+/// takes from looking for them to writing what they forbid.
+const BRIEF: u64 = 10 * 60;
 /// Seconds that bytes that belong to nothing stay: by then their writer is gone. On a disk that was full in the last hour,
 /// an hour has to do.
 const ABANDONED: u64 = 24 * 60 * 60;
@@ -90,6 +93,11 @@ impl Backend {
     /// Seconds that the bytes of what is gone stay. A full disk has no room for them.
     fn grace(&self) -> u64 {
         if self.store.was_full_lately() { 0 } else { GRACE }
+    }
+
+    /// Seconds that the records of what is gone stay.
+    fn grace_of_records(&self) -> u64 {
+        if self.store.was_full_lately() { BRIEF } else { TWICE_GRACE }
     }
 
     /// Sweeps what only a local disk has.
@@ -204,7 +212,7 @@ impl Backend {
                 continue;
             }
             match self.end_of_file(tenant, id, inventory).await {
-                Ok(Some(end)) if self.is_past(end, TWICE_GRACE) => gone.push(id),
+                Ok(Some(end)) if self.is_past(end, self.grace_of_records()) => gone.push(id),
                 Ok(Some(_)) if self.is_needless(id, inventory) && inventory.is_stored(id) => {
                     needless.push(id);
                 }

@@ -49,7 +49,7 @@ impl Backend {
                     self.remove_blobs(tenant, blobs, swept).await?;
                 }
                 // Bytes that were there until now are needed by nobody, but their records have an hour to go.
-                let is_done = self.is_past(since, TWICE_GRACE) || self.is_needless(id, inventory);
+                let is_done = self.is_past(since, self.grace_of_records()) || self.is_needless(id, inventory);
                 if blobs.is_empty() && is_done {
                     self.remove_records(tenant, id, records, swept).await?;
                 }

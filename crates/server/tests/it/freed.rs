@@ -137,3 +137,32 @@ async fn a_file_that_found_no_room_for_its_record_is_listed_a_minute_after_a_del
     settle().await;
     assert_eq!(listed().await, [file]);
 }
+
+#[tokio::test]
+async fn records_of_what_is_gone_leave_a_full_disk_ten_minutes_later() {
+    let (world, store) = world().await;
+    let caller = world.caller();
+    let file = caller.create_file("a.txt", b"a").await.id;
+    let upload = caller.create_upload("a.txt", 1).await;
+    let part = caller.add_part(&upload, b"a").await;
+    let of_parts = caller.complete(&upload, &[part]).await.id;
+    let cancelled = caller.create_upload("a.txt", 1).await;
+    for id in [&file, &of_parts] {
+        caller.call(&DeleteFile::new(id)).await.unwrap();
+    }
+    caller.call(&CancelUpload::new(&cancelled.id)).await.unwrap();
+    store.set_room(0);
+    is_refused(&caller).await;
+    settle().await;
+    world.advance(10 * 60 - 1);
+    for _ in 0..3 {
+        world.server.sweep().await.unwrap();
+    }
+    assert_eq!(world.objects().await.len(), 4, "{:?}", world.objects().await);
+    world.advance(1);
+    world.server.sweep().await.unwrap();
+    assert_eq!(world.objects().await, Vec::<String>::new());
+    for id in [&file, &of_parts] {
+        assert_eq!(caller.download(id).await.unwrap_err().status, StatusCode::NOT_FOUND);
+    }
+}
