@@ -131,7 +131,7 @@ async fn a_file_that_found_no_room_for_its_record_is_listed_a_minute_after_a_del
         let list = caller.call(&ListFiles::new()).await.unwrap();
         list.data.into_iter().map(|file| file.id).collect()
     };
-    assert_eq!(listed().await, [gone.clone()]);
+    assert_eq!(listed().await, std::slice::from_ref(&gone));
     caller.call(&DeleteFile::new(&gone)).await.unwrap();
     tokio::time::sleep(Duration::from_secs(61)).await;
     settle().await;

@@ -7,6 +7,8 @@ mod crash;
 #[cfg(unix)]
 mod cut_folder;
 mod damage;
+#[cfg(target_os = "linux")]
+mod disks;
 mod download;
 #[cfg(target_os = "linux")]
 mod durability;
@@ -43,6 +45,8 @@ mod spied_store;
 mod store;
 mod stuck;
 mod sweep;
+#[cfg(target_os = "linux")]
+mod unmounted;
 mod unreadable;
 mod uploads;
 mod wire;

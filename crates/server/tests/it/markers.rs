@@ -33,7 +33,12 @@ fn servers_that_start_together_on_a_torn_marker_agree_on_the_store() {
                         barrier.wait();
                         let world = World::in_folder(&root).await;
                         barrier.wait();
-                        world.caller().call(&ListFiles::new()).await.map(drop)
+                        world
+                            .caller()
+                            .call(&ListFiles::new())
+                            .await
+                            .map(drop)
+                            .map_err(|refusal| refusal.status)
                     })
                 })
             })

@@ -1,85 +1,22 @@
-//! Small disks that the tests mount for themselves: without blocks, without inodes, and unmounted.
+//! Small disks that the tests mount for themselves: without blocks, without inodes.
 
 use std::{
     fs,
-    io::Write as _,
     os::unix::fs::MetadataExt as _,
     path::{Path, PathBuf},
-    process::Command,
-    sync::{
-        Arc,
-        atomic::{AtomicBool, Ordering::SeqCst},
-    },
 };
 
 use http::StatusCode;
 use partwise_models::{Purpose, UploadStatus};
 use partwise_protocol::{CancelUpload, DeleteFile, DownloadFile, ListFiles};
 
-use crate::world::{Caller, HOUR, World, new_file, new_upload};
+use crate::{
+    disks::{self, Filler, Others, TMPFS, runtime},
+    world::{Caller, HOUR, World, new_file, new_upload},
+};
 
-/// Where the test inside finds what was mounted.
-const DISK: &str = "PARTWISE_TEST_DISK";
-
-/// Runs the test `name` once more, in a namespace of its own in which `mount` was done. Where that may not be done, the
-/// test says so, and fails in CI. Inside, gives back the folder.
 fn disk(name: &str, mount: &str) -> Option<PathBuf> {
-    if let Some(disk) = std::env::var_os(DISK) {
-        return Some(disk.into());
-    }
-    let folder = tempfile::tempdir().unwrap();
-    let run = |script: &str, arguments: &[&str]| {
-        let mut command = Command::new("unshare");
-        command.args(["-Urm", "sh", "-c", script]).arg(std::env::current_exe().unwrap()).args(arguments);
-        command.env(DISK, folder.path()).output()
-    };
-    if !run(mount, &[]).is_ok_and(|tried| tried.status.success()) {
-        assert!(std::env::var_os("CI").is_none(), "no file system can be mounted here (unshare -Urm)");
-        // The harness shows what a passing test prints to nobody; this goes past it.
-        let _ = writeln!(std::io::stderr(), "NOT TESTED: no file system can be mounted here (unshare -Urm)");
-        return None;
-    }
-    let test = format!("small_disk::{name}");
-    let ran = run(&format!("{mount} && exec \"$0\" \"$@\""), &["--exact", &test, "--nocapture"]).unwrap();
-    let said = format!("{}{}", String::from_utf8_lossy(&ran.stdout), String::from_utf8_lossy(&ran.stderr));
-    assert!(ran.status.success() && said.contains("1 passed"), "{said}");
-    None
-}
-
-fn runtime() -> tokio::runtime::Runtime {
-    tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap()
-}
-
-/// Takes what room there is.
-#[derive(Clone, Copy, Debug)]
-enum Filler {
-    Blocks,
-    Inodes,
-}
-
-impl Filler {
-    fn fill(self, disk: &Path) {
-        match self {
-            Self::Blocks => {
-                let mut options = fs::OpenOptions::new();
-                let mut file = options.append(true).create(true).open(disk.join("filler")).unwrap();
-                let mut size = 1 << 20;
-                while size > 0 {
-                    if file.write_all(&vec![7; size]).is_err() {
-                        size /= 2;
-                    }
-                }
-            }
-            Self::Inodes => {
-                let folder = disk.join("fillers");
-                let _ = fs::create_dir(&folder);
-                let mut number = fs::read_dir(&folder).unwrap().count();
-                while fs::write(folder.join(number.to_string()), "").is_ok() {
-                    number += 1;
-                }
-            }
-        }
-    }
+    disks::disk(&format!("small_disk::{name}"), mount)
 }
 
 async fn file_of_parts(caller: &Caller, count: u64) -> String {
@@ -385,40 +322,10 @@ async fn frees_what_was_deleted(disk: &Path) {
     tokio::time::timeout(std::time::Duration::from_secs(60), is_taken).await.unwrap();
 }
 
-/// Threads that take all room, again and again.
-struct Others {
-    is_over: Arc<AtomicBool>,
-    threads: Vec<std::thread::JoinHandle<()>>,
-}
-
-impl Others {
-    fn start(disk: &Path, filler: Filler) -> Self {
-        let is_over = Arc::new(AtomicBool::new(false));
-        let start = |_| {
-            let (disk, is_over) = (disk.to_owned(), is_over.clone());
-            std::thread::spawn(move || {
-                while !is_over.load(SeqCst) {
-                    filler.fill(&disk);
-                }
-            })
-        };
-        let threads = (0..2).map(start).collect();
-        Self { is_over, threads }
-    }
-
-    fn stop(self) {
-        self.is_over.store(true, SeqCst);
-        self.threads.into_iter().for_each(|other| other.join().unwrap());
-    }
-}
-
 fn held_back(root: &Path) -> usize {
     let pieces = fs::read_dir(root.join("reserve")).unwrap();
     pieces.filter(|piece| piece.as_ref().unwrap().metadata().unwrap().blocks() > 0).count()
 }
-
-const TMPFS: &str =
-    "mount -t tmpfs -o size=4m,nr_inodes=1000 none \"$PARTWISE_TEST_DISK\" && cd \"$PARTWISE_TEST_DISK\"";
 
 #[test]
 fn a_store_on_a_disk_without_blocks_is_read_and_emptied() {
@@ -550,52 +457,4 @@ fn what_was_deleted_before_the_disk_was_full_gives_its_room_back() {
     if let Some(disk) = disk(name, TMPFS) {
         runtime().block_on(frees_what_was_deleted(&disk));
     }
-}
-
-/// Runs a command inside the namespace.
-fn shell(disk: &Path, script: &str) {
-    let done = Command::new("sh").args(["-c", script]).current_dir(disk).status().unwrap();
-    assert!(done.success(), "{script}");
-}
-
-#[test]
-fn while_the_disk_of_the_store_is_not_mounted_everything_is_unavailable() {
-    let name = "while_the_disk_of_the_store_is_not_mounted_everything_is_unavailable";
-    let Some(disk) = disk(name, &format!("{TMPFS} && mkdir disk store && mount --bind disk store")) else {
-        return;
-    };
-    runtime().block_on(crate::folder::is_missed(
-        &disk.join("store"),
-        || shell(&disk, "umount store"),
-        || shell(&disk, "mount --bind disk store"),
-    ));
-}
-
-/// Nothing is mounted, but permissions bind the test even if it runs as root.
-const UNPRIVILEGED: &str = "cd \"$PARTWISE_TEST_DISK\" && { test $# = 0 || exec setpriv --bounding-set=-all --inh-caps=-all \"$0\" \"$@\"; }";
-
-#[test]
-fn bytes_of_records_that_cannot_be_looked_at_stay() {
-    if let Some(disk) = disk("bytes_of_records_that_cannot_be_looked_at_stay", UNPRIVILEGED) {
-        runtime().block_on(crate::restore::keeps_what_cannot_be_looked_at(&disk.join("store")));
-    }
-}
-
-#[test]
-fn a_disk_of_the_store_that_is_mounted_under_another_device_number_is_the_store() {
-    let name = "a_disk_of_the_store_that_is_mounted_under_another_device_number_is_the_store";
-    let Some(disk) = disk(name, &format!("{TMPFS} && mkdir store && mount -t tmpfs none store")) else {
-        return;
-    };
-    let root = disk.join("store");
-    runtime().block_on(async {
-        let world = World::in_folder(&root).await;
-        let file = world.caller().create_file("a", b"a").await;
-        shell(
-            &disk,
-            "mkdir copy && mount -t tmpfs none copy && cp -R store/. copy && mount --move copy store",
-        );
-        assert_eq!(world.caller().download(&file.id).await.unwrap(), "a");
-        world.caller().create_file("b", b"b").await;
-    });
 }
