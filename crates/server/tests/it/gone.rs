@@ -11,7 +11,7 @@ use tower_service::Service;
 use crate::{
     spied_store::SpiedStore,
     sweep::set_to_today,
-    world::{HOUR, World},
+    world::{HOUR, World, complete},
 };
 
 #[tokio::test]
@@ -79,4 +79,43 @@ async fn a_file_that_is_deleted_while_it_is_opened_is_not_found() {
     assert_eq!(caller.download(&file).await.unwrap_err().status, StatusCode::INTERNAL_SERVER_ERROR);
     counts.let_records_vanish();
     assert_eq!(caller.download(&file).await.unwrap_err().status, StatusCode::NOT_FOUND);
+}
+
+/// A completion that is to compare content, and whose upload ends otherwise before it has read any.
+async fn ends_while_it_is_completed(end: &str) -> StatusCode {
+    let inner: Arc<dyn ObjectStore> = Arc::new(InMemory::new());
+    let (objects, counts) = SpiedStore::over(inner.clone());
+    let world = World::over(objects).await;
+    let caller = world.caller();
+    let upload = caller.create_upload("a.txt", 1).await;
+    let part = caller.add_part(&upload, b"a").await;
+    let mut request = complete(&upload, &[part]);
+    request.request.md5 = Some("0cc175b9c0f1b6a831c399e269772661".to_owned());
+    counts.pause();
+    let completing = tokio::spawn(async move { caller.call(&request).await.map(drop).map_err(|e| e.status) });
+    for _ in 0..100 {
+        tokio::task::yield_now().await;
+    }
+    // As on a full disk, the bytes go at once.
+    let [blob] = &world.objects_in("/blobs/").await[..] else { panic!("one blob") };
+    inner.delete(&Path::from(blob.as_str())).await.unwrap();
+    let [beginning] = &world.objects_in("/created.json").await[..] else { panic!("one upload") };
+    match end {
+        "" => {}
+        "gone" => inner.delete(&Path::from(beginning.as_str())).await.unwrap(),
+        end => {
+            let path = beginning.replace("created", "final");
+            inner.put(&path.into(), end.to_owned().into()).await.unwrap();
+        }
+    }
+    counts.resume();
+    completing.await.unwrap().unwrap_err()
+}
+
+#[tokio::test]
+async fn a_completion_whose_upload_ends_while_content_is_compared_is_told_so() {
+    let cancelled = r#"{"at":7,"status":"cancelled"}"#;
+    assert_eq!(ends_while_it_is_completed(cancelled).await, StatusCode::BAD_REQUEST);
+    assert_eq!(ends_while_it_is_completed("gone").await, StatusCode::NOT_FOUND);
+    assert_eq!(ends_while_it_is_completed("").await, StatusCode::INTERNAL_SERVER_ERROR, "its bytes are lost");
 }
