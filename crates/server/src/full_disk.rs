@@ -72,9 +72,11 @@ impl FullDisk {
         else {
             return;
         };
-        let (at, disk) = (state.next.unwrap_or_else(Instant::now), self.clone());
+        let (at, disk) = (state.next, self.clone());
         let task = runtime.spawn(async move {
-            sleep_until(at).await;
+            if let Some(at) = at {
+                sleep_until(at).await;
+            }
             disk.begin();
             sweep(clock).await;
         });
