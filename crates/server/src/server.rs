@@ -108,7 +108,8 @@ impl Server {
     /// Removes the bytes of what was deleted, expired, cancelled or left behind, some time after that happened, and its
     /// records some time later; also ends uploads whose time is over, and makes files whole whose creation was interrupted. Takes
     /// back room on a full disk, too, and writes nothing when nothing has changed. [`serve`](Self::serve) and
-    /// [`serve_on_threads`](Self::serve_on_threads) do so by themselves; who mounts the server elsewhere calls this now and then. Several servers may sweep one store.
+    /// [`serve_on_threads`](Self::serve_on_threads) do so by themselves; who mounts the server elsewhere calls this now and then. Several servers may sweep one store;
+    /// sweeps of one [`Store`] and its clones wait for each other.
     ///
     /// # Errors
     /// [`SweepError`] when the store fails, or is not there. One file, upload or tenant that cannot be read is counted instead
