@@ -47,7 +47,6 @@ pub(crate) enum Entropy {
 
 impl Backend {
     pub(crate) fn new(store: Store, clock: Clock, entropy: Entropy, parts: MemoryBudget) -> Self {
-        store.full_disk.set_clock(clock.clone());
         Self {
             store,
             clock,
@@ -61,13 +60,7 @@ impl Backend {
         }
     }
 
-    /// A backend that does nothing but sweep: what it does is no reason for another sweep.
-    pub(crate) fn of_sweeper(mut store: Store, clock: Clock) -> Self {
-        store.is_swept = true;
-        Self::new(store, clock, Entropy::System, MemoryBudget::new(0))
-    }
-
-    /// This one as a sweeper.
+    /// This one as a sweeper: what it does is no reason for another sweep.
     pub(crate) fn as_sweeper(&self) -> Self {
         let mut sweeper = self.clone();
         sweeper.store.is_swept = true;

@@ -28,7 +28,7 @@
 //! by [`Server::sweep`]. With [`Durability::None`] that holds for crashes of the process alone, not of the system.
 //!
 //! A full disk is read, emptied and swept like any other; only what would make something new fails. The first such failure
-//! starts a sweep, in a task of the runtime that the request runs on; later ones at most one a minute.
+//! starts a sweep where the server sweeps by itself ([`Server::sweep_regularly`]); later ones at most one a minute.
 
 mod auth;
 mod backend;

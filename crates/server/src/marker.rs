@@ -80,8 +80,7 @@ pub(crate) async fn check(store: &Store) -> Result<(), OpenError> {
             bytes = bytes.len(),
             "the store's marker is damaged, and is replaced"
         );
-        // Servers that start together after a power cut have to write the same.
-        let marker = Marker::new(u128::from(written.0));
+        let marker = Marker::replacing_torn(written);
         match store.replace(&layout::marker(), &marker).await {
             Err(error) if !error.is_full() => return Err(failed(error)),
             _ => {}

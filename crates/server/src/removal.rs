@@ -157,7 +157,7 @@ impl Backend {
         }
         self.store.fill_reserve().await;
         // A file whose record found no room may find some now.
-        Self::sweep_soon(&self.store);
+        self.store.want_sweep();
     }
 
     /// Removes all of a deleted file but its tombstone.

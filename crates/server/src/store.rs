@@ -12,7 +12,6 @@ use serde::{Serialize, de::DeserializeOwned};
 use tokio::sync::Semaphore;
 
 use crate::{
-    backend::Backend,
     full_disk::FullDisk,
     large_record::Turns,
     local::{LocalFolder, NotThere},
@@ -53,9 +52,16 @@ impl Store {
     pub(crate) fn noted<T>(&self, written: Result<T, StoreError>) -> Result<T, StoreError> {
         if written.as_ref().is_err_and(StoreError::is_full) {
             self.full_disk.note();
-            Backend::sweep_soon(self);
+            self.want_sweep();
         }
         written
+    }
+
+    /// Asks for a sweep, since the disk is full, or was and has room again. A sweep is no reason for another.
+    pub(crate) fn want_sweep(&self) {
+        if !self.is_swept {
+            self.full_disk.want_sweep();
+        }
     }
 
     /// Returns `true` if a write of this process has failed for want of room in the last hour.

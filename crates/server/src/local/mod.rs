@@ -142,6 +142,12 @@ impl LocalFolder {
         .await
     }
 
+    /// Says whether a folder stands for this path.
+    pub(crate) async fn is_folder(&self, folder: &Path) -> bool {
+        let Ok(path) = self.0.paths.path_to_filesystem(folder) else { return false };
+        self.run(move |_| Ok(path.is_dir())).await.unwrap_or(false)
+    }
+
     /// Makes what was removed from the folder of `object` stay removed when the power fails.
     pub(crate) async fn sync_folder_of(&self, object: &Path) -> Result<()> {
         let path = self.0.paths.path_to_filesystem(object)?;

@@ -8,8 +8,10 @@ use std::{
         Mutex, PoisonError,
         atomic::{AtomicBool, AtomicU64, Ordering::Relaxed},
     },
-    time::{Instant, SystemTime},
+    time::{Instant, SystemTime, UNIX_EPOCH},
 };
+
+use partwise_models::UnixSeconds;
 
 use crate::record::Marker;
 
@@ -143,14 +145,19 @@ impl Identity {
         Ok(Self { stat, name })
     }
 
-    /// A torn marker is replaced where it is. Without an identifier the marker's time has to be the same, and something else: a disk that is mounted again may have
-    /// another device number, and some file systems of a network change inodes. Neither says much alone, since device
-    /// numbers are used again, and the root of every disk has the same inode.
+    /// A torn marker is replaced where it is, by one whose identifier follows from its time. Without an identifier the marker's
+    /// time has to be the same, and something else: a disk that is mounted again may have another device number, and some
+    /// file systems of a network change inodes. Neither says much alone, since device numbers are used again, and the
+    /// root of every disk has the same inode.
     fn is_same_store(&self, known: &Self) -> bool {
         let (found, before) = (&self.stat, &known.stat);
         match (&self.name, &known.name) {
             (Name::Identifier(found), Name::Identifier(before)) => found == before,
-            (_, Name::Torn) if found.folder == before.folder => true,
+            (Name::Identifier(found_name), Name::Torn) if found.folder == before.folder => {
+                let since_epoch = before.marked.and_then(|marked| marked.duration_since(UNIX_EPOCH).ok());
+                let written = since_epoch.map(|since| UnixSeconds(since.as_secs()));
+                written.is_some_and(|written| Marker::replacing_torn(written).id.as_ref() == Some(found_name))
+            }
             (Name::Unnamed, Name::Unnamed) | (Name::Torn, Name::Torn) => {
                 let ((device, inode), (device_before, inode_before)) = (found.marker, before.marker);
                 found.marked == before.marked
@@ -210,8 +217,10 @@ mod tests {
         let torn =
             |folder, marker, marked| Identity { name: Name::Torn, ..identity(None, folder, marker, marked) };
         let known = torn((1, 10), (1, 11), 5);
-        assert!(identity(Some("a"), (1, 10), (1, 12), 6).is_same_store(&known));
-        assert!(!identity(Some("a"), (1, 20), (1, 11), 5).is_same_store(&known));
+        let name = Marker::replacing_torn(UnixSeconds(5)).id;
+        assert!(identity(name.as_deref(), (1, 10), (1, 12), 6).is_same_store(&known));
+        assert!(!identity(name.as_deref(), (1, 20), (1, 11), 5).is_same_store(&known), "in another folder");
+        assert!(!identity(Some("a"), (1, 10), (1, 12), 6).is_same_store(&known), "another store's");
         assert!(torn((1, 20), (1, 11), 5).is_same_store(&known));
         assert!(!torn((1, 20), (1, 11), 6).is_same_store(&known));
         assert!(!torn((1, 10), (1, 11), 5).is_same_store(&identity(Some("a"), (1, 10), (1, 11), 5)));

@@ -185,7 +185,13 @@ impl Backend {
             return Ok(());
         }
         // Another disk may have to be mounted below the folder of the store. A blob that stays is better than one that is lost.
-        let is_certain = self.store.folder.is_none() || inventory.has_older_records(owner);
+        let is_certain = match (&self.store.folder, owner) {
+            (None, _) => true,
+            (Some(_), owner) if inventory.has_older_records(owner) => true,
+            // Only the disk with its records can have the folder that they stood in.
+            (Some(folder), Owner::Upload(id)) => folder.is_folder(&layout::upload(tenant, id)).await,
+            (Some(_), Owner::File(_)) => false,
+        };
         for blob in inventory.blobs.get(&owner).into_iter().flatten() {
             let written = self.store.written(&layout::blob(tenant, *blob)).await?;
             if written.is_some_and(|written| self.is_past(written, self.abandoned_after())) {

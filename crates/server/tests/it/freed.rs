@@ -10,9 +10,14 @@ use crate::{
     world::{Caller, HOUR, World, new_upload},
 };
 
+/// A server that sweeps by itself, and has swept once.
 async fn world() -> (World, Faulty) {
     let store = Faulty::default();
-    (World::over(Arc::new(store.clone())).await, store)
+    let world = World::over(Arc::new(store.clone())).await;
+    tokio::spawn(world.server.clone().sweep_regularly());
+    eventually(async || store.sweeps() == 1).await;
+    settle().await;
+    (world, store)
 }
 
 /// Asks for something new, for which there is no room.
@@ -87,17 +92,35 @@ async fn a_full_disk_is_swept_once_a_minute_and_not_without_a_reason() {
         is_refused(&caller).await;
         settle().await;
     }
-    assert_eq!(store.sweeps(), 1);
+    assert_eq!(store.sweeps(), 2, "at once");
     tokio::time::sleep(Duration::from_secs(59)).await;
-    assert_eq!(store.sweeps(), 1);
+    assert_eq!(store.sweeps(), 2);
     tokio::time::sleep(Duration::from_secs(2)).await;
     settle().await;
-    assert_eq!(store.sweeps(), 2, "for those that were refused after the first began");
+    assert_eq!(store.sweeps(), 3, "for those that were refused after the last began");
     tokio::time::sleep(Duration::from_secs(600)).await;
-    assert_eq!(store.sweeps(), 2);
+    assert_eq!(store.sweeps(), 3, "nobody was refused since");
     is_refused(&caller).await;
     settle().await;
-    assert_eq!(store.sweeps(), 3);
+    assert_eq!(store.sweeps(), 4);
+}
+
+#[tokio::test(start_paused = true)]
+async fn sweeps_that_take_long_do_not_pile_up() {
+    let (world, store) = world().await;
+    let caller = world.caller();
+    caller.create_file("a.txt", b"a").await;
+    store.slow_listings(Duration::from_secs(600));
+    store.set_room(0);
+    for _ in 0..1200 {
+        is_refused(&caller).await;
+        tokio::time::sleep(Duration::from_secs(3)).await;
+    }
+    let of_the_hour = store.sweeps();
+    // The one that was asked for meanwhile, that of the hour, and then no more.
+    tokio::time::sleep(Duration::from_secs(50 * 60)).await;
+    settle().await;
+    assert!(store.sweeps() <= of_the_hour + 2, "{} after {of_the_hour}", store.sweeps());
 }
 
 #[tokio::test(start_paused = true)]
@@ -109,7 +132,7 @@ async fn a_sweep_that_finds_no_room_itself_is_no_reason_for_the_next() {
     store.set_room(0);
     world.server.sweep().await.unwrap();
     tokio::time::sleep(Duration::from_secs(600)).await;
-    assert_eq!(store.sweeps(), 1);
+    assert_eq!(store.sweeps(), 2, "the first one, and this");
 }
 
 #[tokio::test(start_paused = true)]
@@ -123,7 +146,7 @@ async fn sweeps_of_one_server_take_turns() {
     let (first, second) = (world.server.clone(), world.server.clone());
     let (first, second) = tokio::join!(first.sweep(), second.sweep());
     assert_eq!((first.unwrap().skipped, second.unwrap().skipped), (0, 0));
-    assert_eq!((store.sweeps(), store.most_sweeps_at_once()), (2, 1));
+    assert_eq!((store.sweeps(), store.most_sweeps_at_once()), (3, 1));
 }
 
 #[tokio::test(start_paused = true)]
@@ -173,4 +196,22 @@ async fn records_of_what_is_gone_leave_a_full_disk_ten_minutes_later() {
     for id in [&file, &of_parts] {
         assert_eq!(caller.download(id).await.unwrap_err().status, StatusCode::NOT_FOUND);
     }
+}
+
+#[tokio::test]
+async fn the_records_of_parts_stay_for_an_hour_on_a_full_disk_too() {
+    let (world, store) = world().await;
+    let caller = world.caller();
+    let upload = caller.create_upload("a.txt", 1).await;
+    let part = caller.add_part(&upload, b"a").await;
+    caller.complete(&upload, std::slice::from_ref(&part)).await;
+    store.set_room(0);
+    is_refused(&caller).await;
+    let parts = async || {
+        world.server.sweep().await.unwrap();
+        world.objects().await.iter().filter(|path| path.contains("/part-")).count()
+    };
+    assert_eq!(parts().await, 1, "a completion that looked before may still read it");
+    world.advance(HOUR);
+    assert_eq!(parts().await, 0);
 }

@@ -171,3 +171,28 @@ async fn the_sweeper_follows_no_link_that_is_not_the_stores() {
     assert_eq!(world.server.sweep().await.unwrap().skipped, 0);
     assert!(theirs.exists());
 }
+
+#[tokio::test]
+async fn parts_of_an_upload_without_a_record_go_when_its_folder_is_there() {
+    let folder = tempfile::tempdir().unwrap();
+    let world = World::in_folder(folder.path()).await;
+    set_to_today(&world);
+    let caller = world.caller();
+    let upload = caller.create_upload("a.txt", 1).await;
+    caller.add_part(&upload, b"a").await;
+    // What a cancel leaves for which not even the reserve had room.
+    let of_upload = folder.path().join("tenants/team-a/uploads");
+    for entry in fs::read_dir(of_upload.join(only_name(&of_upload))).unwrap() {
+        fs::remove_file(entry.unwrap().path()).unwrap();
+    }
+    caller.create_file("later", b"b").await;
+    world.advance(48 * HOUR);
+    assert_eq!(world.server.sweep().await.unwrap().blobs, 1);
+}
+
+fn only_name(folder: &Path) -> std::ffi::OsString {
+    let mut names = fs::read_dir(folder).unwrap();
+    let name = names.next().unwrap().unwrap().file_name();
+    assert!(names.next().is_none());
+    name
+}

@@ -312,6 +312,7 @@ async fn frees_what_was_deleted(disk: &Path) {
         let file = caller.create_file("a", &content).await;
         caller.call(&DeleteFile::new(&file.id)).await.unwrap();
     }
+    tokio::spawn(world.server.clone().sweep_regularly());
     assert_eq!(caller.call(&new()).await.unwrap_err().status, StatusCode::INSUFFICIENT_STORAGE);
     let is_taken = async {
         while caller.call(&new()).await.is_err() {
