@@ -60,6 +60,13 @@ impl Backend {
         }
     }
 
+    /// This one as a sweeper: what it does is no reason for another sweep.
+    pub(crate) fn as_sweeper(&self) -> Self {
+        let mut sweeper = self.clone();
+        sweeper.store.is_swept = true;
+        sweeper
+    }
+
     /// A blob to be written, under the name and at the path that `place` says when its first bytes are.
     pub(crate) fn new_blob<N>(&self, place: impl Fn() -> (N, Path) + Send + 'static) -> BlobWriter<N> {
         BlobWriter::new(self.store.clone(), place, &self.budget)

@@ -170,13 +170,28 @@ impl Backend {
         let mut share = self.parts.share(tenant.clone());
         let stretches = if range.is_none() {
             entry.hold(&record.content, share).await?;
-            blob::read(&self.store, tenant, section, entry).await?
+            blob::read(&self.store, tenant, section, entry).await
         } else {
             share.hold(section.size())?;
             drop(entry);
-            blob::read(&self.store, tenant, section, share).await?
+            blob::read(&self.store, tenant, section, share).await
+        };
+        let stretches = match stretches {
+            Err(error) if error.is_not_found() && !self.has_record(tenant, id).await? => {
+                return Err(missing(file_id));
+            }
+            stretches => stretches?,
         };
         Ok(Content { summary, range, length, stretches })
+    }
+
+    /// Says whether a file is still there, by its own record or by its upload's.
+    async fn has_record(&self, tenant: &Tenant, id: ObjectId) -> Result<bool, StoreError> {
+        if self.store.exists(&layout::file_deleted(tenant, id)).await? {
+            return Ok(false);
+        }
+        Ok(self.store.exists(&layout::file(tenant, id)).await?
+            || self.store.exists(&layout::upload_final(tenant, id)).await?)
     }
 
     /// Deletes a file. Its record need not be readable.

@@ -91,6 +91,32 @@ pub(crate) fn blob(tenant: &Tenant, name: BlobName) -> Path {
     Path::from(format!("{TENANTS}/{tenant}/blobs/{name}"))
 }
 
+/// The place of a folder of the store among the others.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Level {
+    /// That of all tenants.
+    Tenants,
+    /// That of one.
+    Tenant,
+    /// Its uploads.
+    Uploads,
+    /// One with nothing but objects.
+    Objects,
+}
+
+impl Level {
+    /// The place of the folder with this name in it; `None` for what is not ours.
+    pub(crate) fn below(self, name: &str) -> Option<Self> {
+        match (self, name) {
+            (Self::Tenants, name) => Tenant::new(name).ok().map(|_| Self::Tenant),
+            (Self::Tenant, "uploads") => Some(Self::Uploads),
+            (Self::Tenant, "files" | "blobs") => Some(Self::Objects),
+            (Self::Uploads, name) => ObjectId::parse(name).map(|_| Self::Objects),
+            (Self::Tenant | Self::Objects, _) => None,
+        }
+    }
+}
+
 /// The meaning of a record in a tenant's `files`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum FileMark {

@@ -27,7 +27,8 @@
 //! either all of what a request did or nothing that a later request could see; what it leaves on the disk is removed
 //! by [`Server::sweep`]. With [`Durability::None`] that holds for crashes of the process alone, not of the system.
 //!
-//! A full disk is read, emptied and swept like any other; only what would make something new fails.
+//! A full disk is read, emptied and swept like any other; only what would make something new fails. The first such failure
+//! starts a sweep where the server sweeps by itself ([`Server::sweep_regularly`]); later ones at most one a minute.
 
 mod auth;
 mod backend;
@@ -35,6 +36,7 @@ mod blob;
 mod content;
 mod damage;
 mod files;
+mod full_disk;
 mod id;
 mod large_record;
 mod layout;

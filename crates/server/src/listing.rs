@@ -1,6 +1,6 @@
 //! Files by age, a page at a time.
 
-use std::{collections::VecDeque, io};
+use std::{collections::VecDeque, future::Future, io};
 
 use futures_util::future::try_join_all;
 use object_store::{ObjectStoreExt, path::Path};
@@ -139,7 +139,7 @@ impl FilePage {
             let summary = match glance {
                 Glance::Summary(summary) => Some(summary),
                 Glance::Longer => {
-                    let found = read_whole(&self.backend, &self.tenant, id).await?;
+                    let found = in_task(read_whole(self.backend.clone(), self.tenant.clone(), id)).await?;
                     self.take(found).await?
                 }
             };
@@ -160,10 +160,7 @@ impl FilePage {
     /// Looks at the next records, together.
     async fn look(&mut self) -> Result<(), StoreError> {
         let ids: Vec<ObjectId> = self.ids.by_ref().take(READS.min(self.left)).collect();
-        // A task, so that a list whose body is not asked again while it reads keeps nobody else from reading.
-        let looks = look_at(self.backend.clone(), self.tenant.clone(), ids.clone());
-        let looks = tokio::spawn(looks.in_current_span()).await;
-        let looks = looks.map_err(|error| StoreError::Read(io::Error::other(error)))??;
+        let looks = in_task(look_at(self.backend.clone(), self.tenant.clone(), ids.clone())).await?;
         for (id, found) in ids.into_iter().zip(looks) {
             if let Some(glance) = self.take(found).await? {
                 self.glances.push_back((id, glance));
@@ -183,6 +180,14 @@ impl FilePage {
     }
 }
 
+/// Reads in a task, so that a list whose body is not asked again while it reads keeps nobody else from reading.
+async fn in_task<T: Send + 'static>(
+    reading: impl Future<Output = Result<T, StoreError>> + Send + 'static,
+) -> Result<T, StoreError> {
+    let read = tokio::spawn(reading.in_current_span()).await;
+    read.map_err(|error| StoreError::Read(io::Error::other(error)))?
+}
+
 async fn look_at(
     backend: Backend,
     tenant: Tenant,
@@ -198,10 +203,10 @@ async fn look_at(
     try_join_all(ids.into_iter().map(look)).await
 }
 
-async fn read_whole(backend: &Backend, tenant: &Tenant, id: ObjectId) -> Result<Found<Summary>, StoreError> {
-    let path = layout::file(tenant, id);
+async fn read_whole(backend: Backend, tenant: Tenant, id: ObjectId) -> Result<Found<Summary>, StoreError> {
+    let path = layout::file(&tenant, id);
     let record = backend.store.read(&path).await;
-    leave_out_damaged(backend, &path, record).await
+    leave_out_damaged(&backend, &path, record).await
 }
 
 /// The finding at the place of a record.

@@ -60,7 +60,8 @@ fn is_torn(bytes: &[u8]) -> bool {
 pub(crate) async fn check(store: &Store) -> Result<(), OpenError> {
     let failed = |error: StoreError| OpenError::Store(error.into());
     let shown = store.shown(&layout::marker());
-    let Some(bytes) = store.read_bytes(&layout::marker()).await.map_err(failed)? else {
+    // Both in one step: another server may replace the marker meanwhile.
+    let Some((bytes, written)) = store.read_dated(&layout::marker()).await.map_err(failed)? else {
         let mut random = [0; 16];
         getrandom::fill(&mut random).map_err(|error| OpenError::Store(error.into()))?;
         // Another server may mark it at the same time: one of them does.
@@ -79,9 +80,7 @@ pub(crate) async fn check(store: &Store) -> Result<(), OpenError> {
             bytes = bytes.len(),
             "the store's marker is damaged, and is replaced"
         );
-        // Servers that start together after a power cut have to write the same.
-        let torn = store.written(&layout::marker()).await.map_err(failed)?.unwrap_or_default();
-        let marker = Marker::new(u128::from(torn.0));
+        let marker = Marker::replacing_torn(written);
         match store.replace(&layout::marker(), &marker).await {
             Err(error) if !error.is_full() => return Err(failed(error)),
             _ => {}

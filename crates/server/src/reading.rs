@@ -2,7 +2,10 @@
 
 use std::{
     collections::HashMap,
-    sync::{Arc, Mutex, MutexGuard, PoisonError, Weak},
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError, Weak,
+        atomic::{AtomicBool, Ordering::Relaxed},
+    },
     time::Duration,
 };
 
@@ -53,12 +56,18 @@ impl Reading {
 }
 
 impl Entry {
-    /// Reads the record, unless another reader of it has; `None` when it is not there.
+    /// Reads the record, unless another reader of it has; `None` when it is not there (any more).
     pub(crate) async fn record(&self, store: &Store) -> Result<Option<&FileRecord>, StoreError> {
-        let read = || async { store.read(&self.path).await.map_err(Some)?.ok_or(None) };
+        let is_read_now = AtomicBool::new(false);
+        let read = || async {
+            is_read_now.store(true, Relaxed);
+            store.read(&self.path).await.map_err(Some)?.ok_or(None)
+        };
         // Readers whose record cannot be read try one after the other.
         match timeout(LONGEST_WAIT, self.record.get_or_try_init(read)).await {
-            Ok(Ok(record)) => Ok(Some(record)),
+            // A reader may take hours, and the file may be gone by now.
+            Ok(Ok(record)) if is_read_now.into_inner() || store.exists(&self.path).await? => Ok(Some(record)),
+            Ok(Ok(_)) => Ok(None),
             Ok(Err(None)) => Ok(None),
             Ok(Err(Some(error))) => Err(error),
             Err(_) => Err(StoreError::Busy),

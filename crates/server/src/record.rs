@@ -24,6 +24,12 @@ impl Marker {
     pub(crate) fn new(id: u128) -> Self {
         Self { format: Self::FORMAT, id: Some(format!("{id:032x}")) }
     }
+
+    /// The marker that takes the place of one which a power cut tore, by the time when that was written: servers that start
+    /// together have to write the same.
+    pub(crate) fn replacing_torn(written: UnixSeconds) -> Self {
+        Self::new(u128::from(written.0))
+    }
 }
 
 /// A file: its name and where its bytes are.

@@ -34,6 +34,15 @@ pub(crate) struct Removing {
     pub(crate) was_full: bool,
 }
 
+/// What goes at once on a full disk.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Freed {
+    /// The bytes, and the records of parts.
+    Bytes,
+    /// All that a file with a tombstone does not need. Unless its records go, a deletion frees no inode.
+    DeletedFile,
+}
+
 impl Backend {
     /// Deletes a file that is there; `false` when another request has deleted it first.
     pub(crate) async fn remove_file(&self, tenant: &Tenant, id: ObjectId) -> Result<bool, StoreError> {
@@ -42,7 +51,7 @@ impl Backend {
             Ok(Removing { created: Created::Before, .. }) => Ok(false),
             Ok(Removing { created: Created::Now, was_full }) => {
                 if was_full {
-                    self.free_at_once(tenant, id, &Self::records_of_file(tenant, id)).await;
+                    self.free_at_once(tenant, id, Freed::DeletedFile).await;
                 }
                 Ok(true)
             }
@@ -52,7 +61,7 @@ impl Backend {
             {
                 let is_ours = self.store.remove_first(&layout::file(tenant, id)).await?;
                 if is_ours {
-                    self.free_at_once(tenant, id, &[]).await;
+                    self.free_at_once(tenant, id, Freed::Bytes).await;
                 }
                 Ok(is_ours)
             }
@@ -135,18 +144,38 @@ impl Backend {
         parts.await
     }
 
-    /// The records that a file with a tombstone does not need. Unless they go, a deletion frees no inode.
-    fn records_of_file(tenant: &Tenant, id: ObjectId) -> [Path; 3] {
-        [layout::upload_created(tenant, id), layout::upload_final(tenant, id), layout::file(tenant, id)]
+    /// Frees the bytes of what is gone, and what else goes with them, without the hours that they have on a disk with room,
+    /// and refills the reserve.
+    pub(crate) async fn free_at_once(&self, tenant: &Tenant, id: ObjectId, freed: Freed) {
+        let removed = match freed {
+            Freed::Bytes => self.remove_bytes(tenant, id).await,
+            Freed::DeletedFile => self.remove_deleted(tenant, id).await,
+        };
+        if let Err(error) = removed {
+            let error: &dyn std::error::Error = &error;
+            tracing::warn!(%tenant, %id, error, "what is gone keeps its room until it is swept");
+        }
+        self.store.fill_reserve().await;
+        // A file whose record found no room may find some now.
+        self.store.want_sweep();
     }
 
-    /// Frees the bytes of what is gone, and then these records of it, without the hours that they have on a disk with
-    /// room, and refills the reserve.
-    pub(crate) async fn free_at_once(&self, tenant: &Tenant, id: ObjectId, records: &[Path]) {
-        let freed = async {
-            if !self.store.exists(&layout::upload_final(tenant, id)).await? {
-                return self.store.remove(vec![layout::blob(tenant, BlobName::whole(id.stem()))]).await;
-            }
+    /// Removes all of a deleted file but its tombstone.
+    async fn remove_deleted(&self, tenant: &Tenant, id: ObjectId) -> Result<(), StoreError> {
+        // Without its end, an upload that has a beginning is open again.
+        let beginning = layout::upload_created(tenant, id);
+        if self.store.exists(&layout::upload_final(tenant, id)).await? {
+            self.store.remove(vec![beginning.clone()]).await?;
+            self.store.sync_folder_of(&beginning).await?;
+        }
+        self.remove_bytes(tenant, id).await?;
+        self.store.remove(vec![layout::upload_final(tenant, id), layout::file(tenant, id)]).await.map(drop)
+    }
+
+    async fn remove_bytes(&self, tenant: &Tenant, id: ObjectId) -> Result<(), StoreError> {
+        let paths = if !self.store.exists(&layout::upload_final(tenant, id)).await? {
+            vec![layout::blob(tenant, BlobName::whole(id.stem()))]
+        } else {
             // The records of its parts may have had to go already, so the names of the blobs say which are its.
             let folder = layout::blobs(tenant);
             let blobs = self.store.list(&folder, |name, _| {
@@ -155,17 +184,9 @@ impl Backend {
             });
             let mut paths = blobs.await?;
             paths.extend(self.part_records(tenant, id).await?);
-            self.store.remove(paths).await
+            paths
         };
-        let freed = async {
-            freed.await?;
-            self.store.remove(records.to_vec()).await
-        };
-        if let Err(error) = freed.await {
-            let error: &dyn std::error::Error = &error;
-            tracing::warn!(%tenant, %id, error, "what is gone keeps its room until it is swept");
-        }
-        self.store.fill_reserve().await;
+        self.store.remove(paths).await.map(drop)
     }
 }
 

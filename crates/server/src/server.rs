@@ -6,10 +6,12 @@ use std::{
         Arc, PoisonError, RwLock,
         atomic::{AtomicUsize, Ordering::Relaxed},
     },
+    time::Duration,
 };
 
 use partwise_models::UnixSeconds;
 use partwise_protocol::Dialect;
+use tokio::time::{Instant, MissedTickBehavior, interval, sleep_until};
 
 use crate::{
     auth::{Keys, Rejections},
@@ -83,6 +85,11 @@ const JSON_IN_FLIGHT: u32 = 64 * 1024 * 1024;
 /// The memory, in bytes, that the parts of files in flight may take together: five files of 400,000.
 const PARTS_IN_FLIGHT: u32 = 64 * 1024 * 1024;
 
+/// The time between two sweeps.
+const SWEEP_EVERY: Duration = Duration::from_secs(60 * 60);
+/// The time from the end of a sweep to one that a full disk asks for.
+const SWEEP_AGAIN: Duration = Duration::from_secs(60);
+
 /// A sweep stopped half-way; the next one starts from the beginning.
 #[derive(Debug, thiserror::Error)]
 #[error("the store cannot be swept")]
@@ -108,13 +115,40 @@ impl Server {
     /// Removes the bytes of what was deleted, expired, cancelled or left behind, some time after that happened, and its
     /// records some time later; also ends uploads whose time is over, and makes files whole whose creation was interrupted. Takes
     /// back room on a full disk, too, and writes nothing when nothing has changed. [`serve`](Self::serve) and
-    /// [`serve_on_threads`](Self::serve_on_threads) do so by themselves; who mounts the server elsewhere calls this now and then. Several servers may sweep one store.
+    /// [`serve_on_threads`](Self::serve_on_threads) do so by themselves; who mounts the server elsewhere calls this now and then. Several servers may sweep one store;
+    /// sweeps of one [`Store`] and its clones wait for each other.
     ///
     /// # Errors
     /// [`SweepError`] when the store fails, or is not there. One file, upload or tenant that cannot be read is counted instead
     /// ([`Swept::skipped`]).
     pub async fn sweep(&self) -> Result<Swept, SweepError> {
         self.0.backend.sweep().await.map_err(|error| SweepError(error.into()))
+    }
+
+    /// Sweeps now, every hour, and within a minute after a full disk refused something. Never ends; to be dropped when the server
+    /// is not used any more. [`serve`](Self::serve) and [`serve_on_threads`](Self::serve_on_threads) do this by themselves; who mounts the server
+    /// elsewhere runs it in a task, or calls [`sweep`](Self::sweep) now and then.
+    pub async fn sweep_regularly(self) {
+        let mut hourly = interval(SWEEP_EVERY);
+        hourly.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let mut next = Instant::now();
+        loop {
+            let wanted = async {
+                sleep_until(next).await;
+                self.0.backend.store.full_disk.sweep_wanted().await;
+            };
+            let is_hourly = tokio::select! {
+                _ = hourly.tick() => true,
+                () = wanted => false,
+            };
+            match self.sweep().await {
+                Ok(swept) => tracing::debug!(?swept, "swept"),
+                Err(error) => tracing::error!(error = &error as &dyn std::error::Error, "the sweeper failed"),
+            }
+            if !is_hourly {
+                next = Instant::now() + SWEEP_AGAIN;
+            }
+        }
     }
 
     /// Takes these keys from now on, in this server and all its clones. Requests in flight go on with the key that they came with.

@@ -1,21 +1,18 @@
 //! The store that everything is kept in, and the few things that are done with it.
 
-use std::{
-    io,
-    sync::{Arc, Mutex, PoisonError},
-    time::{Duration, Instant},
-};
+use std::{io, sync::Arc};
 
 use bytes::Bytes;
 use futures_util::{StreamExt, TryStreamExt};
 use object_store::{
-    ObjectStore, ObjectStoreExt, PutMode, PutOptions, PutPayload, memory::InMemory, path::Path,
+    ObjectMeta, ObjectStore, ObjectStoreExt, PutMode, PutOptions, PutPayload, memory::InMemory, path::Path,
 };
 use partwise_models::UnixSeconds;
 use serde::{Serialize, de::DeserializeOwned};
 use tokio::sync::Semaphore;
 
 use crate::{
+    full_disk::FullDisk,
     large_record::Turns,
     local::{LocalFolder, NotThere},
 };
@@ -31,13 +28,12 @@ pub struct Store {
     pub(crate) objects: Arc<dyn ObjectStore>,
     /// The folder, when the store is a local disk: it has unfinished writes that the store does not list, and a reserve.
     pub(crate) folder: Option<LocalFolder>,
-    /// When a write last failed for want of room.
-    was_full: Arc<Mutex<Option<Instant>>>,
+    pub(crate) full_disk: Arc<FullDisk>,
     pub(crate) large: Arc<Turns>,
+    /// Set in the sweeper's own.
+    pub(crate) is_swept: bool,
 }
 
-/// The time for which a disk that was full counts as full: as long as freed bytes stay on one that is not.
-const FULL_FOR: Duration = Duration::from_secs(60 * 60);
 /// The most records that this process has open at once, whatever reads them: descriptors are left for connections (`limits.rs`).
 pub(crate) static RECORDS_AT_ONCE: Semaphore = Semaphore::const_new(32);
 
@@ -49,21 +45,28 @@ impl Store {
     }
 
     pub(crate) fn of(objects: Arc<dyn ObjectStore>, folder: Option<LocalFolder>) -> Self {
-        Self { objects, folder, was_full: Arc::default(), large: Arc::default() }
+        Self { objects, folder, full_disk: Arc::default(), large: Arc::default(), is_swept: false }
     }
 
-    /// Keeps in mind whether a write failed for want of room.
+    /// Keeps in mind whether a write failed for want of room, and has the store swept then.
     pub(crate) fn noted<T>(&self, written: Result<T, StoreError>) -> Result<T, StoreError> {
         if written.as_ref().is_err_and(StoreError::is_full) {
-            *self.was_full.lock().unwrap_or_else(PoisonError::into_inner) = Some(Instant::now());
+            self.full_disk.note();
+            self.want_sweep();
         }
         written
     }
 
-    /// Says whether a write of this process has failed for want of room in the last hour.
+    /// Asks for a sweep, since the disk is full, or was and has room again. A sweep is no reason for another.
+    pub(crate) fn want_sweep(&self) {
+        if !self.is_swept {
+            self.full_disk.want_sweep();
+        }
+    }
+
+    /// Returns `true` if a write of this process has failed for want of room in the last hour.
     pub(crate) fn was_full_lately(&self) -> bool {
-        let was_full = *self.was_full.lock().unwrap_or_else(PoisonError::into_inner);
-        was_full.is_some_and(|then| then.elapsed() < FULL_FOR)
+        self.full_disk.was_full_lately()
     }
 
     /// Creates a record; says whether it is this call that did, or whether it was there before.
@@ -114,12 +117,13 @@ impl Store {
         }
     }
 
-    /// Reads an object, if it is there.
-    pub(crate) async fn read_bytes(&self, path: &Path) -> Result<Option<Bytes>, StoreError> {
-        // A record is open from here until it was read, and a list reads many side by side.
-        let _turn = RECORDS_AT_ONCE.acquire().await;
+    /// Reads an object, if it is there, and when it was written, on the store's clock.
+    pub(crate) async fn read_dated(&self, path: &Path) -> Result<Option<(Bytes, UnixSeconds)>, StoreError> {
         match self.objects.get(path).await {
-            Ok(answer) => Ok(Some(answer.bytes().await?)),
+            Ok(answer) => {
+                let written = written(&answer.meta);
+                Ok(Some((answer.bytes().await?, written)))
+            }
             Err(object_store::Error::NotFound { .. }) => Ok(None),
             Err(error) => Err(error.into()),
         }
@@ -154,7 +158,7 @@ impl Store {
     /// When an object was written, on the store's clock; `None` when it is not there.
     pub(crate) async fn written(&self, path: &Path) -> Result<Option<UnixSeconds>, StoreError> {
         match self.objects.head(path).await {
-            Ok(meta) => Ok(Some(UnixSeconds(meta.last_modified.timestamp().try_into().unwrap_or(0)))),
+            Ok(meta) => Ok(Some(written(&meta))),
             Err(object_store::Error::NotFound { .. }) => Ok(None),
             Err(error) => Err(error.into()),
         }
@@ -177,18 +181,36 @@ impl Store {
         Ok(listing.common_prefixes.iter().filter_map(|path| path.filename().map(str::to_owned)).collect())
     }
 
-    /// Removes objects; one that is gone already is no error. Says how many this call removed.
+    /// Removes objects, in no certain order; one that is gone already is no error. Says how many this call removed.
+    ///
+    /// # Errors
+    /// As of [`remove_counted`](Self::remove_counted).
     pub(crate) async fn remove(&self, paths: Vec<Path>) -> Result<usize, StoreError> {
+        let mut removed = 0;
+        self.remove_counted(paths, &mut removed).await?;
+        Ok(removed)
+    }
+
+    /// As [`remove`](Self::remove), and adds those that it removed also when there is an error.
+    ///
+    /// # Errors
+    /// The first one, once all others are removed.
+    pub(crate) async fn remove_counted(
+        &self,
+        paths: Vec<Path>,
+        removed: &mut usize,
+    ) -> Result<(), StoreError> {
         let paths = futures_util::stream::iter(paths.into_iter().map(Ok)).boxed();
-        let removals = self.objects.delete_stream(paths);
-        let removed = removals.filter_map(|removal| async {
+        let mut removals = self.objects.delete_stream(paths);
+        let mut outcome = Ok(());
+        while let Some(removal) = removals.next().await {
             match removal {
-                Ok(_) => Some(Ok(())),
-                Err(object_store::Error::NotFound { .. }) => None,
-                Err(error) => Some(Err(StoreError::from(error))),
+                Ok(_) => *removed += 1,
+                Err(object_store::Error::NotFound { .. }) => {}
+                Err(error) => outcome = outcome.and(Err(error.into())),
             }
-        });
-        removed.try_fold(0, |count, ()| async move { Ok(count + 1) }).await
+        }
+        outcome
     }
 
     /// Removes an object on which others depend: when this returns it is gone for good, also after a power cut. Says
@@ -270,6 +292,10 @@ impl Store {
     }
 }
 
+fn written(meta: &ObjectMeta) -> UnixSeconds {
+    UnixSeconds(meta.last_modified.timestamp().try_into().unwrap_or(0))
+}
+
 pub(crate) fn json<T: Serialize>(path: &Path, record: &T) -> Result<PutPayload, StoreError> {
     let damaged = |source| StoreError::Record { path: path.to_string(), source };
     serde_json::to_vec(record).map(PutPayload::from).map_err(damaged)
@@ -326,6 +352,11 @@ impl StoreError {
     /// Returns `true` if the disk, or a quota on it, is full.
     pub(crate) fn is_full(&self) -> bool {
         self.io_error().is_some_and(is_full)
+    }
+
+    /// Returns `true` if the object is not there.
+    pub(crate) fn is_not_found(&self) -> bool {
+        matches!(self, Self::Store(object_store::Error::NotFound { .. }))
     }
 
     /// Returns `true` for an error that one object can have while the others can be read: its permissions are wrong, or the disk

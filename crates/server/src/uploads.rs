@@ -15,7 +15,7 @@ use crate::{
     memory::MemoryShare,
     record::{FileRecord, FinalRecord, Outcome, PartRecord, UploadRecord},
     refusal::Refusal,
-    removal::Removing,
+    removal::{Freed, Removing},
     rules::NewUpload,
     store::{Created, StoreError},
     summary::{End, Summarized as _, Summary},
@@ -149,7 +149,15 @@ impl Backend {
         share.hold(Manifest::size_of(parts.len()))?;
         let file = self.assemble(tenant, &upload, &parts).await?;
         if let Some(expected) = &md5 {
-            check_md5(self.md5(tenant, &file).await?, expected)?;
+            let found = self.md5(tenant, &file).await;
+            if is_missing(&found) {
+                // The bytes go when the upload ends, at once on a full disk.
+                upload = self.completable_upload(tenant, upload_id).await?;
+                if upload.end.is_some() {
+                    return self.completed_before(tenant, upload, parts, Some(expected)).await;
+                }
+            }
+            check_md5(found?, expected)?;
         }
         // That may have taken long, and an upload that was cancelled on a full disk has no other sign of it.
         if !self.store.exists(&layout::upload_created(tenant, upload.id)).await? {
@@ -271,7 +279,7 @@ impl Backend {
         match created {
             Created::Now => {
                 if was_full {
-                    self.free_at_once(tenant, id, &[]).await;
+                    self.free_at_once(tenant, id, Freed::Bytes).await;
                 }
                 Ok((own, created))
             }
@@ -330,7 +338,11 @@ impl Backend {
                 (None, Some(file)) => {
                     // Of a file that is gone, the content may be too.
                     self.file(tenant, &id.file_id()).await?;
-                    self.md5(tenant, file).await?
+                    let found = self.md5(tenant, file).await;
+                    if is_missing(&found) {
+                        self.file(tenant, &id.file_id()).await?;
+                    }
+                    found?
                 }
                 (None, None) => return Err(swept()),
             };
@@ -380,6 +392,11 @@ impl Backend {
 fn parse_md5(text: &str) -> Result<String, Refusal> {
     let is_digest = text.len() == 32 && text.bytes().all(|byte| byte.is_ascii_hexdigit());
     is_digest.then(|| text.to_ascii_lowercase()).ok_or(Refusal::NotAnMd5)
+}
+
+/// Says whether bytes were not there.
+fn is_missing<T>(read: &Result<T, Refusal>) -> bool {
+    matches!(read, Err(Refusal::Store(error)) if error.is_not_found())
 }
 
 fn check_md5(found: String, expected: &str) -> Result<(), Refusal> {

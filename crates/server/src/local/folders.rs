@@ -77,6 +77,19 @@ impl Folders {
         Err(io::ErrorKind::NotFound.into())
     }
 
+    /// Checks that no folder on the way to `folder` is a link to nowhere. Any may be missing.
+    ///
+    /// # Errors
+    /// [`NotThere::Folder`], inside, when one is: what was in it is not gone, its disk is not mounted.
+    pub(super) fn check_way(&self, folder: &Path) -> io::Result<()> {
+        for folder in folder.ancestors().take_while(|folder| *folder != self.root) {
+            if is_there(folder)? {
+                break;
+            }
+        }
+        Ok(())
+    }
+
     fn sync_entry(&self, folder: &Path) -> io::Result<()> {
         if self.is_synced { sync_parent(folder) } else { Ok(()) }
     }

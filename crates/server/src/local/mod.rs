@@ -28,7 +28,7 @@ use object_store::{
 };
 
 use self::{folders::Folders, presence::Presence, reserve::Reserve, staged::Staged, upload::Upload};
-pub(crate) use self::{presence::NotThere, staged::private};
+pub(crate) use self::{listing::is_folder, presence::NotThere, staged::private};
 use crate::layout;
 
 /// The folder. Cheap to clone; clones share everything.
@@ -142,6 +142,12 @@ impl LocalFolder {
         .await
     }
 
+    /// Says whether a folder stands for this path.
+    pub(crate) async fn is_folder(&self, folder: &Path) -> bool {
+        let Ok(path) = self.0.paths.path_to_filesystem(folder) else { return false };
+        self.run(move |_| Ok(path.is_dir())).await.unwrap_or(false)
+    }
+
     /// Makes what was removed from the folder of `object` stay removed when the power fails.
     pub(crate) async fn sync_folder_of(&self, object: &Path) -> Result<()> {
         let path = self.0.paths.path_to_filesystem(object)?;
@@ -152,7 +158,8 @@ impl LocalFolder {
             match folders::sync_parent(&path) {
                 // Nothing comes back to a folder that is gone.
                 Err(error) if error.kind() == io::ErrorKind::NotFound => {
-                    folder.0.presence.check().map_err(not_there)
+                    folder.0.presence.check().map_err(not_there)?;
+                    folder.check_way_of(&path).map_err(|error| failed("synced", &path, error))
                 }
                 synced => synced.map_err(|error| failed("synced", &path, error)),
             }
@@ -165,7 +172,9 @@ impl LocalFolder {
         let (sender, receiver) = tokio::sync::mpsc::channel(1);
         let (folder, prefix) = (self.clone(), prefix.clone());
         tokio::task::spawn_blocking(move || {
-            let listed = folder.path_of(&prefix).and_then(|path| listing::pass_on(&path, &prefix, &sender));
+            let listed = folder
+                .path_of(&prefix)
+                .and_then(|path| listing::pass_on(&folder.0.folders, &path, &prefix, &sender));
             // What is not mounted lists as empty.
             if let Err(error) = folder.0.presence.check().map_err(not_there).and(listed) {
                 let _ = sender.blocking_send(Err(error));
@@ -236,10 +245,12 @@ impl LocalFolder {
         if source.kind() == io::ErrorKind::AlreadyExists {
             return Error::AlreadyExists { path: path.display().to_string(), source: source.into() };
         }
-        match source.downcast() {
-            Ok(gone) => not_there(gone),
-            Err(source) => failed("written", path, source),
-        }
+        failed("written", path, source)
+    }
+
+    /// Fails where what is not found in the folder of `object` may be there: on a disk that is not mounted.
+    fn check_way_of(&self, object: &FsPath) -> io::Result<()> {
+        object.parent().map_or(Ok(()), |folder| self.0.folders.check_way(folder))
     }
 
     fn open(&self, path: PathBuf, location: Path, options: &GetOptions) -> Result<GetResult> {
@@ -270,16 +281,17 @@ impl LocalFolder {
         fs::remove_file(path).map_err(|error| self.missing(path, error))
     }
 
-    /// The error of what could not be found or used. On another disk nothing is to be found.
+    /// The error of what could not be found or used. On a disk that is not mounted nothing is to be found.
     fn missing(&self, path: &FsPath, error: io::Error) -> Error {
         if let Err(gone) = self.0.presence.check() {
             return not_there(gone);
         }
-        match error.kind() {
-            io::ErrorKind::NotFound | io::ErrorKind::IsADirectory => {
-                Error::NotFound { path: path.display().to_string(), source: error.into() }
-            }
-            _ => failed("used", path, error),
+        if !matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::IsADirectory) {
+            return failed("used", path, error);
+        }
+        match self.check_way_of(path) {
+            Ok(()) => Error::NotFound { path: path.display().to_string(), source: error.into() },
+            Err(error) => failed("used", path, error),
         }
     }
 }
@@ -338,7 +350,7 @@ impl ObjectStore for LocalFolder {
     async fn list_with_delimiter(&self, prefix: Option<&Path>) -> Result<ListResult> {
         let prefix = prefix.cloned().unwrap_or_default();
         let path = self.path_of(&prefix)?;
-        let names = self.run(move |_| listing::names(&path, &prefix)).await;
+        let names = self.run(move |folder| listing::names(&folder.0.folders, &path, &prefix)).await;
         self.check().await?;
         let names = names?;
         let mut objects = Vec::new();
@@ -371,7 +383,12 @@ struct Failed {
     source: io::Error,
 }
 
+/// The error of what failed there, or of a folder that is not there.
 fn failed(what: &'static str, path: &FsPath, source: io::Error) -> Error {
+    let source = match source.downcast() {
+        Ok(gone) => return not_there(gone),
+        Err(source) => source,
+    };
     let source = Box::new(Failed { what, path: path.to_owned(), source });
     Error::Generic { store: "local folder", source }
 }

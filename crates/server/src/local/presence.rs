@@ -8,8 +8,10 @@ use std::{
         Mutex, PoisonError,
         atomic::{AtomicBool, AtomicU64, Ordering::Relaxed},
     },
-    time::{Instant, SystemTime},
+    time::{Instant, SystemTime, UNIX_EPOCH},
 };
+
+use partwise_models::UnixSeconds;
 
 use crate::record::Marker;
 
@@ -40,8 +42,17 @@ pub(super) struct Presence {
 #[derive(Clone, Debug, PartialEq, Eq)]
 struct Identity {
     stat: Stat,
-    /// In the marker; those of earlier releases have none.
-    store: Option<String>,
+    name: Name,
+}
+
+/// What a marker says of its store.
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Name {
+    Identifier(String),
+    /// One of an earlier release has no identifier.
+    Unnamed,
+    /// A power cut has torn it, and there was no room for another. The next server that finds room replaces it.
+    Torn,
 }
 
 /// As long as this is the same, so is the marker.
@@ -126,19 +137,28 @@ impl Stat {
 
 impl Identity {
     fn read(stat: Stat, marker: &Path) -> io::Result<Self> {
-        // One that a power cut has torn, on a disk without room for another, says nothing.
-        let marker = serde_json::from_slice::<Marker>(&fs::read(marker)?).ok();
-        Ok(Self { stat, store: marker.and_then(|marker| marker.id) })
+        let name = match serde_json::from_slice::<Marker>(&fs::read(marker)?) {
+            Ok(Marker { id: Some(id), .. }) => Name::Identifier(id),
+            Ok(Marker { id: None, .. }) => Name::Unnamed,
+            Err(_) => Name::Torn,
+        };
+        Ok(Self { stat, name })
     }
 
-    /// Without an identifier the marker's time has to be the same, and something else: a disk that is mounted again may have
-    /// another device number, and some file systems of a network change inodes. Neither says much alone, since device
-    /// numbers are used again, and the root of every disk has the same inode.
+    /// A torn marker is replaced where it is, by one whose identifier follows from its time. Without an identifier the marker's
+    /// time has to be the same, and something else: a disk that is mounted again may have another device number, and some
+    /// file systems of a network change inodes. Neither says much alone, since device numbers are used again, and the
+    /// root of every disk has the same inode.
     fn is_same_store(&self, known: &Self) -> bool {
         let (found, before) = (&self.stat, &known.stat);
-        match (&self.store, &known.store) {
-            (Some(found), Some(before)) => found == before,
-            (None, None) => {
+        match (&self.name, &known.name) {
+            (Name::Identifier(found), Name::Identifier(before)) => found == before,
+            (Name::Identifier(found_name), Name::Torn) if found.folder == before.folder => {
+                let since_epoch = before.marked.and_then(|marked| marked.duration_since(UNIX_EPOCH).ok());
+                let written = since_epoch.map(|since| UnixSeconds(since.as_secs()));
+                written.is_some_and(|written| Marker::replacing_torn(written).id.as_ref() == Some(found_name))
+            }
+            (Name::Unnamed, Name::Unnamed) | (Name::Torn, Name::Torn) => {
                 let ((device, inode), (device_before, inode_before)) = (found.marker, before.marker);
                 found.marked == before.marked
                     && (found.folder == before.folder || device == device_before || inode == inode_before)
@@ -177,9 +197,10 @@ mod tests {
 
     use super::*;
 
-    fn identity(store: Option<&str>, folder: FileId, marker: FileId, marked: u64) -> Identity {
+    fn identity(name: Option<&str>, folder: FileId, marker: FileId, marked: u64) -> Identity {
         let marked = Some(SystemTime::UNIX_EPOCH + Duration::from_secs(marked));
-        Identity { stat: Stat { folder, marker, marked, changed: (0, 0) }, store: store.map(str::to_owned) }
+        let name = name.map_or(Name::Unnamed, |id| Name::Identifier(id.to_owned()));
+        Identity { stat: Stat { folder, marker, marked, changed: (0, 0) }, name }
     }
 
     #[test]
@@ -189,6 +210,20 @@ mod tests {
         for other in [Some("b"), None] {
             assert!(!identity(other, (1, 10), (1, 11), 5).is_same_store(&known));
         }
+    }
+
+    #[test]
+    fn a_store_whose_marker_is_torn_is_known_by_its_folder_when_the_marker_is_replaced() {
+        let torn =
+            |folder, marker, marked| Identity { name: Name::Torn, ..identity(None, folder, marker, marked) };
+        let known = torn((1, 10), (1, 11), 5);
+        let name = Marker::replacing_torn(UnixSeconds(5)).id;
+        assert!(identity(name.as_deref(), (1, 10), (1, 12), 6).is_same_store(&known));
+        assert!(!identity(name.as_deref(), (1, 20), (1, 11), 5).is_same_store(&known), "in another folder");
+        assert!(!identity(Some("a"), (1, 10), (1, 12), 6).is_same_store(&known), "another store's");
+        assert!(torn((1, 20), (1, 11), 5).is_same_store(&known));
+        assert!(!torn((1, 20), (1, 11), 6).is_same_store(&known));
+        assert!(!torn((1, 10), (1, 11), 5).is_same_store(&identity(Some("a"), (1, 10), (1, 11), 5)));
     }
 
     #[test]

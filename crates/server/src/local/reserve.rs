@@ -1,4 +1,6 @@
-//! Room that is held back for records that take something away, so that they can be written to a full disk.
+//! Room that is held back for records that must not fail on a full disk: those that take something away, and those of files
+//! that uploads were completed to. Requests that delete, cancel or complete spend it; so do requests that read, and the sweeper,
+//! where they find such a file without its record. Deletions, cancellations and sweeps refill it.
 
 use std::{
     fs, io,
@@ -97,6 +99,11 @@ fn take_over(piece: &Path, folders: &Folders, target: &Path, is_synced: bool) ->
 
 #[cfg(test)]
 mod tests {
+    use std::{
+        fs::File,
+        time::{Duration, SystemTime},
+    };
+
     use super::*;
 
     #[test]
@@ -154,6 +161,22 @@ mod tests {
         staged.write_all(b"a record").unwrap();
         assert_eq!(fs::read(&other).unwrap(), before);
         assert!(!pieces[2].exists(), "the third was taken");
+    }
+
+    #[test]
+    fn a_piece_that_is_taken_counts_as_written_now() {
+        let home = tempfile::tempdir().unwrap();
+        let folders = Folders::new(home.path().to_owned(), false);
+        let reserve = Reserve::new(home.path().join("reserve"));
+        reserve.fill().unwrap();
+        let day_ago = SystemTime::now() - Duration::from_secs(24 * 60 * 60);
+        for piece in reserve.pieces() {
+            File::options().write(true).open(piece).unwrap().set_modified(day_ago).unwrap();
+        }
+        let _staged = reserve.spend(&folders, &home.path().join("record"), false).unwrap().unwrap();
+        let mut entries = fs::read_dir(home.path()).unwrap().map(|entry| entry.unwrap());
+        let taken = entries.find(|entry| entry.file_name().to_string_lossy().starts_with("record#"));
+        assert!(taken.unwrap().metadata().unwrap().modified().unwrap() > day_ago + Duration::from_secs(60));
     }
 
     #[test]

@@ -4,6 +4,7 @@ use std::{
     fs::{self, File, Metadata, OpenOptions},
     io::{self, Seek as _, SeekFrom, Write as _},
     path::{Path, PathBuf},
+    time::SystemTime,
 };
 
 use super::folders::{Folders, Made, TRIES, sync_parent};
@@ -54,7 +55,7 @@ impl Staged {
     }
 
     /// Takes over a file that has room already, which moves beside `target`: writing over its bytes needs no more, and
-    /// nobody else can take it.
+    /// nobody else can take it. From before that it counts as written now, so that no sweeper takes it for a leftover.
     ///
     /// # Errors
     /// `NotFound` when there is no such file, or no folder for the target; `InvalidData`, and the file is gone, when it has
@@ -69,6 +70,9 @@ impl Staged {
         getrandom::fill(&mut random).map_err(io::Error::other)?;
         let mut at = target.as_os_str().to_owned();
         at.push(format!("#{}", u64::from_be_bytes(random)));
+        if let Ok(file) = OpenOptions::new().write(true).open(piece) {
+            let _ = file.set_modified(SystemTime::now());
+        }
         fs::rename(piece, &at)?;
         let at = PathBuf::from(at);
         let file = OpenOptions::new().write(true).open(&at);

@@ -14,7 +14,7 @@ use tokio::{
     net::{TcpListener, TcpStream},
     sync::watch,
     task::JoinSet,
-    time::{MissedTickBehavior, interval, sleep, timeout},
+    time::{sleep, timeout},
 };
 
 pub(crate) use self::{
@@ -26,7 +26,6 @@ use crate::{Server, notice::Notice, peer::network};
 
 /// The most bytes that a connection reads at once; a request body comes in pieces of at most this size.
 pub(crate) const READ_BUFFER: usize = 256 * 1024;
-const SWEEP_EVERY: Duration = Duration::from_secs(60 * 60);
 /// After the system refused to accept a connection, most likely for want of file descriptors.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
@@ -91,7 +90,7 @@ impl Server {
         mut serve: impl FnMut(TcpStream, Connection),
     ) -> Stopped {
         let mut sweeping = JoinSet::new();
-        sweeping.spawn(self.clone().sweep_for_ever());
+        sweeping.spawn(self.clone().sweep_regularly());
         let mut admission = Admission::new(self.limits());
         let failures = Notice::new(Failures::of_accepting);
         let (stop, stopping) = watch::channel(());
@@ -133,18 +132,6 @@ impl Server {
         self.rejections().flush();
         self.log_lines().flush();
         stopped
-    }
-
-    async fn sweep_for_ever(self) {
-        let mut sweeps = interval(SWEEP_EVERY);
-        sweeps.set_missed_tick_behavior(MissedTickBehavior::Delay);
-        loop {
-            sweeps.tick().await;
-            match self.sweep().await {
-                Ok(swept) => tracing::debug!(?swept, "swept"),
-                Err(error) => tracing::error!(error = &error as &dyn std::error::Error, "the sweeper failed"),
-            }
-        }
     }
 }
 

@@ -121,6 +121,11 @@ impl RequestBody {
         self.is_at_end || self.body.is_end_stream()
     }
 
+    /// The number of bytes that come within this time at the lowest rate that is taken.
+    pub(super) fn least_within(&self, time: Duration) -> u64 {
+        self.rate.saturating_mul(time.as_secs())
+    }
+
     /// The number of bytes that are still to come, if that is known.
     pub(super) fn remaining(&self) -> Option<u64> {
         self.body.size_hint().upper()

@@ -30,7 +30,10 @@ pub(super) fn drain(mut body: RequestBody, head: &Head, response: &mut Response<
         close(head, response);
         return;
     }
-    let keeps_connection = body.remaining().is_some_and(|rest| rest <= WORTH_KEEPING);
+    // Whoever has no key gets no more of the server's time than half a minute, also at the lowest rate.
+    let has_key = !matches!(response.status(), StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN);
+    let most = if has_key { WORTH_KEEPING } else { body.least_within(LONGEST).min(WORTH_KEEPING) };
+    let keeps_connection = body.remaining().is_some_and(|rest| rest <= most);
     if !keeps_connection {
         close(head, response);
     }

@@ -22,6 +22,10 @@ pub(super) struct Inventory {
     stored: BTreeSet<ObjectId>,
     pub(super) deleted: HashSet<ObjectId>,
     pub(super) uploads: BTreeMap<ObjectId, UploadRecords>,
+    /// The oldest file that was sent at once of which both the record and the bytes are there.
+    oldest_file: Option<Stem>,
+    /// The oldest file or upload that has a record.
+    oldest: Option<ObjectId>,
 }
 
 impl Inventory {
@@ -31,6 +35,8 @@ impl Inventory {
             stored: BTreeSet::new(),
             deleted: HashSet::new(),
             uploads: BTreeMap::new(),
+            oldest_file: None,
+            oldest: None,
         };
         // Blobs first: a file that comes in between has no blob here to lose.
         for name in store.list(&layout::blobs(tenant), |name, _| BlobName::parse(name)).await? {
@@ -50,7 +56,20 @@ impl Inventory {
                 UploadMark::Part(part) => records.parts.push(part),
             }
         }
+        let files = || inventory.stored.iter().chain(&inventory.deleted);
+        let has_bytes = |stem: &Stem| inventory.blobs.contains_key(&Owner::File(*stem));
+        inventory.oldest_file = files().map(|id| id.stem()).filter(has_bytes).min();
+        inventory.oldest = files().chain(inventory.uploads.keys()).min().copied();
         Ok(inventory)
+    }
+
+    /// Says whether something that is older than bytes of this owner has its records where those of the owner would stand. Else
+    /// the disk with the records may not be mounted: its folder is empty then, or has nothing but what was made since.
+    pub(super) fn has_older_records(&self, owner: Owner) -> bool {
+        match owner {
+            Owner::File(stem) => self.oldest_file.is_some_and(|oldest| oldest < stem),
+            Owner::Upload(id) => self.oldest.is_some_and(|oldest| oldest <= id),
+        }
     }
 
     /// Uploads with a record or with bytes.

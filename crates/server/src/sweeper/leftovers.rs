@@ -2,7 +2,11 @@
 
 use std::{fs, io, path::Path, time::SystemTime};
 
-use crate::{layout, open::remove_probes};
+use crate::{
+    layout::{self, Level},
+    local::is_folder,
+    open::remove_probes,
+};
 
 #[derive(Default)]
 pub(super) struct Removed {
@@ -20,37 +24,38 @@ pub(super) fn remove(root: &Path, before: SystemTime) -> Removed {
         Ok(probes) => removed.removed += probes,
         Err(error) => removed.skip(root, &error),
     }
-    removed.walk(&root.join(layout::TENANTS), before);
-    removed.walk(&root.join(layout::RESERVE), before);
+    removed.walk(&root.join(layout::TENANTS), Level::Tenants, before);
+    removed.walk(&root.join(layout::RESERVE), Level::Objects, before);
     removed
 }
 
 impl Removed {
-    fn walk(&mut self, folder: &Path, before: SystemTime) {
+    fn walk(&mut self, folder: &Path, level: Level, before: SystemTime) {
         let entries = match fs::read_dir(folder) {
             Ok(entries) => entries,
             Err(error) => return self.skip(folder, &error),
         };
         for entry in entries {
-            let looked = entry.and_then(|entry| self.look_at(&entry, before));
+            let looked = entry.and_then(|entry| self.look_at(&entry, level, before));
             if let Err(error) = looked {
                 self.skip(folder, &error);
             }
         }
     }
 
-    fn look_at(&mut self, entry: &fs::DirEntry, before: SystemTime) -> io::Result<()> {
-        let path = entry.path();
-        if entry.file_type()?.is_dir() {
-            self.walk(&path, before);
-            let is_of_upload = path.parent().and_then(Path::file_name).is_some_and(|name| name == "uploads");
-            if is_of_upload && entry.metadata()?.modified()? < before {
+    fn look_at(&mut self, entry: &fs::DirEntry, level: Level, before: SystemTime) -> io::Result<()> {
+        let (path, name) = (entry.path(), entry.file_name());
+        let name = name.to_string_lossy();
+        // A link to a folder is one; what cannot be followed leads to nothing of the store.
+        if is_folder(entry).unwrap_or(false) {
+            // Others may have folders here, too, and a link may lead anywhere.
+            let Some(below) = level.below(&name) else { return Ok(()) };
+            self.walk(&path, below, before);
+            if level == Level::Uploads && entry.metadata()?.modified()? < before {
                 // Only an empty one can be removed, and the next write to it makes it again.
                 let _ = fs::remove_dir(&path);
             }
-        } else if is_unfinished(&entry.file_name().to_string_lossy())
-            && entry.metadata()?.modified()? < before
-        {
+        } else if is_unfinished(&name) && entry.metadata()?.modified()? < before {
             fs::remove_file(&path)?;
             self.removed += 1;
         }

@@ -5,7 +5,7 @@ use std::collections::HashSet;
 use partwise_models::UnixSeconds;
 
 use super::{
-    GRACE, Swept, TWICE_GRACE,
+    Abandoned, GRACE, Swept, TWICE_GRACE,
     inventory::{Inventory, UploadRecords},
 };
 use crate::{
@@ -36,7 +36,7 @@ impl Backend {
         tenant: &Tenant,
         id: ObjectId,
         inventory: &Inventory,
-        abandoned: &mut Vec<BlobName>,
+        abandoned: &mut Abandoned,
         swept: &mut Swept,
     ) -> Result<(), StoreError> {
         let nothing = UploadRecords::default();
@@ -45,11 +45,12 @@ impl Backend {
         match self.state(tenant, id, records, inventory).await? {
             State::Kept => Ok(()),
             State::Gone(since) => {
-                if self.is_past(since, GRACE) {
+                if self.is_past(since, self.grace()) {
                     self.remove_blobs(tenant, blobs, swept).await?;
                 }
                 // Bytes that were there until now are needed by nobody, but their records have an hour to go.
-                if blobs.is_empty() && self.is_past(since, TWICE_GRACE) {
+                let is_done = self.is_past(since, self.grace_of_records()) || self.is_needless(id, inventory);
+                if blobs.is_empty() && is_done {
                     self.remove_records(tenant, id, records, swept).await?;
                 }
                 Ok(())
@@ -58,19 +59,22 @@ impl Backend {
                 if !inventory.is_stored(id) {
                     self.restore_file(tenant, id).await?;
                 }
-                if !self.is_past(at, GRACE) {
+                if !self.is_past(at, self.grace()) {
                     return Ok(());
                 }
                 let kept: HashSet<BlobName> = file.content.pieces().map(|piece| piece.blob).collect();
                 let unnamed: Vec<_> = blobs.iter().filter(|blob| !kept.contains(blob)).copied().collect();
                 self.remove_blobs(tenant, &unnamed, swept).await?;
+                // A completion that looked before the upload ended may still read them.
+                if !self.is_past(at, GRACE) {
+                    return Ok(());
+                }
                 // The end names the parts of the file, and completing again goes by that.
                 let parts = records.parts.iter().map(|part| layout::part(tenant, id, *part)).collect();
-                swept.records += self.store.remove(parts).await?;
-                Ok(())
+                self.store.remove_counted(parts, &mut swept.records).await
             }
             State::Unknown => {
-                self.abandon(tenant, id.created_at(), blobs, abandoned).await?;
+                self.abandon(tenant, Owner::Upload(id), inventory, abandoned).await?;
                 let latest = records.parts.iter().map(|part| part.created_at()).max();
                 if latest
                     .is_some_and(|latest| self.is_past(latest.max(id.created_at()), self.abandoned_after()))
@@ -160,13 +164,13 @@ impl Backend {
         if records.has_beginning {
             paths.push(layout::upload_created(tenant, id));
         }
-        swept.records += self.store.remove(paths).await?;
+        self.store.remove_counted(paths, &mut swept.records).await?;
         let parts = records.parts.iter().map(|part| layout::part(tenant, id, *part)).collect();
-        swept.records += self.store.remove(parts).await?;
+        self.store.remove_counted(parts, &mut swept.records).await?;
         let end = layout::upload_final(tenant, id);
         self.store.sync_folder_of(&end).await?;
         // It may have been written by this sweep, after the listing.
-        swept.records += self.store.remove(vec![end]).await?;
+        self.store.remove_counted(vec![end], &mut swept.records).await?;
         self.store.remove_empty(&layout::upload(tenant, id)).await;
         Ok(())
     }

@@ -1,8 +1,11 @@
 //! A store in memory that fails as it is told to.
 
-use std::sync::{
-    Arc, Mutex,
-    atomic::{AtomicUsize, Ordering::SeqCst},
+use std::{
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicUsize, Ordering::SeqCst},
+    },
+    time::Duration,
 };
 
 use async_trait::async_trait;
@@ -19,16 +22,31 @@ pub(crate) struct Faulty {
     faults: Arc<Mutex<Faults>>,
     /// Calls that write, whether they came to something or not.
     writes: Arc<AtomicUsize>,
+    sweeps: Arc<Sweeps>,
+}
+
+/// Sweeps begin by listing the tenants.
+#[derive(Debug, Default)]
+struct Sweeps {
+    count: AtomicUsize,
+    listing: AtomicUsize,
+    most_at_once: AtomicUsize,
 }
 
 #[derive(Debug, Default)]
 struct Faults {
+    /// The time that listing the tenants takes.
+    listing_takes: Option<Duration>,
     /// The number of objects that there is room for; a removal makes room for one.
     room: Option<usize>,
     /// Set when others take the room that a removal makes.
     is_contended: bool,
     /// After so many changes everything fails, as for a process that was killed.
     changes: Option<usize>,
+    /// Set when of several removals the last comes first: their order is the store's.
+    is_backwards: bool,
+    /// Objects with this in their path cannot be removed.
+    stuck: Option<String>,
     /// Folders with this in their path cannot be listed.
     unlistable: Option<&'static str>,
     /// Folders with this in their path list as empty the next time.
@@ -47,6 +65,14 @@ impl Faulty {
 
     pub(crate) fn set_contended(&self, is_contended: bool) {
         self.faults.lock().unwrap().is_contended = is_contended;
+    }
+
+    pub(crate) fn remove_backwards(&self) {
+        self.faults.lock().unwrap().is_backwards = true;
+    }
+
+    pub(crate) fn make_stuck(&self, part: &str) {
+        self.faults.lock().unwrap().stuck = Some(part.to_owned());
     }
 
     pub(crate) fn room(&self) -> Option<usize> {
@@ -68,6 +94,18 @@ impl Faulty {
 
     pub(crate) fn list_as_empty_once(&self, part: &'static str) {
         self.faults.lock().unwrap().empty_once.push(part);
+    }
+
+    pub(crate) fn slow_listings(&self, time: Duration) {
+        self.faults.lock().unwrap().listing_takes = Some(time);
+    }
+
+    pub(crate) fn sweeps(&self) -> usize {
+        self.sweeps.count.load(SeqCst)
+    }
+
+    pub(crate) fn most_sweeps_at_once(&self) -> usize {
+        self.sweeps.most_at_once.load(SeqCst)
     }
 
     pub(crate) fn writes(&self) -> usize {
@@ -138,12 +176,22 @@ impl ObjectStore for Faulty {
     }
 
     fn delete_stream(&self, locations: BoxStream<'static, Result<Path>>) -> BoxStream<'static, Result<Path>> {
-        let store = self.clone();
+        let (store, is_backwards) = (self.clone(), self.faults.lock().unwrap().is_backwards);
+        let locations = match is_backwards {
+            true => stream::once(locations.collect::<Vec<_>>())
+                .flat_map(|all| stream::iter(all.into_iter().rev()))
+                .boxed(),
+            false => locations,
+        };
         let deletions = locations.then(move |location| {
             let store = store.clone();
             async move {
                 let location = location?;
                 store.running()?;
+                let stuck = store.faults.lock().unwrap().stuck.clone();
+                if stuck.is_some_and(|part| location.as_ref().contains(&part)) {
+                    return Err(failure(std::io::ErrorKind::PermissionDenied));
+                }
                 // In memory, a removal of nothing is no error.
                 store.objects.get_opts(&location, GetOptions { head: true, ..GetOptions::default() }).await?;
                 store.change()?;
@@ -174,6 +222,16 @@ impl ObjectStore for Faulty {
 
     async fn list_with_delimiter(&self, prefix: Option<&Path>) -> Result<ListResult> {
         self.running()?;
+        if prefix.is_some_and(|prefix| prefix.as_ref() == "tenants") {
+            self.sweeps.count.fetch_add(1, SeqCst);
+            let listing = self.sweeps.listing.fetch_add(1, SeqCst) + 1;
+            self.sweeps.most_at_once.fetch_max(listing, SeqCst);
+            let takes = self.faults.lock().unwrap().listing_takes;
+            if let Some(time) = takes {
+                tokio::time::sleep(time).await;
+            }
+            self.sweeps.listing.fetch_sub(1, SeqCst);
+        }
         self.objects.list_with_delimiter(prefix).await
     }
 

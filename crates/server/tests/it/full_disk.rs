@@ -170,8 +170,11 @@ enum Cut {
 
 /// Runs `cut` on a full disk in a process that is killed after so many changes; says whether it was cut off. Then the
 /// disk has room again, another process looks at what is there, and at last all is deleted.
-async fn is_cut_off(cut: Cut, changes: usize) -> bool {
+async fn is_cut_off(cut: Cut, changes: usize, is_backwards: bool) -> bool {
     let (world, store) = world().await;
+    if is_backwards {
+        store.remove_backwards();
+    }
     set_to_today(&world);
     let caller = world.caller();
     let (upload, parts) = upload_of_two_parts(&caller).await;
@@ -192,7 +195,15 @@ async fn is_cut_off(cut: Cut, changes: usize) -> bool {
     let next = world.restarted_over(sound).await;
     let caller = next.caller();
     match &file {
-        Some(id) => whole_or_gone(&caller, id, &answer).await,
+        Some(id) => {
+            whole_or_gone(&caller, id, &answer).await;
+            if matches!(cut, Cut::DeleteOfFileOfParts) {
+                assert!(
+                    caller.try_add_part(&upload, b"c").await.is_err(),
+                    "after {changes}: it is open again"
+                );
+            }
+        }
         None => cancelled_or_open(&caller, &upload, &parts, &answer).await,
     }
     // Whatever was left is taken back in the end.
@@ -243,11 +254,13 @@ async fn cancelled_or_open(
 #[tokio::test]
 async fn whatever_is_cut_off_on_a_full_disk_is_done_or_not_done() {
     for cut in [Cut::DeleteOfFileSentAtOnce, Cut::DeleteOfFileOfParts, Cut::Cancel] {
-        let mut changes = 0;
-        while is_cut_off(cut, changes).await {
-            changes += 1;
+        for is_backwards in [false, true] {
+            let mut changes = 0;
+            while is_cut_off(cut, changes, is_backwards).await {
+                changes += 1;
+            }
+            assert!(changes > 1, "{cut:?} has {changes} changes");
         }
-        assert!(changes > 1, "{cut:?} has {changes} changes");
     }
 }
 

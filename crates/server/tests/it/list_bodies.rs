@@ -93,6 +93,29 @@ async fn a_list_that_nobody_reads_reads_nothing() {
 }
 
 #[tokio::test]
+async fn lists_that_are_held_while_they_read_a_whole_record_keep_no_other_from_reading() {
+    let folder = tempfile::tempdir().unwrap();
+    let world = World::in_folder(folder.path()).await;
+    for index in 0..10 {
+        put_record(&world, index, &"n".repeat(70_000)).await;
+    }
+    let lists = async {
+        let mut held = Vec::new();
+        // More than there are records open at once.
+        for _ in 0..40 {
+            let mut list = unread(&world).await.into_body();
+            frame(&mut list).await.unwrap().unwrap();
+            let mut context = std::task::Context::from_waker(std::task::Waker::noop());
+            while Pin::new(&mut list).poll_frame(&mut context).is_ready() {}
+            held.push(list);
+        }
+        let text = unread(&world).await.into_body().collect().await.unwrap().to_bytes();
+        assert_eq!(serde_json::from_slice::<FileList>(&text).unwrap().data.len(), 10);
+    };
+    tokio::time::timeout(std::time::Duration::from_secs(60), lists).await.unwrap();
+}
+
+#[tokio::test]
 async fn lists_that_are_held_while_they_read_keep_no_other_from_reading() {
     let folder = tempfile::tempdir().unwrap();
     let world = World::in_folder(folder.path()).await;

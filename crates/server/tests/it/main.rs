@@ -4,7 +4,11 @@
 mod auth;
 mod connections;
 mod crash;
+#[cfg(unix)]
+mod cut_folder;
 mod damage;
+#[cfg(target_os = "linux")]
+mod disks;
 mod download;
 #[cfg(target_os = "linux")]
 mod durability;
@@ -12,15 +16,20 @@ mod faulty;
 #[cfg(unix)]
 mod folder;
 mod forms;
+mod freed;
 mod full_disk;
+mod gone;
 mod http;
 mod keys;
 mod large_records;
+#[cfg(unix)]
+mod linked;
 mod list_bodies;
 mod list_order;
 mod list_sockets;
 mod listing;
 mod log;
+mod markers;
 mod model;
 mod pace;
 mod phases;
@@ -34,7 +43,10 @@ mod small_disk;
 mod sockets;
 mod spied_store;
 mod store;
+mod stuck;
 mod sweep;
+#[cfg(target_os = "linux")]
+mod unmounted;
 mod unreadable;
 mod uploads;
 mod wire;

@@ -119,7 +119,8 @@ async fn foreign_names_disturb_neither_lists_nor_sweeps() {
         }
         let said = name.escape_ascii();
         assert_eq!(caller.call(&ListFiles::new()).await.unwrap().data.len(), 1, "{said}");
-        assert_eq!(world.server.sweep().await.unwrap().skipped, 0, "{said}");
+        let is_tenant = name == b"nowhere";
+        assert_eq!(world.server.sweep().await.unwrap().skipped, usize::from(is_tenant), "{said}");
         assert_eq!(caller.download(&file.id).await.unwrap(), "a", "{said}");
     }
 }

@@ -1,85 +1,22 @@
-//! Small disks that the tests mount for themselves: without blocks, without inodes, and unmounted.
+//! Small disks that the tests mount for themselves: without blocks, without inodes.
 
 use std::{
     fs,
-    io::Write as _,
     os::unix::fs::MetadataExt as _,
     path::{Path, PathBuf},
-    process::Command,
-    sync::{
-        Arc,
-        atomic::{AtomicBool, Ordering::SeqCst},
-    },
 };
 
 use http::StatusCode;
 use partwise_models::{Purpose, UploadStatus};
-use partwise_protocol::{CancelUpload, DeleteFile, ListFiles};
+use partwise_protocol::{CancelUpload, DeleteFile, DownloadFile, ListFiles};
 
-use crate::world::{Caller, HOUR, World, new_file, new_upload};
+use crate::{
+    disks::{self, Filler, Others, TMPFS, runtime},
+    world::{Caller, HOUR, World, new_file, new_upload},
+};
 
-/// Where the test inside finds what was mounted.
-const DISK: &str = "PARTWISE_TEST_DISK";
-
-/// Runs the test `name` once more, in a namespace of its own in which `mount` was done. Where that may not be done, the
-/// test says so, and fails in CI. Inside, gives back the folder.
 fn disk(name: &str, mount: &str) -> Option<PathBuf> {
-    if let Some(disk) = std::env::var_os(DISK) {
-        return Some(disk.into());
-    }
-    let folder = tempfile::tempdir().unwrap();
-    let run = |script: &str, arguments: &[&str]| {
-        let mut command = Command::new("unshare");
-        command.args(["-Urm", "sh", "-c", script]).arg(std::env::current_exe().unwrap()).args(arguments);
-        command.env(DISK, folder.path()).output()
-    };
-    if !run(mount, &[]).is_ok_and(|tried| tried.status.success()) {
-        assert!(std::env::var_os("CI").is_none(), "no file system can be mounted here (unshare -Urm)");
-        // The harness shows what a passing test prints to nobody; this goes past it.
-        let _ = writeln!(std::io::stderr(), "NOT TESTED: no file system can be mounted here (unshare -Urm)");
-        return None;
-    }
-    let test = format!("small_disk::{name}");
-    let ran = run(&format!("{mount} && exec \"$0\" \"$@\""), &["--exact", &test, "--nocapture"]).unwrap();
-    let said = format!("{}{}", String::from_utf8_lossy(&ran.stdout), String::from_utf8_lossy(&ran.stderr));
-    assert!(ran.status.success() && said.contains("1 passed"), "{said}");
-    None
-}
-
-fn runtime() -> tokio::runtime::Runtime {
-    tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap()
-}
-
-/// Takes what room there is.
-#[derive(Clone, Copy, Debug)]
-enum Filler {
-    Blocks,
-    Inodes,
-}
-
-impl Filler {
-    fn fill(self, disk: &Path) {
-        match self {
-            Self::Blocks => {
-                let mut options = fs::OpenOptions::new();
-                let mut file = options.append(true).create(true).open(disk.join("filler")).unwrap();
-                let mut size = 1 << 20;
-                while size > 0 {
-                    if file.write_all(&vec![7; size]).is_err() {
-                        size /= 2;
-                    }
-                }
-            }
-            Self::Inodes => {
-                let folder = disk.join("fillers");
-                let _ = fs::create_dir(&folder);
-                let mut number = fs::read_dir(&folder).unwrap().count();
-                while fs::write(folder.join(number.to_string()), "").is_ok() {
-                    number += 1;
-                }
-            }
-        }
-    }
+    disks::disk(&format!("small_disk::{name}"), mount)
 }
 
 async fn file_of_parts(caller: &Caller, count: u64) -> String {
@@ -327,40 +264,69 @@ async fn cancels_beside_others(disk: &Path, filler: Filler) {
     assert_eq!(world.objects_in("/blobs/").await, Vec::<String>::new());
 }
 
-/// Threads that take all room, again and again.
-struct Others {
-    is_over: Arc<AtomicBool>,
-    threads: Vec<std::thread::JoinHandle<()>>,
+/// A server that could not replace a torn marker, and then another that can.
+async fn another_replaces_the_marker(disk: &Path) {
+    let root = disk.join("store");
+    let world = World::in_folder(&root).await;
+    world.caller().create_file("a", b"a").await;
+    drop(world);
+    fs::write(root.join("partwise.json"), "").unwrap();
+    Filler::Blocks.fill(disk);
+    Filler::Inodes.fill(disk);
+    let first = World::in_folder(&root).await;
+    assert_eq!(fs::read(root.join("partwise.json")).unwrap(), b"");
+    assert_eq!(first.caller().call(&ListFiles::new()).await.unwrap().data.len(), 1);
+    fs::remove_file(disk.join("filler")).unwrap();
+    fs::remove_dir_all(disk.join("fillers")).unwrap();
+    let second = World::in_folder(&root).await;
+    assert!(!fs::read(root.join("partwise.json")).unwrap().is_empty());
+    for world in [first, second] {
+        assert_eq!(world.caller().call(&ListFiles::new()).await.unwrap().data.len(), 1);
+    }
 }
 
-impl Others {
-    fn start(disk: &Path, filler: Filler) -> Self {
-        let is_over = Arc::new(AtomicBool::new(false));
-        let start = |_| {
-            let (disk, is_over) = (disk.to_owned(), is_over.clone());
-            std::thread::spawn(move || {
-                while !is_over.load(SeqCst) {
-                    filler.fill(&disk);
-                }
-            })
-        };
-        let threads = (0..2).map(start).collect();
-        Self { is_over, threads }
-    }
+/// Somebody reads a file while it is deleted, and there is no room for a record of that.
+async fn deletes_without_a_record(disk: &Path) {
+    use http_body_util::{BodyExt as _, Full};
+    use tower_service::Service as _;
+    let root = disk.join("store");
+    let world = World::in_folder(&root).await;
+    let caller = world.caller();
+    let file = caller.create_file("a", b"a").await.id;
+    let request = caller.request(&DownloadFile::new(&file)).map(Full::new);
+    let reader = world.server.clone().call(request).await.unwrap();
+    fs::remove_dir_all(root.join("reserve")).unwrap();
+    Filler::Blocks.fill(disk);
+    caller.call(&DeleteFile::new(&file)).await.unwrap();
+    assert_eq!(caller.download(&file).await.unwrap_err().status, StatusCode::NOT_FOUND);
+    assert_eq!(reader.into_body().collect().await.unwrap().to_bytes(), "a");
+}
 
-    fn stop(self) {
-        self.is_over.store(true, SeqCst);
-        self.threads.into_iter().for_each(|other| other.join().unwrap());
+/// Files that were deleted while there was room give it back as soon as there is none.
+async fn frees_what_was_deleted(disk: &Path) {
+    let world = World::in_folder(&disk.join("store")).await;
+    let caller = world.caller();
+    let content = vec![7; 1_000_000];
+    let new = || new_file(Purpose::Assistants, "b", &content);
+    for _ in 0..3 {
+        let file = caller.create_file("a", &content).await;
+        caller.call(&DeleteFile::new(&file.id)).await.unwrap();
     }
+    tokio::spawn(world.server.clone().sweep_regularly());
+    assert_eq!(caller.call(&new()).await.unwrap_err().status, StatusCode::INSUFFICIENT_STORAGE);
+    let is_taken = async {
+        while caller.call(&new()).await.is_err() {
+            tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+        }
+    };
+    // Far less than the time that bytes stay for else.
+    tokio::time::timeout(std::time::Duration::from_secs(60), is_taken).await.unwrap();
 }
 
 fn held_back(root: &Path) -> usize {
     let pieces = fs::read_dir(root.join("reserve")).unwrap();
     pieces.filter(|piece| piece.as_ref().unwrap().metadata().unwrap().blocks() > 0).count()
 }
-
-const TMPFS: &str =
-    "mount -t tmpfs -o size=4m,nr_inodes=1000 none \"$PARTWISE_TEST_DISK\" && cd \"$PARTWISE_TEST_DISK\"";
 
 #[test]
 fn a_store_on_a_disk_without_blocks_is_read_and_emptied() {
@@ -470,50 +436,26 @@ fn uploads_are_cancelled_without_a_reserve_while_others_take_all_inodes() {
     }
 }
 
-/// Runs a command inside the namespace.
-fn shell(disk: &Path, script: &str) {
-    let done = Command::new("sh").args(["-c", script]).current_dir(disk).status().unwrap();
-    assert!(done.success(), "{script}");
-}
-
 #[test]
-fn while_the_disk_of_the_store_is_not_mounted_everything_is_unavailable() {
-    let name = "while_the_disk_of_the_store_is_not_mounted_everything_is_unavailable";
-    let Some(disk) = disk(name, &format!("{TMPFS} && mkdir disk store && mount --bind disk store")) else {
-        return;
-    };
-    runtime().block_on(crate::folder::is_missed(
-        &disk.join("store"),
-        || shell(&disk, "umount store"),
-        || shell(&disk, "mount --bind disk store"),
-    ));
-}
-
-/// Nothing is mounted, but permissions bind the test even if it runs as root.
-const UNPRIVILEGED: &str = "cd \"$PARTWISE_TEST_DISK\" && { test $# = 0 || exec setpriv --bounding-set=-all --inh-caps=-all \"$0\" \"$@\"; }";
-
-#[test]
-fn bytes_of_records_that_cannot_be_looked_at_stay() {
-    if let Some(disk) = disk("bytes_of_records_that_cannot_be_looked_at_stay", UNPRIVILEGED) {
-        runtime().block_on(crate::restore::keeps_what_cannot_be_looked_at(&disk.join("store")));
+fn a_server_that_could_not_replace_a_torn_marker_knows_the_store_when_another_has() {
+    let name = "a_server_that_could_not_replace_a_torn_marker_knows_the_store_when_another_has";
+    if let Some(disk) = disk(name, TMPFS) {
+        runtime().block_on(another_replaces_the_marker(&disk));
     }
 }
 
 #[test]
-fn a_disk_of_the_store_that_is_mounted_under_another_device_number_is_the_store() {
-    let name = "a_disk_of_the_store_that_is_mounted_under_another_device_number_is_the_store";
-    let Some(disk) = disk(name, &format!("{TMPFS} && mkdir store && mount -t tmpfs none store")) else {
-        return;
-    };
-    let root = disk.join("store");
-    runtime().block_on(async {
-        let world = World::in_folder(&root).await;
-        let file = world.caller().create_file("a", b"a").await;
-        shell(
-            &disk,
-            "mkdir copy && mount -t tmpfs none copy && cp -R store/. copy && mount --move copy store",
-        );
-        assert_eq!(world.caller().download(&file.id).await.unwrap(), "a");
-        world.caller().create_file("b", b"b").await;
-    });
+fn a_file_that_is_deleted_without_a_record_is_not_found_although_somebody_reads_it() {
+    let name = "a_file_that_is_deleted_without_a_record_is_not_found_although_somebody_reads_it";
+    if let Some(disk) = disk(name, TMPFS) {
+        runtime().block_on(deletes_without_a_record(&disk));
+    }
+}
+
+#[test]
+fn what_was_deleted_before_the_disk_was_full_gives_its_room_back() {
+    let name = "what_was_deleted_before_the_disk_was_full_gives_its_room_back";
+    if let Some(disk) = disk(name, TMPFS) {
+        runtime().block_on(frees_what_was_deleted(&disk));
+    }
 }

@@ -194,6 +194,12 @@ impl World {
         world
     }
 
+    /// Whether the story depends on how fast a thread is: the driver has a turn more when the hash comes while it waits.
+    pub(crate) fn depends_on_threads(&self) -> bool {
+        let by_turns = |interruption: &Interruption| matches!(interruption.how, How::DroppedAfterTurns(_));
+        self.plan.md5 && self.interruptions.iter().any(by_turns)
+    }
+
     pub(crate) async fn new(setting: Setting) -> Self {
         let Setting { seed, plan, length, api, skew, set, rates, sends_date, disk, mishap, script, journal } =
             setting;
