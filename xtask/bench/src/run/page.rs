@@ -109,9 +109,13 @@ fn how_to_read() -> String {
 /// What somebody would type.
 fn command(options: &Options) -> String {
     let mut command = format!("cargo xtask bench --rounds {} --repeats {}", options.rounds, options.repeats);
-    for group in &options.groups {
-        command.push_str(" --group ");
-        command.push_str(group);
+    for (option, names) in [("group", &options.groups), ("line", &options.lines)] {
+        for name in names {
+            command.push_str(&format!(" --{option} {name}"));
+        }
+    }
+    if options.quick {
+        command.push_str(" --quick");
     }
     command
 }

@@ -4,7 +4,9 @@ use std::fmt::Write as _;
 
 use super::Found;
 use super::figures::median;
-use super::runs::{Measured, Run};
+use super::limited::End;
+use super::runs::{Measured, OverLine, Run};
+use super::scene::MIB;
 
 /// What is told of each run.
 #[derive(Clone, Copy, Debug)]
@@ -13,6 +15,8 @@ pub(crate) enum Columns {
     Clients,
     /// Servers behind one client; ratios are of each of the others to the first one.
     Servers,
+    /// Clients over lines that are slow or break.
+    Lines,
 }
 
 /// The cells of one contender, given the first one too.
@@ -26,6 +30,7 @@ pub(crate) fn markdown(found: &Found) -> String {
             Columns::Clients if first.name == OURS => (&CLIENTS, client),
             Columns::Clients => (&CLIENTS[..CLIENTS.len() - 2], client),
             Columns::Servers => (&SERVERS, server),
+            Columns::Lines => (&LINES, over_line),
         };
         text.push_str(&line(head));
         text.push_str(&line(&vec!["---"; head.len()]));
@@ -109,6 +114,51 @@ fn server(measured: &Measured, first: &Measured) -> Vec<String> {
         ratio(measured, first, Run::wall_s),
         ratio(measured, first, |run| run.service_cpu_s),
     ]
+}
+
+const LINES: [&str; 10] = [
+    "",
+    "end",
+    "wall s",
+    "÷ ideal",
+    "first acknowledged s",
+    "acknowledged MiB",
+    "sent MiB",
+    "sent ÷ acknowledged",
+    "most connections",
+    "cut ÷ what may be",
+];
+
+fn over_line(measured: &Measured, _first: &Measured) -> Vec<String> {
+    let mut cells = vec![measured.name.clone()];
+    let run = measured.runs.first();
+    let Some((run, line)) = run.and_then(|run| Some((run, run.line.as_ref()?))) else { return cells };
+    let told = &line.told;
+    let mib = |bytes: u64| format!("{:.1}", bytes as f64 / MIB as f64);
+    let some =
+        |value: Option<f64>, decimals| value.map_or("-".to_owned(), |value| format!("{value:.decimals$}"));
+    cells.extend([
+        end(line),
+        format!("{:.1}", run.wall_s()),
+        some(line.over_ideal(run), 3),
+        some(told.first_acknowledgement_s, 1),
+        mib(told.acknowledged),
+        mib(told.sent),
+        some(Some(line.sent_per_byte()).filter(|sent| sent.is_finite()), 3),
+        told.most_open.to_string(),
+        some(told.widest_cut.map(crate::line::WidestCut::share), 2),
+    ]);
+    cells
+}
+
+fn end(line: &OverLine) -> String {
+    match &line.end {
+        End::Succeeded => "done".to_owned(),
+        End::Failed { status: Some(status), .. } => format!("failed ({status})"),
+        End::Failed { status: None, .. } => "failed".to_owned(),
+        End::TooLong if line.is_whole => "not done".to_owned(),
+        End::TooLong => "ended".to_owned(),
+    }
 }
 
 /// Of one to another one.
