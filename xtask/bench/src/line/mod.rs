@@ -23,6 +23,7 @@ use std::time::Duration;
 use anyhow::{Context as _, Result, ensure};
 use clap::Args;
 use tokio::net::{TcpListener, TcpSocket};
+use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::{mpsc, watch};
 use tokio::task::{JoinHandle, LocalSet, spawn_local};
 use tokio::time::Instant;
@@ -174,20 +175,21 @@ impl Line {
 
 /// Answers each line of standard input, until the end.
 async fn answer(shared: &Shared, until_input_ends: bool) -> Result<()> {
-    let mut lines = lines();
+    let (mut interrupt, mut terminate) = (signal(SignalKind::interrupt())?, signal(SignalKind::terminate())?);
+    let (mut lines, mut is_input_open) = (lines(), true);
     loop {
         tokio::select! {
-            line = lines.recv() => match line {
+            line = lines.recv(), if is_input_open => match line {
                 Some(()) => println!("{}", shared.tell()?),
                 None if until_input_ends => return Ok(()),
-                None => std::future::pending().await,
+                None => is_input_open = false,
             },
-            _ = tokio::signal::ctrl_c(), if !until_input_ends => {
-                println!("{}", shared.tell()?);
-                return Ok(());
-            }
+            _ = interrupt.recv() => break,
+            _ = terminate.recv() => break,
         }
     }
+    println!("{}", shared.tell()?);
+    Ok(())
 }
 
 /// The lines of standard input, which is read on a thread.

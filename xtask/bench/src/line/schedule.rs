@@ -35,6 +35,7 @@ async fn cuts(shared: Rc<Shared>, seconds: f64) {
     let Some(begin) = first(&shared).await else { return };
     for count in 1_u32.. {
         sleep_until(begin + Duration::from_secs_f64(seconds * f64::from(count))).await;
+        shared.say("all connections are reset");
         cut(&shared);
     }
 }
@@ -49,12 +50,11 @@ async fn spanned(shared: Rc<Shared>, span: Span, from: fn(&Shared), until: fn(&S
 
 fn cut(shared: &Shared) {
     shared.book.borrow_mut().cut();
-    shared.say("all connections are reset");
     shared.orders.send_modify(|orders| orders.cuts += 1);
 }
 
 fn away(shared: &Shared) {
-    shared.say("connections are refused");
+    shared.say("all connections are reset, and others refused");
     shared.is_away.send_replace(true);
     cut(shared);
 }
@@ -68,7 +68,7 @@ fn back(shared: &Shared) {
 fn resetting(shared: &Shared, is: bool) {
     shared.is_resetting.set(is);
     if is {
-        shared.say("connections are accepted and reset at once");
+        shared.say("all connections are reset, those that are accepted too");
         cut(shared);
     } else {
         back(shared);

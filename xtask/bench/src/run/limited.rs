@@ -1,18 +1,14 @@
 //! Commands that may fail, or take too long, and are measured all the same.
 
 use std::fs::{self, File};
-use std::path::Path;
-use std::process::{Command, Stdio};
-use std::thread;
+use std::path::PathBuf;
+use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use anyhow::Result;
 use serde::Serialize;
 
 use crate::tether::tethered;
-
-/// How often it is looked whether it has ended.
-const BETWEEN: Duration = Duration::from_millis(10);
 
 /// How a command ended.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -29,31 +25,47 @@ pub(crate) enum End {
     TooLong,
 }
 
-/// Runs a command for at most so long, and says how it ended and how many seconds that took.
-pub(crate) fn limited(command: &Command, limit: Duration, scratch: &Path) -> Result<(End, f64)> {
-    let said = scratch.join("said");
-    let mut command = tethered(command)?;
-    command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(File::create(&said)?);
-    let begin = Instant::now();
-    let mut child = command.spawn()?;
-    let status = loop {
-        if let Some(status) = child.try_wait()? {
-            break Some(status);
-        }
-        if begin.elapsed() > limit {
-            child.kill()?;
-            child.wait()?;
-            break None;
-        }
-        thread::sleep(BETWEEN);
-    };
-    let seconds = begin.elapsed().as_secs_f64();
-    let end = match status {
-        None => End::TooLong,
-        Some(status) if status.success() => End::Succeeded,
-        Some(status) => End::Failed { status: status.code(), said: last_line(&fs::read(said)?) },
-    };
-    Ok((end, seconds))
+/// A command that runs, for at most so long; ended when dropped.
+pub(crate) struct Limited {
+    child: Child,
+    begin: Instant,
+    limit: Duration,
+    said: PathBuf,
+}
+
+impl Limited {
+    /// Starts it; its standard error goes to this file.
+    pub(crate) fn start(command: &Command, limit: Duration, said: PathBuf) -> Result<Self> {
+        let mut command = tethered(command)?;
+        command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(File::create(&said)?);
+        let begin = Instant::now();
+        Ok(Self { child: command.spawn()?, begin, limit, said })
+    }
+
+    /// How it ended and after how many seconds, once it has.
+    pub(crate) fn ended(&mut self) -> Result<Option<(End, f64)>> {
+        let status = self.child.try_wait()?;
+        let elapsed = self.begin.elapsed();
+        let end = match status {
+            Some(status) if status.success() => End::Succeeded,
+            Some(status) => End::Failed { status: status.code(), said: last_line(&fs::read(&self.said)?) },
+            None if elapsed < self.limit => return Ok(None),
+            None => {
+                self.child.kill()?;
+                self.child.wait()?;
+                End::TooLong
+            }
+        };
+        Ok(Some((end, elapsed.as_secs_f64())))
+    }
+}
+
+impl Drop for Limited {
+    fn drop(&mut self) {
+        // One that has ended already is as good.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
 }
 
 fn last_line(said: &[u8]) -> String {

@@ -1,10 +1,10 @@
 //! What is claimed of uploads over lines.
 
 use super::kinds::{CUTS, Kind, LARGE, NARROW, OUTAGE};
-use super::{OURS, named};
+use super::{OURS, name};
 use crate::line::Told;
 use crate::run::claims::{Bound, Claim};
-use crate::run::figures::Figure;
+use crate::run::figures::{Figure, named};
 use crate::run::runs::{Measured, OverLine, Run};
 
 /// Of the ideal time, when all connections are reset every 45 s.
@@ -28,7 +28,7 @@ const LIMITED: &str = "nothing makes a line of limited rate faster";
 
 /// The claims about those lines that were measured.
 pub(super) fn of(kinds: &[Kind], measured: &[Measured]) -> Vec<Claim> {
-    kinds.iter().flat_map(|kind| of_line(kind, named(measured, kind, OURS))).collect()
+    kinds.iter().flat_map(|kind| of_line(kind, named(measured, &name(kind, OURS)))).collect()
 }
 
 fn of_line(kind: &Kind, ours: Option<&Measured>) -> Vec<Claim> {

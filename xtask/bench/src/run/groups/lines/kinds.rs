@@ -11,13 +11,15 @@ const SHRUNK: f64 = 16.0;
 const LATENCY_MS: u64 = 40;
 const MBIT: u64 = 1_000_000 / 8;
 const MB: u64 = 1_000_000;
+/// Lines of this rate keep no processor busy.
+const SLOW: u64 = MB;
 
 /// How much longer than ideal a run may take,
-const SLOWER: f64 = 1.25;
+pub(super) const SLOWER: f64 = 1.25;
 /// and how many seconds besides, before it is ended.
 const GRACE_S: f64 = 15.0;
 /// When peers are ended that do not get anywhere.
-const PEERS_S: f64 = 120.0;
+pub(super) const PEERS_S: f64 = 120.0;
 
 /// A line, and a file to send over it.
 #[derive(Clone, Copy, Debug)]
@@ -45,6 +47,11 @@ impl Kind {
     pub(super) fn ideal_s(&self) -> f64 {
         let away_s = self.away_s.map_or(0.0, |(from, until)| until - from);
         self.length as f64 / self.rate as f64 + away_s
+    }
+
+    /// Whether several can be measured at once.
+    pub(super) fn is_slow(&self) -> bool {
+        self.rate <= SLOW
     }
 
     /// How long it is waited for.
@@ -91,7 +98,7 @@ pub(super) const LARGE: &str = "large";
 
 /// All of them, in the order in which they are measured.
 pub(super) const KINDS: [Kind; 8] = [
-    Kind::shared("1Mbit", "1 Mbit/s, 4 MiB", MBIT, 4 * MIB),
+    Kind::shared("1Mbit", "1 Mbit/s, 9 MiB", MBIT, 9 * MIB),
     Kind::shared(NARROW, "8 Mbit/s, 32 MiB", 8 * MBIT, 32 * MIB),
     Kind::shared("100Mbit", "100 Mbit/s, 256 MiB", 100 * MBIT, 256 * MIB),
     Kind::shared("1Gbit", "1 Gbit/s, 1 GiB", 1000 * MBIT, GIB),

@@ -1,30 +1,32 @@
 //! Lines as people have them: slow, shared, reset now and then, away for a while, losing packets.
 
 mod claims;
+mod going;
 mod kinds;
-
-use std::time::Duration;
 
 use anyhow::Result;
 use clap::builder::PossibleValuesParser;
 
 use crate::numbered;
 use crate::run::contenders::{self, Contender, Parallel};
-use crate::run::limited::limited;
-use crate::run::line_process::Line;
-use crate::run::machine::Watch;
 use crate::run::network::Network;
-use crate::run::runs::{Measured, OverLine, Run};
-use crate::run::scene::{MIB, Scene};
-use crate::run::server_process::Server;
+use crate::run::runs::Measured;
+use crate::run::scene::MIB;
 use crate::run::table::Columns;
 use crate::run::tools::Missing;
 use crate::run::{Context, Found};
+use going::Going;
 use kinds::{KINDS, Kind};
 
 const OURS: &str = "partwise";
 /// What peers send at once when nobody says anything else: the most that a service takes as one part.
 const PEERS_PART: u64 = 64 * MIB;
+
+/// Somebody who is measured, and whether it is not us.
+struct Client {
+    contender: Contender,
+    is_peer: bool,
+}
 
 /// The names of the lines, for the command line.
 pub(crate) fn names() -> PossibleValuesParser {
@@ -33,28 +35,20 @@ pub(crate) fn names() -> PossibleValuesParser {
 
 pub(super) fn uploads(context: &Context) -> Result<Vec<Found>> {
     let (mut measured, mut missing) = (Vec::new(), Vec::new());
-    let mut contenders = vec![(contenders::partwise(context, OURS, Parallel::Unsaid, &[]), false)];
+    let ours = contenders::partwise(context, OURS, Parallel::Unsaid, &[]);
+    let mut clients = vec![Client { contender: ours, is_peer: false }];
     for peer in [contenders::python_retrying(&context.tools), contenders::curl_retrying(&context.tools)] {
         match peer {
-            Ok(peer) => contenders.push((peer, true)),
+            Ok(contender) => clients.push(Client { contender, is_peer: true }),
             Err(peer) => missing.push(peer),
         }
     }
     for kind in chosen(context) {
-        for (contender, is_peer) in &contenders {
-            match over(context, &kind, contender, *is_peer) {
-                Ok(run) => {
-                    eprint!(".");
-                    let name = format!("{}: {}", kind.words, contender.name);
-                    measured.push(Measured { name, runs: vec![run] });
-                }
-                Err(error) => {
-                    missing.push(Missing { name: kind.words, why: format!("{}: {error:#}", contender.name) });
-                    // The others would not come further, where there is no such line.
-                    break;
-                }
-            }
+        match over(context, &kind, &clients) {
+            Ok(more) => measured.extend(more),
+            Err(error) => missing.push(Missing { name: kind.words, why: format!("{error:#}") }),
         }
+        eprint!(".");
     }
     eprintln!();
     let claims = if context.quick { Vec::new() } else { claims::of(&chosen(context), &measured) };
@@ -70,48 +64,36 @@ fn chosen(context: &Context) -> Vec<Kind> {
     chosen.map(|kind| if context.quick { kind.shrunk() } else { kind }).collect()
 }
 
-/// Whose run a measurement is, on which line.
-fn named<'a>(measured: &'a [Measured], kind: &Kind, contender: &str) -> Option<&'a Measured> {
-    crate::run::figures::named(measured, &format!("{}: {contender}", kind.words))
+/// One of those who are measured on one of the lines.
+fn name(kind: &Kind, contender: &str) -> String {
+    format!("{}: {contender}", kind.words)
 }
 
-fn over(context: &Context, kind: &Kind, contender: &Contender, is_peer: bool) -> Result<Run> {
+/// Everyone over a line of that kind, each over one that nobody else has.
+fn over(context: &Context, kind: &Kind, clients: &[Client]) -> Result<Vec<Measured>> {
     let file = numbered::file(context.scratch(), kind.length)?;
     // Before anything is started in it.
     let network = kind.loses.then(Network::alone).transpose()?;
-    let server = Server::partwise(&context.partwise, "none", context.scratch())?;
-    let mut line = Line::start(&kind.options(), &server.origin)?;
-    if let Some(network) = &network {
-        network.drop_some(line.port()?, context.scratch())?;
+    // What is slow keeps no processor busy, and minutes are many.
+    let at_once = if kind.is_slow() { clients.len() } else { 1 };
+    let mut measured = Vec::new();
+    for clients in clients.chunks(at_once) {
+        let begin = |client| Going::begin(context, kind, client, &file, network.as_ref());
+        let going = clients.iter().map(begin).collect::<Result<Vec<_>>>()?;
+        let runs = going::to_the_end(kind, going)?;
+        let named = clients.iter().map(|client| name(kind, &client.contender.name)).zip(runs);
+        measured.extend(named.map(|(name, run)| Measured { name, runs: vec![run] }));
     }
-    let scene = Scene {
-        origin: line.origin.clone(),
-        certificate: None,
-        file,
-        length: kind.length,
-        part_size: None,
-        parallel: 1,
-        parts_at: server.begin_upload(kind.length)?,
-        scratch: context.scratch().to_owned(),
-    };
-    let command = contender.command(&scene)?;
-    let cpu_s = || Ok::<_, anyhow::Error>(server.cpu_s()? + line.cpu_s()?);
-    let (watch, before) = (Watch::begin()?, cpu_s()?);
-    let (end, wall_s) = limited(&command, kind.limit(is_peer), context.scratch())?;
-    let service_cpu_s = cpu_s()? - before;
-    let others = watch.others(service_cpu_s)?;
-    let told = line.told()?;
-    let over_line = OverLine { ideal_s: kind.ideal_s(), is_whole: kind.is_whole(), end, told };
-    let taken = crate::measure::Taken { wall_s, ..Default::default() };
-    Ok(Run { bytes: kind.length, taken, service_cpu_s, others, line: Some(over_line), ..Run::default() })
+    Ok(measured)
 }
 
 fn setting(context: &Context) -> String {
     let shrunk =
         if context.quick { " **Shrunk, to check the bench itself: nothing is claimed.**" } else { "" };
-    let outage = Duration::from_secs(60).as_secs();
     format!(
-        "A TCP proxy in front of `partwise serve`: all connections share one rate in each direction (a token bucket of 100 ms), with a round trip of 40 ms; the handshake takes one too. It reads what passes: acknowledged are bytes of the file in requests whose answer, 200, the client was given. Ideal is the file's length over the rate, plus the {outage} s for which the line is away. Sent are all bytes that the line took from the client, for each byte acknowledged. A cut is a request for bytes that no request named before; what is cut and not acknowledged then is compared with 12 s of the rate over the last 12 s plus 1 MiB for each connection, and the worst of them is shown. Everyone has the defaults: partwise, `upload_file_chunked` of openai-python with its two retries, and curl with `--retry 5 --retry-all-errors`, whose parts were cut before; the parts of both have {} MiB. Once each; peers that do not come further are ended after 120 s, and ours after 1.25 of the ideal time.{shrunk}",
-        PEERS_PART / MIB
+        "A TCP proxy in front of `partwise serve`: all connections share one rate in each direction (a token bucket of 100 ms), and a round trip takes 40 ms, as the handshake does. It reads what passes: acknowledged are bytes of the file in requests whose answer, 200, the client was given; sent are all bytes that it took from the client. Ideal is the file's length over the rate, and the time for which the line is away. A cut is a request for bytes that no request has named before; what is cut and not acknowledged then is held against 12 s of the rate over the last 12 s and 1 MiB for each connection, and the worst of an upload is shown. Everyone has the defaults: partwise, `upload_file_chunked` of openai-python with its two retries, and curl with `--retry 5 --retry-all-errors`, each file of which is a part; the parts of both have {} MiB, and are sent one after the other. Once each; on lines of 1 MB/s or less all at the same time, each over its own line. Peers are ended after {} s, and ours after {} of the ideal time.{shrunk}",
+        PEERS_PART / MIB,
+        kinds::PEERS_S,
+        kinds::SLOWER
     )
 }
