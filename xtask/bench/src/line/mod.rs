@@ -28,8 +28,8 @@ use tokio::sync::{mpsc, watch};
 use tokio::task::{JoinHandle, LocalSet, spawn_local};
 use tokio::time::Instant;
 
-use book::{Book, Sample};
-pub(crate) use book::{Told, WidestCut};
+use book::Book;
+pub(crate) use book::{Sample, Told, WidestCut};
 use bucket::Bucket;
 use relay::Orders;
 pub(crate) use units::{Span, rate};

@@ -57,7 +57,7 @@ const GROUPS: &[Group] = &[
     Group::new("memory", "Memory", memory::uploads),
     Group::new("links", "Links", links::uploads),
     Group::new("adaptive", "Parts at once", adaptive::uploads),
-    Group::new("lines", "Lines", lines::uploads).with_room(4),
+    Group::new("lines", "Lines", lines::uploads).with_room(8),
     Group::new("md5", "MD5", hashing::uploads).with_room(3),
     Group::new("download", "Download", downloads::plain).with_room(3),
     Group::new("ingest", "Server", ingest::all).with_room(6),

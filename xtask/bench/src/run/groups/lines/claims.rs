@@ -107,3 +107,77 @@ fn acknowledged_of_sent(_run: &Run, line: &OverLine) -> f64 {
 fn widest(_run: &Run, line: &OverLine) -> f64 {
     line.told.widest_cut.map_or(f64::NAN, crate::line::WidestCut::share)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::kinds::KINDS;
+    use super::*;
+    use crate::line::{Sample, WidestCut};
+    use crate::measure::Taken;
+    use crate::run::claims::Verdict::{self, *};
+    use crate::run::limited::End;
+
+    /// What is claimed of a run over that line, which others disturbed.
+    fn claimed(name: &str, run: impl FnOnce(&Kind) -> (Run, OverLine)) -> Vec<Claim> {
+        let kind = KINDS.iter().find(|kind| kind.name == name).expect("a line");
+        let (run, line) = run(kind);
+        let run = Run { bytes: kind.length, others: 1.0, line: Some(line), ..run };
+        of(&[*kind], &[Measured { name: super::name(kind, OURS), runs: vec![run] }])
+    }
+
+    fn verdicts(claims: &[Claim]) -> Vec<Verdict> {
+        claims.iter().map(|claim| claim.verdict).collect()
+    }
+
+    fn line(end: End, told: Told) -> OverLine {
+        OverLine { ideal_s: 300.0, is_whole: true, end, told }
+    }
+
+    fn took(wall_s: f64) -> Run {
+        Run { taken: Taken { wall_s, ..Taken::default() }, ..Run::default() }
+    }
+
+    #[test]
+    fn what_did_not_come_about_does_not_hold_however_noisy_it_was() {
+        let stuck = |_: &Kind| (took(391.0), line(End::TooLong, Told { sent: 1, ..Told::default() }));
+        let claims = claimed(CUTS, stuck);
+        assert_eq!(verdicts(&claims), [DoesNotHold; 4]);
+        assert!(claims[0].text.starts_with("time over ideal: 1 MB/s, "), "{claims:?}");
+
+        let done = |acknowledged: u64, wall_s| {
+            let told = Told {
+                acknowledged,
+                sent: acknowledged + 1,
+                first_acknowledgement_s: Some(0.4),
+                widest_cut: Some(WidestCut { at_s: 0.0, bytes: 1, limit: 1.0 }),
+                ..Told::default()
+            };
+            (took(wall_s), line(End::Succeeded, told))
+        };
+        let claims = claimed(CUTS, |kind| done(kind.length, 330.0));
+        assert_eq!(verdicts(&claims), [Holds; 4]);
+        // Noise can make it slower, and cannot hide that bytes are missing.
+        let claims = claimed(CUTS, |kind| done(kind.length, 340.0));
+        assert_eq!(verdicts(&claims), [TooNoisy, Holds, Holds, Holds]);
+        let claims = claimed(CUTS, |kind| done(kind.length - 1, 330.0));
+        assert_eq!(verdicts(&claims), [DoesNotHold, Holds, Holds, Holds]);
+    }
+
+    #[test]
+    fn the_beginning_of_a_narrow_line_does_not_count() {
+        let sample = |at_s, open| Sample { at_s, open, sent: 0, acknowledged: 0, waiting: 0 };
+        let opened = |open: u64| {
+            let samples = vec![sample(9, 16), sample(10, open), sample(11, 2)];
+            let told = Told { samples, ..Told::default() };
+            claimed(NARROW, |_| (took(30.0), line(End::Succeeded, told)))[0].verdict
+        };
+        assert_eq!((opened(4), opened(5)), (Holds, TooNoisy));
+    }
+
+    #[test]
+    fn a_line_that_was_not_measured_is_said_to_be_so() {
+        let claims = of(&KINDS, &[]);
+        assert!(verdicts(&claims).iter().all(|verdict| *verdict == NotMeasured));
+        assert!(claims.len() > KINDS.len());
+    }
+}
