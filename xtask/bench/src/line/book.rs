@@ -26,10 +26,14 @@ pub(super) struct Book {
     cut: Ranges,
     acknowledged: Ranges,
     first_byte: Option<Duration>,
-    /// How many bytes had come from the client at these times.
+    /// How many bytes had come from the client after so much time with the line.
     recent: VecDeque<(Duration, u64)>,
+    /// When the line went away, until something passes again.
+    left: Option<Duration>,
     /// When the line was there again, until something passes.
     returned: Option<Duration>,
+    /// How long nothing passed because the line was away.
+    away: Duration,
 }
 
 /// What passed, for whoever asks. Bytes of the file are those of requests that the service has answered with 200, each counted once
@@ -68,7 +72,7 @@ pub(crate) struct Told {
 pub(crate) struct WidestCut {
     pub(crate) at_s: f64,
     pub(crate) bytes: u64,
-    /// 12 s of the rate over the last 12 s, or since the first byte, and 1 MiB for each connection.
+    /// 12 s of the rate over the last 12 s with a line, or since the first byte, and 1 MiB for each connection.
     pub(crate) limit: f64,
 }
 
@@ -119,6 +123,11 @@ impl Book {
         self.told.cuts += 1;
     }
 
+    /// The line is away.
+    pub(super) fn left(&mut self, now: Duration) {
+        self.left.get_or_insert(now);
+    }
+
     /// The line is there again.
     pub(super) fn returned(&mut self, now: Duration) {
         self.returned = Some(now);
@@ -127,10 +136,12 @@ impl Book {
     /// So much has come from the client.
     pub(super) fn sent(&mut self, now: Duration, bytes: u64) {
         self.told.sent += bytes;
-        self.first_byte.get_or_insert(now);
         if let Some(returned) = self.returned.take() {
             self.told.resumed_s.push((now - returned).as_secs_f64());
+            self.away += self.left.take().map_or(Duration::ZERO, |left| now - left);
         }
+        let now = self.with_line(now);
+        self.first_byte.get_or_insert(now);
         let sent = self.told.sent;
         match self.recent.back_mut() {
             Some((at, total)) if *at + TOGETHER > now => *total = sent,
@@ -193,9 +204,14 @@ impl Book {
         self.cut.total().saturating_sub(self.acknowledged.total())
     }
 
-    /// Bytes a second from the client, over the window or since the first byte.
+    /// The time for which there was a line.
+    fn with_line(&self, now: Duration) -> Duration {
+        self.left.unwrap_or(now).saturating_sub(self.away)
+    }
+
+    /// Bytes a second from the client, over the window or since the first byte. A time without a line does not count.
     fn rate(&self, now: Duration) -> f64 {
-        let Some(first) = self.first_byte else { return 0.0 };
+        let (Some(first), now) = (self.first_byte, self.with_line(now)) else { return 0.0 };
         let begin = now.saturating_sub(WINDOW).max(first);
         let before = self.recent.iter().take_while(|(at, _)| *at + WINDOW <= now).last();
         let bytes = self.told.sent - before.map_or(0, |(_, total)| *total);
@@ -278,9 +294,26 @@ mod tests {
     }
 
     #[test]
+    fn a_time_without_a_line_is_no_low_rate() {
+        let mut book = Book::default();
+        for second in 0..=20_u32 {
+            book.sent(s(second.into()), MIB);
+        }
+        book.left(s(20.0));
+        assert_eq!(book.rate(s(50.0)), MIB as f64);
+        book.returned(s(80.0));
+        book.sent(s(85.0), MIB);
+        // 13 MiB in 12 s: what came first has no time of its own.
+        assert_eq!(book.rate(s(85.0)) * 12.0, 13.0 * MIB as f64);
+        book.sent(s(91.0), 0);
+        assert_eq!(book.rate(s(91.0)) * 12.0, 7.0 * MIB as f64);
+    }
+
+    #[test]
     fn the_return_of_the_line_is_timed_to_the_next_byte() {
         let mut book = Book::default();
         book.sent(s(1.0), 1);
+        book.left(s(10.0));
         book.returned(s(60.0));
         book.sent(s(63.0), 1);
         book.sent(s(64.0), 1);

@@ -55,6 +55,7 @@ fn cut(shared: &Shared) {
 
 fn away(shared: &Shared) {
     shared.say("all connections are reset, and others refused");
+    shared.book.borrow_mut().left(shared.now());
     shared.is_away.send_replace(true);
     cut(shared);
 }
@@ -68,6 +69,7 @@ fn back(shared: &Shared) {
 fn resetting(shared: &Shared, is: bool) {
     shared.is_resetting.set(is);
     if is {
+        shared.book.borrow_mut().left(shared.now());
         shared.say("all connections are reset, those that are accepted too");
         cut(shared);
     } else {
@@ -78,6 +80,7 @@ fn resetting(shared: &Shared, is: bool) {
 fn silent(shared: &Shared) {
     shared.say("all connections fall silent");
     shared.is_silent.set(true);
+    shared.book.borrow_mut().left(shared.now());
     shared.orders.send_modify(|orders| orders.silences += 1);
 }
 
