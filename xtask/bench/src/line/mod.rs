@@ -59,7 +59,7 @@ pub(crate) struct Options {
     #[arg(long, default_value_t = 0)]
     latency: u64,
     /// Reset all connections every so many seconds.
-    #[arg(long)]
+    #[arg(long, value_parser = units::seconds)]
     cut_every: Option<f64>,
     /// Reset all connections and refuse others from A to B, as in 30..90.
     #[arg(long, value_name = "A..B")]
@@ -268,6 +268,7 @@ async fn sampled(shared: Rc<Shared>) {
 /// The address in an origin.
 fn address(origin: &str) -> Result<SocketAddr> {
     let address = origin.strip_prefix("http://").map(|rest| rest.trim_end_matches('/'));
+    let address = address.map(|address| address.replace("localhost:", "127.0.0.1:"));
     let address = address.and_then(|address| address.parse::<SocketAddr>().ok());
     let address =
         address.with_context(|| format!("--to {origin}: it has to be as in http://127.0.0.1:8080"))?;

@@ -30,6 +30,13 @@ impl std::fmt::Display for Span {
     }
 }
 
+/// A time that is worth waiting for, in seconds.
+pub(super) fn seconds(text: &str) -> Result<f64> {
+    let seconds = text.trim().parse().ok().context("it has to be seconds, as in 45")?;
+    ensure!((0.001..=1e9).contains(&seconds), "it has to be at least a millisecond");
+    Ok(seconds)
+}
+
 /// Bytes a second, from bytes (`1MB`, `64KiB`, `1000`) or bits (`8Mbit`).
 pub(crate) fn rate(text: &str) -> Result<u64> {
     const UNITS: [(&str, f64); 10] = [
@@ -66,6 +73,14 @@ mod tests {
         assert_eq!(read, [1_000_000, 1_000_000, 65_536, 1000, 500, 125_000_000]);
         for wrong in ["", "MB", "1mb", "0", "-1MB", "1TB", "nan"] {
             assert!(rate(wrong).is_err(), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn a_time_that_nobody_can_wait_for_is_refused() {
+        assert_eq!(seconds("45").expect("a time"), 45.0);
+        for wrong in ["", "0", "-1", "nan", "inf", "4s"] {
+            assert!(seconds(wrong).is_err(), "{wrong}");
         }
     }
 
