@@ -119,6 +119,10 @@ fn a_line_that_is_away_refuses_and_comes_back_on_the_same_port() {
                 Ok(stream) => break stream,
                 Err(error) => assert_eq!(error.kind(), ErrorKind::ConnectionRefused),
             }
+            if refused == 0 {
+                let another = TcpSocket::new_v4().expect("a socket").bind(line.address);
+                assert_eq!(another.expect_err("it is taken").kind(), ErrorKind::AddrInUse);
+            }
             refused += 1;
             sleep(Duration::from_millis(5)).await;
         };
