@@ -138,7 +138,8 @@ pub(crate) fn curl_retrying(tools: &Tools) -> Result<Contender, Missing> {
         let path = scene.scratch.join("curl.config");
         fs::write(&path, curl_config(scene, "retry = 5\nretry-all-errors\nshow-error\n")?)?;
         let mut command = curl.command();
-        command.arg("--config").arg(path);
+        // Its status is otherwise that of the last part alone.
+        command.arg("--fail-early").arg("--config").arg(path);
         Ok(command)
     }))
 }

@@ -116,7 +116,7 @@ fn server(measured: &Measured, first: &Measured) -> Vec<String> {
     ]
 }
 
-const LINES: [&str; 10] = [
+const LINES: [&str; 11] = [
     "",
     "end",
     "wall s",
@@ -127,6 +127,7 @@ const LINES: [&str; 10] = [
     "sent ÷ acknowledged",
     "most connections",
     "cut ÷ what may be",
+    "others (flagged)",
 ];
 
 fn over_line(measured: &Measured, _first: &Measured) -> Vec<String> {
@@ -138,7 +139,7 @@ fn over_line(measured: &Measured, _first: &Measured) -> Vec<String> {
     let some =
         |value: Option<f64>, decimals| value.map_or("-".to_owned(), |value| format!("{value:.decimals$}"));
     cells.extend([
-        end(line),
+        end(run, line),
         format!("{:.1}", run.wall_s()),
         some(line.over_ideal(run), 3),
         some(told.first_acknowledgement_s, 1),
@@ -147,12 +148,14 @@ fn over_line(measured: &Measured, _first: &Measured) -> Vec<String> {
         some(Some(line.sent_per_byte()).filter(|sent| sent.is_finite()), 3),
         told.most_open.to_string(),
         some(told.widest_cut.map(crate::line::WidestCut::share), 2),
+        others(measured),
     ]);
     cells
 }
 
-fn end(line: &OverLine) -> String {
+fn end(run: &Run, line: &OverLine) -> String {
     match &line.end {
+        End::Succeeded if line.over_ideal(run).is_none() => "not whole".to_owned(),
         End::Succeeded => "done".to_owned(),
         End::Failed { status: Some(status), .. } => format!("failed ({status})"),
         End::Failed { status: None, .. } => "failed".to_owned(),

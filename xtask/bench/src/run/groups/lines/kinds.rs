@@ -92,13 +92,14 @@ impl Kind {
 }
 
 pub(super) const CUTS: &str = "cuts";
+pub(super) const SLOWEST: &str = "1Mbit";
 pub(super) const NARROW: &str = "8Mbit";
 pub(super) const OUTAGE: &str = "outage";
 pub(super) const LARGE: &str = "large";
 
 /// All of them, in the order in which they are measured.
 pub(super) const KINDS: [Kind; 8] = [
-    Kind::shared("1Mbit", "1 Mbit/s, 9 MiB", MBIT, 9 * MIB),
+    Kind::shared(SLOWEST, "1 Mbit/s, 9 MiB", MBIT, 9 * MIB),
     Kind::shared(NARROW, "8 Mbit/s, 32 MiB", 8 * MBIT, 32 * MIB),
     Kind::shared("100Mbit", "100 Mbit/s, 256 MiB", 100 * MBIT, 256 * MIB),
     Kind::shared("1Gbit", "1 Gbit/s, 1 GiB", 1000 * MBIT, GIB),
