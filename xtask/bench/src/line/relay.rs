@@ -59,8 +59,10 @@ async fn relayed(client: &mut TcpStream, service: SocketAddr, shared: &Rc<Shared
         let both = both_ways(client, &mut service, shared);
         let ordered = async { orders.wait_for(|orders| *orders != at_first).await.map(|orders| *orders) };
         tokio::select! {
-            relayed = both => Some(relayed),
+            // Nothing passes once it is not to.
+            biased;
             ordered = ordered => ordered.is_ok_and(|orders| !is_silent(orders)).then(|| Err(io::ErrorKind::ConnectionReset.into())),
+            relayed = both => Some(relayed),
         }
     };
     let relayed = match relayed {
