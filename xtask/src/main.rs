@@ -10,6 +10,7 @@ mod codegen;
 mod contract;
 mod instructions;
 mod layers;
+mod line;
 mod samples;
 mod simulate;
 mod soak;
@@ -30,7 +31,7 @@ use contract::{Contract, Dialect};
 enum Task {
     /// Measure the data path against its peers, and print tables.
     Bench {
-        /// `--group NAME`, `--rounds N`, `--json FILE`, `--scratch DIR`; `--write` makes docs/benchmarks.md.
+        /// `--group NAME`, `--line NAME`, `--quick`, `--rounds N`, `--json FILE`, `--scratch DIR`; `--write` makes docs/benchmarks.md.
         #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
         arguments: Vec<String>,
     },
@@ -59,6 +60,12 @@ enum Task {
     },
     /// Check that each crate depends on what its layer may know, and on nothing else.
     Layers,
+    /// Put a slow or broken line in front of a service on this machine, to see how a client gets on.
+    Line {
+        /// `--to http://127.0.0.1:PORT`, `--rate 1MB`, `--latency MS`, `--cut-every S`, `--away A..B`, `--reset A..B`, `--silent A..B`.
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+        arguments: Vec<String>,
+    },
     /// Hold the contract and the types to documented samples.
     Samples {
         /// A folder of samples with an index.json; docs/contract/samples by default.
@@ -97,6 +104,7 @@ fn run(task: Task) -> Result<()> {
         Task::Instructions { write: true } => instructions::write(&root),
         Task::Instructions { write: false } => instructions::check(&root),
         Task::Layers => layers::check(&root),
+        Task::Line { arguments } => line::line(&root, &arguments),
         Task::Samples { folder } => samples::run(&root, folder.as_deref()),
         Task::Simulate { seeds } => simulate::simulate(&root, seeds),
         Task::Soak(options) => soak::soak(&root, &options),

@@ -4,9 +4,11 @@
 #![expect(clippy::print_stderr, clippy::print_stdout, reason = "it tells people what it measures")]
 
 mod hash;
+mod line;
 mod loops;
 mod measure;
 mod noise;
+mod numbered;
 mod run;
 mod sink;
 mod tether;
@@ -25,6 +27,8 @@ enum Task {
     Run(run::Options),
     /// Take uploads and throw them away, as cheaply as can be.
     Sink(sink::Options),
+    /// Put a slow or broken line in front of a service on this machine.
+    Line(line::Options),
     /// Run a command, and print as JSON what it took. It is ended when standard input ends.
     Measure {
         /// End it after so many seconds.
@@ -73,6 +77,7 @@ fn run(task: Task) -> Result<ExitCode> {
         Task::Measure { limit, command } => return measure::run(&command, limit),
         Task::Tethered { parent, command } => return tether::run(parent, &command),
         Task::Sink(options) => sink::run(&options)?,
+        Task::Line(options) => line::run(&options)?,
         Task::Hyper(options) => loops::hyper(&options)?,
         Task::Raw(options) => loops::raw(&options)?,
         Task::Get(options) => loops::get(&options)?,

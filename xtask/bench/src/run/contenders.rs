@@ -121,7 +121,7 @@ pub(crate) fn curl(tools: &Tools, name: &str, parallel: Option<u16>) -> Result<C
     let curl = tools.get(Peer::Curl)?;
     Ok(Contender::new(name, move |scene| {
         let path = scene.scratch.join("curl.config");
-        fs::write(&path, curl_config(scene)?)?;
+        fs::write(&path, curl_config(scene, "")?)?;
         let mut command = curl.command();
         if let Some(parallel) = parallel {
             command.args(["--parallel", "--parallel-max", &parallel.to_string()]);
@@ -131,13 +131,26 @@ pub(crate) fn curl(tools: &Tools, name: &str, parallel: Option<u16>) -> Result<C
     }))
 }
 
-fn curl_config(scene: &Scene) -> Result<String> {
+/// curl with a file for each part, one after the other, each of which it tries again.
+pub(crate) fn curl_retrying(tools: &Tools) -> Result<Contender, Missing> {
+    let curl = tools.get(Peer::Curl)?;
+    Ok(Contender::new("curl --retry 5", move |scene| {
+        let path = scene.scratch.join("curl.config");
+        fs::write(&path, curl_config(scene, "retry = 5\nretry-all-errors\nshow-error\n")?)?;
+        let mut command = curl.command();
+        // Its status is otherwise that of the last part alone.
+        command.arg("--fail-early").arg("--config").arg(path);
+        Ok(command)
+    }))
+}
+
+fn curl_config(scene: &Scene, more: &str) -> Result<String> {
     let mut requests = Vec::new();
     for part in scene.parts()? {
         let part = part.to_str().context("a path that is text")?;
         let mut request = format!(
-            "url = \"{}/uploads/upload_1/parts\"\nform = \"data=@{part}\"\nheader = \"Authorization: Bearer key\"\noutput = \"/dev/null\"\nsilent\nfail\nhttp1.1\n",
-            scene.base()
+            "url = \"{}{}\"\nform = \"data=@{part}\"\nheader = \"Authorization: Bearer key\"\noutput = \"/dev/null\"\nsilent\nfail\nhttp1.1\n{more}",
+            scene.origin, scene.parts_at
         );
         if let Some(certificate) = &scene.certificate {
             request.push_str(&format!("cacert = \"{}\"\n", certificate.display()));
@@ -149,10 +162,19 @@ fn curl_config(scene: &Scene) -> Result<String> {
 
 /// The official Python client, one part after the other: it has no other way.
 pub(crate) fn python(tools: &Tools) -> Result<Contender, Missing> {
+    python_with(tools, "0")
+}
+
+/// The same with as many retries as it has by itself.
+pub(crate) fn python_retrying(tools: &Tools) -> Result<Contender, Missing> {
+    python_with(tools, "2")
+}
+
+fn python_with(tools: &Tools, retries: &'static str) -> Result<Contender, Missing> {
     let python = tools.get(Peer::Python)?;
     Ok(Contender::new(Peer::Python.name(), move |scene| {
         let mut command = python.command();
-        command.arg(scene.base()).arg(&scene.file).arg(scene.cut().to_string());
+        command.arg(scene.base()).arg(&scene.file).arg(scene.cut().to_string()).arg(retries);
         if let Some(certificate) = &scene.certificate {
             command.env("SSL_CERT_FILE", certificate);
         }

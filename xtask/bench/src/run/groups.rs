@@ -5,6 +5,7 @@ mod build;
 mod downloads;
 mod hashing;
 mod ingest;
+pub(super) mod lines;
 mod links;
 mod memory;
 mod small;
@@ -56,6 +57,7 @@ const GROUPS: &[Group] = &[
     Group::new("memory", "Memory", memory::uploads),
     Group::new("links", "Links", links::uploads),
     Group::new("adaptive", "Parts at once", adaptive::uploads),
+    Group::new("lines", "Lines", lines::uploads).with_room(8),
     Group::new("md5", "MD5", hashing::uploads).with_room(3),
     Group::new("download", "Download", downloads::plain).with_room(3),
     Group::new("ingest", "Server", ingest::all).with_room(6),

@@ -5,7 +5,10 @@ mod contenders;
 mod ending;
 mod figures;
 mod groups;
+mod limited;
+mod line_process;
 mod machine;
+mod network;
 mod page;
 mod runs;
 mod scene;
@@ -50,12 +53,28 @@ pub(crate) struct Options {
     /// Only these groups; by default all but `build`.
     #[arg(long = "group", value_parser = groups::names())]
     groups: Vec<String>,
+    /// Only these lines of the group `lines`, which is then the only group unless others are named; by default all but `large`.
+    #[arg(long = "line", value_parser = groups::lines::names())]
+    lines: Vec<String>,
+    /// Shrink the lines to a few seconds each, to check the bench itself; nothing is claimed of them.
+    #[arg(long, conflicts_with = "write")]
+    quick: bool,
     /// Write all figures here, as JSON.
     #[arg(long)]
     json: Option<PathBuf>,
     /// Write docs/benchmarks.md, which has all groups but `build`.
-    #[arg(long, conflicts_with = "groups")]
+    #[arg(long, conflicts_with_all = ["groups", "lines"])]
     write: bool,
+}
+
+impl Options {
+    /// The names of the groups; none for all of them.
+    fn groups(&self) -> Vec<String> {
+        match (&self.groups[..], &self.lines[..]) {
+            ([], [_, ..]) => vec!["lines".to_owned()],
+            (groups, _) => groups.to_vec(),
+        }
+    }
 }
 
 /// What every group needs.
@@ -67,6 +86,9 @@ pub(crate) struct Context {
     tools_folder: PathBuf,
     rounds: usize,
     repeats: usize,
+    /// The lines of that group; none for all that are measured unasked.
+    lines: Vec<String>,
+    quick: bool,
     scratch: tempfile::TempDir,
     ending: Ending,
     about: About,
@@ -78,7 +100,7 @@ impl Context {
         let tools = Tools::new(&options.tools, &workspace.join("xtask/bench/peers")).context("--tools")?;
         let partwise = options.partwise.canonicalize().context("--partwise")?;
         let folder = options.scratch.clone().unwrap_or_else(std::env::temp_dir);
-        machine::ensure_room(&folder, groups::room(&options.groups)).context("--scratch")?;
+        machine::ensure_room(&folder, groups::room(&options.groups())).context("--scratch")?;
         let scratch = tempfile::Builder::new().prefix("partwise-bench-").tempdir_in(folder);
         let scratch = scratch.context("--scratch")?;
         let ending = Ending::of(scratch.path())?;
@@ -90,6 +112,8 @@ impl Context {
             tools_folder: options.tools.canonicalize()?,
             rounds: options.rounds.max(1),
             repeats: options.repeats,
+            lines: options.lines.clone(),
+            quick: options.quick,
             scratch,
             ending,
             about,
@@ -137,7 +161,7 @@ pub(crate) struct Found {
 pub(crate) fn run(options: &Options) -> Result<bool> {
     let context = Context::of(options)?;
     let mut all = Vec::new();
-    for group in groups::chosen(&options.groups) {
+    for group in groups::chosen(&options.groups()) {
         eprintln!("── {} ──", group.name);
         machine::settle()?;
         let found = group.run(&context);

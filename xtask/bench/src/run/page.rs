@@ -99,6 +99,11 @@ fn how_to_read() -> String {
 - `part phase` is what the sink saw, from the first byte of the first part to the answer to the last one.
 - Links are made by the sink, which reads no faster than a link of that rate would bring the bytes and answers later by its
   latency. There is no loss, and no slow start.
+- Lines are made by a proxy in front of a server that stores what it is sent. What fails there, or is not done in its time, is a
+  result: its row says so, without a time over the ideal one. A claim about something that did not come about does not hold.
+  `--line NAME` measures one of them (`large`, the first two minutes of 3 GB, only when it is named); `--quick` checks the bench
+  itself in two minutes. The one that loses packets takes a network namespace and nftables: without them its row says why
+  it was not measured. `cargo xtask line` puts such a line in front of any service on this machine, to be tried by hand.
 - Files for CPU and memory over loopback are in the page cache. Where a table says sparse, the file is all zeros and has no blocks on
   the disk: the kernel makes its pages up, and all else is as with any other file.
 - `cargo xtask bench --group NAME` measures one group, and exits with 1 when a claim does not hold or could not be told.
@@ -109,9 +114,13 @@ fn how_to_read() -> String {
 /// What somebody would type.
 fn command(options: &Options) -> String {
     let mut command = format!("cargo xtask bench --rounds {} --repeats {}", options.rounds, options.repeats);
-    for group in &options.groups {
-        command.push_str(" --group ");
-        command.push_str(group);
+    for (option, names) in [("group", &options.groups), ("line", &options.lines)] {
+        for name in names {
+            command.push_str(&format!(" --{option} {name}"));
+        }
+    }
+    if options.quick {
+        command.push_str(" --quick");
     }
     command
 }

@@ -6,9 +6,11 @@ use anyhow::{Context as _, Result, ensure};
 use serde::Serialize;
 
 use super::contenders::{Contender, Effect};
+use super::limited::End;
 use super::machine;
 use super::scene::{GIB, Scene};
 use super::sink_process::Sink;
+use crate::line;
 use crate::measure::Taken;
 use crate::noise::Noise;
 use crate::sink::Told;
@@ -40,6 +42,19 @@ pub(crate) struct Run {
     pub(crate) others: f64,
     /// What the sink saw.
     pub(crate) parts: Option<Told>,
+    /// What it did over a line that is not what one would wish.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) line: Option<OverLine>,
+}
+
+/// A run over such a line, which need not have succeeded.
+#[derive(Clone, Debug, Serialize)]
+pub(crate) struct OverLine {
+    pub(crate) ideal_s: f64,
+    /// Whether the whole file was to be sent.
+    pub(crate) is_whole: bool,
+    pub(crate) end: End,
+    pub(crate) told: line::Told,
 }
 
 impl Run {
@@ -61,6 +76,19 @@ impl Run {
 
     pub(crate) fn is_disturbed(&self) -> bool {
         self.others > QUIET
+    }
+}
+
+impl OverLine {
+    /// The whole time over the ideal one, if all of the file is there.
+    pub(crate) fn over_ideal(&self, run: &Run) -> Option<f64> {
+        let is_done = self.end == End::Succeeded && self.told.acknowledged >= run.bytes;
+        is_done.then(|| run.wall_s() / self.ideal_s)
+    }
+
+    /// Bytes on the line for each byte that was acknowledged; infinitely many when none was.
+    pub(crate) fn sent_per_byte(&self) -> f64 {
+        self.told.sent as f64 / self.told.acknowledged as f64
     }
 }
 

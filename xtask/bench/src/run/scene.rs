@@ -23,6 +23,8 @@ pub(crate) struct Scene {
     /// `None` leaves it to the client.
     pub(crate) part_size: Option<u64>,
     pub(crate) parallel: u16,
+    /// The path of an upload's parts, for those who begin none.
+    pub(crate) parts_at: String,
     /// Where clients may keep things.
     pub(crate) scratch: PathBuf,
 }
@@ -37,6 +39,7 @@ impl Scene {
             length,
             part_size: None,
             parallel,
+            parts_at: "/v1/uploads/upload_1/parts".to_owned(),
             scratch: scratch.to_owned(),
         }
     }

@@ -5,7 +5,7 @@ use anyhow::{Result, bail};
 use super::connection::Connection;
 
 /// How the end of a body is known.
-pub(super) enum Framing {
+pub(crate) enum Framing {
     Length(u64),
     Chunked,
 }

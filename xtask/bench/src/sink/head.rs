@@ -5,24 +5,29 @@ use anyhow::{Context as _, Result};
 use super::content::Framing;
 
 /// What is asked for.
-pub(super) struct Head(String);
+pub(crate) struct Head(String);
 
 impl Head {
-    pub(super) fn new(bytes: Vec<u8>) -> Result<Self> {
+    pub(crate) fn new(bytes: Vec<u8>) -> Result<Self> {
         Ok(Self(String::from_utf8(bytes).context("a head is text")?))
     }
 
-    pub(super) fn method(&self) -> &str {
+    pub(crate) fn method(&self) -> &str {
         self.0.split(' ').next().unwrap_or_default()
     }
 
+    /// The status, when this is an answer.
+    pub(crate) fn status(&self) -> Option<u16> {
+        self.0.split(' ').nth(1)?.parse().ok()
+    }
+
     /// Without the query.
-    pub(super) fn path(&self) -> &str {
+    pub(crate) fn path(&self) -> &str {
         let target = self.0.split(' ').nth(1).unwrap_or_default();
         target.split('?').next().unwrap_or_default()
     }
 
-    fn header(&self, name: &str) -> Option<&str> {
+    pub(crate) fn header(&self, name: &str) -> Option<&str> {
         self.0.lines().skip(1).find_map(|line| {
             let (key, value) = line.split_once(':')?;
             key.trim().eq_ignore_ascii_case(name).then(|| value.trim())
@@ -30,11 +35,11 @@ impl Head {
     }
 
     /// Whether the client waits to be told to go on.
-    pub(super) fn expects_continue(&self) -> bool {
+    pub(crate) fn expects_continue(&self) -> bool {
         self.header("expect").is_some_and(|value| value.eq_ignore_ascii_case("100-continue"))
     }
 
-    pub(super) fn framing(&self) -> Result<Framing> {
+    pub(crate) fn framing(&self) -> Result<Framing> {
         if self.header("transfer-encoding").is_some_and(|value| value.eq_ignore_ascii_case("chunked")) {
             return Ok(Framing::Chunked);
         }
@@ -43,7 +48,7 @@ impl Head {
     }
 
     /// The first byte and, if it is said, the last one of the range that is asked for. Ranges of other forms are as good as none.
-    pub(super) fn range(&self) -> Option<(u64, Option<u64>)> {
+    pub(crate) fn range(&self) -> Option<(u64, Option<u64>)> {
         let (first, last) = self.header("range")?.strip_prefix("bytes=")?.split_once('-')?;
         let last = if last.is_empty() { None } else { Some(last.parse().ok()?) };
         Some((first.parse().ok()?, last))

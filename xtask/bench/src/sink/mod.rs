@@ -22,7 +22,9 @@ use std::thread;
 use anyhow::{Context, Result};
 use clap::Args;
 
+pub(crate) use content::Framing;
 use files::Files;
+pub(crate) use head::Head;
 use pace::Pace;
 use report::Report;
 pub(crate) use report::Told;
