@@ -152,7 +152,7 @@ pub(crate) struct UploadArguments {
     /// Force the way it goes: as parts or as a single request [default: parts when it is larger than one].
     #[arg(long, value_enum, value_name = "ROUTE")]
     pub(crate) route: Option<RouteName>,
-    /// How long to wait for a service that cannot be reached, such as 90s, 15m or 2h.
+    /// How long to wait for a service that cannot be reached, such as 90s, 15m or 2h; one that never answered, at most 30s.
     #[arg(long, value_name = "DURATION", default_value = "15m", value_parser = duration::parse)]
     pub(crate) give_up_after: Duration,
     /// Begin anew, whatever an earlier run has sent.
@@ -284,7 +284,7 @@ pub(crate) struct DownloadArguments {
     /// The number of ranges to ask for at once, when the service serves ranges; standard output gets everything in one.
     #[arg(long, value_name = "N", default_value_t = 4, value_parser = clap::value_parser!(u16).range(1..=64))]
     pub(crate) parallel: u16,
-    /// How long to wait for a service that cannot be reached, such as 90s, 15m or 2h.
+    /// How long to wait for a service that cannot be reached, such as 90s, 15m or 2h; one that never answered, at most 30s.
     #[arg(long, value_name = "DURATION", default_value = "15m", value_parser = duration::parse)]
     pub(crate) give_up_after: Duration,
     /// Begin anew, whatever an earlier run has received.

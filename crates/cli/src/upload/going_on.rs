@@ -229,11 +229,6 @@ fn is_rejected_complete(cause: &TransferError) -> bool {
     matches!(cause, TransferError::Refused { operation: OperationId::CompleteUpload, .. })
 }
 
-/// Says whether there is anything that the next run can continue.
-pub(super) fn is_kept(entry: Option<&Entry>) -> bool {
-    left(entry).is_some()
-}
-
 fn left(entry: Option<&Entry>) -> Option<Checkpoint> {
     // One that cannot be read is told of by the next run.
     entry?.load().ok()?

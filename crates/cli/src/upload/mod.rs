@@ -154,9 +154,7 @@ async fn send(
             Err(going_on::stopped(arguments, entry).maybe_cause(error.source()))
         }
         // The same command continues, once the service can be reached.
-        Error::Transfer(error)
-            if matches!(*error, TransferError::Away { .. }) && going_on::is_kept(entry) =>
-        {
+        Error::Transfer(error) if matches!(*error, TransferError::Away { .. }) => {
             // The last attempt's own words say again that the service could not be reached.
             let last = error.source().and_then(StdError::source);
             Err(going_on::stopped(arguments, entry).also(&error.to_string()).maybe_cause(last))

@@ -57,6 +57,7 @@ impl Fetch {
         if written > self.furthest {
             self.furthest = written;
             self.failures = 0;
+            self.excused = None;
             self.latest_failure = None;
         }
     }
@@ -236,6 +237,7 @@ impl Fetch {
                 self.tell_retry(OperationId::DownloadFile, error, until.saturating_sub(now));
                 if hold_all {
                     self.hold = self.hold.max(until);
+                    self.service.hold(until);
                 }
                 if self.way == Way::Whole {
                     self.begin_whole();

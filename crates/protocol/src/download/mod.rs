@@ -98,6 +98,8 @@ pub struct Fetch {
     written: Coverage,
     /// What is known of the service together with others.
     service: Member,
+    /// The outage of the service in which a request failed last, since anything came.
+    excused: Option<u64>,
     /// The moment of the first poll.
     began: Option<Duration>,
     flights: Vec<Flight>,
@@ -273,6 +275,7 @@ impl Fetch {
             content: None,
             written: Coverage::default(),
             service: Member::default(),
+            excused: None,
             began: None,
             flights: Vec::new(),
             next_id: 0,

@@ -37,7 +37,10 @@ impl Fetch {
         };
         let random = self.random.next();
         let blame = self.service.failed(failed, now.monotonic, random);
-        if blame == Blame::Request || self.plan.retry.give_up_after.is_zero() {
+        let Blame::Service { outage } = blame else { return None };
+        // What fails in one outage after another may be what breaks the connection.
+        let is_again = self.excused.replace(outage).is_some_and(|before| before != outage);
+        if is_again || self.plan.retry.give_up_after.is_zero() {
             return None;
         }
         Some(match self.service.offline() {
@@ -57,7 +60,8 @@ impl Fetch {
     /// Ends a download whose service was away for too long. What was written is kept.
     pub(super) fn watch_outage(&mut self, now: Duration) {
         let Some((since, limit)) = self.patience(now) else { return };
-        if now.saturating_sub(since) < limit {
+        // What is under way may still be answered, and its transport knows when it stalls.
+        if now.saturating_sub(since) < limit || self.is_waiting() {
             return;
         }
         let error = match self.latest_failure.take() {
@@ -70,7 +74,8 @@ impl Fetch {
 
     /// The moment at which nothing is waited for any more.
     pub(super) fn patience_ends(&self, now: Duration) -> Option<Duration> {
-        self.patience(now).and_then(|(since, limit)| since.checked_add(limit))
+        let patience = self.patience(now).filter(|_| !self.is_waiting());
+        patience.and_then(|(since, limit)| since.checked_add(limit))
     }
 
     /// Since when the service is away, and for how long that is waited for.
@@ -80,6 +85,10 @@ impl Fetch {
         let (known, unknown) = (retry.give_up_after, retry.give_up_before_contact.min(retry.give_up_after));
         let limit = if self.is_known() { known } else { unknown };
         Some((offline.since.max(self.began.unwrap_or(now)), limit))
+    }
+
+    fn is_waiting(&self) -> bool {
+        !self.flights.is_empty() || self.look.is_under_way()
     }
 
     fn is_known(&self) -> bool {

@@ -68,7 +68,7 @@ fn a_last_checkpoint_that_cannot_be_saved_is_told_instead_of_the_stop() {
 fn a_checkpoint_that_cannot_be_saved_is_told_although_everything_has_come() {
     let mut machine = begun();
     let object = loop {
-        match machine.poll(at(60)) {
+        match machine.poll(at(0)) {
             Action::Start { id, task: DownloadTask::Retrieve { .. } } => break id,
             Action::Save(_) => panic!("it looks first"),
             _ => {}

@@ -55,6 +55,9 @@ pub(crate) struct Member {
     probe: Option<(RequestId, Probe)>,
 }
 
+/// Bytes that a connection to nowhere may take: those that the system and TLS hold.
+pub(crate) const MOVING: u64 = 1 << 20;
+
 /// What may leave now.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Gate {
@@ -70,8 +73,8 @@ pub(crate) enum Gate {
 /// The meaning of a failure without an answer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Blame {
-    /// The service, or the way to it: nothing was answered since the request left.
-    Service,
+    /// The service, or the way to it: nothing was answered since the request left. Outages are numbered.
+    Service { outage: u64 },
     /// Perhaps the request: others were answered meanwhile.
     Request,
 }
@@ -126,6 +129,13 @@ impl Member {
         self.service.lock().answered(now);
     }
 
+    /// Of the body of this request so many bytes have left.
+    pub(crate) fn moved(&mut self, id: RequestId, bytes: u64) {
+        if let Some((_, probe)) = self.probe.as_ref().filter(|(probe, _)| *probe == id && bytes > MOVING) {
+            self.service.lock().is_moving(probe);
+        }
+    }
+
     /// The service wants nothing from anybody before this moment.
     pub(crate) fn hold(&self, until: Duration) {
         self.service.lock().hold(until);
@@ -135,7 +145,8 @@ impl Member {
     /// whether the service can be reached, and the only one of this machine.
     pub(crate) fn failed(&mut self, failed: Failed, now: Duration, random: u64) -> Blame {
         let probe = self.probe.take_if(|(probe, _)| *probe == failed.id);
-        self.service.lock().failed(failed, probe.is_some(), now, random)
+        let probe = probe.map(|(_, probe)| probe);
+        self.service.lock().failed(failed, probe.as_ref(), now, random)
     }
 
     /// Nothing more comes of this request: if it was to find out, another may.

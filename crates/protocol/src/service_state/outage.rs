@@ -8,9 +8,11 @@ use std::{
 use super::{Blame, Failed, Gate, Offline};
 use crate::FailureKind;
 
-/// The wait before the first attempt to reach the service again; each attempt in vain makes it longer by as much.
+/// The wait before the first attempt to reach the service again, at least; each attempt in vain makes it longer by as much.
 const STEP: Duration = Duration::from_secs(1);
 const LONGEST: Duration = Duration::from_secs(5);
+/// By so much a wait may be longer, so that many clients do not come back at once.
+const SPREAD: f64 = 0.25;
 /// While one request finds out, the others look again after this.
 const LOOK_AGAIN: Duration = Duration::from_secs(1);
 
@@ -20,24 +22,28 @@ pub(super) type Probe = Arc<()>;
 #[derive(Debug, Default)]
 pub(super) struct Line {
     answered_at: Option<Duration>,
-    outage: Option<Outage>,
+    /// The failures since then, if there are any.
+    failing: Option<Failing>,
+    /// The number of times that it has begun to fail.
+    outages: u64,
     /// Nothing may leave before.
     hold: Duration,
 }
 
-/// The failures since the last answer.
 #[derive(Debug)]
-struct Outage {
+struct Failing {
     since: Duration,
+    /// Attempts to reach it that were in vain.
+    attempts: u32,
     state: State,
 }
 
 #[derive(Debug)]
 enum State {
-    /// One of several connections broke: that happens.
+    /// One of several connections broke, or bytes leave again: nothing is held back.
     Suspected,
     /// The service cannot be reached.
-    Confirmed { attempts: u32, next_attempt: Duration, probe: Weak<()> },
+    Confirmed { next_attempt: Duration, probe: Weak<()> },
 }
 
 impl Line {
@@ -46,8 +52,8 @@ impl Line {
     }
 
     pub(super) fn offline(&self) -> Option<Offline> {
-        match &self.outage {
-            Some(Outage { since, state: State::Confirmed { next_attempt, .. } }) => {
+        match &self.failing {
+            Some(Failing { since, state: State::Confirmed { next_attempt, .. }, .. }) => {
                 Some(Offline { since: *since, next_attempt: *next_attempt })
             }
             _ => None,
@@ -55,9 +61,9 @@ impl Line {
     }
 
     pub(super) fn gate(&self, now: Duration) -> Gate {
-        let confirmed = self.outage.as_ref().and_then(|outage| match &outage.state {
+        let confirmed = self.failing.as_ref().and_then(|failing| match &failing.state {
             State::Suspected => None,
-            State::Confirmed { next_attempt, probe, .. } => Some((*next_attempt, probe.strong_count() > 0)),
+            State::Confirmed { next_attempt, probe } => Some((*next_attempt, probe.strong_count() > 0)),
         });
         match confirmed {
             _ if now < self.hold => Gate::Closed { until: self.hold },
@@ -71,7 +77,7 @@ impl Line {
     /// Lets one request find out.
     pub(super) fn probe(&mut self) -> Probe {
         let new = Probe::default();
-        if let Some(Outage { state: State::Confirmed { probe, .. }, .. }) = &mut self.outage {
+        if let Some(Failing { state: State::Confirmed { probe, .. }, .. }) = &mut self.failing {
             *probe = Arc::downgrade(&new);
         }
         new
@@ -79,40 +85,56 @@ impl Line {
 
     pub(super) fn answered(&mut self, now: Duration) {
         self.answered_at = Some(now);
-        self.outage = None;
+        self.failing = None;
+    }
+
+    /// More of the body of the request that finds out has left than a connection to nowhere takes: the others need not wait for
+    /// its end. Only an answer shows that the service is there.
+    pub(super) fn is_moving(&mut self, probe: &Probe) {
+        if let Some(failing) = self.failing.as_mut().filter(|failing| failing.is_probed_by(probe)) {
+            failing.state = State::Suspected;
+        }
     }
 
     pub(super) fn hold(&mut self, until: Duration) {
         self.hold = self.hold.max(until);
     }
 
-    pub(super) fn failed(&mut self, failed: Failed, was_probe: bool, now: Duration, random: u64) -> Blame {
+    pub(super) fn failed(
+        &mut self,
+        failed: Failed,
+        probe: Option<&Probe>,
+        now: Duration,
+        random: u64,
+    ) -> Blame {
         let is_of_request = self.answered_at.is_some_and(|answered| answered >= failed.left_at);
-        let is_first = self.outage.is_none();
-        let outage = self.outage.get_or_insert(Outage { since: now, state: State::Suspected });
-        match &mut outage.state {
-            State::Confirmed { attempts, next_attempt, .. } if was_probe => {
-                *attempts += 1;
-                *next_attempt = now.saturating_add(wait(*attempts, random));
-            }
-            // It left before the service was known to be away, and tells nothing new.
-            State::Confirmed { .. } => {}
-            State::Suspected => {
-                // No connection at all, nothing else that could still be answered, or the second failure in a row.
-                if failed.kind == FailureKind::Connect || failed.was_alone || !is_first {
-                    let next_attempt = now.saturating_add(wait(1, random));
-                    outage.state = State::Confirmed { attempts: 1, next_attempt, probe: Weak::new() };
-                }
-            }
+        let is_first = self.failing.is_none();
+        self.outages += u64::from(is_first);
+        let first = Failing { since: now, attempts: 0, state: State::Suspected };
+        let failing = self.failing.get_or_insert(first);
+        let is_news = match &failing.state {
+            // What left before the service was known to be away tells nothing new.
+            State::Confirmed { .. } => probe.is_some_and(|probe| failing.is_probed_by(probe)),
+            // No connection at all, nothing else that could still be answered, or the second failure in a row.
+            State::Suspected => failed.kind == FailureKind::Connect || failed.was_alone || !is_first,
+        };
+        if is_news {
+            failing.attempts += 1;
+            let next_attempt = now.saturating_add(wait(failing.attempts, random));
+            failing.state = State::Confirmed { next_attempt, probe: Weak::new() };
         }
-        if is_of_request { Blame::Request } else { Blame::Service }
+        if is_of_request { Blame::Request } else { Blame::Service { outage: self.outages } }
     }
 }
 
-/// The wait before the attempt that follows so many in vain: a little less than the longest that it may be, so that many
-/// clients do not come back at once.
+impl Failing {
+    fn is_probed_by(&self, by: &Probe) -> bool {
+        matches!(&self.state, State::Confirmed { probe, .. } if Weak::ptr_eq(probe, &Arc::downgrade(by)))
+    }
+}
+
+/// The wait before the attempt that follows so many in vain.
 fn wait(attempts: u32, random: u64) -> Duration {
-    let longest = STEP.saturating_mul(attempts).min(LONGEST);
-    let share = 0.8 + 0.2 * (random as f64 / u64::MAX as f64);
-    longest.mul_f64(share).max(STEP)
+    let share = 1.0 + SPREAD * (random as f64 / u64::MAX as f64);
+    STEP.saturating_mul(attempts).min(LONGEST).mul_f64(share).min(LONGEST)
 }

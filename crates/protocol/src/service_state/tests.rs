@@ -28,10 +28,10 @@ fn one_broken_connection_of_several_is_no_outage_and_two_in_a_row_are() {
     member.answered(seconds(1));
     assert_eq!(member.failed(failed(0, false, false), seconds(2), HALF), Blame::Request);
     assert_eq!((member.gate(seconds(2)), service.offline()), (Gate::Open, None));
-    assert_eq!(member.failed(failed(2, false, false), seconds(3), HALF), Blame::Service);
+    assert_eq!(member.failed(failed(2, false, false), seconds(3), HALF), Blame::Service { outage: 1 });
     let offline = service.offline().unwrap();
-    assert_eq!((offline.since, offline.next_attempt), (seconds(2), seconds(4)));
-    assert_eq!(member.gate(seconds(3)), Gate::Closed { until: seconds(4) });
+    assert_eq!((offline.since, offline.next_attempt), (seconds(2), Duration::from_millis(4125)));
+    assert_eq!(member.gate(seconds(3)), Gate::Closed { until: offline.next_attempt });
     member.answered(seconds(3));
     assert_eq!(member.gate(seconds(3)), Gate::Open);
 }
@@ -65,7 +65,7 @@ fn one_request_at_a_time_finds_out_and_the_waits_grow_to_five_seconds() {
         one.failed(failed(0, true, true), at, u64::MAX);
         waits.push((service.offline().unwrap().next_attempt - at).as_secs());
     }
-    assert_eq!(waits, [2, 3, 4, 5, 5, 5, 5, 5]);
+    assert_eq!(waits, [2, 3, 5, 5, 5, 5, 5, 5]);
 }
 
 #[test]
@@ -122,7 +122,7 @@ proptest! {
                 } else {
                     let failed = Failed { kind: FailureKind::Connect, id: PROBE, left_at, was_alone: true };
                     let blame = members[index].failed(failed, at, randoms[index]);
-                    prop_assert_eq!(blame, Blame::Service);
+                    prop_assert_eq!(blame, Blame::Service { outage: 1 });
                 }
             }
             for (index, member) in members.iter_mut().enumerate() {
@@ -161,8 +161,24 @@ fn the_probe_of_an_outage_that_is_over_says_nothing_of_the_next_one() {
     member.leaves(RequestId(7), seconds(2));
     member.answered(seconds(3));
     member.failed(failed(3, false, true), seconds(4), HALF);
-    member.leaves(PROBE, seconds(5));
+    member.leaves(PROBE, seconds(6));
     let late = Failed { id: RequestId(7), ..failed(2, false, false) };
-    member.failed(late, seconds(6), HALF);
-    assert_ne!(member.gate(seconds(6)), Gate::OneRequest, "the one that finds out is under way");
+    member.failed(late, seconds(7), HALF);
+    assert_ne!(member.gate(seconds(7)), Gate::OneRequest, "the one that finds out is under way");
+}
+
+#[test]
+fn a_probe_whose_body_moves_keeps_nobody_else_waiting() {
+    let service = ServiceState::new();
+    let (mut one, other) = (Member::of(&service), Member::of(&service));
+    one.failed(failed(0, false, true), seconds(0), HALF);
+    one.leaves(PROBE, seconds(2));
+    one.moved(PROBE, MOVING);
+    assert_ne!(other.gate(seconds(2)), Gate::Open);
+    one.moved(PROBE, MOVING + 1);
+    assert_eq!((other.gate(seconds(2)), service.offline()), (Gate::Open, None));
+    // It breaks all the same: the waits go on from where they were.
+    one.failed(failed(2, true, true), seconds(3), 0);
+    assert_eq!(service.offline().unwrap().next_attempt, seconds(5));
+    assert_eq!(service.offline().unwrap().since, seconds(0));
 }

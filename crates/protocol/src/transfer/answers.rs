@@ -13,7 +13,7 @@ use super::{
     parts::Tries,
     reconcile::is_missing,
     registry::Identity,
-    state::{OpenUpload, Stage, Way},
+    state::{Excuse, OpenUpload, Stage, Way},
 };
 use crate::{
     Account, AddUploadPart, ApiError, ApiErrorKind, CancelUpload, CompleteUpload, CreateFile, CreateUpload,
@@ -27,8 +27,12 @@ pub(super) enum Setback {
     Refused(Box<ApiError>),
     Garbled(Box<Garbled>),
     Failed(Failure),
-    /// The service cannot be reached.
-    Away(Failure),
+    /// The service cannot be reached: in its outage of this number. `is_broken` when much of the body had left.
+    Away {
+        failure: Failure,
+        outage: u64,
+        is_broken: bool,
+    },
 }
 
 impl From<ResponseError> for Setback {
@@ -45,7 +49,7 @@ impl Setback {
     fn was_never_done(&self) -> bool {
         match self {
             Self::Refused(error) => error.kind() == ApiErrorKind::RateLimited,
-            Self::Failed(failure) | Self::Away(failure) => failure.kind.is_before_sending(),
+            Self::Failed(failure) | Self::Away { failure, .. } => failure.kind.is_before_sending(),
             Self::Garbled(_) => false,
         }
     }
@@ -56,7 +60,7 @@ impl Setback {
         match self {
             Self::Refused(_) if self.upload_status() == Some(UploadStatus::Completed) => true,
             Self::Refused(error) => error.is_transient() && error.kind() != ApiErrorKind::QuotaExhausted,
-            Self::Failed(failure) | Self::Away(failure) => {
+            Self::Failed(failure) | Self::Away { failure, .. } => {
                 failure.kind != FailureKind::Source && !failure.kind.is_before_sending()
             }
             Self::Garbled(_) => true,
@@ -83,7 +87,9 @@ impl Setback {
         match self {
             Self::Refused(error) => Retry::after_refusal(attempt, error, wait),
             Self::Garbled(garbled) => Retry::after_garbled(attempt, garbled, wait),
-            Self::Failed(failure) | Self::Away(failure) => Retry::after_failure(attempt, failure, wait),
+            Self::Failed(failure) | Self::Away { failure, .. } => {
+                Retry::after_failure(attempt, failure, wait)
+            }
         }
     }
 
@@ -97,6 +103,23 @@ impl Setback {
         match self {
             Self::Refused(error) => error.upload_status(),
             _ => None,
+        }
+    }
+
+    fn is_away(&self) -> bool {
+        matches!(self, Self::Away { .. })
+    }
+
+    /// A request that fails in one outage after another, or breaks again and again with much of its body sent, may be what
+    /// breaks the connection: then the failure is its own.
+    fn excused_once(self, excuse: &mut Excuse) -> Self {
+        match self {
+            Self::Away { failure, outage, is_broken } => {
+                let is_again = excuse.outage.is_some_and(|before| before != outage) || is_broken;
+                excuse.outage = Some(outage);
+                if is_again { Self::Failed(failure) } else { Self::Away { failure, outage, is_broken } }
+            }
+            other => other,
         }
     }
 
@@ -115,7 +138,9 @@ impl Setback {
                     None => SourceError::new("no cause was given"),
                 })
             }
-            Self::Failed(source) | Self::Away(source) => TransferError::Failed { operation, source },
+            Self::Failed(source) | Self::Away { failure: source, .. } => {
+                TransferError::Failed { operation, source }
+            }
         }
     }
 }
@@ -313,9 +338,10 @@ impl Transfer {
         }
     }
 
-    fn part_set_back(&mut self, flight: Flight, index: usize, tries: Tries, setback: Setback, now: Now) {
+    fn part_set_back(&mut self, flight: Flight, index: usize, mut tries: Tries, setback: Setback, now: Now) {
         let Way::Parts { parts, .. } = &self.way else { return };
-        let tries = if matches!(setback, Setback::Away(_)) { tries } else { parts.failed_again(tries) };
+        let setback = setback.excused_once(&mut tries.excuse);
+        let tries = if setback.is_away() { tries } else { parts.failed_again(tries) };
         // To an upload that is over, no part is sent again, whatever the status says.
         let is_told =
             matches!(setback.upload_status(), Some(UploadStatus::Expired | UploadStatus::Cancelled));
@@ -342,9 +368,8 @@ impl Transfer {
         setback: Setback,
         now: Now,
     ) -> Result<(), Setback> {
-        if !matches!(setback, Setback::Away(_)) {
-            self.solo.failures += 1;
-        }
+        let setback = setback.excused_once(&mut self.solo.excuse);
+        self.solo.failures += u32::from(!setback.is_away());
         match self.judge(flight, repeat, self.solo.failures, &setback, now) {
             Some(wait) => self.solo.not_before = now.monotonic.saturating_add(wait),
             None => return Err(setback),
@@ -366,7 +391,9 @@ impl Transfer {
         let may_be_made = self.ambiguous && matches!(self.stage, Stage::Commit | Stage::Reconcile(_));
         let is_known = self.understood || may_be_made;
         let verdict = match setback {
-            Setback::Away(_) => Verdict::Retry { wait: self.wait_for_service(now, random), hold_all: false },
+            Setback::Away { .. } => {
+                Verdict::Retry { wait: self.wait_for_service(now, random), hold_all: false }
+            }
             _ if !is_known && failures > self.plan.retry.max_failures_before_contact => Verdict::GiveUp,
             Setback::Refused(error) => self.plan.retry.on_refused(repeat, failures, error, now, random),
             Setback::Failed(failure) => self.plan.retry.on_failure(repeat, failures, failure, random),

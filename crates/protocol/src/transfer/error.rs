@@ -143,6 +143,7 @@ pub enum TransferError {
 /// A time in minutes, or in seconds where it is short.
 pub(crate) fn spoken(time: Duration) -> String {
     match time.as_secs() {
+        1 => "1 second".to_owned(),
         seconds @ ..120 => format!("{seconds} seconds"),
         seconds => format!("{} minutes", seconds / 60),
     }

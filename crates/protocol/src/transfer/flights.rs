@@ -32,7 +32,7 @@ pub(super) struct Flight {
     /// The length of its body.
     pub(super) length: u64,
     /// Body bytes that have left.
-    sent: u64,
+    pub(super) sent: u64,
     pub(super) left_at: Duration,
 }
 
@@ -78,11 +78,11 @@ impl Flights {
         std::mem::take(&mut self.flying).into_keys().collect()
     }
 
-    /// More bytes of a request have left.
-    pub(super) fn sent(&mut self, id: RequestId, bytes: u64) {
-        if let Some(flight) = self.flying.get_mut(&id) {
-            flight.sent = flight.sent.saturating_add(bytes);
-        }
+    /// More bytes of a request have left. Returns how many have in all.
+    pub(super) fn sent(&mut self, id: RequestId, bytes: u64) -> u64 {
+        let Some(flight) = self.flying.get_mut(&id) else { return 0 };
+        flight.sent = flight.sent.saturating_add(bytes);
+        flight.sent
     }
 
     /// Whether this is the name of a request that flies or has flown.

@@ -451,7 +451,8 @@ impl Machine for Transfer {
     /// flight depend on it.
     fn handle_moved(&mut self, id: RequestId, bytes: u64) {
         if self.flights.was_started(id) {
-            self.flights.sent(id, bytes);
+            let sent = self.flights.sent(id, bytes);
+            self.service.moved(id, sent);
             self.statistics.bytes_sent = self.statistics.bytes_sent.saturating_add(bytes);
         }
     }

@@ -10,7 +10,7 @@ use super::{
 };
 use crate::{
     Failure, Now,
-    service_state::{Blame, Failed, Gate},
+    service_state::{Blame, Failed, Gate, MOVING},
 };
 
 impl Transfer {
@@ -30,7 +30,9 @@ impl Transfer {
         match blame {
             // A cancel has a budget of its own.
             _ if matches!(self.stage, Stage::Cancel { .. }) => Setback::Failed(failure),
-            Blame::Service if !self.plan.retry.give_up_after.is_zero() => Setback::Away(failure),
+            Blame::Service { outage } if !self.plan.retry.give_up_after.is_zero() => {
+                Setback::Away { failure, outage, is_broken: flight.sent > MOVING }
+            }
             _ => Setback::Failed(failure),
         }
     }
@@ -46,7 +48,9 @@ impl Transfer {
     /// Ends a transfer whose service was away for too long. What was acknowledged is kept.
     pub(super) fn watch_outage(&mut self, now: Now) {
         let Some((since, limit)) = self.patience(now) else { return };
-        if now.monotonic.saturating_sub(since) < limit || self.stop.is_asked() {
+        // What is under way may still be answered, and its transport knows when it stalls.
+        let is_waiting = !self.flights.is_empty() || self.stop.is_asked();
+        if now.monotonic.saturating_sub(since) < limit || is_waiting {
             return;
         }
         let cause = self.latest_failure.take();
@@ -57,7 +61,7 @@ impl Transfer {
         };
         match self.stage {
             Stage::Reconcile(_) => self.search_failed(error),
-            Stage::Commit if self.ambiguous => self.unknown(None),
+            Stage::Commit if self.ambiguous => self.search_failed(error),
             _ => self.end_in_order(error),
         }
     }
@@ -65,7 +69,8 @@ impl Transfer {
     /// The moment at which nothing is waited for any more.
     pub(super) fn patience_ends(&self, now: Now) -> Option<Duration> {
         let (since, limit) = self.patience(now)?;
-        since.checked_add(limit).filter(|_| !self.stop.is_asked())
+        let is_waiting = !self.flights.is_empty() || self.stop.is_asked();
+        since.checked_add(limit).filter(|_| !is_waiting)
     }
 
     /// Since when the service is away, and for how long that is waited for.

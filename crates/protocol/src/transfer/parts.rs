@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeMap, time::Duration};
 
-use super::{cut::Cut, part_ids::PartIds};
+use super::{cut::Cut, part_ids::PartIds, state::Excuse};
 use crate::SourceRange;
 
 /// The parts of one file, by position.
@@ -33,6 +33,7 @@ pub(super) struct Tries {
     pub(super) failures: u32,
     /// How many parts were acknowledged when it last failed.
     progress: usize,
+    pub(super) excuse: Excuse,
 }
 
 impl Parts {

@@ -102,6 +102,14 @@ impl Way {
 pub(super) struct Solo {
     pub(super) failures: u32,
     pub(super) not_before: Duration,
+    pub(super) excuse: Excuse,
+}
+
+/// What a request was excused for.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Excuse {
+    /// The outage of the service in which it failed last.
+    pub(super) outage: Option<u64>,
 }
 
 /// The names of the tasks that are no requests, those that were asked for last.

@@ -50,6 +50,8 @@ struct Flight {
 /// How often a part failed: in all, and since any part was taken.
 #[derive(Clone, Copy, Debug, Default)]
 struct Failures {
+    /// The outage in which it failed last.
+    excused: Option<u64>,
     all: u32,
     since: u32,
     taken_then: u64,
@@ -84,6 +86,8 @@ pub(crate) struct Books {
     begun: BTreeSet<u64>,
     /// The request that is no part: which, and how often it failed.
     solo: (Option<Asked>, u32),
+    /// The outage in which it failed last.
+    solo_excused: Option<u64>,
     /// Until when it waits for its turn.
     solo_until: Duration,
     understood: bool,
@@ -153,6 +157,7 @@ impl Books {
             waiting: BTreeMap::new(),
             begun: BTreeSet::new(),
             solo: (None, 0),
+            solo_excused: None,
             solo_until: Duration::ZERO,
             understood: false,
             in_doubt: saved.is_committing,
@@ -227,6 +232,7 @@ impl Books {
         if !matches!(asked, Asked::Part(_)) {
             if self.solo.0 != Some(asked) {
                 self.solo = (Some(asked), 0);
+                self.solo_excused = None;
                 self.solo_until = Duration::ZERO;
             }
             let until = self.solo_until;
@@ -354,14 +360,14 @@ impl Books {
         self.understood = true;
         self.has_looked = matches!(flight.asked, Asked::List | Asked::Object);
         if flight.asked != self.solo.0.unwrap_or(flight.asked) || self.has_looked {
-            self.solo.1 = 0;
+            (self.solo.1, self.solo_excused) = (0, None);
         }
         match flight.asked {
             Asked::Create => {
                 let Ending::Answered(answer) = ending else { return };
                 let upload: serde_json::Value = serde_json::from_slice(answer.body()).unwrap();
                 self.upload = upload["id"].as_str().map(str::to_owned);
-                self.solo.1 = 0;
+                (self.solo.1, self.solo_excused) = (0, None);
             }
             Asked::Part(start) => {
                 self.acknowledged.insert(start);

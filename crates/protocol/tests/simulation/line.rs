@@ -12,6 +12,8 @@ const LONGEST: Duration = Duration::from_secs(5);
 #[derive(Debug, Default)]
 pub(crate) struct Line {
     answered_at: Option<Duration>,
+    /// How often it began to fail.
+    pub(crate) outages: u64,
     /// The first failure behind the last answer.
     pub(crate) since: Option<Duration>,
     away: Option<Away>,
@@ -40,7 +42,7 @@ impl Line {
     }
 
     pub(crate) fn answered(&mut self, now: Duration) {
-        *self = Self { answered_at: Some(now), ..Self::default() };
+        *self = Self { answered_at: Some(now), outages: self.outages, ..Self::default() };
     }
 
     /// Nothing more comes of a request.
@@ -60,6 +62,7 @@ impl Line {
     ) -> bool {
         let is_first = self.since.is_none();
         self.since.get_or_insert(now);
+        self.outages += u64::from(is_first);
         match &mut self.away {
             Some(away) if away.probe == Some(number) => {
                 away.attempts += 1;
@@ -85,5 +88,5 @@ impl Line {
 }
 
 fn shortest(attempts: u32) -> Duration {
-    (SECOND * attempts).min(LONGEST).mul_f64(0.8).max(SECOND)
+    (SECOND * attempts).min(LONGEST)
 }

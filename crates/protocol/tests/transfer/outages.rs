@@ -2,7 +2,9 @@
 
 use std::time::Duration;
 
-use partwise_protocol::{Api, FailureKind, Machine as _, RouteChoice, ServiceState, SourceStamp, Transfer};
+use partwise_protocol::{
+    Api, Failure, FailureKind, Machine as _, RouteChoice, ServiceState, SourceStamp, Transfer,
+};
 
 use crate::bench::{Bench, part_json, plan, upload_json};
 
@@ -103,4 +105,97 @@ fn a_part_that_breaks_while_others_are_answered_spends_its_budget() {
     }
     assert!(rounds <= 6, "{rounds}");
     assert!(bench.error().starts_with("POST /uploads/{upload_id}/parts"), "{}", bench.error());
+}
+
+#[test]
+fn a_request_whose_bytes_leave_is_not_given_up() {
+    for route in [RouteChoice::Single, RouteChoice::Parts] {
+        let mut wanted = plan();
+        (wanted.route, wanted.part_size) = (route, None);
+        wanted.retry.give_up_after = seconds(30);
+        let mut bench = Bench::new(wanted);
+        bench.run();
+        if route == RouteChoice::Parts {
+            bench.answer(0, 200, &upload_json(36_000));
+        }
+        let cut = Failure::new(FailureKind::Interrupted).with_left(0);
+        bench.fail_with(0, cut);
+        for _ in 0..120 {
+            bench.machine.handle_moved(bench.flying[0], 1);
+            bench.pass(seconds(1));
+            assert!(bench.end.is_none(), "{route:?} at {:?}", bench.time);
+        }
+    }
+}
+
+/// Answers one request of another machine that shares the state.
+fn answer_to_another(service: &ServiceState, bench: &mut Bench) {
+    let mut wanted = plan();
+    wanted.route = RouteChoice::Single;
+    let other = Transfer::new(Api::openai(), wanted, SourceStamp::new(25), [9; 32]).unwrap();
+    let mut other = Bench::of(other.with_service(service));
+    other.time = bench.time;
+    other.run();
+    other.answer(0, 500, "");
+    bench.time = other.time;
+}
+
+#[test]
+fn a_part_that_breaks_in_one_outage_after_another_spends_its_budget() {
+    let service = ServiceState::new();
+    let mut wanted = plan();
+    (wanted.parallel, wanted.retry.max_failures) = (1.into(), 3);
+    let transfer = Transfer::new(Api::openai(), wanted, SourceStamp::new(25), [1; 32]).unwrap();
+    let mut bench = Bench::of(transfer.with_service(&service));
+    bench.run();
+    bench.answer(0, 200, &upload_json(360_000));
+    let mut breaks = 0;
+    while bench.end.is_none() {
+        bench.time += seconds(1);
+        let (id, now) = (bench.flying.remove(0), bench.now());
+        bench.machine.handle_failure(id, Failure::new(FailureKind::Interrupted), now);
+        breaks += 1;
+        answer_to_another(&service, &mut bench);
+        bench.pass(seconds(20));
+    }
+    assert_eq!(breaks, 1 + 3 + 1, "one is excused, and the budget allows three");
+    assert!(bench.error().ends_with("the connection broke"), "{}", bench.error());
+}
+
+#[test]
+fn a_part_that_breaks_again_and_again_with_much_of_it_sent_spends_its_budget() {
+    let mut wanted = plan();
+    (wanted.parallel, wanted.part_size, wanted.retry.max_failures) = (1.into(), Some(8 << 20), 3);
+    let transfer = Transfer::new(Api::openai(), wanted, SourceStamp::new(20 << 20), [1; 32]).unwrap();
+    let mut bench = Bench::of(transfer);
+    bench.run();
+    bench.answer(0, 200, &upload_json(360_000));
+    let mut breaks = 0;
+    while bench.end.is_none() {
+        match bench.flying.first().copied() {
+            None => drop(bench.pass(seconds(1))),
+            Some(id) => {
+                bench.machine.handle_moved(id, 4 << 20);
+                bench.time += seconds(1);
+                bench.fail(0, FailureKind::Interrupted);
+                breaks += 1;
+            }
+        }
+    }
+    assert_eq!(breaks, 3 + 1);
+}
+
+#[test]
+fn an_outage_at_the_request_that_makes_the_file_is_told_with_its_cause() {
+    let mut bench = Bench::sending(plan());
+    bench.finish_parts();
+    bench.stamp(25);
+    bench.fail(0, FailureKind::Interrupted);
+    while bench.end.is_none() {
+        match bench.flying.is_empty() {
+            true => bench.pass(seconds(1)),
+            false => bench.fail(0, FailureKind::Connect),
+        };
+    }
+    insta::assert_snapshot!(bench.error(), @"it is not known whether the service made a file: its list cannot be read: the service could not be reached for 15 minutes: POST /uploads/{upload_id}/complete failed: the service could not be reached: no route to host");
 }

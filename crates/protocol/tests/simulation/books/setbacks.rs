@@ -22,13 +22,15 @@ impl Books {
     ) {
         let is_again = after.statistics.retries.total > before.statistics.retries.total;
         let again = after.latest_retry.filter(|_| is_again).map(|retry| retry.wait);
-        let is_away = self.is_away(flight, setback, now);
-        self.understood |= setback.is_of_the_api();
-        // It ends by itself when the service was away for too long.
         let is_commit = matches!(flight.asked, Asked::Complete | Asked::Post);
         let is_in_doubt = is_commit && is_whole && !setback.was_never_done();
-        let starts_over = after.phase == Phase::Creating && before.phase != Phase::Creating;
-        let is_ending = self.stops || self.gives_up || starts_over;
+        let is_away = self.is_away(flight, setback, is_in_doubt, now);
+        self.understood |= setback.is_of_the_api();
+        // It ends by itself when the service was away for too long.
+        // It starts over, or looks for the file.
+        let goes_elsewhere =
+            matches!(after.phase, Phase::Creating | Phase::Settling) && before.phase != after.phase;
+        let is_ending = self.stops || self.gives_up || goes_elsewhere;
         let is_silent = !is_in_doubt && !is_ending && again.is_none();
         self.fails |= is_silent && self.was_out_of_patience;
         let was_ending = self.is_ending();
@@ -64,7 +66,7 @@ impl Books {
             Asked::Content => {}
             // A file that is gone is an answer.
             Asked::Object if matches!(setback, Setback::Refused { status: 404, is_quota: false, .. }) => {
-                (self.understood, self.solo.1) = (true, 0);
+                (self.understood, self.solo.1, self.solo_excused) = (true, 0, None);
             }
             Asked::Create | Asked::List | Asked::Object | Asked::Cancel | Asked::Complete | Asked::Post => {
                 self.solo.1 += u32::from(!is_away);
@@ -96,7 +98,7 @@ impl Books {
     }
 
     /// Whether this is a failure of the service, not of the request.
-    fn is_away(&mut self, flight: &Flight, setback: Setback, now: Duration) -> bool {
+    fn is_away(&mut self, flight: &Flight, setback: Setback, is_in_doubt: bool, now: Duration) -> bool {
         let Setback::Failed(kind) = setback else { return false };
         if !matches!(kind, FailureKind::Connect | FailureKind::Interrupted | FailureKind::Timeout) {
             self.line.abandoned(flight.number);
@@ -104,7 +106,17 @@ impl Books {
         }
         let is_alone = self.flights.is_empty();
         let is_of_service = self.line.failed((flight.number, flight.left_at), kind, is_alone, now);
-        is_of_service && flight.asked != Asked::Cancel
+        is_of_service && flight.asked != Asked::Cancel && (is_in_doubt || self.is_excused(flight.asked))
+    }
+
+    /// What fails in one outage after another may be what breaks the connection.
+    fn is_excused(&mut self, asked: Asked) -> bool {
+        let outage = self.line.outages;
+        let excused = match asked {
+            Asked::Part(start) => &mut self.failures.entry(start).or_default().excused,
+            _ => &mut self.solo_excused,
+        };
+        excused.replace(outage).is_none_or(|before| before == outage)
     }
 
     /// Whether the service was away for as long as the policy waits at least.
