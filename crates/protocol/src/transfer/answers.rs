@@ -10,7 +10,8 @@ use super::{
     Attempt, Comparison, Proof, Retry, Transfer, TransferError, Warning,
     clock::{CLOCK_SLACK, ClockOffset, Expiry, ServiceClock},
     flights::{Asked, Flight},
-    parts::Tries,
+    line::Flown,
+    parts::{Part, Tries},
     reconcile::is_missing,
     registry::Identity,
     state::{OpenUpload, Stage, Way},
@@ -89,6 +90,11 @@ impl Setback {
         }
     }
 
+    /// Whether the connection broke.
+    fn is_interruption(&self) -> bool {
+        matches!(self, Self::Failed(failure) if failure.kind != FailureKind::Source)
+    }
+
     /// Whether nothing at all may be sent for a while.
     fn is_overload(&self) -> bool {
         matches!(self, Self::Refused(error) if error.is_overload())
@@ -151,9 +157,8 @@ impl Transfer {
                 let account = Account::of_headers(response.headers());
                 CreateUpload::decode_response(response).map(|upload| self.created(upload, account, date, now))
             }
-            Asked::Part { index, .. } => {
-                AddUploadPart::decode_response(response).map(|part| self.taken(index, &part))
-            }
+            Asked::Part { part, leg, .. } => AddUploadPart::decode_response(response)
+                .map(|answer| self.taken(part, leg.answered(flight.left_at, now.monotonic), &answer)),
             Asked::Commit => match self.way {
                 Way::Parts { .. } => {
                     CompleteUpload::decode_response(response).map(|upload| self.completed(upload))
@@ -230,11 +235,12 @@ impl Transfer {
         self.enter(Stage::Send);
     }
 
-    fn taken(&mut self, index: usize, part: &UploadPartResource) {
+    fn taken(&mut self, part: Part, flown: Flown, answer: &UploadPartResource) {
         let Way::Parts { parts, .. } = &mut self.way else { return };
-        parts.acknowledge(index, &part.id);
+        parts.acknowledge(part, &answer.id);
+        self.line.acknowledged(flown, part.len());
         self.is_untried = false;
-        self.statistics.bytes_acknowledged += parts.range(index).len();
+        self.statistics.bytes_acknowledged += part.len();
         self.pace.success();
         self.saver.part();
         if parts.is_complete() {
@@ -297,7 +303,7 @@ impl Transfer {
         self.understood |= setback.is_of_the_api();
         match flight.asked {
             Asked::Create => self.create_set_back(flight, setback, now),
-            Asked::Part { index, tries } => self.part_set_back(flight, index, tries, setback, now),
+            Asked::Part { part, tries, .. } => self.part_set_back(flight, part, tries, setback, now),
             Asked::Commit => {
                 self.commit_set_back(flight, setback, may_have_arrived(left, flight.length), now);
             }
@@ -313,9 +319,13 @@ impl Transfer {
         }
     }
 
-    fn part_set_back(&mut self, flight: Flight, index: usize, tries: Tries, setback: Setback, now: Now) {
+    fn part_set_back(&mut self, flight: Flight, part: Part, tries: Tries, setback: Setback, now: Now) {
         let Way::Parts { parts, .. } = &self.way else { return };
-        let tries = parts.failed_again(tries);
+        let is_interruption = setback.is_interruption();
+        let tries = parts.failed_again(tries, is_interruption);
+        if is_interruption {
+            self.line.interrupted(now.monotonic);
+        }
         // To an upload that is over, no part is sent again, whatever the status says.
         let is_told =
             matches!(setback.upload_status(), Some(UploadStatus::Expired | UploadStatus::Cancelled));
@@ -326,7 +336,7 @@ impl Transfer {
         match again {
             Some(wait) => {
                 if let Way::Parts { parts, .. } = &mut self.way {
-                    parts.give_back(index, tries, now.monotonic.saturating_add(wait));
+                    parts.give_back(part, tries, now.monotonic.saturating_add(wait));
                 }
             }
             None if self.is_over(&setback, now) => self.end_upload(setback, flight.attempt.operation, now),

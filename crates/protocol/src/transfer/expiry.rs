@@ -9,7 +9,6 @@ use super::{
     answers::Setback,
     clock,
     flights::Asked,
-    parts::Parts,
     state::{Stage, Way},
 };
 use crate::{Now, OperationId};
@@ -118,7 +117,7 @@ impl Transfer {
         self.abandoned.extend(self.flights.end_all());
         if let Way::Parts { upload, parts } = &mut self.way {
             *upload = None;
-            *parts = Parts::new(parts.cut().clone());
+            *parts = parts.anew();
         }
         self.sending_since = None;
         self.warning = None;

@@ -1,8 +1,11 @@
 //! The requests that are under way.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, time::Duration};
 
-use super::parts::Tries;
+use super::{
+    line::{Flying, Leg},
+    parts::{Part, Tries},
+};
 use crate::{Attempt, RequestId};
 
 /// What a request asked for.
@@ -10,8 +13,9 @@ use crate::{Attempt, RequestId};
 pub(super) enum Asked {
     Create,
     Part {
-        index: usize,
+        part: Part,
         tries: Tries,
+        leg: Leg,
     },
     /// `complete`, or the single `POST /files`.
     Commit,
@@ -33,6 +37,8 @@ pub(super) struct Flight {
     pub(super) length: u64,
     /// Body bytes that have left.
     sent: u64,
+    /// When all of them were seen to have left.
+    pub(super) left_at: Option<Duration>,
 }
 
 /// All requests under way, by name.
@@ -45,7 +51,7 @@ pub(super) struct Flights {
 impl Flights {
     pub(super) fn start(&mut self, asked: Asked, attempt: Attempt, length: u64) -> RequestId {
         let id = self.name();
-        self.flying.insert(id, Flight { id, asked, attempt, length, sent: 0 });
+        self.flying.insert(id, Flight { id, asked, attempt, length, sent: 0, left_at: None });
         id
     }
 
@@ -78,6 +84,13 @@ impl Flights {
         }
     }
 
+    /// Notes which requests have left by now.
+    pub(super) fn note_left(&mut self, now: Duration) {
+        for flight in self.flying.values_mut().filter(|flight| flight.sent >= flight.length) {
+            flight.left_at.get_or_insert(now);
+        }
+    }
+
     /// Whether this is the name of a request that flies or has flown.
     pub(super) fn was_started(&self, id: RequestId) -> bool {
         id < self.next_id()
@@ -104,10 +117,10 @@ impl Flights {
         self.flying.values().map(|flight| flight.sent).sum()
     }
 
-    /// The parts that fly, and how many bytes of each have left.
-    pub(super) fn parts(&self) -> impl Iterator<Item = (usize, u64)> {
+    /// The parts that fly.
+    pub(super) fn parts(&self) -> impl Iterator<Item = Flying> {
         self.flying.values().filter_map(|flight| match flight.asked {
-            Asked::Part { index, .. } => Some((index, flight.sent)),
+            Asked::Part { part, leg, .. } => Some(Flying { part, leg, sent: flight.sent }),
             _ => None,
         })
     }

@@ -8,8 +8,8 @@ mod error;
 mod expiry;
 mod flights;
 mod knee;
+mod line;
 mod pace;
-mod part_ids;
 mod parts;
 mod plan;
 mod progress;
@@ -23,6 +23,7 @@ mod source;
 mod state;
 mod statistics;
 mod stop;
+mod stored;
 mod task;
 
 pub use checkpoint::{Checkpoint, ResumeError};
@@ -48,6 +49,7 @@ use crate::{
 };
 use flights::{Asked, Flight, Flights};
 use knee::Knee;
+use line::Line;
 use pace::Pace;
 use plan::Decided;
 use proof::Reread;
@@ -181,6 +183,8 @@ pub struct Transfer {
     solo: Solo,
     flights: Flights,
     pace: Pace,
+    /// What the parts show of the line.
+    line: Line,
     /// Looks for the number of parts in flight, when the plan leaves it open.
     knee: Option<Knee>,
     saver: Saver,
@@ -225,7 +229,7 @@ impl Transfer {
     /// [`PlanError`] when the plan cannot work for this source and service.
     pub fn new(api: Api, plan: Plan, source: SourceStamp, entropy: [u8; 32]) -> Result<Self, PlanError> {
         let (way, stage) = match plan.decide(&api, source.length)? {
-            Decided::Parts(cut) => (Way::parts(cut), Stage::Create),
+            Decided::Parts(sizes) => (Way::parts(source.length, sizes), Stage::Create),
             Decided::Single => {
                 (Way::Single { posted_at: None, posted: None, clock: None }, Stage::Announce { change: None })
             }
@@ -262,6 +266,7 @@ impl Transfer {
             stage,
             solo: Solo::default(),
             flights: Flights::default(),
+            line: Line::default(),
             saver: Saver::default(),
             committed: None,
             reread: None,
@@ -396,6 +401,7 @@ impl Machine for Transfer {
         if is_held_back && !self.stop.is_under_way() {
             self.pace.pass(now.monotonic);
         }
+        self.flights.note_left(now.monotonic);
         self.watch_time(now);
         self.watch_comparison(now);
         self.watch_stop(now);

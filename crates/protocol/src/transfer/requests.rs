@@ -9,6 +9,7 @@ use super::{
     checkpoint::SavedRoute,
     flights::Asked,
     knee::{self, Knee},
+    line::Line,
     parts::Parts,
     reconcile::Question,
     registry::Identity,
@@ -142,13 +143,18 @@ impl Transfer {
         if !self.may_send_part(now) {
             return Ok(None);
         }
-        let boundary = Boundary::from_entropy(self.random.bytes());
+        let flying: Vec<_> = self.flights.parts().collect();
+        let window = self.pace.window();
         let Way::Parts { upload: Some(upload), parts } = &mut self.way else { return Ok(None) };
-        let Some((index, tries)) = parts.take_next(now.monotonic) else { return Ok(None) };
-        let part = AddUploadPart::new(upload.id.clone(), parts.range(index), boundary);
-        let request = part.encode_request(&self.api);
+        let leg = Line::leg(now.monotonic, &flying);
+        let line = &self.line;
+        let size = |parts: &Parts, is_again| line.situation(leg, &flying, window, parts, is_again)?.size();
+        let Some((part, tries)) = parts.take_next(now.monotonic, size) else { return Ok(None) };
+        self.line.begin(leg);
+        let boundary = Boundary::from_entropy(self.random.bytes());
+        let request = AddUploadPart::new(upload.id.clone(), part.range(), boundary).encode_request(&self.api);
         self.sending_since.get_or_insert((now.monotonic, self.statistics.bytes_sent));
-        self.send(Asked::Part { index, tries }, OperationId::AddUploadPart, request).map(Some)
+        self.send(Asked::Part { part, tries, leg }, OperationId::AddUploadPart, request).map(Some)
     }
 
     /// Not more than the window, and not more than a crash may cost: what flies may be acknowledged before the
@@ -169,7 +175,7 @@ impl Transfer {
         let request = request.map_err(|source| TransferError::Encode { operation, source })?;
         let of_its_kind = self.statistics.attempts.count(operation);
         let (part, number) = match asked {
-            Asked::Part { index, tries } => (Some(index as u64 + 1), tries.sent),
+            Asked::Part { part, tries, .. } => (Some(part.number), tries.sent),
             _ => (None, of_its_kind),
         };
         let attempt = Attempt { operation, part, number };
@@ -212,7 +218,7 @@ impl Transfer {
     }
 
     fn complete_request(&self, upload: &OpenUpload, parts: &Parts) -> Encoded {
-        CompleteUpload::encode_from_json(&self.api, &upload.id, parts.ids().json(), self.hash.hex())
+        CompleteUpload::encode_from_json(&self.api, &upload.id, parts.stored().json(), self.hash.hex())
     }
 
     /// What must survive a crash now; `None` while there is nothing worth keeping.
@@ -227,9 +233,7 @@ impl Transfer {
                     expires_at: upload.expires_at,
                     clock_offset: upload.clock.offset(),
                     account: upload.account.clone(),
-                    part_size: parts.cut().part_size(),
-                    tail: parts.cut().tail(),
-                    part_ids: parts.ids().clone(),
+                    acknowledged: parts.stored().clone(),
                     completing: committing,
                 }
             }
@@ -260,11 +264,10 @@ impl Transfer {
             return;
         }
         let Way::Parts { parts, .. } = &self.way else { return };
-        let flying =
-            self.flights.parts().map(|(part, taken)| knee::left_of_part(taken, parts.range(part).len()));
+        let flying = self.flights.parts().map(|flying| knee::left_of_part(flying.sent, flying.part.len()));
         let left = self.statistics.bytes_acknowledged.saturating_add(flying.sum());
-        let rest = parts.ids().len() - parts.acknowledged().0;
-        let largest = self.flights.parts().map(|(part, _)| parts.range(part).len()).max().unwrap_or_default();
+        let rest = usize::try_from(parts.rest()).unwrap_or(usize::MAX);
+        let largest = self.flights.parts().map(|flying| flying.part.len()).max().unwrap_or_default();
         let window = self.pace.window();
         self.with_knee(|knee| match window == knee.wanted() {
             true => knee.look(now.monotonic, left, rest, largest),

@@ -45,6 +45,7 @@ pub(crate) struct Play {
     /// Ranges that were sent before.
     begun: BTreeMap<u64, u64>,
     is_done: bool,
+    pub(crate) is_told: bool,
     pub(crate) report: Report,
 }
 
@@ -73,6 +74,7 @@ impl Play {
             reported: Duration::ZERO,
             begun: BTreeMap::new(),
             is_done: false,
+            is_told: false,
             report: Report::default(),
         }
     }
@@ -144,6 +146,14 @@ impl Play {
                 true => self.report.retries += 1,
                 false => {
                     self.begun.insert(start, end);
+                    if self.is_told {
+                        println!(
+                            "{:>9.3} cut {:>8} KiB, {} others fly",
+                            self.at.as_secs_f64(),
+                            (end - start) >> 10,
+                            flying
+                        );
+                    }
                     self.report.cut(self.at, end - start, flying);
                 }
             }
@@ -284,4 +294,17 @@ impl Play {
         let now = self.now();
         self.machine.handle_response(id, Response::new(Bytes::from(body)), Some(flight.length), now);
     }
+}
+
+#[test]
+#[ignore]
+fn trace() {
+    let line = match std::env::var("LINE").as_deref() {
+        Ok("slow") => Line { answer: Duration::from_secs(3), ..Line::shared(100.0) },
+        _ => Line::each(400.0),
+    };
+    let length = std::env::var("MIBS").map_or(512, |m| m.parse().unwrap()) << 20;
+    let mut play = Play::new(line, plan(), length, 7);
+    play.is_told = true;
+    play.until(LONGEST);
 }
