@@ -9,6 +9,7 @@ use partwise_models::{File, FileState, UnixSeconds, Upload, UploadPartResource, 
 use super::{
     Attempt, Comparison, Proof, Retry, Transfer, TransferError, Warning,
     clock::{CLOCK_SLACK, ClockOffset, Expiry, ServiceClock},
+    connections::{Connections, Taken},
     flights::{Asked, Flight},
     line::Flown,
     parts::{Part, Tries},
@@ -238,12 +239,16 @@ impl Transfer {
     fn taken(&mut self, part: Part, flown: Flown, answer: &UploadPartResource) {
         let Way::Parts { parts, .. } = &mut self.way else { return };
         parts.acknowledge(part, &answer.id);
-        self.line.acknowledged(flown, part.len());
+        let sending = self.line.acknowledged(flown, part.len());
+        let is_complete = parts.is_complete();
         self.is_untried = false;
         self.statistics.bytes_acknowledged += part.len();
         self.pace.success();
+        let window = self.pace.window();
+        let taken = Taken { bytes: part.len(), took: flown.took, sending, epoch: flown.epoch };
+        self.with_connections(|connections| connections.taken(flown.at, taken, window));
         self.saver.part();
-        if parts.is_complete() {
+        if is_complete {
             self.enter(Stage::Check { asked: false });
         }
     }
@@ -325,6 +330,7 @@ impl Transfer {
         let tries = parts.failed_again(tries, is_interruption);
         if is_interruption {
             self.line.interrupted(now.monotonic);
+            self.with_connections(Connections::interrupted);
         }
         // To an upload that is over, no part is sent again, whatever the status says.
         let is_told =
@@ -427,7 +433,7 @@ impl Transfer {
         self.statistics.overloads += 1;
         let until = now.monotonic.saturating_add(wait);
         if self.pace.hold(now.monotonic, until, flight.id, self.flights.next_id()) {
-            self.with_knee(|knee| knee.overloaded(now.monotonic));
+            self.with_connections(|connections| connections.overloaded(now.monotonic));
         }
         wait
     }

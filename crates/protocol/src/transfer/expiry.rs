@@ -122,7 +122,7 @@ impl Transfer {
         self.sending_since = None;
         self.warning = None;
         let left = self.statistics.bytes_acknowledged;
-        self.with_knee(|knee| knee.begin_anew(Duration::ZERO, left));
+        self.with_connections(|connections| connections.begin_anew(Duration::ZERO, left));
         self.enter(Stage::Create);
     }
 

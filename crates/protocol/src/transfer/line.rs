@@ -4,13 +4,13 @@ use std::{collections::VecDeque, time::Duration};
 
 use super::{
     cut::{AT_RISK, Situation, Sizes},
-    parts::{Part, Parts},
+    parts::{Part, Parts, Whole},
 };
 
 /// Connections count as interrupted for so long after the last time.
 const INTERRUPTED: Duration = Duration::from_secs(120);
 /// What the kernel holds of a part when it seems to have left looks like a slow answer; more than this is no answer.
-const LONGEST_ANSWER: Duration = Duration::from_secs(3);
+const LONGEST_ANSWER: Duration = Duration::from_secs(4);
 /// Acknowledgements that come this close together count as one.
 const TOGETHER: Duration = Duration::from_millis(50);
 
@@ -35,14 +35,17 @@ pub(super) struct Line {
 pub(super) struct Leg {
     pub(super) slot: usize,
     pub(super) since: Duration,
+    /// The number of connections is what it was then as long as this is the same.
+    pub(super) epoch: u32,
 }
 
 /// A part's way that has ended with an answer.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Flown {
+    pub(super) at: Duration,
+    pub(super) took: Duration,
+    pub(super) epoch: u32,
     slot: usize,
-    at: Duration,
-    took: Duration,
     /// How long it had left by then, as far as that was seen.
     waited: Duration,
 }
@@ -52,6 +55,7 @@ impl Leg {
     pub(super) fn answered(self, left_at: Option<Duration>, now: Duration) -> Flown {
         Flown {
             slot: self.slot,
+            epoch: self.epoch,
             at: now,
             took: now.saturating_sub(self.since).max(Duration::from_micros(1)),
             waited: left_at.map_or(Duration::ZERO, |left_at| now.saturating_sub(left_at)),
@@ -69,9 +73,9 @@ pub(super) struct Flying {
 
 impl Line {
     /// The way of the next part: a connection that is free takes it.
-    pub(super) fn leg(since: Duration, flying: &[Flying]) -> Leg {
+    pub(super) fn leg(since: Duration, epoch: u32, flying: &[Flying]) -> Leg {
         let is_taken = |slot: &usize| flying.iter().any(|other| other.leg.slot == *slot);
-        Leg { slot: (0..).find(|slot| !is_taken(slot)).unwrap_or_default(), since }
+        Leg { slot: (0..).find(|slot| !is_taken(slot)).unwrap_or_default(), since, epoch }
     }
 
     /// A part leaves.
@@ -82,14 +86,16 @@ impl Line {
         self.began.get_or_insert(leg.since);
     }
 
-    /// A part was acknowledged.
-    pub(super) fn acknowledged(&mut self, Flown { slot, at: now, took, waited }: Flown, bytes: u64) {
+    /// A part was acknowledged. Returns how long it was sent, without what the service
+    /// takes to answer anything.
+    pub(super) fn acknowledged(&mut self, flown: Flown, bytes: u64) -> Duration {
+        let Flown { slot, at: now, took, waited, .. } = flown;
         let answer = self.answer.map_or(waited, |answer| answer.min(waited)).min(LONGEST_ANSWER);
         self.answer = Some(answer);
-        // However long a service takes to answer, connections are to be busy for most of the time.
-        let sending = took.saturating_sub(answer).max(took / 8);
+        // However long a service takes to answer, connections are to send for most of the time.
+        let sending = took.saturating_sub(answer);
         if let Some(slot) = self.slots.get_mut(slot) {
-            *slot = Some(bytes as f64 / sending.as_secs_f64());
+            *slot = Some(bytes as f64 / sending.max(took / 2).as_secs_f64());
         }
         self.largest = self.largest.max(bytes);
         match self.acknowledged.back_mut() {
@@ -98,6 +104,7 @@ impl Line {
             _ => self.acknowledged.push_back((now, bytes)),
         }
         self.forget(now);
+        sending
     }
 
     /// A part was interrupted on its way.
@@ -121,6 +128,11 @@ impl Line {
         if time.is_zero() { 0.0 } else { bytes as f64 / time.as_secs_f64() }
     }
 
+    /// Bytes a second that all connections carried together, each with its last part.
+    pub(super) fn carried(&self) -> f64 {
+        self.slots.iter().flatten().sum()
+    }
+
     /// What the size of the part follows from that this connection takes next, of so many that may be busy.
     pub(super) fn situation(
         &self,
@@ -128,9 +140,10 @@ impl Line {
         flying: &[Flying],
         window: u16,
         parts: &Parts,
-        is_again: bool,
+        whole: Whole,
     ) -> Option<Situation> {
         let Sizes::ByLine { largest, parts: most_parts } = parts.sizes() else { return None };
+        let (to_cut, ranges) = parts.to_cut();
         let known = self.slots.iter().flatten();
         let (count, sum) = known.fold((0_u32, 0.0), |(count, sum), rate| (count + 1, sum + rate));
         let usual = (count > 0).then(|| sum / f64::from(count));
@@ -145,11 +158,14 @@ impl Line {
             together: others + own.unwrap_or_default() + idle,
             largest_before: self.largest,
             largest,
+            number: parts.numbered(),
             uncut: parts.uncut(),
-            parts_left: most_parts.saturating_sub(parts.count()),
+            to_cut,
+            // Of each range, a rest may be a part of its own.
+            parts_left: most_parts.saturating_sub(parts.count()).saturating_sub(ranges),
             unsent: flying.iter().map(|other| other.part.len().saturating_sub(other.sent)).sum(),
             at_risk: parts.at_risk(),
-            is_again,
+            whole,
             busy,
             acknowledged: self.rate(leg.since),
             is_cut: self.interrupted.is_some_and(|at| leg.since.saturating_sub(at) < INTERRUPTED),
@@ -164,13 +180,13 @@ mod tests {
     const SECOND: Duration = Duration::from_secs(1);
 
     fn flown(slot: usize, since: u32, at: u32, waited: u32) -> Flown {
-        let leg = Leg { slot, since: SECOND * since };
+        let leg = Leg { slot, since: SECOND * since, epoch: 0 };
         leg.answered(Some(SECOND * (at - waited)), SECOND * at)
     }
 
     fn line() -> Line {
         let mut line = Line::default();
-        line.begin(Leg { slot: 1, since: SECOND * 10 });
+        line.begin(Leg { slot: 1, since: SECOND * 10, epoch: 0 });
         line
     }
 
@@ -200,11 +216,18 @@ mod tests {
     }
 
     #[test]
+    fn what_the_kernel_holds_of_a_part_does_not_make_a_line_faster_than_twice_what_it_is() {
+        let mut line = line();
+        line.acknowledged(flown(0, 10, 14, 4), 100);
+        assert_eq!(line.slots[0], Some(50.0));
+    }
+
+    #[test]
     fn a_free_connection_takes_the_next_part() {
         let part = Part { start: 0, end: 1, number: 1 };
-        let flying = [0, 2].map(|slot| Flying { part, leg: Leg { slot, since: SECOND }, sent: 0 });
-        assert_eq!(Line::leg(SECOND, &flying).slot, 1);
-        assert_eq!(Line::leg(SECOND, &flying[..1]).slot, 1);
-        assert_eq!(Line::leg(SECOND, &[]).slot, 0);
+        let flying = [0, 2].map(|slot| Flying { part, leg: Leg { slot, since: SECOND, epoch: 0 }, sent: 0 });
+        assert_eq!(Line::leg(SECOND, 0, &flying).slot, 1);
+        assert_eq!(Line::leg(SECOND, 0, &flying[..1]).slot, 1);
+        assert_eq!(Line::leg(SECOND, 0, &[]).slot, 0);
     }
 }

@@ -3,6 +3,7 @@
 mod answers;
 mod checkpoint;
 mod clock;
+mod connections;
 mod cut;
 mod error;
 mod expiry;
@@ -47,8 +48,8 @@ use crate::{
     Action, Api, Attempt, Failure, FailureKind, Machine, Now, RequestId, SaveError, SourceRange, base_name,
     random::Random,
 };
+use connections::Connections;
 use flights::{Asked, Flight, Flights};
-use knee::Knee;
 use line::Line;
 use pace::Pace;
 use plan::Decided;
@@ -186,7 +187,7 @@ pub struct Transfer {
     /// What the parts show of the line.
     line: Line,
     /// Looks for the number of parts in flight, when the plan leaves it open.
-    knee: Option<Knee>,
+    connections: Option<Connections>,
     saver: Saver,
     hash: Hash,
     /// This upload's entry among those of its client.
@@ -245,13 +246,13 @@ impl Transfer {
         way: Way,
         stage: Stage,
     ) -> Self {
-        let knee = match plan.parallel {
+        let connections = match plan.parallel {
             Parallel::Fixed(_) => None,
-            Parallel::Adaptive { most } => Some(Knee::new(most)),
+            Parallel::Adaptive { most } => Some(Connections::new(most)),
         };
         Self {
-            pace: Pace::new(knee.as_ref().map_or(plan.parallel.most(), Knee::wanted)),
-            knee,
+            pace: Pace::new(connections.as_ref().map_or(plan.parallel.most(), Connections::wanted)),
+            connections,
             hash: if plan.md5 { Hash::Wanted } else { Hash::NotWanted },
             registration: UploadRegistry::default().register(Likeness {
                 filename: base_name(&plan.filename).to_owned(),
@@ -405,7 +406,7 @@ impl Machine for Transfer {
         self.watch_time(now);
         self.watch_comparison(now);
         self.watch_stop(now);
-        self.watch_knee(now);
+        self.watch_connections(now);
         if let Some(id) = self.abandoned.pop_front() {
             return Action::Abandon(id);
         }

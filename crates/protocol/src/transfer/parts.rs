@@ -2,7 +2,10 @@
 
 use std::{collections::BTreeMap, time::Duration};
 
-use super::{cut::Sizes, stored::Stored};
+use super::{
+    cut::{SMALLEST, Sizes},
+    stored::Stored,
+};
 use crate::SourceRange;
 
 /// After so many interruptions a part may be cut anew: the line does not last for all of it.
@@ -43,8 +46,8 @@ enum State {
     Uncut,
     /// A part, which goes again as it is.
     Part { number: u64, tries: Tries, not_before: Duration },
-    /// What was a part, and may be cut anew.
-    Split { tries: Tries, not_before: Duration },
+    /// What was a part, and may be cut anew, into pieces of at most this size.
+    Split { most: u64, tries: Tries, not_before: Duration },
 }
 
 /// A part: a range of the file that goes in one request.
@@ -121,9 +124,20 @@ impl Parts {
         self.stored.bytes() == self.length
     }
 
+    /// How often a part was cut.
+    pub(super) fn numbered(&self) -> u64 {
+        self.numbered
+    }
+
     /// How much was never cut.
     pub(super) fn uncut(&self) -> u64 {
         self.uncut
+    }
+
+    /// How much was never cut or is to be cut anew, in how many ranges.
+    pub(super) fn to_cut(&self) -> (u64, u64) {
+        let ranges = self.left.iter().filter(|(_, left)| !matches!(left.state, State::Part { .. }));
+        ranges.fold((0, 0), |(bytes, count), (start, left)| (bytes + (left.end - start), count + 1))
     }
 
     /// How much was cut and is not acknowledged.
@@ -160,11 +174,11 @@ impl Parts {
     }
 
     /// Takes the lowest part that may be sent now, and how often it was tried, this time included. `size` says how large a
-    /// part is that has to be cut, perhaps of what was a part before; `None` when nothing may be cut now.
+    /// part is that has to be cut off a range; `None` when nothing may be cut now.
     pub(super) fn take_next(
         &mut self,
         now: Duration,
-        size: impl FnOnce(&Self, bool) -> Option<u64>,
+        size: impl FnOnce(&Self, Whole) -> Option<u64>,
     ) -> Option<(Part, Tries)> {
         self.is_held = false;
         let ready = |(_, left): &(&u64, &Left)| left.state.not_before() <= now;
@@ -174,7 +188,7 @@ impl Parts {
         }
         let size = match self.sizes {
             Sizes::Equal(size) => Some(size),
-            Sizes::ByLine { .. } => size(self, matches!(left.state, State::Split { .. })),
+            Sizes::ByLine { .. } => size(self, left.whole(start)),
         };
         if let Some(size) = size {
             self.cut_off(start, left, size);
@@ -189,13 +203,7 @@ impl Parts {
 
     /// Makes a part of the beginning of a range.
     fn cut_off(&mut self, start: u64, Left { end: whole, state }: Left, size: u64) {
-        let mut end = start.saturating_add(size).min(whole);
-        if let Sizes::ByLine { largest, .. } = self.sizes {
-            // A crumb is not worth a request of its own.
-            if whole - end < size / 4 && whole - start <= largest {
-                end = whole;
-            }
-        }
+        let end = start.saturating_add(size).min(whole);
         let tries = match state {
             State::Uncut => {
                 self.uncut -= end - start;
@@ -251,11 +259,30 @@ impl Parts {
             tries.interruptions >= INTERRUPTIONS_UNTIL_SPLIT && matches!(self.sizes, Sizes::ByLine { .. });
         let state = if is_split {
             self.cut -= 1;
-            State::Split { tries: Tries { interruptions: 0, ..tries }, not_before }
+            let most = (part.len() / 2).next_multiple_of(SMALLEST);
+            State::Split { most, tries: Tries { interruptions: 0, ..tries }, not_before }
         } else {
             State::Part { number: part.number, tries, not_before }
         };
         self.left.insert(part.start, Left { end: part.end, state });
+    }
+}
+
+/// What a part is cut off.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Whole {
+    pub(super) length: u64,
+    /// What was cut before, and lost by interruptions: it goes on in pieces of at most this size.
+    pub(super) pieces: Option<u64>,
+}
+
+impl Left {
+    fn whole(self, start: u64) -> Whole {
+        let pieces = match self.state {
+            State::Split { most, .. } => Some(most),
+            State::Uncut | State::Part { .. } => None,
+        };
+        Whole { length: self.end - start, pieces }
     }
 }
 
@@ -339,19 +366,6 @@ mod tests {
     }
 
     #[test]
-    fn a_crumb_goes_with_the_part_before_it() {
-        let mut parts = by_line(220);
-        let ranges: Vec<_> = std::iter::from_fn(|| take(&mut parts, 0, Some(100)))
-            .map(|(part, _)| (part.start, part.end))
-            .collect();
-        assert_eq!(ranges, [(0, 100), (100, 220)]);
-        let mut parts = Parts::new(220, Sizes::ByLine { largest: 110, parts: 10_000 });
-        let ends: Vec<_> =
-            std::iter::from_fn(|| take(&mut parts, 0, Some(100))).map(|(part, _)| part.end).collect();
-        assert_eq!(ends, [100, 200, 220], "unless it gets too large by it");
-    }
-
-    #[test]
     fn what_may_not_be_cut_yet_waits_and_parts_that_were_cut_go_on() {
         let mut parts = by_line(300);
         let (part, tries) = take(&mut parts, 0, Some(100)).unwrap();
@@ -377,7 +391,10 @@ mod tests {
             }
         }
         assert_eq!((parts.at_risk(), parts.uncut()), (100, 100));
-        let again = parts.take_next(Duration::ZERO, |_, is_again| is_again.then_some(30));
+        let again = parts.take_next(Duration::ZERO, |_, whole| {
+            assert_eq!(whole, Whole { length: 100, pieces: Some(SMALLEST) });
+            Some(30)
+        });
         let (part, tries) = again.unwrap();
         assert_eq!((part.range(), tries.sent, tries.failures), (SourceRange::new(0, 30), 3, 2));
         // What was rejected is no interruption.

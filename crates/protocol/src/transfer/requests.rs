@@ -7,8 +7,9 @@ use partwise_models::CreateUploadRequest;
 use super::{
     Checkpoint, Comparison, Transfer, TransferError, UploadAction, UploadTask,
     checkpoint::SavedRoute,
+    connections::Connections,
     flights::Asked,
-    knee::{self, Knee},
+    knee,
     line::Line,
     parts::Parts,
     reconcile::Question,
@@ -145,10 +146,11 @@ impl Transfer {
         }
         let flying: Vec<_> = self.flights.parts().collect();
         let window = self.pace.window();
+        let epoch = self.connections.as_ref().map_or(0, Connections::epoch);
         let Way::Parts { upload: Some(upload), parts } = &mut self.way else { return Ok(None) };
-        let leg = Line::leg(now.monotonic, &flying);
+        let leg = Line::leg(now.monotonic, epoch, &flying);
         let line = &self.line;
-        let size = |parts: &Parts, is_again| line.situation(leg, &flying, window, parts, is_again)?.size();
+        let size = |parts: &Parts, whole| line.situation(leg, &flying, window, parts, whole)?.size();
         let Some((part, tries)) = parts.take_next(now.monotonic, size) else { return Ok(None) };
         self.line.begin(leg);
         let boundary = Boundary::from_entropy(self.random.bytes());
@@ -253,14 +255,14 @@ impl Transfer {
         self.watch_expiry(now);
     }
 
-    fn next_look_for_knee(&self) -> Option<Duration> {
+    fn next_look_for_connections(&self) -> Option<Duration> {
         let is_sending = matches!(self.stage, Stage::Send) && !self.flights.is_empty();
-        self.knee.as_ref().filter(|_| is_sending && !self.stop.is_under_way())?.next_look()
+        self.connections.as_ref().filter(|_| is_sending && !self.stop.is_under_way())?.next_look()
     }
 
     /// Goes on looking for the number of parts in flight.
-    pub(super) fn watch_knee(&mut self, now: Now) {
-        if self.next_look_for_knee().is_none_or(|at| now.monotonic < at) {
+    pub(super) fn watch_connections(&mut self, now: Now) {
+        if self.next_look_for_connections().is_none_or(|at| now.monotonic < at) {
             return;
         }
         let Way::Parts { parts, .. } = &self.way else { return };
@@ -268,19 +270,17 @@ impl Transfer {
         let left = self.statistics.bytes_acknowledged.saturating_add(flying.sum());
         let rest = usize::try_from(parts.rest()).unwrap_or(usize::MAX);
         let largest = self.flights.parts().map(|flying| flying.part.len()).max().unwrap_or_default();
-        let window = self.pace.window();
-        self.with_knee(|knee| match window == knee.wanted() {
-            true => knee.look(now.monotonic, left, rest, largest),
-            // Overload holds fewer in flight than are to be judged.
-            false => knee.begin_anew(now.monotonic, left),
+        let (window, rate) = (self.pace.window(), self.line.carried());
+        self.with_connections(|connections| {
+            connections.look(now.monotonic, left, rate, (rest, largest), window);
         });
     }
 
-    /// Whatever the knee comes to want is what may be in flight from then on.
-    pub(super) fn with_knee(&mut self, act: impl FnOnce(&mut Knee)) {
-        if let Some(knee) = &mut self.knee {
-            act(knee);
-            self.pace.set_ceiling(knee.wanted());
+    /// However many are wanted is what may be in flight from then on.
+    pub(super) fn with_connections(&mut self, act: impl FnOnce(&mut Connections)) {
+        if let Some(connections) = &mut self.connections {
+            act(connections);
+            self.pace.set_ceiling(connections.wanted());
         }
     }
 
@@ -310,7 +310,7 @@ impl Transfer {
         };
         // What may not be sent any more has no moment to be sent at.
         let next = if self.stop.is_under_way() { self.stop_deadline() } else { request };
-        [next, expiry, comparing, self.next_look_for_knee()].into_iter().flatten().min()
+        [next, expiry, comparing, self.next_look_for_connections()].into_iter().flatten().min()
     }
 
     pub(super) fn begin_cancel(&mut self, now: Now) {

@@ -92,7 +92,7 @@ impl Stored {
 
     /// All of them, in the order of the file.
     pub(super) fn iter(&self) -> impl Iterator<Item = StoredPart<'_>> {
-        self.blocks.iter().flat_map(|block| block.iter()).map(|part| part.stored())
+        self.blocks.iter().flat_map(|block| block.iter()).map(Part::stored)
     }
 
     /// What stands between the brackets of the JSON list of their identifiers, in pieces to be joined by commas.

@@ -28,6 +28,8 @@ pub(crate) struct Line {
     pub(crate) held: u64,
     /// How unequally connections share what there is: 1 is equally.
     pub(crate) unfair: f64,
+    /// How many times slower the first connection is than others.
+    pub(crate) first_slower: f64,
     /// The rates after this moment are so many times those before.
     pub(crate) change: Option<(Duration, f64)>,
 }
@@ -44,6 +46,7 @@ impl Line {
             silence: None,
             held: 128 * KIB,
             unfair: 1.0,
+            first_slower: 1.0,
             change: None,
         }
     }
@@ -76,6 +79,7 @@ impl Line {
         line.unfair = *dice.pick(&[1.0, 1.0, 1.5, 4.0]);
         line.cut_every = dice.chance(300).then(|| Duration::from_secs(5 + dice.below(85)));
         line.silence = dice.chance(200).then(|| (dice.millis(60_000), dice.millis(20_000)));
+        line.first_slower = *dice.pick(&[1.0, 1.0, 4.0]);
         line.change = dice.chance(200).then(|| (dice.millis(60_000), *dice.pick(&[0.05, 0.3, 3.0, 20.0])));
         line
     }
@@ -83,6 +87,11 @@ impl Line {
     /// What this line carries at most over so many connections at the beginning, in bytes a second.
     pub(crate) fn most(&self, connections: u16) -> f64 {
         self.all.min(self.each * f64::from(connections))
+    }
+
+    /// How many times slower than others this connection is.
+    pub(crate) fn slower(&self, connection: usize) -> f64 {
+        if connection == 0 { self.first_slower } else { 1.0 }
     }
 
     /// How many times the rates of the beginning there are now.

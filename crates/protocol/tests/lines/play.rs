@@ -6,8 +6,8 @@ use bytes::Bytes;
 use http::{Request, Response};
 use partwise_models::{Purpose, UnixSeconds};
 use partwise_protocol::{
-    Action, Api, Body, Failure, FailureKind, Machine as _, Now, Plan, RequestId, RouteChoice, Segment,
-    SourceStamp, Transfer, UploadTask,
+    Action, Api, Body, Checkpoint, Failure, FailureKind, Limits, Machine as _, Now, Plan, RequestId,
+    RouteChoice, Segment, SourceStamp, Transfer, UploadTask,
 };
 
 use crate::{dice::Dice, line::Line, report::Report};
@@ -22,6 +22,7 @@ const EPOCH: u64 = 1_700_000_000;
 struct Flight {
     /// Where its range begins and ends, if it has one.
     range: Option<(u64, u64)>,
+    connection: usize,
     length: u64,
     /// When its connection is there.
     begins: Duration,
@@ -35,17 +36,20 @@ struct Flight {
 /// An upload under way.
 pub(crate) struct Play {
     line: Line,
+    api: Api,
+    plan: Plan,
     machine: Transfer,
+    saved: Option<Checkpoint>,
     dice: Dice,
     at: Duration,
     flights: BTreeMap<RequestId, Flight>,
-    /// Connections that wait for a request.
-    idle: usize,
+    /// Connections that wait for a request, and how many there were so far.
+    idle: Vec<usize>,
+    opened: usize,
     reported: Duration,
     /// Ranges that were sent before.
     begun: BTreeMap<u64, u64>,
-    is_done: bool,
-    pub(crate) is_told: bool,
+    pub(crate) is_done: bool,
     pub(crate) report: Report,
 }
 
@@ -59,22 +63,30 @@ pub(crate) fn plan() -> Plan {
 impl Play {
     /// An upload of so many bytes.
     pub(crate) fn new(line: Line, plan: Plan, length: u64, seed: u64) -> Self {
+        Self::within(Api::openai().limits(), line, plan, length, seed)
+    }
+
+    /// The same where the service takes other sizes.
+    pub(crate) fn within(mut limits: Limits, line: Line, plan: Plan, length: u64, seed: u64) -> Self {
         let mut dice = Dice::new(seed);
-        let mut limits = Api::openai().limits();
         limits.upload = u64::MAX;
         let api = Api::openai().with_limits(limits);
-        let machine = Transfer::new(api, plan, SourceStamp::new(length), dice.entropy()).unwrap();
+        let stamp = SourceStamp::new(length);
+        let machine = Transfer::new(api.clone(), plan.clone(), stamp, dice.entropy()).unwrap();
         Self {
             line,
+            api,
+            plan,
             machine,
+            saved: None,
             dice,
             at: Duration::ZERO,
             flights: BTreeMap::new(),
-            idle: 0,
+            idle: Vec::new(),
+            opened: 0,
             reported: Duration::ZERO,
             begun: BTreeMap::new(),
             is_done: false,
-            is_told: false,
             report: Report::default(),
         }
     }
@@ -85,12 +97,15 @@ impl Play {
     }
 
     pub(crate) fn with(line: &Line, plan: Plan, length: u64) -> Report {
-        let mut play = Self::new(line.clone(), plan, length, 7);
-        play.until(LONGEST);
-        let Self { is_done, report, .. } = play;
-        assert!(is_done, "it never ends on {line:?}");
-        assert!(report.failure.is_some() || report.acknowledged == length, "{report:?}");
-        report
+        Self::new(line.clone(), plan, length, 7).run_out()
+    }
+
+    pub(crate) fn run_out(mut self) -> Report {
+        self.until(LONGEST);
+        let length = self.machine.progress().bytes_total;
+        assert!(self.is_done, "it never ends on {:?}", self.line);
+        assert!(self.report.failure.is_some() || self.report.acknowledged == length, "{:?}", self.report);
+        self.report
     }
 
     /// Goes on until it has ended, or this moment has come.
@@ -104,6 +119,18 @@ impl Play {
             self.carry(next);
             self.happen();
         }
+    }
+
+    /// The process is killed, and the next one goes on from the checkpoint.
+    pub(crate) fn kill(&mut self) {
+        let Some(saved) = self.saved.clone().filter(|_| !self.is_done) else { return };
+        let stamp = SourceStamp::new(self.machine.progress().bytes_total);
+        let (api, plan, entropy) = (self.api.clone(), self.plan.clone(), self.dice.entropy());
+        self.machine = Transfer::resume(api, plan, saved, stamp, entropy).unwrap();
+        self.flights.clear();
+        self.idle.clear();
+        self.begun.clear();
+        self.report.killed();
     }
 
     fn now(&self) -> Now {
@@ -121,7 +148,10 @@ impl Play {
                 }
                 Action::Start { task, .. } => panic!("{task:?} is not for lines"),
                 Action::Abandon(id) => drop(self.flights.remove(&id)),
-                Action::Save(_) => self.machine.handle_saved(Ok(())),
+                Action::Save(checkpoint) => {
+                    self.saved = Some(checkpoint);
+                    self.machine.handle_saved(Ok(()));
+                }
                 Action::Wait { until } => return until,
                 Action::Done(result) => {
                     self.is_done = true;
@@ -146,29 +176,21 @@ impl Play {
                 true => self.report.retries += 1,
                 false => {
                     self.begun.insert(start, end);
-                    if self.is_told {
-                        println!(
-                            "{:>9.3} cut {:>8} KiB, {} others fly",
-                            self.at.as_secs_f64(),
-                            (end - start) >> 10,
-                            flying
-                        );
-                    }
                     self.report.cut(self.at, end - start, flying);
                 }
             }
         }
-        let begins = match self.idle.checked_sub(1) {
-            Some(idle) => {
-                self.idle = idle;
-                self.at
+        let (connection, begins) = match self.idle.pop() {
+            Some(connection) => (connection, self.at),
+            None => {
+                self.opened += 1;
+                (self.opened - 1, self.at + 2 * self.line.round_trip)
             }
-            None => self.at + 2 * self.line.round_trip,
         };
         let length = request.body().content_length();
         let share = 1.0 + (self.line.unfair - 1.0) * self.dice.below(1000) as f64 / 1000.0;
         let answered = (length == 0).then(|| begins + self.line.round_trip);
-        let flight = Flight { range, length, begins, carried: 0.0, reported: 0, answered, share };
+        let flight = Flight { range, connection, length, begins, carried: 0.0, reported: 0, answered, share };
         self.flights.insert(id, flight);
         self.note_flying();
     }
@@ -190,23 +212,23 @@ impl Play {
             .flights
             .iter()
             .filter(|(_, flight)| flight.answered.is_none() && flight.begins <= self.at)
-            .map(|(id, flight)| (*id, flight.share))
+            .map(|(id, flight)| (*id, flight.share, each / self.line.slower(flight.connection)))
             .collect();
         // What one cannot use is for the others.
         while !open.is_empty() {
-            let shares: f64 = open.iter().map(|(_, share)| share).sum();
+            let shares: f64 = open.iter().map(|(_, share, _)| share).sum();
             let before = open.len();
             let left = all;
-            open.retain(|(id, share)| {
-                let is_full = left * share / shares >= each;
+            open.retain(|(id, share, each)| {
+                let is_full = left * share / shares >= *each;
                 if is_full {
-                    rates.insert(*id, each);
+                    rates.insert(*id, *each);
                     all -= each;
                 }
                 !is_full
             });
             if open.len() == before {
-                rates.extend(open.drain(..).map(|(id, share)| (id, left * share / shares)));
+                rates.extend(open.drain(..).map(|(id, share, _)| (id, left * share / shares)));
             }
         }
         rates
@@ -268,7 +290,7 @@ impl Play {
     }
 
     fn cut(&mut self) {
-        self.idle = 0;
+        self.idle.clear();
         for (id, flight) in std::mem::take(&mut self.flights) {
             let failure = Failure::new(FailureKind::Interrupted).with_left(flight.carried as u64);
             self.machine.handle_failure(id, failure, self.now());
@@ -278,14 +300,14 @@ impl Play {
 
     fn answer(&mut self, id: RequestId) {
         let flight = self.flights.remove(&id).unwrap();
-        self.idle += 1;
+        self.idle.push(flight.connection);
         let body = match flight.range {
             Some((start, end)) => {
                 self.report.acknowledge(self.at, end - start);
                 self.report.ended = self.at;
                 format!(r#"{{"id":"part_{start}"}}"#)
             }
-            None if flight.length > 0 && self.report.began.is_none() => {
+            None if flight.length > 0 && self.saved.is_none() => {
                 format!(r#"{{"id":"upload_1","created_at":{EPOCH}}}"#)
             }
             None => r#"{"id":"upload_1","status":"completed","file":{"id":"file-1"}}"#.to_owned(),
@@ -294,17 +316,4 @@ impl Play {
         let now = self.now();
         self.machine.handle_response(id, Response::new(Bytes::from(body)), Some(flight.length), now);
     }
-}
-
-#[test]
-#[ignore]
-fn trace() {
-    let line = match std::env::var("LINE").as_deref() {
-        Ok("slow") => Line { answer: Duration::from_secs(3), ..Line::shared(100.0) },
-        _ => Line::each(400.0),
-    };
-    let length = std::env::var("MIBS").map_or(512, |m| m.parse().unwrap()) << 20;
-    let mut play = Play::new(line, plan(), length, 7);
-    play.is_told = true;
-    play.until(LONGEST);
 }

@@ -12,6 +12,8 @@ const WINDOW: Duration = Duration::from_secs(12);
 pub(crate) struct Report {
     /// From the first part to the last acknowledgement.
     pub(crate) began: Option<Duration>,
+    /// When the first part of this run left.
+    began_run: Option<Duration>,
     pub(crate) ended: Duration,
     pub(crate) first_acknowledged: Option<Duration>,
     /// Bytes that the line has carried.
@@ -20,6 +22,7 @@ pub(crate) struct Report {
     /// What was cut and is not acknowledged, now and at most.
     pub(crate) outstanding: u64,
     pub(crate) most_outstanding: u64,
+    /// How many parts were acknowledged.
     pub(crate) parts: u64,
     pub(crate) retries: u64,
     /// How many parts flew when, whenever that changed.
@@ -36,7 +39,7 @@ impl Report {
     /// A part is cut, of so many bytes, while so many others fly.
     pub(crate) fn cut(&mut self, at: Duration, bytes: u64, flying: usize) {
         self.began.get_or_insert(at);
-        self.parts += 1;
+        self.began_run.get_or_insert(at);
         self.outstanding += bytes;
         self.most_outstanding = self.most_outstanding.max(self.outstanding);
         let allowed = WINDOW.as_secs_f64() * self.rate(at) + ((flying as u64 + 1) * MIB) as f64;
@@ -49,17 +52,25 @@ impl Report {
     pub(crate) fn acknowledge(&mut self, at: Duration, bytes: u64) {
         self.first_acknowledged.get_or_insert(at);
         self.acknowledged += bytes;
+        self.parts += 1;
         self.outstanding -= bytes;
         self.acknowledgements.push_back((at, bytes));
+    }
+
+    /// The run is killed, and another goes on.
+    pub(crate) fn killed(&mut self) {
+        self.began_run = None;
+        self.outstanding = 0;
+        self.acknowledgements.clear();
     }
 
     pub(crate) fn flies(&mut self, at: Duration, count: usize) {
         self.flying.push((at, count));
     }
 
-    /// Acknowledged bytes a second over the last twelve seconds, or since the first part left.
+    /// Acknowledged bytes a second over the last twelve seconds, or since the first part of the run left.
     fn rate(&mut self, at: Duration) -> f64 {
-        let since = self.began.unwrap_or_default().max(at.saturating_sub(WINDOW));
+        let since = self.began_run.unwrap_or_default().max(at.saturating_sub(WINDOW));
         while self.acknowledgements.front().is_some_and(|(then, _)| *then < since) {
             self.acknowledgements.pop_front();
         }

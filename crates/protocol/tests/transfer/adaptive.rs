@@ -82,8 +82,8 @@ fn it_goes_back_when_more_share_what_there_is_and_is_tried_again_later() {
     assert_eq!(flow.bench.machine.progress().window, 8);
     flow.goes_on(Duration::from_secs(8), 5, 200);
     assert_eq!(flow.bench.flying.len(), 8);
-    // By now each connection has a limit of its own.
-    flow.goes_on(Duration::from_secs(10), 5, 200);
+    // By now each connection has a limit of its own, which takes some parts to see.
+    flow.goes_on(Duration::from_secs(20), 5, 200);
     assert_eq!(flow.bench.flying.len(), 16);
 }
 

@@ -5,6 +5,8 @@ mod tests;
 
 use std::time::Duration;
 
+use super::parts::Whole;
+
 const KIB: u64 = 1 << 10;
 const MIB: u64 = 1 << 20;
 /// Files up to this size go in one request.
@@ -12,7 +14,7 @@ const SMALLEST_FOR_PARTS: u64 = 8 * MIB;
 /// Larger parts lose too much when one fails; it is also the most that OpenAI takes.
 const LARGEST: u64 = 64 * MIB;
 /// Smaller parts spend too much of their time waiting for the answer, even on the slowest line.
-const SMALLEST: u64 = 64 * KIB;
+pub(super) const SMALLEST: u64 = 64 * KIB;
 /// Cuts stay on whole pages.
 const ALIGNMENT: u64 = 64 * KIB;
 /// How many of these a connection takes a file, for the decision whether it goes in parts.
@@ -26,11 +28,14 @@ const GROWTH: u64 = 16;
 const LASTS: Duration = Duration::from_secs(4);
 /// The same while connections are being interrupted, of which each costs half a part on each.
 const LASTS_WHERE_CUT: Duration = Duration::from_secs(2);
+/// By how much parts that may be as large as each other differ at most, and what spreads them evenly in between.
+const STAGGERED: f64 = 0.25;
+const GOLDEN: f64 = 0.618_033_988_749_894_9;
 /// When the rest takes no longer than this, each connection takes its share of it: all end together.
-const LAST_ROUND: Duration = Duration::from_millis(300);
+const LAST_ROUND: Duration = Duration::from_millis(500);
 /// Until then a part takes this fraction of the time that the rest takes, so that whoever is slower than thought does
 /// not hold the end up.
-const SHARE_OF_THE_REST: f64 = 0.7;
+const SHARE_OF_THE_REST: f64 = 0.85;
 
 /// Parts that take less than this spend too much of it waiting for their answers.
 const SHORTEST: Duration = Duration::from_millis(150);
@@ -69,14 +74,19 @@ pub(super) struct Situation {
     pub(super) largest_before: u64,
     /// The largest that may be.
     pub(super) largest: u64,
-    /// What was never cut, and how many parts may still be cut of it.
+    /// How many parts were cut before it.
+    pub(super) number: u64,
+    /// What was never cut.
     pub(super) uncut: u64,
+    /// The same and what is to be cut anew, and how many parts may still be cut of both.
+    pub(super) to_cut: u64,
     pub(super) parts_left: u64,
     /// What flies and has not left yet.
     pub(super) unsent: u64,
-    /// What was cut and is not acknowledged, and whether the next part is a piece of it.
+    /// What was cut and is not acknowledged.
     pub(super) at_risk: u64,
-    pub(super) is_again: bool,
+    /// What the part is cut off.
+    pub(super) whole: Whole,
     /// How many connections are busy, this one included.
     pub(super) busy: usize,
     /// What was acknowledged over the last seconds.
@@ -89,24 +99,36 @@ impl Situation {
     /// The size of the next part; `None` when nothing may be cut before something is acknowledged.
     pub(super) fn size(&self) -> Option<u64> {
         let smallest = SMALLEST.min(self.largest);
-        let least = self.uncut.div_ceil(self.parts_left.max(1)).clamp(smallest, self.largest);
+        let least = self.to_cut.div_ceil(self.parts_left.max(1)).clamp(smallest, self.largest);
         let wished = match self.own {
             None => FIRST,
             Some(own) => {
                 let lasts = if self.is_cut { LASTS_WHERE_CUT } else { LASTS };
                 let most = GROWTH.saturating_mul(self.largest_before.max(FIRST));
                 let towards_the_end = own.min(self.usual) * self.time_towards_the_end();
-                bytes((own * lasts.as_secs_f64()).min(towards_the_end)).min(most)
+                bytes((own * lasts.as_secs_f64() * self.stagger()).min(towards_the_end)).min(most)
             }
         };
         let size = wished.next_multiple_of(ALIGNMENT).clamp(least, self.largest);
+        if let Some(most) = self.whole.pieces {
+            // It is at risk already.
+            return Some(size.min(most.max(least)));
+        }
         let room = self.room();
         if size <= room {
-            return Some(size);
+            // What would be left is not worth a part of its own.
+            let is_crumb = self.whole.length.saturating_sub(size) < size / 4;
+            return Some(if is_crumb { self.whole.length.clamp(size, self.largest.min(room)) } else { size });
         }
         let room = room / ALIGNMENT * ALIGNMENT;
         // What nothing else waits for has to go on.
         if self.at_risk == 0 { Some(room.max(least)) } else { (room >= least).then_some(room) }
+    }
+
+    /// Parts of one size would begin and end together for ever, and the line would rest while all of them wait for their
+    /// answers.
+    fn stagger(&self) -> f64 {
+        1.0 - STAGGERED * (self.number as f64 * GOLDEN).fract()
     }
 
     /// How long the next part may take for all to end together, in seconds.
@@ -118,9 +140,6 @@ impl Situation {
 
     /// How much may be cut now.
     fn room(&self) -> u64 {
-        if self.is_again {
-            return u64::MAX;
-        }
         let allowed = bytes(self.acknowledged * AT_RISK.as_secs_f64());
         allowed.saturating_add(AT_RISK_EACH.saturating_mul(self.busy as u64)).saturating_sub(self.at_risk)
     }

@@ -14,11 +14,13 @@ fn at(rate: u64) -> Situation {
         together: 8.0 * rate as f64,
         largest_before: LARGEST,
         largest: LARGEST,
+        number: 0,
         uncut: GIB,
+        to_cut: GIB,
         parts_left: 10_000,
         unsent: 0,
         at_risk: 0,
-        is_again: false,
+        whole: Whole { length: GIB, pieces: None },
         busy: 8,
         acknowledged: 8.0 * rate as f64,
         is_cut: false,
@@ -36,7 +38,9 @@ fn a_part_is_what_its_connection_carries_in_four_seconds() {
     assert_eq!(kib(Situation { is_cut: true, ..at(MIB) }), Some(2048), "while connections are cut");
     assert_eq!(kib(at(50 * MIB)), Some(65_536), "no more than the largest");
     assert_eq!(kib(Situation { largest: 5 * MIB, ..at(50 * MIB) }), Some(5120));
-    let slow = Situation { uncut: 64 * MIB, ..at(10) };
+    let sizes = [1, 2, 3, 4].map(|number| kib(Situation { number, ..at(MIB) }).unwrap());
+    assert_eq!(sizes, [3520, 3904, 3264, 3648], "not all of them end together");
+    let slow = Situation { uncut: 64 * MIB, to_cut: 64 * MIB, ..at(10) };
     assert_eq!(kib(slow), Some(64), "no less than the smallest");
 }
 
@@ -51,19 +55,28 @@ fn the_first_parts_are_small_and_sizes_jump_to_what_the_line_carries() {
 #[test]
 fn towards_the_end_parts_get_smaller_so_that_all_end_together() {
     // Eight connections of 1 MiB/s, so that the rest takes an eighth of its MiB in seconds.
-    let rest = |mib: u64| kib(Situation { uncut: mib * MIB, ..at(MIB) });
+    let rest = |mib: u64| kib(Situation { uncut: mib * MIB, to_cut: mib * MIB, ..at(MIB) });
     let sizes = [64, 32, 16, 8, 4, 2, 1].map(|mib| rest(mib).unwrap());
-    assert_eq!(sizes, [4096, 2880, 1472, 768, 384, 256, 192]);
+    assert_eq!(sizes, [4096, 3520, 1792, 896, 512, 256, 192]);
     // One that is faster does not hold the end up if it gets slower.
-    let fast = Situation { own: Some(10.0 * MIB as f64), uncut: 16 * MIB, ..at(MIB) };
+    let fast = Situation { own: Some(10.0 * MIB as f64), uncut: 16 * MIB, to_cut: 16 * MIB, ..at(MIB) };
     assert_eq!(kib(fast), rest(16));
 }
 
 #[test]
+fn a_crumb_goes_with_the_part_before_it() {
+    let of = |length| Situation { whole: Whole { length: length * KIB, pieces: None }, ..at(MIB) };
+    assert_eq!([4096, 5000, 5200].map(|length| kib(of(length))), [Some(4096), Some(5000), Some(4096)]);
+    assert_eq!(kib(Situation { largest: 4100 * KIB, ..of(4200) }), Some(4100));
+}
+
+#[test]
 fn there_are_no_more_parts_than_may_be() {
-    let slow = Situation { uncut: GIB, parts_left: 1000, ..at(10_000) };
+    let slow = Situation { to_cut: GIB, parts_left: 1000, ..at(10_000) };
     assert_eq!(slow.size(), Some(GIB.div_ceil(1000)));
     assert_eq!(Situation { parts_left: 0, ..slow }.size(), Some(LARGEST));
+    let pieces = Situation { whole: Whole { length: GIB, pieces: Some(SMALLEST) }, ..slow };
+    assert_eq!(pieces.size(), slow.size());
 }
 
 #[test]
@@ -73,7 +86,9 @@ fn no_more_is_cut_than_the_line_carries_in_twelve_seconds() {
     assert_eq!(kib(crowded(100)), Some(4096));
     assert_eq!(kib(crowded(102)), Some(2048));
     assert_eq!(kib(crowded(104)), None);
-    assert_eq!(kib(Situation { is_again: true, ..crowded(104) }), Some(4096), "it is at risk already");
+    let again = |pieces| Situation { whole: Whole { length: 8 * MIB, pieces: Some(pieces) }, ..crowded(104) };
+    assert_eq!(kib(again(MIB)), Some(1024), "it is at risk already");
+    assert_eq!(kib(again(16 * MIB)), Some(4096));
     let silent = Situation { acknowledged: 0.0, ..at(MIB) };
     assert_eq!(kib(silent), Some(4096));
     assert_eq!(kib(Situation { at_risk: 8 * MIB, ..silent }), None);
@@ -88,18 +103,22 @@ proptest! {
         acknowledged in 0.0..1e13,
         largest_before in any::<u64>(),
         largest in 1..=LARGEST,
-        uncut in 1..u64::MAX,
+        (number, uncut, to_cut) in (any::<u64>(), 1..u64::MAX, 1..u64::MAX),
         parts_left in any::<u64>(),
         unsent in any::<u64>(),
         at_risk in any::<u64>(),
         busy in 1..100_usize,
-        (is_again, is_cut) in any::<(bool, bool)>(),
+        is_cut in any::<bool>(),
+        length in 1..u64::MAX,
+        pieces in prop::option::of(1..u64::MAX),
     ) {
+        let whole = Whole { length, pieces };
         let situation = Situation {
-            own, usual, together, largest_before, largest, uncut, parts_left, unsent, at_risk, is_again, busy, acknowledged, is_cut,
+            number,
+            own, usual, together, largest_before, largest, uncut, to_cut, parts_left, unsent, at_risk, whole, busy, acknowledged, is_cut,
         };
         let size = situation.size();
         prop_assert!(size.is_none_or(|size| (1..=largest).contains(&size)), "{:?}", size);
-        prop_assert!(size.is_some() || (at_risk > 0 && !is_again));
+        prop_assert!(size.is_some() || (at_risk > 0 && pieces.is_none()));
     }
 }
