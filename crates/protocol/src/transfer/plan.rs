@@ -52,8 +52,8 @@ pub struct Plan {
 pub enum Parallel {
     /// So many.
     Fixed(u16),
-    /// As many as make the upload faster, found by trying while it runs, from eight upwards: with no more than that
-    /// allowed, nothing is tried, and only a service that asks for patience makes it fewer.
+    /// As many as make the upload faster, found by trying while it runs: eight at first, more as long as that pays, and fewer
+    /// where they are no slower.
     Adaptive {
         /// Never more than this.
         most: u16,

@@ -21,7 +21,7 @@ pub struct Progress {
     pub bytes_acknowledged: u64,
     /// Bytes of requests that are under way and have left.
     pub bytes_in_flight: u64,
-    /// How many parts there are; one for a single request.
+    /// How many parts there are; one for a single request. A guess until the last one is cut, where sizes follow from the line.
     pub parts_total: u64,
     /// How many parts the service has acknowledged, those of earlier runs included.
     pub parts_acknowledged: u64,

@@ -18,7 +18,7 @@ fn play(seed: u64) -> &'static str {
     let mut dice = Dice::new(seed);
     let line = Line::drawn(&mut dice);
     let slowest = line.most(1) * line.change.map_or(1.0, |(_, factor)| factor.min(1.0)) / line.unfair;
-    let length = (slowest * (10 + dice.below(110)) as f64) as u64;
+    let length = (slowest * (10 + dice.below(60)) as f64) as u64;
     let length = length.clamp(MIB, 3 * GIB);
     let mut wanted = plan();
     if dice.chance(200) {
