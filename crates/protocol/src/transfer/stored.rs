@@ -64,14 +64,14 @@ impl Stored {
         if !self.is_free(position, index, start, end) {
             return false;
         }
-        let part = Block::of([((start, length), json_of(id))]);
+        let (range, id) = ((start, length), json_of(id));
         match self.blocks.get(position) {
-            None => self.blocks.push(Arc::new(part)),
+            None => self.blocks.push(Arc::new(Block::of([(range, id)]))),
             Some(block) if index == BLOCK && block.len() == BLOCK => {
-                self.blocks.insert(position + 1, Arc::new(part));
+                self.blocks.insert(position + 1, Arc::new(Block::of([(range, id)])));
             }
             Some(block) => {
-                let grown = block.with(index, &part);
+                let grown = block.with(index, range, &id);
                 let halves = if grown.len() > BLOCK { grown.halves() } else { vec![grown] };
                 self.blocks.splice(position..=position, halves.into_iter().map(Arc::new));
             }
@@ -282,10 +282,26 @@ impl Block {
         (0..self.len()).filter_map(|index| self.part(index))
     }
 
-    /// The same with the parts of another before `index`.
-    fn with(&self, index: usize, other: &Self) -> Self {
-        let (before, after) = (self.iter().take(index), self.iter().skip(index));
-        Self::of(before.chain(other.iter()).chain(after).map(|part| (part.range, part.json)))
+    /// The same with this part before `index`.
+    fn with(&self, index: usize, range: (u64, u64), id: &str) -> Self {
+        // As few copies as can be: it is done for every part.
+        let ranges = [&self.ranges[..index], &[range], &self.ranges[index..]].concat();
+        let (before, after) = self.ends.split_at(index);
+        // What comes before keeps its place; with a comma on one side, the part takes its room in between.
+        let start = before.last().map_or(0, |end| *end as usize);
+        let (head, tail) = self.json.split_at(start);
+        let comma: &[u8] = b",";
+        let json = match before.is_empty() {
+            true => [id.as_bytes(), comma, tail].concat(),
+            false => [head, comma, id.as_bytes(), tail].concat(),
+        };
+        let longer = u32::try_from(id.len() + comma.len()).unwrap_or(u32::MAX);
+        let end = if before.is_empty() { longer - 1 } else { before[index - 1] + longer };
+        let mut ends = [before, &[end], after].concat();
+        for end in &mut ends[index + 1..] {
+            *end += longer;
+        }
+        Self { ranges: ranges.into(), json: json.into(), ends: ends.into() }
     }
 
     fn halves(&self) -> Vec<Self> {
