@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use partwise_protocol::{Api, Machine as _, Parallel, Plan, SourceStamp, Transfer};
+use partwise_protocol::{Api, FailureKind, Machine as _, Parallel, Plan, SourceStamp, Transfer};
 
 use crate::bench::{Bench, date, part_json, plan, upload_json};
 
@@ -63,6 +63,29 @@ impl Flow {
             }
         }
     }
+}
+
+#[test]
+fn the_first_parts_are_small_and_the_next_are_what_their_connection_carries() {
+    let mut wanted = plan();
+    (wanted.parallel, wanted.part_size) = (Parallel::default(), None);
+    let machine = Transfer::new(Api::openai(), wanted, SourceStamp::new(1 << 30), [1; 32]).unwrap();
+    let mut bench = Bench::of(machine);
+    bench.run();
+    bench.answer(0, 200, &upload_json(3600));
+    bench.log();
+    // A quarter of a second for the first one, a second for the others: 1 MiB/s and 256 KiB/s.
+    bench.pass(Duration::from_millis(250));
+    bench.answer(0, 200, &part_json("part_1"));
+    bench.pass(Duration::from_millis(750));
+    for part in ["part_2", "part_3"] {
+        bench.answer(0, 200, &part_json(part));
+    }
+    bench.fail(0, FailureKind::Interrupted);
+    bench.pass(Duration::from_secs(5));
+    insta::assert_snapshot!(bench.log());
+    let progress = bench.machine.progress();
+    assert_eq!((progress.parts_acknowledged, progress.bytes_acknowledged), (3, 768 << 10));
 }
 
 #[test]

@@ -17,7 +17,7 @@ const LARGEST: u64 = 64 * MIB;
 pub(super) const SMALLEST: u64 = 64 * KIB;
 /// Cuts stay on whole pages.
 const ALIGNMENT: u64 = 64 * KIB;
-/// How many of these a connection takes a file, for the decision whether it goes in parts.
+/// A file goes in parts when it is larger than what this divides it into, for each connection.
 const FULL_PARTS_PER_CONNECTION: u64 = 4;
 
 /// While nothing is known of a line: small enough that a line of 8 Mbit/s answers within seconds, over eight connections.
