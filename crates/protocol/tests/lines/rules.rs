@@ -154,7 +154,7 @@ fn fixed(parallel: u16) -> Plan {
 
 #[test]
 fn one_connection_with_a_quarter_of_the_rate_costs_little() {
-    for (parallel, mib, most) in [(4, 2048, 1.07), (8, 2048, 1.1), (16, 8000, 1.07), (4, 256, 1.22)] {
+    for (parallel, mib, most) in [(4, 2048, 1.07), (8, 2048, 1.1), (16, 8000, 1.07), (4, 256, 1.26)] {
         let line = Line { first_slower: 4.0, ..Line::each(400.0) };
         let took = Play::with(&line, fixed(parallel), mib * MIB).took().as_secs_f64();
         let ideal = (mib * MIB) as f64 / (line.each * (f64::from(parallel) - 0.75));
@@ -169,7 +169,7 @@ fn a_long_file_over_equal_connections_takes_most_of_the_link() {
         let length = 8 * 64 * MIB * u64::from(parallel);
         let took = Play::with(&line, fixed(parallel), length).took().as_secs_f64();
         let share = length as f64 / line.most(parallel) / took;
-        assert!(share >= 0.945, "{share} with {parallel}");
+        assert!(share >= 0.949, "{share} with {parallel}");
     }
 }
 

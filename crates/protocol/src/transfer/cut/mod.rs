@@ -31,8 +31,9 @@ const LASTS_WHERE_CUT: Duration = Duration::from_secs(2);
 /// By how much parts that may be as large as each other differ at most, and what spreads them evenly in between.
 const STAGGERED: f64 = 0.25;
 const GOLDEN: f64 = 0.618_033_988_749_894_9;
-/// When the rest takes no longer than this, each connection takes its share of it: all end together.
-const LAST_ROUND: Duration = Duration::from_millis(500);
+/// When the rest takes no longer than this, each connection takes its share of it: all end together. A little more than the
+/// largest part takes on a connection of 400 Mbit/s.
+const LAST_ROUND: Duration = Duration::from_millis(1400);
 /// Until then a part takes this fraction of the time that the rest takes, so that whoever is slower than thought does
 /// not hold the end up.
 const SHARE_OF_THE_REST: f64 = 0.85;
@@ -105,7 +106,8 @@ impl Situation {
             Some(own) => {
                 let lasts = if self.is_cut { LASTS_WHERE_CUT } else { LASTS };
                 let most = GROWTH.saturating_mul(self.largest_before.max(FIRST));
-                let towards_the_end = own.min(self.usual) * self.time_towards_the_end();
+                let longest = lasts.as_secs_f64().min(self.largest as f64 / own.max(1.0));
+                let towards_the_end = own.min(self.usual) * self.time_towards_the_end(longest);
                 bytes((own * lasts.as_secs_f64() * self.stagger()).min(towards_the_end)).min(most)
             }
         };
@@ -131,10 +133,17 @@ impl Situation {
         1.0 - STAGGERED * (self.number as f64 * GOLDEN).fract()
     }
 
-    /// How long the next part may take for all to end together, in seconds.
-    fn time_towards_the_end(&self) -> f64 {
+    /// How long the next part may take for all to end together, in seconds, when none takes longer than `longest`.
+    fn time_towards_the_end(&self, longest: f64) -> f64 {
         let rest = self.uncut.saturating_add(self.unsent) as f64 / self.together.max(1.0);
-        let time = if rest <= LAST_ROUND.as_secs_f64() { rest } else { rest * SHARE_OF_THE_REST };
+        let time = if rest <= LAST_ROUND.as_secs_f64() {
+            rest
+        } else if rest > longest && rest <= 2.0 * longest {
+            // Two rounds, and no small one behind them.
+            rest / 2.0
+        } else {
+            rest * SHARE_OF_THE_REST
+        };
         time.max(SHORTEST.as_secs_f64())
     }
 

@@ -57,7 +57,7 @@ fn towards_the_end_parts_get_smaller_so_that_all_end_together() {
     // Eight connections of 1 MiB/s, so that the rest takes an eighth of its MiB in seconds.
     let rest = |mib: u64| kib(Situation { uncut: mib * MIB, to_cut: mib * MIB, ..at(MIB) });
     let sizes = [64, 32, 16, 8, 4, 2, 1].map(|mib| rest(mib).unwrap());
-    assert_eq!(sizes, [4096, 3520, 1792, 896, 512, 256, 192]);
+    assert_eq!(sizes, [4096, 3520, 1792, 1024, 512, 256, 192]);
     // One that is faster does not hold the end up if it gets slower.
     let fast = Situation { own: Some(10.0 * MIB as f64), uncut: 16 * MIB, to_cut: 16 * MIB, ..at(MIB) };
     assert_eq!(kib(fast), rest(16));
