@@ -4,14 +4,13 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use http::Response;
-use partwise_models::{File, FileState, UnixSeconds, Upload, UploadPartResource, UploadStatus};
+use partwise_models::{File, FileState, UnixSeconds, Upload, UploadStatus};
 
 use super::{
     Attempt, Comparison, Proof, Retry, Transfer, TransferError, Warning,
     clock::{CLOCK_SLACK, ClockOffset, Expiry, ServiceClock},
-    connections::{Connections, Taken},
+    connections::Connections,
     flights::{Asked, Flight},
-    line::Flown,
     parts::{Part, Tries},
     reconcile::is_missing,
     registry::Identity,
@@ -234,23 +233,6 @@ impl Transfer {
         }
         self.saver.change();
         self.enter(Stage::Send);
-    }
-
-    fn taken(&mut self, part: Part, flown: Flown, answer: &UploadPartResource) {
-        let Way::Parts { parts, .. } = &mut self.way else { return };
-        parts.acknowledge(part, &answer.id);
-        let sending = self.line.acknowledged(flown, part.len());
-        let is_complete = parts.is_complete();
-        self.is_untried = false;
-        self.statistics.bytes_acknowledged += part.len();
-        self.pace.success();
-        let window = self.pace.window();
-        let taken = Taken { bytes: part.len(), took: flown.took, sending, epoch: flown.epoch };
-        self.with_connections(|connections| connections.taken(flown.at, taken, window));
-        self.saver.part();
-        if is_complete {
-            self.enter(Stage::Check { asked: false });
-        }
     }
 
     fn completed(&mut self, upload: Upload) {

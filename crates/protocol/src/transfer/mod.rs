@@ -1,5 +1,6 @@
 //! One file's way to the service, as a state machine without I/O.
 
+mod acknowledged;
 mod answers;
 mod checkpoint;
 mod clock;
