@@ -21,7 +21,13 @@ impl Transfer {
         self.statistics.bytes_acknowledged += part.len();
         self.pace.success();
         let window = self.pace.window();
-        let taken = Taken { bytes: part.len(), took: flown.took, sending, epoch: flown.epoch };
+        let taken = Taken {
+            bytes: part.len(),
+            took: flown.took,
+            sending,
+            lately: self.line.rate(flown.at),
+            epoch: flown.epoch,
+        };
         self.with_connections(|connections| connections.taken(flown.at, taken, window));
         self.saver.part();
         if is_complete {

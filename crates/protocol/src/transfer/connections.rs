@@ -26,8 +26,12 @@ const WORTH: f64 = 1.05;
 /// The first parts, which are small, show less than the line carries: twice as many connections that are worth it show at
 /// least this much more.
 const CLEARLY_WORTH: f64 = 1.8;
-/// A trial needs a part of each connection, or after this time two of any.
-const PATIENCE: Duration = Duration::from_secs(6);
+/// A trial needs a part of each connection and so many in all, or after this time two of any.
+const ENOUGH: u32 = 4;
+const PATIENCE: Duration = Duration::from_secs(12);
+/// Connections that take turns seem to carry more than they do; together they carry no more than what is acknowledged, give or
+/// take what is under way.
+const GIVE_OR_TAKE: f64 = 1.1;
 /// When another number is tried again; doubles each time that nothing better was found.
 const REST: Duration = Duration::from_secs(10);
 const LONGEST_REST: Duration = Duration::from_secs(160);
@@ -73,7 +77,6 @@ struct Counted {
     parts: u32,
     bytes: u64,
     took: Duration,
-    sending: Duration,
 }
 
 impl Counted {
@@ -84,7 +87,7 @@ impl Counted {
     /// Bytes a second of so many connections, once enough is known.
     fn rate(&self, connections: u16, now: Duration) -> Option<f64> {
         let is_long = self.since.is_some_and(|since| now.saturating_sub(since) >= PATIENCE);
-        let needed = if is_long { 2 } else { u32::from(connections).max(2) };
+        let needed = if is_long { 2 } else { u32::from(connections).max(ENOUGH) };
         (self.parts >= needed && !self.took.is_zero())
             .then(|| f64::from(connections) * self.bytes as f64 / self.took.as_secs_f64())
     }
@@ -97,6 +100,8 @@ pub(super) struct Taken {
     pub(super) took: Duration,
     /// The same without what any answer takes.
     pub(super) sending: Duration,
+    /// Bytes a second that were acknowledged of all parts lately.
+    pub(super) lately: f64,
     /// When it left: [`Connections::epoch`].
     pub(super) epoch: u32,
 }
@@ -155,11 +160,11 @@ impl Connections {
         self.counted.parts += 1;
         self.counted.bytes += part.bytes;
         self.counted.took += part.took;
-        self.counted.sending += part.sending;
         let Some(rate) = self.counted.rate(wanted, now) else { return };
+        let rate = rate.min(part.lately * GIVE_OR_TAKE);
         match &mut self.stage {
             Stage::Leaving(knee) => {
-                let is_long = self.counted.sending >= LONG_ENOUGH * self.counted.parts;
+                let is_long = part.sending >= LONG_ENOUGH;
                 if !is_long {
                     self.first.get_or_insert(rate);
                 } else if rate < SLOW

@@ -9,6 +9,8 @@ use super::{
 
 /// Connections count as interrupted for so long after the last time.
 const INTERRUPTED: Duration = Duration::from_secs(120);
+/// An upload has just begun for so long.
+const BEGINNING: Duration = Duration::from_secs(6);
 /// What the kernel holds of a part when it seems to have left looks like a slow answer; more than this is no answer.
 const LONGEST_ANSWER: Duration = Duration::from_secs(4);
 /// Acknowledgements that come this close together count as one.
@@ -143,6 +145,8 @@ impl Line {
         whole: Whole,
     ) -> Option<Situation> {
         let Sizes::ByLine { largest, parts: most_parts } = parts.sizes() else { return None };
+        let is_within =
+            |since: Option<Duration>, time| since.is_some_and(|at| leg.since.saturating_sub(at) < time);
         let (to_cut, ranges) = parts.to_cut();
         let known = self.slots.iter().flatten();
         let (count, sum) = known.fold((0_u32, 0.0), |(count, sum), rate| (count + 1, sum + rate));
@@ -168,7 +172,7 @@ impl Line {
             whole,
             busy,
             acknowledged: self.rate(leg.since),
-            is_cut: self.interrupted.is_some_and(|at| leg.since.saturating_sub(at) < INTERRUPTED),
+            is_short: is_within(self.began, BEGINNING) || is_within(self.interrupted, INTERRUPTED),
         })
     }
 }

@@ -38,7 +38,8 @@ fn wanted_after(connections: &mut Connections, from: u64, line: &Line, seconds: 
         for (began, epoch, size, _) in flying.iter().copied().filter(is_there).collect::<Vec<_>>() {
             let took = now + Duration::from_millis(50) - began;
             known = Some((size / took.as_secs_f64() * 4.0).min(64.0 * MIB as f64));
-            connections.taken(now, Taken { bytes: size as u64, took, sending: took, epoch }, window);
+            let taken = Taken { bytes: size as u64, took, sending: took, lately: line.all, epoch };
+            connections.taken(now, taken, window);
         }
         flying.retain(|part| !is_there(part));
         let carried = if known.is_some() { rate * f64::from(window) } else { 0.0 };

@@ -26,8 +26,9 @@ const FIRST: u64 = 256 * KIB;
 const GROWTH: u64 = 16;
 /// What a connection carries in this time is one part: long against an answer, short against what a cut may cost.
 const LASTS: Duration = Duration::from_secs(4);
-/// The same while connections are being interrupted, of which each costs half a part on each.
-const LASTS_WHERE_CUT: Duration = Duration::from_secs(2);
+/// The same at first, while it is not known how many connections there are to be, and while connections are being
+/// interrupted, which costs half a part on each.
+const LASTS_FOR_NOW: Duration = Duration::from_secs(2);
 /// By how much parts that may be as large as each other differ at most, and what spreads them evenly in between.
 const STAGGERED: f64 = 0.25;
 const GOLDEN: f64 = 0.618_033_988_749_894_9;
@@ -92,8 +93,8 @@ pub(super) struct Situation {
     pub(super) busy: usize,
     /// What was acknowledged over the last seconds.
     pub(super) acknowledged: f64,
-    /// Whether connections were interrupted lately.
-    pub(super) is_cut: bool,
+    /// Whether the upload has just begun, or connections were interrupted lately.
+    pub(super) is_short: bool,
 }
 
 impl Situation {
@@ -104,7 +105,7 @@ impl Situation {
         let wished = match self.own {
             None => FIRST,
             Some(own) => {
-                let lasts = if self.is_cut { LASTS_WHERE_CUT } else { LASTS };
+                let lasts = if self.is_short { LASTS_FOR_NOW } else { LASTS };
                 let most = GROWTH.saturating_mul(self.largest_before.max(FIRST));
                 let longest = lasts.as_secs_f64().min(self.largest as f64 / own.max(1.0));
                 let towards_the_end = own.min(self.usual) * self.time_towards_the_end(longest);

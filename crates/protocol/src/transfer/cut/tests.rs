@@ -23,7 +23,7 @@ fn at(rate: u64) -> Situation {
         whole: Whole { length: GIB, pieces: None },
         busy: 8,
         acknowledged: 8.0 * rate as f64,
-        is_cut: false,
+        is_short: false,
     }
 }
 
@@ -35,7 +35,7 @@ fn kib(situation: Situation) -> Option<u64> {
 fn a_part_is_what_its_connection_carries_in_four_seconds() {
     assert_eq!(kib(at(MIB)), Some(4096));
     assert_eq!(kib(at(250_000)), Some(1024));
-    assert_eq!(kib(Situation { is_cut: true, ..at(MIB) }), Some(2048), "while connections are cut");
+    assert_eq!(kib(Situation { is_short: true, ..at(MIB) }), Some(2048), "while connections are cut");
     assert_eq!(kib(at(50 * MIB)), Some(65_536), "no more than the largest");
     assert_eq!(kib(Situation { largest: 5 * MIB, ..at(50 * MIB) }), Some(5120));
     let sizes = [1, 2, 3, 4].map(|number| kib(Situation { number, ..at(MIB) }).unwrap());
@@ -80,7 +80,7 @@ fn there_are_no_more_parts_than_may_be() {
 }
 
 #[test]
-fn no_more_is_cut_than_the_line_carries_in_twelve_seconds() {
+fn no_more_is_short_than_the_line_carries_in_twelve_seconds() {
     let crowded = |at_risk_mib: u64| Situation { at_risk: at_risk_mib * MIB, ..at(MIB) };
     // 12 s of 8 MiB/s, and 1 MiB for each of eight connections.
     assert_eq!(kib(crowded(100)), Some(4096));
@@ -108,14 +108,14 @@ proptest! {
         unsent in any::<u64>(),
         at_risk in any::<u64>(),
         busy in 1..100_usize,
-        is_cut in any::<bool>(),
+        is_short in any::<bool>(),
         length in 1..u64::MAX,
         pieces in prop::option::of(1..u64::MAX),
     ) {
         let whole = Whole { length, pieces };
         let situation = Situation {
             number,
-            own, usual, together, largest_before, largest, uncut, to_cut, parts_left, unsent, at_risk, whole, busy, acknowledged, is_cut,
+            own, usual, together, largest_before, largest, uncut, to_cut, parts_left, unsent, at_risk, whole, busy, acknowledged, is_short,
         };
         let size = situation.size();
         prop_assert!(size.is_none_or(|size| (1..=largest).contains(&size)), "{:?}", size);
