@@ -77,7 +77,8 @@ use stop::Stop;
 /// 3. Parts are cut when they are sent, off the beginning of what is left, and keep their range when they go again; identifiers
 ///    are kept by where a part begins, so parts may finish in any order. The lowest part that may go goes first, up to
 ///    [`Plan::parallel`] are in flight, and what was acknowledged is never sent again. Where [`Plan::part_size`] is left open, a
-///    part is what its connection carried in about 4 s, between 64 KiB and the smaller of 64 MiB and
+///    part is what its connection carried in about 4 s (2 s at first, and while connections are being
+///    interrupted), between 64 KiB and the smaller of 64 MiB and
 ///    [`Limits::part`](crate::Limits::part); 256 KiB while nothing is known, at most 16 times the largest before it, smaller
 ///    towards the end so that all connections end together, and so large that there are at most
 ///    [`Limits::parts`](crate::Limits::parts). What was cut and is not acknowledged is, whenever a part is cut, at most what was
