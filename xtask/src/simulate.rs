@@ -7,8 +7,12 @@ use anyhow::Result;
 
 use crate::workspace::{cargo, run};
 
-/// The packages that have a simulation.
-const PACKAGES: [&str; 2] = ["partwise-protocol", "partwise-transport-hyper"];
+/// The packages that have a simulation, and the tests that it is in.
+const SIMULATIONS: [(&str, &str); 3] = [
+    ("partwise-protocol", "simulation"),
+    ("partwise-protocol", "lines"),
+    ("partwise-transport-hyper", "simulation"),
+];
 
 /// The seeds to try.
 #[derive(Clone, Copy, Debug)]
@@ -32,8 +36,8 @@ impl FromStr for Seeds {
 /// each end was seen.
 pub(crate) fn simulate(root: &Path, seeds: Seeds) -> Result<()> {
     let Seeds { from, to } = seeds;
-    for package in PACKAGES {
-        let arguments = ["test", "--package", package, "--test", "simulation"];
+    for (package, test) in SIMULATIONS {
+        let arguments = ["test", "--package", package, "--test", test];
         let mut tests = cargo(root, arguments);
         tests.env("PARTWISE_SEEDS", format!("{from}..{to}"));
         run(&mut tests, "the seed that breaks a rule and the command that tells it again stand above")?;

@@ -140,7 +140,7 @@ pub(crate) struct UploadArguments {
     /// The number of parts to send at once [default: as many as make it faster, up to 16].
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=64))]
     pub(crate) parallel: Option<u16>,
-    /// The size of a part [default: by the file's size and --parallel, at most 64MiB, smaller towards the end].
+    /// The size of a part [default: what a connection carries in about 4 s, at most 64MiB].
     #[arg(long, value_name = "SIZE", value_parser = part_size)]
     pub(crate) part_size: Option<u64>,
     /// Send the file's MD5, so that the service checks what it has put together.

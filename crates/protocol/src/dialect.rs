@@ -73,11 +73,15 @@ pub struct Limits {
     pub upload: u64,
     /// A file sent in one `POST /files`.
     pub file: u64,
+    /// How many parts an upload has at most where their sizes follow from the line. No document states a number; this is what
+    /// object stores take.
+    pub parts: u64,
 }
 
 const MB: u64 = 1_000_000;
 const MIB: u64 = 1 << 20;
 const OPENAI_PART: u64 = 64 * MIB;
+const PARTS: u64 = 10_000;
 
 impl Limits {
     /// What a client should keep to: the smaller reading of the documents.
@@ -86,9 +90,9 @@ impl Limits {
     #[must_use]
     pub const fn for_client(dialect: &Dialect) -> Self {
         match dialect {
-            Dialect::OpenAi => Self { part: OPENAI_PART, upload: 8_000 * MB, file: 512 * MB },
+            Dialect::OpenAi => Self { part: OPENAI_PART, upload: 8_000 * MB, file: 512 * MB, parts: PARTS },
             Dialect::AzureDated { .. } | Dialect::AzureV1 { .. } => {
-                Self { part: 512 * MB, upload: 9_000 * MB, file: 512 * MB }
+                Self { part: 512 * MB, upload: 9_000 * MB, file: 512 * MB, parts: PARTS }
             }
         }
     }
@@ -97,9 +101,11 @@ impl Limits {
     #[must_use]
     pub const fn for_service(dialect: &Dialect) -> Self {
         match dialect {
-            Dialect::OpenAi => Self { part: OPENAI_PART, upload: 8 * 1024 * MIB, file: 512 * MIB },
+            Dialect::OpenAi => {
+                Self { part: OPENAI_PART, upload: 8 * 1024 * MIB, file: 512 * MIB, parts: PARTS }
+            }
             Dialect::AzureDated { .. } | Dialect::AzureV1 { .. } => {
-                Self { part: 512 * MIB, upload: 9 * 1024 * MIB, file: 512 * MIB }
+                Self { part: 512 * MIB, upload: 9 * 1024 * MIB, file: 512 * MIB, parts: PARTS }
             }
         }
     }

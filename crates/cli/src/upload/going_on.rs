@@ -9,7 +9,7 @@ use crate::{
     args::{RouteName, UploadArguments},
     connect::Connected,
     report::{Report, START_OVER, say},
-    size::{Human, share},
+    size::share,
     unfinished::{Entry, Subject, Unfinished, settled},
     uploads::now,
 };
@@ -120,15 +120,10 @@ fn fits(arguments: &UploadArguments, saved: &Checkpoint) -> Result<(), Report> {
         Err(Report::failed(format!("an earlier run began to upload this file {how}"))
             .hint(format!("without that flag it is gone on with; {START_OVER}")))
     };
-    let has_smaller = saved.has_smaller_last_parts();
-    match saved.part_size() {
-        Some(_) if arguments.route == Some(RouteName::Single) => refused("in parts, not as --route single"),
-        Some(size) if arguments.part_size.is_some_and(|asked| asked != size || has_smaller) => {
-            let most = if has_smaller { "at most " } else { "" };
-            refused(&format!("in parts of {most}{}, and --part-size differs", Human(size)))
-        }
-        None if arguments.route == Some(RouteName::Parts) => refused("in one request, not as --route parts"),
-        None if arguments.md5 => refused("in one request, which takes no --md5"),
+    match saved.is_in_parts() {
+        true if arguments.route == Some(RouteName::Single) => refused("in parts, not as --route single"),
+        false if arguments.route == Some(RouteName::Parts) => refused("in one request, not as --route parts"),
+        false if arguments.md5 => refused("in one request, which takes no --md5"),
         _ => Ok(()),
     }
 }

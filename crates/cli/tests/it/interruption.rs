@@ -37,7 +37,8 @@ fn ctrl_c_twice_cancels_on_the_service() {
     let scene = Scene::new();
     let (mut child, listed) = (scene.stalled(), scene.listed().unwrap());
     let saved = scene.saved();
-    let part = saved["route"]["parts"]["part_ids"].as_array().unwrap().iter().find(|id| id.is_string());
+    let part = &saved["route"]["parts"]["acknowledged"][0]["id"];
+    assert!(part.is_string(), "{saved}");
     let mut stderr = stderr_of(&mut child);
     interrupt_twice(&child, &mut stderr);
     scene.server.signal(&["CONT"]);

@@ -229,7 +229,7 @@ fn with_a_checkpoint_that_cannot_be_read_nothing_is_adopted() {
     std::fs::write(scene.sandbox.checkpoint(), r#"{"version":7}"#).unwrap();
     let said = scene.refused(&["--adopt", "file-1"]);
     assert_snapshot!(said, @"
-    error: cannot adopt file-1 for a.jsonl: its checkpoint cannot be read: the checkpoint has version 7, and this release reads versions 1 to 2; start over or use the release that wrote it
+    error: cannot adopt file-1 for a.jsonl: its checkpoint cannot be read: the checkpoint has version 7, and this release reads versions 1 to 3; start over or use the release that wrote it
     hint: `partwise uploads list` shows its ID, and `partwise uploads cancel ID` forgets it, then --adopt
     ");
     assert_eq!(scene.unfinished(), 1);

@@ -16,7 +16,7 @@ fn a_checkpoint_that_cannot_be_read_is_told_of() {
     scene.killed();
     std::fs::write(scene.checkpoint(), r#"{"version":7,"from":"the future"}"#).unwrap();
     assert_snapshot!(scene.upload(&[]).refused(1), @"
-    error: cannot go on with the upload that an earlier run began: the checkpoint has version 7, and this release reads versions 1 to 2; start over or use the release that wrote it
+    error: cannot go on with the upload that an earlier run began: the checkpoint has version 7, and this release reads versions 1 to 3; start over or use the release that wrote it
     hint: --no-resume starts over
     ");
     let table = scene.sandbox.run(&["uploads", "list"]).done();

@@ -65,11 +65,14 @@ impl Saved {
         let checkpoint = Checkpoint::from_json(json).expect("a kill leaves no half checkpoint");
         let json: Value = serde_json::to_value(checkpoint).unwrap();
         let route = &json["route"]["parts"];
-        let size = route["part_size"].as_u64().unwrap();
-        let ids = route["part_ids"].as_array().unwrap().iter().zip(0_u64..);
         Self {
             upload: route["upload_id"].as_str().unwrap().to_owned(),
-            parts: ids.filter_map(|(id, index)| Some((index * size, id.as_str()?.to_owned()))).collect(),
+            parts: route["acknowledged"]
+                .as_array()
+                .unwrap()
+                .iter()
+                .map(|part| (part["start"].as_u64().unwrap(), part["id"].as_str().unwrap().to_owned()))
+                .collect(),
         }
     }
 }

@@ -20,12 +20,12 @@ pub(super) fn halfway(parts: u64) -> Checkpoint {
 }
 
 fn json(parts: u64) -> String {
-    let ids: Vec<_> = (0..parts)
-        .map(|part| if part < parts / 2 { format!("\"part_{part:024x}\"") } else { "null".to_owned() })
+    let there: Vec<_> = (0..parts / 2)
+        .map(|part| format!(r#"{{"start":{part},"length":1,"id":"part_{part:024x}"}}"#))
         .collect();
-    let ids = ids.join(",");
+    let there = there.join(",");
     format!(
-        r#"{{"version":2,"place":"https://api.openai.com/v1","dialect":{{"provider":"openai"}},"source":{{"length":{parts},"modified":"1700000000.000000000","identity":"1234"}},"filename":"train.jsonl","mime_type":"application/jsonl","purpose":"fine-tune","md5":false,"route":{{"parts":{{"upload_id":"upload_abc123","created_at":1719184911,"expires_at":1719188511,"clock_offset":0,"part_size":1,"part_ids":[{ids}],"completing":false}}}}}}"#
+        r#"{{"version":3,"place":"https://api.openai.com/v1","dialect":{{"provider":"openai"}},"source":{{"length":{parts},"modified":"1700000000.000000000","identity":"1234"}},"filename":"train.jsonl","mime_type":"application/jsonl","purpose":"fine-tune","md5":false,"route":{{"parts":{{"upload_id":"upload_abc123","created_at":1719184911,"expires_at":1719188511,"clock_offset":0,"acknowledged":[{there}],"completing":false}}}}}}"#
     )
 }
 

@@ -49,7 +49,7 @@ struct Driver {
 impl Driver {
     fn resume(saved: &Checkpoint) -> Self {
         let mut plan = Plan::new("train.jsonl", "application/jsonl", Purpose::FineTune);
-        plan.parallel = 4.into();
+        (plan.parallel, plan.part_size) = (4.into(), Some(1));
         let (_, length) = saved.acknowledged();
         let mut source = SourceStamp::new(length);
         source.modified = Some("1700000000.000000000".into());

@@ -4,13 +4,14 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use http::Response;
-use partwise_models::{File, FileState, UnixSeconds, Upload, UploadPartResource, UploadStatus};
+use partwise_models::{File, FileState, UnixSeconds, Upload, UploadStatus};
 
 use super::{
     Attempt, Comparison, Proof, Retry, Transfer, TransferError, Warning,
     clock::{CLOCK_SLACK, ClockOffset, Expiry, ServiceClock},
+    connections::Connections,
     flights::{Asked, Flight},
-    parts::Tries,
+    parts::{Part, Tries},
     reconcile::is_missing,
     registry::Identity,
     state::{Excuse, OpenUpload, Stage, Way},
@@ -90,6 +91,16 @@ impl Setback {
             Self::Failed(failure) | Self::Away { failure, .. } => {
                 Retry::after_failure(attempt, failure, wait)
             }
+        }
+    }
+
+    /// Whether the connection broke.
+    fn is_interruption(&self) -> bool {
+        match self {
+            Self::Failed(failure) => failure.kind != FailureKind::Source,
+            // Without a connection nothing was interrupted.
+            Self::Away { failure, .. } => failure.kind != FailureKind::Connect,
+            _ => false,
         }
     }
 
@@ -175,9 +186,8 @@ impl Transfer {
                 let account = Account::of_headers(response.headers());
                 CreateUpload::decode_response(response).map(|upload| self.created(upload, account, date, now))
             }
-            Asked::Part { index, .. } => {
-                AddUploadPart::decode_response(response).map(|part| self.taken(index, &part))
-            }
+            Asked::Part { part, leg, .. } => AddUploadPart::decode_response(response)
+                .map(|answer| self.taken(part, leg.answered(flight.left_at, now.monotonic), &answer)),
             Asked::Commit => match self.way {
                 Way::Parts { .. } => {
                     CompleteUpload::decode_response(response).map(|upload| self.completed(upload))
@@ -255,18 +265,6 @@ impl Transfer {
         self.enter(Stage::Send);
     }
 
-    fn taken(&mut self, index: usize, part: &UploadPartResource) {
-        let Way::Parts { parts, .. } = &mut self.way else { return };
-        parts.acknowledge(index, &part.id);
-        self.is_untried = false;
-        self.statistics.bytes_acknowledged += parts.range(index).len();
-        self.pace.success();
-        self.saver.part();
-        if parts.is_complete() {
-            self.enter(Stage::Check { asked: false });
-        }
-    }
-
     fn completed(&mut self, upload: Upload) {
         let is_completed =
             matches!(upload.status, None | Some(UploadStatus::Completed | UploadStatus::Other(_)));
@@ -322,7 +320,7 @@ impl Transfer {
         self.understood |= setback.is_of_the_api();
         match flight.asked {
             Asked::Create => self.create_set_back(flight, setback, now),
-            Asked::Part { index, tries } => self.part_set_back(flight, index, tries, setback, now),
+            Asked::Part { part, tries, .. } => self.part_set_back(flight, part, tries, setback, now),
             Asked::Commit => {
                 self.commit_set_back(flight, setback, may_have_arrived(left, flight.length), now);
             }
@@ -338,10 +336,15 @@ impl Transfer {
         }
     }
 
-    fn part_set_back(&mut self, flight: Flight, index: usize, mut tries: Tries, setback: Setback, now: Now) {
+    fn part_set_back(&mut self, flight: Flight, part: Part, mut tries: Tries, setback: Setback, now: Now) {
         let Way::Parts { parts, .. } = &self.way else { return };
+        let is_interruption = setback.is_interruption();
         let setback = setback.excused_once(&mut tries.excuse);
-        let tries = if setback.is_away() { tries } else { parts.failed_again(tries) };
+        let tries = parts.failed_again(tries, is_interruption, setback.is_away());
+        if is_interruption {
+            self.line.interrupted(now.monotonic);
+            self.with_connections(Connections::interrupted);
+        }
         // To an upload that is over, no part is sent again, whatever the status says.
         let is_told =
             matches!(setback.upload_status(), Some(UploadStatus::Expired | UploadStatus::Cancelled));
@@ -352,7 +355,7 @@ impl Transfer {
         match again {
             Some(wait) => {
                 if let Way::Parts { parts, .. } = &mut self.way {
-                    parts.give_back(index, tries, now.monotonic.saturating_add(wait));
+                    parts.give_back(part, tries, now.monotonic.saturating_add(wait));
                 }
             }
             None if self.is_over(&setback, now) => self.end_upload(setback, flight.attempt.operation, now),
@@ -456,7 +459,7 @@ impl Transfer {
         let until = now.monotonic.saturating_add(wait);
         self.service.hold(until);
         if self.pace.hold(now.monotonic, until, flight.id, self.flights.next_id()) {
-            self.with_knee(|knee| knee.overloaded(now.monotonic));
+            self.with_connections(|connections| connections.overloaded(now.monotonic));
         }
         wait
     }

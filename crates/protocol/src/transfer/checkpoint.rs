@@ -1,6 +1,6 @@
 //! What must survive a crash.
 
-use std::collections::BTreeMap;
+mod before;
 
 use partwise_models::{ExpiresAfter, Purpose, UnixSeconds};
 use serde::{Deserialize, Serialize};
@@ -8,13 +8,13 @@ use serde::{Deserialize, Serialize};
 use super::{
     SourceStamp,
     clock::ClockOffset,
-    cut::{Cut, TailRun},
-    part_ids::PartIds,
+    stored::{Stored, StoredPart},
 };
 use crate::{Account, Api, Dialect};
+use before::Read;
 
-/// The version that this release writes. Version 1 had no tail: all parts were of one size.
-const VERSION: u16 = 2;
+/// The version that this release writes. Versions 1 and 2 knew parts by their positions in a cut that was made beforehand.
+const VERSION: u16 = 3;
 const OLDEST_VERSION: u16 = 1;
 
 /// What is known of a transfer at one moment, enough to go on after a crash. Holds no secret.
@@ -23,30 +23,33 @@ const OLDEST_VERSION: u16 = 1;
 ///
 /// ```json
 /// {
-///   "version": 2,
+///   "version": 3,
 ///   "place": "https://api.openai.com/v1",
 ///   "dialect": {"provider": "openai"},
 ///   "source": {"length": 300, "modified": "1700000000.000000000", "identity": "1234"},
 ///   "filename": "train.jsonl", "mime_type": "application/jsonl", "purpose": "fine-tune", "md5": false,
 ///   "route": {"parts": {
 ///     "upload_id": "upload_abc123", "created_at": 1719184911, "expires_at": 1719188511, "clock_offset": 0,
-///     "part_size": 100, "tail": [{"size": 50, "count": 2}], "part_ids": ["part_def456", null, null, null],
-///     "completing": false
+///     "acknowledged": [{"start": 0, "length": 100, "id": "part_def456"}], "completing": false
 ///   }}
 /// }
 /// ```
 ///
 /// `dialect` may also be `{"provider": "azure", "api_version": "2024-10-21"}` or
 /// `{"provider": "azure-v1", "api_version": null}`, and `route` `{"single": {"posted_at": 1719184911}}`: the request
-/// that makes the file was about to be sent then, on our clock. `part_ids` has one entry a part, in order. All parts have
-/// `part_size` bytes but the last ones, which `tail` describes: here the third and the fourth have 50. Without `tail`
-/// all have `part_size`; the very last one ends with the file, whatever its size. Version 1, which is read too, has no
-/// `tail`. Where the service said for which [account](Account) it opened the upload, `clock_offset` is followed by
-/// `"account": {"organization": "org-abc", "project": "proj_abc"}`.
+/// that makes the file was about to be sent then, on our clock. `acknowledged` has the parts that the service has, in any
+/// order; what lies in none of them is still to be sent. Where the service said for which [account](Account) it opened the
+/// upload, `clock_offset` is followed by `"account": {"organization": "org-abc", "project": "proj_abc"}`.
 ///
-/// [Lines](Self::line_since) like `{"part_ids": {"1": "part_ghi789"}}` may follow, by position from 0: parts that were
-/// acknowledged after the JSON had been written.
+/// [Lines](Self::line_since) like `{"start": 100, "length": 50, "id": "part_ghi789"}` may follow: parts that were
+/// acknowledged after the JSON had been written, one a line.
+///
+/// Versions 1 and 2 are read too. They have `"part_size": 100, "tail": [{"size": 50, "count": 2}],
+/// "part_ids": ["part_def456", null, null, null]` in place of `acknowledged`: one entry a part, in order, all of
+/// `part_size` bytes but the last ones, which `tail` describes; version 1 has no `tail`. Their lines are like
+/// `{"part_ids": {"1": "part_ghi789"}}`, by position from 0.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(try_from = "Read")]
 pub struct Checkpoint {
     version: u16,
     place: String,
@@ -62,7 +65,7 @@ pub struct Checkpoint {
     pub(super) route: SavedRoute,
 }
 
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub(super) enum SavedRoute {
     Parts {
@@ -70,24 +73,14 @@ pub(super) enum SavedRoute {
         created_at: UnixSeconds,
         expires_at: Option<UnixSeconds>,
         clock_offset: ClockOffset,
-        #[serde(default, skip_serializing_if = "Account::is_unknown")]
+        #[serde(skip_serializing_if = "Account::is_unknown")]
         account: Account,
-        part_size: u64,
-        #[serde(default, skip_serializing_if = "Vec::is_empty")]
-        tail: Vec<TailRun>,
-        part_ids: PartIds,
+        acknowledged: Stored,
         completing: bool,
     },
     Single {
         posted_at: UnixSeconds,
     },
-}
-
-/// Parts that were acknowledged since the checkpoint before was written.
-#[derive(Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Line {
-    part_ids: BTreeMap<usize, String>,
 }
 
 /// A checkpoint that cannot be gone on from.
@@ -148,50 +141,40 @@ impl Checkpoint {
             Versioned { version } => return Err(ResumeError::Version { version }),
         }
         let mut json = begin();
-        let mut checkpoint = Self::deserialize(&mut json).map_err(unreadable)?;
+        let mut read = Read::deserialize(&mut json).map_err(unreadable)?;
         for line in json.into_iter().map_while(Result::ok) {
-            checkpoint.take(line)?;
+            read.take(line)?;
         }
-        Ok(checkpoint)
+        Self::try_from(read)
     }
 
-    /// What makes the JSON of `earlier` one of this checkpoint when it is appended: a line with its break at the front.
-    /// `None` when more is different than parts that were acknowledged, and the whole has to be written.
+    /// What makes the JSON of `earlier` one of this checkpoint when it is appended: a line for each part that was
+    /// acknowledged since, each with its break at the front. `None` when more is different than that, and the whole has to be
+    /// written.
     ///
     /// So keeping checkpoints costs as much as is new in each, however many parts there are.
     #[must_use]
     pub fn line_since(&self, earlier: &Self) -> Option<String> {
-        let (now, before) = (self.part_ids()?, earlier.part_ids()?);
-        let part_ids = now.since(before)?.into_iter().collect();
-        if self.without_part_ids() != earlier.without_part_ids() {
+        let (now, before) = (self.stored()?, earlier.stored()?);
+        let new = now.since(before)?;
+        if self.without_parts() != earlier.without_parts() {
             return None;
         }
-        let line = serde_json::to_string(&Line { part_ids }).ok()?;
-        Some(format!("\n{line}"))
+        let lines = new.iter().map(|part: &StoredPart<'_>| serde_json::to_string(part));
+        lines.map(|line| line.ok().map(|line| format!("\n{line}"))).collect()
     }
 
-    fn take(&mut self, line: Line) -> Result<(), ResumeError> {
-        let SavedRoute::Parts { part_ids, .. } = &mut self.route else { return Err(ResumeError::Damaged) };
-        for (index, id) in line.part_ids {
-            if index >= part_ids.len() {
-                return Err(ResumeError::Damaged);
-            }
-            part_ids.set(index, &id);
-        }
-        Ok(())
-    }
-
-    fn part_ids(&self) -> Option<&PartIds> {
+    fn stored(&self) -> Option<&Stored> {
         match &self.route {
-            SavedRoute::Parts { part_ids, .. } => Some(part_ids),
+            SavedRoute::Parts { acknowledged, .. } => Some(acknowledged),
             SavedRoute::Single { .. } => None,
         }
     }
 
-    fn without_part_ids(&self) -> Self {
+    fn without_parts(&self) -> Self {
         let mut rest = self.clone();
-        if let SavedRoute::Parts { part_ids, .. } = &mut rest.route {
-            *part_ids = PartIds::default();
+        if let SavedRoute::Parts { acknowledged, .. } = &mut rest.route {
+            *acknowledged = Stored::default();
         }
         rest
     }
@@ -263,32 +246,16 @@ impl Checkpoint {
         self.place == api.identity() && self.dialect == *api.dialect()
     }
 
-    /// The size of its parts in bytes, of the first ones when they get smaller towards the end; `None` when the file goes
-    /// in one request.
+    /// Whether the file goes in parts; else it goes in one request.
     #[must_use]
-    pub fn part_size(&self) -> Option<u64> {
-        match &self.route {
-            SavedRoute::Parts { part_size, .. } => Some(*part_size),
-            SavedRoute::Single { .. } => None,
-        }
+    pub fn is_in_parts(&self) -> bool {
+        matches!(self.route, SavedRoute::Parts { .. })
     }
 
-    /// Whether its parts get smaller towards the end.
-    #[must_use]
-    pub fn has_smaller_last_parts(&self) -> bool {
-        matches!(&self.route, SavedRoute::Parts { tail, .. } if !tail.is_empty())
-    }
-
-    /// How many bytes of how many the service had acknowledged; none when it is damaged.
+    /// How many bytes of how many the service had acknowledged.
     #[must_use]
     pub fn acknowledged(&self) -> (u64, u64) {
-        let length = self.source.length;
-        let SavedRoute::Parts { part_size, tail, part_ids, .. } = &self.route else { return (0, length) };
-        let bytes = Cut::saved(length, *part_size, tail, part_ids.len()).map_or(0, |cut| {
-            let there = (0..part_ids.len()).filter(|index| part_ids.has(*index));
-            there.map(|index| cut.range(index).len()).sum()
-        });
-        (bytes, length)
+        (self.stored().map_or(0, Stored::bytes), self.source.length)
     }
 
     /// When the upload expires on the service's clock, if it does.
@@ -301,9 +268,6 @@ impl Checkpoint {
     }
 
     pub(super) fn check(&self, api: &Api, source: &SourceStamp) -> Result<(), ResumeError> {
-        if !(OLDEST_VERSION..=VERSION).contains(&self.version) {
-            return Err(ResumeError::Version { version: self.version });
-        }
         if !self.is_of(api) {
             let asked = format!("{} ({})", api.identity(), api.dialect());
             return Err(ResumeError::Place { saved: self.service(), asked });
@@ -311,7 +275,10 @@ impl Checkpoint {
         if let Some(difference) = self.source.difference(source) {
             return Err(ResumeError::SourceChanged { difference });
         }
-        Ok(())
+        match self.stored() {
+            Some(stored) if stored.end() > source.length => Err(ResumeError::Damaged),
+            _ => Ok(()),
+        }
     }
 }
 

@@ -9,7 +9,6 @@ use super::{
     answers::Setback,
     clock,
     flights::Asked,
-    parts::Parts,
     state::{Stage, Way},
 };
 use crate::{Now, OperationId};
@@ -118,12 +117,12 @@ impl Transfer {
         self.abandon_all();
         if let Way::Parts { upload, parts } = &mut self.way {
             *upload = None;
-            *parts = Parts::new(parts.cut().clone());
+            *parts = parts.anew();
         }
         self.sending_since = None;
         self.warning = None;
         let left = self.statistics.bytes_acknowledged;
-        self.with_knee(|knee| knee.begin_anew(Duration::ZERO, left));
+        self.with_connections(|connections| connections.begin_anew(Duration::ZERO, left));
         self.enter(Stage::Create);
     }
 

@@ -2,7 +2,10 @@
 
 use std::{collections::BTreeMap, time::Duration};
 
-use super::parts::Tries;
+use super::{
+    line::{Flying, Leg},
+    parts::{Part, Tries},
+};
 use crate::{Attempt, RequestId};
 
 /// What a request asked for.
@@ -10,8 +13,9 @@ use crate::{Attempt, RequestId};
 pub(super) enum Asked {
     Create,
     Part {
-        index: usize,
+        part: Part,
         tries: Tries,
+        leg: Leg,
     },
     /// `complete`, or the single `POST /files`.
     Commit,
@@ -33,7 +37,10 @@ pub(super) struct Flight {
     pub(super) length: u64,
     /// Body bytes that have left.
     pub(super) sent: u64,
-    pub(super) left_at: Duration,
+    /// When it was sent.
+    pub(super) begun_at: Duration,
+    /// When all of them were seen to have left.
+    pub(super) left_at: Option<Duration>,
 }
 
 /// All requests under way, by name.
@@ -49,10 +56,10 @@ impl Flights {
         asked: Asked,
         attempt: Attempt,
         length: u64,
-        left_at: Duration,
+        begun_at: Duration,
     ) -> RequestId {
         let id = self.name();
-        self.flying.insert(id, Flight { id, asked, attempt, length, sent: 0, left_at });
+        self.flying.insert(id, Flight { id, asked, attempt, length, sent: 0, begun_at, left_at: None });
         id
     }
 
@@ -85,6 +92,13 @@ impl Flights {
         flight.sent
     }
 
+    /// Notes which requests have left by now.
+    pub(super) fn note_left(&mut self, now: Duration) {
+        for flight in self.flying.values_mut().filter(|flight| flight.sent >= flight.length) {
+            flight.left_at.get_or_insert(now);
+        }
+    }
+
     /// Whether this is the name of a request that flies or has flown.
     pub(super) fn was_started(&self, id: RequestId) -> bool {
         id < self.next_id()
@@ -111,10 +125,10 @@ impl Flights {
         self.flying.values().map(|flight| flight.sent).sum()
     }
 
-    /// The parts that fly, and how many bytes of each have left.
-    pub(super) fn parts(&self) -> impl Iterator<Item = (usize, u64)> {
+    /// The parts that fly.
+    pub(super) fn parts(&self) -> impl Iterator<Item = Flying> {
         self.flying.values().filter_map(|flight| match flight.asked {
-            Asked::Part { index, .. } => Some((index, flight.sent)),
+            Asked::Part { part, leg, .. } => Some(Flying { part, leg, sent: flight.sent }),
             _ => None,
         })
     }

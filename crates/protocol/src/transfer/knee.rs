@@ -45,6 +45,8 @@ pub(super) struct Knee {
     /// How long after that it is looked at again, at least.
     pause: Duration,
     rest: Duration,
+    /// The last trial has shown that more are better.
+    has_gained: bool,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -62,7 +64,7 @@ enum Stage {
     Resting {
         until: Duration,
     },
-    /// As many fly as may.
+    /// As many fly as may, or as are of use.
     Done,
 }
 
@@ -99,7 +101,18 @@ impl Knee {
             looked: Mark { at: Duration::ZERO, bytes: 0 },
             pause: Duration::ZERO,
             rest: REST,
+            has_gained: false,
         }
+    }
+
+    /// Whether more were tried or not allowed, and nothing shows that as many as are wanted pay.
+    pub(super) fn has_found_no_more(&self) -> bool {
+        matches!(self.stage, Stage::Resting { .. } | Stage::Done) && !self.has_gained
+    }
+
+    /// Whether as many fly as may, or as are of use.
+    pub(super) fn is_done(&self) -> bool {
+        matches!(self.stage, Stage::Done)
     }
 
     /// How many parts may be in flight.
@@ -176,6 +189,7 @@ impl Knee {
                 Some(rate) if rate >= before * GAIN => self.take(now),
                 Some(_) => {
                     self.wanted = fewer;
+                    self.has_gained = false;
                     self.give_rest(now.at);
                 }
             }
@@ -187,6 +201,7 @@ impl Knee {
     /// More pays.
     fn take(&mut self, now: Mark) {
         self.rest = REST;
+        self.has_gained = true;
         self.stage = Stage::Counting { from: now };
     }
 

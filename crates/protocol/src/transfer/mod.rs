@@ -1,16 +1,18 @@
 //! One file's way to the service, as a state machine without I/O.
 
+mod acknowledged;
 mod answers;
 mod checkpoint;
 mod clock;
+mod connections;
 mod cut;
 mod error;
 mod expiry;
 mod flights;
 mod knee;
+mod line;
 mod outage;
 mod pace;
-mod part_ids;
 mod parts;
 mod plan;
 mod progress;
@@ -24,6 +26,7 @@ mod source;
 mod state;
 mod statistics;
 mod stop;
+mod stored;
 mod task;
 
 pub use checkpoint::{Checkpoint, ResumeError};
@@ -49,8 +52,9 @@ use crate::{
     SourceRange, base_name, random::Random, service_state::Member,
 };
 use answers::Setback;
+use connections::Connections;
 use flights::{Asked, Flight, Flights};
-use knee::Knee;
+use line::Line;
 use pace::Pace;
 use plan::Decided;
 use proof::Reread;
@@ -73,10 +77,19 @@ use stop::Stop;
 ///    [`Action::Done`]. Stale request names are ignored. `Done` comes once. Misuse never panics.
 /// 2. A part is `[form head][source range][form tail]`: its length is exact, nothing is copied, and sending it again
 ///    reads the range again, between boundaries that were never used before.
-/// 3. Part identifiers are kept by position, so parts may finish in any order. The lowest part that may go goes first,
-///    up to [`Plan::parallel`] are in flight, and what was acknowledged is never sent again. Where that is left open,
-///    the number begins at eight and is doubled as long as more bytes leave for it; it is tried again later, since lines
-///    change.
+/// 3. Parts are cut when they are sent, off the beginning of what is left, and keep their range when they go again; identifiers
+///    are kept by where a part begins, so parts may finish in any order. The lowest part that may go goes first, up to
+///    [`Plan::parallel`] are in flight, and what was acknowledged is never sent again. Where [`Plan::part_size`] is left open, a
+///    part is what its connection carried in about 4 s (2 s at first, and while connections are being
+///    interrupted), between 64 KiB and the smaller of 64 MiB and
+///    [`Limits::part`](crate::Limits::part); 256 KiB while nothing is known, at most 16 times the largest before it, smaller
+///    towards the end so that all connections end together, and so large that there are at most
+///    [`Limits::parts`](crate::Limits::parts). What was cut and is not acknowledged is, whenever a part is cut, at most what was
+///    acknowledged over the last 12 s (or since the first part left, as a rate for 12 s) plus 1 MiB for each connection. A part that
+///    was interrupted twice may be cut anew. Where the number of connections is left open, it begins at eight and is doubled as
+///    long as more bytes leave for it. Where parts take seconds, it is halved as long as that loses less than 5 % of what is
+///    acknowledged (less than 30 % among connections that carry less than 2 Mbit/s each), down to two; other numbers are tried again
+///    later, since lines change.
 /// 4. A refusal is final unless the [`RetryPolicy`](crate::RetryPolicy) says otherwise: `x-should-retry` decides; else
 ///    408, 409, 429, 5xx and broken connections are repeated. The wait is drawn below a cap that doubles, and is longer where
 ///    the service asks for more, with `retry-after-ms` before `Retry-After` in seconds or as a date before the words of a 429
@@ -111,8 +124,8 @@ use stop::Stop;
 ///    service has taken it. An expired upload starts over when it was an earlier run's, of which the service took no part in
 ///    this run, and [`Plan::restart_when_expired`] allows it; else [`TransferError::Expired`] says which rate it would have
 ///    taken. An expiry before the upload's own beginning is ignored with a warning.
-/// 7. One checkpoint is saved at a time, and none is behind by more parts than may be in flight. Resuming needs the same
-///    service, dialect and source. A 404 does not say that an upload is gone, since another key, project or tenant gets one
+/// 7. One checkpoint is saved at a time, and none is behind by more parts than may be in flight. It names the parts that are
+///    acknowledged; the next run cuts the rest as it likes. Resuming needs the same service, dialect and source. A 404 does not say that an upload is gone, since another key, project or tenant gets one
 ///    too: the checkpoint stays, with the [account](crate::Account) that the service opened the upload for. An upload that is
 ///    cancelled in the words of the service has gone like one that expired. The source is stamped again before the file is
 ///    made of it: a file that changed under the upload is an error, not a corrupt training set. Where its time of the last
@@ -192,8 +205,10 @@ pub struct Transfer {
     /// The moment of the first poll.
     began: Option<Duration>,
     pace: Pace,
+    /// What the parts show of the line.
+    line: Line,
     /// Looks for the number of parts in flight, when the plan leaves it open.
-    knee: Option<Knee>,
+    connections: Option<Connections>,
     saver: Saver,
     hash: Hash,
     chores: Chores,
@@ -237,7 +252,7 @@ impl Transfer {
     /// [`PlanError`] when the plan cannot work for this source and service.
     pub fn new(api: Api, plan: Plan, source: SourceStamp, entropy: [u8; 32]) -> Result<Self, PlanError> {
         let (way, stage) = match plan.decide(&api, source.length)? {
-            Decided::Parts(cut) => (Way::parts(cut), Stage::Create),
+            Decided::Parts(sizes) => (Way::parts(source.length, sizes), Stage::Create),
             Decided::Single => {
                 (Way::Single { posted_at: None, posted: None, clock: None }, Stage::Announce { change: None })
             }
@@ -253,13 +268,13 @@ impl Transfer {
         way: Way,
         stage: Stage,
     ) -> Self {
-        let knee = match plan.parallel {
+        let connections = match plan.parallel {
             Parallel::Fixed(_) => None,
-            Parallel::Adaptive { most } => Some(Knee::new(most)),
+            Parallel::Adaptive { most } => Some(Connections::new(most)),
         };
         Self {
-            pace: Pace::new(knee.as_ref().map_or(plan.parallel.most(), Knee::wanted)),
-            knee,
+            pace: Pace::new(connections.as_ref().map_or(plan.parallel.most(), Connections::wanted)),
+            connections,
             hash: if plan.md5 { Hash::Wanted } else { Hash::NotWanted },
             chores: Chores::default(),
             registration: UploadRegistry::default().register(Likeness {
@@ -277,6 +292,7 @@ impl Transfer {
             flights: Flights::default(),
             service: Member::default(),
             began: None,
+            line: Line::default(),
             saver: Saver::default(),
             committed: None,
             reread: None,
@@ -424,10 +440,11 @@ impl Machine for Transfer {
         }
         self.began.get_or_insert(now.monotonic);
         self.watch_outage(now);
+        self.flights.note_left(now.monotonic);
         self.watch_time(now);
         self.watch_comparison(now);
         self.watch_stop(now);
-        self.watch_knee(now);
+        self.watch_connections(now);
         if let Some(id) = self.abandoned.pop_front() {
             return Action::Abandon(id);
         }

@@ -23,7 +23,7 @@ impl Transfer {
         let failed = Failed {
             kind: failure.kind,
             id: flight.id,
-            left_at: flight.left_at,
+            left_at: flight.begun_at,
             was_alone: self.flights.is_empty(),
         };
         let blame = self.service.failed(failed, now.monotonic, self.random.next());

@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use partwise_models::{ExpiresAfter, Purpose};
 
-use super::cut::{Cut, fitting_size};
-use crate::{Api, Dialect, OperationId, RetryPolicy, base_name};
+use super::cut::{Sizes, fitting_size};
+use crate::{Api, Dialect, Limits, OperationId, RetryPolicy, base_name};
 
 /// No service states a limit. A checkpoint names every part, so this many take tens of megabytes.
 const MOST_PARTS: u64 = 1_000_000;
@@ -27,8 +27,9 @@ pub struct Plan {
     pub expires_after: Option<ExpiresAfter>,
     /// Which route to take.
     pub route: RouteChoice,
-    /// The size of a part in bytes; the last one may be smaller. `None` chooses it from the file's length and `parallel`,
-    /// and cuts the last parts smaller, so that a slow connection does not hold the end up.
+    /// The size of a part in bytes; the last one may be smaller. With `None` sizes follow from the line while the file is
+    /// sent: each part is what its connection carries in a few seconds, and the last ones are smaller, so that all
+    /// connections end together.
     pub part_size: Option<u64>,
     /// How many parts are in flight.
     pub parallel: Parallel,
@@ -51,8 +52,8 @@ pub struct Plan {
 pub enum Parallel {
     /// So many.
     Fixed(u16),
-    /// As many as make the upload faster, found by trying while it runs, from eight upwards: with no more than that
-    /// allowed, nothing is tried, and only a service that asks for patience makes it fewer.
+    /// As many as make the upload faster, found by trying while it runs: eight at first, more as long as that pays, and fewer
+    /// where they are no slower.
     Adaptive {
         /// Never more than this.
         most: u16,
@@ -157,7 +158,7 @@ pub enum PlanError {
 /// The route that was decided on.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Decided {
-    Parts(Cut),
+    Parts(Sizes),
     Single,
 }
 
@@ -218,14 +219,23 @@ impl Plan {
         if !in_parts {
             return if self.md5 { Err(PlanError::Md5WithoutParts) } else { Ok(Decided::Single) };
         }
-        let cut = match self.part_size {
-            Some(part_size) => Cut::equal(length, part_size),
-            None => Cut::fitting(length, self.parallel.most(), api.limits().part),
-        };
-        match cut.count() {
+        match length.div_ceil(self.part_size.unwrap_or(api.limits().part)) {
             parts if parts > MOST_PARTS => Err(PlanError::TooManyParts { parts }),
-            _ => Ok(Decided::Parts(cut)),
+            _ => Ok(Decided::Parts(self.sizes(api))),
         }
+    }
+
+    fn sizes(&self, api: &Api) -> Sizes {
+        let Limits { part, parts, .. } = api.limits();
+        Sizes::of(self.part_size, part, parts)
+    }
+
+    /// How the rest of a file of this length is cut that an earlier run has begun to send. Whatever is asked for is kept to
+    /// as far as the service takes it and a checkpoint can hold it.
+    pub(super) fn sizes_of_rest(&self, api: &Api, length: u64) -> Sizes {
+        let limit = api.limits().part.max(1);
+        let part_size = self.part_size.map(|size| size.max(length.div_ceil(MOST_PARTS)).clamp(1, limit));
+        Sizes::of(part_size, limit, api.limits().parts)
     }
 
     /// Whether uploads take this purpose. Of a purpose that we do not know, nothing speaks against it.

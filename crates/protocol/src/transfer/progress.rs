@@ -21,11 +21,12 @@ pub struct Progress {
     pub bytes_acknowledged: u64,
     /// Bytes of requests that are under way and have left.
     pub bytes_in_flight: u64,
-    /// How many parts there are; one for a single request.
+    /// How many parts there are; one for a single request. A guess until the last one is cut, where sizes follow from the line.
     pub parts_total: u64,
     /// How many parts the service has acknowledged, those of earlier runs included.
     pub parts_acknowledged: u64,
-    /// How many parts may be in flight now: up to the plan's, less after the service asked for patience.
+    /// How many parts may be in flight now: up to the plan's, fewer after the service asked for patience, and where the plan
+    /// leaves it open, as many as make it faster.
     pub window: u16,
     /// What this run took so far.
     pub statistics: Statistics,

@@ -7,8 +7,10 @@ use partwise_models::CreateUploadRequest;
 use super::{
     Checkpoint, Comparison, Transfer, TransferError, UploadAction, UploadTask,
     checkpoint::SavedRoute,
+    connections::Connections,
     flights::Asked,
-    knee::{self, Knee},
+    knee,
+    line::Line,
     parts::Parts,
     reconcile::Question,
     registry::Identity,
@@ -149,13 +151,19 @@ impl Transfer {
         if !self.may_send_part(now) {
             return Ok(None);
         }
-        let boundary = Boundary::from_entropy(self.random.bytes());
+        let flying: Vec<_> = self.flights.parts().collect();
+        let window = self.pace.window();
+        let epoch = self.connections.as_ref().map_or(0, Connections::epoch);
         let Way::Parts { upload: Some(upload), parts } = &mut self.way else { return Ok(None) };
-        let Some((index, tries)) = parts.take_next(now.monotonic) else { return Ok(None) };
-        let part = AddUploadPart::new(upload.id.clone(), parts.range(index), boundary);
-        let request = part.encode_request(&self.api);
+        let leg = Line::leg(now.monotonic, epoch, &flying);
+        let line = &self.line;
+        let size = |parts: &Parts, whole| line.situation(leg, &flying, window, parts, whole)?.size();
+        let Some((part, tries)) = parts.take_next(now.monotonic, size) else { return Ok(None) };
+        self.line.begin(leg);
+        let boundary = Boundary::from_entropy(self.random.bytes());
+        let request = AddUploadPart::new(upload.id.clone(), part.range(), boundary).encode_request(&self.api);
         self.sending_since.get_or_insert((now.monotonic, self.statistics.bytes_sent));
-        self.send(Asked::Part { index, tries }, OperationId::AddUploadPart, request, now).map(Some)
+        self.send(Asked::Part { part, tries, leg }, OperationId::AddUploadPart, request, now).map(Some)
     }
 
     /// Not more than the window, and not more than a crash may cost: what flies may be acknowledged before the
@@ -177,7 +185,7 @@ impl Transfer {
         let request = request.map_err(|source| TransferError::Encode { operation, source })?;
         let of_its_kind = self.statistics.attempts.count(operation);
         let (part, number) = match asked {
-            Asked::Part { index, tries } => (Some(index as u64 + 1), tries.sent),
+            Asked::Part { part, tries, .. } => (Some(part.number), tries.sent),
             _ => (None, of_its_kind),
         };
         let attempt = Attempt { operation, part, number };
@@ -228,7 +236,7 @@ impl Transfer {
     }
 
     fn complete_request(&self, upload: &OpenUpload, parts: &Parts) -> Encoded {
-        CompleteUpload::encode_from_json(&self.api, &upload.id, parts.ids().json(), self.hash.hex())
+        CompleteUpload::encode_from_json(&self.api, &upload.id, parts.stored().json(), self.hash.hex())
     }
 
     /// What must survive a crash now; `None` while there is nothing worth keeping.
@@ -243,9 +251,7 @@ impl Transfer {
                     expires_at: upload.expires_at,
                     clock_offset: upload.clock.offset(),
                     account: upload.account.clone(),
-                    part_size: parts.cut().part_size(),
-                    tail: parts.cut().tail(),
-                    part_ids: parts.ids().clone(),
+                    acknowledged: parts.stored().clone(),
                     completing: committing,
                 }
             }
@@ -265,35 +271,32 @@ impl Transfer {
         self.watch_expiry(now);
     }
 
-    fn next_look_for_knee(&self) -> Option<Duration> {
+    fn next_look_for_connections(&self) -> Option<Duration> {
         let is_sending = matches!(self.stage, Stage::Send) && !self.flights.is_empty();
-        self.knee.as_ref().filter(|_| is_sending && !self.stop.is_under_way())?.next_look()
+        self.connections.as_ref().filter(|_| is_sending && !self.stop.is_under_way())?.next_look()
     }
 
     /// Goes on looking for the number of parts in flight.
-    pub(super) fn watch_knee(&mut self, now: Now) {
-        if self.next_look_for_knee().is_none_or(|at| now.monotonic < at) {
+    pub(super) fn watch_connections(&mut self, now: Now) {
+        if self.next_look_for_connections().is_none_or(|at| now.monotonic < at) {
             return;
         }
         let Way::Parts { parts, .. } = &self.way else { return };
-        let flying =
-            self.flights.parts().map(|(part, taken)| knee::left_of_part(taken, parts.range(part).len()));
+        let flying = self.flights.parts().map(|flying| knee::left_of_part(flying.sent, flying.part.len()));
         let left = self.statistics.bytes_acknowledged.saturating_add(flying.sum());
-        let rest = parts.ids().len() - parts.acknowledged().0;
-        let largest = self.flights.parts().map(|(part, _)| parts.range(part).len()).max().unwrap_or_default();
-        let window = self.pace.window();
-        self.with_knee(|knee| match window == knee.wanted() {
-            true => knee.look(now.monotonic, left, rest, largest),
-            // Overload holds fewer in flight than are to be judged.
-            false => knee.begin_anew(now.monotonic, left),
+        let rest = usize::try_from(parts.rest()).unwrap_or(usize::MAX);
+        let largest = self.flights.parts().map(|flying| flying.part.len()).max().unwrap_or_default();
+        let (window, rate) = (self.pace.window(), self.line.carried());
+        self.with_connections(|connections| {
+            connections.look(now.monotonic, left, rate, (rest, largest), window);
         });
     }
 
-    /// Whatever the knee comes to want is what may be in flight from then on.
-    pub(super) fn with_knee(&mut self, act: impl FnOnce(&mut Knee)) {
-        if let Some(knee) = &mut self.knee {
-            act(knee);
-            self.pace.set_ceiling(knee.wanted());
+    /// However many are wanted is what may be in flight from then on.
+    pub(super) fn with_connections(&mut self, act: impl FnOnce(&mut Connections)) {
+        if let Some(connections) = &mut self.connections {
+            act(connections);
+            self.pace.set_ceiling(connections.wanted());
         }
     }
 
@@ -326,7 +329,7 @@ impl Transfer {
         };
         // What may not be sent any more has no moment to be sent at.
         let next = if self.stop.is_under_way() { self.stop_deadline() } else { request };
-        [next, expiry, comparing, self.next_look_for_knee(), self.patience_ends(now)]
+        [next, expiry, comparing, self.next_look_for_connections(), self.patience_ends(now)]
             .into_iter()
             .flatten()
             .min()

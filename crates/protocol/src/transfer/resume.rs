@@ -4,15 +4,14 @@ use super::{
     Checkpoint, Plan, ResumeError, SourceStamp, Transfer,
     checkpoint::SavedRoute,
     clock::ServiceClock,
-    cut::Cut,
     parts::Parts,
     state::{OpenUpload, Stage, Way},
 };
 use crate::Api;
 
 impl Transfer {
-    /// Goes on from a checkpoint. What is sent comes from the checkpoint (name, purpose, cut); how it is sent comes
-    /// from `plan`: parallelism, patience, MD5.
+    /// Goes on from a checkpoint. What is sent comes from the checkpoint (name, purpose, what is left); how it is sent comes
+    /// from `plan`: the sizes of parts, parallelism, patience, MD5.
     ///
     /// A checkpoint that was saved right before the request that makes the file leads to finding out what became of
     /// it first. An upload that has expired in the meantime ends with [`TransferError::Expired`](super::TransferError)
@@ -48,15 +47,12 @@ impl Transfer {
                 expires_at,
                 clock_offset,
                 account,
-                part_size,
-                tail,
-                part_ids,
+                acknowledged,
                 completing,
             } => {
                 let clock = ServiceClock::saved(clock_offset);
                 let upload = OpenUpload { id: upload_id, created_at, expires_at, clock, account };
-                let cut = Cut::saved(length, part_size, &tail, part_ids.len()).ok_or(ResumeError::Damaged)?;
-                let parts = Parts::with_ids(cut, part_ids);
+                let parts = Parts::with_stored(length, plan.sizes_of_rest(&api, length), acknowledged);
                 ambiguous = completing;
                 let stage = if parts.is_complete() { Stage::Check { asked: false } } else { Stage::Send };
                 (Way::Parts { upload: Some(Box::new(upload)), parts }, stage)

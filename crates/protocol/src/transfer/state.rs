@@ -9,7 +9,7 @@ use crate::{Account, RequestId};
 use super::{
     Phase, TransferError,
     clock::{ClockOffset, ServiceClock},
-    cut::Cut,
+    cut::Sizes,
     parts::Parts,
     reconcile::Reconcile,
 };
@@ -71,8 +71,8 @@ pub(super) struct OpenUpload {
 }
 
 impl Way {
-    pub(super) fn parts(cut: Cut) -> Self {
-        Self::Parts { upload: None, parts: Parts::new(cut) }
+    pub(super) fn parts(length: u64, sizes: Sizes) -> Self {
+        Self::Parts { upload: None, parts: Parts::new(length, sizes) }
     }
 
     pub(super) fn upload(&self) -> Option<&OpenUpload> {
@@ -86,8 +86,8 @@ impl Way {
     pub(super) fn counts(&self, length: u64, stage: &Stage) -> (u64, u64, u64) {
         match self {
             Self::Parts { parts, .. } => {
-                let (acknowledged, bytes) = parts.acknowledged();
-                (parts.ids().len() as u64, acknowledged as u64, bytes)
+                let stored = parts.stored();
+                (parts.expected(), stored.count() as u64, stored.bytes())
             }
             Self::Single { .. } => match stage {
                 Stage::Verify { .. } | Stage::Prove { .. } | Stage::End { made: true } => (1, 1, length),

@@ -62,7 +62,7 @@ pub(crate) struct Books {
     length: u64,
     /// The most bytes that a part may have.
     limit: u64,
-    /// Where parts end, by where they begin: all of them, or those that have left when the machine cuts as it likes.
+    /// Where parts end, by where they begin: those that the checkpoint knew, and those that have left.
     ends: BTreeMap<u64, u64>,
     flights: BTreeMap<RequestId, Flight>,
     pub(crate) requests: u64,
@@ -131,17 +131,11 @@ impl Books {
     pub(crate) fn new(plan: &Plan, length: u64, limit: u64, saved: Option<&str>) -> Self {
         let is_resumed = saved.is_some();
         let saved = saved.map(Saved::read).unwrap_or_default();
-        let ends = match plan.part_size {
-            Some(size) => {
-                (0..length).step_by(size as usize).map(|at| (at, (at + size).min(length))).collect()
-            }
-            None => saved.parts,
-        };
         Self {
             plan: plan.clone(),
             length,
             limit,
-            ends,
+            ends: saved.acknowledged.clone(),
             flights: BTreeMap::new(),
             requests: 0,
             cancels: 0,
@@ -149,7 +143,7 @@ impl Books {
             pace: Pace::new(first_window(plan)),
             line: Line::default(),
             was_out_of_patience: false,
-            known: saved.acknowledged,
+            known: saved.acknowledged.into_keys().collect(),
             acknowledged: BTreeSet::new(),
             taken: 0,
             bytes_taken: 0,
@@ -202,7 +196,7 @@ impl Books {
     /// How many acknowledged parts a crash would forget.
     pub(crate) fn at_risk(&self, saved: Option<&str>) -> usize {
         let saved = saved.map(Saved::read).unwrap_or_default();
-        self.acknowledged.difference(&saved.acknowledged).count()
+        self.acknowledged.iter().filter(|start| !saved.acknowledged.contains_key(start)).count()
     }
 
     /// A request leaves.
@@ -254,6 +248,7 @@ impl Books {
         self.restarts += u32::from(self.upload.take().is_some());
         self.is_untried = false;
         self.known.clear();
+        self.ends.clear();
         self.acknowledged.clear();
         self.begun.clear();
         self.waiting.clear();
@@ -286,14 +281,17 @@ impl Books {
         self.since.get_or_insert((now, self.bytes_sent));
     }
 
-    /// A part that has not left before begins where another ends, and is not larger than that.
+    /// What goes again is the same range. A part that has not left before overlaps no other, and has the size that the plan
+    /// asks for, or any that the service takes, unless another part or the end of the file comes first.
     fn part_is_whole(&mut self, (start, end): (u64, u64)) {
-        let before = self.ends.last_key_value().map_or((0, self.limit), |(start, end)| (*end, end - start));
-        let is_next = start == before.0 && (1..=before.1).contains(&end.saturating_sub(start));
+        let before = self.ends.range(..start).next_back().map_or(0, |(_, end)| *end);
+        let next = self.ends.range(start..).next().map_or(self.length, |(start, _)| *start);
+        let most = (start + self.plan.part_size.unwrap_or(self.limit)).min(next);
+        let is_as_wanted = end == most || (self.plan.part_size.is_none() && (start + 1..most).contains(&end));
         let known = self.ends.get(&start).copied();
-        let is_whole = known.map_or(is_next && end <= self.length, |known| known == end);
+        let is_whole = known.map_or(before <= start && is_as_wanted, |known| known == end);
         hold(Rule::SameRange, is_whole, || {
-            format!("{start}..{end} is no part: that ends at {known:?}, after {before:?}")
+            format!("{start}..{end} is no part: that ends at {known:?}, between {before} and {next}")
         });
         self.ends.insert(start, end);
     }

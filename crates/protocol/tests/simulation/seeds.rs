@@ -52,8 +52,9 @@ pub(crate) fn for_each(
             let test = std::thread::current().name().unwrap_or_default().to_owned();
             panic!(
                 "seed {seed} breaks a rule; tell it again:\nPARTWISE_SEEDS={seed}..{} cargo test -p partwise-protocol \
-                 --test simulation {test}",
-                seed + 1
+                 --test {} {test}",
+                seed + 1,
+                env!("CARGO_CRATE_NAME")
             );
         };
         *tally.entry(end).or_default() += 1;

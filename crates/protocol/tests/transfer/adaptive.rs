@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use partwise_protocol::{Api, Machine as _, Parallel, Plan, SourceStamp, Transfer};
+use partwise_protocol::{Api, FailureKind, Machine as _, Parallel, Plan, SourceStamp, Transfer};
 
 use crate::bench::{Bench, date, part_json, plan, upload_json};
 
@@ -66,6 +66,29 @@ impl Flow {
 }
 
 #[test]
+fn the_first_parts_are_small_and_the_next_are_what_their_connection_carries() {
+    let mut wanted = plan();
+    (wanted.parallel, wanted.part_size) = (Parallel::default(), None);
+    let machine = Transfer::new(Api::openai(), wanted, SourceStamp::new(1 << 30), [1; 32]).unwrap();
+    let mut bench = Bench::of(machine);
+    bench.run();
+    bench.answer(0, 200, &upload_json(3600));
+    bench.log();
+    // A quarter of a second for the first one, a second for the others: 1 MiB/s and 256 KiB/s.
+    bench.pass(Duration::from_millis(250));
+    bench.answer(0, 200, &part_json("part_1"));
+    bench.pass(Duration::from_millis(750));
+    for part in ["part_2", "part_3"] {
+        bench.answer(0, 200, &part_json(part));
+    }
+    bench.fail(0, FailureKind::Interrupted);
+    bench.pass(Duration::from_secs(5));
+    insta::assert_snapshot!(bench.log());
+    let progress = bench.machine.progress();
+    assert_eq!((progress.parts_acknowledged, progress.bytes_acknowledged), (3, 768 << 10));
+}
+
+#[test]
 fn it_is_doubled_as_long_as_more_bytes_leave() {
     let mut flow = Flow::new();
     assert_eq!(flow.bench.flying.len(), 8);
@@ -82,8 +105,8 @@ fn it_goes_back_when_more_share_what_there_is_and_is_tried_again_later() {
     assert_eq!(flow.bench.machine.progress().window, 8);
     flow.goes_on(Duration::from_secs(8), 5, 200);
     assert_eq!(flow.bench.flying.len(), 8);
-    // By now each connection has a limit of its own.
-    flow.goes_on(Duration::from_secs(10), 5, 200);
+    // By now each connection has a limit of its own, which takes some parts to see.
+    flow.goes_on(Duration::from_secs(20), 5, 200);
     assert_eq!(flow.bench.flying.len(), 16);
 }
 

@@ -68,36 +68,52 @@ fn a_checkpoint_of_version_1_is_read_and_only_what_is_missing_is_sent() {
 }
 
 #[test]
-fn a_checkpoint_of_version_2_keeps_its_smaller_last_parts_whatever_the_plan_is_now() {
+fn of_a_checkpoint_of_version_2_the_gaps_are_cut_as_the_plan_wants_it_now() {
     let saved = Checkpoint::from_json(VERSION_2.as_bytes()).unwrap();
-    assert_eq!((saved.part_size(), saved.has_smaller_last_parts()), (Some(10), true));
-    assert_eq!(saved.acknowledged(), (17, 25));
+    assert_eq!((saved.is_in_parts(), saved.acknowledged()), (true, (17, 25)));
     let mut wanted = plan();
-    (wanted.part_size, wanted.parallel) = (Some(7), 1.into());
+    (wanted.part_size, wanted.parallel) = (Some(4), 1.into());
     let machine = Transfer::resume(Api::openai(), wanted, saved, SourceStamp::new(25), [2; 32]).unwrap();
     let mut bench = Bench::of(machine);
     bench.run();
-    bench.answer(0, 200, &part_json("part_b"));
-    let again = serde_json::to_value(bench.saved.as_ref().unwrap()).unwrap();
-    insta::assert_snapshot!(again["route"]["parts"]["tail"], @r#"[{"count":2,"size":5},{"count":2,"size":3}]"#);
-    bench.answer(0, 200, &part_json("part_d"));
+    for part in ["part_b", "part_c2", "part_d"] {
+        bench.answer(0, 200, &part_json(part));
+    }
     bench.stamp(25);
     bench.answer(0, 200, &completed_json());
     insta::assert_snapshot!(bench.log());
 }
 
+/// As a release with version 2 left it (commit b78d618): with sizes of its own choice, and lines behind it.
+const FIXTURE: &str = include_str!("fixtures/version_2.checkpoint");
+
 #[test]
-fn without_a_part_size_the_last_parts_are_smaller() {
-    let mut limits = Api::openai().limits();
-    limits.part = 8;
+fn a_checkpoint_that_an_earlier_release_left_with_lines_behind_it_is_gone_on_with() {
+    let saved = Checkpoint::from_json(FIXTURE.as_bytes()).unwrap();
+    assert_eq!(saved.acknowledged(), (44, 150));
+    let mut stamp = SourceStamp::new(150);
+    (stamp.modified, stamp.identity) = (Some("1700000000.000000000".into()), Some("1234".into()));
     let mut wanted = plan();
-    (wanted.part_size, wanted.parallel) = (None, 2.into());
-    let api = Api::openai().with_limits(limits);
-    let mut bench = Bench::of(Transfer::new(api, wanted, SourceStamp::new(40), [1; 32]).unwrap());
+    (wanted.part_size, wanted.parallel) = (None, 4.into());
+    let machine = Transfer::resume(Api::openai(), wanted, saved.clone(), stamp.clone(), [2; 32]).unwrap();
+    let mut bench = Bench::of(machine);
     bench.run();
-    bench.answer(0, 200, r#"{"id":"upload_1"}"#);
-    let saved = serde_json::to_value(bench.saved.unwrap()).unwrap();
-    insta::assert_snapshot!(saved["route"]["parts"], @r#"{"clock_offset":0,"completing":false,"created_at":1719184909,"expires_at":null,"part_ids":[null,null,null,null,null,null,null,null,null,null,null,null],"part_size":8,"tail":[{"count":2,"size":4},{"count":8,"size":2}],"upload_id":"upload_1"}"#);
+    bench.answer(1, 200, &part_json("part_rest"));
+    // It is written as this release writes it from then on.
+    assert_eq!(
+        bench.saved.clone().unwrap().line_since(&saved),
+        Some("\n{\"start\":72,\"length\":78,\"id\":\"part_rest\"}".into())
+    );
+    bench.answer(0, 200, &part_json("part_c"));
+    bench.machine.handle_stamped(Ok(stamp));
+    bench.run();
+    insta::assert_snapshot!(bench.log());
+    // A crash may have left any beginning of it, of which whole lines count.
+    let whole = FIXTURE.lines().next().unwrap().len();
+    for cut in (whole..FIXTURE.len()).filter(|cut| FIXTURE.is_char_boundary(*cut)) {
+        let (bytes, _) = Checkpoint::from_json(&FIXTURE.as_bytes()[..cut]).unwrap().acknowledged();
+        assert!([0, 14, 28, 36].contains(&bytes), "{bytes} after {cut}");
+    }
 }
 
 #[test]
@@ -129,11 +145,11 @@ fn a_checkpoint_that_does_not_fit_is_refused_and_says_what_differs() {
     let mut other = stamp();
     other.modified = Some("later".into());
     let refusal = |text: &str, api, stamp| resume(text, api, stamp).unwrap_err();
-    insta::assert_snapshot!(refusal(&VERSION_1.replace("\"version\": 1", "\"version\": 3"), Api::openai(), stamp()), @"the checkpoint has version 3, and this release reads versions 1 to 2; start over or use the release that wrote it");
+    insta::assert_snapshot!(refusal(&VERSION_1.replace("\"version\": 1", "\"version\": 4"), Api::openai(), stamp()), @"the checkpoint has version 4, and this release reads versions 1 to 3; start over or use the release that wrote it");
     insta::assert_snapshot!(refusal(VERSION_1, Api::azure_v1("https://r.example").unwrap(), stamp()), @"the checkpoint belongs to https://api.openai.com/v1 (OpenAI), and this upload goes to https://r.example/openai/v1 (Azure OpenAI v1); use the same endpoint and version, or start over");
     insta::assert_snapshot!(refusal(VERSION_1, Api::openai(), SourceStamp::new(24)), @"the source changed since the checkpoint was saved: its length was 25 bytes and is 24; start over");
     insta::assert_snapshot!(refusal(VERSION_1, Api::openai(), other), @"the source changed since the checkpoint was saved: it was modified; start over");
-    insta::assert_snapshot!(refusal(r#"{"version": 7, "new": true}"#, Api::openai(), stamp()), @"the checkpoint has version 7, and this release reads versions 1 to 2; start over or use the release that wrote it");
+    insta::assert_snapshot!(refusal(r#"{"version": 7, "new": true}"#, Api::openai(), stamp()), @"the checkpoint has version 7, and this release reads versions 1 to 3; start over or use the release that wrote it");
     insta::assert_snapshot!(refusal(&VERSION_1[..40], Api::openai(), stamp()), @"the checkpoint cannot be read; start over: EOF while parsing a string at line 3 column 20");
     insta::assert_snapshot!(refusal(&VERSION_2.replace("\"size\": 5", "\"size\": 9"), Api::openai(), stamp()), @"the checkpoint is damaged: its parts do not fit the file; start over");
     insta::assert_snapshot!(refusal(&VERSION_1.replace("null, ", ""), Api::openai(), stamp()), @"the checkpoint is damaged: its parts do not fit the file; start over");
@@ -295,7 +311,7 @@ fn parts_that_were_acknowledged_since_are_a_line_behind_the_json() {
     bench.answer(1, 200, &part_json("part_b"));
     let second = bench.saved.clone().unwrap();
     let line = second.line_since(&first).unwrap();
-    insta::assert_snapshot!(line.trim_start(), @r#"{"part_ids":{"1":"part_b"}}"#);
+    insta::assert_snapshot!(line.trim_start(), @r#"{"start":10,"length":10,"id":"part_b"}"#);
     let whole = serde_json::to_string(&first).unwrap();
     // A crash may leave any beginning of the line.
     for cut in 0..line.len() {
@@ -308,9 +324,17 @@ fn parts_that_were_acknowledged_since_are_a_line_behind_the_json() {
     let third = bench.saved.clone().unwrap();
     grown += &third.line_since(&second).unwrap();
     assert_eq!(Checkpoint::from_json(grown.as_bytes()).unwrap(), third);
-    grown += "\n{\"part_ids\":{\"3\":\"part_d\"}}";
-    let error = Checkpoint::from_json(grown.as_bytes()).unwrap_err().to_string();
-    insta::assert_snapshot!(error, @"the checkpoint is damaged: its parts do not fit the file; start over");
+    for line in [
+        r#"{"part_ids":{"3":"part_d"}}"#,
+        r#"{"start":15,"length":10,"id":"part_d"}"#,
+        r#"{"start":20,"length":0,"id":"part_d"}"#,
+    ] {
+        let error = Checkpoint::from_json(format!("{grown}\n{line}").as_bytes()).unwrap_err().to_string();
+        assert_eq!(error, "the checkpoint is damaged: its parts do not fit the file; start over", "{line}");
+    }
+    let beyond = format!("{grown}\n{{\"start\":20,\"length\":6,\"id\":\"part_d\"}}");
+    let error = resume(&beyond, Api::openai(), SourceStamp::new(25)).unwrap_err();
+    assert_eq!(error, "the checkpoint is damaged: its parts do not fit the file; start over");
 }
 
 #[test]

@@ -29,6 +29,8 @@ use super::{
 /// A connection that nobody used for this long is not used again: what lies between may have forgotten it without a
 /// word, and the request would wait for an answer that never comes.
 const LONGEST_IDLE: Duration = Duration::from_secs(60);
+/// One that nobody needed for this long while others were used is closed: fewer are wanted by now.
+const LONGEST_SURPLUS: Duration = Duration::from_secs(2);
 
 /// Getting ready for the next request is a matter of microseconds; whatever takes this long is not worth waiting for.
 const LONGEST_TO_READY: Duration = Duration::from_secs(1);
@@ -237,7 +239,11 @@ impl Slots {
         let mut idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner);
         idle.retain(|kept| !kept.connection.sender.is_closed() && kept.since.elapsed() < LONGEST_IDLE);
         match idle.iter().rposition(|kept| kept.origin == *origin) {
-            Some(position) => Some(idle.swap_remove(position).connection),
+            Some(position) => {
+                let connection = idle.remove(position).connection;
+                idle.retain(|kept| kept.origin != *origin || kept.since.elapsed() < LONGEST_SURPLUS);
+                Some(connection)
+            }
             None => {
                 // One for another origin would be a connection beyond the limit.
                 if idle.len() > self.free.available_permits() {

@@ -56,6 +56,36 @@ async fn requests_side_by_side_have_a_connection_each_and_keep_it() {
 }
 
 #[tokio::test]
+async fn connections_that_are_not_needed_any_more_are_closed() {
+    let all_there = Arc::new(Barrier::new(4));
+    let (closed, mut was_closed) = mpsc::unbounded_channel();
+    let peer = Peer::start(move |mut stream, _| {
+        let (all_there, closed) = (all_there.clone(), closed.clone());
+        async move {
+            read_request(&mut stream).await.unwrap();
+            all_there.wait().await;
+            answer(&mut stream, 200, "", A_FILE).await;
+            answer_all(stream, A_FILE).await;
+            closed.send(()).unwrap();
+        }
+    })
+    .await;
+    let client = peer.client(options());
+    join_all((0..4).map(|_| async { client.call(&a_file()).await.unwrap() })).await;
+    client.call(&a_file()).await.unwrap();
+    tokio::time::pause();
+    tokio::time::advance(Duration::from_secs(6)).await;
+    tokio::time::resume();
+    assert!(was_closed.try_recv().is_err(), "one may be needed again as long as none is used");
+    client.call(&a_file()).await.unwrap();
+    for _ in 0..3 {
+        timeout(SAFETY, was_closed.recv()).await.unwrap().unwrap();
+    }
+    client.call(&a_file()).await.unwrap();
+    assert_eq!(peer.accepted(), 4);
+}
+
+#[tokio::test]
 async fn there_are_never_more_connections_than_allowed() {
     let peer = Peer::start(|stream, _| answer_all(stream, A_FILE)).await;
     let client = peer.client(options().connections(2));

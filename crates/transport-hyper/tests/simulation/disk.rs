@@ -53,12 +53,8 @@ impl Disk {
     /// Identifiers of the parts that it knows as acknowledged, by where they begin in the file.
     pub(crate) fn acknowledged(&self) -> Vec<(u64, String)> {
         let Some(route) = self.route() else { return Vec::new() };
-        let (Some(size), Some(ids)) =
-            (route["parts"]["part_size"].as_u64(), route["parts"]["part_ids"].as_array())
-        else {
-            return Vec::new();
-        };
-        (0..).zip(ids).filter_map(|(index, id)| Some((index * size, id.as_str()?.to_owned()))).collect()
+        let parts = route["parts"]["acknowledged"].as_array().into_iter().flatten();
+        parts.map(|part| (part["start"].as_u64().unwrap(), part["id"].as_str().unwrap().to_owned())).collect()
     }
 
     /// Whether it says that the request that makes the file is about to leave or has left.

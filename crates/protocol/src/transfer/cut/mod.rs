@@ -1,159 +1,169 @@
-//! How a file is cut into parts: large ones first, and smaller ones towards the end.
+//! How large the next part is: as large as it was asked for, or as large as the line carries in a few seconds.
 
 #[cfg(test)]
 mod tests;
 
-use serde::{Deserialize, Serialize};
+use std::time::Duration;
 
-use crate::SourceRange;
+use super::parts::Whole;
 
+const KIB: u64 = 1 << 10;
 const MIB: u64 = 1 << 20;
-/// Smaller parts spend a noticeable share of their time waiting for the answer.
-const SMALLEST_DEFAULT: u64 = 8 * MIB;
+/// Files up to this size go in one request.
+const SMALLEST_FOR_PARTS: u64 = 8 * MIB;
 /// Larger parts lose too much when one fails; it is also the most that OpenAI takes.
-const LARGEST_DEFAULT: u64 = 64 * MIB;
+const LARGEST: u64 = 64 * MIB;
+/// Smaller parts spend too much of their time waiting for the answer, even on the slowest line.
+pub(super) const SMALLEST: u64 = 64 * KIB;
 /// Cuts stay on whole pages.
-const ALIGNMENT: u64 = 64 * 1024;
-/// So many full parts a connection, which with the smaller ones makes about eight. With fewer, one that a slow connection
-/// takes outlasts the rest of a file of some hundred megabytes; with more, fast connections wait for answers instead.
+const ALIGNMENT: u64 = 64 * KIB;
+/// A file goes in parts when it is larger than what this divides it into, for each connection.
 const FULL_PARTS_PER_CONNECTION: u64 = 4;
 
-// What a wave at the end takes of what is left, and how small its parts may become. Chosen with the model in the tests,
-// 40 ms an answer, over 64 MiB to 8 GB, up to 16 connections and one that is 2 to 8 times slower than the others:
-// larger shares than two fifths leave a slow connection with a part that outlasts everything else (one half: 1.23 of
-// the ideal for 2 GiB over four connections of which one has a quarter of the rate, two fifths: 1.11), smaller ones and
-// smaller parts add waves, and every wave waits for an answer once (eight full parts a connection reach 0.971 of the
-// link, three more waves 0.961).
+/// While nothing is known of a line: small enough that a line of 8 Mbit/s answers within seconds, over eight connections.
+const FIRST: u64 = 256 * KIB;
+/// From one part to the next, sizes grow by this factor at most.
+const GROWTH: u64 = 16;
+/// What a connection carries in this time is one part: long against an answer, short against what a cut may cost.
+const LASTS: Duration = Duration::from_secs(4);
+/// The same at first, while it is not known how many connections there are to be, and while connections are being
+/// interrupted, which costs half a part on each.
+const LASTS_FOR_NOW: Duration = Duration::from_secs(2);
+/// By how much parts that may be as large as each other differ at most, and what spreads them evenly in between.
+const STAGGERED: f64 = 0.25;
+const GOLDEN: f64 = 0.618_033_988_749_894_9;
+/// When the rest takes no longer than this, each connection takes its share of it: all end together. A little more than the
+/// largest part takes on a connection of 400 Mbit/s.
+const LAST_ROUND: Duration = Duration::from_millis(1400);
+/// Until then a part takes this fraction of the time that the rest takes, so that whoever is slower than thought does
+/// not hold the end up.
+const SHARE_OF_THE_REST: f64 = 0.85;
 
-/// The share of what is left that a wave takes: two fifths.
-const WAVE: (u64, u64) = (2, 5);
-/// The smallest part is this fraction of the largest, give or take what makes the last wave a whole one.
-const SMALLEST_FRACTION: u64 = 4;
+/// Parts that take less than this spend too much of it waiting for their answers.
+const SHORTEST: Duration = Duration::from_millis(150);
 
-/// Where the parts of one file begin and end, by position. As small as the number of different sizes.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Cut {
-    length: u64,
-    count: u64,
-    /// At least one, in the order of the file.
-    runs: Vec<Run>,
-}
+/// How much may be cut and not be acknowledged: what the line carries in this time, and a little for each connection.
+pub(super) const AT_RISK: Duration = Duration::from_secs(12);
+const AT_RISK_EACH: u64 = MIB;
 
-/// Parts of one size, side by side. Of the last run, the last part may be smaller.
+/// Which sizes the parts of a file have.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct Run {
-    /// The position of its first part.
-    first: u64,
-    /// Where that begins in the file.
-    start: u64,
-    size: u64,
+pub(super) enum Sizes {
+    /// This size; the last one may be smaller.
+    Equal(u64),
+    /// What the line carries, up to this size, and so that there are at most so many parts.
+    ByLine { largest: u64, parts: u64 },
 }
 
-/// A run behind the first, as a checkpoint writes it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub(super) struct TailRun {
-    size: u64,
-    count: u64,
-}
-
-impl Cut {
-    /// Parts of one size, which is not zero.
-    pub(super) fn equal(length: u64, size: u64) -> Self {
-        Self { length, count: length.div_ceil(size), runs: vec![Run { first: 0, start: 0, size }] }
-    }
-
-    /// What suits a file of this length over so many connections, none of whose rates is known: full parts, and then
-    /// waves of one part a connection that get smaller, so that a part which a slow connection takes late costs little.
-    /// `limit`, the most that the service takes, is not zero.
-    pub(super) fn fitting(length: u64, parallel: u16, limit: u64) -> Self {
-        let full = fitting_size(length, parallel, limit);
-        match u64::from(parallel) {
-            // Nobody waits for a straggler.
-            0 | 1 => Self::equal(length, full),
-            parallel => Self::in_waves(length, parallel, full),
+impl Sizes {
+    /// As the plan asks for it, within what the service takes.
+    pub(super) fn of(part_size: Option<u64>, limit: u64, parts: u64) -> Self {
+        match part_size {
+            Some(size) => Self::Equal(size),
+            None => Self::ByLine { largest: LARGEST.min(limit), parts },
         }
     }
+}
 
-    fn in_waves(length: u64, parallel: u64, full: u64) -> Self {
-        let smallest = (full / SMALLEST_FRACTION).max(1);
-        let alignment = if smallest < ALIGNMENT { 1 } else { ALIGNMENT };
-        let mut cut = Self { length, count: 0, runs: Vec::new() };
-        let mut left = length;
-        let mut push = |size, count: u64, left: &mut u64| {
-            if count > 0 && cut.runs.last().is_none_or(|run| run.size != size) {
-                cut.runs.push(Run { first: cut.count, start: length - *left, size });
+/// What the size of the next part follows from. Rates are in bytes a second.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Situation {
+    /// What the connection that takes it carried, what one carries on average, and all together.
+    pub(super) own: Option<f64>,
+    pub(super) usual: f64,
+    pub(super) together: f64,
+    /// The largest part that was acknowledged.
+    pub(super) largest_before: u64,
+    /// The largest that may be.
+    pub(super) largest: u64,
+    /// How many parts were cut before it.
+    pub(super) number: u64,
+    /// What was never cut.
+    pub(super) uncut: u64,
+    /// The same and what is to be cut anew, and how many parts may still be cut of both.
+    pub(super) to_cut: u64,
+    pub(super) parts_left: u64,
+    /// What flies and has not left yet.
+    pub(super) unsent: u64,
+    /// What was cut and is not acknowledged.
+    pub(super) at_risk: u64,
+    /// What the part is cut off.
+    pub(super) whole: Whole,
+    /// How many connections are busy, this one included.
+    pub(super) busy: usize,
+    /// What was acknowledged over the last seconds.
+    pub(super) acknowledged: f64,
+    /// Whether the upload has just begun, or connections were interrupted lately.
+    pub(super) is_short: bool,
+}
+
+impl Situation {
+    /// The size of the next part; `None` when nothing may be cut before something is acknowledged.
+    pub(super) fn size(&self) -> Option<u64> {
+        let smallest = SMALLEST.min(self.largest);
+        let least = self.to_cut.div_ceil(self.parts_left.max(1)).clamp(smallest, self.largest);
+        let wished = match self.own {
+            None => FIRST,
+            Some(own) => {
+                let lasts = if self.is_short { LASTS_FOR_NOW } else { LASTS };
+                let most = GROWTH.saturating_mul(self.largest_before.max(FIRST));
+                let longest = lasts.as_secs_f64().min(self.largest as f64 / own.max(1.0));
+                let towards_the_end = own.min(self.usual) * self.time_towards_the_end(longest);
+                bytes((own * lasts.as_secs_f64() * self.stagger()).min(towards_the_end)).min(most)
             }
-            cut.count += count;
-            *left = left.saturating_sub(size.saturating_mul(count));
         };
-        let share = |left: u64| (left / (WAVE.1 * parallel) * WAVE.0).next_multiple_of(alignment);
-        let tail = (full * parallel * WAVE.1).div_ceil(WAVE.0);
-        let full_waves = left.checked_sub(tail).map_or(0, |before| before / (full * parallel) + 1);
-        push(full, full_waves * parallel, &mut left);
-        while share(left) > smallest {
-            push(share(left).min(full), parallel, &mut left);
+        let size = wished.next_multiple_of(ALIGNMENT).clamp(least, self.largest);
+        if let Some(most) = self.whole.pieces {
+            // It is at risk already.
+            return Some(size.min(most.max(least)));
         }
-        // Whole waves to the end: no connection has a part more to send than the others.
-        let waves = left.div_ceil(parallel * smallest).max(1);
-        let size = left.div_ceil(waves * parallel).max(smallest / 2).next_multiple_of(alignment).min(full);
-        push(size, left.div_ceil(size), &mut left);
-        cut
-    }
-
-    /// The cut that a checkpoint describes: so many parts, all of `size` but those of the tail. `None` when these are not
-    /// the parts of a file of this length.
-    pub(super) fn saved(length: u64, size: u64, tail: &[TailRun], count: usize) -> Option<Self> {
-        let count = u64::try_from(count).ok()?;
-        let in_tail = tail.iter().try_fold(0_u64, |sum, run| sum.checked_add(run.count))?;
-        let head = TailRun { size, count: count.checked_sub(in_tail)? };
-        let mut cut = Self { length, count: 0, runs: Vec::with_capacity(1 + tail.len()) };
-        // The last part may reach beyond what 64 bits hold, before it is cut short by the end of the file.
-        let (mut end, mut last) = (0_u128, 0);
-        for run in std::iter::once(&head).chain(tail) {
-            let start = u64::try_from(end).ok()?;
-            if run.size == 0 || run.count == 0 {
-                return None;
-            }
-            cut.runs.push(Run { first: cut.count, start, size: run.size });
-            cut.count += run.count;
-            last = u128::from(run.size);
-            end += last * u128::from(run.count);
+        let room = self.room();
+        if size <= room {
+            // What would be left is not worth a part of its own.
+            let is_crumb = self.whole.length.saturating_sub(size) < size / 4;
+            return Some(if is_crumb { self.whole.length.clamp(size, self.largest.min(room)) } else { size });
         }
-        let length = u128::from(length);
-        (end >= length && end - last < length).then_some(cut)
+        let room = room / ALIGNMENT * ALIGNMENT;
+        // What nothing else waits for has to go on.
+        if self.at_risk == 0 { Some(room.max(least)) } else { (room >= least).then_some(room) }
     }
 
-    /// How many parts there are.
-    pub(super) fn count(&self) -> u64 {
-        self.count
+    /// Parts of one size would begin and end together for ever, and the line would rest while all of them wait for their
+    /// answers.
+    fn stagger(&self) -> f64 {
+        1.0 - STAGGERED * (self.number as f64 * GOLDEN).fract()
     }
 
-    /// The size of the parts before the tail.
-    pub(super) fn part_size(&self) -> u64 {
-        self.runs[0].size
+    /// How long the next part may take for all to end together, in seconds, when none takes longer than `longest`.
+    fn time_towards_the_end(&self, longest: f64) -> f64 {
+        let rest = self.uncut.saturating_add(self.unsent) as f64 / self.together.max(1.0);
+        let time = if rest <= LAST_ROUND.as_secs_f64() {
+            rest
+        } else if rest > longest && rest <= 2.0 * longest {
+            // Two rounds, and no small one behind them.
+            rest / 2.0
+        } else {
+            rest * SHARE_OF_THE_REST
+        };
+        time.max(SHORTEST.as_secs_f64())
     }
 
-    /// The parts that are not of that size, for a checkpoint; empty when all are.
-    pub(super) fn tail(&self) -> Vec<TailRun> {
-        let ends = self.runs.iter().skip(2).map(|run| run.first).chain([self.count]);
-        let runs = self.runs.iter().skip(1);
-        runs.zip(ends).map(|(run, end)| TailRun { size: run.size, count: end - run.first }).collect()
-    }
-
-    /// Where this part lies in the file.
-    pub(super) fn range(&self, index: usize) -> SourceRange {
-        let index = index as u64;
-        let behind = self.runs.partition_point(|run| run.first <= index);
-        let run = self.runs[behind.saturating_sub(1)];
-        let start = run.start.saturating_add(run.size.saturating_mul(index - run.first)).min(self.length);
-        SourceRange::new(start, start.saturating_add(run.size).min(self.length))
+    /// How much may be cut now.
+    fn room(&self) -> u64 {
+        let allowed = bytes(self.acknowledged * AT_RISK.as_secs_f64());
+        allowed.saturating_add(AT_RISK_EACH.saturating_mul(self.busy as u64)).saturating_sub(self.at_risk)
     }
 }
 
-/// The size of the largest parts that suit a file of this length over so many connections.
+fn bytes(bytes: f64) -> u64 {
+    bytes as u64
+}
+
+/// The size that a file of this length is cut by at first, as far as it is decided beforehand: one that is no larger goes in
+/// one request.
 pub(super) fn fitting_size(length: u64, parallel: u16, limit: u64) -> u64 {
-    let largest = LARGEST_DEFAULT.min(limit);
-    let smallest = SMALLEST_DEFAULT.min(largest);
+    let largest = LARGEST.min(limit);
+    let smallest = SMALLEST_FOR_PARTS.min(largest);
     let parts = match u64::from(parallel) {
         0 | 1 => length.div_ceil(largest).max(1),
         parallel => FULL_PARTS_PER_CONNECTION * parallel,

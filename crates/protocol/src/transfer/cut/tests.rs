@@ -1,168 +1,124 @@
-//! The cut by its properties, and by a model of connections in virtual time.
+//! The size of the next part, by what it follows from.
 
 use proptest::prelude::*;
 
 use super::*;
 
 const GIB: u64 = 1024 * MIB;
-/// 400 Mbit/s, in bytes a second.
-const RATE: f64 = 50e6;
-/// Seconds from the last byte of a part to its answer.
-const ANSWER: f64 = 0.040;
 
-fn sizes(cut: &Cut) -> Vec<u64> {
-    (0..cut.count()).map(|index| cut.range(index as usize).len()).collect()
-}
-
-/// The seconds until the last answer, when each connection takes the next part as soon as it was answered.
-fn duration(cut: &Cut, rates: &[f64]) -> f64 {
-    let mut free = vec![0.0_f64; rates.len()];
-    for size in sizes(cut) {
-        let next = (0..free.len()).min_by(|a, b| free[*a].total_cmp(&free[*b])).unwrap();
-        free[next] += size as f64 / rates[next] + ANSWER;
-    }
-    free.into_iter().fold(0.0, f64::max)
-}
-
-/// How many times the time it takes that all connections together need for the bytes alone.
-fn against_ideal(cut: &Cut, rates: &[f64]) -> f64 {
-    duration(cut, rates) / (cut.length as f64 / rates.iter().sum::<f64>())
-}
-
-/// Of all places that the slow connection may have among the others, the worst.
-fn with_one_slower(length: u64, parallel: u16, rate: f64, factor: f64) -> f64 {
-    let cut = Cut::fitting(length, parallel, LARGEST_DEFAULT);
-    let worst = [0, usize::from(parallel) - 1].map(|slow| {
-        let mut rates = vec![rate; usize::from(parallel)];
-        rates[slow] /= factor;
-        against_ideal(&cut, &rates)
-    });
-    worst[0].max(worst[1])
-}
-
-#[test]
-fn a_long_file_over_equal_connections_takes_95_percent_of_the_link() {
-    for parallel in [4_u16, 8, 16] {
-        let length = 8 * LARGEST_DEFAULT * u64::from(parallel);
-        let cut = Cut::fitting(length, parallel, LARGEST_DEFAULT);
-        let share = 1.0 / against_ideal(&cut, &vec![RATE; usize::from(parallel)]);
-        assert!(share >= 0.95, "{share} with {parallel}");
+/// A connection of eight that carries so many bytes a second, like the others, in the middle of a large file.
+fn at(rate: u64) -> Situation {
+    Situation {
+        own: Some(rate as f64),
+        usual: rate as f64,
+        together: 8.0 * rate as f64,
+        largest_before: LARGEST,
+        largest: LARGEST,
+        number: 0,
+        uncut: GIB,
+        to_cut: GIB,
+        parts_left: 10_000,
+        unsent: 0,
+        at_risk: 0,
+        whole: Whole { length: GIB, pieces: None },
+        busy: 8,
+        acknowledged: 8.0 * rate as f64,
+        is_short: false,
     }
 }
 
-#[test]
-fn a_connection_with_a_quarter_of_the_rate_costs_at_most_15_percent() {
-    let times = with_one_slower(2 * GIB, 4, RATE, 4.0);
-    assert!(times <= 1.15, "{times} of the ideal");
-    let mut rates = [RATE; 4];
-    rates[3] /= 4.0;
-    let equal = against_ideal(&Cut::equal(2 * GIB, LARGEST_DEFAULT), &rates);
-    assert!(equal > 1.2, "equal parts take {equal}, so that the model shows what a straggler costs");
+fn kib(situation: Situation) -> Option<u64> {
+    situation.size().map(|size| size / KIB)
 }
 
 #[test]
-fn what_the_model_says_of_other_lengths_connections_and_rates() {
-    let mut table = String::from("times the ideal by how much slower one connection is: 1, 2, 4, 8\n");
-    for length in [64 * MIB, 256 * MIB, GIB, 2 * GIB, 8_000_000_000] {
-        for parallel in [2, 4, 8, 16] {
-            let times = [1.0, 2.0, 4.0, 8.0].map(|factor| with_one_slower(length, parallel, RATE, factor));
-            let [same, two, four, eight] = times;
-            let mib = length / MIB;
-            table += &format!("{mib:>5} MiB by {parallel:>2}: {same:.2} {two:.2} {four:.2} {eight:.2}\n");
-        }
-    }
-    insta::assert_snapshot!(table);
+fn a_part_is_what_its_connection_carries_in_four_seconds() {
+    assert_eq!(kib(at(MIB)), Some(4096));
+    assert_eq!(kib(at(250_000)), Some(1024));
+    assert_eq!(kib(Situation { is_short: true, ..at(MIB) }), Some(2048), "while connections are cut");
+    assert_eq!(kib(at(50 * MIB)), Some(65_536), "no more than the largest");
+    assert_eq!(kib(Situation { largest: 5 * MIB, ..at(50 * MIB) }), Some(5120));
+    let sizes = [1, 2, 3, 4].map(|number| kib(Situation { number, ..at(MIB) }).unwrap());
+    assert_eq!(sizes, [3520, 3904, 3264, 3648], "not all of them end together");
+    let slow = Situation { uncut: 64 * MIB, to_cut: 64 * MIB, ..at(10) };
+    assert_eq!(kib(slow), Some(64), "no less than the smallest");
 }
 
 #[test]
-fn the_parts_of_some_files() {
-    let shown = |length, parallel, limit| {
-        let cut = Cut::fitting(length, parallel, limit);
-        let head =
-            TailRun { size: cut.part_size(), count: cut.runs.get(1).map_or(cut.count, |run| run.first) };
-        let runs = std::iter::once(head).chain(cut.tail());
-        runs.map(|run| format!("{} x {} KiB", run.count, run.size / 1024)).collect::<Vec<_>>().join(", ")
-    };
-    insta::assert_snapshot!(shown(2 * GIB, 4, 64 * MIB), @"24 x 65536 KiB, 4 x 52480 KiB, 4 x 31488 KiB, 4 x 18880 KiB, 8 x 14144 KiB");
-    insta::assert_snapshot!(shown(256 * MIB, 4, 64 * MIB), @"8 x 16384 KiB, 4 x 13120 KiB, 4 x 7872 KiB, 4 x 4736 KiB, 8 x 3520 KiB");
-    insta::assert_snapshot!(shown(9 * MIB, 4, 64 * MIB), @"8 x 1152 KiB");
-    insta::assert_snapshot!(shown(1, 4, 64 * MIB), @"1 x 1024 KiB");
-    insta::assert_snapshot!(shown(100 * MIB, 1, 64 * MIB), @"2 x 51200 KiB");
-    insta::assert_snapshot!(shown(10 * MIB, 4, MIB), @"4 x 1024 KiB, 4 x 640 KiB, 4 x 384 KiB, 8 x 256 KiB");
+fn the_first_parts_are_small_and_sizes_jump_to_what_the_line_carries() {
+    let first = Situation { own: None, largest_before: 0, acknowledged: 0.0, busy: 1, ..at(MIB) };
+    assert_eq!(kib(first), Some(256));
+    let after = |before| kib(Situation { largest_before: before * KIB, ..at(50 * MIB) });
+    assert_eq!([256, 4096].map(after), [Some(4096), Some(65_536)]);
 }
 
 #[test]
-fn parts_that_do_not_fit_the_file_are_no_cut() {
-    let run = |size, count| TailRun { size, count };
-    let fits = |length, size, tail: &[TailRun], count| Cut::saved(length, size, tail, count).is_some();
-    assert!(
-        fits(25, 10, &[], 3) && fits(25, 10, &[run(5, 1)], 3) && fits(25, 10, &[run(6, 2), run(3, 1)], 4)
-    );
-    assert!(fits(u64::MAX, u64::MAX / 4, &[], 5));
-    for (size, tail, count) in [
-        (10, vec![], 2),
-        (10, vec![], 4),
-        (0, vec![], 3),
-        (10, vec![run(5, 2)], 3),
-        (10, vec![run(5, 1)], 1),
-        (10, vec![run(5, 2)], 2),
-        (10, vec![run(0, 1)], 4),
-        (10, vec![run(5, 1), run(9, 0)], 3),
-        (10, vec![run(1, u64::MAX), run(1, u64::MAX)], 3),
-        (10, vec![run(u64::MAX, u64::MAX)], 3),
-        (u64::MAX, vec![run(u64::MAX, 1)], 2),
-    ] {
-        assert!(!fits(25, size, &tail, count), "{count} parts of {size} and {tail:?}");
-    }
+fn towards_the_end_parts_get_smaller_so_that_all_end_together() {
+    // Eight connections of 1 MiB/s, so that the rest takes an eighth of its MiB in seconds.
+    let rest = |mib: u64| kib(Situation { uncut: mib * MIB, to_cut: mib * MIB, ..at(MIB) });
+    let sizes = [64, 32, 16, 8, 4, 2, 1].map(|mib| rest(mib).unwrap());
+    assert_eq!(sizes, [4096, 3520, 1792, 1024, 512, 256, 192]);
+    // One that is faster does not hold the end up if it gets slower.
+    let fast = Situation { own: Some(10.0 * MIB as f64), uncut: 16 * MIB, to_cut: 16 * MIB, ..at(MIB) };
+    assert_eq!(kib(fast), rest(16));
+}
+
+#[test]
+fn a_crumb_goes_with_the_part_before_it() {
+    let of = |length| Situation { whole: Whole { length: length * KIB, pieces: None }, ..at(MIB) };
+    assert_eq!([4096, 5000, 5200].map(|length| kib(of(length))), [Some(4096), Some(5000), Some(4096)]);
+    assert_eq!(kib(Situation { largest: 4100 * KIB, ..of(4200) }), Some(4100));
+}
+
+#[test]
+fn there_are_no_more_parts_than_may_be() {
+    let slow = Situation { to_cut: GIB, parts_left: 1000, ..at(10_000) };
+    assert_eq!(slow.size(), Some(GIB.div_ceil(1000)));
+    assert_eq!(Situation { parts_left: 0, ..slow }.size(), Some(LARGEST));
+    let pieces = Situation { whole: Whole { length: GIB, pieces: Some(SMALLEST) }, ..slow };
+    assert_eq!(pieces.size(), slow.size());
+}
+
+#[test]
+fn no_more_is_short_than_the_line_carries_in_twelve_seconds() {
+    let crowded = |at_risk_mib: u64| Situation { at_risk: at_risk_mib * MIB, ..at(MIB) };
+    // 12 s of 8 MiB/s, and 1 MiB for each of eight connections.
+    assert_eq!(kib(crowded(100)), Some(4096));
+    assert_eq!(kib(crowded(102)), Some(2048));
+    assert_eq!(kib(crowded(104)), None);
+    let again = |pieces| Situation { whole: Whole { length: 8 * MIB, pieces: Some(pieces) }, ..crowded(104) };
+    assert_eq!(kib(again(MIB)), Some(1024), "it is at risk already");
+    assert_eq!(kib(again(16 * MIB)), Some(4096));
+    let silent = Situation { acknowledged: 0.0, ..at(MIB) };
+    assert_eq!(kib(silent), Some(4096));
+    assert_eq!(kib(Situation { at_risk: 8 * MIB, ..silent }), None);
 }
 
 proptest! {
     #[test]
-    fn a_cut_covers_the_file_once_and_in_order_within_the_limit(
-        (length, limit) in prop_oneof![
-            (1..5000_u64, 1..200_u64),
-            (1..10 * GIB, MIB..512 * MIB),
-        ],
-        parallel in prop_oneof![1..20_u16, any::<u16>()],
+    fn a_size_is_never_more_than_allowed_and_never_nothing(
+        own in prop::option::of(0.0..1e12),
+        usual in 0.0..1e12,
+        together in 0.0..1e13,
+        acknowledged in 0.0..1e13,
+        largest_before in any::<u64>(),
+        largest in 1..=LARGEST,
+        (number, uncut, to_cut) in (any::<u64>(), 1..u64::MAX, 1..u64::MAX),
+        parts_left in any::<u64>(),
+        unsent in any::<u64>(),
+        at_risk in any::<u64>(),
+        busy in 1..100_usize,
+        is_short in any::<bool>(),
+        length in 1..u64::MAX,
+        pieces in prop::option::of(1..u64::MAX),
     ) {
-        let cut = Cut::fitting(length, parallel, limit);
-        prop_assert_eq!(&cut, &Cut::fitting(length, parallel, limit));
-        let sizes = sizes(&cut);
-        let mut end = 0;
-        for index in 0..sizes.len() {
-            let range = cut.range(index);
-            prop_assert_eq!(range.start(), end);
-            prop_assert!(!range.is_empty() && range.len() <= limit);
-            end = range.end();
-        }
-        prop_assert_eq!(end, length);
-        prop_assert!(sizes.is_sorted_by(|a, b| a >= b), "{:?}", sizes);
-        // Half of the smallest is where whole waves at the end lead at most, and only the last part may be less.
-        let full = fitting_size(length, parallel, limit);
-        let least = (full / SMALLEST_FRACTION / 2).max(1);
-        prop_assert!(sizes[..sizes.len() - 1].iter().all(|size| *size >= least), "{:?}", sizes);
-        prop_assert!(cut.runs.len() <= 6, "{:?}", cut);
-    }
-
-    #[test]
-    fn a_cut_is_the_same_when_it_comes_from_a_checkpoint(
-        length in prop_oneof![1..5000_u64, 1..10 * GIB],
-        parallel in 1..70_u16,
-        limit in prop_oneof![1..200_u64, MIB..512 * MIB],
-    ) {
-        let limit = limit.max(length / 100_000);
-        let cut = Cut::fitting(length, parallel, limit);
-        let saved = Cut::saved(length, cut.part_size(), &cut.tail(), cut.count() as usize);
-        prop_assert_eq!(saved, Some(cut));
-    }
-
-    #[test]
-    fn no_length_limit_or_number_of_connections_is_too_much(
-        length in any::<u64>(),
-        parallel in any::<u16>(),
-        limit in 1..=u64::MAX,
-    ) {
-        let cut = Cut::fitting(length.max(1), parallel, limit);
-        prop_assert!(cut.count() >= 1 && cut.range(0).len() <= limit);
+        let whole = Whole { length, pieces };
+        let situation = Situation {
+            number,
+            own, usual, together, largest_before, largest, uncut, to_cut, parts_left, unsent, at_risk, whole, busy, acknowledged, is_short,
+        };
+        let size = situation.size();
+        prop_assert!(size.is_none_or(|size| (1..=largest).contains(&size)), "{:?}", size);
+        prop_assert!(size.is_some() || (at_risk > 0 && pieces.is_none()));
     }
 }

@@ -1,0 +1,237 @@
+//! What the line carries, as far as acknowledgements show it.
+
+use std::{collections::VecDeque, time::Duration};
+
+use super::{
+    cut::{AT_RISK, Situation, Sizes},
+    parts::{Part, Parts, Whole},
+};
+
+/// Connections count as interrupted for so long after the last time.
+const INTERRUPTED: Duration = Duration::from_secs(120);
+/// An upload has just begun for so long.
+const BEGINNING: Duration = Duration::from_secs(6);
+/// What the kernel holds of a part when it seems to have left looks like a slow answer; more than this is no answer.
+const LONGEST_ANSWER: Duration = Duration::from_secs(4);
+/// Acknowledgements that come this close together count as one.
+const TOGETHER: Duration = Duration::from_millis(50);
+
+/// What was seen of a line in this run.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Line {
+    /// What each connection carried last, in bytes a second.
+    slots: Vec<Option<f64>>,
+    /// The largest part that was acknowledged.
+    largest: u64,
+    /// Bytes that were acknowledged when, over the last seconds.
+    acknowledged: VecDeque<(Duration, u64)>,
+    /// When the first part left.
+    began: Option<Duration>,
+    interrupted: Option<Duration>,
+    /// The shortest time from when a part had left to its answer.
+    answer: Option<Duration>,
+}
+
+/// A part's way: which connection takes it, as far as can be told, and since when.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Leg {
+    pub(super) slot: usize,
+    pub(super) since: Duration,
+    /// The number of connections is what it was then as long as this is the same.
+    pub(super) epoch: u32,
+}
+
+/// A part's way that has ended with an answer.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Flown {
+    pub(super) at: Duration,
+    pub(super) took: Duration,
+    pub(super) epoch: u32,
+    slot: usize,
+    /// How long it had left by then, as far as that was seen.
+    waited: Duration,
+}
+
+impl Leg {
+    /// It ends now; `left_at` is when all of the part was seen to have left.
+    pub(super) fn answered(self, left_at: Option<Duration>, now: Duration) -> Flown {
+        Flown {
+            slot: self.slot,
+            epoch: self.epoch,
+            at: now,
+            took: now.saturating_sub(self.since).max(Duration::from_micros(1)),
+            waited: left_at.map_or(Duration::ZERO, |left_at| now.saturating_sub(left_at)),
+        }
+    }
+}
+
+/// One part under way, and how much of it has left.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Flying {
+    pub(super) part: Part,
+    pub(super) leg: Leg,
+    pub(super) sent: u64,
+}
+
+impl Line {
+    /// The way of the next part: a connection that is free takes it.
+    pub(super) fn leg(since: Duration, epoch: u32, flying: &[Flying]) -> Leg {
+        let is_taken = |slot: &usize| flying.iter().any(|other| other.leg.slot == *slot);
+        Leg { slot: (0..).find(|slot| !is_taken(slot)).unwrap_or_default(), since, epoch }
+    }
+
+    /// A part leaves.
+    pub(super) fn begin(&mut self, leg: Leg) {
+        if leg.slot >= self.slots.len() {
+            self.slots.resize(leg.slot + 1, None);
+        }
+        self.began.get_or_insert(leg.since);
+    }
+
+    /// A part was acknowledged. Returns how long it was sent, without what the service
+    /// takes to answer anything.
+    pub(super) fn acknowledged(&mut self, flown: Flown, bytes: u64) -> Duration {
+        let Flown { slot, at: now, took, waited, .. } = flown;
+        let answer = self.answer.map_or(waited, |answer| answer.min(waited)).min(LONGEST_ANSWER);
+        self.answer = Some(answer);
+        // However long a service takes to answer, connections are to send for most of the time.
+        let sending = took.saturating_sub(answer);
+        if let Some(slot) = self.slots.get_mut(slot) {
+            *slot = Some(bytes as f64 / sending.max(took / 2).as_secs_f64());
+        }
+        self.largest = self.largest.max(bytes);
+        match self.acknowledged.back_mut() {
+            // It counts as if it had come before, and so is forgotten sooner.
+            Some((at, sum)) if now.saturating_sub(*at) < TOGETHER => *sum += bytes,
+            _ => self.acknowledged.push_back((now, bytes)),
+        }
+        self.forget(now);
+        sending
+    }
+
+    /// A part was interrupted on its way.
+    pub(super) fn interrupted(&mut self, now: Duration) {
+        self.interrupted = Some(now);
+    }
+
+    fn forget(&mut self, now: Duration) {
+        let since = now.saturating_sub(AT_RISK);
+        while self.acknowledged.front().is_some_and(|(at, _)| *at < since) {
+            self.acknowledged.pop_front();
+        }
+    }
+
+    /// Bytes a second that were acknowledged over the last twelve seconds, or since the first part left.
+    pub(super) fn rate(&self, now: Duration) -> f64 {
+        let since = self.began.unwrap_or(now).max(now.saturating_sub(AT_RISK));
+        let bytes: u64 =
+            self.acknowledged.iter().filter(|(at, _)| *at >= since).map(|(_, bytes)| bytes).sum();
+        let time = now.saturating_sub(since);
+        if time.is_zero() { 0.0 } else { bytes as f64 / time.as_secs_f64() }
+    }
+
+    /// Bytes a second that all connections carried together, each with its last part.
+    pub(super) fn carried(&self) -> f64 {
+        self.slots.iter().flatten().sum()
+    }
+
+    /// What the size of the part follows from that this connection takes next, of so many that may be busy.
+    pub(super) fn situation(
+        &self,
+        leg: Leg,
+        flying: &[Flying],
+        window: u16,
+        parts: &Parts,
+        whole: Whole,
+    ) -> Option<Situation> {
+        let Sizes::ByLine { largest, parts: most_parts } = parts.sizes() else { return None };
+        let is_within =
+            |since: Option<Duration>, time| since.is_some_and(|at| leg.since.saturating_sub(at) < time);
+        let (to_cut, ranges) = parts.to_cut();
+        let known = self.slots.iter().flatten();
+        let (count, sum) = known.fold((0_u32, 0.0), |(count, sum), rate| (count + 1, sum + rate));
+        let usual = (count > 0).then(|| sum / f64::from(count));
+        let rate_of = |slot: usize| self.slots.get(slot).copied().flatten().or(usual);
+        let own = rate_of(leg.slot);
+        let busy = flying.len() + 1;
+        let others: f64 = flying.iter().filter_map(|other| rate_of(other.leg.slot)).sum();
+        let idle = usize::from(window).saturating_sub(busy) as f64 * usual.unwrap_or_default();
+        Some(Situation {
+            own,
+            usual: usual.unwrap_or_default(),
+            together: others + own.unwrap_or_default() + idle,
+            largest_before: self.largest,
+            largest,
+            number: parts.numbered(),
+            uncut: parts.uncut(),
+            to_cut,
+            // Of each range, a rest may be a part of its own.
+            parts_left: most_parts.saturating_sub(parts.count()).saturating_sub(ranges),
+            unsent: flying.iter().map(|other| other.part.len().saturating_sub(other.sent)).sum(),
+            at_risk: parts.at_risk(),
+            whole,
+            busy,
+            acknowledged: self.rate(leg.since),
+            is_short: is_within(self.began, BEGINNING) || is_within(self.interrupted, INTERRUPTED),
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SECOND: Duration = Duration::from_secs(1);
+
+    fn flown(slot: usize, since: u32, at: u32, waited: u32) -> Flown {
+        let leg = Leg { slot, since: SECOND * since, epoch: 0 };
+        leg.answered(Some(SECOND * (at - waited)), SECOND * at)
+    }
+
+    fn line() -> Line {
+        let mut line = Line::default();
+        line.begin(Leg { slot: 1, since: SECOND * 10, epoch: 0 });
+        line
+    }
+
+    #[test]
+    fn the_rate_is_what_was_acknowledged_over_the_last_twelve_seconds_or_since_the_first_byte() {
+        let mut line = line();
+        assert_eq!(line.rate(SECOND * 10), 0.0);
+        line.acknowledged(flown(0, 10, 12, 0), 100);
+        assert_eq!(line.rate(SECOND * 12), 50.0);
+        assert_eq!(line.rate(SECOND * 20), 10.0);
+        line.acknowledged(flown(0, 12, 24, 0), 140);
+        assert_eq!(line.rate(SECOND * 24), 20.0);
+        assert_eq!(line.rate(SECOND * 30), 140.0 / 12.0);
+        assert_eq!(line.rate(SECOND * 60), 0.0);
+    }
+
+    #[test]
+    fn a_service_that_is_slow_to_answer_is_no_slow_line() {
+        let mut line = line();
+        line.acknowledged(flown(0, 10, 14, 2), 100);
+        assert_eq!(line.slots[0], Some(50.0));
+        // Once an answer came soon, waiting is the line's.
+        line.acknowledged(flown(0, 14, 18, 0), 100);
+        assert_eq!(line.slots[0], Some(25.0));
+        line.acknowledged(flown(1, 14, 22, 7), 100);
+        assert_eq!(line.slots[1], Some(12.5));
+    }
+
+    #[test]
+    fn what_the_kernel_holds_of_a_part_does_not_make_a_line_faster_than_twice_what_it_is() {
+        let mut line = line();
+        line.acknowledged(flown(0, 10, 14, 4), 100);
+        assert_eq!(line.slots[0], Some(50.0));
+    }
+
+    #[test]
+    fn a_free_connection_takes_the_next_part() {
+        let part = Part { start: 0, end: 1, number: 1 };
+        let flying = [0, 2].map(|slot| Flying { part, leg: Leg { slot, since: SECOND, epoch: 0 }, sent: 0 });
+        assert_eq!(Line::leg(SECOND, 0, &flying).slot, 1);
+        assert_eq!(Line::leg(SECOND, 0, &flying[..1]).slot, 1);
+        assert_eq!(Line::leg(SECOND, 0, &[]).slot, 0);
+    }
+}

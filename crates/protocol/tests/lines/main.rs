@@ -1,0 +1,24 @@
+//! Virtual lines for the upload machine: what it makes of a line that is slow, shared, cut or silent, in virtual time.
+//!
+//! Each line is played event by event, as the driver would play it: bytes that have moved are reported every quarter of a second
+//! and at each end. Bytes are not simulated one by one, so an upload of an hour takes milliseconds. The same seed gives the same
+//! story. A run of the tests tries a thousand seeds, others every hour; `cargo xtask simulate` tries ten thousand.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::print_stdout,
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    clippy::cast_precision_loss,
+    reason = "a line that cannot be played fails, and says so; bytes and seconds are far from what would not fit"
+)]
+
+#[path = "../simulation/dice.rs"]
+mod dice;
+mod line;
+mod play;
+mod report;
+mod rules;
+#[path = "../simulation/seeds.rs"]
+mod seeds;
+mod table;
