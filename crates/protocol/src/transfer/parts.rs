@@ -30,8 +30,8 @@ pub(super) struct Parts {
     numbered: u64,
     /// The size of the last one.
     last: u64,
-    /// What was never cut must stay so until something is acknowledged.
-    is_held: bool,
+    /// When what was to be cut had to stay so, until something is acknowledged or comes back.
+    held_at: Option<Duration>,
 }
 
 /// A range that is still to be sent, up to here.
@@ -105,7 +105,7 @@ impl Parts {
             stored,
             cut: 0,
             last: 0,
-            is_held: false,
+            held_at: None,
         }
     }
 
@@ -182,7 +182,7 @@ impl Parts {
         now: Duration,
         size: impl FnOnce(&Self, Whole) -> Option<u64>,
     ) -> Option<(Part, Tries)> {
-        self.is_held = false;
+        self.held_at = None;
         let ready = |(_, left): &(&u64, &Left)| left.state.not_before() <= now;
         let (start, left) = self.left.iter().find(ready).map(|(start, left)| (*start, *left))?;
         if let State::Part { .. } = left.state {
@@ -196,7 +196,7 @@ impl Parts {
             self.cut_off(start, left, size);
             return self.take(start);
         }
-        self.is_held = true;
+        self.held_at = Some(now);
         let is_part = |left: &Left| matches!(left.state, State::Part { .. });
         let ready =
             self.left.iter().find(|entry| ready(entry) && is_part(entry.1)).map(|(start, _)| *start)?;
@@ -237,12 +237,19 @@ impl Parts {
 
     /// When a part may be sent: at once, later, or never as far as is known now.
     pub(super) fn next_at(&self) -> Option<Duration> {
-        let may_go = |left: &&Left| !self.is_held || matches!(left.state, State::Part { .. });
+        let may_go = |left: &&Left| match (self.held_at, left.state) {
+            (None, _) | (Some(_), State::Part { .. }) => true,
+            // One that was ready then had its chance.
+            (Some(held), State::Split { not_before, .. }) => not_before > held,
+            (Some(_), State::Uncut) => false,
+        };
         self.left.values().filter(may_go).map(|left| left.state.not_before()).min()
     }
 
     /// The service has this part.
     pub(super) fn acknowledge(&mut self, part: Part, id: &str) {
+        // There may be room again.
+        self.held_at = None;
         if self.stored.insert(part.start, part.len(), id) {
             self.cut -= 1;
         }
@@ -257,13 +264,19 @@ impl Parts {
     }
 
     /// This part was not taken and goes again, not before `not_before`.
-    pub(super) fn give_back(&mut self, part: Part, tries: Tries, not_before: Duration) {
+    pub(super) fn give_back(&mut self, part: Part, mut tries: Tries, not_before: Duration) {
+        self.held_at = None;
         let is_split =
             tries.interruptions >= INTERRUPTIONS_UNTIL_SPLIT && matches!(self.sizes, Sizes::ByLine { .. });
         let state = if is_split {
             self.cut -= 1;
             let most = (part.len() / 2).next_multiple_of(SMALLEST);
-            State::Split { most, tries: Tries { interruptions: 0, ..tries }, not_before }
+            tries.interruptions = 0;
+            // A smaller piece may be what the line lasts for.
+            if most < part.len() {
+                tries.failures = 0;
+            }
+            State::Split { most, tries, not_before }
         } else {
             State::Part { number: part.number, tries, not_before }
         };
@@ -379,6 +392,23 @@ mod tests {
         assert_eq!(next(&mut parts, 5), Some((0, 100, 2)), "as it was");
         parts.acknowledge(later, "b");
         assert_eq!(take(&mut parts, 5, Some(100)).unwrap().0.range(), SourceRange::new(200, 300));
+    }
+
+    #[test]
+    fn what_is_to_be_cut_anew_has_its_moment_while_the_rest_may_not_be_cut() {
+        let mut parts = by_line(300);
+        let (part, tries) = take(&mut parts, 0, Some(100)).unwrap();
+        let tries = parts.failed_again(parts.failed_again(tries, true, false), true, false);
+        parts.give_back(part, tries, Duration::from_secs(5));
+        let pieces_alone = |_: &Parts, whole: Whole| whole.pieces;
+        assert_eq!(parts.take_next(Duration::ZERO, pieces_alone), None);
+        assert_eq!(parts.next_at(), Some(Duration::from_secs(5)));
+        assert!(parts.take_next(Duration::from_secs(5), pieces_alone).is_some());
+        // What comes back or is acknowledged may make room again.
+        assert_eq!(parts.take_next(Duration::from_secs(5), pieces_alone), None);
+        assert_eq!(parts.next_at(), None);
+        parts.acknowledge(part, "a");
+        assert_eq!(parts.next_at(), Some(Duration::ZERO));
     }
 
     #[test]
