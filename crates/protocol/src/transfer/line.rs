@@ -130,9 +130,14 @@ impl Line {
         if time.is_zero() { 0.0 } else { bytes as f64 / time.as_secs_f64() }
     }
 
-    /// Bytes a second that all connections carried together, each with its last part.
-    pub(super) fn carried(&self) -> f64 {
-        self.slots.iter().flatten().sum()
+    /// Bytes a second that so many connections carried together, each with its last part.
+    pub(super) fn carried(&self, window: u16) -> f64 {
+        self.rates(window).sum()
+    }
+
+    /// What is known of so many connections; of those that are given up, nothing counts.
+    fn rates(&self, window: u16) -> impl Iterator<Item = f64> {
+        self.slots.iter().take(usize::from(window)).flatten().copied()
     }
 
     /// What the size of the part follows from that this connection takes next, of so many that may be busy.
@@ -148,8 +153,8 @@ impl Line {
         let is_within =
             |since: Option<Duration>, time| since.is_some_and(|at| leg.since.saturating_sub(at) < time);
         let (to_cut, ranges) = parts.to_cut();
-        let known = self.slots.iter().flatten();
-        let (count, sum) = known.fold((0_u32, 0.0), |(count, sum), rate| (count + 1, sum + rate));
+        let (count, sum) =
+            self.rates(window).fold((0_u32, 0.0), |(count, sum), rate| (count + 1, sum + rate));
         let usual = (count > 0).then(|| sum / f64::from(count));
         let rate_of = |slot: usize| self.slots.get(slot).copied().flatten().or(usual);
         let own = rate_of(leg.slot);
@@ -163,7 +168,6 @@ impl Line {
             largest_before: self.largest,
             largest,
             number: parts.numbered(),
-            uncut: parts.uncut(),
             to_cut,
             // Of each range, a rest may be a part of its own.
             parts_left: most_parts.saturating_sub(parts.count()).saturating_sub(ranges),
@@ -224,6 +228,14 @@ mod tests {
         let mut line = line();
         line.acknowledged(flown(0, 10, 14, 4), 100);
         assert_eq!(line.slots[0], Some(50.0));
+    }
+
+    #[test]
+    fn what_connections_carried_that_are_given_up_does_not_count() {
+        let mut line = line();
+        line.acknowledged(flown(0, 10, 14, 0), 100);
+        line.acknowledged(flown(1, 10, 20, 0), 100);
+        assert_eq!([2, 1, 0].map(|window| line.carried(window)), [35.0, 25.0, 0.0]);
     }
 
     #[test]

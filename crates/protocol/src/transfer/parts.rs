@@ -131,11 +131,6 @@ impl Parts {
         self.numbered
     }
 
-    /// How much was never cut.
-    pub(super) fn uncut(&self) -> u64 {
-        self.uncut
-    }
-
     /// How much was never cut or is to be cut anew, in how many ranges.
     pub(super) fn to_cut(&self) -> (u64, u64) {
         let ranges = self.left.iter().filter(|(_, left)| !matches!(left.state, State::Part { .. }));
@@ -369,7 +364,7 @@ mod tests {
         let mut stored = Stored::default();
         assert!(stored.insert(0, 10, "a") && stored.insert(25, 10, "c"));
         let mut parts = Parts::with_stored(40, Sizes::Equal(7), stored);
-        assert_eq!((parts.uncut(), parts.expected()), (20, 6));
+        assert_eq!((parts.uncut, parts.expected()), (20, 6));
         let ranges: Vec<_> =
             std::iter::from_fn(|| next(&mut parts, 0)).map(|(start, end, _)| (start, end)).collect();
         assert_eq!(ranges, [(10, 17), (17, 24), (24, 25), (35, 40)]);
@@ -423,7 +418,7 @@ mod tests {
                 (part, tries) = take(&mut parts, 0, Some(30)).unwrap();
             }
         }
-        assert_eq!((parts.at_risk(), parts.uncut()), (100, 100));
+        assert_eq!((parts.at_risk(), parts.uncut), (100, 100));
         let again = parts.take_next(Duration::ZERO, |_, whole| {
             assert_eq!(whole, Whole { length: 100, pieces: Some(SMALLEST) });
             Some(30)

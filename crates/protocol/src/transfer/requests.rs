@@ -286,7 +286,8 @@ impl Transfer {
         let left = self.statistics.bytes_acknowledged.saturating_add(flying.sum());
         let rest = usize::try_from(parts.rest()).unwrap_or(usize::MAX);
         let largest = self.flights.parts().map(|flying| flying.part.len()).max().unwrap_or_default();
-        let (window, rate) = (self.pace.window(), self.line.carried());
+        let window = self.pace.window();
+        let rate = self.line.carried(window);
         self.with_connections(|connections| {
             connections.look(now.monotonic, left, rate, (rest, largest), window);
         });

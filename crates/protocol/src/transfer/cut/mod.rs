@@ -78,9 +78,7 @@ pub(super) struct Situation {
     pub(super) largest: u64,
     /// How many parts were cut before it.
     pub(super) number: u64,
-    /// What was never cut.
-    pub(super) uncut: u64,
-    /// The same and what is to be cut anew, and how many parts may still be cut of both.
+    /// What was never cut or is to be cut anew, and how many parts may still be cut of it.
     pub(super) to_cut: u64,
     pub(super) parts_left: u64,
     /// What flies and has not left yet.
@@ -136,7 +134,7 @@ impl Situation {
 
     /// How long the next part may take for all to end together, in seconds, when none takes longer than `longest`.
     fn time_towards_the_end(&self, longest: f64) -> f64 {
-        let rest = self.uncut.saturating_add(self.unsent) as f64 / self.together.max(1.0);
+        let rest = self.to_cut.saturating_add(self.unsent) as f64 / self.together.max(1.0);
         let time = if rest <= LAST_ROUND.as_secs_f64() {
             rest
         } else if rest > longest && rest <= 2.0 * longest {

@@ -15,7 +15,6 @@ fn at(rate: u64) -> Situation {
         largest_before: LARGEST,
         largest: LARGEST,
         number: 0,
-        uncut: GIB,
         to_cut: GIB,
         parts_left: 10_000,
         unsent: 0,
@@ -40,7 +39,7 @@ fn a_part_is_what_its_connection_carries_in_four_seconds() {
     assert_eq!(kib(Situation { largest: 5 * MIB, ..at(50 * MIB) }), Some(5120));
     let sizes = [1, 2, 3, 4].map(|number| kib(Situation { number, ..at(MIB) }).unwrap());
     assert_eq!(sizes, [3520, 3904, 3264, 3648], "not all of them end together");
-    let slow = Situation { uncut: 64 * MIB, to_cut: 64 * MIB, ..at(10) };
+    let slow = Situation { to_cut: 64 * MIB, ..at(10) };
     assert_eq!(kib(slow), Some(64), "no less than the smallest");
 }
 
@@ -55,11 +54,11 @@ fn the_first_parts_are_small_and_sizes_jump_to_what_the_line_carries() {
 #[test]
 fn towards_the_end_parts_get_smaller_so_that_all_end_together() {
     // Eight connections of 1 MiB/s, so that the rest takes an eighth of its MiB in seconds.
-    let rest = |mib: u64| kib(Situation { uncut: mib * MIB, to_cut: mib * MIB, ..at(MIB) });
+    let rest = |mib: u64| kib(Situation { to_cut: mib * MIB, ..at(MIB) });
     let sizes = [64, 32, 16, 8, 4, 2, 1].map(|mib| rest(mib).unwrap());
     assert_eq!(sizes, [4096, 3520, 1792, 1024, 512, 256, 192]);
     // One that is faster does not hold the end up if it gets slower.
-    let fast = Situation { own: Some(10.0 * MIB as f64), uncut: 16 * MIB, to_cut: 16 * MIB, ..at(MIB) };
+    let fast = Situation { own: Some(10.0 * MIB as f64), to_cut: 16 * MIB, ..at(MIB) };
     assert_eq!(kib(fast), rest(16));
 }
 
@@ -103,7 +102,7 @@ proptest! {
         acknowledged in 0.0..1e13,
         largest_before in any::<u64>(),
         largest in 1..=LARGEST,
-        (number, uncut, to_cut) in (any::<u64>(), 1..u64::MAX, 1..u64::MAX),
+        (number, to_cut) in (any::<u64>(), 1..u64::MAX),
         parts_left in any::<u64>(),
         unsent in any::<u64>(),
         at_risk in any::<u64>(),
@@ -115,7 +114,7 @@ proptest! {
         let whole = Whole { length, pieces };
         let situation = Situation {
             number,
-            own, usual, together, largest_before, largest, uncut, to_cut, parts_left, unsent, at_risk, whole, busy, acknowledged, is_short,
+            own, usual, together, largest_before, largest, to_cut, parts_left, unsent, at_risk, whole, busy, acknowledged, is_short,
         };
         let size = situation.size();
         prop_assert!(size.is_none_or(|size| (1..=largest).contains(&size)), "{:?}", size);
