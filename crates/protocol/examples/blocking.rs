@@ -49,7 +49,7 @@ fn main() -> Result<(), Error> {
                     }
                 }
             }
-            Action::Start { task: UploadTask::Stamp, .. } => transfer.handle_stamped(Ok(stamp(&file)?)),
+            Action::Start { id, task: UploadTask::Stamp } => transfer.handle_stamped(id, Ok(stamp(&file)?)),
             Action::Save(_) => transfer.handle_saved(Ok(())),
             Action::Wait { until } => sleep_until(until.unwrap_or_default()),
             Action::Start { id, task: UploadTask::Compare { .. } } => {

@@ -167,7 +167,7 @@ use stop::Stop;
 ///                         Err(failure) => transfer.handle_failure(id, failure, now()),
 ///                     }
 ///                 }
-///                 UploadTask::Stamp => transfer.handle_stamped(Ok(SourceStamp::new(source.len() as u64))),
+///                 UploadTask::Stamp => transfer.handle_stamped(id, Ok(SourceStamp::new(source.len() as u64))),
 ///                 UploadTask::Hash(_) => unreachable!("this plan wants no MD5"),
 ///                 UploadTask::Compare { .. } => transfer.handle_compared(id, Ok(Comparison::Unknown), now()),
 ///             },
@@ -383,7 +383,10 @@ impl Transfer {
     }
 
     /// The source was hashed as [`UploadTask::Hash`] asked: its MD5, or why it could not be read.
-    pub fn handle_hashed(&mut self, digest: Result<[u8; 16], SourceError>) {
+    pub fn handle_hashed(&mut self, id: RequestId, digest: Result<[u8; 16], SourceError>) {
+        if self.chores.hashing.take_if(|hashing| *hashing == id).is_none() {
+            return;
+        }
         match (self.hash, digest) {
             (Hash::Running, Ok(digest)) => self.hash = Hash::Known(digest),
             (Hash::Running, Err(error)) => self.end_in_order(TransferError::Source(error)),
@@ -392,8 +395,10 @@ impl Transfer {
     }
 
     /// The source was stamped as [`UploadTask::Stamp`] asked.
-    pub fn handle_stamped(&mut self, stamp: Result<SourceStamp, SourceError>) {
-        self.stamped(stamp);
+    pub fn handle_stamped(&mut self, id: RequestId, stamp: Result<SourceStamp, SourceError>) {
+        if self.chores.stamping.take_if(|stamping| *stamping == id).is_some() {
+            self.stamped(stamp);
+        }
     }
 
     /// Gives the transfer up: ends with [`TransferError::Cancelled`], after cancelling on the service if it can be
@@ -475,11 +480,11 @@ impl Machine for Transfer {
     }
 
     fn handle_failure(&mut self, id: RequestId, failure: Failure, now: Now) {
-        if self.chores.hashing.take_if(|hashing| *hashing == id).is_some() {
-            return self.handle_hashed(Err(SourceError::new(failure)));
+        if self.chores.hashing == Some(id) {
+            return self.handle_hashed(id, Err(SourceError::new(failure)));
         }
-        if self.chores.stamping.take_if(|stamping| *stamping == id).is_some() {
-            return self.handle_stamped(Err(SourceError::new(failure)));
+        if self.chores.stamping == Some(id) {
+            return self.handle_stamped(id, Err(SourceError::new(failure)));
         }
         if let Some(flight) = self.flights.end(id) {
             self.failed(flight, failure, now);

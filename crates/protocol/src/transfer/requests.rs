@@ -73,11 +73,13 @@ impl Transfer {
     /// A task that is no request.
     fn chore(&mut self, task: UploadTask) -> UploadAction {
         let id = self.flights.name();
-        match &task {
-            UploadTask::Hash(_) => self.chores.hashing = Some(id),
-            UploadTask::Stamp => self.chores.stamping = Some(id),
-            UploadTask::Send { .. } | UploadTask::Compare { .. } => {}
-        }
+        let before = match &task {
+            UploadTask::Hash(_) => self.chores.hashing.replace(id),
+            UploadTask::Stamp => self.chores.stamping.replace(id),
+            UploadTask::Send { .. } | UploadTask::Compare { .. } => None,
+        };
+        // What is asked anew is not answered by what the source was before.
+        self.abandoned.extend(before);
         Action::Start { id, task }
     }
 

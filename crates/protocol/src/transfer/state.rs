@@ -112,7 +112,7 @@ pub(super) struct Excuse {
     pub(super) outage: Option<u64>,
 }
 
-/// The names of the tasks that are no requests, those that were asked for last.
+/// The names of the tasks that are no requests, while they run.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Chores {
     pub(super) hashing: Option<RequestId>,

@@ -39,8 +39,7 @@ pub enum UploadTask {
     },
     /// Read this range from its start to its end, compute its MD5 and report it with [`Transfer::handle_hashed`].
     Hash(SourceRange),
-    /// Stamp the source anew and report it with [`Transfer::handle_stamped`]. Where it was asked before, that stamp is not to be
-    /// reported any more.
+    /// Stamp the source anew and report it with [`Transfer::handle_stamped`].
     Stamp,
 }
 

@@ -142,9 +142,9 @@ impl Play {
         loop {
             match self.machine.poll(self.now()) {
                 Action::Start { id, task: UploadTask::Send { request, .. } } => self.start(id, &request),
-                Action::Start { task: UploadTask::Stamp, .. } => {
+                Action::Start { id, task: UploadTask::Stamp } => {
                     let length = self.machine.progress().bytes_total;
-                    self.machine.handle_stamped(Ok(SourceStamp::new(length)));
+                    self.machine.handle_stamped(id, Ok(SourceStamp::new(length)));
                 }
                 Action::Start { task, .. } => panic!("{task:?} is not for lines"),
                 Action::Abandon(id) => drop(self.flights.remove(&id)),

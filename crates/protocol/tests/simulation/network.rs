@@ -119,20 +119,20 @@ impl World {
                     process.transfer.handle_saved(Err(SaveError::new("the disk is full")));
                 }
             }
-            Event::Hashed { process: sender, content, fails } if sender == mine => {
+            Event::Hashed { process: sender, id, content, fails } if sender == mine => {
                 let content = content.as_ref().unwrap_or(&self.source.content);
                 let digest = if fails { Err(()) } else { Ok(digest(content)) };
                 self.tell(format_args!("the source is hashed: {digest:?}"));
                 process.books.fails |= digest.is_err();
-                process.transfer.handle_hashed(digest.map_err(|()| SourceError::new("unreadable")));
+                process.transfer.handle_hashed(id, digest.map_err(|()| SourceError::new("unreadable")));
             }
-            Event::Stamped { process: sender } if sender == mine => {
+            Event::Stamped { process: sender, id } if sender == mine => {
                 process.books.saw_change |= self.source.changes != self.begun_with;
                 process.books.saw_touch = self.source.touches != self.touched_then;
                 let stamp = self.source.readable.then(|| self.source.stamp());
                 process.books.fails |=
                     stamp.is_none() && process.transfer.progress().phase == Phase::Checking;
-                process.transfer.handle_stamped(stamp.ok_or_else(|| SourceError::new("gone")));
+                process.transfer.handle_stamped(id, stamp.ok_or_else(|| SourceError::new("gone")));
             }
             // Of a process that is no more.
             _ => {}

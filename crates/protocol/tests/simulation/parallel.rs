@@ -166,9 +166,9 @@ impl World {
                     let delay = self.dice.millis(3000);
                     self.schedule(delay, number, Event::Compared { id, file_id });
                 }
-                Action::Start { task: UploadTask::Stamp, .. } => {
+                Action::Start { id, task: UploadTask::Stamp } => {
                     let stamp = SourceStamp::new(self.uploads[number].content.len() as u64);
-                    self.uploads[number].machine.handle_stamped(Ok(stamp));
+                    self.uploads[number].machine.handle_stamped(id, Ok(stamp));
                 }
                 Action::Save(_) => self.uploads[number].machine.handle_saved(Ok(())),
                 Action::Wait { until: Some(until) } => {

@@ -33,6 +33,8 @@ pub(crate) struct Process {
     clock_origin: Duration,
     began: Duration,
     pub(crate) saving: bool,
+    /// The names of the tasks that were no requests.
+    chores: Vec<RequestId>,
     pub(crate) cancelled_at: Option<Duration>,
     stopped_at: Option<Duration>,
     /// When an error that leaves something to resume has begun to end it.
@@ -73,6 +75,7 @@ impl World {
             clock_origin: self.dice.millis(1_000_000),
             began: self.time,
             saving: false,
+            chores: Vec::new(),
             cancelled_at: None,
             stopped_at: None,
             failed_at: None,
@@ -151,19 +154,21 @@ impl World {
                 self.send(process, id, request);
             }
             Action::Abandon(id) => {
-                let flew = process.books.abandon(id);
+                let flew = process.books.abandon(id) || process.chores.contains(&id);
                 hold(Rule::StaleIgnored, flew, || format!("{id:?}, which does not fly, is abandoned"));
             }
-            Action::Start { task: UploadTask::Hash(range), .. } => {
+            Action::Start { id, task: UploadTask::Hash(range) } => {
+                process.chores.push(id);
                 assert_eq!((range.start(), range.end()), (0, self.original.len() as u64));
                 let fails = self.dice.chance(self.faults.source_fails);
                 let content = self.dice.chance(500).then(|| self.source.content.clone());
                 let delay = self.dice.millis(20_000);
-                self.schedule(delay, Event::Hashed { process: number, content, fails });
+                self.schedule(delay, Event::Hashed { process: number, id, content, fails });
             }
-            Action::Start { task: UploadTask::Stamp, .. } => {
+            Action::Start { id, task: UploadTask::Stamp } => {
+                process.chores.push(id);
                 let delay = self.delay();
-                self.schedule(delay, Event::Stamped { process: number });
+                self.schedule(delay, Event::Stamped { process: number, id });
             }
             Action::Start { id, task: UploadTask::Compare { file_id, sent, .. } } => {
                 let now = self.clock(process).monotonic;
@@ -358,8 +363,10 @@ impl World {
         // Whatever is still reported changes nothing.
         process.transfer.cancel();
         process.transfer.handle_saved(Err(SaveError::new("too late")));
-        process.transfer.handle_hashed(Err(SourceError::new("too late")));
-        process.transfer.handle_stamped(Err(SourceError::new("too late")));
+        for id in &process.chores {
+            process.transfer.handle_hashed(*id, Err(SourceError::new("too late")));
+            process.transfer.handle_stamped(*id, Err(SourceError::new("too late")));
+        }
         let again = process.transfer.poll(self.clock(process));
         let is_quiet = !flies && matches!(again, Action::Wait { until: None });
         hold(Rule::EndOnce, is_quiet, || format!("after the end: {again:?}, flying: {flies}"));

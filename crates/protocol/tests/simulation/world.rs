@@ -57,11 +57,13 @@ pub(crate) enum Event {
     /// What was hashed is what the source was at the beginning, or is at the end.
     Hashed {
         process: u32,
+        id: RequestId,
         content: Option<Vec<u8>>,
         fails: bool,
     },
     Stamped {
         process: u32,
+        id: RequestId,
     },
 }
 

@@ -7,7 +7,7 @@ use http::Response;
 use partwise_models::{File, Purpose, UnixSeconds};
 use partwise_protocol::{
     Action, Api, Attempt, Checkpoint, Comparison, Failure, FailureKind, Machine as _, Now, Plan, RequestId,
-    RouteChoice, SourceStamp, Transfer, TransferError, UploadAction, UploadTask,
+    RouteChoice, SourceError, SourceStamp, Transfer, TransferError, UploadAction, UploadTask,
 };
 
 /// Our wall clock when a bench begins.
@@ -28,6 +28,9 @@ pub(crate) struct Bench {
     pub(crate) saves_at_once: bool,
     /// By how many seconds our wall clock was set forward or back.
     pub(crate) step: i64,
+    /// The tasks that hash and stamp, until they are reported.
+    pub(crate) hashing: Option<RequestId>,
+    pub(crate) stamping: Option<RequestId>,
     log: Vec<String>,
 }
 
@@ -56,6 +59,8 @@ impl Bench {
             end: None,
             saves_at_once: true,
             step: 0,
+            hashing: None,
+            stamping: None,
             log: Vec::new(),
         }
     }
@@ -109,9 +114,9 @@ impl Bench {
                     self.flying.push(id);
                     self.attempts.push(attempt);
                 }
-                Action::Start { task: UploadTask::Hash(_), .. }
-                | Action::Start { task: UploadTask::Stamp, .. }
-                | Action::Wait { .. } => {}
+                Action::Start { id, task: UploadTask::Hash(_) } => self.hashing = Some(id),
+                Action::Start { id, task: UploadTask::Stamp } => self.stamping = Some(id),
+                Action::Wait { .. } => {}
             }
         }
     }
@@ -175,8 +180,18 @@ impl Bench {
     }
 
     pub(crate) fn stamp(&mut self, length: u64) -> Option<Duration> {
-        self.machine.handle_stamped(Ok(SourceStamp::new(length)));
+        self.stamped(Ok(SourceStamp::new(length)));
         self.run()
+    }
+
+    /// Reports the stamp that was asked for last.
+    pub(crate) fn stamped(&mut self, stamp: Result<SourceStamp, SourceError>) {
+        self.machine.handle_stamped(self.stamping.take().expect("a stamp was asked for"), stamp);
+    }
+
+    /// Reports the MD5 that was asked for last.
+    pub(crate) fn hashed(&mut self, digest: Result<[u8; 16], SourceError>) {
+        self.machine.handle_hashed(self.hashing.take().expect("an MD5 was asked for"), digest);
     }
 
     /// Lets time pass, and runs on.

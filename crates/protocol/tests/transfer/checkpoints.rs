@@ -105,7 +105,7 @@ fn a_checkpoint_that_an_earlier_release_left_with_lines_behind_it_is_gone_on_wit
         Some("\n{\"start\":72,\"length\":78,\"id\":\"part_rest\"}".into())
     );
     bench.answer(0, 200, &part_json("part_c"));
-    bench.machine.handle_stamped(Ok(stamp));
+    bench.stamped(Ok(stamp));
     bench.run();
     insta::assert_snapshot!(bench.log());
     // A crash may have left any beginning of it, of which whole lines count.

@@ -49,7 +49,7 @@ fn every_final_end_that_can_be_resumed_waits_for_what_is_in_flight_and_is_told_b
         (
             |bench| {
                 bench.flying.remove(0);
-                bench.machine.handle_hashed(Err(SourceError::new("bad sector")));
+                bench.hashed(Err(SourceError::new("bad sector")));
                 bench.run();
             },
             "the source cannot be read: bad sector",
@@ -103,7 +103,7 @@ fn a_source_that_cannot_be_stamped_ends_it_after_what_was_acknowledged_is_saved(
     bench.saves_at_once = false;
     bench.answer(0, 200, &part_json("part_b"));
     bench.answer(0, 200, &part_json("part_c"));
-    bench.machine.handle_stamped(Err(SourceError::new("no such file")));
+    bench.stamped(Err(SourceError::new("no such file")));
     bench.run();
     for _ in 0..2 {
         assert!(bench.end.is_none());
@@ -254,7 +254,7 @@ fn a_source_that_cannot_be_read_or_stamped_ends_the_transfer() {
     insta::assert_snapshot!(bench.error(), @"the source cannot be read: no route to host");
     let mut bench = Bench::sending(plan());
     bench.finish_parts();
-    bench.machine.handle_stamped(Err(SourceError::new("no such file")));
+    bench.stamped(Err(SourceError::new("no such file")));
     bench.run();
     insta::assert_snapshot!(bench.error(), @"the source cannot be read: no such file");
 }

@@ -7,7 +7,7 @@ use http::Response;
 use partwise_models::UnixSeconds;
 use partwise_protocol::{
     Action, Comparison, Failure, FailureKind, Machine as _, Now, RequestId, SaveError, SourceError,
-    SourceStamp, UploadTask,
+    SourceStamp,
 };
 use proptest::prelude::*;
 
@@ -20,8 +20,8 @@ enum Step {
     Fail { request: usize, left: Option<u64> },
     Compared { request: usize, good: bool },
     Sent { request: usize, bytes: u64 },
-    Hashed { good: bool },
-    Stamped { length: Option<u64> },
+    Hashed { task: usize, good: bool },
+    Stamped { task: usize, length: Option<u64> },
     Saved { good: bool },
     Cancel,
 }
@@ -34,8 +34,8 @@ fn step() -> impl Strategy<Value = Step> {
         2 => (0usize..8, prop::option::of(0u64..400)).prop_map(|(request, left)| Step::Fail { request, left }),
         1 => (0usize..8, any::<bool>()).prop_map(|(request, good)| Step::Compared { request, good }),
         1 => (0usize..8, any::<u64>()).prop_map(|(request, bytes)| Step::Sent { request, bytes }),
-        1 => any::<bool>().prop_map(|good| Step::Hashed { good }),
-        1 => prop::option::of(24u64..27).prop_map(|length| Step::Stamped { length }),
+        1 => (0usize..8, any::<bool>()).prop_map(|(task, good)| Step::Hashed { task, good }),
+        1 => (0usize..8, prop::option::of(24u64..27)).prop_map(|(task, length)| Step::Stamped { task, length }),
         3 => any::<bool>().prop_map(|good| Step::Saved { good }),
         1 => Just(Step::Cancel),
     ]
@@ -55,7 +55,7 @@ proptest! {
             match step {
                 Step::Poll { seconds } => {
                     match machine.poll(now) {
-                        Action::Start { id, task: UploadTask::Send { .. } } | Action::Start { id, task: UploadTask::Compare { .. } } => names.push(id),
+                        Action::Start { id, .. } => names.push(id),
                         Action::Done(_) => ends += 1,
                         Action::Wait { .. } => time += Duration::from_secs(seconds.into()),
                         _ => {}
@@ -75,8 +75,12 @@ proptest! {
                     machine.handle_compared(id, result, now);
                 },
                 Step::Sent { request, bytes } => if let Some(id) = name(request) { machine.handle_moved(id, bytes) },
-                Step::Hashed { good } => machine.handle_hashed(if good { Ok([0; 16]) } else { Err(SourceError::new("no")) }),
-                Step::Stamped { length } => machine.handle_stamped(length.map(SourceStamp::new).ok_or(SourceError::new("no"))),
+                Step::Hashed { task, good } => if let Some(id) = name(task) {
+                    machine.handle_hashed(id, if good { Ok([0; 16]) } else { Err(SourceError::new("no")) });
+                },
+                Step::Stamped { task, length } => if let Some(id) = name(task) {
+                    machine.handle_stamped(id, length.map(SourceStamp::new).ok_or(SourceError::new("no")));
+                },
                 Step::Saved { good } => machine.handle_saved(if good { Ok(()) } else { Err(SaveError::new("no")) }),
                 Step::Cancel => machine.cancel(),
             }

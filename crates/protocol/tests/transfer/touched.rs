@@ -19,12 +19,12 @@ fn of(plan: Plan) -> Bench {
 }
 
 fn stamped(bench: &mut Bench, changed: &str) {
-    bench.machine.handle_stamped(Ok(stamp(changed)));
+    bench.stamped(Ok(stamp(changed)));
     bench.run();
 }
 
 fn hashed(bench: &mut Bench) {
-    bench.machine.handle_hashed(Ok([0xab; 16]));
+    bench.hashed(Ok([0xab; 16]));
     bench.run();
 }
 
@@ -76,7 +76,7 @@ fn an_md5_that_was_taken_while_the_source_changed_is_taken_again() {
     let mut bench = of(wanted);
     bench.answer(0, 200, &crate::bench::upload_json(3600));
     bench.finish_parts();
-    bench.machine.handle_hashed(Ok([1; 16]));
+    bench.hashed(Ok([1; 16]));
     bench.run();
     read_again(&mut bench);
     assert!(bench.log().contains("\"md5\":\"abab"));
@@ -170,7 +170,7 @@ fn a_source_without_such_a_time_is_compared_by_what_it_has() {
     let mut bench = in_parts(plan());
     let mut later = stamp("200");
     later.changed = None;
-    bench.machine.handle_stamped(Ok(later));
+    bench.stamped(Ok(later));
     bench.run();
     assert!(bench.log().contains("complete {\"part_ids\""));
 }
@@ -218,7 +218,7 @@ fn the_time_of_an_upload_that_was_completed_before_its_source_was_touched_is_no_
 fn a_source_that_cannot_be_read_leaves_open_what_the_file_is() {
     let gone = || SourceError::new("no such file");
     let mut bench = in_one();
-    bench.machine.handle_stamped(Err(gone()));
+    bench.stamped(Err(gone()));
     bench.run();
     insta::assert_snapshot!(bench.error(), @"the file may have changed while it was uploaded, and file-1 cannot be compared with it: the source cannot be read: no such file");
     let mut bench = in_one();
@@ -227,4 +227,28 @@ fn a_source_that_cannot_be_read_leaves_open_what_the_file_is() {
     bench.machine.handle_compared(id, Err(gone()), now);
     bench.run();
     insta::assert_snapshot!(bench.error(), @"the file may have changed while it was uploaded, and file-1 cannot be compared with it: the source cannot be read: no such file");
+}
+
+#[test]
+fn a_stamp_or_an_md5_that_was_asked_for_before_counts_no_more() {
+    let mut wanted = plan();
+    wanted.md5 = true;
+    let mut bench = of(wanted);
+    bench.answer(0, 200, &crate::bench::upload_json(3600));
+    bench.finish_parts();
+    let before = bench.hashing.unwrap();
+    bench.hashed(Ok([1; 16]));
+    bench.run();
+    let stamped_before = bench.stamping.unwrap();
+    stamped(&mut bench, "200");
+    assert_ne!(bench.hashing, Some(before), "it is read again");
+    bench.machine.handle_hashed(before, Ok([1; 16]));
+    bench.run();
+    assert!(bench.stamping.is_none(), "it is still read");
+    hashed(&mut bench);
+    bench.machine.handle_stamped(stamped_before, Err(SourceError::new("gone")));
+    bench.run();
+    assert!(bench.end.is_none());
+    stamped(&mut bench, "200");
+    assert!(bench.log().contains("\"md5\":\"abab"));
 }

@@ -35,8 +35,6 @@ pub(super) struct UploadJob {
     trace: Trace,
     /// The digest of what a request sent, which had all of the source.
     digest: Option<(RequestId, Digest)>,
-    /// The last stamp that was asked for.
-    stamping: Option<RequestId>,
 }
 
 /// What a task of an upload came to.
@@ -65,7 +63,7 @@ impl UploadJob {
         progress: watch::Sender<Progress>,
     ) -> Self {
         let trace = Trace::begin(&transfer);
-        Self { client, transfer, reader, progress, trace, digest: None, stamping: None }
+        Self { client, transfer, reader, progress, trace, digest: None }
     }
 
     /// The span in which it has to run.
@@ -127,10 +125,6 @@ impl Job for UploadJob {
                 attempts.start(id, async move { Outcome::Hashed(hashing.finish().await) });
             }
             UploadTask::Stamp => {
-                // What is asked anew is not answered by what the source was before.
-                if let Some(before) = self.stamping.replace(id) {
-                    attempts.abandon(before);
-                }
                 let stamping = self.reader.clone().stamp();
                 attempts.start(id, async move { Outcome::Stamped(stamping.await) });
             }
@@ -156,8 +150,8 @@ impl Job for UploadJob {
                 }
             }
             Outcome::Compared(result) => self.transfer.handle_compared(id, result, now),
-            Outcome::Hashed(digest) => self.transfer.handle_hashed(digest),
-            Outcome::Stamped(stamp) => self.transfer.handle_stamped(stamp),
+            Outcome::Hashed(digest) => self.transfer.handle_hashed(id, digest),
+            Outcome::Stamped(stamp) => self.transfer.handle_stamped(id, stamp),
         }
         Ok(())
     }
