@@ -37,7 +37,8 @@ pub(super) struct Book {
 }
 
 /// What passed, for whoever asks. Bytes of the file are those of requests that the service has answered with 200, each counted once
-/// where the file is a numbered one; bytes on the line are with all heads and forms. Seconds are since the first connection.
+/// where the file is a numbered one; bytes on the line are with all heads and forms. A request whose body has no `Content-Length`
+/// counts as an attempt, and the bytes of the file in it do not count. Seconds are since the first connection.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub(crate) struct Told {
     /// Until now.

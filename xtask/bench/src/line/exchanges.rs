@@ -7,7 +7,7 @@ use std::rc::Rc;
 use super::Shared;
 use super::form::{Content, Form};
 use super::messages::{Body, Watcher};
-use crate::sink::{Framing, Head};
+use crate::sink::Head;
 
 /// The requests of one connection that are not answered yet.
 #[derive(Default)]
@@ -43,14 +43,14 @@ impl Requests {
 
 impl Watcher for Requests {
     fn head(&mut self, head: &Head) -> Body {
-        let body = body(head);
+        let body = Body::of(head);
         let last = head.path().rsplit('/').next();
         let brings_file = head.method() == "POST" && [Some("parts"), Some("files")].contains(&last);
         let content = brings_file.then(Content::default).into();
         let exchange = Rc::new(Exchange { is_head: head.method() == "HEAD", content });
         if brings_file {
             self.shared.book.borrow_mut().attempt();
-            let length = if let Body::Length(length) = body { Some(length) } else { None };
+            let length = if let Body::Length(length) = body { length } else { 0 };
             self.begun = Some((exchange.clone(), Form::of_length(length)));
         }
         self.exchanges.0.borrow_mut().push_back(exchange);
@@ -87,7 +87,7 @@ impl Watcher for Answers {
             _ if head.header("content-length").is_none() && head.header("transfer-encoding").is_none() => {
                 Body::Rest
             }
-            _ => body(head),
+            _ => Body::of(head),
         }
     }
 
@@ -102,13 +102,5 @@ impl Watcher for Answers {
         if let (200, Some(content)) = (self.status, exchange.and_then(|exchange| exchange.content.get())) {
             self.shared.book.borrow_mut().acknowledged(self.shared.now(), content);
         }
-    }
-}
-
-fn body(head: &Head) -> Body {
-    match head.framing() {
-        Ok(Framing::Length(length)) => Body::Length(length),
-        Ok(Framing::Chunked) => Body::Chunked,
-        Err(_) => Body::Rest,
     }
 }

@@ -19,12 +19,13 @@ pub(super) struct Content {
 #[derive(Debug)]
 pub(super) struct Form {
     begin: Vec<u8>,
-    /// Of the whole body; `None` of a body whose end only the end tells.
-    length: Option<u64>,
+    /// Of the whole body.
+    length: u64,
 }
 
 impl Form {
-    pub(super) fn of_length(length: Option<u64>) -> Self {
+    /// The form in a body of that length; 0 when the head does not tell it, and then nothing is known of the file's length.
+    pub(super) fn of_length(length: u64) -> Self {
         Self { begin: Vec::new(), length }
     }
 
@@ -32,17 +33,16 @@ impl Form {
     pub(super) fn take(&mut self, bytes: &[u8]) -> Option<Content> {
         let wanted = bytes.len().min(LONGEST - self.begin.len());
         self.begin.extend_from_slice(&bytes[..wanted]);
-        let whole = self.length.unwrap_or_default();
         let found = content_at(&self.begin).map(|(at, around)| {
-            let length = whole.saturating_sub(around as u64);
+            let length = self.length.saturating_sub(around as u64);
             (at, length)
         });
-        let is_all = self.begin.len() == LONGEST || self.begin.len() as u64 >= whole;
+        let is_all = self.begin.len() == LONGEST || self.begin.len() as u64 >= self.length;
         match found {
             Some((at, length)) if self.begin.len() - at >= numbered::ENOUGH || is_all => {
                 Some(Content { offset: numbered::offset_of(&self.begin[at..]), length })
             }
-            _ => is_all.then_some(Content { offset: None, length: whole }),
+            _ => is_all.then_some(Content { offset: None, length: self.length }),
         }
     }
 }
@@ -72,7 +72,7 @@ mod tests {
 
     /// What is known of a body that comes in pieces of that length.
     fn taken(body: &[u8], piece: usize) -> Option<Content> {
-        let mut form = Form::of_length(Some(body.len() as u64));
+        let mut form = Form::of_length(body.len() as u64);
         body.chunks(piece).find_map(|bytes| form.take(bytes))
     }
 
@@ -93,5 +93,14 @@ mod tests {
     fn what_is_no_form_counts_whole() {
         assert_eq!(taken(&[b'x'; 300], 100), Some(Content { offset: None, length: 300 }));
         assert_eq!(taken(&[b'x'; 30_000], 1000), Some(Content { offset: None, length: 30_000 }));
+    }
+
+    #[test]
+    fn a_form_in_chunks_has_no_bytes_of_a_file() {
+        let first_chunk = form(&[b'x'; 2000]);
+        for piece in [1, 500, first_chunk.len()] {
+            let content = Form::of_length(0).take(&first_chunk[..piece]);
+            assert_eq!(content, Some(Content { offset: None, length: 0 }));
+        }
     }
 }

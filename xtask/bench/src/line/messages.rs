@@ -2,7 +2,7 @@
 
 use memchr::memmem;
 
-use crate::sink::Head;
+use crate::sink::{Framing, Head};
 
 /// A head that is longer is none.
 const LONGEST_HEAD: usize = 64 * 1024;
@@ -24,6 +24,17 @@ pub(super) enum Body {
     Chunked,
     /// By the end of the connection.
     Rest,
+}
+
+impl Body {
+    /// The body that such a head announces. One that announces none has the length 0.
+    pub(super) fn of(head: &Head) -> Self {
+        match head.framing() {
+            Ok(Framing::Length(length)) => Self::Length(length),
+            Ok(Framing::Chunked) => Self::Chunked,
+            Err(_) => Self::Rest,
+        }
+    }
 }
 
 /// The messages of one direction.
@@ -148,7 +159,6 @@ fn size(line: &[u8]) -> Option<u64> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::sink::Framing;
 
     #[derive(Default)]
     struct Log(Vec<String>);
@@ -156,11 +166,7 @@ mod tests {
     impl Watcher for Log {
         fn head(&mut self, head: &Head) -> Body {
             self.0.push(format!("{} {} ", head.method(), head.path()));
-            match head.framing() {
-                Ok(Framing::Length(length)) => Body::Length(length),
-                Ok(Framing::Chunked) => Body::Chunked,
-                Err(_) => Body::Rest,
-            }
+            Body::of(head)
         }
 
         fn body(&mut self, bytes: &[u8]) {

@@ -8,6 +8,7 @@ use super::*;
 
 /// What nothing on this machine takes.
 const PATIENCE: Duration = Duration::from_secs(10);
+const LAST_CHUNK: &[u8] = b"0\r\n\r\n";
 const ANSWER: &[u8] = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}";
 
 fn options() -> Options {
@@ -28,7 +29,7 @@ fn span(from_ms: u64, until_ms: u64) -> Span {
     Span { from: Duration::from_millis(from_ms), until: Duration::from_millis(until_ms) }
 }
 
-/// A line with such options in front of a service that answers everything that ends with a full stop.
+/// A line with such options in front of a service that answers everything that ends with a full stop or with the last chunk.
 fn over(options: &Options, test: impl AsyncFnOnce(&Line)) {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
     LocalSet::new().block_on(&runtime, async {
@@ -39,7 +40,8 @@ fn over(options: &Options, test: impl AsyncFnOnce(&Line)) {
                 spawn_local(async move {
                     let mut buffer = [0; 4096];
                     while let Ok(read @ 1..) = stream.read(&mut buffer).await {
-                        if buffer[..read].ends_with(b".") && stream.write_all(ANSWER).await.is_err() {
+                        let is_whole = [b".", LAST_CHUNK].iter().any(|end| buffer[..read].ends_with(end));
+                        if is_whole && stream.write_all(ANSWER).await.is_err() {
                             break;
                         }
                     }
@@ -87,6 +89,28 @@ fn requests_and_answers_pass_unchanged_and_are_counted() {
         assert_eq!(told.sent, (part.len() + other.len() + half.len()) as u64);
         assert_eq!((told.received, told.acknowledged), (2 * ANSWER.len() as u64, 6));
         assert_eq!((told.connections, told.open, told.acknowledgements.len()), (1, 1, 1));
+    });
+}
+
+#[test]
+fn a_part_in_chunks_is_an_attempt_that_acknowledges_no_bytes() {
+    over(&options(), async |line| {
+        let content = "x".repeat(100);
+        let form = format!(
+            "--b\r\nContent-Disposition: form-data; name=\"data\"; filename=\"x\"\r\n\r\n{content}\r\n--b--\r\n"
+        );
+        let chunked = format!(
+            "POST /v1/uploads/upload_1/parts HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n{:x}\r\n{form}\r\n0\r\n\r\n",
+            form.len()
+        );
+        let mut stream = connect(line).await;
+        assert_eq!(asked(&mut stream, &chunked).await.expect("an answer"), ANSWER);
+        let first = told(line);
+        let expected = (1, chunked.len() as u64, 0);
+        assert_eq!((first.attempts, first.sent, first.acknowledged), expected);
+        // The next part on the same connection counts as ever.
+        assert_eq!(asked(&mut stream, &post("12345.")).await.expect("an answer"), ANSWER);
+        assert_eq!((told(line).attempts, told(line).acknowledged), (2, 6));
     });
 }
 

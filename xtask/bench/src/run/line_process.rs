@@ -1,11 +1,10 @@
 //! The line in a process of its own.
 
-use std::io::{BufRead as _, BufReader, Write as _};
-use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
+use std::process::Command;
 
 use anyhow::{Context as _, Result};
 
-use super::machine;
+use super::child_process::ChildProcess;
 use crate::line::{Span, Told};
 
 /// What the line is like.
@@ -20,9 +19,7 @@ pub(crate) struct LineOptions {
 
 /// A running line, ended when dropped.
 pub(crate) struct Line {
-    child: Child,
-    input: ChildStdin,
-    output: BufReader<ChildStdout>,
+    process: ChildProcess,
     pub(crate) origin: String,
 }
 
@@ -37,14 +34,9 @@ impl Line {
         if let Some(span) = options.away {
             command.args(["--away", &span.to_string()]);
         }
-        let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().context("the line")?;
-        let input = child.stdin.take().context("it has no input")?;
-        let output = BufReader::new(child.stdout.take().context("it has no output")?);
-        let mut line = Self { child, input, output, origin: String::new() };
-        let said = line.read()?;
-        let origin = said.trim_end().strip_prefix("listening on ");
-        origin.with_context(|| format!("the line said {said:?}"))?.clone_into(&mut line.origin);
-        Ok(line)
+        let (process, said) = ChildProcess::start(&mut command).context("the line")?;
+        let origin = said.strip_prefix("listening on ").with_context(|| format!("the line said {said:?}"))?;
+        Ok(Self { process, origin: origin.to_owned() })
     }
 
     pub(crate) fn port(&self) -> Result<u16> {
@@ -54,26 +46,11 @@ impl Line {
 
     /// The processor time that it has taken so far.
     pub(crate) fn cpu_s(&self) -> Result<f64> {
-        machine::cpu_of(self.child.id())
+        self.process.cpu_s()
     }
 
     /// What has passed so far.
     pub(crate) fn told(&mut self) -> Result<Told> {
-        self.input.write_all(b"\n")?;
-        serde_json::from_str(&self.read()?).context("the line tells nothing")
-    }
-
-    fn read(&mut self) -> Result<String> {
-        let mut line = String::new();
-        self.output.read_line(&mut line)?;
-        Ok(line)
-    }
-}
-
-impl Drop for Line {
-    fn drop(&mut self) {
-        // One that has ended already is as good.
-        let _ = self.child.kill();
-        let _ = self.child.wait();
+        self.process.ask().context("the line tells nothing")
     }
 }

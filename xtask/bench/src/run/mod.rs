@@ -1,5 +1,6 @@
 //! The comparison itself: everyone in turn, several rounds, tables.
 
+mod child_process;
 mod claims;
 mod contenders;
 mod ending;

@@ -11,6 +11,8 @@ use crate::noise::Noise;
 
 pub(crate) const MIB: u64 = 1 << 20;
 pub(crate) const GIB: u64 = 1 << 30;
+/// The part size of peers when no other one is set: the most that a service takes as one part.
+pub(crate) const PEERS_PART: u64 = 64 * MIB;
 
 /// One file, one service, one way to cut.
 #[derive(Clone, Debug)]
@@ -55,7 +57,7 @@ impl Scene {
 
     /// The part size for peers that choose none.
     pub(crate) fn cut(&self) -> u64 {
-        self.part_size.unwrap_or(64 * MIB)
+        self.part_size.unwrap_or(PEERS_PART)
     }
 
     pub(crate) fn base(&self) -> String {

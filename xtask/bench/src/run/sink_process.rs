@@ -1,13 +1,12 @@
 //! The sink in a process of its own.
 
-use std::io::{BufRead as _, BufReader, Write as _};
 use std::path::{Path, PathBuf};
-use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
-use std::sync::{Mutex, PoisonError};
+use std::process::Command;
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use anyhow::{Context as _, Result};
 
-use super::machine;
+use super::child_process::ChildProcess;
 use crate::sink::Told;
 
 /// How the sink takes what comes.
@@ -27,8 +26,7 @@ pub(crate) struct SinkOptions {
 
 /// A running sink, ended when dropped.
 pub(crate) struct Sink {
-    child: Child,
-    lines: Mutex<(ChildStdin, BufReader<ChildStdout>)>,
+    process: Mutex<ChildProcess>,
     address: String,
     pub(crate) certificate: Option<PathBuf>,
 }
@@ -51,14 +49,8 @@ impl Sink {
         if let Some(path) = &certificate {
             command.arg("--certificate").arg(path);
         }
-        // It ends by itself when its input does.
-        let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().context("the sink")?;
-        let input = child.stdin.take().context("it has no input")?;
-        let mut output = BufReader::new(child.stdout.take().context("it has no output")?);
-        let mut address = String::new();
-        output.read_line(&mut address)?;
-        address.truncate(address.trim_end().len());
-        Ok(Self { child, lines: Mutex::new((input, output)), address, certificate })
+        let (process, address) = ChildProcess::start(&mut command).context("the sink")?;
+        Ok(Self { process: Mutex::new(process), address, certificate })
     }
 
     pub(crate) fn origin(&self) -> String {
@@ -68,24 +60,15 @@ impl Sink {
 
     /// The processor time that it has taken so far.
     pub(crate) fn cpu_s(&self) -> Result<f64> {
-        machine::cpu_of(self.child.id())
+        self.process().cpu_s()
     }
 
     /// What it saw since it was asked last.
     pub(crate) fn told(&self) -> Result<Told> {
-        let mut lines = self.lines.lock().unwrap_or_else(PoisonError::into_inner);
-        let (input, output) = &mut *lines;
-        input.write_all(b"\n")?;
-        let mut line = String::new();
-        output.read_line(&mut line)?;
-        serde_json::from_str(&line).context("the sink tells nothing")
+        self.process().ask().context("the sink tells nothing")
     }
-}
 
-impl Drop for Sink {
-    fn drop(&mut self) {
-        // One that has ended already is as good.
-        let _ = self.child.kill();
-        let _ = self.child.wait();
+    fn process(&self) -> MutexGuard<'_, ChildProcess> {
+        self.process.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -9,7 +9,7 @@ use crate::run::runs::{Measured, OverLine, Run};
 
 /// Of the ideal time, when all connections are reset every 45 s.
 const TIME: f64 = 1.12;
-/// Bytes on the line for each byte of the file.
+/// Bytes on the line for each byte that was acknowledged.
 const SENT: f64 = 1.08;
 const FIRST_S: f64 = 5.0;
 /// Connections over the two slowest lines, once the beginning is over.
@@ -44,7 +44,7 @@ fn of_line(kind: &Kind, ours: Option<&Measured>) -> Vec<Claim> {
     match kind.name {
         CUTS => {
             claims.push(time("time over ideal", over_ideal, Bound::AtMost(TIME)));
-            claims.push(count("bytes sent for each of the file", sent, Bound::AtMost(SENT)));
+            claims.push(count("bytes sent for each acknowledged", sent, Bound::AtMost(SENT)));
             claims.push(time("s to the first acknowledgement", first, Bound::AtMost(FIRST_S)));
         }
         SLOWEST => {

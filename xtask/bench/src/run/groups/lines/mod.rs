@@ -11,7 +11,7 @@ use crate::numbered;
 use crate::run::contenders::{self, Contender, Parallel};
 use crate::run::network::Network;
 use crate::run::runs::Measured;
-use crate::run::scene::MIB;
+use crate::run::scene::{MIB, PEERS_PART};
 use crate::run::table::Columns;
 use crate::run::tools::Missing;
 use crate::run::{Context, Found};
@@ -19,8 +19,6 @@ use going::Going;
 use kinds::{KINDS, Kind};
 
 const OURS: &str = "partwise";
-/// What peers send at once when nobody says anything else: the most that a service takes as one part.
-const PEERS_PART: u64 = 64 * MIB;
 
 /// Somebody who is measured, and whether it is not us.
 struct Client {
