@@ -4,10 +4,10 @@ use std::time::Duration;
 
 use http::StatusCode;
 
-use super::{Content, DownloadError, Fetch, Flight, Way};
+use super::{Content, DownloadError, Fetch, Flight, Way, attempt};
 use crate::{
     ContentRange, DownloadFile, DownloadHead, Failure, FailureKind, Now, OperationId, Repeat, RequestId,
-    ResponseError, Verdict,
+    ResponseError, Verdict, service_state::Excuse,
 };
 
 const REPEAT: Repeat = OperationId::DownloadFile.repeat();
@@ -15,6 +15,8 @@ const REPEAT: Repeat = OperationId::DownloadFile.repeat();
 /// A failure as it was counted.
 #[derive(Clone, Copy)]
 struct Setback {
+    /// The request that failed.
+    id: RequestId,
     /// How many there are in a row.
     failures: u32,
     /// Whether it is none of those that were counted before.
@@ -57,7 +59,7 @@ impl Fetch {
         if written > self.furthest {
             self.furthest = written;
             self.failures = 0;
-            self.excused = None;
+            self.excuse = Excuse::default();
             self.latest_failure = None;
         }
     }
@@ -197,7 +199,11 @@ impl Fetch {
     pub(super) fn failed(&mut self, flight: &Flight, failure: Failure, now: Now) {
         if let Some(wait) = self.away(flight.id, flight.left_at, &failure, now) {
             self.pauses.push(now.monotonic.saturating_add(wait));
-            self.tell_retry(OperationId::DownloadFile, DownloadError::Failed(failure), wait);
+            self.tell_retry(
+                attempt(flight.id, OperationId::DownloadFile),
+                DownloadError::Failed(failure),
+                wait,
+            );
             if self.way == Way::Whole {
                 self.begin_whole();
             }
@@ -216,7 +222,7 @@ impl Fetch {
             self.failures += 1;
             self.counted_before = RequestId(self.next_id);
         }
-        Setback { failures: self.failures.max(1), is_new }
+        Setback { id, failures: self.failures.max(1), is_new }
     }
 
     fn follow(&mut self, setback: Setback, verdict: Verdict, error: DownloadError, now: Duration) {
@@ -234,9 +240,9 @@ impl Fetch {
                     until = self.again;
                 }
                 self.pauses.push(until);
-                self.tell_retry(OperationId::DownloadFile, error, until.saturating_sub(now));
+                let failed = attempt(setback.id, OperationId::DownloadFile);
+                self.tell_retry(failed, error, until.saturating_sub(now));
                 if hold_all {
-                    self.hold = self.hold.max(until);
                     self.service.hold(until);
                 }
                 if self.way == Way::Whole {

@@ -5,7 +5,7 @@ use std::time::Duration;
 use partwise_models::File;
 
 use super::{
-    ContentCheck, DownloadAction, DownloadError, DownloadTask, DownloadWarning, Fetch, WrongContent,
+    ContentCheck, DownloadAction, DownloadError, DownloadTask, DownloadWarning, Fetch, WrongContent, attempt,
 };
 use crate::{
     Action, DownloadHead, Failure, Now, OperationId, Repeat, RequestId, ResponseError, RetrieveFile, Verdict,
@@ -157,7 +157,7 @@ impl Fetch {
         };
         self.look.failures += 1;
         match self.plan.retry.on_refused(REPEAT, self.look.failures, &refusal, now, self.random.next()) {
-            Verdict::Retry { wait, .. } => self.look_again(DownloadError::Refused(refusal), wait, now),
+            Verdict::Retry { wait, .. } => self.look_again(id, DownloadError::Refused(refusal), wait, now),
             // A service that has no such object says nothing of the file; one that is overloaded may.
             Verdict::GiveUp if refusal.is_transient() => {
                 self.look.object = Object::Failed(DownloadError::Refused(refusal));
@@ -169,23 +169,23 @@ impl Fetch {
     pub(super) fn look_failed(&mut self, id: RequestId, failure: Failure, now: Now) {
         self.look.object = Object::NotAsked;
         if let Some(wait) = self.away(id, self.look.left_at, &failure, now) {
-            return self.look_again(DownloadError::Failed(failure), wait, now);
+            return self.look_again(id, DownloadError::Failed(failure), wait, now);
         }
         self.look.failures += 1;
         match self.plan.retry.on_failure(REPEAT, self.look.failures, &failure, self.random.next()) {
-            Verdict::Retry { wait, .. } => self.look_again(DownloadError::Failed(failure), wait, now),
+            Verdict::Retry { wait, .. } => self.look_again(id, DownloadError::Failed(failure), wait, now),
             Verdict::GiveUp => self.look.object = Object::Failed(DownloadError::Failed(failure)),
         }
     }
 
-    fn look_again(&mut self, error: DownloadError, wait: Duration, now: Now) {
-        self.tell_retry(OperationId::RetrieveFile, error, wait);
+    fn look_again(&mut self, id: RequestId, error: DownloadError, wait: Duration, now: Now) {
+        self.tell_retry(attempt(id, OperationId::RetrieveFile), error, wait);
         self.look.not_before = now.monotonic.saturating_add(wait);
     }
 
     /// Asks for the object, behind the first request for the content.
     pub(super) fn next_look(&mut self, now: Duration) -> Option<DownloadAction> {
-        let is_due = now >= self.look.not_before && now >= self.hold && self.gate(now).is_none();
+        let is_due = now >= self.look.not_before && self.gate(now).is_none();
         let has_begun = self.next_id > 0 || self.is_complete();
         if !has_begun || !is_due || !matches!(self.look.object, Object::NotAsked) {
             return None;

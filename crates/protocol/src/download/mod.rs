@@ -28,7 +28,9 @@ pub use self::{
 use self::{content::Content, coverage::Coverage, look::Look};
 use crate::{
     Action, ActionOf, Api, Attempt, ByteRange, DownloadFile, Failure, Machine, Now, Offline, OperationId,
-    RequestId, RetrieveFile, Retry, SaveError, random::Random, service_state::Member,
+    RequestId, RetrieveFile, Retry, SaveError,
+    random::Random,
+    service_state::{Excuse, Member},
 };
 
 /// A checkpoint is due this long after the one before, when anything more is there: what a crash costs is time.
@@ -98,8 +100,8 @@ pub struct Fetch {
     written: Coverage,
     /// What is known of the service together with others.
     service: Member,
-    /// The outage of the service in which a request failed last, since anything came.
-    excused: Option<u64>,
+    /// What a request was excused for, since anything came.
+    excuse: Excuse,
     /// The moment of the first poll.
     began: Option<Duration>,
     flights: Vec<Flight>,
@@ -107,8 +109,6 @@ pub struct Fetch {
     abandoned: Vec<RequestId>,
     /// Until when each request that failed keeps its slot empty.
     pauses: Vec<Duration>,
-    /// Until when nothing is asked for.
-    hold: Duration,
     /// In a row, without a byte that had not been there before.
     failures: u32,
     /// Failures of requests before this one are part of one that was counted.
@@ -275,13 +275,12 @@ impl Fetch {
             content: None,
             written: Coverage::default(),
             service: Member::default(),
-            excused: None,
+            excuse: Excuse::default(),
             began: None,
             flights: Vec::new(),
             next_id: 0,
             abandoned: Vec::new(),
             pauses: Vec::new(),
-            hold: Duration::ZERO,
             failures: 0,
             counted_before: RequestId(0),
             again: Duration::ZERO,
@@ -328,12 +327,11 @@ impl Fetch {
     }
 
     /// Counts a request that is sent again because of `error`, and lets the progress show it.
-    fn tell_retry(&mut self, operation: OperationId, error: DownloadError, wait: Duration) {
+    fn tell_retry(&mut self, failed: Attempt, error: DownloadError, wait: Duration) {
         self.retries += 1;
-        let attempt = Attempt::new(operation, self.retries);
         let retry = match &error {
-            DownloadError::Refused(refusal) => Retry::after_refusal(attempt, refusal, wait),
-            DownloadError::Failed(failure) => Retry::after_failure(attempt, failure, wait),
+            DownloadError::Refused(refusal) => Retry::after_refusal(failed, refusal, wait),
+            DownloadError::Failed(failure) => Retry::after_failure(failed, failure, wait),
             _ => return,
         };
         self.latest_retry = Some(Retry { number: self.retries, ..retry });
@@ -366,7 +364,7 @@ impl Fetch {
             Way::Ranges => usize::from(self.plan.parallel.max(1)),
             Way::Unknown | Way::Whole => 1,
         };
-        if now < self.hold || self.gate(now).is_some() || self.flights.len() + self.pauses.len() >= slots {
+        if self.gate(now).is_some() || self.flights.len() + self.pauses.len() >= slots {
             return None;
         }
         if self.way == Way::Whole {
@@ -387,7 +385,7 @@ impl Fetch {
     fn start(&mut self, operation: OperationId) -> (RequestId, Attempt) {
         let id = RequestId(self.next_id);
         self.next_id += 1;
-        (id, Attempt::new(operation, self.next_id))
+        (id, attempt(id, operation))
     }
 
     fn send(&mut self, rest: Range<u64>, now: Duration) -> DownloadAction {
@@ -405,12 +403,10 @@ impl Fetch {
 
     /// When there may be something to do without a report.
     fn deadline(&self, now: Duration) -> Option<Duration> {
-        let hold = (self.hold > now).then_some(self.hold);
         let save = self.unsaved().map(|_| self.saver.last + SAVE_AFTER);
         self.pauses
             .iter()
             .copied()
-            .chain(hold)
             .chain(save)
             .chain(self.look_deadline(now))
             .chain(self.gate(now))
@@ -459,4 +455,9 @@ impl Fetch {
         const NOTHING: &Coverage = &Coverage::NOTHING;
         if self.way == Way::Whole { NOTHING } else { &self.written }
     }
+}
+
+/// The attempt that is this request: all of a run are counted, from 1.
+fn attempt(id: RequestId, operation: OperationId) -> Attempt {
+    Attempt::new(operation, id.0 + 1)
 }

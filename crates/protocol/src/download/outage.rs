@@ -38,15 +38,8 @@ impl Fetch {
         let random = self.random.next();
         let blame = self.service.failed(failed, now.monotonic, random);
         let Blame::Service { outage } = blame else { return None };
-        // What fails in one outage after another may be what breaks the connection.
-        let is_again = self.excused.replace(outage).is_some_and(|before| before != outage);
-        if is_again || self.plan.retry.give_up_after.is_zero() {
-            return None;
-        }
-        Some(match self.service.offline() {
-            Some(offline) => offline.next_attempt.saturating_sub(now.monotonic),
-            None => self.plan.retry.wait(1, random),
-        })
+        let is_own = self.excuse.is_spent(outage) || self.plan.retry.give_up_after.is_zero();
+        (!is_own).then(|| self.service.wait(&self.plan.retry, now.monotonic, random))
     }
 
     /// The moment before which nothing may leave.
@@ -80,11 +73,7 @@ impl Fetch {
 
     /// Since when the service is away, and for how long that is waited for.
     fn patience(&self, now: Duration) -> Option<(Duration, Duration)> {
-        let offline = self.service.offline()?;
-        let retry = &self.plan.retry;
-        let (known, unknown) = (retry.give_up_after, retry.give_up_before_contact.min(retry.give_up_after));
-        let limit = if self.is_known() { known } else { unknown };
-        Some((offline.since.max(self.began.unwrap_or(now)), limit))
+        self.service.patience(&self.plan.retry, self.began.unwrap_or(now), self.is_known())
     }
 
     fn is_waiting(&self) -> bool {

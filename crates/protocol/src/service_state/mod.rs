@@ -10,7 +10,7 @@ use std::{
 };
 
 use self::outage::{Line, Probe};
-use crate::{FailureKind, RequestId, transfer::UploadRegistry};
+use crate::{FailureKind, RequestId, RetryPolicy, transfer::UploadRegistry};
 
 /// What the uploads and downloads of one client know of their service together: whether it can be reached, until when it wants
 /// nothing, and which upload was answered with which file.
@@ -45,6 +45,20 @@ pub struct Offline {
     pub since: Duration,
     /// The moment of the next attempt; one that is past is under way.
     pub next_attempt: Duration,
+}
+
+/// What a request that failed without an answer was excused for.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Excuse {
+    /// The outage in which it failed last.
+    outage: Option<u64>,
+}
+
+impl Excuse {
+    /// It failed in this outage. What fails in one after another may be what breaks the connection: only the first excuses it.
+    pub(crate) fn is_spent(&mut self, outage: u64) -> bool {
+        self.outage.replace(outage).is_some_and(|before| before != outage)
+    }
 }
 
 /// One machine among those that share a state.
@@ -113,6 +127,29 @@ impl Member {
 
     pub(crate) fn gate(&self, now: Duration) -> Gate {
         self.service.lock().gate(now)
+    }
+
+    /// Since when the service is away for a machine that began then, and for how long that is waited for. `is_known` says whether
+    /// the service is known to be there.
+    pub(crate) fn patience(
+        &self,
+        retry: &RetryPolicy,
+        began: Duration,
+        is_known: bool,
+    ) -> Option<(Duration, Duration)> {
+        let offline = self.offline()?;
+        let unknown = retry.give_up_before_contact.min(retry.give_up_after);
+        let limit = if is_known { retry.give_up_after } else { unknown };
+        // What others waited for before this began is not its own.
+        Some((offline.since.max(began), limit))
+    }
+
+    /// The time until the service is tried again; a connection that broke while others stood says nothing of it.
+    pub(crate) fn wait(&self, retry: &RetryPolicy, now: Duration, random: u64) -> Duration {
+        match self.offline() {
+            Some(offline) => offline.next_attempt.saturating_sub(now),
+            None => retry.wait(1, random),
+        }
     }
 
     /// A request leaves, as the gate allows it.

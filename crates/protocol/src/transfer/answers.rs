@@ -14,12 +14,12 @@ use super::{
     parts::{Part, Tries},
     reconcile::is_missing,
     registry::Identity,
-    state::{Excuse, OpenUpload, Stage, Way},
+    state::{OpenUpload, Stage, Way},
 };
 use crate::{
     Account, AddUploadPart, ApiError, ApiErrorKind, CancelUpload, CompleteUpload, CreateFile, CreateUpload,
     Failure, FailureKind, Garbled, ListFiles, Now, Operation, OperationId, Repeat, ResponseError,
-    RetrieveFile, SourceError, Verdict, failure::may_have_arrived, retry::date_of,
+    RetrieveFile, SourceError, Verdict, failure::may_have_arrived, retry::date_of, service_state::Excuse,
 };
 
 /// Why a request brought nothing.
@@ -126,9 +126,8 @@ impl Setback {
     fn excused_once(self, excuse: &mut Excuse) -> Self {
         match self {
             Self::Away { failure, outage, is_broken } => {
-                let is_again = excuse.outage.is_some_and(|before| before != outage) || is_broken;
-                excuse.outage = Some(outage);
-                if is_again { Self::Failed(failure) } else { Self::Away { failure, outage, is_broken } }
+                let is_spent = excuse.is_spent(outage) || is_broken;
+                if is_spent { Self::Failed(failure) } else { Self::Away { failure, outage, is_broken } }
             }
             other => other,
         }
@@ -395,7 +394,8 @@ impl Transfer {
         let is_known = self.understood || may_be_made;
         let verdict = match setback {
             Setback::Away { .. } => {
-                Verdict::Retry { wait: self.wait_for_service(now, random), hold_all: false }
+                let wait = self.service.wait(&self.plan.retry, now.monotonic, random);
+                Verdict::Retry { wait, hold_all: false }
             }
             _ if !is_known && failures > self.plan.retry.max_failures_before_contact => Verdict::GiveUp,
             Setback::Refused(error) => self.plan.retry.on_refused(repeat, failures, error, now, random),
@@ -411,14 +411,6 @@ impl Transfer {
         let Verdict::Retry { wait, .. } = verdict else { return None };
         self.count_again(flight, setback, wait);
         Some(wait)
-    }
-
-    /// The time until the service is tried again; a connection that broke while others stood says nothing of it.
-    fn wait_for_service(&self, now: Now, random: u64) -> Duration {
-        match self.service.offline() {
-            Some(offline) => offline.next_attempt.saturating_sub(now.monotonic),
-            None => self.plan.retry.wait(1, random),
-        }
     }
 
     fn count_again(&mut self, flight: Flight, setback: &Setback, wait: Duration) {

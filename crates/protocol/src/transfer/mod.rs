@@ -99,8 +99,9 @@ use stop::Stop;
 ///    upload, not one part, and halves the parts in flight, once for all that flew together; success raises them again,
 ///    one for each full window. A part's retry budget is refilled whenever any part is acknowledged. An exhausted quota
 ///    is final. A request that failed without an answer, while nothing else was answered since it left, is a failure of the
-///    service and costs no budget. Where no connection comes about, or two such failures come in a row, or the only request
-///    under way fails, the service is away for all machines that share a [`ServiceState`]: one request at a time finds out,
+///    service and costs no budget, unless the same request failed so in an earlier outage or after more than 1 MiB of its body
+///    had left. Where no connection comes about, or two requests in a row fail without an answer between them, or the only
+///    request under way fails, the service is away for all machines that share a [`ServiceState`]: one request at a time finds out,
 ///    after a second and then ever later up to five seconds, and whatever is answered to it ends that for all. It is waited for
 ///    as long as [`give_up_after`](crate::RetryPolicy::give_up_after) says; then the end is [`TransferError::Away`].
 /// 5. The two requests that make a file, `complete` and a single `POST /files`, are sent only after a checkpoint that
@@ -363,6 +364,8 @@ impl Transfer {
         let Some(flight) = self.flights.end(id) else { return };
         match &result {
             Ok(Comparison::Unknown) | Err(_) => self.service.gave_up(id),
+            // With a digest, nobody was asked.
+            Ok(_) if self.compares_with_digest() => {}
             Ok(_) => self.service.answered(now.monotonic),
         }
         match result {

@@ -81,12 +81,7 @@ impl Transfer {
         ) {
             return None;
         }
-        let offline = self.service.offline()?;
-        let retry = &self.plan.retry;
-        let (known, unknown) = (retry.give_up_after, retry.give_up_before_contact.min(retry.give_up_after));
-        let limit = if self.is_known() { known } else { unknown };
-        // What others waited for before this began is not its own.
-        Some((offline.since.max(self.began.unwrap_or(now.monotonic)), limit))
+        self.service.patience(&self.plan.retry, self.began.unwrap_or(now.monotonic), self.is_known())
     }
 
     /// Says whether the service is known to be there: it has answered in this run, or an earlier run left something on it.

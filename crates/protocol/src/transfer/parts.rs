@@ -4,10 +4,9 @@ use std::{collections::BTreeMap, time::Duration};
 
 use super::{
     cut::{SMALLEST, Sizes},
-    state::Excuse,
     stored::Stored,
 };
-use crate::SourceRange;
+use crate::{SourceRange, service_state::Excuse};
 
 /// After so many interruptions a part may be cut anew: the line does not last for all of it.
 const INTERRUPTIONS_UNTIL_SPLIT: u32 = 2;

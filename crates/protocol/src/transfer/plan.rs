@@ -5,7 +5,7 @@ use std::time::Duration;
 use partwise_models::{ExpiresAfter, Purpose};
 
 use super::cut::{Sizes, fitting_size};
-use crate::{Api, Dialect, Limits, OperationId, RetryPolicy, base_name};
+use crate::{Api, Dialect, OperationId, RetryPolicy, base_name};
 
 /// No service states a limit. A checkpoint names every part, so this many take tens of megabytes.
 const MOST_PARTS: u64 = 1_000_000;
@@ -221,18 +221,13 @@ impl Plan {
         }
         match length.div_ceil(self.part_size.unwrap_or(api.limits().part)) {
             parts if parts > MOST_PARTS => Err(PlanError::TooManyParts { parts }),
-            _ => Ok(Decided::Parts(self.sizes(api))),
+            _ => Ok(Decided::Parts(self.sizes(api, length))),
         }
     }
 
-    fn sizes(&self, api: &Api) -> Sizes {
-        let Limits { part, parts, .. } = api.limits();
-        Sizes::of(self.part_size, part, parts)
-    }
-
-    /// How the rest of a file of this length is cut that an earlier run has begun to send. Whatever is asked for is kept to
-    /// as far as the service takes it and a checkpoint can hold it.
-    pub(super) fn sizes_of_rest(&self, api: &Api, length: u64) -> Sizes {
+    /// How a file of this length is cut, or the rest of it that an earlier run has not sent. Whatever is asked for is kept to as
+    /// far as the service takes it and a checkpoint can hold it.
+    pub(super) fn sizes(&self, api: &Api, length: u64) -> Sizes {
         let limit = api.limits().part.max(1);
         let part_size = self.part_size.map(|size| size.max(length.div_ceil(MOST_PARTS)).clamp(1, limit));
         Sizes::of(part_size, limit, api.limits().parts)

@@ -109,6 +109,11 @@ impl Transfer {
         }
     }
 
+    /// Whether a comparison may be with the digest of what was sent: nothing of it says that the service is there.
+    pub(super) fn compares_with_digest(&self) -> bool {
+        matches!(self.stage, Stage::Prove { .. }) && self.committed.is_some()
+    }
+
     /// The file was compared with the source as it is now.
     pub(super) fn proven(&mut self, result: &Comparison) {
         let Stage::Prove { file, .. } = &self.stage else { return };

@@ -213,7 +213,10 @@ impl Transfer {
         let number = self.statistics.attempts.count(operation);
         let attempt = Attempt { operation, part: None, number };
         let id = self.flights.start(Asked::Content, attempt, 0, now.monotonic);
-        self.leaves(id, now);
+        // With a digest, nothing leaves.
+        if sent.is_none() {
+            self.leaves(id, now);
+        }
         Action::Start { id, task: UploadTask::Compare { attempt, file_id, sent } }
     }
 

@@ -52,7 +52,7 @@ impl Transfer {
             } => {
                 let clock = ServiceClock::saved(clock_offset);
                 let upload = OpenUpload { id: upload_id, created_at, expires_at, clock, account };
-                let parts = Parts::with_stored(length, plan.sizes_of_rest(&api, length), acknowledged);
+                let parts = Parts::with_stored(length, plan.sizes(&api, length), acknowledged);
                 ambiguous = completing;
                 let stage = if parts.is_complete() { Stage::Check { asked: false } } else { Stage::Send };
                 (Way::Parts { upload: Some(Box::new(upload)), parts }, stage)

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use partwise_models::{File, UnixSeconds};
 
-use crate::{Account, RequestId};
+use crate::{Account, RequestId, service_state::Excuse};
 
 use super::{
     Phase, TransferError,
@@ -103,13 +103,6 @@ pub(super) struct Solo {
     pub(super) failures: u32,
     pub(super) not_before: Duration,
     pub(super) excuse: Excuse,
-}
-
-/// What a request was excused for.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(super) struct Excuse {
-    /// The outage of the service in which it failed last.
-    pub(super) outage: Option<u64>,
 }
 
 /// The names of the tasks that are no requests, while they run.

@@ -172,12 +172,9 @@ impl Play {
             let flying = self.flights.len();
             let covered = self.begun.range(..=start).next_back();
             // What was sent before goes again, or a piece of it does.
-            match covered.is_some_and(|(_, until)| end <= *until) {
-                true => self.report.retries += 1,
-                false => {
-                    self.begun.insert(start, end);
-                    self.report.cut(self.at, end - start, flying);
-                }
+            if covered.is_none_or(|(_, until)| end > *until) {
+                self.begun.insert(start, end);
+                self.report.cut(self.at, end - start, flying);
             }
         }
         let (connection, begins) = match self.idle.pop() {

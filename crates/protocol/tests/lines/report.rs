@@ -24,7 +24,6 @@ pub(crate) struct Report {
     pub(crate) most_outstanding: u64,
     /// How many parts were acknowledged.
     pub(crate) parts: u64,
-    pub(crate) retries: u64,
     /// How many parts flew when, whenever that changed.
     pub(crate) flying: Vec<(Duration, usize)>,
     /// By how much the invariant was broken most, in times of what is allowed.

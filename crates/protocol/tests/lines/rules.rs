@@ -12,8 +12,9 @@ use crate::{
     seeds::{Window, for_each},
 };
 
-/// However the line is: what was cut and is not acknowledged was never more, when something was cut, than what it carries in
-/// twelve seconds and a mebibyte for each connection; everything gets there, in no more parts than may be.
+/// However the line is: what was cut and is not acknowledged was never more, when something was cut for the first time, than
+/// what it carries in twelve seconds and a mebibyte for each connection; everything gets there, in no more parts than may be,
+/// unless the line is cut before the smallest part can be there.
 fn play(seed: u64) -> &'static str {
     let mut dice = Dice::new(seed);
     let line = Line::drawn(&mut dice);
@@ -47,7 +48,7 @@ fn play(seed: u64) -> &'static str {
 }
 
 #[test]
-fn whatever_the_line_little_is_at_risk_and_everything_gets_there() {
+fn whatever_the_line_little_is_at_risk_and_what_can_get_there_does() {
     let window = Window::of_the_run();
     let tally = for_each(&window, play);
     assert!(window.is_short() || tally.contains_key("a file"), "{tally:?}");

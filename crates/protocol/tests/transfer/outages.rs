@@ -108,7 +108,7 @@ fn a_part_that_breaks_while_others_are_answered_spends_its_budget() {
 }
 
 #[test]
-fn a_request_whose_bytes_leave_is_not_given_up() {
+fn a_request_under_way_is_not_given_up() {
     for route in [RouteChoice::Single, RouteChoice::Parts] {
         let mut wanted = plan();
         (wanted.route, wanted.part_size) = (route, None);
@@ -121,7 +121,6 @@ fn a_request_whose_bytes_leave_is_not_given_up() {
         let cut = Failure::new(FailureKind::Interrupted).with_left(0);
         bench.fail_with(0, cut);
         for _ in 0..120 {
-            bench.machine.handle_moved(bench.flying[0], 1);
             bench.pass(seconds(1));
             assert!(bench.end.is_none(), "{route:?} at {:?}", bench.time);
         }

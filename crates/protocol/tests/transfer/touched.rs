@@ -1,7 +1,8 @@
 //! Sources whose time of the last change alone differs: a chmod, or a rewriting whose modification time was put back.
 
 use partwise_protocol::{
-    Api, Comparison, Machine as _, Plan, RouteChoice, SourceError, SourceStamp, Transfer,
+    Api, Comparison, Failure, FailureKind, Machine as _, Plan, RouteChoice, ServiceState, SourceError,
+    SourceStamp, Transfer,
 };
 
 use crate::bench::{BEGAN, Bench, completed_json, file_json, plan};
@@ -251,4 +252,30 @@ fn a_stamp_or_an_md5_that_was_asked_for_before_counts_no_more() {
     assert!(bench.end.is_none());
     stamped(&mut bench, "200");
     assert!(bench.log().contains("\"md5\":\"abab"));
+}
+
+#[test]
+fn a_comparison_with_a_digest_says_nothing_of_whether_the_service_is_there() {
+    let service = ServiceState::new();
+    let mut wanted = plan();
+    wanted.route = RouteChoice::Single;
+    let of_client = |seed| {
+        let transfer = Transfer::new(Api::openai(), wanted.clone(), stamp("100"), [seed; 32]).unwrap();
+        let mut bench = Bench::of(transfer.with_service(&service));
+        bench.run();
+        bench
+    };
+    let (mut bench, mut other) = (of_client(1), of_client(2));
+    bench.answer(0, 200, &file_json("file-1", BEGAN));
+    let (id, now) = (other.flying.remove(0), other.now());
+    other.machine.handle_failure(id, Failure::new(FailureKind::Connect), now);
+    let next_attempt = service.offline().expect("it cannot be reached").next_attempt;
+    (bench.time, other.time) = (next_attempt, next_attempt);
+    stamped(&mut bench, "200");
+    assert!(bench.log().ends_with("compare file-1"));
+    other.run();
+    assert_eq!(other.flying.len(), 1, "the comparison is not the request that finds out");
+    bench.compare(Comparison::Equal);
+    assert_eq!(bench.end.unwrap().unwrap().id, "file-1");
+    assert!(service.offline().is_some(), "nobody has answered");
 }
