@@ -19,7 +19,7 @@ use tower_service::Service;
 use crate::{
     spied_store::{Counts, SpiedStore},
     sweep::set_to_today,
-    world::{Caller, HOUR, World, complete, new_upload, printed, told},
+    world::{Caller, HOUR, World, complete, new_upload, printed, settle, told},
 };
 
 const PARTS: usize = 40_000;
@@ -83,12 +83,6 @@ fn send_late(
     let mut server = world.server.clone();
     let answer = tokio::spawn(async move { whole(server.call(request).await.unwrap()).await });
     (sender, answer)
-}
-
-async fn settle() {
-    for _ in 0..200 {
-        tokio::task::yield_now().await;
-    }
 }
 
 #[tokio::test]
@@ -187,7 +181,7 @@ async fn a_file_of_many_parts_is_downloaded_whole_and_in_ranges() {
     let folder = tempfile::tempdir().unwrap();
     for world in [World::new().await, World::in_folder(folder.path()).await] {
         let caller = world.caller();
-        let (_, _, file) = completed(&caller).await;
+        let file = caller.create_file_of_parts("a.txt", &[b"a"]).await.id;
         enlarge(&world, 1000).await;
         assert_eq!(caller.download(&file).await.unwrap(), "a".repeat(1000));
         let mut request = DownloadFile::new(&file);
@@ -223,7 +217,7 @@ async fn the_parts_of_downloads_in_flight_are_bounded_in_all() {
     let (world, _) = spied_with(|builder| builder.parts_in_flight(150_000)).await;
     let caller = world.caller();
     let (upload, part, file) = completed(&caller).await;
-    let (_, _, other) = completed(&caller).await;
+    let other = caller.create_file_of_parts("a.txt", &[b"a"]).await.id;
     enlarge(&world, 2000).await;
     let download = |id| world.server.clone().call(full(caller.request(&DownloadFile::new(id))));
     let first = download(&file).await.unwrap();
@@ -255,7 +249,7 @@ async fn the_parts_of_downloads_in_flight_are_bounded_in_all() {
 async fn readers_of_one_file_read_its_record_once() {
     let (world, counts) = spied().await;
     let caller = world.caller();
-    let (_, _, file) = completed(&caller).await;
+    let file = caller.create_file_of_parts("a.txt", &[b"a"]).await.id;
     enlarge(&world, 2000).await;
     let before = counts.bytes();
     let mut readers = Vec::new();
