@@ -122,6 +122,21 @@ async fn answers_without_parts_come_from_the_beginning_of_a_record() {
 }
 
 #[tokio::test]
+async fn a_sweep_that_writes_the_record_of_a_file_again_reads_the_end_of_its_upload_once() {
+    let (world, counts) = spied().await;
+    let file = world.caller().create_file_of_parts("a.txt", &[b"a", b"b"]).await;
+    let [record] = &world.objects_in("/files/").await[..] else { panic!("one record") };
+    world.objects.delete(&Path::from(record.as_str())).await.unwrap();
+    let [end] = &world.objects_in("/final.json").await[..] else { panic!("one end") };
+    let size = world.objects.head(&Path::from(end.as_str())).await.unwrap().size;
+    let before = counts.end_bytes();
+    assert_eq!(world.server.sweep().await.unwrap().skipped, 0);
+    assert_eq!(counts.end_bytes() - before, size);
+    assert_eq!(world.objects_in("/files/").await, std::slice::from_ref(record));
+    assert_eq!(world.caller().download(&file.id).await.unwrap(), "ab");
+}
+
+#[tokio::test]
 async fn a_completion_whose_body_ends_after_the_sweep_makes_no_file() {
     let world = World::new().await;
     set_to_today(&world);
