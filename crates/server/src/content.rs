@@ -66,11 +66,11 @@ impl Manifest {
     fn get(&self, index: usize) -> Option<Piece> {
         match self {
             Self::Whole { stem, bytes } => {
-                (index == 0).then_some(Piece { blob: BlobName::whole(*stem), bytes: *bytes })
+                (index == 0).then_some(Piece { blob: BlobName::Whole(*stem), bytes: *bytes })
             }
             Self::Parts { upload, parts } => parts
                 .get(index)
-                .map(|piece| Piece { blob: BlobName::of_part(*upload, piece.part), bytes: piece.bytes }),
+                .map(|piece| Piece { blob: BlobName::Part(*upload, piece.part), bytes: piece.bytes }),
         }
     }
 

@@ -31,7 +31,16 @@ pub(crate) struct StoredFile {
 
 impl StoredFile {
     pub(crate) fn into_model(self) -> File {
-        file_model(self.id, self.summary.filename, self.summary.bytes)
+        let Self { id, summary: Summary { filename, bytes } } = self;
+        let mut file = File::new(id.file_id());
+        file.object = Some(TypeDiscriminator::File);
+        file.bytes = Some(bytes);
+        file.created_at = Some(id.created_at());
+        file.expires_at = id.expires_at();
+        file.filename = Some(filename);
+        file.purpose = Some(id.purpose());
+        file.status = Some(FileState::Processed);
+        file
     }
 }
 
@@ -55,19 +64,6 @@ pub(crate) enum Restored {
     Swept,
 }
 
-/// A file as its callers see it: what its identifier says, its name and its size in bytes.
-pub(crate) fn file_model(id: ObjectId, filename: String, bytes: u64) -> File {
-    let mut file = File::new(id.file_id());
-    file.object = Some(TypeDiscriminator::File);
-    file.bytes = Some(bytes);
-    file.created_at = Some(id.created_at());
-    file.expires_at = id.expires_at();
-    file.filename = Some(filename);
-    file.purpose = Some(id.purpose());
-    file.status = Some(FileState::Processed);
-    file
-}
-
 impl Backend {
     /// Begins a file that comes at once: its bytes go into the writer.
     ///
@@ -77,7 +73,7 @@ impl Backend {
         let (backend, tenant, random) = (self.clone(), tenant.clone(), self.random()?);
         Ok(self.new_blob(move || {
             let stem = backend.stem(random);
-            (stem, layout::blob(&tenant, BlobName::whole(stem)))
+            (stem, layout::blob(&tenant, BlobName::Whole(stem)))
         }))
     }
 
@@ -93,7 +89,7 @@ impl Backend {
         let id = stem.with(attributes);
         let content = Manifest::Whole { stem, bytes };
         let record = FileRecord { filename, bytes, content };
-        let (path, blob) = (layout::file(tenant, id), layout::blob(tenant, BlobName::whole(stem)));
+        let (path, blob) = (layout::file(tenant, id), layout::blob(tenant, BlobName::Whole(stem)));
         self.put_record_of(&blob, &path, &record).await?;
         Ok(StoredFile { id, summary: Summary::from(&record) })
     }

@@ -167,14 +167,6 @@ pub(crate) enum BlobName {
 }
 
 impl BlobName {
-    pub(crate) fn whole(stem: Stem) -> Self {
-        Self::Whole(stem)
-    }
-
-    pub(crate) fn of_part(upload: ObjectId, part: PartId) -> Self {
-        Self::Part(upload, part)
-    }
-
     /// Reads the last segment of a path in `blobs`; `None` for what is not ours.
     pub(crate) fn parse(name: &str) -> Option<Self> {
         match name.split_once('-') {

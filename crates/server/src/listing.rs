@@ -11,7 +11,7 @@ use tracing::Instrument as _;
 use crate::{
     backend::Backend,
     damage,
-    files::file_model,
+    files::StoredFile,
     id::ObjectId,
     layout::{self, FileMark},
     refusal::Refusal,
@@ -143,9 +143,9 @@ impl FilePage {
                     self.take(found).await?
                 }
             };
-            if let Some(Summary { filename, bytes }) = summary {
+            if let Some(summary) = summary {
                 self.left -= 1;
-                return Ok(Some(file_model(id, filename, bytes)));
+                return Ok(Some(StoredFile { id, summary }.into_model()));
             }
         }
         damage::sum_up(std::mem::take(&mut self.unlogged));

@@ -164,15 +164,19 @@ mod tests {
 
     #[test]
     fn a_line_of_a_runtime_that_ended_is_said_by_the_next_one() {
-        let run = |times: u32, notice: &Notice<u32>| {
-            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-            runtime.block_on(async { happens(notice, times) });
+        let runtime = || {
+            let mut builder = tokio::runtime::Builder::new_current_thread();
+            builder.enable_all().start_paused(true).build().unwrap()
         };
         let notice = notice();
-        run(3, &notice);
+        runtime().block_on(async { happens(&notice, 3) });
         assert_eq!(said(), [1]);
-        run(1, &notice);
-        drop(notice);
+        runtime().block_on(async {
+            happens(&notice, 1);
+            sleep_until(Instant::now() + SAID_EVERY * 2).await;
+        });
         assert_eq!(said(), [3]);
+        drop(notice);
+        assert!(said().is_empty());
     }
 }

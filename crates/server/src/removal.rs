@@ -26,14 +26,6 @@ use crate::{
 /// Pieces of the reserve that are tried for one record. One has room for its bytes; its name may need more.
 const PIECES: usize = 8;
 
-/// The result of writing a record that takes something away.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Removing {
-    pub(crate) created: Created,
-    /// Set when the disk had no room for the record at first, or for something else in the last hour.
-    pub(crate) was_full: bool,
-}
-
 /// What goes at once on a full disk.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Freed {
@@ -48,9 +40,10 @@ impl Backend {
     pub(crate) async fn remove_file(&self, tenant: &Tenant, id: ObjectId) -> Result<bool, StoreError> {
         let tombstone = Tombstone { at: self.now() };
         match self.create_removing(tenant, id, &layout::file_deleted(tenant, id), &tombstone).await {
-            Ok(Removing { created: Created::Before, .. }) => Ok(false),
-            Ok(Removing { created: Created::Now, was_full }) => {
-                if was_full {
+            Ok(Created::Before) => Ok(false),
+            Ok(Created::Now) => {
+                // Where this or anything else found no room, what is removed is to give some.
+                if self.store.was_full_lately() {
                     self.free_at_once(tenant, id, Freed::DeletedFile).await;
                 }
                 Ok(true)
@@ -76,12 +69,11 @@ impl Backend {
         id: ObjectId,
         path: &Path,
         record: &T,
-    ) -> Result<Removing, StoreError> {
+    ) -> Result<Created, StoreError> {
         let mut outcome = self.store.create(path, record).await;
-        let mut was_full = false;
         // A full disk is noticed before a record that is there already.
         if is_full(&outcome) && self.store.exists(path).await? {
-            return Ok(Removing { created: Created::Before, was_full: true });
+            return Ok(Created::Before);
         }
         for _ in 0..PIECES {
             if !is_full(&outcome) {
@@ -91,10 +83,8 @@ impl Backend {
                 Some(created) => created,
                 None => break,
             };
-            was_full = true;
         }
         if is_full(&outcome) {
-            was_full = true;
             for part in self.part_records(tenant, id).await? {
                 self.store.remove(vec![part]).await?;
                 outcome = self.store.create(path, record).await;
@@ -106,9 +96,7 @@ impl Backend {
         if is_full(&outcome) {
             outcome = self.create_in_place_of_beginning(tenant, id, path, record).await;
         }
-        // Where others were refused for want of room, what is removed is to give them some.
-        let was_full = was_full || self.store.was_full_lately();
-        Ok(Removing { created: outcome?, was_full })
+        outcome
     }
 
     /// Creates a record in the room of that of an upload's beginning, without which it is not to be found: on a local disk
@@ -174,7 +162,7 @@ impl Backend {
 
     async fn remove_bytes(&self, tenant: &Tenant, id: ObjectId) -> Result<(), StoreError> {
         let paths = if !self.store.exists(&layout::upload_final(tenant, id)).await? {
-            vec![layout::blob(tenant, BlobName::whole(id.stem()))]
+            vec![layout::blob(tenant, BlobName::Whole(id.stem()))]
         } else {
             // The records of its parts may have had to go already, so the names of the blobs say which are its.
             let folder = layout::blobs(tenant);

@@ -15,7 +15,7 @@ use crate::{
     memory::MemoryShare,
     record::{FileRecord, FinalRecord, Outcome, PartRecord, UploadRecord},
     refusal::Refusal,
-    removal::{Freed, Removing},
+    removal::Freed,
     rules::NewUpload,
     store::{Created, StoreError},
     summary::{End, Summarized as _, Summary},
@@ -92,7 +92,7 @@ impl Backend {
     pub(crate) async fn begin_part(&self, tenant: &Tenant, upload_id: &str) -> Result<NewPart, Refusal> {
         let upload = self.pending_upload(tenant, upload_id).await?;
         let id = PartId::new(self.now(), self.random()?);
-        let path = layout::blob(tenant, BlobName::of_part(upload.id, id));
+        let path = layout::blob(tenant, BlobName::Part(upload.id, id));
         Ok(NewPart { upload: upload.id, id, blob: self.new_blob(move || ((), path.clone())) })
     }
 
@@ -107,7 +107,7 @@ impl Backend {
         self.pending_upload(tenant, &upload.upload_id()).await?;
         let ((), bytes) = blob.finish().await?;
         let (path, blob) =
-            (layout::part(tenant, upload, id), layout::blob(tenant, BlobName::of_part(upload, id)));
+            (layout::part(tenant, upload, id), layout::blob(tenant, BlobName::Part(upload, id)));
         self.put_record_of(&blob, &path, &PartRecord { bytes }).await?;
         let mut resource = UploadPartResource::new(id.part_id());
         resource.object = Some(TypeDiscriminator::UploadPart);
@@ -260,16 +260,16 @@ impl Backend {
     ) -> Result<(End, Created), StoreError> {
         let path = layout::upload_final(tenant, id);
         let end = FinalRecord { at: self.now(), outcome };
-        let Removing { created, was_full } = match &end.outcome {
+        let created = match &end.outcome {
             Outcome::Cancelled => match self.create_removing(tenant, id, &path, &end).await {
                 Err(error) if error.is_full() => return self.cancel_without_record(tenant, id, error).await,
                 created => created?,
             },
             Outcome::Completed { file, .. } => {
                 let (parts, end) = (file.content.len(), end.clone());
-                Removing { created: self.store.create_with_parts(&path, end, parts).await?, was_full: false }
+                self.store.create_with_parts(&path, end, parts).await?
             }
-            Outcome::Expired => Removing { created: self.store.create(&path, &end).await?, was_full: false },
+            Outcome::Expired => self.store.create(&path, &end).await?,
         };
         let own = match end.outcome {
             Outcome::Completed { file, .. } => End::Completed(Summary::from(&file)),
@@ -278,7 +278,7 @@ impl Backend {
         };
         match created {
             Created::Now => {
-                if was_full {
+                if own == End::Cancelled && self.store.was_full_lately() {
                     self.free_at_once(tenant, id, Freed::Bytes).await;
                 }
                 Ok((own, created))

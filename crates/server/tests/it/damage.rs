@@ -136,9 +136,7 @@ async fn a_file_whose_end_is_damaged_and_whose_record_is_missing_can_be_deleted(
     for torn in TORN {
         let world = World::new().await;
         let caller = world.caller();
-        let upload = caller.create_upload("a.txt", 1).await;
-        let part = caller.add_part(&upload, b"a").await;
-        let file = caller.complete(&upload, &[part]).await;
+        let file = caller.create_file_of_parts("a.txt", &[b"a"]).await;
         tear(&world, "/final.json", torn).await;
         let [record] = &world.objects_in("/files/").await[..] else { panic!("one record") };
         world.objects.delete(&Path::from(record.as_str())).await.unwrap();
@@ -164,9 +162,7 @@ async fn a_file_of_parts_with_a_damaged_record_is_read_from_the_end_of_its_uploa
     for torn in TORN {
         let world = World::new().await;
         let caller = world.caller();
-        let upload = caller.create_upload("a.txt", 1).await;
-        let part = caller.add_part(&upload, b"a").await;
-        let file = caller.complete(&upload, &[part]).await;
+        let file = caller.create_file_of_parts("a.txt", &[b"a"]).await;
         tear(&world, "/files/", torn).await;
         assert_eq!(caller.call(&RetrieveFile::new(&file.id)).await.unwrap(), file);
         assert_eq!(caller.download(&file.id).await.unwrap(), "a");
@@ -181,9 +177,7 @@ async fn a_file_whose_upload_lost_its_records_keeps_its_bytes() {
         let world = World::new().await;
         set_to_today(&world);
         let caller = world.caller();
-        let upload = caller.create_upload("a.txt", 1).await;
-        let part = caller.add_part(&upload, b"a").await;
-        let file = caller.complete(&upload, &[part]).await;
+        let file = caller.create_file_of_parts("a.txt", &[b"a"]).await;
         for part in lost {
             let [record] = &world.objects_in(part).await[..] else { panic!("one record") };
             world.objects.delete(&Path::from(record.as_str())).await.unwrap();

@@ -8,13 +8,13 @@ use crate::world::{Caller, World, printed};
 
 pub(crate) async fn file_of_parts(caller: &Caller, sizes: &[usize]) -> (String, Vec<u8>) {
     let content: Vec<u8> = (0..sizes.iter().sum()).map(|index: usize| (index * 31 % 251) as u8).collect();
-    let upload = caller.create_upload("x.bin", content.len() as u64).await;
-    let (mut parts, mut start) = (Vec::new(), 0);
+    let (mut parts, mut rest) = (Vec::new(), &content[..]);
     for size in sizes {
-        parts.push(caller.add_part(&upload, &content[start..start + size]).await);
-        start += size;
+        let (part, behind) = rest.split_at(*size);
+        parts.push(part);
+        rest = behind;
     }
-    (caller.complete(&upload, &parts).await.id, content)
+    (caller.create_file_of_parts("x.bin", &parts).await.id, content)
 }
 
 async fn get(caller: &Caller, id: &str, first: u64, last: Option<u64>) -> Response<bytes::Bytes> {

@@ -46,9 +46,7 @@ async fn populated(folder: &Path) -> World {
     let caller = world.caller();
     caller.create_file("a.txt", b"a").await;
     caller.create_file("large.bin", &vec![1; 3_000_000]).await;
-    let upload = caller.create_upload("a.txt", 1).await;
-    let part = caller.add_part(&upload, b"a").await;
-    caller.complete(&upload, &[part]).await;
+    caller.create_file_of_parts("a.txt", &[b"a"]).await;
     world
 }
 

@@ -7,7 +7,7 @@ use partwise_protocol::{CancelUpload, DeleteFile, ListFiles};
 
 use crate::{
     faulty::Faulty,
-    world::{Caller, HOUR, World, new_upload},
+    world::{Caller, HOUR, World, new_upload, settle},
 };
 
 /// A server that sweeps by itself, and has swept once.
@@ -33,13 +33,6 @@ async fn eventually(holds: impl AsyncFn() -> bool) {
         assert!(begun.elapsed() < Duration::from_secs(30), "it came to nothing");
         std::thread::sleep(Duration::from_millis(2));
         settle().await;
-    }
-}
-
-/// Lets the tasks run that can. Time stands still meanwhile.
-async fn settle() {
-    for _ in 0..200 {
-        tokio::task::yield_now().await;
     }
 }
 
@@ -174,9 +167,7 @@ async fn records_of_what_is_gone_leave_a_full_disk_ten_minutes_later() {
     let (world, store) = world().await;
     let caller = world.caller();
     let file = caller.create_file("a.txt", b"a").await.id;
-    let upload = caller.create_upload("a.txt", 1).await;
-    let part = caller.add_part(&upload, b"a").await;
-    let of_parts = caller.complete(&upload, &[part]).await.id;
+    let of_parts = caller.create_file_of_parts("a.txt", &[b"a"]).await.id;
     let cancelled = caller.create_upload("a.txt", 1).await;
     for id in [&file, &of_parts] {
         caller.call(&DeleteFile::new(id)).await.unwrap();
@@ -202,9 +193,7 @@ async fn records_of_what_is_gone_leave_a_full_disk_ten_minutes_later() {
 async fn the_records_of_parts_stay_for_an_hour_on_a_full_disk_too() {
     let (world, store) = world().await;
     let caller = world.caller();
-    let upload = caller.create_upload("a.txt", 1).await;
-    let part = caller.add_part(&upload, b"a").await;
-    caller.complete(&upload, std::slice::from_ref(&part)).await;
+    caller.create_file_of_parts("a.txt", &[b"a"]).await;
     store.set_room(0);
     is_refused(&caller).await;
     let parts = async || {

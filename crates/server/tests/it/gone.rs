@@ -11,7 +11,7 @@ use tower_service::Service;
 use crate::{
     spied_store::SpiedStore,
     sweep::set_to_today,
-    world::{HOUR, World, complete},
+    world::{HOUR, World, complete, settle},
 };
 
 #[tokio::test]
@@ -55,9 +55,7 @@ async fn a_file_that_lost_its_record_is_not_found_although_its_bytes_are_there_a
 async fn a_file_whose_upload_alone_has_its_record_is_read_although_somebody_reads_it() {
     let world = World::new().await;
     let caller = world.caller();
-    let upload = caller.create_upload("a.txt", 1).await;
-    let part = caller.add_part(&upload, b"a").await;
-    let file = caller.complete(&upload, &[part]).await.id;
+    let file = caller.create_file_of_parts("a.txt", &[b"a"]).await.id;
     let request = caller.request(&DownloadFile::new(&file)).map(Full::new);
     let reader = world.server.clone().call(request).await.unwrap();
     let [record] = &world.objects_in("/files/").await[..] else { panic!("one record") };
@@ -93,9 +91,7 @@ async fn ends_while_it_is_completed(end: &str) -> StatusCode {
     request.request.md5 = Some("0cc175b9c0f1b6a831c399e269772661".to_owned());
     counts.pause();
     let completing = tokio::spawn(async move { caller.call(&request).await.map(drop).map_err(|e| e.status) });
-    for _ in 0..100 {
-        tokio::task::yield_now().await;
-    }
+    settle().await;
     // As on a full disk, the bytes go at once.
     let [blob] = &world.objects_in("/blobs/").await[..] else { panic!("one blob") };
     inner.delete(&Path::from(blob.as_str())).await.unwrap();

@@ -19,7 +19,7 @@ use tower_service::Service;
 use crate::{
     spied_store::{Counts, SpiedStore},
     sweep::set_to_today,
-    world::{Caller, HOUR, World, complete, new_upload, printed, told},
+    world::{Caller, HOUR, World, complete, new_upload, printed, settle, told},
 };
 
 const PARTS: usize = 40_000;
@@ -85,12 +85,6 @@ fn send_late(
     (sender, answer)
 }
 
-async fn settle() {
-    for _ in 0..200 {
-        tokio::task::yield_now().await;
-    }
-}
-
 #[tokio::test]
 async fn a_completion_that_waits_for_its_body_has_read_no_manifest() {
     let (world, counts) = spied().await;
@@ -125,6 +119,21 @@ async fn answers_without_parts_come_from_the_beginning_of_a_record() {
     assert_eq!(told(&caller.call(&CancelUpload::new(&upload.id)).await.unwrap_err()), over);
     caller.call(&DeleteFile::new(&file)).await.unwrap();
     assert!(read(&counts) - before < 5 * BEGINNING, "{} bytes", read(&counts) - before);
+}
+
+#[tokio::test]
+async fn a_sweep_that_writes_the_record_of_a_file_again_reads_the_end_of_its_upload_once() {
+    let (world, counts) = spied().await;
+    let file = world.caller().create_file_of_parts("a.txt", &[b"a", b"b"]).await;
+    let [record] = &world.objects_in("/files/").await[..] else { panic!("one record") };
+    world.objects.delete(&Path::from(record.as_str())).await.unwrap();
+    let [end] = &world.objects_in("/final.json").await[..] else { panic!("one end") };
+    let size = world.objects.head(&Path::from(end.as_str())).await.unwrap().size;
+    let before = counts.end_bytes();
+    assert_eq!(world.server.sweep().await.unwrap().skipped, 0);
+    assert_eq!(counts.end_bytes() - before, size);
+    assert_eq!(world.objects_in("/files/").await, std::slice::from_ref(record));
+    assert_eq!(world.caller().download(&file.id).await.unwrap(), "ab");
 }
 
 #[tokio::test]
@@ -187,7 +196,7 @@ async fn a_file_of_many_parts_is_downloaded_whole_and_in_ranges() {
     let folder = tempfile::tempdir().unwrap();
     for world in [World::new().await, World::in_folder(folder.path()).await] {
         let caller = world.caller();
-        let (_, _, file) = completed(&caller).await;
+        let file = caller.create_file_of_parts("a.txt", &[b"a"]).await.id;
         enlarge(&world, 1000).await;
         assert_eq!(caller.download(&file).await.unwrap(), "a".repeat(1000));
         let mut request = DownloadFile::new(&file);
@@ -223,7 +232,7 @@ async fn the_parts_of_downloads_in_flight_are_bounded_in_all() {
     let (world, _) = spied_with(|builder| builder.parts_in_flight(150_000)).await;
     let caller = world.caller();
     let (upload, part, file) = completed(&caller).await;
-    let (_, _, other) = completed(&caller).await;
+    let other = caller.create_file_of_parts("a.txt", &[b"a"]).await.id;
     enlarge(&world, 2000).await;
     let download = |id| world.server.clone().call(full(caller.request(&DownloadFile::new(id))));
     let first = download(&file).await.unwrap();
@@ -255,7 +264,7 @@ async fn the_parts_of_downloads_in_flight_are_bounded_in_all() {
 async fn readers_of_one_file_read_its_record_once() {
     let (world, counts) = spied().await;
     let caller = world.caller();
-    let (_, _, file) = completed(&caller).await;
+    let file = caller.create_file_of_parts("a.txt", &[b"a"]).await.id;
     enlarge(&world, 2000).await;
     let before = counts.bytes();
     let mut readers = Vec::new();

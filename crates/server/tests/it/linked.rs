@@ -39,9 +39,7 @@ async fn a_folder_that_is_a_link_to_nowhere_is_unavailable_and_loses_nothing() {
         set_to_today(&world);
         let caller = world.caller();
         let file = caller.create_file("a.txt", b"a").await;
-        let upload = caller.create_upload("b.txt", 1).await;
-        let part = caller.add_part(&upload, b"b").await;
-        let of_parts = caller.complete(&upload, &[part]).await;
+        let of_parts = caller.create_file_of_parts("b.txt", &[b"b"]).await;
         let gone = world.stranger().create_file("c.txt", b"c").await;
         world.stranger().call(&DeleteFile::new(&gone.id)).await.unwrap();
         let moved = link(&home.path().join(folder), other_disk.path());
@@ -101,9 +99,7 @@ async fn bytes_stay_while_no_older_record_of_their_tenant_is_to_be_seen_on_a_dis
         set_to_today(&world);
         let caller = world.caller();
         let file = caller.create_file("a.txt", b"a").await;
-        let upload = caller.create_upload("b.txt", 1).await;
-        let part = caller.add_part(&upload, b"b").await;
-        let of_parts = caller.complete(&upload, &[part]).await;
+        let of_parts = caller.create_file_of_parts("b.txt", &[b"b"]).await;
         world.advance(2 * DAY);
         // A folder that another disk was mounted on is empty.
         let place = home.path().join("tenants/team-a").join(folder);

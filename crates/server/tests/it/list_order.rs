@@ -18,7 +18,7 @@ use proptest::prelude::*;
 use tokio::sync::mpsc;
 use tower_service::Service;
 
-use crate::world::{Caller, KEY, START, World};
+use crate::world::{Caller, KEY, START, World, settle};
 
 fn builder(objects: &Arc<dyn ObjectStore>) -> Builder {
     let keys = Keys::new([(KEY, Tenant::new("team-a").unwrap())]);
@@ -152,9 +152,7 @@ impl Sending {
         let answer = tokio::spawn(async move { server.call(request).await.unwrap() });
         body.send(whole).unwrap();
         // Until the server waits for more.
-        for _ in 0..100 {
-            tokio::task::yield_now().await;
-        }
+        settle().await;
         (Self { body, answer }, last)
     }
 

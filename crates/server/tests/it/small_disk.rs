@@ -19,13 +19,8 @@ fn disk(name: &str, mount: &str) -> Option<PathBuf> {
     disks::disk(&format!("small_disk::{name}"), mount)
 }
 
-async fn file_of_parts(caller: &Caller, count: u64) -> String {
-    let upload = caller.create_upload("a.txt", count).await;
-    let mut parts = Vec::new();
-    for _ in 0..count {
-        parts.push(caller.add_part(&upload, b"a").await);
-    }
-    caller.complete(&upload, &parts).await.id
+async fn file_of_three_parts(caller: &Caller) -> String {
+    caller.create_file_of_parts("a.txt", &[b"a", b"a", b"a"]).await.id
 }
 
 /// A store on `disk` on which no room is ever left: it is opened, read, deleted from and swept.
@@ -39,7 +34,7 @@ async fn lives_without_room(disk: &Path, filler: Filler) {
     for number in 0..20 {
         files.push(match number % 2 {
             0 => caller.create_file("a", b"a").await.id,
-            _ => file_of_parts(&caller, 3).await,
+            _ => file_of_three_parts(&caller).await,
         });
         let upload = caller.create_upload("a.txt", 1).await;
         caller.add_part(&upload, b"a").await;
@@ -81,7 +76,7 @@ async fn lives_without_a_reserve(disk: &Path, filler: Filler) {
     let root = disk.join("store");
     let world = World::in_folder(&root).await;
     let caller = world.caller();
-    let files = [caller.create_file("a", b"a").await.id, file_of_parts(&caller, 3).await];
+    let files = [caller.create_file("a", b"a").await.id, file_of_three_parts(&caller).await];
     let upload = caller.create_upload("a.txt", 1).await;
     caller.add_part(&upload, b"a").await;
     let exhaust = || {
@@ -107,7 +102,7 @@ async fn is_emptied_beside_others(disk: &Path, filler: Filler) {
     for number in 0..20 {
         files.push(match number % 2 {
             0 => caller.create_file("a", b"a").await.id,
-            _ => file_of_parts(&caller, 3).await,
+            _ => file_of_three_parts(&caller).await,
         });
     }
     let others = Others::start(disk, filler);
@@ -223,7 +218,7 @@ async fn completes_without_a_folder(disk: &Path) {
 async fn is_emptied_on_another_disk(disk: &Path) {
     let world = World::in_folder(&disk.join("store")).await;
     let caller = world.caller();
-    let files = [caller.create_file("a", &[7; 20_000]).await.id, file_of_parts(&caller, 3).await];
+    let files = [caller.create_file("a", &[7; 20_000]).await.id, file_of_three_parts(&caller).await];
     let upload = caller.create_upload("a.txt", 1).await;
     caller.add_part(&upload, b"a").await;
     let tenants = disk.join("store/tenants");

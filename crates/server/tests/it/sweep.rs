@@ -47,9 +47,7 @@ async fn the_bytes_of_a_deleted_file_stay_for_an_hour() {
 async fn who_is_reading_a_file_when_it_is_deleted_gets_all_of_it() {
     let world = World::new().await;
     let caller = world.caller();
-    let upload = caller.create_upload("a.txt", 2).await;
-    let parts = [caller.add_part(&upload, b"a").await, caller.add_part(&upload, b"b").await];
-    let file = caller.complete(&upload, &parts).await;
+    let file = caller.create_file_of_parts("a.txt", &[b"a", b"b"]).await;
     let request = caller.request(&DownloadFile::new(&file.id)).map(Full::new);
     let mut body = world.server.clone().call(request).await.unwrap().into_body();
     let first = body.frame().await.unwrap().unwrap().into_data().unwrap();
@@ -211,7 +209,7 @@ async fn nothing_is_left_of_what_was_deleted_cancelled_or_expired() {
     let world = World::new().await;
     let caller = world.caller();
     let file = caller.create_file("a.txt", b"a").await;
-    let (_, _, of_parts) = completed(&caller, b"ab").await;
+    let of_parts = caller.create_file_of_parts("a.txt", &[b"ab"]).await.id;
     let cancelled = caller.create_upload("a.txt", 1).await;
     caller.add_part(&cancelled, b"a").await;
     let mut brief = crate::world::new_upload("a.txt", 1);
@@ -279,8 +277,9 @@ async fn a_sweep_that_is_cut_off_leaves_nothing_half_gone() {
         let store = Faulty::default();
         let world = World::over(Arc::new(store.clone())).await;
         let caller = world.caller();
-        let (_, _, kept) = completed(&caller, b"kept").await;
-        let gone = [caller.create_file("a.txt", b"a").await.id, completed(&caller, b"ab").await.2];
+        let kept = caller.create_file_of_parts("a.txt", &[b"kept"]).await.id;
+        let of_parts = caller.create_file_of_parts("a.txt", &[b"ab"]).await;
+        let gone = [caller.create_file("a.txt", b"a").await.id, of_parts.id];
         for id in &gone {
             caller.call(&DeleteFile::new(id)).await.unwrap();
         }
@@ -318,7 +317,7 @@ async fn a_sweep_that_finds_nothing_to_do_writes_nothing() {
     let store = Faulty::default();
     let world = World::over(Arc::new(store.clone())).await;
     let caller = world.caller();
-    completed(&caller, b"ab").await;
+    caller.create_file_of_parts("a.txt", &[b"ab"]).await;
     caller.create_file("a.txt", b"a").await;
     let before = store.writes();
     assert_eq!(world.server.sweep().await.unwrap(), Swept::default());

@@ -15,7 +15,7 @@ use tower_service::Service;
 
 use crate::{
     forms::{End, Pieces, send_pieces},
-    world::{Caller, HOUR, START, World, azure, complete, new_upload, printed, told},
+    world::{Caller, HOUR, START, World, azure, complete, new_upload, printed, settle, told},
 };
 
 async fn cancel(caller: &Caller, id: &str) -> Result<partwise_models::Upload, partwise_protocol::ApiError> {
@@ -204,9 +204,7 @@ async fn json_bodies_in_flight_are_bounded_in_all() {
         let body = Pieces { pieces, end: End::Never };
         async move { server.clone().call(http::Request::from_parts(parts, body)).await }
     });
-    for _ in 0..100 {
-        tokio::task::yield_now().await;
-    }
+    settle().await;
     let large = new_upload(&"x".repeat(50_000), 1);
     let refused = caller.send_operation(&large).await;
     insta::assert_snapshot!(printed(&refused), @r#"

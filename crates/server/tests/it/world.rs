@@ -257,6 +257,17 @@ impl Caller {
         self.try_complete(upload, parts).await.unwrap().file.unwrap()
     }
 
+    /// A file of these parts, made by an upload that is complete.
+    pub(crate) async fn create_file_of_parts(&self, filename: &str, parts: &[&[u8]]) -> File {
+        let bytes = parts.iter().map(|part| part.len() as u64).sum();
+        let upload = self.create_upload(filename, bytes).await;
+        let mut ids = Vec::new();
+        for part in parts {
+            ids.push(self.add_part(&upload, part).await);
+        }
+        self.complete(&upload, &ids).await
+    }
+
     pub(crate) async fn download(&self, file_id: &str) -> Result<Bytes, ApiError> {
         let response = self.send_operation(&DownloadFile::new(file_id)).await;
         if response.status() == StatusCode::OK {
@@ -264,6 +275,13 @@ impl Caller {
         } else {
             Err(ApiError::decode_response(&response))
         }
+    }
+}
+
+/// Lets the tasks run that can. Time stands still meanwhile.
+pub(crate) async fn settle() {
+    for _ in 0..200 {
+        tokio::task::yield_now().await;
     }
 }
 
