@@ -285,6 +285,7 @@ pub(crate) struct DownloadArguments {
     #[arg(long, value_name = "N", default_value_t = 4, value_parser = clap::value_parser!(u16).range(1..=64))]
     pub(crate) parallel: u16,
     /// How long to wait for a service that cannot be reached, such as 90s, 15m or 2h; one that never answered, at most 30s.
+    /// Standard output waits no longer than other requests do.
     #[arg(long, value_name = "DURATION", default_value = "15m", value_parser = duration::parse)]
     pub(crate) give_up_after: Duration,
     /// Begin anew, whatever an earlier run has received.

@@ -10,10 +10,11 @@ use crate::{environment::Environment, report::Report};
 /// `partwise_server=trace,info`).
 pub(crate) const VARIABLE: &str = "PARTWISE_LOG";
 
-/// The filter of a server when the variable is unset: its failures and their ends, keys that are tried, and
-/// connections that it has no room for.
+/// The filter of a server when the variable is unset: its failures and their ends, keys that are tried,
+/// connections that it has no room for, disks that come and go, and bytes that are kept since their records are not seen.
 const OF_SERVERS: &str = "partwise=error,partwise_server=error,partwise_server::auth=warn,\
-                          partwise_server::serve::admission=warn,partwise_server::local::presence=info";
+                          partwise_server::serve::admission=warn,partwise_server::local::presence=info,\
+                          partwise_server::sweeper=warn";
 
 /// Starts logging when the environment asks for it, or a server runs.
 pub(crate) fn start(environment: &impl Environment, is_server: bool) -> Result<(), Report> {

@@ -151,34 +151,41 @@ impl Whole<'_> {
     /// What is said of a run that ended before everything was there; what cannot be gone on with is removed.
     fn report(self, error: &Error) -> Report {
         let left = self.left(error);
-        let is_stopped =
-            matches!(error, Error::Download(error) if matches!(**error, DownloadError::Stopped { .. }));
-        let (name, id) = (self.target.name(), &self.arguments.id);
-        let report = match (error, &left) {
-            (_, Some(left)) if is_stopped => return self.stopped(left).maybe_cause(stopped_by(error)),
-            // The same command continues, once the service can be reached.
-            (Error::Download(away), Some(left)) if matches!(**away, DownloadError::Away { .. }) => {
-                return self.stopped(left).also(&away.to_string()).maybe_cause(stopped_by(error));
+        let report = self.stop_told(error, left.as_ref()).unwrap_or_else(|| {
+            let report = match unwritable(error) {
+                Some(cause) => cannot_write(self.target.name(), cause),
+                None => self.connected.explain.report(&cannot(&self.arguments.id), error),
+            };
+            match &left {
+                Some(left) => report.also_hint(format!(
+                    "{}, and the same command goes on from there; {START_OVER}",
+                    self.place(left)
+                )),
+                None => report,
             }
-            _ if is_stopped => {
-                Report::stopped(format!("nothing of {id} has come that could be gone on with"))
-                    .maybe_cause(stopped_by(error))
-            }
-            _ => match unwritable(error) {
-                Some(cause) => cannot_write(name, cause),
-                None => self.connected.explain.report(&cannot(id), error),
-            },
-        };
-        match left {
-            Some(left) => {
-                let place = self.place(&left);
-                report.also_hint(format!("{place}, and the same command goes on from there; {START_OVER}"))
-            }
-            None => {
-                self.partial.discard();
-                report
-            }
+        });
+        if left.is_none() {
+            self.partial.discard();
         }
+        report
+    }
+
+    /// What is said of a run that was stopped, or whose service was away for too long: the same command continues.
+    fn stop_told(&self, error: &Error, left: Option<&DownloadCheckpoint>) -> Option<Report> {
+        let Error::Download(error) = error else { return None };
+        let report = match left {
+            Some(left) => self.stopped(left),
+            None => {
+                let id = &self.arguments.id;
+                Report::stopped(format!("nothing of {id} has come that could be gone on with"))
+            }
+        };
+        let report = match **error {
+            DownloadError::Stopped { .. } => report,
+            DownloadError::Away { .. } => report.also(&error.to_string()),
+            _ => return None,
+        };
+        Some(report.maybe_cause(error.source()))
     }
 
     /// What is said when nothing more is waited for: what came last may not be in the journal, and may still be written.
@@ -220,14 +227,6 @@ fn unwritable(error: &Error) -> Option<&io::Error> {
             DownloadError::Save(error) => error.source()?.downcast_ref(),
             _ => None,
         },
-        _ => None,
-    }
-}
-
-/// How the last request failed, if nothing came after it.
-fn stopped_by(error: &Error) -> Option<&(dyn StdError + 'static)> {
-    match error {
-        Error::Download(error) => error.source(),
         _ => None,
     }
 }

@@ -24,6 +24,7 @@ mod scripted;
 mod serve;
 #[cfg(unix)]
 mod serving;
+#[cfg(unix)]
 mod serving_log;
 mod silence;
 #[cfg(unix)]

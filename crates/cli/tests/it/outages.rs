@@ -1,6 +1,7 @@
 //! A service that goes away, and comes back or does not.
 
 use std::{
+    io::{BufRead as _, BufReader, Write as _},
     net::TcpListener,
     thread::sleep,
     time::{Duration, Instant},
@@ -32,7 +33,8 @@ fn an_upload_goes_on_when_the_service_is_back() {
     let scene = Scene::new();
     let child = scene.stalled();
     end(&scene);
-    sleep(Duration::from_secs(4));
+    // Longer than the retries of a request last.
+    sleep(Duration::from_secs(20));
     let again = scene.sandbox.serve_at(address(&scene));
     let ran = Ran::of(child.wait_with_output().unwrap());
     let id = ran.json()["id"].as_str().unwrap().to_owned();
@@ -93,4 +95,24 @@ fn a_download_goes_on_when_the_service_is_back() {
     let _again = scene.sandbox.serve_at(address(&scene));
     Ran::of(child.wait_with_output().unwrap()).done();
     assert!(scene.sandbox.read("back.bin") == scene.content);
+}
+
+#[test]
+fn a_download_of_which_nothing_has_come_is_stopped_too_when_the_service_goes_away() {
+    let sandbox = Sandbox::new();
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap().to_string();
+    let answers = std::thread::spawn(move || {
+        let (mut connection, _) = listener.accept().unwrap();
+        let mut head = BufReader::new(connection.try_clone().unwrap()).lines();
+        while head.next().is_some_and(|line| !line.unwrap().is_empty()) {}
+        connection.write_all(b"HTTP/1.1 503 Service Unavailable\r\ncontent-length: 0\r\n\r\n").unwrap();
+    });
+    let endpoint = format!("http://{address}");
+    let download = ["files", "download", "file-1", "-o", "out", "--endpoint", &endpoint, "--parallel", "1"];
+    let ran = sandbox.run_with(&[&download[..], &["--give-up-after", "2s"]].concat(), &[KEY]);
+    answers.join().unwrap();
+    let said = ran.refused(75).replace(&address, "ADDRESS");
+    assert_snapshot!(said.lines().last().unwrap(), @"stopped: nothing of file-1 has come that could be gone on with; the service could not be reached for 2 seconds; the last attempt failed: cannot connect to ADDRESS: Connection refused (os error 111)");
+    assert!(!sandbox.path("out.partwise").exists());
 }
