@@ -30,6 +30,7 @@
 //! ```
 
 mod account;
+mod activity;
 mod api;
 mod azure_endpoint;
 mod body;
@@ -56,6 +57,7 @@ mod transfer;
 mod uploads;
 
 pub use account::Account;
+pub use activity::TransferState;
 pub use api::Api;
 pub use body::{Body, BodyTooLong, Segment, SourceRange, SourceTooShort};
 pub use credential::Credential;

@@ -14,6 +14,7 @@ mod outage;
 mod plan;
 #[cfg(test)]
 mod save_tests;
+mod shown;
 #[cfg(test)]
 mod tests;
 
@@ -27,8 +28,9 @@ pub use self::{
 };
 use self::{content::Content, coverage::Coverage, look::Look};
 use crate::{
-    Action, ActionOf, Api, Attempt, ByteRange, DownloadFile, Failure, Machine, Now, Offline, OperationId,
-    RequestId, RetrieveFile, Retry, SaveError,
+    Action, ActionOf, Api, Attempt, ByteRange, DownloadFile, Failure, Machine, Now, OperationId, RequestId,
+    RetrieveFile, Retry, SaveError, TransferState,
+    activity::Activity,
     random::Random,
     service_state::{Excuse, Member},
 };
@@ -64,11 +66,20 @@ pub type DownloadAction = ActionOf<Fetch>;
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct DownloadProgress {
+    /// The moment that this speaks of, on the monotonic clock of the machine's driver.
+    pub now: Duration,
+    /// What the machine is doing.
+    pub state: TransferState,
     /// The content's length, once it is known.
     pub bytes_total: Option<u64>,
     /// Bytes that were written, those of earlier runs included. It goes back when a service that serves no ranges breaks
     /// off, and everything comes again.
     pub bytes_written: u64,
+    /// Bytes per second that were written over the last ten seconds, without those of earlier runs; `None` while nothing
+    /// comes, and for the first seconds.
+    pub rate: Option<u64>,
+    /// How long the rest takes at that rate; `None` while there is none.
+    pub time_left: Option<Duration>,
     /// Requests that are under way.
     pub requests: usize,
     /// Requests that were retried in this run.
@@ -77,8 +88,6 @@ pub struct DownloadProgress {
     pub latest_retry: Option<Retry>,
     /// A warning for the person who waits.
     pub warning: Option<DownloadWarning>,
-    /// Set while the service cannot be reached.
-    pub offline: Option<Offline>,
 }
 
 /// One download as a machine. Its driver sends, writes and keeps time, and tells it what came of it.
@@ -124,6 +133,8 @@ pub struct Fetch {
     latest_failure: Option<Box<DownloadError>>,
     saver: Saver,
     look: Look,
+    /// What moves, for people.
+    activity: Activity,
     stopping: bool,
     end: End,
 }
@@ -175,6 +186,7 @@ impl Machine for Fetch {
     fn poll(&mut self, now: Now) -> DownloadAction {
         let now = now.monotonic;
         self.began.get_or_insert(now);
+        self.watch_activity(now);
         self.limit_look(now);
         if let Some(id) = self.abandoned.pop() {
             return Action::Abandon(id);
@@ -220,15 +232,7 @@ impl Machine for Fetch {
     }
 
     fn progress(&self) -> DownloadProgress {
-        DownloadProgress {
-            bytes_total: self.content.as_ref().map(|content| content.length),
-            bytes_written: self.written.len(),
-            requests: self.flights.len(),
-            retries: self.retries,
-            latest_retry: self.latest_retry,
-            warning: self.warning(),
-            offline: self.service.offline(),
-        }
+        self.shown()
     }
 
     /// So many bytes of an answer were written, next to those before.
@@ -291,6 +295,7 @@ impl Fetch {
             latest_failure: None,
             saver: Saver::default(),
             look: Look::default(),
+            activity: Activity::default(),
             stopping: false,
             end: End::NotYet,
         }

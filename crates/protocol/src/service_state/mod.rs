@@ -120,6 +120,11 @@ impl Member {
         self.service.offline()
     }
 
+    /// The end of the wait that the service has asked for; it may be past.
+    pub(crate) fn held_until(&self) -> Duration {
+        self.service.lock().held_until()
+    }
+
     /// Says whether the service has answered any request of this client.
     pub(crate) fn has_answered(&self) -> bool {
         self.service.lock().has_answered()

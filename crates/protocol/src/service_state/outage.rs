@@ -60,6 +60,10 @@ impl Line {
         }
     }
 
+    pub(super) fn held_until(&self) -> Duration {
+        self.hold
+    }
+
     pub(super) fn gate(&self, now: Duration) -> Gate {
         let confirmed = self.failing.as_ref().and_then(|failing| match &failing.state {
             State::Suspected => None,

@@ -26,7 +26,7 @@ impl Transfer {
             None => {}
             Some(Duration::ZERO) => self.warning = Some(Warning::PastExpiry),
             Some(left) => {
-                let needed = self.time_needed(now);
+                let needed = self.time_needed_so_far(now);
                 self.warn_if_too_slow(needed, left);
             }
         }
@@ -55,8 +55,8 @@ impl Transfer {
         self.is_untried && self.time_left(now).is_some_and(|left| left.is_zero())
     }
 
-    /// How long the rest takes at the rate so far; `None` while that says little.
-    fn time_needed(&self, now: Now) -> Option<Duration> {
+    /// How long the rest takes at the rate of this run, which a moment that is slower does not change; `None` while that says little.
+    fn time_needed_so_far(&self, now: Now) -> Option<Duration> {
         let (Stage::Send, Some((since, before))) = (&self.stage, self.sending_since) else { return None };
         let elapsed = now.monotonic.saturating_sub(since);
         let sent = self.statistics.bytes_sent.saturating_sub(before);
@@ -64,7 +64,7 @@ impl Transfer {
             return None;
         }
         let (_, _, acknowledged) = self.way.counts(self.source.length, &self.stage);
-        let rest = self.source.length.saturating_sub(acknowledged.saturating_add(self.flights.bytes()));
+        let rest = self.source.length.saturating_sub(acknowledged.saturating_add(self.left_in_flight()));
         let needed = elapsed.as_secs_f64() * (rest as f64 / sent as f64);
         Some(Duration::try_from_secs_f64(needed).unwrap_or(Duration::MAX))
     }
@@ -133,7 +133,7 @@ impl Transfer {
     /// Bytes per second of parts that were acknowledged or are in flight; `None` while that says little.
     fn rate(&self, now: Now) -> Option<u64> {
         let elapsed = now.monotonic.saturating_sub(self.sending_since?.0);
-        let bytes = self.statistics.bytes_acknowledged.saturating_add(self.flights.bytes());
+        let bytes = self.statistics.bytes_acknowledged.saturating_add(self.left_in_flight());
         (elapsed >= RATE_NEEDS).then(|| per_second(bytes, elapsed))
     }
 

@@ -43,6 +43,13 @@ pub(super) struct Flight {
     pub(super) left_at: Option<Duration>,
 }
 
+impl Flight {
+    /// Whether all of its body was seen to leave.
+    pub(super) fn has_left(&self) -> bool {
+        self.sent >= self.length
+    }
+}
+
 /// All requests under way, by name.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Flights {
@@ -94,7 +101,7 @@ impl Flights {
 
     /// Notes which requests have left by now.
     pub(super) fn note_left(&mut self, now: Duration) {
-        for flight in self.flying.values_mut().filter(|flight| flight.sent >= flight.length) {
+        for flight in self.flying.values_mut().filter(|flight| flight.has_left()) {
             flight.left_at.get_or_insert(now);
         }
     }
@@ -121,8 +128,9 @@ impl Flights {
         self.flying.is_empty()
     }
 
-    pub(super) fn bytes(&self) -> u64 {
-        self.flying.values().map(|flight| flight.sent).sum()
+    /// The request that makes the file.
+    pub(super) fn commit(&self) -> Option<&Flight> {
+        self.flying.values().find(|flight| flight.asked == Asked::Commit)
     }
 
     /// The parts that fly.

@@ -73,6 +73,13 @@ pub(super) struct Flying {
     pub(super) sent: u64,
 }
 
+impl Flying {
+    /// Bytes of the part that have left.
+    pub(super) fn left(&self) -> u64 {
+        self.sent.min(self.part.len())
+    }
+}
+
 impl Line {
     /// The way of the next part: a connection that is free takes it.
     pub(super) fn leg(since: Duration, epoch: u32, flying: &[Flying]) -> Leg {
@@ -130,6 +137,20 @@ impl Line {
         if time.is_zero() { 0.0 } else { bytes as f64 / time.as_secs_f64() }
     }
 
+    /// Whether a part was acknowledged in this run.
+    pub(super) fn has_acknowledged(&self) -> bool {
+        self.answer.is_some()
+    }
+
+    /// How much of a part under way has arrived, if its connection carries what it, or the others, carried before. At first,
+    /// all that has left.
+    pub(super) fn arrived(&self, flying: Flying, now: Duration) -> u64 {
+        let usual = || mean(self.slots.iter().flatten().copied());
+        let rate = self.slots.get(flying.leg.slot).copied().flatten().or_else(usual);
+        let time = now.saturating_sub(flying.leg.since).as_secs_f64();
+        rate.map_or(u64::MAX, |rate| (rate * time) as u64).min(flying.left())
+    }
+
     /// Bytes a second that so many connections carried together, each with its last part.
     pub(super) fn carried(&self, window: u16) -> f64 {
         self.rates(window).sum()
@@ -153,9 +174,7 @@ impl Line {
         let is_within =
             |since: Option<Duration>, time| since.is_some_and(|at| leg.since.saturating_sub(at) < time);
         let (to_cut, ranges) = parts.to_cut();
-        let (count, sum) =
-            self.rates(window).fold((0_u32, 0.0), |(count, sum), rate| (count + 1, sum + rate));
-        let usual = (count > 0).then(|| sum / f64::from(count));
+        let usual = mean(self.rates(window));
         let rate_of = |slot: usize| self.slots.get(slot).copied().flatten().or(usual);
         let own = rate_of(leg.slot);
         let busy = flying.len() + 1;
@@ -179,6 +198,11 @@ impl Line {
             is_short: is_within(self.began, BEGINNING) || is_within(self.interrupted, INTERRUPTED),
         })
     }
+}
+
+fn mean(rates: impl Iterator<Item = f64>) -> Option<f64> {
+    let (count, sum) = rates.fold((0_u32, 0.0), |(count, sum), rate| (count + 1, sum + rate));
+    (count > 0).then(|| sum / f64::from(count))
 }
 
 #[cfg(test)]

@@ -22,6 +22,7 @@ mod registry;
 mod requests;
 mod resume;
 mod saver;
+mod shown;
 mod source;
 mod state;
 mod statistics;
@@ -49,7 +50,7 @@ use bytes::Bytes;
 
 use crate::{
     Action, Api, Attempt, Failure, FailureKind, Machine, Now, RequestId, SaveError, ServiceState,
-    SourceRange, base_name, random::Random, service_state::Member,
+    SourceRange, activity::Activity, base_name, random::Random, service_state::Member,
 };
 use answers::Setback;
 use connections::Connections;
@@ -208,6 +209,8 @@ pub struct Transfer {
     pace: Pace,
     /// What the parts show of the line.
     line: Line,
+    /// What moves, for people.
+    activity: Activity,
     /// Looks for the number of parts in flight, when the plan leaves it open.
     connections: Option<Connections>,
     saver: Saver,
@@ -294,6 +297,7 @@ impl Transfer {
             service: Member::default(),
             began: None,
             line: Line::default(),
+            activity: Activity::default(),
             saver: Saver::default(),
             committed: None,
             reread: None,
@@ -447,6 +451,7 @@ impl Machine for Transfer {
             self.pace.pass(now.monotonic);
         }
         self.began.get_or_insert(now.monotonic);
+        self.watch_activity(now);
         self.watch_outage(now);
         self.flights.note_left(now.monotonic);
         self.watch_time(now);
@@ -511,23 +516,7 @@ impl Machine for Transfer {
     }
 
     fn progress(&self) -> Progress {
-        let (parts_total, parts_acknowledged, bytes_acknowledged) =
-            self.way.counts(self.source.length, &self.stage);
-        Progress {
-            phase: self.phase(),
-            upload_id: self.way.upload().map(|upload| upload.id.clone()),
-            bytes_total: self.source.length,
-            bytes_acknowledged,
-            bytes_in_flight: self.flights.bytes(),
-            parts_total,
-            parts_acknowledged,
-            window: self.pace.window(),
-            statistics: Statistics { held: self.pace.held(), ..self.statistics },
-            latest_retry: self.latest_retry,
-            proof: self.proof,
-            warning: self.warning,
-            offline: self.service.offline(),
-        }
+        self.shown()
     }
 
     /// Whether the checkpoint that was saved last may still lead to a file after this end. It may not when all that it

@@ -5,22 +5,31 @@ use std::time::Duration;
 use http::StatusCode;
 
 use super::{Attempt, RetryReason, Statistics};
-use crate::{ApiError, Failure, Garbled, Offline, RetryAfter};
+use crate::{ApiError, Failure, Garbled, RetryAfter, TransferState};
 
 /// A transfer at one moment, for a person, a log or a bar.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Progress {
-    /// What the machine is doing.
+    /// The moment that this speaks of, on the monotonic clock of the machine's driver.
+    pub now: Duration,
+    /// The step that the machine is at.
     pub phase: Phase,
+    /// What it is doing there.
+    pub state: TransferState,
     /// The upload's identifier, once there is one.
     pub upload_id: Option<String>,
     /// The source's length.
     pub bytes_total: u64,
     /// Bytes of parts (or of the single request) that the service has acknowledged, those of earlier runs included.
     pub bytes_acknowledged: u64,
-    /// Bytes of requests that are under way and have left.
+    /// Bytes of content that have left in requests that are not answered yet.
     pub bytes_in_flight: u64,
+    /// Bytes of content per second that have come to the service over the last ten seconds, without those of earlier runs;
+    /// `None` while nothing is sent, and for the first seconds.
+    pub rate: Option<u64>,
+    /// How long the rest takes at that rate; `None` while there is none.
+    pub time_left: Option<Duration>,
     /// How many parts there are; one for a single request. A guess until the last one is cut, where sizes follow from the line.
     pub parts_total: u64,
     /// How many parts the service has acknowledged, those of earlier runs included.
@@ -36,8 +45,6 @@ pub struct Progress {
     pub proof: Option<Proof>,
     /// What a person should know now.
     pub warning: Option<Warning>,
-    /// Set while the service cannot be reached.
-    pub offline: Option<Offline>,
 }
 
 /// How it is known that a file of the service is the one that was uploaded.
@@ -56,7 +63,7 @@ pub enum Proof {
     DerivedId,
 }
 
-/// What a machine is doing.
+/// The step that an upload is at.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Phase {

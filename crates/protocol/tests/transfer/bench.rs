@@ -6,8 +6,9 @@ use bytes::Bytes;
 use http::Response;
 use partwise_models::{File, Purpose, UnixSeconds};
 use partwise_protocol::{
-    Action, Api, Attempt, Checkpoint, Comparison, Failure, FailureKind, Machine as _, Now, Plan, RequestId,
-    RouteChoice, SourceError, SourceStamp, Transfer, TransferError, UploadAction, UploadTask,
+    Action, Api, Attempt, Checkpoint, Comparison, Failure, FailureKind, Machine as _, Now, Offline, Plan,
+    RequestId, RouteChoice, SourceError, SourceStamp, Transfer, TransferError, TransferState, UploadAction,
+    UploadTask,
 };
 
 /// Our wall clock when a bench begins.
@@ -78,13 +79,29 @@ impl Bench {
         Now { monotonic: self.time, unix: UnixSeconds(unix) }
     }
 
+    /// How the service is away, as the progress tells.
+    pub(crate) fn offline(&self) -> Option<Offline> {
+        match self.machine.progress().state {
+            TransferState::Offline(offline) => Some(offline),
+            _ => None,
+        }
+    }
+
+    /// Of the request under way at `index`, one byte leaves each second.
+    pub(crate) fn trickle(&mut self, index: usize, seconds: u64) {
+        for _ in 0..seconds {
+            self.machine.handle_moved(self.flying[index], 1);
+            self.pass(Duration::from_secs(1));
+        }
+    }
+
     /// Polls until there is nothing to do; gives back when there will be. Time passes while nothing is under way and the service
     /// cannot be reached.
     pub(crate) fn run(&mut self) -> Option<Duration> {
         loop {
             let action = self.machine.poll(self.now());
             if let Action::Wait { until } = action {
-                let offline = self.machine.progress().offline.filter(|_| self.flying.is_empty());
+                let offline = self.offline().filter(|_| self.flying.is_empty());
                 match offline.filter(|offline| offline.next_attempt > self.time) {
                     Some(offline) => self.time = offline.next_attempt,
                     None => return until,

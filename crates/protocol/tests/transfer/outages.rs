@@ -27,13 +27,13 @@ fn one_request_finds_out_and_the_others_follow_once_it_is_answered() {
     let mut bench = broken();
     for _ in 0..20 {
         assert_eq!(bench.flying.len(), 1, "at {:?}", bench.time);
-        let offline = bench.machine.progress().offline.expect("it is away");
+        let offline = bench.offline().expect("it is away");
         assert_eq!(offline.since, seconds(10));
         bench.fail(0, FailureKind::Connect);
     }
     assert!((seconds(60)..seconds(110)).contains(&bench.time), "{:?}", bench.time);
     bench.answer(0, 200, &part_json("a"));
-    assert_eq!((bench.flying.len(), bench.machine.progress().offline), (2, None));
+    assert_eq!((bench.flying.len(), bench.offline()), (2, None));
     bench.answer(0, 200, &part_json("b"));
     bench.answer(0, 200, &part_json("c"));
     assert!(bench.end.is_none(), "no part's budget was spent");
@@ -44,7 +44,7 @@ fn any_answer_shows_that_the_service_is_there() {
     let mut bench = broken();
     bench.fail(0, FailureKind::Timeout);
     bench.answer(0, 500, "");
-    assert_eq!(bench.machine.progress().offline, None);
+    assert_eq!(bench.offline(), None);
 }
 
 #[test]

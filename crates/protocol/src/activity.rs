@@ -1,0 +1,193 @@
+//! What a transfer is doing and how fast it is, for people.
+
+use std::{collections::VecDeque, time::Duration};
+
+use crate::Offline;
+
+/// A transfer of which nothing has moved for this long is stalled.
+const SILENCE: Duration = Duration::from_secs(10);
+/// The time over which the rate is measured.
+const WINDOW: Duration = Duration::from_secs(10);
+/// A rate measured over less says little.
+const RATE_NEEDS: Duration = Duration::from_secs(2);
+/// How often it is looked at.
+const LOOK_EVERY: Duration = Duration::from_millis(200);
+
+/// What an upload or a download is doing at one moment. Moments are on the monotonic clock of the machine's driver;
+/// `now` in the same progress is on it too.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum TransferState {
+    /// No byte of the content has moved in this run yet.
+    #[default]
+    Connecting,
+    /// The content is on its way to the service.
+    Sending,
+    /// The content is on its way from the service.
+    Receiving,
+    /// The content is on its way, but for ten seconds or more no byte of it has moved and no answer has come.
+    Stalled {
+        /// The moment at which anything moved last.
+        since: Duration,
+    },
+    /// The service cannot be reached.
+    Offline(Offline),
+    /// The service wants no requests for now.
+    RateLimited {
+        /// The moment of the next request.
+        until: Duration,
+    },
+    /// The content is compared with what it is to be: the source is hashed, looked at again or compared with the file, or
+    /// what was received is compared with the file's object; or a checkpoint is saved.
+    Checking,
+    /// All of the content has left, and the service makes the file of it.
+    Assembling {
+        /// The moment at which that began.
+        since: Duration,
+    },
+    /// The answer that names the file was lost, and the service's list is searched for it.
+    Reconciling,
+    /// The upload is cancelled on the service.
+    Cancelling,
+    /// It was asked to stop, and what is in flight is given a moment.
+    Stopping,
+    /// It has ended.
+    Done,
+}
+
+/// Counts that show that something moves: bytes that were sent or written, and bytes that were acknowledged.
+pub(crate) type Moved = (u64, u64);
+
+/// What was seen to move, and when.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Activity {
+    now: Duration,
+    looked_at: Option<Duration>,
+    moved: Moved,
+    moved_at: Duration,
+    /// How many bytes were there at which moment, from the beginning of the window on.
+    there: VecDeque<(Duration, u64)>,
+}
+
+impl Activity {
+    /// The moment of the last look.
+    pub(crate) fn now(&self) -> Duration {
+        self.now
+    }
+
+    /// Looks at what moves; `None` while nothing could. `there` is how many bytes this run has brought to the other side,
+    /// which may go back when some of them are lost; `None` while no rate can be measured.
+    pub(crate) fn look(&mut self, now: Duration, moved: Option<Moved>, there: impl FnOnce() -> Option<u64>) {
+        self.now = now;
+        if moved.is_none_or(|moved| moved != self.moved) {
+            self.moved_at = now;
+        }
+        self.moved = moved.unwrap_or(self.moved);
+        if self.looked_at.is_some_and(|looked_at| now.saturating_sub(looked_at) < LOOK_EVERY) {
+            return;
+        }
+        self.looked_at = Some(now);
+        match there() {
+            Some(there) => self.there.push_back((now, there)),
+            None => self.there.clear(),
+        }
+        // The last sample before the window begins is where it is measured from.
+        let begin = now.saturating_sub(WINDOW);
+        while self.there.get(1).is_some_and(|(at, _)| *at <= begin) {
+            self.there.pop_front();
+        }
+    }
+
+    /// Since when nothing has moved, when that is long ago.
+    pub(crate) fn stalled_since(&self) -> Option<Duration> {
+        (self.now.saturating_sub(self.moved_at) >= SILENCE).then_some(self.moved_at)
+    }
+
+    /// Bytes per second over the last ten seconds, or over what there is of them; `None` while that says little.
+    pub(crate) fn rate(&self) -> Option<u64> {
+        let ((began, before), (ended, after)) = (*self.there.front()?, *self.there.back()?);
+        let time = ended.saturating_sub(began);
+        if time < RATE_NEEDS {
+            return None;
+        }
+        let rate = u128::from(after.saturating_sub(before)) * 1000 / time.as_millis().max(1);
+        Some(u64::try_from(rate).unwrap_or(u64::MAX))
+    }
+
+    /// How long so many bytes take at that rate; `None` while there is none, or nothing moves.
+    pub(crate) fn time_for(&self, bytes: u64) -> Option<Duration> {
+        let rate = self.rate().filter(|rate| *rate > 0)?;
+        Some(Duration::try_from_secs_f64(bytes as f64 / rate as f64).unwrap_or(Duration::MAX))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const fn millis(millis: u64) -> Duration {
+        Duration::from_millis(millis)
+    }
+
+    /// Looks every half second for so long, at what a line of 1,000 bytes a second brings.
+    fn steady(activity: &mut Activity, from: u64, to: u64) {
+        for at in (from..=to).step_by(500) {
+            activity.look(millis(at), Some((at, 0)), || Some(at));
+        }
+    }
+
+    #[test]
+    fn the_rate_is_that_of_the_last_ten_seconds() {
+        let mut activity = Activity::default();
+        activity.look(millis(0), Some((0, 0)), || Some(7_000_000));
+        activity.look(millis(1500), Some((1, 0)), || Some(7_001_500));
+        assert_eq!((activity.rate(), activity.time_for(5000)), (None, None), "too early");
+        activity.look(millis(2000), Some((2, 0)), || Some(7_002_000));
+        assert_eq!((activity.rate(), activity.time_for(5000)), (Some(1000), Some(millis(5000))));
+        for at in (2500..=14_000).step_by(500) {
+            activity.look(millis(at), Some((at, 0)), || Some(7_002_000));
+        }
+        assert_eq!(
+            (activity.rate(), activity.time_for(5000)),
+            (Some(0), None),
+            "nothing has come for ten seconds"
+        );
+    }
+
+    #[test]
+    fn what_is_lost_again_makes_no_rate_below_zero() {
+        let mut activity = Activity::default();
+        steady(&mut activity, 0, 4000);
+        activity.look(millis(5000), Some((9, 9)), || Some(0));
+        assert_eq!(activity.rate(), Some(0));
+    }
+
+    #[test]
+    fn after_a_time_without_a_rate_it_is_measured_anew() {
+        let mut activity = Activity::default();
+        steady(&mut activity, 0, 10_000);
+        activity.look(millis(10_500), None, || None);
+        assert_eq!(activity.rate(), None);
+        steady(&mut activity, 60_000, 61_500);
+        assert_eq!(activity.rate(), None);
+        steady(&mut activity, 62_000, 62_000);
+        assert_eq!(activity.rate(), Some(1000));
+    }
+
+    #[test]
+    fn it_is_stalled_when_nothing_has_moved_for_ten_seconds_although_it_could() {
+        let mut activity = Activity::default();
+        let mut since = |at, moved| {
+            activity.look(millis(at), moved, || None);
+            activity.stalled_since()
+        };
+        assert_eq!(since(0, None), None);
+        assert_eq!(since(50_000, None), None, "nothing was to move");
+        assert_eq!(since(51_000, Some((5, 0))), None);
+        assert_eq!(since(60_999, Some((5, 0))), None);
+        assert_eq!(since(61_000, Some((5, 0))), Some(millis(51_000)));
+        assert_eq!(since(61_500, Some((5, 3))), None, "an answer has come");
+        assert_eq!(since(71_500, Some((5, 3))), Some(millis(61_500)));
+        assert_eq!(since(71_600, Some((6, 3))), None);
+    }
+}

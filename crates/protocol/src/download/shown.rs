@@ -1,0 +1,57 @@
+//! What a person sees of a download while it goes on.
+
+use std::time::Duration;
+
+use super::{DownloadProgress, End, Fetch};
+use crate::TransferState;
+
+impl Fetch {
+    pub(super) fn shown(&self) -> DownloadProgress {
+        let rest = self.length().map(|length| length.saturating_sub(self.written.len()));
+        DownloadProgress {
+            now: self.activity.now(),
+            state: self.shown_state(),
+            bytes_total: self.length(),
+            bytes_written: self.written.len(),
+            rate: self.activity.rate(),
+            time_left: rest.and_then(|rest| self.activity.time_for(rest)),
+            requests: self.flights.len(),
+            retries: self.retries,
+            latest_retry: self.latest_retry,
+            warning: self.warning(),
+        }
+    }
+
+    /// Looks at what moves.
+    pub(super) fn watch_activity(&mut self, now: Duration) {
+        let written = self.written.len();
+        let moved = (!self.flights.is_empty()).then_some((written, 0));
+        let is_coming = self.is_understood && written > 0 && !self.is_complete();
+        let is_unhindered = self.service.offline().is_none() && self.service.held_until() <= now;
+        self.activity.look(now, moved, || (is_coming && is_unhindered).then_some(written));
+    }
+
+    fn shown_state(&self) -> TransferState {
+        if !matches!(self.end, End::NotYet) {
+            return TransferState::Done;
+        }
+        if self.stopping {
+            return TransferState::Stopping;
+        }
+        if let Some(offline) = self.service.offline() {
+            return TransferState::Offline(offline);
+        }
+        let until = self.service.held_until();
+        if until > self.activity.now() {
+            return TransferState::RateLimited { until };
+        }
+        if self.is_complete() {
+            return TransferState::Checking;
+        }
+        match self.activity.stalled_since() {
+            Some(since) => TransferState::Stalled { since },
+            None if self.length().is_none() && self.written.len() == 0 => TransferState::Connecting,
+            None => TransferState::Receiving,
+        }
+    }
+}

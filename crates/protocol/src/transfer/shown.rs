@@ -1,0 +1,168 @@
+//! What a person sees of an upload while it goes on.
+
+use std::time::Duration;
+
+use super::{
+    Progress, Statistics, Transfer,
+    flights::Flight,
+    state::{Stage, Way},
+};
+use crate::{Now, TransferState};
+
+/// The first acknowledgement shows what the kernel had taken and the line had not; where none comes, the rate is measured from
+/// this long after the first part left.
+const RATE_BEGINS: Duration = Duration::from_secs(3);
+
+impl Transfer {
+    pub(super) fn shown(&self) -> Progress {
+        let (parts_total, parts_acknowledged, bytes_acknowledged) =
+            self.way.counts(self.source.length, &self.stage);
+        Progress {
+            now: self.activity.now(),
+            phase: self.phase(),
+            state: self.shown_state(),
+            upload_id: self.way.upload().map(|upload| upload.id.clone()),
+            bytes_total: self.source.length,
+            bytes_acknowledged,
+            bytes_in_flight: self.left_in_flight(),
+            rate: self.activity.rate(),
+            time_left: self.time_needed(),
+            parts_total,
+            parts_acknowledged,
+            window: self.pace.window(),
+            statistics: Statistics { held: self.pace.held(), ..self.statistics },
+            latest_retry: self.latest_retry,
+            proof: self.proof,
+            warning: self.warning,
+        }
+    }
+
+    /// Looks at what moves.
+    pub(super) fn watch_activity(&mut self, now: Now) {
+        let moved = (self.statistics.bytes_sent, self.statistics.bytes_acknowledged);
+        let mut activity = std::mem::take(&mut self.activity);
+        activity.look(now.monotonic, self.has_content_in_flight().then_some(moved), || self.arrived(now));
+        self.activity = activity;
+    }
+
+    /// How long the rest takes at the rate that is seen; `None` while there is none.
+    fn time_needed(&self) -> Option<Duration> {
+        if !self.sends_content() {
+            return None;
+        }
+        let (_, _, acknowledged) = self.way.counts(self.source.length, &self.stage);
+        let there = acknowledged.saturating_add(self.arrived_in_flight(self.activity.now()));
+        self.activity.time_for(self.source.length.saturating_sub(there))
+    }
+
+    /// Bytes of content that have left in requests under way.
+    pub(super) fn left_in_flight(&self) -> u64 {
+        match &self.way {
+            Way::Parts { .. } => self.flights.parts().map(|flying| flying.left()).sum(),
+            Way::Single { .. } => self.flights.commit().map_or(0, |post| post.sent.min(self.source.length)),
+        }
+    }
+
+    /// Bytes of content that this run has brought to the service; `None` while no rate can be told from them.
+    fn arrived(&self, now: Now) -> Option<u64> {
+        if !self.sends_content() || !self.is_unhindered() {
+            return None;
+        }
+        let has_begun = match &self.way {
+            Way::Parts { .. } => {
+                let began = self.sending_since.map(|(since, _)| now.monotonic.saturating_sub(since));
+                self.line.has_acknowledged() || began.is_some_and(|time| time >= RATE_BEGINS)
+            }
+            Way::Single { .. } => self.left_in_flight() > 0,
+        };
+        let in_flight = self.arrived_in_flight(now.monotonic);
+        has_begun.then_some(self.statistics.bytes_acknowledged.saturating_add(in_flight))
+    }
+
+    /// How much of the content under way has arrived, as far as can be told: the kernel takes more than the line.
+    fn arrived_in_flight(&self, now: Duration) -> u64 {
+        match &self.way {
+            Way::Parts { .. } => self.flights.parts().map(|flying| self.line.arrived(flying, now)).sum(),
+            Way::Single { .. } => self.left_in_flight(),
+        }
+    }
+
+    /// Whether the step is one at which content goes to the service.
+    fn sends_content(&self) -> bool {
+        match self.stage {
+            Stage::Send => true,
+            Stage::Commit => matches!(self.way, Way::Single { .. }),
+            _ => false,
+        }
+    }
+
+    fn has_content_in_flight(&self) -> bool {
+        match self.stage {
+            Stage::Send => !self.flights.is_empty(),
+            Stage::Commit if matches!(self.way, Way::Single { .. }) => {
+                self.flights.commit().is_some_and(|post| !post.has_left())
+            }
+            _ => false,
+        }
+    }
+
+    fn is_unhindered(&self) -> bool {
+        self.service.offline().is_none() && self.held_until().is_none()
+    }
+
+    /// The end of the wait that the service has asked for.
+    fn held_until(&self) -> Option<Duration> {
+        let now = self.activity.now();
+        let until = self.service.held_until().max(self.pace.gate());
+        let waits = matches!(self.stage, Stage::Send) || self.flights.is_empty();
+        (until > now && waits).then_some(until)
+    }
+
+    fn shown_state(&self) -> TransferState {
+        match self.stage {
+            Stage::End { .. } => return TransferState::Done,
+            Stage::Cancel { .. } => return TransferState::Cancelling,
+            _ if self.stop.is_asked() => return TransferState::Stopping,
+            _ => {}
+        }
+        if let Some(offline) = self.service.offline() {
+            return TransferState::Offline(offline);
+        }
+        if let Some(until) = self.held_until() {
+            return TransferState::RateLimited { until };
+        }
+        match self.stage {
+            Stage::Send => self.sending(),
+            Stage::Commit => {
+                self.flights.commit().map_or(TransferState::Connecting, |post| self.committing(post))
+            }
+            Stage::Reconcile(_) => TransferState::Reconciling,
+            Stage::Check { .. }
+            | Stage::Announce { .. }
+            | Stage::Recheck { .. }
+            | Stage::Verify { .. }
+            | Stage::Prove { .. } => TransferState::Checking,
+            Stage::Create | Stage::Cancel { .. } | Stage::End { .. } => TransferState::Connecting,
+        }
+    }
+
+    fn sending(&self) -> TransferState {
+        match self.activity.stalled_since() {
+            Some(since) => TransferState::Stalled { since },
+            None if self.statistics.bytes_acknowledged == 0 && self.left_in_flight() == 0 => {
+                TransferState::Connecting
+            }
+            None => TransferState::Sending,
+        }
+    }
+
+    fn committing(&self, post: &Flight) -> TransferState {
+        match &self.way {
+            Way::Single { .. } if !post.has_left() => self.sending(),
+            Way::Single { .. } => {
+                TransferState::Assembling { since: post.left_at.unwrap_or(self.activity.now()) }
+            }
+            Way::Parts { .. } => TransferState::Assembling { since: post.begun_at },
+        }
+    }
+}
