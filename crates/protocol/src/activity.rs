@@ -98,6 +98,13 @@ impl Activity {
         }
     }
 
+    /// The rate is measured from this earlier moment on, at which so many bytes were there.
+    pub(crate) fn measure_from(&mut self, at: Duration, there: u64) {
+        self.there.clear();
+        self.there.push_back((at, there));
+        self.looked_at = None;
+    }
+
     /// Since when nothing has moved, when that is long ago.
     pub(crate) fn stalled_since(&self) -> Option<Duration> {
         (self.now.saturating_sub(self.moved_at) >= SILENCE).then_some(self.moved_at)

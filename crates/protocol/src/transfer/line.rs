@@ -13,6 +13,8 @@ const INTERRUPTED: Duration = Duration::from_secs(120);
 const BEGINNING: Duration = Duration::from_secs(6);
 /// What the kernel holds of a part when it seems to have left looks like a slow answer; more than this is no answer.
 const LONGEST_ANSWER: Duration = Duration::from_secs(4);
+/// Of a part that is leaving, the kernel seldom holds more.
+const HELD: u64 = 512 << 10;
 /// Acknowledgements that come this close together count as one.
 const TOGETHER: Duration = Duration::from_millis(50);
 
@@ -21,6 +23,8 @@ const TOGETHER: Duration = Duration::from_millis(50);
 pub(super) struct Line {
     /// What each connection carried last, in bytes a second.
     slots: Vec<Option<f64>>,
+    /// The same with the time that the answer took.
+    with_answers: Vec<Option<f64>>,
     /// The largest part that was acknowledged.
     largest: u64,
     /// Bytes that were acknowledged when, over the last seconds.
@@ -91,6 +95,7 @@ impl Line {
     pub(super) fn begin(&mut self, leg: Leg) {
         if leg.slot >= self.slots.len() {
             self.slots.resize(leg.slot + 1, None);
+            self.with_answers.resize(leg.slot + 1, None);
         }
         self.began.get_or_insert(leg.since);
     }
@@ -105,6 +110,9 @@ impl Line {
         let sending = took.saturating_sub(answer);
         if let Some(slot) = self.slots.get_mut(slot) {
             *slot = Some(bytes as f64 / sending.max(took / 2).as_secs_f64());
+        }
+        if let Some(slot) = self.with_answers.get_mut(slot) {
+            *slot = Some(bytes as f64 / took.as_secs_f64());
         }
         self.largest = self.largest.max(bytes);
         match self.acknowledged.back_mut() {
@@ -137,18 +145,19 @@ impl Line {
         if time.is_zero() { 0.0 } else { bytes as f64 / time.as_secs_f64() }
     }
 
-    /// Whether a part was acknowledged in this run.
-    pub(super) fn has_acknowledged(&self) -> bool {
-        self.answer.is_some()
+    /// When the first part left, and whether one was acknowledged since.
+    pub(super) fn began(&self) -> Option<(Duration, bool)> {
+        Some((self.began?, self.answer.is_some()))
     }
 
-    /// How much of a part under way has arrived, if its connection carries what it, or the others, carried before. At first,
-    /// all that has left.
+    /// How much of a part under way has arrived, if its connection carries what it, or the others, carried before: of what has
+    /// left, the kernel may still hold some. At first, all that has left.
     pub(super) fn arrived(&self, flying: Flying, now: Duration) -> u64 {
-        let usual = || mean(self.slots.iter().flatten().copied());
-        let rate = self.slots.get(flying.leg.slot).copied().flatten().or_else(usual);
+        let usual = || mean(self.with_answers.iter().flatten().copied());
+        let rate = self.with_answers.get(flying.leg.slot).copied().flatten().or_else(usual);
         let time = now.saturating_sub(flying.leg.since).as_secs_f64();
-        rate.map_or(u64::MAX, |rate| (rate * time) as u64).min(flying.left())
+        let carried = rate.map_or(u64::MAX, |rate| (rate * time) as u64);
+        carried.clamp(flying.left().saturating_sub(HELD), flying.left())
     }
 
     /// Bytes a second that so many connections carried together, each with its last part.

@@ -4,13 +4,14 @@ use std::time::Duration;
 
 use super::{
     Progress, Statistics, Transfer,
+    cut::Sizes,
     flights::Flight,
     state::{Stage, Way},
 };
 use crate::{Now, TransferState};
 
-/// The first acknowledgement shows what the kernel had taken and the line had not; where none comes, the rate is measured from
-/// this long after the first part left.
+/// What the kernel takes at the beginning, the line has not carried. Where large parts are acknowledged late, the rate is
+/// measured from this long after the first of them left.
 const RATE_BEGINS: Duration = Duration::from_secs(3);
 
 impl Transfer {
@@ -68,12 +69,15 @@ impl Transfer {
         if !self.sends_content() || !self.is_unhindered() {
             return None;
         }
-        let has_begun = match &self.way {
-            Way::Parts { .. } => {
-                let began = self.sending_since.map(|(since, _)| now.monotonic.saturating_sub(since));
-                self.line.has_acknowledged() || began.is_some_and(|time| time >= RATE_BEGINS)
+        let has_begun = match (&self.way, self.line.began()) {
+            (Way::Single { .. }, _) => self.left_in_flight() > 0,
+            (Way::Parts { .. }, None) => false,
+            (Way::Parts { .. }, Some((_, true))) => true,
+            (Way::Parts { parts, .. }, Some((began, false))) => {
+                let is_leaving = self.flights.parts().any(|flying| flying.left() < flying.part.len());
+                let is_filled = now.monotonic.saturating_sub(began) >= RATE_BEGINS;
+                matches!(parts.sizes(), Sizes::Equal(_)) && is_leaving && is_filled
             }
-            Way::Single { .. } => self.left_in_flight() > 0,
         };
         let in_flight = self.arrived_in_flight(now.monotonic);
         has_begun.then_some(self.statistics.bytes_acknowledged.saturating_add(in_flight))

@@ -15,6 +15,7 @@
 
 #[path = "../simulation/dice.rs"]
 mod dice;
+mod left;
 mod line;
 mod play;
 mod report;

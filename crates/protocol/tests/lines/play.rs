@@ -38,10 +38,10 @@ pub(crate) struct Play {
     line: Line,
     api: Api,
     plan: Plan,
-    machine: Transfer,
+    pub(crate) machine: Transfer,
     saved: Option<Checkpoint>,
     dice: Dice,
-    at: Duration,
+    pub(crate) at: Duration,
     flights: BTreeMap<RequestId, Flight>,
     /// Connections that wait for a request, and how many there were so far.
     idle: Vec<usize>,
