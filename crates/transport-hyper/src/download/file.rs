@@ -84,7 +84,8 @@ impl Client {
 pub struct FileDownload {
     client: Client,
     target: Arc<dyn Target>,
-    machine: Fetch,
+    /// Boxed, so that futures that hold a download stay small.
+    machine: Box<Fetch>,
     store: Option<StoreOf<DownloadJob>>,
     signals: Signals,
     progress: watch::Sender<DownloadProgress>,
@@ -93,7 +94,14 @@ pub struct FileDownload {
 impl FileDownload {
     fn new(client: Client, target: Arc<dyn Target>, machine: Fetch) -> Self {
         let progress = watch::Sender::new(machine.progress());
-        Self { client, target, machine, store: None, signals: Signals::default(), progress }
+        Self {
+            client,
+            target,
+            machine: Box::new(machine),
+            store: None,
+            signals: Signals::default(),
+            progress,
+        }
     }
 
     /// Keeps checkpoints there, so that [`Client::resume_download`] can go on after a crash: each once what it speaks of was

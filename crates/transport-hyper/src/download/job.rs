@@ -25,7 +25,7 @@ use crate::{
 
 pub(super) struct DownloadJob {
     client: Client,
-    machine: Fetch,
+    machine: Box<Fetch>,
     writer: Writer,
     progress: watch::Sender<DownloadProgress>,
     /// The length that the target was given before it was written.
@@ -48,7 +48,7 @@ pub(super) enum Outcome {
 impl DownloadJob {
     pub(super) fn new(
         client: Client,
-        machine: Fetch,
+        machine: Box<Fetch>,
         writer: Writer,
         progress: watch::Sender<DownloadProgress>,
     ) -> Self {
