@@ -23,13 +23,14 @@ use super::{
     error::StackError,
     proxy::Server,
     stream::Stream,
+    use_time::{Use, UseTime},
     wire::Gauge,
 };
 
 /// A connection that nobody used for this long is not used again: what lies between may have forgotten it without a
 /// word, and the request would wait for an answer that never comes.
 const LONGEST_IDLE: Duration = Duration::from_secs(60);
-/// One that nobody needed for this long while others were used is closed: fewer are wanted by now.
+/// One that nobody needed while others were used for this long is closed: fewer are wanted by now.
 const LONGEST_SURPLUS: Duration = Duration::from_secs(2);
 
 /// Getting ready for the next request is a matter of microseconds; whatever takes this long is not worth waiting for.
@@ -179,6 +180,7 @@ pub(super) struct Slots {
     connector: Connector,
     free: Arc<Semaphore>,
     idle: Mutex<Vec<Idle>>,
+    use_time: Arc<UseTime>,
     /// Where somebody has answered in HTTP.
     speak_http: Mutex<HashSet<Origin>>,
 }
@@ -187,6 +189,8 @@ struct Idle {
     origin: Origin,
     connection: Connection,
     since: Instant,
+    /// The same on the clock of use.
+    used: Duration,
 }
 
 /// What a connection is good for: scheme and authority.
@@ -200,6 +204,7 @@ pub(super) struct Lease {
     slots: Arc<Slots>,
     /// Whether requests were sent on this connection before.
     pub(super) reused: bool,
+    _use: Use,
     _slot: OwnedSemaphorePermit,
 }
 
@@ -209,6 +214,7 @@ impl Slots {
             connector,
             free: Arc::new(Semaphore::new(limit)),
             idle: Mutex::default(),
+            use_time: Arc::default(),
             speak_http: Mutex::default(),
         }
     }
@@ -222,7 +228,8 @@ impl Slots {
             None => (Connection::open(&self.connector, uri).await?, false),
         };
         connection.in_use = true;
-        Ok(Lease { connection, origin, slots: self.clone(), reused, _slot: slot })
+        let _use = Use::begin(&self.use_time);
+        Ok(Lease { connection, origin, slots: self.clone(), reused, _use, _slot: slot })
     }
 
     async fn take_idle(&self, origin: &Origin) -> Option<Connection> {
@@ -241,7 +248,9 @@ impl Slots {
         match idle.iter().rposition(|kept| kept.origin == *origin) {
             Some(position) => {
                 let connection = idle.remove(position).connection;
-                idle.retain(|kept| kept.origin != *origin || kept.since.elapsed() < LONGEST_SURPLUS);
+                let used = self.use_time.now();
+                let is_surplus = |kept: &Idle| used.saturating_sub(kept.used) >= LONGEST_SURPLUS;
+                idle.retain(|kept| kept.origin != *origin || !is_surplus(kept));
                 Some(connection)
             }
             None => {
@@ -278,7 +287,7 @@ impl Lease {
     pub(super) fn give_back(self) {
         let Self { mut connection, origin, slots, _slot, .. } = self;
         connection.in_use = false;
-        let kept = Idle { origin, connection, since: Instant::now() };
+        let kept = Idle { origin, connection, since: Instant::now(), used: slots.use_time.now() };
         slots.idle.lock().unwrap_or_else(PoisonError::into_inner).push(kept);
     }
 }

@@ -27,6 +27,7 @@ mod tls;
 #[cfg(feature = "__tls")]
 mod trust;
 mod tunnel;
+mod use_time;
 mod wire;
 
 use std::{

@@ -8,7 +8,7 @@ use partwise_transport_hyper::{Client, stack::Stack};
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::TcpListener,
-    sync::{Barrier, mpsc},
+    sync::{Barrier, Semaphore, mpsc},
     time::timeout,
 };
 
@@ -56,33 +56,49 @@ async fn requests_side_by_side_have_a_connection_each_and_keep_it() {
 }
 
 #[tokio::test]
-async fn connections_that_are_not_needed_any_more_are_closed() {
-    let all_there = Arc::new(Barrier::new(4));
+async fn connections_that_are_not_needed_any_more_are_closed_and_a_pause_closes_none() {
+    let (all_there, answers) = (Arc::new(Barrier::new(4)), Arc::new(Semaphore::new(0)));
     let (closed, mut was_closed) = mpsc::unbounded_channel();
+    let waits = answers.clone();
     let peer = Peer::start(move |mut stream, _| {
-        let (all_there, closed) = (all_there.clone(), closed.clone());
+        let (all_there, closed, answers) = (all_there.clone(), closed.clone(), waits.clone());
         async move {
             read_request(&mut stream).await.unwrap();
             all_there.wait().await;
             answer(&mut stream, 200, "", A_FILE).await;
-            answer_all(stream, A_FILE).await;
+            while read_request(&mut stream).await.is_some() {
+                answers.acquire().await.unwrap().forget();
+                answer(&mut stream, 200, "", A_FILE).await;
+            }
             closed.send(()).unwrap();
         }
     })
     .await;
     let client = peer.client(options());
-    join_all((0..4).map(|_| async { client.call(&a_file()).await.unwrap() })).await;
-    client.call(&a_file()).await.unwrap();
-    tokio::time::pause();
-    tokio::time::advance(Duration::from_secs(6)).await;
-    tokio::time::resume();
-    assert!(was_closed.try_recv().is_err(), "one may be needed again as long as none is used");
-    client.call(&a_file()).await.unwrap();
+    let call = async || client.call(&a_file()).await.unwrap();
+    join_all((0..4).map(|_| call())).await;
+    pass(6).await;
+    answers.add_permits(5);
+    call().await;
+    join_all((0..4).map(|_| call())).await;
+    assert!(was_closed.try_recv().is_err(), "in a pause, none of them is needed");
+    let permit = async {
+        pass(6).await;
+        answers.add_permits(2);
+    };
+    tokio::join!(call(), permit);
+    call().await;
     for _ in 0..3 {
         timeout(SAFETY, was_closed.recv()).await.unwrap().unwrap();
     }
-    client.call(&a_file()).await.unwrap();
     assert_eq!(peer.accepted(), 4);
+}
+
+/// Lets so many seconds pass at once.
+async fn pass(seconds: u64) {
+    tokio::time::pause();
+    tokio::time::advance(Duration::from_secs(seconds)).await;
+    tokio::time::resume();
 }
 
 #[tokio::test]
