@@ -19,8 +19,8 @@ pub(crate) struct Rates {
 
 impl Slots {
     /// The first connection that is not taken.
-    pub(crate) fn free(taken: impl Iterator<Item = usize> + Clone) -> usize {
-        (0..).find(|slot| !taken.clone().any(|other| other == *slot)).unwrap_or_default()
+    pub(crate) fn free(is_taken: impl Fn(usize) -> bool) -> usize {
+        (0..).find(|slot| !is_taken(*slot)).unwrap_or_default()
     }
 
     /// A piece of so many bytes got there, which took so long and moved for a part of it. However long a service takes to answer,

@@ -76,7 +76,8 @@ pub(super) struct Flying {
 impl Line {
     /// The way of the next part: a connection that is free takes it.
     pub(super) fn leg(since: Duration, epoch: u32, flying: &[Flying]) -> Leg {
-        Leg { slot: Slots::free(flying.iter().map(|other| other.leg.slot)), since, epoch }
+        let is_taken = |slot| flying.iter().any(|other| other.leg.slot == slot);
+        Leg { slot: Slots::free(is_taken), since, epoch }
     }
 
     /// A part leaves.

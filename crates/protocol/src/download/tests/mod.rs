@@ -5,4 +5,3 @@ mod checkpoints;
 mod harness;
 mod outages;
 mod properties;
-mod sizes;
