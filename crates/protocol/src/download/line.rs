@@ -2,7 +2,7 @@
 
 use std::{ops::Range, time::Duration};
 
-use crate::sizes::{LARGEST, LASTS, Piece, Slots};
+use crate::sizes::{LARGEST, LAST_ROUND, LASTS, Piece, Slots};
 
 const KIB: u64 = 1 << 10;
 const MIB: u64 = 1 << 20;
@@ -99,6 +99,7 @@ impl Line {
             rest: missing.bytes,
             lasts: LASTS.max(asking.saturating_mul(TIMES_ASKING)),
             shortest: SHORTEST.max(asking.saturating_mul(TIMES_ASKING_AT_THE_END)),
+            last_round: LAST_ROUND.min(asking.saturating_mul(TIMES_ASKING)),
         };
         let size = piece.size().clamp(SMALLEST, LARGEST);
         let alignment = if size < LARGE { ALIGNMENT } else { ALIGNMENT_OF_LARGE };

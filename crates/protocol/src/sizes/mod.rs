@@ -16,9 +16,9 @@ const GROWTH: u64 = 16;
 /// By how much pieces that may be as large as each other differ at most, and what spreads them evenly in between.
 const STAGGERED: f64 = 0.25;
 const GOLDEN: f64 = 0.618_033_988_749_894_9;
-/// When the rest takes no longer than this, each connection takes its share of it: all end together. A little more than the
-/// largest piece takes on a connection of 400 Mbit/s.
-const LAST_ROUND: Duration = Duration::from_millis(1400);
+/// When the rest takes no longer than this, each connection takes its share of it: all end together. A little more than
+/// the largest piece takes on a connection of 400 Mbit/s.
+pub(crate) const LAST_ROUND: Duration = Duration::from_millis(1400);
 /// Until then a piece takes this fraction of the time that the rest takes, so that whoever is slower than thought does
 /// not hold the end up.
 const SHARE_OF_THE_REST: f64 = 0.85;
@@ -40,6 +40,9 @@ pub(crate) struct Piece {
     /// waiting for its answer.
     pub(crate) lasts: Duration,
     pub(crate) shortest: Duration,
+    /// When the rest takes no longer than this, it goes in one round. At most [`LAST_ROUND`], and less where a small piece costs
+    /// little, which evens out what rates did not show.
+    pub(crate) last_round: Duration,
 }
 
 impl Piece {
@@ -61,7 +64,7 @@ impl Piece {
     /// How long the next piece may take for all to end together, in seconds, when none takes longer than `longest`.
     fn time_towards_the_end(&self, longest: f64) -> f64 {
         let rest = self.rest as f64 / self.rates.together.max(1.0);
-        let time = if rest <= LAST_ROUND.as_secs_f64() {
+        let time = if rest <= self.last_round.as_secs_f64() {
             rest
         } else if rest > longest && rest <= 2.0 * longest {
             // Two rounds, and no small one behind them.

@@ -6,7 +6,7 @@ mod tests;
 use std::time::Duration;
 
 use super::parts::Whole;
-use crate::sizes::{LARGEST, LASTS, Piece, Rates, bytes};
+use crate::sizes::{LARGEST, LAST_ROUND, LASTS, Piece, Rates, bytes};
 
 const KIB: u64 = 1 << 10;
 const MIB: u64 = 1 << 20;
@@ -108,6 +108,7 @@ impl Situation {
             rest: self.to_cut.saturating_add(self.unsent),
             lasts: if self.is_short { LASTS_FOR_NOW } else { LASTS },
             shortest: SHORTEST,
+            last_round: LAST_ROUND,
         }
     }
 
