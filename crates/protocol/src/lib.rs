@@ -53,6 +53,7 @@ mod random;
 mod retry;
 mod route;
 mod service_state;
+mod sizes;
 mod transfer;
 mod uploads;
 

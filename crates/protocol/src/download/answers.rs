@@ -38,7 +38,11 @@ impl Fetch {
             Ok(head) => {
                 self.is_understood = true;
                 match head.range {
-                    Some(range) if self.way != Way::Whole => self.accept_range(position, range, &head),
+                    Some(range) if self.way != Way::Whole => {
+                        let from = self.accept_range(position, range, &head)?;
+                        self.line.answered(&mut self.flights[position].leg, now.monotonic);
+                        Some(from)
+                    }
                     _ => self.accept_whole(position, head),
                 }
             }
@@ -80,6 +84,8 @@ impl Fetch {
         };
         if is_short {
             self.failed(&flight, Failure::new(FailureKind::Interrupted), now);
+        } else if self.way == Way::Ranges {
+            self.line.came(flight.leg, flight.rest.start - flight.first, now.monotonic);
         }
     }
 
@@ -197,7 +203,7 @@ impl Fetch {
     }
 
     pub(super) fn failed(&mut self, flight: &Flight, failure: Failure, now: Now) {
-        if let Some(wait) = self.away(flight.id, flight.left_at, &failure, now) {
+        if let Some(wait) = self.away(flight.id, flight.leg.since, &failure, now) {
             self.pauses.push(now.monotonic.saturating_add(wait));
             self.tell_retry(
                 attempt(flight.id, OperationId::DownloadFile),

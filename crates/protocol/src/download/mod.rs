@@ -7,9 +7,11 @@ mod content;
 mod content_check;
 mod coverage;
 mod error;
+mod line;
 mod look;
 #[cfg(test)]
 mod look_tests;
+mod next;
 mod outage;
 mod plan;
 #[cfg(test)]
@@ -26,7 +28,12 @@ pub use self::{
     error::DownloadError,
     plan::DownloadPlan,
 };
-use self::{content::Content, coverage::Coverage, look::Look};
+use self::{
+    content::Content,
+    coverage::Coverage,
+    line::{Leg, Line},
+    look::Look,
+};
 use crate::{
     Action, ActionOf, Api, Attempt, ByteRange, DownloadFile, Failure, Machine, Now, OperationId, RequestId,
     RetrieveFile, Retry, SaveError, TransferState,
@@ -114,6 +121,7 @@ pub struct Fetch {
     /// The moment of the first poll.
     began: Option<Duration>,
     flights: Vec<Flight>,
+    line: Line,
     next_id: u64,
     abandoned: Vec<RequestId>,
     /// Until when each request that failed keeps its slot empty.
@@ -154,9 +162,11 @@ enum Way {
 #[derive(Debug)]
 struct Flight {
     id: RequestId,
+    /// The first byte that it was sent for.
+    first: u64,
     /// The bytes that it was sent for and that are not written yet.
     rest: Range<u64>,
-    left_at: Duration,
+    leg: Leg,
 }
 
 #[derive(Debug, Default)]
@@ -282,6 +292,7 @@ impl Fetch {
             excuse: Excuse::default(),
             began: None,
             flights: Vec::new(),
+            line: Line::default(),
             next_id: 0,
             abandoned: Vec::new(),
             pauses: Vec::new(),
@@ -363,29 +374,6 @@ impl Fetch {
         self.abandoned.extend(self.flights.drain(..).map(|flight| flight.id));
     }
 
-    /// The next request, if one is due.
-    fn next_range(&self, now: Duration) -> Option<Range<u64>> {
-        let slots = match self.way {
-            Way::Ranges => usize::from(self.plan.parallel.max(1)),
-            Way::Unknown | Way::Whole => 1,
-        };
-        if self.gate(now).is_some() || self.flights.len() + self.pauses.len() >= slots {
-            return None;
-        }
-        if self.way == Way::Whole {
-            return (!self.is_checkpoint_in_force()).then_some(0..u64::MAX);
-        }
-        let Some(content) = &self.content else { return Some(0..self.plan.first_size()) };
-        let mut asked_for = self.written.clone();
-        for flight in &self.flights {
-            asked_for.insert(flight.rest.clone());
-        }
-        let missing = content.length - asked_for.len();
-        let gap = asked_for.first_gap(content.length)?;
-        let size = self.plan.next_size(missing);
-        Some(gap.start..gap.end.min(gap.start.saturating_add(size)))
-    }
-
     /// The next task. Its attempt is counted with all requests of this run.
     fn start(&mut self, operation: OperationId) -> (RequestId, Attempt) {
         let id = RequestId(self.next_id);
@@ -402,7 +390,8 @@ impl Fetch {
                 self.content.as_ref().and_then(|known| known.strong_etag().map(str::to_owned));
         }
         self.service.leaves(id, now);
-        self.flights.push(Flight { id, rest, left_at: now });
+        self.line.begin();
+        self.flights.push(Flight { id, first: rest.start, rest, leg: self.leg(now) });
         Action::Start { id, task: DownloadTask::Send { attempt, operation } }
     }
 

@@ -6,6 +6,7 @@ use super::{
     cut::{AT_RISK, Situation, Sizes},
     parts::{Part, Parts, Whole},
 };
+use crate::sizes::Slots;
 
 /// Connections count as interrupted for so long after the last time.
 const INTERRUPTED: Duration = Duration::from_secs(120);
@@ -21,10 +22,10 @@ const TOGETHER: Duration = Duration::from_millis(50);
 /// What was seen of a line in this run.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Line {
-    /// What each connection carried last, in bytes a second.
-    slots: Vec<Option<f64>>,
+    /// What each connection carried last.
+    slots: Slots,
     /// The same with the time that the answer took.
-    with_answers: Vec<Option<f64>>,
+    with_answers: Slots,
     /// The largest part that was acknowledged.
     largest: u64,
     /// Bytes that were acknowledged when, over the last seconds.
@@ -87,16 +88,12 @@ impl Flying {
 impl Line {
     /// The way of the next part: a connection that is free takes it.
     pub(super) fn leg(since: Duration, epoch: u32, flying: &[Flying]) -> Leg {
-        let is_taken = |slot: &usize| flying.iter().any(|other| other.leg.slot == *slot);
-        Leg { slot: (0..).find(|slot| !is_taken(slot)).unwrap_or_default(), since, epoch }
+        let is_taken = |slot| flying.iter().any(|other| other.leg.slot == slot);
+        Leg { slot: Slots::free(is_taken), since, epoch }
     }
 
     /// A part leaves.
     pub(super) fn begin(&mut self, leg: Leg) {
-        if leg.slot >= self.slots.len() {
-            self.slots.resize(leg.slot + 1, None);
-            self.with_answers.resize(leg.slot + 1, None);
-        }
         self.began.get_or_insert(leg.since);
     }
 
@@ -106,14 +103,9 @@ impl Line {
         let Flown { slot, at: now, took, waited, .. } = flown;
         let answer = self.answer.map_or(waited, |answer| answer.min(waited)).min(LONGEST_ANSWER);
         self.answer = Some(answer);
-        // However long a service takes to answer, connections are to send for most of the time.
         let sending = took.saturating_sub(answer);
-        if let Some(slot) = self.slots.get_mut(slot) {
-            *slot = Some(bytes as f64 / sending.max(took / 2).as_secs_f64());
-        }
-        if let Some(slot) = self.with_answers.get_mut(slot) {
-            *slot = Some(bytes as f64 / took.as_secs_f64());
-        }
+        self.slots.carried(slot, bytes, took, sending);
+        self.with_answers.carried(slot, bytes, took, took);
         self.largest = self.largest.max(bytes);
         match self.acknowledged.back_mut() {
             // It counts as if it had come before, and so is forgotten sooner.
@@ -153,8 +145,7 @@ impl Line {
     /// How much of a part under way has arrived, if its connection carries what it, or the others, carried before: of what has
     /// left, the kernel may still hold some. At first, all that has left.
     pub(super) fn arrived(&self, flying: Flying, now: Duration) -> u64 {
-        let usual = || mean(self.with_answers.iter().flatten().copied());
-        let rate = self.with_answers.get(flying.leg.slot).copied().flatten().or_else(usual);
+        let rate = self.with_answers.of(flying.leg.slot).or_else(|| self.with_answers.usual(usize::MAX));
         let time = now.saturating_sub(flying.leg.since).as_secs_f64();
         let carried = rate.map_or(u64::MAX, |rate| (rate * time) as u64);
         carried.clamp(flying.left().saturating_sub(HELD), flying.left())
@@ -162,12 +153,7 @@ impl Line {
 
     /// Bytes a second that so many connections carried together, each with its last part.
     pub(super) fn carried(&self, window: u16) -> f64 {
-        self.rates(window).sum()
-    }
-
-    /// What is known of so many connections; of those that are given up, nothing counts.
-    fn rates(&self, window: u16) -> impl Iterator<Item = f64> {
-        self.slots.iter().take(usize::from(window)).flatten().copied()
+        self.slots.known(usize::from(window)).sum()
     }
 
     /// What the size of the part follows from that this connection takes next, of so many that may be busy.
@@ -183,16 +169,9 @@ impl Line {
         let is_within =
             |since: Option<Duration>, time| since.is_some_and(|at| leg.since.saturating_sub(at) < time);
         let (to_cut, ranges) = parts.to_cut();
-        let usual = mean(self.rates(window));
-        let rate_of = |slot: usize| self.slots.get(slot).copied().flatten().or(usual);
-        let own = rate_of(leg.slot);
-        let busy = flying.len() + 1;
-        let others: f64 = flying.iter().filter_map(|other| rate_of(other.leg.slot)).sum();
-        let idle = usize::from(window).saturating_sub(busy) as f64 * usual.unwrap_or_default();
+        let others = flying.iter().map(|other| other.leg.slot);
         Some(Situation {
-            own,
-            usual: usual.unwrap_or_default(),
-            together: others + own.unwrap_or_default() + idle,
+            rates: self.slots.rates(leg.slot, others, usize::from(window)),
             largest_before: self.largest,
             largest,
             number: parts.numbered(),
@@ -202,16 +181,11 @@ impl Line {
             unsent: flying.iter().map(|other| other.part.len().saturating_sub(other.sent)).sum(),
             at_risk: parts.at_risk(),
             whole,
-            busy,
+            busy: flying.len() + 1,
             acknowledged: self.rate(leg.since),
             is_short: is_within(self.began, BEGINNING) || is_within(self.interrupted, INTERRUPTED),
         })
     }
-}
-
-fn mean(rates: impl Iterator<Item = f64>) -> Option<f64> {
-    let (count, sum) = rates.fold((0_u32, 0.0), |(count, sum), rate| (count + 1, sum + rate));
-    (count > 0).then(|| sum / f64::from(count))
 }
 
 #[cfg(test)]
@@ -248,19 +222,19 @@ mod tests {
     fn a_service_that_is_slow_to_answer_is_no_slow_line() {
         let mut line = line();
         line.acknowledged(flown(0, 10, 14, 2), 100);
-        assert_eq!(line.slots[0], Some(50.0));
+        assert_eq!(line.slots.of(0), Some(50.0));
         // Once an answer came soon, waiting is the line's.
         line.acknowledged(flown(0, 14, 18, 0), 100);
-        assert_eq!(line.slots[0], Some(25.0));
+        assert_eq!(line.slots.of(0), Some(25.0));
         line.acknowledged(flown(1, 14, 22, 7), 100);
-        assert_eq!(line.slots[1], Some(12.5));
+        assert_eq!(line.slots.of(1), Some(12.5));
     }
 
     #[test]
     fn what_the_kernel_holds_of_a_part_does_not_make_a_line_faster_than_twice_what_it_is() {
         let mut line = line();
         line.acknowledged(flown(0, 10, 14, 4), 100);
-        assert_eq!(line.slots[0], Some(50.0));
+        assert_eq!(line.slots.of(0), Some(50.0));
     }
 
     #[test]

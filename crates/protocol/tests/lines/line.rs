@@ -1,6 +1,8 @@
 //! A line between the client and a service.
 
-use std::time::Duration;
+use std::{collections::BTreeMap, time::Duration};
+
+use partwise_protocol::RequestId;
 
 use crate::dice::Dice;
 
@@ -97,6 +99,40 @@ impl Line {
     /// How many times the rates of the beginning there are now.
     pub(crate) fn factor(&self, at: Duration) -> f64 {
         self.change.filter(|(from, _)| at >= *from).map_or(1.0, |(_, factor)| factor)
+    }
+
+    /// Bytes a second on each of these requests' connections, from how greedy each is and which connection it has.
+    pub(crate) fn rates(
+        &self,
+        at: Duration,
+        requests: impl Iterator<Item = (RequestId, f64, usize)>,
+    ) -> BTreeMap<RequestId, f64> {
+        let mut rates = BTreeMap::new();
+        if self.is_silent(at) {
+            return rates;
+        }
+        let factor = self.factor(at);
+        let (mut all, each) = (self.all * factor, self.each * factor);
+        let mut open: Vec<_> =
+            requests.map(|(id, share, connection)| (id, share, each / self.slower(connection))).collect();
+        // What one cannot use is for the others.
+        while !open.is_empty() {
+            let shares: f64 = open.iter().map(|(_, share, _)| share).sum();
+            let before = open.len();
+            let left = all;
+            open.retain(|(id, share, each)| {
+                let is_full = left * share / shares >= *each;
+                if is_full {
+                    rates.insert(*id, *each);
+                    all -= each;
+                }
+                !is_full
+            });
+            if open.len() == before {
+                rates.extend(open.drain(..).map(|(id, share, _)| (id, left * share / shares)));
+            }
+        }
+        rates
     }
 
     pub(crate) fn is_silent(&self, at: Duration) -> bool {

@@ -1,7 +1,7 @@
-//! Virtual lines for the upload machine: what it makes of a line that is slow, shared, cut or silent, in virtual time.
+//! Virtual lines for the machines: what an upload or a download makes of a line that is slow, shared, cut or silent, in virtual time.
 //!
 //! Each line is played event by event, as the driver would play it: bytes that have moved are reported every quarter of a second
-//! and at each end. Bytes are not simulated one by one, so an upload of an hour takes milliseconds. The same seed gives the same
+//! and at each end. Bytes are not simulated one by one, so a transfer of an hour takes milliseconds. The same seed gives the same
 //! story. A run of the tests tries a thousand seeds, others every hour; `cargo xtask simulate` tries ten thousand.
 
 #![allow(
@@ -15,6 +15,7 @@
 
 #[path = "../simulation/dice.rs"]
 mod dice;
+mod downloads;
 mod left;
 mod line;
 mod play;

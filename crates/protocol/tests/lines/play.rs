@@ -199,36 +199,9 @@ impl Play {
 
     /// Bytes a second on each request's connection, until something changes.
     fn rates(&self) -> BTreeMap<RequestId, f64> {
-        let factor = self.line.factor(self.at);
-        let (mut all, each) = (self.line.all * factor, self.line.each * factor);
-        let mut rates = BTreeMap::new();
-        if self.line.is_silent(self.at) {
-            return rates;
-        }
-        let mut open: Vec<_> = self
-            .flights
-            .iter()
-            .filter(|(_, flight)| flight.answered.is_none() && flight.begins <= self.at)
-            .map(|(id, flight)| (*id, flight.share, each / self.line.slower(flight.connection)))
-            .collect();
-        // What one cannot use is for the others.
-        while !open.is_empty() {
-            let shares: f64 = open.iter().map(|(_, share, _)| share).sum();
-            let before = open.len();
-            let left = all;
-            open.retain(|(id, share, each)| {
-                let is_full = left * share / shares >= *each;
-                if is_full {
-                    rates.insert(*id, *each);
-                    all -= each;
-                }
-                !is_full
-            });
-            if open.len() == before {
-                rates.extend(open.drain(..).map(|(id, share, _)| (id, left * share / shares)));
-            }
-        }
-        rates
+        let flights = self.flights.iter();
+        let open = flights.filter(|(_, flight)| flight.answered.is_none() && flight.begins <= self.at);
+        self.line.rates(self.at, open.map(|(id, flight)| (*id, flight.share, flight.connection)))
     }
 
     fn next_event(&self, deadline: Option<Duration>) -> Duration {

@@ -6,13 +6,12 @@ mod tests;
 use std::time::Duration;
 
 use super::parts::Whole;
+use crate::sizes::{LARGEST, LAST_ROUND, LASTS, Piece, Rates, bytes};
 
 const KIB: u64 = 1 << 10;
 const MIB: u64 = 1 << 20;
 /// Files up to this size go in one request.
 const SMALLEST_FOR_PARTS: u64 = 8 * MIB;
-/// Larger parts lose too much when one fails; it is also the most that OpenAI takes.
-const LARGEST: u64 = 64 * MIB;
 /// Smaller parts spend too much of their time waiting for the answer, even on the slowest line.
 pub(super) const SMALLEST: u64 = 64 * KIB;
 /// Cuts stay on whole pages.
@@ -22,23 +21,9 @@ const FULL_PARTS_PER_CONNECTION: u64 = 4;
 
 /// While nothing is known of a line: small enough that a line of 8 Mbit/s answers within seconds, over eight connections.
 const FIRST: u64 = 256 * KIB;
-/// From one part to the next, sizes grow by this factor at most.
-const GROWTH: u64 = 16;
-/// What a connection carries in this time is one part: long against an answer, short against what a cut may cost.
-const LASTS: Duration = Duration::from_secs(4);
-/// The same at first, while it is not known how many connections there are to be, and while connections are being
-/// interrupted, which costs half a part on each.
+/// How long a part is to take at first, while it is not known how many connections there are to be, and while connections are
+/// being interrupted, which costs half a part on each.
 const LASTS_FOR_NOW: Duration = Duration::from_secs(2);
-/// By how much parts that may be as large as each other differ at most, and what spreads them evenly in between.
-const STAGGERED: f64 = 0.25;
-const GOLDEN: f64 = 0.618_033_988_749_894_9;
-/// When the rest takes no longer than this, each connection takes its share of it: all end together. A little more than the
-/// largest part takes on a connection of 400 Mbit/s.
-const LAST_ROUND: Duration = Duration::from_millis(1400);
-/// Until then a part takes this fraction of the time that the rest takes, so that whoever is slower than thought does
-/// not hold the end up.
-const SHARE_OF_THE_REST: f64 = 0.85;
-
 /// Parts that take less than this spend too much of it waiting for their answers.
 const SHORTEST: Duration = Duration::from_millis(150);
 
@@ -65,13 +50,10 @@ impl Sizes {
     }
 }
 
-/// What the size of the next part follows from. Rates are in bytes a second.
+/// What the size of the next part follows from.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Situation {
-    /// What the connection that takes it carried, what one carries on average, and all together.
-    pub(super) own: Option<f64>,
-    pub(super) usual: f64,
-    pub(super) together: f64,
+    pub(super) rates: Rates,
     /// The largest part that was acknowledged.
     pub(super) largest_before: u64,
     /// The largest that may be.
@@ -100,17 +82,7 @@ impl Situation {
     pub(super) fn size(&self) -> Option<u64> {
         let smallest = SMALLEST.min(self.largest);
         let least = self.to_cut.div_ceil(self.parts_left.max(1)).clamp(smallest, self.largest);
-        let wished = match self.own {
-            None => FIRST,
-            Some(own) => {
-                let lasts = if self.is_short { LASTS_FOR_NOW } else { LASTS };
-                let most = GROWTH.saturating_mul(self.largest_before.max(FIRST));
-                let longest = lasts.as_secs_f64().min(self.largest as f64 / own.max(1.0));
-                let towards_the_end = own.min(self.usual) * self.time_towards_the_end(longest);
-                bytes((own * lasts.as_secs_f64() * self.stagger()).min(towards_the_end)).min(most)
-            }
-        };
-        let size = wished.next_multiple_of(ALIGNMENT).clamp(least, self.largest);
+        let size = self.piece().size().next_multiple_of(ALIGNMENT).clamp(least, self.largest);
         if let Some(most) = self.whole.pieces {
             // It is at risk already.
             return Some(size.min(most.max(least)));
@@ -126,24 +98,18 @@ impl Situation {
         if self.at_risk == 0 { Some(room.max(least)) } else { (room >= least).then_some(room) }
     }
 
-    /// Parts of one size would begin and end together for ever, and the line would rest while all of them wait for their
-    /// answers.
-    fn stagger(&self) -> f64 {
-        1.0 - STAGGERED * (self.number as f64 * GOLDEN).fract()
-    }
-
-    /// How long the next part may take for all to end together, in seconds, when none takes longer than `longest`.
-    fn time_towards_the_end(&self, longest: f64) -> f64 {
-        let rest = self.to_cut.saturating_add(self.unsent) as f64 / self.together.max(1.0);
-        let time = if rest <= LAST_ROUND.as_secs_f64() {
-            rest
-        } else if rest > longest && rest <= 2.0 * longest {
-            // Two rounds, and no small one behind them.
-            rest / 2.0
-        } else {
-            rest * SHARE_OF_THE_REST
-        };
-        time.max(SHORTEST.as_secs_f64())
+    fn piece(&self) -> Piece {
+        Piece {
+            rates: self.rates,
+            first: FIRST,
+            largest_before: self.largest_before,
+            largest: self.largest,
+            number: self.number,
+            rest: self.to_cut.saturating_add(self.unsent),
+            lasts: if self.is_short { LASTS_FOR_NOW } else { LASTS },
+            shortest: SHORTEST,
+            last_round: LAST_ROUND,
+        }
     }
 
     /// How much may be cut now.
@@ -151,10 +117,6 @@ impl Situation {
         let allowed = bytes(self.acknowledged * AT_RISK.as_secs_f64());
         allowed.saturating_add(AT_RISK_EACH.saturating_mul(self.busy as u64)).saturating_sub(self.at_risk)
     }
-}
-
-fn bytes(bytes: f64) -> u64 {
-    bytes as u64
 }
 
 /// The size that a file of this length is cut by at first, as far as it is decided beforehand: one that is no larger goes in

@@ -9,9 +9,7 @@ const GIB: u64 = 1024 * MIB;
 /// A connection of eight that carries so many bytes a second, like the others, in the middle of a large file.
 fn at(rate: u64) -> Situation {
     Situation {
-        own: Some(rate as f64),
-        usual: rate as f64,
-        together: 8.0 * rate as f64,
+        rates: Rates { own: Some(rate as f64), usual: rate as f64, together: 8.0 * rate as f64 },
         largest_before: LARGEST,
         largest: LARGEST,
         number: 0,
@@ -45,7 +43,8 @@ fn a_part_is_what_its_connection_carries_in_four_seconds() {
 
 #[test]
 fn the_first_parts_are_small_and_sizes_jump_to_what_the_line_carries() {
-    let first = Situation { own: None, largest_before: 0, acknowledged: 0.0, busy: 1, ..at(MIB) };
+    let unknown = Rates { own: None, ..at(MIB).rates };
+    let first = Situation { rates: unknown, largest_before: 0, acknowledged: 0.0, busy: 1, ..at(MIB) };
     assert_eq!(kib(first), Some(256));
     let after = |before| kib(Situation { largest_before: before * KIB, ..at(50 * MIB) });
     assert_eq!([256, 4096].map(after), [Some(4096), Some(65_536)]);
@@ -58,7 +57,8 @@ fn towards_the_end_parts_get_smaller_so_that_all_end_together() {
     let sizes = [64, 32, 16, 8, 4, 2, 1].map(|mib| rest(mib).unwrap());
     assert_eq!(sizes, [4096, 3520, 1792, 1024, 512, 256, 192]);
     // One that is faster does not hold the end up if it gets slower.
-    let fast = Situation { own: Some(10.0 * MIB as f64), to_cut: 16 * MIB, ..at(MIB) };
+    let rates = Rates { own: Some(10.0 * MIB as f64), ..at(MIB).rates };
+    let fast = Situation { rates, to_cut: 16 * MIB, ..at(MIB) };
     assert_eq!(kib(fast), rest(16));
 }
 
@@ -114,7 +114,7 @@ proptest! {
         let whole = Whole { length, pieces };
         let situation = Situation {
             number,
-            own, usual, together, largest_before, largest, to_cut, parts_left, unsent, at_risk, whole, busy, acknowledged, is_short,
+            rates: Rates { own, usual, together }, largest_before, largest, to_cut, parts_left, unsent, at_risk, whole, busy, acknowledged, is_short,
         };
         let size = situation.size();
         prop_assert!(size.is_none_or(|size| (1..=largest).contains(&size)), "{:?}", size);

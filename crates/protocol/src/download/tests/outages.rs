@@ -1,0 +1,130 @@
+//! A service that cannot be reached, or wants nothing.
+
+use std::time::Duration;
+
+use http::StatusCode;
+use partwise_models::UnixSeconds;
+
+use super::harness::{ENTROPY, Serves, Service, api, at, begun, halfway, plan, sent};
+use crate::{
+    Action, ApiError, ByteRange, DownloadFile, Failure, FailureKind, Machine as _, Now, ResponseError,
+    download::{DownloadError, DownloadTask, End, Fetch},
+};
+
+#[test]
+fn patience_ends_when_nothing_comes_and_what_had_come_is_saved() {
+    let service = Service::new(1000, Serves::Ranges);
+    let (mut machine, _) = begun(&service, 1, halfway);
+    let (mut failures, mut saved) = (0, None);
+    let mut now = Now { monotonic: Duration::ZERO, unix: UnixSeconds(1) };
+    let ended = loop {
+        match machine.poll(now) {
+            Action::Start { id, task: DownloadTask::Send { .. } } => {
+                failures += 1;
+                machine.handle_failure(id, Failure::new(FailureKind::Interrupted), now);
+            }
+            Action::Save(checkpoint) => {
+                saved = Some(checkpoint.written());
+                machine.handle_saved(Ok(()));
+            }
+            Action::Wait { until } => match machine.flights.first().map(|flight| flight.id) {
+                Some(id) => {
+                    failures += 1;
+                    machine.handle_failure(id, Failure::new(FailureKind::Timeout), now);
+                }
+                None => now.monotonic = until.unwrap(),
+            },
+            Action::Abandon(_) => {}
+            Action::Start { task: DownloadTask::Retrieve { .. }, .. } => panic!("nothing is in doubt"),
+            Action::Done(ended) => break ended.unwrap_err(),
+        }
+    };
+    assert!(matches!(&ended, DownloadError::Away { .. }) && ended.is_resumable(), "{ended}");
+    assert!(now.monotonic >= machine.plan.retry.give_up_after);
+    // One at a time, every five seconds in the end.
+    assert!((150..230).contains(&failures), "{failures}");
+    assert_eq!(saved, Some((machine.progress().bytes_written, 1000)));
+}
+
+#[test]
+fn a_network_that_drops_all_requests_at_once_is_tried_by_one_and_used_by_all_again() {
+    let service = Service::new(10_000, Serves::Ranges);
+    let (mut machine, _) = begun(&service, 4, |machine| machine.progress().requests == 4);
+    let mut now = Now { monotonic: Duration::ZERO, unix: UnixSeconds(1) };
+    let under_way: Vec<_> = machine.flights.iter().map(|flight| flight.id).collect();
+    for id in under_way {
+        machine.handle_failure(id, Failure::new(FailureKind::Interrupted), now);
+    }
+    for time in 1..=30 {
+        let before = now.monotonic;
+        let id = sent(&mut machine, &mut now, 1)[0];
+        assert!(matches!(machine.poll(now), Action::Wait { .. }), "the others wait");
+        let waited = now.monotonic.saturating_sub(before);
+        assert!((Duration::from_secs(1)..=Duration::from_secs(5)).contains(&waited), "{time}: {waited:?}");
+        machine.handle_failure(id, Failure::new(FailureKind::Connect), now);
+        assert!(machine.failures <= 1, "an outage takes nothing of the budget");
+    }
+    let id = sent(&mut machine, &mut now, 1)[0];
+    let operation = DownloadFile { range: None, ..DownloadFile::new("file-1") };
+    let rest = machine.flights[0].rest.clone();
+    let range = ByteRange::From { first: rest.start, last: Some(rest.end - 1) };
+    let (head, _) = service.answer(&DownloadFile { range: Some(range), ..operation });
+    let at = now.monotonic;
+    assert!(machine.handle_answer(id, head, now).is_some());
+    assert_eq!(sent(&mut machine, &mut now, 3).len(), 3);
+    assert_eq!(now.monotonic, at, "at once");
+}
+
+#[test]
+fn a_service_that_never_answered_is_given_up_after_half_a_minute() {
+    let mut machine = Fetch::new(&api(), plan(4, 100), ENTROPY);
+    let mut now = Now { monotonic: Duration::ZERO, unix: UnixSeconds(1) };
+    let ended = loop {
+        match machine.poll(now) {
+            Action::Start { id, .. } => machine.handle_failure(id, Failure::new(FailureKind::Connect), now),
+            Action::Wait { until } => now.monotonic = until.expect("something is to come"),
+            Action::Done(ended) => break ended,
+            other => panic!("{other:?}"),
+        }
+    };
+    assert!(matches!(ended, Err(DownloadError::Failed(_))), "{ended:?}");
+    assert_eq!(now.monotonic, machine.plan.retry.give_up_before_contact);
+}
+
+#[test]
+fn a_service_that_refused_in_the_words_of_the_api_is_there() {
+    let mut machine = Fetch::new(&api(), plan(4, 100), ENTROPY);
+    let mut now = Now { monotonic: Duration::ZERO, unix: UnixSeconds(1) };
+    let allowed = machine.plan.retry.max_failures;
+    for failures in 1..=allowed + 1 {
+        let id = sent(&mut machine, &mut now, 1)[0];
+        let refusal = ApiError::new(StatusCode::TOO_MANY_REQUESTS, "later");
+        machine.handle_answer(id, Err(ResponseError::Refused(refusal.into())), now);
+        let is_over = matches!(machine.end, End::Reached(Err(DownloadError::Refused(_))));
+        assert_eq!(is_over, failures > allowed, "after {failures}");
+    }
+}
+
+#[test]
+fn an_overloaded_service_is_left_alone_by_all_requests() {
+    let service = Service::new(10_000, Serves::Ranges);
+    let (mut machine, _) = begun(&service, 2, |machine| machine.progress().requests == 2);
+    let now = Now { monotonic: Duration::ZERO, unix: UnixSeconds(1) };
+    let id = machine.flights[0].id;
+    let mut refusal = ApiError::new(StatusCode::TOO_MANY_REQUESTS, "later");
+    refusal.retry = crate::RetryHint::after(Duration::from_secs(9));
+    let refused = Err(ResponseError::Refused(refusal.into()));
+    assert_eq!(machine.handle_answer(id, refused, now), None);
+    let other = machine.flights[0].id;
+    machine.handle_end(other, now);
+    let Action::Wait { until: Some(until) } = machine.poll(at(Duration::ZERO)) else { panic!("it asks") };
+    assert!(until <= Duration::from_secs(9));
+    assert!(matches!(machine.poll(at(Duration::from_secs(8))), Action::Wait { .. } | Action::Save(_)));
+    let mut sent = 0;
+    while let Action::Start { task: DownloadTask::Send { .. }, .. } | Action::Save(_) =
+        machine.poll(at(Duration::from_secs(10)))
+    {
+        sent += 1;
+    }
+    assert!(sent >= 1);
+}
