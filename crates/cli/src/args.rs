@@ -164,6 +164,8 @@ pub(crate) struct UploadArguments {
     /// Upload again although an earlier run may have made the file already; then there may be two.
     #[arg(long, conflicts_with = "no_resume")]
     pub(crate) send_again: bool,
+    #[command(flatten)]
+    pub(crate) progress: ProgressArguments,
     /// Print also what it took: requests, retries by reason, bytes, waits; with --json as a second object.
     #[arg(long)]
     pub(crate) stats: bool,
@@ -291,6 +293,8 @@ pub(crate) struct DownloadArguments {
     /// Begin anew, whatever an earlier run has received.
     #[arg(long)]
     pub(crate) no_resume: bool,
+    #[command(flatten)]
+    pub(crate) progress: ProgressArguments,
 }
 
 #[derive(Args, Debug)]
@@ -350,6 +354,24 @@ pub(crate) enum LinesPurpose {
     Batch,
     Evals,
     FineTune,
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct ProgressArguments {
+    /// How to show the progress on standard error: as a bar, as plain lines, as one JSON object per line, or not at all; auto
+    /// is a bar on a terminal, and plain lines elsewhere and with `PARTWISE_LOG`.
+    #[arg(long, value_enum, value_name = "KIND", default_value = "auto")]
+    pub(crate) progress: ProgressMode,
+}
+
+/// The ways to show the progress.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum ProgressMode {
+    Auto,
+    Bar,
+    Plain,
+    Json,
+    None,
 }
 
 #[derive(Args, Debug)]
