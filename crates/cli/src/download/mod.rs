@@ -56,7 +56,10 @@ async fn pass_on(
     if let Some(warning) = download.warning() {
         say(&warned(id, warning));
     }
-    stream.finish()
+    stream.finish()?;
+    meter.end();
+    display.look_at(&mut meter);
+    Ok(())
 }
 
 /// What a person should know of a download.

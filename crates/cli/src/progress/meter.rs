@@ -21,11 +21,18 @@ const NOTE_EVERY: Duration = Duration::from_millis(200);
 pub(crate) struct Meter {
     began: Instant,
     total: Option<u64>,
-    has_begun: bool,
+    step: Step,
     there: u64,
     /// The moment from which more is waited for: while its reader is slow, the stream is not stalled.
     waiting_since: Instant,
     noted: VecDeque<(Instant, u64)>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Step {
+    Connecting,
+    Receiving,
+    Done,
 }
 
 impl Meter {
@@ -35,7 +42,7 @@ impl Meter {
         Self {
             began: now,
             total: None,
-            has_begun: false,
+            step: Step::Connecting,
             there: 0,
             waiting_since: now,
             noted: VecDeque::new(),
@@ -44,7 +51,7 @@ impl Meter {
 
     /// The stream has begun, and has this length if it tells one.
     pub(crate) fn begin(&mut self, total: Option<u64>) {
-        (self.has_begun, self.total) = (true, total);
+        (self.step, self.total) = (Step::Receiving, total);
         self.noted.push_back((Instant::now(), 0));
     }
 
@@ -57,19 +64,26 @@ impl Meter {
         }
     }
 
+    /// All has come, and was passed on.
+    pub(crate) fn end(&mut self) {
+        self.step = Step::Done;
+    }
+
     pub(super) fn waits(&mut self, now: Instant) {
         self.waiting_since = now;
     }
 
     pub(super) fn snapshot(&mut self, now: Instant) -> Snapshot {
-        if self.has_begun {
+        if self.step == Step::Receiving {
             self.note(now);
         }
         let (rate, since) = (self.rate(), self.waiting_since.duration_since(self.began));
-        let state = match now.duration_since(self.waiting_since) >= SILENCE {
-            _ if !self.has_begun => TransferState::Connecting,
-            true => TransferState::Stalled { since },
-            false => TransferState::Receiving,
+        let is_silent = now.duration_since(self.waiting_since) >= SILENCE;
+        let state = match self.step {
+            Step::Connecting => TransferState::Connecting,
+            Step::Receiving if is_silent => TransferState::Stalled { since },
+            Step::Receiving => TransferState::Receiving,
+            Step::Done => TransferState::Done,
         };
         let left = self.total.and_then(|total| {
             let rest = total.saturating_sub(self.there);

@@ -116,12 +116,15 @@ impl Display {
             tokio::select! {
                 biased;
                 result = &mut waited => return result,
-                _ = self.ticks.tick() => {
-                    self.update(meter.snapshot(Instant::now()));
-                    self.show();
-                }
+                _ = self.ticks.tick() => self.look_at(meter),
             }
         }
+    }
+
+    /// Shows what the meter measures.
+    pub(crate) fn look_at(&mut self, meter: &mut Meter) {
+        self.latest = Some((meter.snapshot(Instant::now()), Instant::now()));
+        self.show();
     }
 
     fn update(&mut self, snapshot: Snapshot) {
@@ -135,14 +138,17 @@ impl Display {
     fn show(&mut self) {
         let Some((snapshot, since)) = &self.latest else { return };
         let situation = self.waits.situation(self.direction, snapshot, since.elapsed());
+        // They may be those of the moment before.
+        let (rate, time_left) =
+            if situation.moves() { (snapshot.rate, snapshot.time_left) } else { (None, None) };
         let mut view = View {
             name: &self.name,
             direction: self.direction,
             total: snapshot.total,
             there: snapshot.there,
             in_flight: snapshot.in_flight,
-            rate: snapshot.rate,
-            time_left: snapshot.time_left,
+            rate,
+            time_left,
             situation,
             is_kept: self.is_saved && snapshot.resumable > 0,
         };

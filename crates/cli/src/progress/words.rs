@@ -107,7 +107,9 @@ impl View<'_> {
     }
 
     pub(super) fn time_left(&self) -> Option<String> {
-        self.time_left.filter(|left| *left < FORESEEABLE).map(|left| format!("{} left", rest(left)))
+        self.time_left
+            .filter(|left| !left.is_zero() && *left < FORESEEABLE)
+            .map(|left| format!("{} left", rest(left)))
     }
 }
 
