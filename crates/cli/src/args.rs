@@ -4,7 +4,7 @@ use std::{path::PathBuf, time::Duration};
 
 use clap::{Args, CommandFactory as _, FromArgMatches as _, Parser, Subcommand, ValueEnum};
 
-use crate::{duration, size};
+use crate::{duration, progress::Mode, size};
 
 /// Move files of any size into OpenAI and Azure OpenAI, part by part, or serve the same API.
 #[derive(Debug, Parser)]
@@ -361,17 +361,7 @@ pub(crate) struct ProgressArguments {
     /// How to show the progress on standard error: as a bar, as plain lines, as one JSON object per line, or not at all; auto
     /// is a bar on a terminal, and plain lines elsewhere and with `PARTWISE_LOG`.
     #[arg(long, value_enum, value_name = "KIND", default_value = "auto")]
-    pub(crate) progress: ProgressMode,
-}
-
-/// The ways to show the progress.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub(crate) enum ProgressMode {
-    Auto,
-    Bar,
-    Plain,
-    Json,
-    None,
+    pub(crate) progress: Mode,
 }
 
 #[derive(Args, Debug)]

@@ -12,6 +12,7 @@ mod words;
 
 use std::{io::IsTerminal as _, time::Duration};
 
+use clap::ValueEnum;
 use tokio::{
     sync::watch,
     time::{Instant, Interval, MissedTickBehavior, interval},
@@ -22,10 +23,20 @@ pub(crate) use self::{
     meter::Meter,
     view::{Direction, Snapshot},
 };
-use crate::{args::ProgressMode, log, report::one_line, screen};
+use crate::{log, report::one_line, screen};
 
 /// How often the line is drawn.
 const DRAW_EVERY: Duration = Duration::from_millis(200);
+
+/// The ways to show the progress.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Mode {
+    Auto,
+    Bar,
+    Plain,
+    Json,
+    None,
+}
 
 /// Shows the progress of one upload or download. Its line is removed when it is dropped.
 #[derive(Debug)]
@@ -50,13 +61,13 @@ enum Kind {
 }
 
 impl Kind {
-    fn of(mode: ProgressMode) -> Self {
+    fn of(mode: Mode) -> Self {
         match mode {
-            ProgressMode::Auto if has_room_for_a_bar() => Self::Bar,
-            ProgressMode::Bar => Self::Bar,
-            ProgressMode::Auto | ProgressMode::Plain => Self::Plain(plain::Cadence::new(Duration::ZERO)),
-            ProgressMode::Json => Self::Json(json::Cadence::default()),
-            ProgressMode::None => Self::Nothing,
+            Mode::Auto if has_room_for_a_bar() => Self::Bar,
+            Mode::Bar => Self::Bar,
+            Mode::Auto | Mode::Plain => Self::Plain(plain::Cadence::new(Duration::ZERO)),
+            Mode::Json => Self::Json(json::Cadence::default()),
+            Mode::None => Self::Nothing,
         }
     }
 }
@@ -69,7 +80,7 @@ fn has_room_for_a_bar() -> bool {
 
 impl Display {
     /// The display of the transfer of `name`. `is_saved` says that what is there is saved for a later run.
-    pub(crate) fn new(mode: ProgressMode, direction: Direction, name: &str, is_saved: bool) -> Self {
+    pub(crate) fn new(mode: Mode, direction: Direction, name: &str, is_saved: bool) -> Self {
         let mut ticks = interval(DRAW_EVERY);
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         Self {

@@ -102,7 +102,7 @@ fn a_log_tells_an_outage_that_lasts_and_how_much_is_stored() {
     let mut child = scene.stalled();
     scene.end_server();
     let line = lines(&mut child).find(|line| line.contains("offline")).unwrap();
-    let tenths = acknowledged(&scene) * 10 >> 20;
+    let tenths = (acknowledged(&scene) * 10) >> 20;
     let stored = format!("{}.{}/24.0 MiB stored", tenths / 10, tenths % 10);
     let (before, after) = line.split_once(", offline for ").unwrap();
     assert!(before.starts_with("big.bin: ") && before.ends_with(&format!("%, {stored}")), "{line}, {stored}");
