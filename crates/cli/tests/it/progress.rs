@@ -59,6 +59,8 @@ fn a_terminal_has_one_line_that_changes_and_is_gone_in_the_end() {
         };
         let is_told = |frame: &String| frame.starts_with(name) && frame.contains(doing);
         assert!(screen.frames.iter().any(is_told), "{:?}", screen.frames);
+        let widest = screen.frames.iter().map(|frame| measure_text_width(frame)).max().unwrap();
+        assert!(widest > usize::from(columns) * 3 / 4, "the line does not follow the terminal: {widest}");
     }
 }
 

@@ -607,6 +607,17 @@ fn what_comes_whole_after_ranges_waits_until_no_checkpoint_speaks_of_them() {
 }
 
 #[test]
+fn the_progress_says_what_can_be_resumed() {
+    for serves in [Serves::Ranges, Serves::Whole] {
+        let (machine, _) = begun(&Service::new(1000, serves), 1, halfway);
+        let progress = machine.progress();
+        let expected = if serves == Serves::Ranges { progress.bytes_written } else { 0 };
+        assert!(progress.bytes_written > 0);
+        assert_eq!(progress.bytes_resumable, expected, "{serves:?}");
+    }
+}
+
+#[test]
 fn a_page_after_ranges_keeps_what_has_come() {
     let service = Service::new(1000, Serves::Ranges);
     let page = |length| {
