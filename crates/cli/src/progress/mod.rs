@@ -126,8 +126,9 @@ impl Display {
         loop {
             tokio::select! {
                 biased;
-                result = &mut waited => return result,
+                // First, since what is waited for may be ready each time.
                 _ = self.ticks.tick() => self.look_at(meter),
+                result = &mut waited => return result,
             }
         }
     }
