@@ -147,7 +147,7 @@ impl Whole<'_> {
                 notices.retry(&retry);
             }
         });
-        let (received, ()) = tokio::join!(download.run(), shown);
+        let ((), received) = tokio::join!(shown, download.run());
         drop(display);
         if let Some(warning) = progress.borrow().warning {
             say(&warned(&self.arguments.id, warning));

@@ -137,7 +137,7 @@ async fn send(
     let mut events = shown::Events::new(began, arguments.parallel, &connected.notices);
     let shown = display.follow(upload.progress(), |now| events.tell(now));
     let sent = tokio::select! {
-        (sent, ()) = async { tokio::join!(upload.run(), shown) } => sent,
+        ((), sent) = async { tokio::join!(shown, upload.run()) } => sent,
         () = heed => {
             drop(display);
             return Err(going_on::given_up(arguments));
