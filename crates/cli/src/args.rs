@@ -4,7 +4,7 @@ use std::{path::PathBuf, time::Duration};
 
 use clap::{Args, CommandFactory as _, FromArgMatches as _, Parser, Subcommand, ValueEnum};
 
-use crate::{duration, size};
+use crate::{duration, progress::Mode, size};
 
 /// Move files of any size into OpenAI and Azure OpenAI, part by part, or serve the same API.
 #[derive(Debug, Parser)]
@@ -164,6 +164,8 @@ pub(crate) struct UploadArguments {
     /// Upload again although an earlier run may have made the file already; then there may be two.
     #[arg(long, conflicts_with = "no_resume")]
     pub(crate) send_again: bool,
+    #[command(flatten)]
+    pub(crate) progress: ProgressArguments,
     /// Print also what it took: requests, retries by reason, bytes, waits; with --json as a second object.
     #[arg(long)]
     pub(crate) stats: bool,
@@ -291,6 +293,8 @@ pub(crate) struct DownloadArguments {
     /// Begin anew, whatever an earlier run has received.
     #[arg(long)]
     pub(crate) no_resume: bool,
+    #[command(flatten)]
+    pub(crate) progress: ProgressArguments,
 }
 
 #[derive(Args, Debug)]
@@ -350,6 +354,14 @@ pub(crate) enum LinesPurpose {
     Batch,
     Evals,
     FineTune,
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct ProgressArguments {
+    /// How to show the progress on standard error: as a bar, as plain lines, as one JSON object per line, or not at all; auto
+    /// is a bar on a terminal, and plain lines elsewhere and with `PARTWISE_LOG`.
+    #[arg(long, value_enum, value_name = "KIND", default_value = "auto")]
+    pub(crate) progress: Mode,
 }
 
 #[derive(Args, Debug)]

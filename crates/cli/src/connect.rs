@@ -1,10 +1,6 @@
 //! From a service that was named to a client that can be used.
 
-use std::{
-    fs,
-    io::{self, Write as _},
-    path::Path,
-};
+use std::{fs, path::Path};
 
 use http::{HeaderMap, HeaderName, HeaderValue, Uri};
 use partwise_protocol::{Api, RetryPolicy};
@@ -20,6 +16,7 @@ use crate::{
     explain::Explain,
     notices::Notices,
     report::Report,
+    screen::say,
     service::{Reach, Service},
     store,
 };
@@ -151,10 +148,7 @@ fn in_the_clear(client: Client, is_allowed: bool) -> Result<Client, Report> {
         ));
     }
     // Said to people alone; when they are gone it is not said.
-    let _ = writeln!(
-        io::stderr(),
-        "warning: the key goes to {host} over plain http, where anyone on the way can read it"
-    );
+    say(&format!("warning: the key goes to {host} over plain http, where anyone on the way can read it"));
     Ok(client.allow_plain_http())
 }
 

@@ -1,6 +1,6 @@
-//! Times on the command line.
+//! Times on the command line, and as people read them.
 
-use std::time::Duration;
+use std::{fmt, time::Duration};
 
 /// A longer time is more than anybody waits for.
 const LONGEST: u64 = 7 * 24 * 60 * 60;
@@ -21,6 +21,29 @@ pub(crate) fn parse(text: &str) -> Result<Duration, String> {
     }
 }
 
+/// Shows a time in its two largest units, in whole seconds that are over: `40 s`, `2 min 5 s`, `25 min`, `1 h 20 min`,
+/// `2 days 4 h`.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Human(pub(crate) Duration);
+
+impl fmt::Display for Human {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let seconds = self.0.as_secs();
+        let (minutes, hours) = (seconds / 60, seconds / 3600);
+        let (first, rest) = match seconds {
+            0..60 => (format!("{seconds} s"), None),
+            60..600 => (format!("{minutes} min"), Some((seconds % 60, "s"))),
+            600..3600 => (format!("{minutes} min"), None),
+            3600..172_800 => (format!("{hours} h"), Some((minutes % 60, "min"))),
+            _ => (format!("{} days", hours / 24), Some((hours % 24, "h"))),
+        };
+        match rest {
+            Some((rest, unit)) if rest > 0 => write!(f, "{first} {rest} {unit}"),
+            _ => f.write_str(&first),
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -38,5 +61,23 @@ mod tests {
                 "{text}"
             );
         }
+    }
+
+    #[test]
+    fn a_time_is_shown_in_its_two_largest_units() {
+        for (seconds, shown) in [
+            (0, "0 s"),
+            (59, "59 s"),
+            (60, "1 min"),
+            (125, "2 min 5 s"),
+            (1525, "25 min"),
+            (3600, "1 h"),
+            (4830, "1 h 20 min"),
+            (172_799, "47 h 59 min"),
+            (187_300, "2 days 4 h"),
+        ] {
+            assert_eq!(Human(Duration::from_secs(seconds)).to_string(), shown);
+        }
+        assert_eq!(Human(Duration::from_millis(1999)).to_string(), "1 s");
     }
 }

@@ -1,6 +1,6 @@
 //! `partwise files list`, `get`, `delete` and `import`.
 
-use std::{cmp::Reverse, collections::HashSet, io::Write as _};
+use std::{cmp::Reverse, collections::HashSet};
 
 use partwise_models::{DeletedFile, File, FileList, FileState, ImportFileRequest};
 use partwise_protocol::{DeleteFile, ImportFile, ListFiles, Order, RetrieveFile};
@@ -12,6 +12,7 @@ use crate::{
     output::Output,
     purpose,
     report::{Report, one_line},
+    screen::say,
 };
 
 /// The most that a service puts on one page.
@@ -48,7 +49,7 @@ pub(crate) async fn list(
     }
     if table.is_empty() && !arguments.output.json {
         // Said to people alone; when they are gone it is not said.
-        let _ = writeln!(std::io::stderr(), "no files");
+        say("no files");
     }
     output.table(&table)
 }
@@ -141,7 +142,7 @@ pub(crate) async fn delete(
     if arguments.output.json {
         output.json(&deleted)?;
     } else if !refused {
-        output.line(&format!("deleted {id}"))?;
+        output.line(&format!("deleted {}", one_line(id)))?;
     }
     if refused {
         return Err(Report::failed(format!(

@@ -1,10 +1,8 @@
 //! Logs on standard error, for those who ask.
 
-use std::io;
-
 use tracing_subscriber::{filter::Targets, layer::SubscriberExt as _, util::SubscriberInitExt as _};
 
-use crate::{environment::Environment, report::Report};
+use crate::{environment::Environment, report::Report, screen::Above};
 
 /// The environment variable that says what to log: a level, or targets with levels (`debug`,
 /// `partwise_server=trace,info`).
@@ -24,7 +22,7 @@ pub(crate) fn start(environment: &impl Environment, is_server: bool) -> Result<(
         Report::because(VARIABLE, &cause)
             .hint("write a level (error, warn, info, debug, trace) or target=level, comma-separated")
     })?;
-    let lines = tracing_subscriber::fmt::layer().with_writer(io::stderr).with_ansi(false);
+    let lines = tracing_subscriber::fmt::layer().with_writer(Above).with_ansi(false);
     tracing_subscriber::registry().with(targets).with(lines).init();
     Ok(())
 }

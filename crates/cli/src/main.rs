@@ -23,6 +23,7 @@ mod output;
 mod progress;
 mod purpose;
 mod report;
+mod screen;
 mod serve;
 mod service;
 mod size;
@@ -53,6 +54,7 @@ const SECRETS: [&str; 3] = ["OPENAI_API_KEY", "AZURE_OPENAI_API_KEY", "AZURE_OPE
 fn main() -> ExitCode {
     std::panic::set_hook(Box::new(|panic| {
         let report = Report::failed(format!("this is a bug in partwise: {panic}")).hint("please report it");
+        screen::clear_in_panic();
         say(&shown(report, &ProcessEnvironment).lines());
     }));
     let done = match Arguments::read() {

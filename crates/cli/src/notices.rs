@@ -2,20 +2,20 @@
 
 use std::{
     fmt::Write as _,
-    io::{self, Write as _},
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::{Duration, Instant},
 };
 
 use http::StatusCode;
-use indicatif::ProgressBar;
 use partwise_protocol::{OperationId, Retry, RetryReason};
+
+use crate::screen::say;
 
 /// A longer wait is told.
 pub(crate) const LONG: Duration = Duration::from_secs(5);
 
-/// Lines on standard error for the first failed attempt of a command and for each long wait, above the bar when there is
-/// one. Clones share what they have told.
+/// Lines on standard error for the first failed attempt of a command and for each long wait. Clones share what they have
+/// told.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Notices {
     told: Arc<Mutex<Told>>,
@@ -23,7 +23,6 @@ pub(crate) struct Notices {
 
 #[derive(Debug, Default)]
 struct Told {
-    bar: Option<ProgressBar>,
     /// Whether anything was told.
     any: bool,
     /// The end of the wait that was told last: what else waits meanwhile is not told.
@@ -31,11 +30,6 @@ struct Told {
 }
 
 impl Notices {
-    /// From now on, lines stand above this bar.
-    pub(crate) fn show_above(&self, bar: ProgressBar) {
-        self.lock().bar = Some(bar);
-    }
-
     /// Tells of a failed attempt, unless that would be one line of many.
     pub(crate) fn retry(&self, retry: &Retry) {
         let mut told = self.lock();
@@ -43,13 +37,8 @@ impl Notices {
         if told.is_worth_a_line(retry, now) {
             told.any = true;
             told.until = now.checked_add(retry.wait);
-            told.say(&line(retry));
+            say(&line(retry));
         }
-    }
-
-    /// Writes a line.
-    pub(crate) fn say(&self, line: &str) {
-        self.lock().say(line);
     }
 
     fn lock(&self) -> MutexGuard<'_, Told> {
@@ -61,17 +50,6 @@ impl Told {
     fn is_worth_a_line(&self, retry: &Retry, now: Instant) -> bool {
         let is_long = retry.reconciles || retry.wait > LONG;
         !self.any || (is_long && self.until.is_none_or(|until| until <= now))
-    }
-
-    fn say(&self, line: &str) {
-        // When standard error is gone there is nobody to tell.
-        let write = || {
-            let _ = writeln!(io::stderr(), "{line}");
-        };
-        match &self.bar {
-            Some(bar) => bar.suspend(write),
-            None => write(),
-        }
     }
 }
 

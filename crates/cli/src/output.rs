@@ -2,6 +2,7 @@
 
 use std::io::{self, Write};
 
+use console::measure_text_width;
 use partwise_models::{File, Upload};
 use serde::Serialize;
 
@@ -92,11 +93,12 @@ impl<W: Write> Output<W> {
         right: Option<usize>,
     ) -> Result<(), Report> {
         let widths: [usize; N] = std::array::from_fn(|column| {
-            rows.iter().map(|row| row[column].chars().count()).max().unwrap_or(0)
+            rows.iter().map(|row| measure_text_width(&row[column])).max().unwrap_or(0)
         });
         for row in rows {
             let cells = row.iter().zip(widths).enumerate().map(|(column, (cell, width))| {
-                if right == Some(column) { format!("{cell:>width$}") } else { format!("{cell:<width$}") }
+                let space = " ".repeat(width - measure_text_width(cell));
+                if right == Some(column) { format!("{space}{cell}") } else { format!("{cell}{space}") }
             });
             self.line(cells.collect::<Vec<_>>().join("  ").trim_end())?;
         }
@@ -176,6 +178,16 @@ mod tests {
         ID       NAME           SIZE  PURPOSE    STATUS
         file-1   train.jsonl  64 MiB  fine-tune  processed
         file-22  ü�[2J.txt         -  fine-tune  processed
+        ");
+    }
+
+    #[test]
+    fn wide_characters_take_two_columns_of_a_table() {
+        let files = [file("file-1", "学習データ.jsonl", None), file("file-2", "train.jsonl", None)];
+        insta::assert_snapshot!(written(|output| output.table(&files)), @"
+        ID      NAME              SIZE  PURPOSE    STATUS
+        file-1  学習データ.jsonl     -  fine-tune  processed
+        file-2  train.jsonl          -  fine-tune  processed
         ");
     }
 

@@ -8,7 +8,8 @@ use partwise_protocol::filename_suits;
 use crate::{
     args::RequiredPurpose,
     check::BAD_NAME,
-    report::{Report, one_line, say},
+    report::{Report, one_line},
+    screen::say,
 };
 
 impl RequiredPurpose {

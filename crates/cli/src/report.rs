@@ -1,16 +1,11 @@
 //! What went wrong, as one line that a person can act on.
 
-use std::{error::Error, fmt::Write as _, io::Write as _, process::ExitCode};
+use std::{error::Error, fmt::Write as _, process::ExitCode};
 
 use partwise_protocol::OperationId;
 
 /// Tells that an earlier run can be left aside.
 pub(crate) const START_OVER: &str = "--no-resume starts over";
-
-/// Says one line on standard error; when that is gone there is nobody to tell.
-pub(crate) fn say(line: &str) {
-    let _ = writeln!(std::io::stderr(), "{line}");
-}
 
 /// Why the command did not do what it was asked to: one line that says what was wrong and where, and perhaps
 /// one that says what to do.
@@ -166,16 +161,21 @@ pub(crate) fn in_words(mut text: String) -> String {
     text
 }
 
-/// Text from outside on one line: no line break, no control character that a terminal would obey.
+/// Text from outside on one line: no line break, no control character that a terminal would obey, nothing that reverses the
+/// order of what follows.
 pub(crate) fn one_line(text: &str) -> String {
     let mut line = String::with_capacity(text.len());
     for word in text.split_whitespace() {
         if !line.is_empty() {
             line.push(' ');
         }
-        line.extend(word.chars().map(|c| if c.is_control() { char::REPLACEMENT_CHARACTER } else { c }));
+        line.extend(word.chars().map(|c| if is_obeyed(c) { char::REPLACEMENT_CHARACTER } else { c }));
     }
     line
+}
+
+fn is_obeyed(c: char) -> bool {
+    c.is_control() || matches!(c, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
 }
 
 /// Puts `[redacted]` where a secret stands, whole or masked in its middle as some services echo it.
@@ -226,6 +226,7 @@ mod tests {
     #[test]
     fn text_from_outside_cannot_break_the_line_or_drive_the_terminal() {
         assert_eq!(one_line("a\r\nb\tc \u{1b}[31mred"), "a b c \u{fffd}[31mred");
+        assert_eq!(one_line("gpj.\u{202e}lnosj"), "gpj.\u{fffd}lnosj");
     }
 
     #[test]

@@ -12,8 +12,8 @@ use crate::{
     interrupt::{Hangups, Signals},
     key_file,
     output::Output,
-    report::{self, Report},
-    store,
+    report::Report,
+    screen, store,
 };
 
 const KEYS: &str = "PARTWISE_API_KEYS";
@@ -53,7 +53,7 @@ pub(crate) async fn run(
     let serving = serving.map_err(|cause| Report::because("cannot start", &cause))?;
 
     if is_open {
-        report::say("no keys are set: any key will do, and only this machine can connect");
+        screen::say("no keys are set: any key will do, and only this machine can connect");
     }
     Output::stdout().line(&format!("listening on http://{address}"))?;
     // Counted before what serves them is dropped.
@@ -64,7 +64,7 @@ pub(crate) async fn run(
     tokio::select! {
         stopped = serving => {
             cut_off(stopped.cut_off).map_or(Ok(()), |told| {
-                report::say(&format!("stopped after {} s: {told}", arguments.shutdown_timeout.as_secs()));
+                screen::say(&format!("stopped after {} s: {told}", arguments.shutdown_timeout.as_secs()));
                 Ok(())
             })
         }
@@ -87,7 +87,7 @@ async fn read_keys_again(server: &Server, file: Option<&Path>, mut hangups: Hang
     loop {
         hangups.next().await;
         let Some(file) = file else {
-            report::say(
+            screen::say(
                 "SIGHUP: no file of keys to read again: without --api-key-file, keys change with a restart",
             );
             continue;
@@ -95,12 +95,12 @@ async fn read_keys_again(server: &Server, file: Option<&Path>, mut hangups: Hang
         match key_file::read_again(file).await {
             Ok(keys) => {
                 server.set_keys(keys);
-                report::say(&format!("SIGHUP: keys were read again from {}", file.display()));
+                screen::say(&format!("SIGHUP: keys were read again from {}", file.display()));
             }
             Err(report) => {
                 let lines = report.lines();
                 let cause = lines.trim_end().trim_start_matches("error: ");
-                report::say(&format!("SIGHUP: the keys from before still count: {cause}"));
+                screen::say(&format!("SIGHUP: the keys from before still count: {cause}"));
             }
         }
     }

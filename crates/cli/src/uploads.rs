@@ -1,9 +1,6 @@
 //! `partwise uploads list` and `cancel`.
 
-use std::{
-    io::Write as _,
-    time::{SystemTime, UNIX_EPOCH},
-};
+use std::time::{SystemTime, UNIX_EPOCH};
 
 use partwise_models::{UnixSeconds, UploadStatus};
 use partwise_protocol::{ApiError, ApiErrorKind, CancelUpload, Checkpoint};
@@ -16,6 +13,7 @@ use crate::{
     environment::Environment,
     output::Output,
     report::{Report, one_line},
+    screen::say,
     size::share,
     unfinished::{Entry, Found, Unfinished, is_local},
 };
@@ -29,7 +27,7 @@ pub(crate) fn list(arguments: &UploadsListArguments) -> Result<(), Report> {
     }
     if found.is_empty() {
         // Said to people alone; when they are gone it is not said.
-        let _ = writeln!(std::io::stderr(), "nothing is unfinished");
+        say("nothing is unfinished");
         return Ok(());
     }
     let heading = ["ID", "STATE", "SENT", "EXPIRES", "FILE", "SERVICE"].map(str::to_owned);
@@ -207,7 +205,7 @@ fn says_over(rejection: &ApiError, saved: &Checkpoint) -> bool {
 /// Forgets one that there is no object of to print: what is said is for people alone.
 async fn forget_with_word(entry: &Entry, id: &str, word: &str) -> Result<(), Report> {
     forget(entry).await?;
-    let _ = writeln!(std::io::stderr(), "{id} is forgotten here; {word}");
+    say(&format!("{id} is forgotten here; {word}"));
     Ok(())
 }
 

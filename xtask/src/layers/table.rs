@@ -139,10 +139,10 @@ pub(super) const LAYERS: &[Layer] = &[
         ours_in_tests: &[],
         others: Others::Only(&[
             "clap",
+            "console",
             "directories",
             "fs4",
             "http",
-            "indicatif",
             "percent-encoding",
             "rustix",
             "serde",

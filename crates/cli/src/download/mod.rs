@@ -11,8 +11,9 @@ use crate::{
     args::DownloadArguments,
     connect::{Connected, Connection},
     environment::Environment,
-    progress::Bar,
+    progress::{Direction, Display, Meter},
     report::Report,
+    screen::say,
 };
 
 /// Writes a file's content to where it is wanted.
@@ -23,7 +24,7 @@ pub(crate) async fn run(
     let connected = connection.connect().await?;
     match Destination::open(&arguments.output, arguments.force)? {
         // A signal ends the process as it always does, also while nobody reads what is written.
-        Destination::Stream(stream) => pass_on(&arguments.id, stream, &connected).await,
+        Destination::Stream(stream) => pass_on(arguments, stream, &connected).await,
         Destination::File(target) => Box::pin(whole::download(arguments, &target, &connected)).await,
     }
 }
@@ -33,22 +34,32 @@ fn cannot(id: &str) -> String {
 }
 
 /// Writes the bytes as they come.
-async fn pass_on(id: &str, mut stream: Stream, connected: &Connected) -> Result<(), Report> {
+async fn pass_on(
+    arguments: &DownloadArguments,
+    mut stream: Stream,
+    connected: &Connected,
+) -> Result<(), Report> {
+    let id = &arguments.id;
+    let mut display = Display::new(arguments.progress.progress, Direction::Download, id, false);
+    let mut meter = Meter::new();
     let explain = |error| connected.explain.report(&cannot(id), &error);
-    let mut download = connected.client.download(&DownloadFile::new(id)).await.map_err(explain)?;
-    let bar = Bar::new(id, download.head().length, &connected.notices);
-    let mut received = 0;
-    while let Some(bytes) = download.chunk().await.map_err(explain)? {
+    let operation = DownloadFile::new(id);
+    let asked = Box::pin(connected.client.download(&operation));
+    let mut download = display.beside(asked, &mut meter).await.map_err(explain)?;
+    meter.begin(download.head().length);
+    while let Some(bytes) = display.beside(download.chunk(), &mut meter).await.map_err(explain)? {
         if !stream.write(&bytes)? {
             return Ok(());
         }
-        received += bytes.len() as u64;
-        bar.set(received);
+        meter.add(bytes.len() as u64);
     }
     if let Some(warning) = download.warning() {
-        bar.say(&warned(id, warning));
+        say(&warned(id, warning));
     }
-    stream.finish()
+    stream.finish()?;
+    meter.end();
+    display.look_at(&mut meter);
+    Ok(())
 }
 
 /// What a person should know of a download.

@@ -16,9 +16,9 @@ use crate::{
     args::DownloadArguments,
     connect::Connected,
     interrupt::{Signals, pressed_again},
-    notices::Notices,
-    progress::Bar,
-    report::{Report, START_OVER, say},
+    progress::{Direction, Display},
+    report::{Report, START_OVER},
+    screen::say,
     size::share,
 };
 
@@ -33,7 +33,7 @@ pub(super) async fn download(
     let mut signals = Signals::listen()?;
     let (stop, stopped) = watch::channel(false);
     let whole = Whole { arguments, target, connected, partial, stopped };
-    match until_stopped(whole.run(), async || signals.next().await, &stop).await {
+    match until_stopped(Box::pin(whole.run()), async || signals.next().await, &stop).await {
         Some(Ok(())) => whole.partial.complete(target),
         Some(Err(ended)) => Err(whole.report(&ended)),
         None => Err(whole.stopped_at_once()),
@@ -137,11 +137,18 @@ impl Whole<'_> {
             }
         });
         let notices = &self.connected.notices;
-        let bar = Bar::new(&self.arguments.id, None, notices);
+        let (id, is_saved) = (&self.arguments.id, self.connected.is_lasting);
+        let mut display = Display::new(self.arguments.progress.progress, Direction::Download, id, is_saved);
         let progress = download.progress();
-        let shown = show(download.progress(), &bar, notices);
-        let (received, ()) = tokio::join!(download.run(), shown);
-        drop(bar);
+        let mut told = 0;
+        let shown = display.follow(download.progress(), |now: &DownloadProgress| {
+            if let Some(retry) = now.latest_retry.filter(|retry| retry.number > told) {
+                told = retry.number;
+                notices.retry(&retry);
+            }
+        });
+        let ((), received) = tokio::join!(shown, download.run());
+        drop(display);
         if let Some(warning) = progress.borrow().warning {
             say(&warned(&self.arguments.id, warning));
         }
@@ -233,23 +240,6 @@ fn unwritable(error: &Error) -> Option<&io::Error> {
 
 fn is_change(error: &DownloadError) -> bool {
     matches!(error, DownloadError::Changed { .. })
-}
-
-/// Shows how far the download is until its channel closes.
-async fn show(mut progress: watch::Receiver<DownloadProgress>, bar: &Bar, notices: &Notices) {
-    let mut told = 0;
-    while progress.changed().await.is_ok() {
-        let now = *progress.borrow_and_update();
-        bar.set_total(now.bytes_total);
-        bar.set(now.bytes_written);
-        if let Some(retry) = now.latest_retry.filter(|retry| retry.number > told) {
-            told = retry.number;
-            notices.retry(&retry);
-        }
-        if now.retries > 0 {
-            bar.note(&format!("{} asked for again", now.retries));
-        }
-    }
 }
 
 #[cfg(test)]

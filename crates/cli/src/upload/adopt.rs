@@ -12,10 +12,7 @@ use tokio::{
 
 use super::open;
 use crate::{
-    args::UploadArguments,
-    connect::Connected,
-    interrupt::Signals,
-    report::{Report, say},
+    args::UploadArguments, connect::Connected, interrupt::Signals, report::Report, screen::say,
     unfinished::Entry,
 };
 

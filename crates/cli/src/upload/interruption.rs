@@ -5,24 +5,22 @@ use tokio::sync::oneshot;
 
 use crate::{
     interrupt::{Signals, pressed_again},
-    progress::Bar,
+    screen::say,
 };
 
 /// The upload, which stops and is cancelled when the other future has heard that it should; that one ends when nobody
 /// wants to wait any more.
-pub(super) fn heeded(upload: Upload, mut signals: Signals, bar: &Bar) -> (Upload, impl Future<Output = ()>) {
+pub(super) fn heeded(upload: Upload, mut signals: Signals) -> (Upload, impl Future<Output = ()>) {
     let (stop, stopped) = heard();
     let (cancel, cancelled) = heard();
     let heed = async move {
         signals.next().await;
-        bar.say(
-            "stopping: what is under way has 5 s to arrive; Ctrl-C again cancels the upload on the service",
-        );
+        say("stopping: what is under way has 5 s to arrive; Ctrl-C again cancels the upload on the service");
         // When nobody listens any more, all is done.
         let _ = stop.send(());
         // A supervisor that asks twice wants an end, not the loss of what is there.
         pressed_again(async || signals.interrupt().await).await;
-        bar.say("cancelling on the service; Ctrl-C again does not wait for it");
+        say("cancelling on the service; Ctrl-C again does not wait for it");
         let _ = cancel.send(());
         pressed_again(async || signals.next().await).await;
     };

@@ -20,7 +20,7 @@ use crate::{
     interrupt::Signals,
     mime,
     output::Output,
-    progress::Bar,
+    progress::{Direction, Display},
     report::Report,
     size::Human,
     unfinished::Entry,
@@ -129,19 +129,21 @@ async fn send(
         upload = upload.save_to(entry.checkpoint());
     }
     let began = upload.progress().borrow().clone();
-    let bar = Bar::new(&arguments.file.display().to_string(), Some(began.bytes_total), &connected.notices);
-    let (upload, heed) = interruption::heeded(upload, signals, &bar);
+    // A name is UTF-8, as the plan has made sure.
+    let name = arguments.file.file_name().unwrap_or_default().to_string_lossy();
+    let mut display = Display::new(arguments.progress.progress, Direction::Upload, &name, entry.is_some());
+    let (upload, heed) = interruption::heeded(upload, signals);
     let resumed = began.upload_id.clone();
-    let shown = shown::show(upload.progress(), began, &bar, &connected.notices);
+    let mut events = shown::Events::new(began, arguments.parallel, &connected.notices);
+    let shown = display.follow(upload.progress(), |now| events.tell(now));
     let sent = tokio::select! {
-        (sent, ()) = async { tokio::join!(upload.run(), shown) } => sent,
+        ((), sent) = async { tokio::join!(shown, upload.run()) } => sent,
         () = heed => {
-            drop(bar);
+            drop(display);
             return Err(going_on::given_up(arguments));
         }
     };
-    // The bar is gone before anything else is written.
-    drop(bar);
+    drop(display);
     let error = match sent {
         Ok(file) => return Ok(file),
         Err(error) => error,

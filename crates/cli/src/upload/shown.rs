@@ -4,12 +4,11 @@ use std::time::Duration;
 
 use partwise_models::File;
 use partwise_protocol::{Phase, Progress, Proof, Warning};
-use tokio::sync::watch;
 
 use crate::{
+    duration::Human,
     notices::{LONG, Notices},
-    progress::Bar,
-    report::say,
+    screen::say,
 };
 
 /// Says how a file is known to be the one that was uploaded, when no answer said so.
@@ -29,64 +28,97 @@ pub(super) fn say_proof(file: &File, proof: Proof) {
     }
 }
 
-/// Shows how far the upload is until its channel closes.
-///
-/// `began` is how it was before: with the upload that an earlier run began, if there is one.
-pub(super) async fn show(
-    mut progress: watch::Receiver<Progress>,
-    began: Progress,
-    bar: &Bar,
-    notices: &Notices,
-) {
-    let (mut upload, mut phase) = (began.upload_id, began.phase);
-    let (mut warned, mut told, mut settling) = (false, 0, Duration::ZERO);
-    while progress.changed().await.is_ok() {
-        let now = progress.borrow_and_update().clone();
-        bar.set(now.bytes_acknowledged + now.bytes_in_flight);
-        let retry = now.latest_retry.filter(|retry| retry.number > told);
+/// What happens to an upload, told in lines that stay, each once.
+pub(super) struct Events<'n> {
+    notices: &'n Notices,
+    /// The parts in flight that were asked for, if they were.
+    parallel: Option<u16>,
+    /// The upload that is gone on with or was begun.
+    upload: Option<String>,
+    phase: Phase,
+    settling: Duration,
+    /// The number of the last failed attempt that was seen.
+    retries: u64,
+    has_warned: bool,
+}
+
+impl<'n> Events<'n> {
+    /// `began` is how the upload was before: with the one that an earlier run began, if there is one.
+    pub(super) fn new(began: Progress, parallel: Option<u16>, notices: &'n Notices) -> Self {
+        let Progress { upload_id: upload, phase, .. } = began;
+        Self { notices, parallel, upload, phase, settling: Duration::ZERO, retries: 0, has_warned: false }
+    }
+
+    /// Tells what is new.
+    pub(super) fn tell(&mut self, now: &Progress) {
+        let retry = now.latest_retry.filter(|retry| retry.number > self.retries);
         if let Some(retry) = retry {
-            told = retry.number;
-            notices.retry(&retry);
-        } else if now.phase == Phase::Settling && phase != Phase::Settling {
-            notices.say("the service does not say which file it made: looking for it in its list");
+            self.retries = retry.number;
+            self.notices.retry(&retry);
+        } else if now.phase == Phase::Settling && self.phase != Phase::Settling {
+            say("the service does not say which file it made: looking for it in its list");
         }
-        phase = now.phase;
-        let pause = now.statistics.settling.saturating_sub(settling);
-        settling = now.statistics.settling;
+        self.phase = now.phase;
+        let pause = now.statistics.settling.saturating_sub(self.settling);
+        self.settling = now.statistics.settling;
         if pause > LONG {
             let seconds = pause.as_secs_f64().round();
-            notices.say(&format!("the service's list does not show the file: looking again in {seconds} s"));
+            say(&format!("the service's list does not show the file: looking again in {seconds} s"));
         }
-        let retries = now.statistics.retries.total;
-        if retries > 0 {
-            bar.note(&format!("{retries} sent again"));
-        }
-        if upload.is_some() && now.upload_id.is_some() && upload != now.upload_id {
-            bar.say("that upload has expired or was cancelled on the service: starting over");
+        if self.upload.is_some() && now.upload_id.is_some() && self.upload != now.upload_id {
+            say("that upload has expired or was cancelled on the service: starting over");
         }
         if now.upload_id.is_some() {
-            upload = now.upload_id;
+            self.upload.clone_from(&now.upload_id);
         }
-        if let (Some(warning), false) = (now.warning.and_then(in_words), warned) {
-            warned = true;
-            bar.say(&warning);
+        if let (Some(lines), false) =
+            (now.warning.and_then(|warning| in_words(warning, self.parallel)), self.has_warned)
+        {
+            self.has_warned = true;
+            lines.iter().for_each(|line| say(line));
         }
     }
 }
 
-/// A warning in words, if people can do something about it.
-fn in_words(warning: Warning) -> Option<String> {
+/// A warning in words, and what would help, if people can do something about it.
+fn in_words(warning: Warning, parallel: Option<u16>) -> Option<Vec<String>> {
     Some(match warning {
         Warning::TooSlow { needed, left } => {
-            let (needed, left) = (needed.as_secs(), left.as_secs());
-            format!(
-                "warning: at this rate the rest takes {needed} s, but the service gives the upload only {left} s more"
-            )
+            let (needed, left) = (Human(needed), Human(left));
+            let parts = match parallel {
+                Some(number) => format!(", or no --parallel {number}"),
+                None => String::new(),
+            };
+            vec![
+                format!(
+                    "warning: at this rate the rest takes {needed}, but the upload expires in {left}, and what is stored is lost then"
+                ),
+                format!("hint: a faster connection, or fewer other transfers over it{parts}, would help"),
+            ]
         }
         Warning::PastExpiry => {
-            "warning: by this machine's clock the upload has expired; the service decides whether it has"
-                .into()
+            vec![
+                "warning: by this machine's clock the upload has expired; the service decides whether it has"
+                    .into(),
+            ]
         }
         _ => return None,
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_upload_that_is_too_slow_is_warned_of_with_what_would_help() {
+        let slow = Warning::TooSlow { needed: Duration::from_secs(4830), left: Duration::from_secs(3125) };
+        let lines = [None, Some(2)].map(|parallel| in_words(slow, parallel).expect("a warning").join("\n"));
+        insta::assert_snapshot!(lines.join("\n"), @"
+        warning: at this rate the rest takes 1 h 20 min, but the upload expires in 52 min, and what is stored is lost then
+        hint: a faster connection, or fewer other transfers over it, would help
+        warning: at this rate the rest takes 1 h 20 min, but the upload expires in 52 min, and what is stored is lost then
+        hint: a faster connection, or fewer other transfers over it, or no --parallel 2, would help
+        ");
+    }
 }

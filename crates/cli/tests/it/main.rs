@@ -16,6 +16,8 @@ mod network;
 #[cfg(unix)]
 mod outages;
 mod outcomes;
+#[cfg(unix)]
+mod progress;
 mod range_server;
 mod resume;
 mod sandbox;
@@ -27,6 +29,8 @@ mod serving;
 #[cfg(unix)]
 mod serving_log;
 mod silence;
+#[cfg(unix)]
+mod terminal;
 #[cfg(unix)]
 mod touched;
 mod uploads;

@@ -4,7 +4,7 @@ use std::{
     io::{BufRead as _, BufReader, Write as _},
     net::TcpListener,
     thread::sleep,
-    time::{Duration, Instant},
+    time::Duration,
 };
 
 use insta::assert_snapshot;
@@ -14,28 +14,14 @@ use crate::{
     scene::{KEY, Scene, plain},
 };
 
-/// Ends the server, and waits until nothing listens at its address any more.
-fn end(scene: &Scene) {
-    scene.server.signal(&["KILL"]);
-    let begin = Instant::now();
-    while std::net::TcpStream::connect(address(scene)).is_ok() {
-        assert!(begin.elapsed() < Duration::from_secs(30), "it goes on");
-        sleep(Duration::from_millis(10));
-    }
-}
-
-fn address(scene: &Scene) -> &str {
-    scene.server.origin.strip_prefix("http://").unwrap()
-}
-
 #[test]
 fn an_upload_goes_on_when_the_service_is_back() {
     let scene = Scene::new();
     let child = scene.stalled();
-    end(&scene);
+    scene.end_server();
     // Longer than the retries of a request last.
     sleep(Duration::from_secs(20));
-    let again = scene.sandbox.serve_at(address(&scene));
+    let again = scene.sandbox.serve_at(scene.address());
     let ran = Ran::of(child.wait_with_output().unwrap());
     let id = ran.json()["id"].as_str().unwrap().to_owned();
     assert_eq!(again.origin, scene.server.origin);
@@ -46,12 +32,12 @@ fn an_upload_goes_on_when_the_service_is_back() {
 fn an_upload_that_gives_up_says_what_is_kept_and_the_same_command_continues() {
     let scene = Scene::new();
     let listed = scene.killed();
-    end(&scene);
+    scene.end_server();
     let ran = scene.upload(&["--give-up-after", "3s"]);
     let said = plain(&ran.refused(75), &scene, &listed);
     let said: Vec<_> =
         said.lines().filter(|line| !line.starts_with("the service cannot be reached")).collect();
-    let said = said.join("\n").replace(address(&scene), "ADDRESS");
+    let said = said.join("\n").replace(scene.address(), "ADDRESS");
     let (before, after) = said.split_once(" within ").unwrap();
     let (_, after) = after.split_once(" min;").unwrap();
     assert_snapshot!(format!("{before} within SOME min;{after}"), @"
@@ -59,7 +45,7 @@ fn an_upload_that_gives_up_says_what_is_kept_and_the_same_command_continues() {
     stopped: SOME of 24 MiB of big.bin are on the service; the service could not be reached for 3 seconds; the last attempt failed: cannot connect to ADDRESS: Connection refused (os error 111)
     hint: the same command goes on from there within SOME min; `partwise uploads cancel UPLOAD` gives it up
     ");
-    let _again = scene.sandbox.serve_at(address(&scene));
+    let _again = scene.sandbox.serve_at(scene.address());
     let id = scene.upload(&[]).json()["id"].as_str().unwrap().to_owned();
     scene.assert_done(&id);
 }
@@ -86,13 +72,13 @@ fn a_download_goes_on_when_the_service_is_back() {
     let scene = Scene::new();
     let id = scene.upload(&[]).json()["id"].as_str().unwrap().to_owned();
     let endpoint = scene.server.origin.clone();
-    end(&scene);
+    scene.end_server();
     let download = ["files", "download", &id, "-o", "back.bin", "--endpoint", &endpoint];
     let mut command = scene.sandbox.command(&download);
     let child = command.envs([KEY]).stdout(std::process::Stdio::piped()).stderr(std::process::Stdio::piped());
     let child = child.spawn().unwrap();
     sleep(Duration::from_secs(3));
-    let _again = scene.sandbox.serve_at(address(&scene));
+    let _again = scene.sandbox.serve_at(scene.address());
     Ran::of(child.wait_with_output().unwrap()).done();
     assert!(scene.sandbox.read("back.bin") == scene.content);
 }

@@ -49,7 +49,13 @@ impl Scene {
 
     /// An upload of which the service has a part and takes no more.
     pub(crate) fn stalled(&self) -> Child {
-        let mut command = self.sandbox.command(&self.arguments(&["--part-size", "64KiB"]));
+        self.stalled_with(&[])
+    }
+
+    /// The same, with more arguments.
+    pub(crate) fn stalled_with(&self, more: &[&str]) -> Child {
+        let arguments = [&["--part-size", "64KiB"], more].concat();
+        let mut command = self.sandbox.command(&self.arguments(&arguments));
         let child = command.envs([KEY]).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
         until(|| self.listed().is_some_and(|listed| listed["bytes_acknowledged"].as_u64() > Some(0)));
         self.server.signal(&["STOP"]);
@@ -63,6 +69,17 @@ impl Scene {
         child.wait().unwrap();
         self.server.signal(&["CONT"]);
         self.listed().unwrap()
+    }
+
+    /// Where the server listens.
+    pub(crate) fn address(&self) -> &str {
+        self.server.origin.strip_prefix("http://").unwrap()
+    }
+
+    /// Ends the server, and waits until nothing listens at its address any more.
+    pub(crate) fn end_server(&self) {
+        self.server.signal(&["KILL"]);
+        until(|| TcpStream::connect(self.address()).is_err());
     }
 
     /// The one upload that is unfinished.

@@ -82,6 +82,8 @@ pub struct DownloadProgress {
     /// Bytes that were written, those of earlier runs included. It goes back when a service that serves no ranges breaks
     /// off, and everything comes again.
     pub bytes_written: u64,
+    /// Bytes of them that a later run need not receive again: none of an answer that has to come whole.
+    pub bytes_resumable: u64,
     /// Bytes per second that were written over the last ten seconds, without those of earlier runs; `None` while nothing
     /// comes, and for the first seconds.
     pub rate: Option<u64>,

@@ -13,6 +13,7 @@ impl Fetch {
             state: self.shown_state(),
             bytes_total: self.length(),
             bytes_written: self.written.len(),
+            bytes_resumable: self.lasting().len(),
             rate: self.activity.rate(),
             time_left: rest.and_then(|rest| self.activity.time_for(rest)),
             requests: self.flights.len(),

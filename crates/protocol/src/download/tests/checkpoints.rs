@@ -99,3 +99,14 @@ fn a_checkpoint_of_nothing_holds_nobody_to_a_content() {
     run.until_end(&mut machine, &mut Dice([1].iter().cycle()), LONG).unwrap().unwrap();
     run.assert_complete();
 }
+
+#[test]
+fn the_progress_says_what_can_be_resumed() {
+    for serves in [Serves::Ranges, Serves::Whole] {
+        let (machine, _) = begun(&Service::new(1000, serves), 1, halfway);
+        let progress = machine.progress();
+        let expected = if serves == Serves::Ranges { progress.bytes_written } else { 0 };
+        assert!(progress.bytes_written > 0);
+        assert_eq!(progress.bytes_resumable, expected, "{serves:?}");
+    }
+}

@@ -1,0 +1,144 @@
+//! Measures a stream, of which no machine tells the progress.
+
+use std::{collections::VecDeque, time::Duration};
+
+use partwise_protocol::TransferState;
+use tokio::time::Instant;
+
+use super::view::Snapshot;
+
+/// A stream of which nothing has come for this long is stalled.
+const SILENCE: Duration = Duration::from_secs(10);
+/// The time over which the rate is measured.
+const WINDOW: Duration = Duration::from_secs(10);
+/// A rate measured over less says little.
+const RATE_NEEDS: Duration = Duration::from_secs(2);
+/// How often the count is noted.
+const NOTE_EVERY: Duration = Duration::from_millis(200);
+
+/// Counts what comes of a stream, and how fast it comes.
+#[derive(Debug)]
+pub(crate) struct Meter {
+    began: Instant,
+    total: Option<u64>,
+    step: Step,
+    there: u64,
+    /// The moment from which more is waited for: while its reader is slow, the stream is not stalled.
+    waiting_since: Instant,
+    noted: VecDeque<(Instant, u64)>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Step {
+    Connecting,
+    Receiving,
+    Done,
+}
+
+impl Meter {
+    /// A stream that has not begun.
+    pub(crate) fn new() -> Self {
+        let now = Instant::now();
+        Self {
+            began: now,
+            total: None,
+            step: Step::Connecting,
+            there: 0,
+            waiting_since: now,
+            noted: VecDeque::new(),
+        }
+    }
+
+    /// The stream has begun, and has this length if it tells one.
+    pub(crate) fn begin(&mut self, total: Option<u64>) {
+        (self.step, self.total) = (Step::Receiving, total);
+        self.noted.push_back((Instant::now(), 0));
+    }
+
+    /// So many bytes more have come, and were passed on.
+    pub(crate) fn add(&mut self, bytes: u64) {
+        self.there = self.there.saturating_add(bytes);
+        let now = Instant::now();
+        if self.noted.back().is_some_and(|(at, _)| now.duration_since(*at) >= NOTE_EVERY) {
+            self.note(now);
+        }
+    }
+
+    /// All has come, and was passed on.
+    pub(crate) fn end(&mut self) {
+        self.step = Step::Done;
+    }
+
+    pub(super) fn waits(&mut self, now: Instant) {
+        self.waiting_since = now;
+    }
+
+    pub(super) fn snapshot(&mut self, now: Instant) -> Snapshot {
+        if self.step == Step::Receiving {
+            self.note(now);
+        }
+        let (rate, since) = (self.rate(), self.waiting_since.duration_since(self.began));
+        let is_silent = now.duration_since(self.waiting_since) >= SILENCE;
+        let state = match self.step {
+            Step::Connecting => TransferState::Connecting,
+            Step::Receiving if is_silent => TransferState::Stalled { since },
+            Step::Receiving => TransferState::Receiving,
+            Step::Done => TransferState::Done,
+        };
+        let left = self.total.and_then(|total| {
+            let rest = total.saturating_sub(self.there);
+            Duration::try_from_secs_f64(rest as f64 / rate.filter(|rate| *rate > 0)? as f64).ok()
+        });
+        Snapshot {
+            now: now.duration_since(self.began),
+            state,
+            total: self.total,
+            there: self.there,
+            resumable: 0,
+            in_flight: 0,
+            rate,
+            time_left: left,
+        }
+    }
+
+    fn note(&mut self, now: Instant) {
+        self.noted.push_back((now, self.there));
+        // The last one before the window begins is where the rate is measured from.
+        while self.noted.get(1).is_some_and(|(at, _)| now.duration_since(*at) >= WINDOW) {
+            self.noted.pop_front();
+        }
+    }
+
+    fn rate(&self) -> Option<u64> {
+        let ((began, before), (ended, after)) = (*self.noted.front()?, *self.noted.back()?);
+        let time = ended.duration_since(began);
+        (time >= RATE_NEEDS).then(|| ((after - before) as f64 / time.as_secs_f64()) as u64)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::time::sleep;
+
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn a_stream_is_measured_over_ten_seconds_and_stalls_after_ten() {
+        let mut meter = Meter::new();
+        assert_eq!(meter.snapshot(Instant::now()).state, TransferState::Connecting);
+        meter.begin(Some(40_000));
+        for second in 1..=20 {
+            meter.waits(Instant::now());
+            sleep(Duration::from_secs(1)).await;
+            meter.add(if second <= 10 { 3000 } else { 500 });
+        }
+        let snapshot = meter.snapshot(Instant::now());
+        assert_eq!((snapshot.there, snapshot.rate), (35_000, Some(500)));
+        assert_eq!(snapshot.time_left, Some(Duration::from_secs(10)));
+        meter.waits(Instant::now());
+        sleep(Duration::from_secs(10)).await;
+        let snapshot = meter.snapshot(Instant::now());
+        assert_eq!(snapshot.state, TransferState::Stalled { since: Duration::from_secs(20) });
+        assert_eq!((snapshot.rate, snapshot.time_left), (Some(0), None));
+    }
+}
