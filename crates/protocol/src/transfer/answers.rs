@@ -321,7 +321,7 @@ impl Transfer {
             Asked::Create => self.create_set_back(flight, setback, now),
             Asked::Part { part, tries, .. } => self.part_set_back(flight, part, tries, setback, now),
             Asked::Commit => {
-                self.commit_set_back(flight, setback, may_have_arrived(left, flight.length), now);
+                self.commit_set_back(flight, setback, left, now);
             }
             Asked::List | Asked::Object => self.search_set_back(flight, setback, now),
             Asked::Content => self.compared(flight.attempt, &Comparison::Unknown, now),
@@ -460,16 +460,16 @@ impl Transfer {
     ///
     /// | the attempt | known before | leads to |
     /// |---|---|---|
-    /// | was certainly not executed, or its body had not left whole | | the same again, while the policy allows it |
+    /// | was certainly not executed, or its body had not left whole | | the same again, while the policy allows it, or in parts |
     /// | was rejected for good | nothing | the end: the service has made no file |
     /// | may have been executed: `complete` | nothing | the same once more: another answer shows more than the list |
     /// | anything else | | reconciling |
-    fn commit_set_back(&mut self, flight: Flight, setback: Setback, may_have_arrived: bool, now: Now) {
+    fn commit_set_back(&mut self, flight: Flight, setback: Setback, left: Option<u64>, now: Now) {
         let operation = flight.attempt.operation;
         let is_single = matches!(self.way, Way::Single { .. });
-        if setback.was_never_done() || !may_have_arrived {
-            match self.try_solo_again(flight, Repeat::Orphans, setback, now) {
-                Ok(()) => {}
+        if setback.was_never_done() || !may_have_arrived(left, flight.length) {
+            match self.try_solo_again(flight, Repeat::Orphans, setback.clone(), now) {
+                Ok(()) => self.fall_back_to_parts(&setback, left, now),
                 Err(setback) if self.ambiguous => {
                     self.cause_of_doubt = Some(Box::new(setback.into_error(operation)));
                     self.reconcile();

@@ -8,6 +8,7 @@ mod connections;
 mod cut;
 mod error;
 mod expiry;
+mod fallback;
 mod flights;
 mod knee;
 mod line;
@@ -107,7 +108,9 @@ use stop::Stop;
 /// 5. The two requests that make a file, `complete` and a single `POST /files`, are sent only after a checkpoint that
 ///    says so has been saved: a crash between request and answer is then known as ambiguous. An attempt of which
 ///    certainly less than the whole body has left ([`Failure::left`]) is never ambiguous: it is sent again after the
-///    backoff. An ambiguous `complete` is repeated once; when that is rejected or ambiguous again, and for every ambiguous
+///    backoff. A single `POST /files` of which that is certain for every attempt goes in parts once it was interrupted twice in
+///    the middle of its body, where the plan left the route and the size of parts open
+///    ([`RouteChoice::Automatic`]), the service takes parts, and the file is larger than the smallest part. An ambiguous `complete` is repeated once; when that is rejected or ambiguous again, and for every ambiguous
 ///    `POST /files`, the machine reconciles: it lists files, up to five times over 30 seconds since lists lag. A candidate
 ///    has the name, the size and the purpose, was created since (the upload, or the first attempt), and belongs to no
 ///    other upload of this client ([`with_service`](Self::with_service)). What the list does not show is looked up, and
@@ -342,7 +345,8 @@ impl Transfer {
         &self.api
     }
 
-    /// Whether the file goes in parts; else it goes in one request.
+    /// Whether the file goes in parts; else it goes in one request, at least until that has been interrupted
+    /// ([`RouteChoice::Automatic`]).
     #[must_use]
     pub fn is_in_parts(&self) -> bool {
         matches!(self.way, Way::Parts { .. })

@@ -86,6 +86,9 @@ rules! {
     5 CompleteOnce,
     /// An ambiguous `POST /files` goes again only after the list was asked for 30 seconds.
     5 NoBlindPost,
+    /// A single request goes in parts once it was interrupted twice in the middle of its body, where the plan leaves that open
+    /// and the file is large enough, and else never.
+    5 FallsBack,
     /// One upload makes at most one file.
     5 OneFile,
     /// A result that says that there is no file is right.

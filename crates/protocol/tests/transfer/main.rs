@@ -8,6 +8,7 @@ mod bench;
 mod candidates;
 mod checkpoints;
 mod endings;
+mod fallback;
 mod hostile;
 mod misuse;
 mod outages;
