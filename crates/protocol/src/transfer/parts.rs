@@ -264,7 +264,7 @@ impl Parts {
             tries.interruptions >= INTERRUPTIONS_UNTIL_SPLIT && matches!(self.sizes, Sizes::ByLine { .. });
         let state = if is_split {
             self.cut -= 1;
-            let most = (part.len() / 2).next_multiple_of(SMALLEST);
+            let most = part.len().div_ceil(2).next_multiple_of(SMALLEST);
             tries.interruptions = 0;
             // A smaller piece may be what the line lasts for.
             if most < part.len() {
@@ -432,5 +432,18 @@ mod tests {
         }
         parts.give_back(part, tries, Duration::ZERO);
         assert_eq!(take(&mut parts, 0, Some(30)).unwrap().0, part);
+    }
+
+    #[test]
+    fn a_part_that_cannot_be_smaller_keeps_what_it_has_spent() {
+        for length in [1, 1000] {
+            let mut parts = by_line(length);
+            for failures in 1..=5 {
+                let (part, mut tries) = take(&mut parts, 0, Some(length)).unwrap();
+                tries = parts.failed_again(tries, true, false);
+                assert_eq!(tries.failures, failures, "of {length} bytes");
+                parts.give_back(part, tries, Duration::ZERO);
+            }
+        }
     }
 }
