@@ -103,7 +103,8 @@ use stop::Stop;
 ///    service and costs no budget, unless the same request failed so in an earlier outage or after more than 1 MiB of its body
 ///    had left. Where no connection comes about, or two requests in a row fail without an answer between them, or the only
 ///    request under way fails, the service is away for all machines that share a [`ServiceState`]: one request at a time finds out,
-///    after a second and then ever later up to five seconds, and whatever is answered to it ends that for all. It is waited for
+///    after a second and then ever later up to five seconds, and whatever is answered to it ends that for all. Where the sizes of
+///    parts are left open, it is the smallest part of those that go again, or a new one of the least size. It is waited for
 ///    as long as [`give_up_after`](crate::RetryPolicy::give_up_after) says; then the end is [`TransferError::Away`].
 /// 5. The two requests that make a file, `complete` and a single `POST /files`, are sent only after a checkpoint that
 ///    says so has been saved: a crash between request and answer is then known as ambiguous. An attempt of which

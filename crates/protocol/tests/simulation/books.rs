@@ -288,8 +288,13 @@ impl Books {
                 hold(Rule::LowestFirst, lowest == start, || format!("{start} goes before {lowest}"));
             }
         }
-        let ready = self.waiting.iter().find(|(other, until)| **other < start && **until <= now);
-        hold(Rule::LowestFirst, ready.is_none(), || format!("{start} goes before {ready:?}"));
+        let ready = self.waiting.iter().filter(|(_, until)| **until <= now).map(|(other, _)| *other);
+        if self.line.is_away() && self.plan.part_size.is_none() {
+            self.is_smallest(start, ready);
+        } else {
+            let lower = ready.into_iter().find(|other| *other < start);
+            hold(Rule::LowestFirst, lower.is_none(), || format!("{start} goes before {lower:?}"));
+        }
         let window = usize::from(self.pace.window);
         hold(Rule::Window, self.flights.len() < window, || format!("more than {window} parts fly"));
         self.begun.insert(start);

@@ -41,6 +41,11 @@ impl Line {
         away.probe = Some(number);
     }
 
+    /// Whether the service cannot be reached, and one request at a time finds out.
+    pub(crate) fn is_away(&self) -> bool {
+        self.away.is_some()
+    }
+
     pub(crate) fn answered(&mut self, now: Duration) {
         *self = Self { answered_at: Some(now), outages: self.outages, ..Self::default() };
     }

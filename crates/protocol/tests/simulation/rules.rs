@@ -72,6 +72,8 @@ rules! {
     4 Budget,
     /// While the service cannot be reached, one request at a time finds out, after its wait.
     4 OneProbe,
+    /// Of a file whose parts have any size, that request is the smallest part that may go.
+    4 SmallestFirst,
     /// What failed since nothing was answered any more costs no budget, and waits for the service.
     4 Outage,
     /// A service that cannot be reached is waited for as long as the policy says, and no longer.

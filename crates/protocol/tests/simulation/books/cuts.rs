@@ -58,6 +58,21 @@ impl Books {
         }
     }
 
+    /// The part at `start` finds out whether the service is back: none of those that could go as well is smaller.
+    pub(super) fn is_smallest(&self, start: u64, ready: impl Iterator<Item = u64>) {
+        let length_of = |start| self.ends[&start] - start;
+        // The rest of what it was cut off is no part yet.
+        let is_rest = |other: &u64| {
+            *other == self.ends[&start] && self.interruptions.get(other) == Some(&INTERRUPTIONS)
+        };
+        for other in ready.filter(|other| !is_rest(other)) {
+            let is_smaller = length_of(start) <= length_of(other);
+            hold(Rule::SmallestFirst, is_smaller, || {
+                format!("{start} goes before {other} of {}", length_of(other))
+            });
+        }
+    }
+
     /// A part leaves that may be the beginning of one that was interrupted: the rest waits for the same moment.
     pub(super) fn may_be_cut_anew(&mut self, (start, end): (u64, u64)) {
         if self.plan.part_size.is_some()
