@@ -156,7 +156,7 @@ impl Member {
     pub(crate) fn leaves(&mut self, id: RequestId, now: Duration) {
         let mut line = self.service.lock();
         if line.gate(now) == Gate::OneRequest {
-            self.probe = Some((id, line.probe()));
+            self.probe = Some((id, line.probe(now)));
         }
     }
 

@@ -42,8 +42,9 @@ struct Failing {
 enum State {
     /// One of several connections broke, or bytes leave again: nothing is held back.
     Suspected,
-    /// The service cannot be reached.
-    Confirmed { next_attempt: Duration, probe: Weak<()> },
+    /// The service cannot be reached. A request that was to find out and is given up frees the next one at `next_attempt` at
+    /// the earliest too.
+    Confirmed { next_attempt: Duration, probe: Weak<()>, probed_at: Option<Duration> },
 }
 
 impl Line {
@@ -52,20 +53,13 @@ impl Line {
     }
 
     pub(super) fn offline(&self) -> Option<Offline> {
-        match &self.failing {
-            Some(Failing { since, state: State::Confirmed { next_attempt, .. }, .. }) => {
-                Some(Offline { since: *since, next_attempt: *next_attempt })
-            }
-            _ => None,
-        }
+        let failing = self.failing.as_ref()?;
+        let (next_attempt, _) = failing.next_attempt()?;
+        Some(Offline { since: failing.since, next_attempt })
     }
 
     pub(super) fn gate(&self, now: Duration) -> Gate {
-        let confirmed = self.failing.as_ref().and_then(|failing| match &failing.state {
-            State::Suspected => None,
-            State::Confirmed { next_attempt, probe } => Some((*next_attempt, probe.strong_count() > 0)),
-        });
-        match confirmed {
+        match self.failing.as_ref().and_then(Failing::next_attempt) {
             _ if now < self.hold => Gate::Closed { until: self.hold },
             None => Gate::Open,
             Some((next_attempt, _)) if now < next_attempt => Gate::Closed { until: next_attempt },
@@ -75,10 +69,10 @@ impl Line {
     }
 
     /// Lets one request find out.
-    pub(super) fn probe(&mut self) -> Probe {
+    pub(super) fn probe(&mut self, now: Duration) -> Probe {
         let new = Probe::default();
-        if let Some(Failing { state: State::Confirmed { probe, .. }, .. }) = &mut self.failing {
-            *probe = Arc::downgrade(&new);
+        if let Some(Failing { state: State::Confirmed { probe, probed_at, .. }, .. }) = &mut self.failing {
+            (*probe, *probed_at) = (Arc::downgrade(&new), Some(now));
         }
         new
     }
@@ -121,13 +115,23 @@ impl Line {
         if is_news {
             failing.attempts += 1;
             let next_attempt = now.saturating_add(wait(failing.attempts, random));
-            failing.state = State::Confirmed { next_attempt, probe: Weak::new() };
+            failing.state = State::Confirmed { next_attempt, probe: Weak::new(), probed_at: None };
         }
         if is_of_request { Blame::Request } else { Blame::Service { outage: self.outages } }
     }
 }
 
 impl Failing {
+    /// When one request may find out, and whether one does; `None` while nothing is held back.
+    fn next_attempt(&self) -> Option<(Duration, bool)> {
+        let State::Confirmed { next_attempt, probe, probed_at } = &self.state else { return None };
+        let is_probed = probe.strong_count() > 0;
+        // However often they are given up, they are no more frequent than those that fail.
+        let apart =
+            probed_at.filter(|_| !is_probed).map(|at| at.saturating_add(shortest_wait(self.attempts)));
+        Some((apart.map_or(*next_attempt, |apart| apart.max(*next_attempt)), is_probed))
+    }
+
     fn is_probed_by(&self, by: &Probe) -> bool {
         matches!(&self.state, State::Confirmed { probe, .. } if Weak::ptr_eq(probe, &Arc::downgrade(by)))
     }
@@ -136,5 +140,9 @@ impl Failing {
 /// The wait before the attempt that follows so many in vain.
 fn wait(attempts: u32, random: u64) -> Duration {
     let share = 1.0 + SPREAD * (random as f64 / u64::MAX as f64);
-    STEP.saturating_mul(attempts).min(LONGEST).mul_f64(share).min(LONGEST)
+    shortest_wait(attempts).mul_f64(share).min(LONGEST)
+}
+
+fn shortest_wait(attempts: u32) -> Duration {
+    STEP.saturating_mul(attempts).min(LONGEST)
 }

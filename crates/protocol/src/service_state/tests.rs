@@ -76,7 +76,29 @@ fn a_machine_that_is_dropped_leaves_the_probe_to_others() {
     one.leaves(PROBE, seconds(2));
     assert_ne!(other.gate(seconds(2)), Gate::OneRequest);
     drop(one);
-    assert_eq!(other.gate(seconds(2)), Gate::OneRequest);
+    assert_eq!(other.gate(seconds(2)), Gate::Closed { until: seconds(3) });
+    assert_eq!(service.offline().unwrap().next_attempt, seconds(3));
+    assert_eq!(other.gate(seconds(3)), Gate::OneRequest);
+}
+
+#[test]
+fn probes_that_are_given_up_are_as_far_apart_as_those_that_fail() {
+    let service = ServiceState::new();
+    let mut members: Vec<_> = (0..16).map(|_| Member::of(&service)).collect();
+    members[0].failed(failed(0, false, true), seconds(0), u64::MAX);
+    let mut left = Vec::new();
+    for tenths in 0..300 {
+        let at = Duration::from_millis(100 * tenths);
+        for member in &mut members {
+            if member.gate(at) == Gate::OneRequest {
+                member.leaves(PROBE, at);
+                member.gave_up(PROBE);
+                left.push(at);
+            }
+        }
+    }
+    assert!(left.len() > 20, "each is followed by another: {left:?}");
+    assert!(left.windows(2).all(|two| two[1] - two[0] >= seconds(1)), "{left:?}");
 }
 
 #[test]
