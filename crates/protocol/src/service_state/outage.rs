@@ -5,7 +5,10 @@ use std::{
     time::Duration,
 };
 
-use super::{Blame, Failed, Gate, Offline};
+use super::{
+    Blame, Failed, Gate, Offline,
+    hold::{Hold, Pass},
+};
 use crate::FailureKind;
 
 /// The wait before the first attempt to reach the service again, at least; each attempt in vain makes it longer by as much.
@@ -26,8 +29,7 @@ pub(super) struct Line {
     failing: Option<Failing>,
     /// The number of times that it has begun to fail.
     outages: u64,
-    /// Nothing may leave before.
-    hold: Duration,
+    hold: Hold,
 }
 
 #[derive(Debug)]
@@ -58,14 +60,22 @@ impl Line {
         Some(Offline { since: failing.since, next_attempt })
     }
 
-    pub(super) fn gate(&self, now: Duration) -> Gate {
+    /// What a machine with this pass may send.
+    pub(super) fn gate(&self, pass: Option<Pass>, now: Duration) -> Gate {
+        if let Some(until) = self.hold.closed_until(pass, now) {
+            return Gate::Closed { until };
+        }
         match self.failing.as_ref().and_then(Failing::next_attempt) {
-            _ if now < self.hold => Gate::Closed { until: self.hold },
             None => Gate::Open,
             Some((next_attempt, _)) if now < next_attempt => Gate::Closed { until: next_attempt },
             Some((_, false)) => Gate::OneRequest,
             Some((_, true)) => Gate::Closed { until: now.saturating_add(LOOK_AGAIN) },
         }
+    }
+
+    /// A machine sends something.
+    pub(super) fn pass(&mut self, pass: Option<Pass>, now: Duration) -> Pass {
+        self.hold.pass(pass, now)
     }
 
     /// Lets one request find out.
@@ -80,6 +90,7 @@ impl Line {
     pub(super) fn answered(&mut self, now: Duration) {
         self.answered_at = Some(now);
         self.failing = None;
+        self.hold.answered(now);
     }
 
     /// More of the body of the request that finds out has left than a connection to nowhere takes: the others need not wait for
@@ -91,7 +102,7 @@ impl Line {
     }
 
     pub(super) fn hold(&mut self, until: Duration) {
-        self.hold = self.hold.max(until);
+        self.hold.extend(until);
     }
 
     pub(super) fn failed(

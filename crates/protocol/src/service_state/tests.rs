@@ -111,6 +111,34 @@ fn a_wait_that_the_service_asks_for_holds_everybody() {
     assert_eq!(other.gate(seconds(9)), Gate::Open);
 }
 
+#[test]
+fn after_a_wait_that_the_service_asked_for_one_machine_goes_first_and_the_others_follow_its_answer() {
+    let service = ServiceState::new();
+    let mut members: Vec<_> = (0..16).map(|_| Member::of(&service)).collect();
+    members[0].hold(seconds(9));
+    let open = |members: &[Member], at| {
+        let gates = members.iter().map(|member| member.gate(at));
+        gates.enumerate().filter(|(_, gate)| *gate == Gate::Open).map(|(index, _)| index).collect::<Vec<_>>()
+    };
+    let millis = Duration::from_millis;
+    assert!(open(&members, millis(8999)).is_empty());
+    members[3].leaves(OTHER, seconds(9));
+    assert_eq!(open(&members, seconds(9)), [3], "it sends whatever it has");
+    assert_eq!(members[4].gate(seconds(9)), Gate::Closed { until: millis(9250) });
+    assert_eq!(members[4].gate(millis(9900)), Gate::Closed { until: seconds(10) });
+    // It takes its time: the others go one by one.
+    members[4].leaves(OTHER, seconds(10));
+    assert_eq!(open(&members, seconds(10)), [3, 4]);
+    members[3].answered(millis(10_100));
+    assert_eq!(open(&members, millis(10_100)).len(), 16);
+    // It wants to wait again.
+    members[3].hold(seconds(12));
+    members[5].answered(seconds(11));
+    assert!(open(&members, millis(11_999)).is_empty());
+    members[5].leaves(OTHER, seconds(12));
+    assert_eq!(open(&members, seconds(12)), [5]);
+}
+
 proptest! {
     /// Sixteen machines at a service that is away for some minutes: no more than one attempt a second, and every machine
     /// gets through soon after it is back.

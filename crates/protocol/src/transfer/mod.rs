@@ -97,7 +97,7 @@ use stop::Stop;
 ///    or 503 ("try again in 60 seconds"); a service that asks for more than
 ///    [`max_hinted_wait`](crate::RetryPolicy::max_hinted_wait) has failed, and one that has never answered in the API's words
 ///    fails [sooner](crate::RetryPolicy::max_failures_before_contact), as long as it cannot have made a file. A 429 or 503 holds back the whole
-///    upload, not one part, and halves the parts in flight, once for all that flew together; success raises them again,
+///    upload, not one part, and all machines that share a [`ServiceState`], of which one goes first when the wait is over; it halves the parts in flight, once for all that flew together; success raises them again,
 ///    one for each full window. A part's retry budget is refilled whenever any part is acknowledged. An exhausted quota
 ///    is final. A request that failed without an answer, while nothing else was answered since it left, is a failure of the
 ///    service and costs no budget, unless the same request failed so in an earlier outage or after more than 1 MiB of its body

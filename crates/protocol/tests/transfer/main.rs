@@ -16,4 +16,5 @@ mod statistics;
 mod steps;
 mod stopping;
 mod time;
+mod together;
 mod touched;
