@@ -42,7 +42,7 @@ impl Hold {
     /// A machine goes.
     pub(super) fn pass(&mut self, pass: Option<Pass>, now: Duration) -> Pass {
         let own = Pass(self.number);
-        if pass != Some(own) {
+        if pass != Some(own) && now >= self.until {
             self.next = self.next.map(|_| now.saturating_add(APART));
         }
         own

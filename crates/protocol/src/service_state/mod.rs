@@ -1,5 +1,6 @@
 //! What the uploads and downloads of one client know of their service together.
 
+mod call;
 mod hold;
 mod outage;
 #[cfg(test)]
@@ -10,6 +11,7 @@ use std::{
     time::Duration,
 };
 
+pub use self::call::CallAttempt;
 use self::{
     hold::Pass,
     outage::{Line, Probe},
@@ -20,7 +22,8 @@ use crate::{FailureKind, RequestId, RetryPolicy, transfer::UploadRegistry};
 /// nothing, and which upload was answered with which file.
 ///
 /// A client owns one and gives it to each of its machines ([`Transfer::with_service`](crate::Transfer::with_service),
-/// [`Fetch::with_service`](crate::Fetch::with_service)), whose clocks must have one origin. When the service cannot be
+/// [`Fetch::with_service`](crate::Fetch::with_service)), whose clocks must have one origin, and asks it before each attempt of a
+/// single operation ([`start_call`](Self::start_call)). When the service cannot be
 /// reached, two thousand uploads then ask for it like one: one request at a time, once a second at first and every five
 /// seconds later, and all of them go on as soon as one was answered. After a wait that the service asked for, one machine goes
 /// first, and the others follow when it was answered, or one each second until then. Cheap to clone; clones are the same state.
@@ -162,7 +165,7 @@ impl Member {
     /// A request leaves, as the gate allows it.
     pub(crate) fn leaves(&mut self, id: RequestId, now: Duration) {
         let mut line = self.service.lock();
-        if line.gate(self.pass, now) == Gate::OneRequest {
+        if line.outage_gate(now) == Gate::OneRequest {
             self.probe = Some((id, line.probe(now)));
         }
         self.pass = Some(line.pass(self.pass, now));

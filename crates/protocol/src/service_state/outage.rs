@@ -65,6 +65,11 @@ impl Line {
         if let Some(until) = self.hold.closed_until(pass, now) {
             return Gate::Closed { until };
         }
+        self.outage_gate(now)
+    }
+
+    /// The same without the waits that the service asked for.
+    pub(super) fn outage_gate(&self, now: Duration) -> Gate {
         match self.failing.as_ref().and_then(Failing::next_attempt) {
             None => Gate::Open,
             Some((next_attempt, _)) if now < next_attempt => Gate::Closed { until: next_attempt },
