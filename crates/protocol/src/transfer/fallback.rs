@@ -2,7 +2,7 @@
 
 use super::{
     Transfer,
-    answers::Setback,
+    setback::Setback,
     state::{Stage, Way},
 };
 use crate::{FailureKind, Now};

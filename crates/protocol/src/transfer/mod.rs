@@ -23,6 +23,7 @@ mod registry;
 mod requests;
 mod resume;
 mod saver;
+mod setback;
 mod source;
 mod state;
 mod statistics;
@@ -52,7 +53,6 @@ use crate::{
     Action, Api, Attempt, Failure, FailureKind, Machine, Now, RequestId, SaveError, ServiceState,
     SourceRange, base_name, random::Random, service_state::Member,
 };
-use answers::Setback;
 use connections::Connections;
 use flights::{Asked, Flight, Flights};
 use line::Line;
@@ -61,6 +61,7 @@ use plan::Decided;
 use proof::Reread;
 use registry::{Identity, Likeness, Registration};
 use saver::Saver;
+use setback::Setback;
 use state::{Chores, Hash, Outcome, Solo, Stage, Way};
 use stop::Stop;
 
