@@ -12,6 +12,7 @@ mod fallback;
 mod flights;
 mod knee;
 mod line;
+mod machine;
 mod outage;
 mod pace;
 mod parts;
@@ -50,8 +51,8 @@ use partwise_models::File;
 use bytes::Bytes;
 
 use crate::{
-    Action, Api, Attempt, Failure, FailureKind, Machine, Now, RequestId, SaveError, ServiceState,
-    SourceRange, base_name, random::Random, service_state::Member,
+    Api, Attempt, Failure, FailureKind, Now, RequestId, SaveError, ServiceState, SourceRange, base_name,
+    random::Random, service_state::Member,
 };
 use connections::Connections;
 use flights::{Asked, Flight, Flights};
@@ -67,16 +68,16 @@ use stop::Stop;
 
 /// One file's way to the service, in parallel parts or in one request, as a state machine.
 ///
-/// A driver owns sockets, clocks and files; the machine decides. The driver calls [`poll`](Machine::poll), does what the
-/// [`Action`] says without waiting for it, and reports results with the `handle_*` methods. Time and entropy are
+/// A driver owns sockets, clocks and files; the machine decides. The driver calls [`poll`](crate::Machine::poll), does what the
+/// [`Action`](crate::Action) says without waiting for it, and reports results with the `handle_*` methods. Time and entropy are
 /// arguments, so the same inputs always give the same actions.
 ///
 /// # Rules
 /// 0. Every `Ok` names a file whose content is the source's, as [`Progress::proof`] says: the service answered with it, or
 ///    it was proven otherwise. A file of another size, one with the status `error`, and an answer that came before all of
 ///    the file had left are errors.
-/// 1. After any `handle_*`, [`stop`](Machine::stop), [`cancel`](Self::cancel) or reached deadline, poll until [`Action::Wait`] or
-///    [`Action::Done`]. Stale request names are ignored. `Done` comes once. Misuse never panics.
+/// 1. After any `handle_*`, [`stop`](crate::Machine::stop), [`cancel`](Self::cancel) or reached deadline, poll until
+///    [`Action::Wait`](crate::Action::Wait) or [`Action::Done`](crate::Action::Done). Stale request names are ignored. `Done` comes once. Misuse never panics.
 /// 2. A part is `[form head][source range][form tail]`: its length is exact, nothing is copied, and sending it again
 ///    reads the range again, between boundaries that were never used before.
 /// 3. Parts are cut when they are sent, off the beginning of what is left, and keep their range when they go again; identifiers
@@ -434,111 +435,5 @@ impl Transfer {
         self.registration.settle(self.ambiguous);
         self.stage = Stage::End { made: result.is_ok() };
         self.outcome.set(result);
-    }
-}
-
-impl Machine for Transfer {
-    type Task = UploadTask;
-    type Checkpoint = Checkpoint;
-    type Output = File;
-    type Error = TransferError;
-    type Progress = Progress;
-
-    fn poll(&mut self, now: Now) -> UploadAction {
-        if std::mem::take(&mut self.cancel_wanted) {
-            self.begin_cancel(now);
-        }
-        let is_held_back = !matches!(self.stage, Stage::Cancel { .. } | Stage::End { .. });
-        if is_held_back && !self.stop.is_under_way() {
-            self.pace.pass(now.monotonic);
-        }
-        self.began.get_or_insert(now.monotonic);
-        self.watch_outage(now);
-        self.flights.note_left(now.monotonic);
-        self.watch_time(now);
-        self.watch_comparison(now);
-        self.watch_stop(now);
-        self.watch_connections(now);
-        if let Some(id) = self.abandoned.pop_front() {
-            return Action::Abandon(id);
-        }
-        if let Some(result) = self.outcome.take() {
-            return Action::Done(result);
-        }
-        if let Some(action) = self.next_chore(now) {
-            return action;
-        }
-        match self.next_request(now) {
-            Ok(Some(action)) => action,
-            Ok(None) => Action::Wait { until: self.deadline(now) },
-            Err(error) => {
-                self.finish(Err(error));
-                self.poll(now)
-            }
-        }
-    }
-
-    /// So many more bytes of a request's body have left. Statistics, warnings and, where it is left open, the number of parts in
-    /// flight depend on it.
-    fn handle_moved(&mut self, id: RequestId, bytes: u64) {
-        if self.flights.was_started(id) {
-            let sent = self.flights.sent(id, bytes);
-            self.service.moved(id, sent);
-            self.statistics.bytes_sent = self.statistics.bytes_sent.saturating_add(bytes);
-        }
-    }
-
-    fn handle_failure(&mut self, id: RequestId, failure: Failure, now: Now) {
-        if self.chores.hashing == Some(id) {
-            return self.handle_hashed(id, Err(SourceError::new(failure)));
-        }
-        if self.chores.stamping == Some(id) {
-            return self.handle_stamped(id, Err(SourceError::new(failure)));
-        }
-        if let Some(flight) = self.flights.end(id) {
-            self.failed(flight, failure, now);
-            self.settle(flight);
-        }
-    }
-
-    fn handle_saved(&mut self, saved: Result<(), SaveError>) {
-        if self.saver.end() {
-            if let Err(error) = saved {
-                self.finish(Err(TransferError::Save(error)));
-            }
-        }
-    }
-
-    /// Stops for now: ends with [`TransferError::Stopped`], to be gone on with from the last checkpoint. Nothing new is
-    /// sent; what flies has a few seconds to be answered, and what was acknowledged is saved. A file that is made in
-    /// these seconds is reported as a success. [`cancel`](Self::cancel) may still follow.
-    fn stop(&mut self) {
-        self.stop.ask(TransferError::Stopped { cause: None });
-    }
-
-    fn progress(&self) -> Progress {
-        let (parts_total, parts_acknowledged, bytes_acknowledged) =
-            self.way.counts(self.source.length, &self.stage);
-        Progress {
-            phase: self.phase(),
-            upload_id: self.way.upload().map(|upload| upload.id.clone()),
-            bytes_total: self.source.length,
-            bytes_acknowledged,
-            bytes_in_flight: self.flights.bytes(),
-            parts_total,
-            parts_acknowledged,
-            window: self.pace.window(),
-            statistics: Statistics { held: self.pace.held(), ..self.statistics },
-            latest_retry: self.latest_retry,
-            proof: self.proof,
-            warning: self.warning,
-            offline: self.service.offline(),
-        }
-    }
-
-    /// Whether the checkpoint that was saved last may still lead to a file after this end. It may not when all that it
-    /// says is that a single request was about to leave, and that request is known to have made nothing.
-    fn is_resumable_after(&self, error: &TransferError) -> bool {
-        error.is_resumable() && (self.ambiguous || self.way.upload().is_some())
     }
 }
