@@ -136,9 +136,6 @@ impl<'c> Retries<'c> {
     fn tell(&self, error: &Error, wait: Duration) {
         let Some(told) = &self.client.on_retry else { return };
         let attempt = Attempt::new(self.operation, self.attempts);
-        let offline = self.state.as_ref().and_then(ServiceState::offline);
-        let until_probe = offline.map(|offline| offline.next_attempt.saturating_sub(self.now()));
-        let wait = until_probe.map_or(wait, |until| until.max(wait));
         match error {
             Error::Refused(refusal) => told(&Retry::after_refusal(attempt, refusal, wait)),
             Error::Failed(failure) => told(&Retry::after_failure(attempt, failure, wait)),
