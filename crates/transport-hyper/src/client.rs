@@ -54,7 +54,7 @@ pub struct Client {
     pub(crate) system: System,
     /// The time on this client's clocks, which all its uploads and downloads share.
     began: Instant,
-    /// What its uploads and downloads know of the service together.
+    /// What its requests know of the service together.
     pub(crate) state: ServiceState,
 }
 
@@ -241,6 +241,11 @@ impl Client {
     /// Executes an operation whose body, if any, is in memory. Repeats it as the retry policy and the operation allow:
     /// what could make a second file is repeated only when the first try has certainly not arrived.
     ///
+    /// While this client cannot reach the service, one of its requests at a time finds out whether it is back, uploads and
+    /// downloads included, and an answer to any of them is for all. An attempt for which the policy finds the time in between counts
+    /// as failed without being sent, so that the operation ends as soon as if it were alone. A policy with
+    /// [`give_up_after`](RetryPolicy::give_up_after) zero sends all attempts.
+    ///
     /// # Errors
     /// [`Error::Encode`] before anything is sent, [`Error::Refused`] and [`Error::Garbled`] for answers,
     /// [`Error::Failed`] when there is none.
@@ -267,9 +272,13 @@ impl Client {
     ) -> Result<O::Response, Error> {
         let mut retries = Retries::new(self, O::ID);
         loop {
+            let call = retries.start().await?;
             match self.execute_once(operation, reader.clone(), retries.attempt()).await {
-                Ok(response) => return Ok(response),
-                Err(failed) => retries.after(failed).await?,
+                Ok(response) => {
+                    retries.succeeded(call);
+                    return Ok(response);
+                }
+                Err(failed) => retries.after(call, failed).await?,
             }
         }
     }
@@ -287,12 +296,12 @@ impl Client {
         let sending = self.exchange(request, O::ID.answer_limit());
         let response = trace::attempt(attempt_span(O::ID, None, attempt), sending).await;
         let may_have_arrived = handoff.left() >= handoff.len();
-        let failed = |error: Error| FailedAttempt { error, may_have_arrived };
+        let failed = |error: Error| FailedAttempt { may_have_arrived, ..error.into() };
         let response = response.map_err(|failure| failed(failure.into()))?;
         if response.status().is_success() && has_content && !may_have_arrived {
             // The service cannot have what it answers for, and may have made something of what it has.
             let failure = Failure::with_cause(FailureKind::Interrupted, AnsweredEarly);
-            return Err(FailedAttempt { error: failure.into(), may_have_arrived: true });
+            return Err(FailedAttempt { error: failure.into(), may_have_arrived: true, was_answered: true });
         }
         let (status, body) = (response.status(), response.body().clone());
         let answer = O::decode_response(response).map_err(|error| failed(error.into()))?;

@@ -2,7 +2,9 @@
 
 use std::time::Duration;
 
-use partwise_protocol::{Attempt, OperationId, Repeat, Retry, Verdict};
+use partwise_protocol::{
+    Attempt, CallAttempt, Failure, FailureKind, OperationId, Repeat, Retry, ServiceState, Verdict,
+};
 
 use crate::{Client, Error, system::Clock};
 
@@ -11,41 +13,119 @@ pub(crate) struct FailedAttempt {
     pub(crate) error: Error,
     /// Whether the whole request may have reached the service.
     pub(crate) may_have_arrived: bool,
+    /// Whether the service has answered, be it with a rejection.
+    pub(crate) was_answered: bool,
 }
 
 impl From<Error> for FailedAttempt {
     fn from(error: Error) -> Self {
-        Self { error, may_have_arrived: true }
+        let was_answered = matches!(error, Error::Refused(_) | Error::Garbled(_));
+        Self { error, may_have_arrived: true, was_answered }
     }
 }
 
-/// The failures of one operation so far.
+/// The attempts of one operation so far.
 pub(crate) struct Retries<'c> {
     client: &'c Client,
+    /// What the client's requests know of the service together; `None` for one that a machine has let leave, and hears of.
+    state: Option<ServiceState>,
     operation: OperationId,
     clock: Clock,
+    attempts: u64,
     failures: u32,
+    /// How the last attempt without an answer failed.
+    latest: Option<Failure>,
 }
 
 impl<'c> Retries<'c> {
+    /// Of an operation of its own, which hears of an outage and tells of one as the client's uploads and downloads do.
     pub(crate) fn new(client: &'c Client, operation: OperationId) -> Self {
-        Self { client, operation, clock: client.system.start_clock(), failures: 0 }
+        Self { state: Some(client.state.clone()), ..Self::of_machine(client, operation) }
     }
 
-    /// Which attempt comes next, counted from 1.
+    /// Of an operation that belongs to a task of an upload or a download, whose machine hears of its end.
+    pub(crate) fn of_machine(client: &'c Client, operation: OperationId) -> Self {
+        let clock = client.clocks();
+        Self { client, state: None, operation, clock, attempts: 0, failures: 0, latest: None }
+    }
+
+    /// Which attempt was started last, counted from 1.
     pub(crate) fn attempt(&self) -> u64 {
-        u64::from(self.failures) + 1
+        self.attempts
+    }
+
+    /// Waits until an attempt may leave. While the service is known to be away, one request of the client at a time finds out
+    /// whether it is back. An attempt that is due by the policy and is not the one counts as failed, although nothing was sent:
+    /// so the operation is given up as soon as if it were alone.
+    pub(crate) async fn start(&mut self) -> Result<Option<CallAttempt>, Error> {
+        let mut due = None;
+        loop {
+            let now = self.now();
+            let policy = &self.client.retry;
+            let started = self.state.as_ref().map(|state| state.start_call(policy, now)).transpose();
+            let until = match started {
+                Ok(call) => {
+                    self.attempts += 1;
+                    return Ok(call);
+                }
+                Err(until) => until,
+            };
+            let next = match due.filter(|due| now < *due) {
+                Some(due) => due,
+                None => now.saturating_add(self.missed()?),
+            };
+            due = Some(next);
+            tokio::time::sleep(until.min(next).saturating_sub(now)).await;
+        }
+    }
+
+    /// The attempt that is due cannot leave. Returns how long until the next one is due.
+    fn missed(&mut self) -> Result<Duration, Error> {
+        self.failures += 1;
+        let away = Failure::new(FailureKind::Connect);
+        let random = self.client.system.random()?;
+        match self.client.retry.on_failure(Repeat::Harmless, self.failures, &away, random) {
+            Verdict::Retry { wait, .. } => Ok(wait),
+            Verdict::GiveUp => {
+                let since = self.state.as_ref().and_then(ServiceState::offline).map(|offline| offline.since);
+                let away_for = since.map(|since| self.now().saturating_sub(since)).unwrap_or_default();
+                let known =
+                    || Failure::with_cause(FailureKind::Connect, KnownAway { seconds: away_for.as_secs() });
+                Err(self.latest.take().unwrap_or_else(known).into())
+            }
+        }
+    }
+
+    /// The attempt was answered with what was asked for.
+    pub(crate) fn succeeded(&self, call: Option<CallAttempt>) {
+        if let Some(call) = call {
+            call.answered(self.now());
+        }
     }
 
     /// Waits until the operation may be tried again, or gives the error back when it must not.
-    pub(crate) async fn after(&mut self, attempt: impl Into<FailedAttempt>) -> Result<(), Error> {
-        let FailedAttempt { error, may_have_arrived } = attempt.into();
+    pub(crate) async fn after(
+        &mut self,
+        call: Option<CallAttempt>,
+        attempt: impl Into<FailedAttempt>,
+    ) -> Result<(), Error> {
+        let FailedAttempt { error, may_have_arrived, was_answered } = attempt.into();
         self.failures += 1;
+        match (call, &error) {
+            (Some(call), _) if was_answered => call.answered(self.now()),
+            (Some(call), Error::Failed(failure)) => {
+                call.failed(failure.kind, self.now(), self.client.system.random()?);
+            }
+            _ => {}
+        }
         match self.judge(&error, may_have_arrived)? {
             Verdict::GiveUp => Err(error),
             Verdict::Retry { wait, .. } => {
                 tracing::debug!(?wait, failures = self.failures, "trying again");
                 self.tell(&error, wait);
+                if let Error::Failed(failure) = error {
+                    self.latest = Some(failure);
+                }
                 tokio::time::sleep(wait).await;
                 Ok(())
             }
@@ -55,7 +135,7 @@ impl<'c> Retries<'c> {
     /// Tells whoever wants to hear of it.
     fn tell(&self, error: &Error, wait: Duration) {
         let Some(told) = &self.client.on_retry else { return };
-        let attempt = Attempt::new(self.operation, u64::from(self.failures));
+        let attempt = Attempt::new(self.operation, self.attempts);
         match error {
             Error::Refused(refusal) => told(&Retry::after_refusal(attempt, refusal, wait)),
             Error::Failed(failure) => told(&Retry::after_failure(attempt, failure, wait)),
@@ -77,4 +157,15 @@ impl<'c> Retries<'c> {
             _ => Verdict::GiveUp,
         })
     }
+
+    fn now(&self) -> Duration {
+        self.clock.now().monotonic
+    }
+}
+
+/// Other requests have found out that the service is away.
+#[derive(Debug, thiserror::Error)]
+#[error("other requests have not reached it for {seconds} s")]
+struct KnownAway {
+    seconds: u64,
 }

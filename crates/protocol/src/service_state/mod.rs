@@ -1,5 +1,7 @@
 //! What the uploads and downloads of one client know of their service together.
 
+mod call;
+mod hold;
 mod outage;
 #[cfg(test)]
 mod tests;
@@ -9,16 +11,22 @@ use std::{
     time::Duration,
 };
 
-use self::outage::{Line, Probe};
+pub use self::call::CallAttempt;
+use self::{
+    hold::Pass,
+    outage::{Line, Probe},
+};
 use crate::{FailureKind, RequestId, RetryPolicy, transfer::UploadRegistry};
 
 /// What the uploads and downloads of one client know of their service together: whether it can be reached, until when it wants
 /// nothing, and which upload was answered with which file.
 ///
 /// A client owns one and gives it to each of its machines ([`Transfer::with_service`](crate::Transfer::with_service),
-/// [`Fetch::with_service`](crate::Fetch::with_service)), whose clocks must have one origin. When the service cannot be
+/// [`Fetch::with_service`](crate::Fetch::with_service)), whose clocks must have one origin, and asks it before each attempt of a
+/// single operation ([`start_call`](Self::start_call)). When the service cannot be
 /// reached, two thousand uploads then ask for it like one: one request at a time, once a second at first and every five
-/// seconds later, and all of them go on as soon as one was answered. Cheap to clone; clones are the same state.
+/// seconds later, and all of them go on as soon as one was answered. After a wait that the service asked for, one machine goes
+/// first, and the others follow when it was answered, or one each second until then. Cheap to clone; clones are the same state.
 ///
 /// ```
 /// use partwise_models::Purpose;
@@ -67,6 +75,8 @@ pub(crate) struct Member {
     service: ServiceState,
     /// Held while this request of the machine finds out whether the service can be reached again.
     probe: Option<(RequestId, Probe)>,
+    /// It was let through after the last wait that the service asked for.
+    pass: Option<Pass>,
 }
 
 /// Bytes that a connection to nowhere may take: those that the system and TLS hold.
@@ -113,7 +123,7 @@ impl ServiceState {
 
 impl Member {
     pub(crate) fn of(service: &ServiceState) -> Self {
-        Self { service: service.clone(), probe: None }
+        Self { service: service.clone(), ..Self::default() }
     }
 
     pub(crate) fn offline(&self) -> Option<Offline> {
@@ -131,7 +141,7 @@ impl Member {
     }
 
     pub(crate) fn gate(&self, now: Duration) -> Gate {
-        self.service.lock().gate(now)
+        self.service.lock().gate(self.pass, now)
     }
 
     /// Since when the service is away for a machine that began then, and for how long that is waited for. `is_known` says whether
@@ -160,9 +170,10 @@ impl Member {
     /// A request leaves, as the gate allows it.
     pub(crate) fn leaves(&mut self, id: RequestId, now: Duration) {
         let mut line = self.service.lock();
-        if line.gate(now) == Gate::OneRequest {
-            self.probe = Some((id, line.probe()));
+        if line.outage_gate(now) == Gate::OneRequest {
+            self.probe = Some((id, line.probe(now)));
         }
+        self.pass = Some(line.pass(self.pass, now));
     }
 
     /// The service has answered, whatever it said.

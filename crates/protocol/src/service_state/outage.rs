@@ -5,7 +5,10 @@ use std::{
     time::Duration,
 };
 
-use super::{Blame, Failed, Gate, Offline};
+use super::{
+    Blame, Failed, Gate, Offline,
+    hold::{Hold, Pass},
+};
 use crate::FailureKind;
 
 /// The wait before the first attempt to reach the service again, at least; each attempt in vain makes it longer by as much.
@@ -26,8 +29,7 @@ pub(super) struct Line {
     failing: Option<Failing>,
     /// The number of times that it has begun to fail.
     outages: u64,
-    /// Nothing may leave before.
-    hold: Duration,
+    hold: Hold,
 }
 
 #[derive(Debug)]
@@ -42,8 +44,9 @@ struct Failing {
 enum State {
     /// One of several connections broke, or bytes leave again: nothing is held back.
     Suspected,
-    /// The service cannot be reached.
-    Confirmed { next_attempt: Duration, probe: Weak<()> },
+    /// The service cannot be reached. A request that was to find out and is given up frees the next one at `next_attempt` at
+    /// the earliest too.
+    Confirmed { next_attempt: Duration, probe: Weak<()>, probed_at: Option<Duration> },
 }
 
 impl Line {
@@ -52,25 +55,26 @@ impl Line {
     }
 
     pub(super) fn offline(&self) -> Option<Offline> {
-        match &self.failing {
-            Some(Failing { since, state: State::Confirmed { next_attempt, .. }, .. }) => {
-                Some(Offline { since: *since, next_attempt: *next_attempt })
-            }
-            _ => None,
-        }
+        let failing = self.failing.as_ref()?;
+        let (next_attempt, _) = failing.next_attempt()?;
+        Some(Offline { since: failing.since, next_attempt })
     }
 
     pub(super) fn held_until(&self) -> Duration {
-        self.hold
+        self.hold.until()
     }
 
-    pub(super) fn gate(&self, now: Duration) -> Gate {
-        let confirmed = self.failing.as_ref().and_then(|failing| match &failing.state {
-            State::Suspected => None,
-            State::Confirmed { next_attempt, probe } => Some((*next_attempt, probe.strong_count() > 0)),
-        });
-        match confirmed {
-            _ if now < self.hold => Gate::Closed { until: self.hold },
+    /// What a machine with this pass may send.
+    pub(super) fn gate(&self, pass: Option<Pass>, now: Duration) -> Gate {
+        if let Some(until) = self.hold.closed_until(pass, now) {
+            return Gate::Closed { until };
+        }
+        self.outage_gate(now)
+    }
+
+    /// The same without the waits that the service asked for.
+    pub(super) fn outage_gate(&self, now: Duration) -> Gate {
+        match self.failing.as_ref().and_then(Failing::next_attempt) {
             None => Gate::Open,
             Some((next_attempt, _)) if now < next_attempt => Gate::Closed { until: next_attempt },
             Some((_, false)) => Gate::OneRequest,
@@ -78,11 +82,16 @@ impl Line {
         }
     }
 
+    /// A machine sends something.
+    pub(super) fn pass(&mut self, pass: Option<Pass>, now: Duration) -> Pass {
+        self.hold.pass(pass, now)
+    }
+
     /// Lets one request find out.
-    pub(super) fn probe(&mut self) -> Probe {
+    pub(super) fn probe(&mut self, now: Duration) -> Probe {
         let new = Probe::default();
-        if let Some(Failing { state: State::Confirmed { probe, .. }, .. }) = &mut self.failing {
-            *probe = Arc::downgrade(&new);
+        if let Some(Failing { state: State::Confirmed { probe, probed_at, .. }, .. }) = &mut self.failing {
+            (*probe, *probed_at) = (Arc::downgrade(&new), Some(now));
         }
         new
     }
@@ -90,6 +99,7 @@ impl Line {
     pub(super) fn answered(&mut self, now: Duration) {
         self.answered_at = Some(now);
         self.failing = None;
+        self.hold.answered(now);
     }
 
     /// More of the body of the request that finds out has left than a connection to nowhere takes: the others need not wait for
@@ -101,7 +111,7 @@ impl Line {
     }
 
     pub(super) fn hold(&mut self, until: Duration) {
-        self.hold = self.hold.max(until);
+        self.hold.extend(until);
     }
 
     pub(super) fn failed(
@@ -125,13 +135,23 @@ impl Line {
         if is_news {
             failing.attempts += 1;
             let next_attempt = now.saturating_add(wait(failing.attempts, random));
-            failing.state = State::Confirmed { next_attempt, probe: Weak::new() };
+            failing.state = State::Confirmed { next_attempt, probe: Weak::new(), probed_at: None };
         }
         if is_of_request { Blame::Request } else { Blame::Service { outage: self.outages } }
     }
 }
 
 impl Failing {
+    /// When one request may find out, and whether one does; `None` while nothing is held back.
+    fn next_attempt(&self) -> Option<(Duration, bool)> {
+        let State::Confirmed { next_attempt, probe, probed_at } = &self.state else { return None };
+        let is_probed = probe.strong_count() > 0;
+        // However often they are given up, they are no more frequent than those that fail.
+        let apart =
+            probed_at.filter(|_| !is_probed).map(|at| at.saturating_add(shortest_wait(self.attempts)));
+        Some((apart.map_or(*next_attempt, |apart| apart.max(*next_attempt)), is_probed))
+    }
+
     fn is_probed_by(&self, by: &Probe) -> bool {
         matches!(&self.state, State::Confirmed { probe, .. } if Weak::ptr_eq(probe, &Arc::downgrade(by)))
     }
@@ -140,5 +160,9 @@ impl Failing {
 /// The wait before the attempt that follows so many in vain.
 fn wait(attempts: u32, random: u64) -> Duration {
     let share = 1.0 + SPREAD * (random as f64 / u64::MAX as f64);
-    STEP.saturating_mul(attempts).min(LONGEST).mul_f64(share).min(LONGEST)
+    shortest_wait(attempts).mul_f64(share).min(LONGEST)
+}
+
+fn shortest_wait(attempts: u32) -> Duration {
+    STEP.saturating_mul(attempts).min(LONGEST)
 }

@@ -76,7 +76,29 @@ fn a_machine_that_is_dropped_leaves_the_probe_to_others() {
     one.leaves(PROBE, seconds(2));
     assert_ne!(other.gate(seconds(2)), Gate::OneRequest);
     drop(one);
-    assert_eq!(other.gate(seconds(2)), Gate::OneRequest);
+    assert_eq!(other.gate(seconds(2)), Gate::Closed { until: seconds(3) });
+    assert_eq!(service.offline().unwrap().next_attempt, seconds(3));
+    assert_eq!(other.gate(seconds(3)), Gate::OneRequest);
+}
+
+#[test]
+fn probes_that_are_given_up_are_as_far_apart_as_those_that_fail() {
+    let service = ServiceState::new();
+    let mut members: Vec<_> = (0..16).map(|_| Member::of(&service)).collect();
+    members[0].failed(failed(0, false, true), seconds(0), u64::MAX);
+    let mut left = Vec::new();
+    for tenths in 0..300 {
+        let at = Duration::from_millis(100 * tenths);
+        for member in &mut members {
+            if member.gate(at) == Gate::OneRequest {
+                member.leaves(PROBE, at);
+                member.gave_up(PROBE);
+                left.push(at);
+            }
+        }
+    }
+    assert!(left.len() > 20, "each is followed by another: {left:?}");
+    assert!(left.windows(2).all(|two| two[1] - two[0] >= seconds(1)), "{left:?}");
 }
 
 #[test]
@@ -89,15 +111,44 @@ fn a_wait_that_the_service_asks_for_holds_everybody() {
     assert_eq!(other.gate(seconds(9)), Gate::Open);
 }
 
+#[test]
+fn after_a_wait_that_the_service_asked_for_one_machine_goes_first_and_the_others_follow_its_answer() {
+    let service = ServiceState::new();
+    let mut members: Vec<_> = (0..16).map(|_| Member::of(&service)).collect();
+    members[0].hold(seconds(9));
+    let open = |members: &[Member], at| {
+        let gates = members.iter().map(|member| member.gate(at));
+        gates.enumerate().filter(|(_, gate)| *gate == Gate::Open).map(|(index, _)| index).collect::<Vec<_>>()
+    };
+    let millis = Duration::from_millis;
+    assert!(open(&members, millis(8999)).is_empty());
+    members[3].leaves(OTHER, seconds(9));
+    assert_eq!(open(&members, seconds(9)), [3], "it sends whatever it has");
+    assert_eq!(members[4].gate(seconds(9)), Gate::Closed { until: millis(9250) });
+    assert_eq!(members[4].gate(millis(9900)), Gate::Closed { until: seconds(10) });
+    // It takes its time: the others go one by one.
+    members[4].leaves(OTHER, seconds(10));
+    assert_eq!(open(&members, seconds(10)), [3, 4]);
+    members[3].answered(millis(10_100));
+    assert_eq!(open(&members, millis(10_100)).len(), 16);
+    // It wants to wait again.
+    members[3].hold(seconds(12));
+    members[5].answered(seconds(11));
+    assert!(open(&members, millis(11_999)).is_empty());
+    members[5].leaves(OTHER, seconds(12));
+    assert_eq!(open(&members, seconds(12)), [5]);
+}
+
 proptest! {
-    /// Sixteen machines at a service that is away for some minutes: no more than one attempt a second, and every machine
-    /// gets through soon after it is back.
+    /// Sixteen machines and any number of single operations at a service that is away for some minutes: no more than one
+    /// attempt a second, and every machine gets through soon after it is back.
     #[test]
     fn sixteen_machines_are_one_storm_or_none(
         away in 1u64..900,
         delays in prop::collection::vec(1u64..4000, 16),
         randoms in prop::collection::vec(any::<u64>(), 16),
         takes in 0u64..3000,
+        calls in prop::collection::vec(any::<bool>(), 64),
     ) {
         let service = ServiceState::new();
         let mut members: Vec<_> = (0..16).map(|_| Member::of(&service)).collect();
@@ -109,6 +160,8 @@ proptest! {
         }
         let back = seconds(away);
         let mut probing: Option<(usize, Duration, Duration)> = None;
+        let mut calling: Option<(CallAttempt, Duration)> = None;
+        let (policy, mut given_up) = (RetryPolicy::default(), 0);
         let mut attempts: Vec<Duration> = Vec::new();
         let mut answered = [None; 16];
         let mut at = millis(100);
@@ -125,6 +178,31 @@ proptest! {
                     prop_assert_eq!(blame, Blame::Service { outage: 1 });
                 }
             }
+            if let Some((call, ends)) = calling.take() {
+                match ends {
+                    _ if at < ends => calling = Some((call, ends)),
+                    _ if ends >= back => call.answered(at),
+                    // Some callers have no time.
+                    _ if ends.as_millis() % 3 == 0 => {
+                        given_up += 1;
+                        drop(call);
+                    }
+                    _ => call.failed(FailureKind::Connect, at, randoms[0]),
+                }
+            }
+            let is_wanted = calls[(at.as_millis() / 50) as usize % calls.len()];
+            if is_wanted && calling.is_none() && at < back {
+                match service.start_call(&policy, at) {
+                    Err(until) => prop_assert!(until > at),
+                    Ok(call) => {
+                        prop_assert!(probing.is_none(), "two find out at once");
+                        let waited = attempts.last().map(|last| at - *last);
+                        prop_assert!(waited.is_none_or(|waited| waited >= seconds(1)), "{waited:?}");
+                        attempts.push(at);
+                        calling = Some((call, at + millis(takes)));
+                    }
+                }
+            }
             for (index, member) in members.iter_mut().enumerate() {
                 if answered[index].is_some() || probing.is_some_and(|(prober, ..)| prober == index) {
                     continue;
@@ -132,7 +210,7 @@ proptest! {
                 match member.gate(at) {
                     Gate::Closed { until } => prop_assert!(until > at),
                     Gate::OneRequest => {
-                        prop_assert!(probing.is_none(), "two find out at once");
+                        prop_assert!(probing.is_none() && calling.is_none(), "two find out at once");
                         member.leaves(PROBE, at);
                         let waited = attempts.last().map(|last| at - *last);
                         prop_assert!(waited.is_none_or(|waited| waited >= seconds(1)), "{waited:?}");
@@ -149,9 +227,51 @@ proptest! {
             }
             at += millis(50);
         }
-        prop_assert!(attempts.len() as u64 <= away / 4 + 8, "{} in {away} s", attempts.len());
+        // The waits grow with each one that fails.
+        let failing = attempts.len() as u64 - given_up;
+        prop_assert!(failing <= away / 4 + 8, "{failing} in {away} s");
         prop_assert_eq!(service.offline(), None);
     }
+}
+
+#[test]
+fn a_call_finds_out_like_a_machine_and_its_answer_is_for_all() {
+    let (service, policy) = (ServiceState::new(), RetryPolicy::default());
+    let start = |at| service.start_call(&policy, at);
+    let mut member = Member::of(&service);
+    start(seconds(0)).unwrap().failed(FailureKind::Connect, seconds(0), 0);
+    assert_eq!(service.offline().unwrap().since, seconds(0));
+    assert_eq!(member.gate(seconds(0)), Gate::Closed { until: seconds(1) });
+    assert_eq!(start(seconds(0)).unwrap_err(), seconds(1));
+    let probe = start(seconds(1)).unwrap();
+    assert_eq!(start(seconds(1)).unwrap_err(), seconds(2), "one is under way");
+    probe.answered(seconds(1));
+    assert_eq!((member.gate(seconds(1)), service.offline()), (Gate::Open, None));
+    // What was interrupted may have been at fault itself.
+    for kind in [FailureKind::Interrupted, FailureKind::Timeout, FailureKind::Unsent] {
+        start(seconds(2)).unwrap().failed(kind, seconds(3), 0);
+        assert_eq!(service.offline(), None);
+    }
+    // The one that finds out is not.
+    start(seconds(3)).unwrap().failed(FailureKind::Connect, seconds(3), 0);
+    start(seconds(4)).unwrap().failed(FailureKind::Timeout, seconds(4), 0);
+    assert_eq!(service.offline().unwrap().next_attempt, seconds(6));
+    // A wait for requests that are too many is none for a list.
+    member.answered(seconds(4));
+    member.hold(seconds(60));
+    assert!(start(seconds(5)).is_ok());
+    assert_eq!(member.gate(seconds(59)), Gate::Closed { until: seconds(60) });
+    assert_eq!(member.gate(seconds(60)), Gate::Open);
+}
+
+#[test]
+fn a_call_that_waits_for_no_service_leaves_at_once() {
+    let service = ServiceState::new();
+    for _ in 0..3 {
+        let call = service.start_call(&RetryPolicy::never(), seconds(0)).unwrap();
+        call.failed(FailureKind::Connect, seconds(0), 0);
+    }
+    assert!(service.start_call(&RetryPolicy::default(), seconds(0)).is_err());
 }
 
 #[test]

@@ -7,153 +7,20 @@ use http::Response;
 use partwise_models::{File, FileState, UnixSeconds, Upload, UploadStatus};
 
 use super::{
-    Attempt, Comparison, Proof, Retry, Transfer, TransferError, Warning,
+    Comparison, Proof, Retry, Transfer, TransferError, Warning,
     clock::{CLOCK_SLACK, ClockOffset, Expiry, ServiceClock},
     connections::Connections,
     flights::{Asked, Flight},
     parts::{Part, Tries},
     reconcile::is_missing,
     registry::Identity,
+    setback::Setback,
     state::{OpenUpload, Stage, Way},
 };
 use crate::{
-    Account, AddUploadPart, ApiError, ApiErrorKind, CancelUpload, CompleteUpload, CreateFile, CreateUpload,
-    Failure, FailureKind, Garbled, ListFiles, Now, Operation, OperationId, Repeat, ResponseError,
-    RetrieveFile, SourceError, Verdict, failure::may_have_arrived, retry::date_of, service_state::Excuse,
+    Account, AddUploadPart, CancelUpload, CompleteUpload, CreateFile, CreateUpload, Failure, FailureKind,
+    ListFiles, Now, Operation, Repeat, RetrieveFile, Verdict, failure::may_have_arrived, retry::date_of,
 };
-
-/// Why a request brought nothing.
-#[derive(Clone)]
-pub(super) enum Setback {
-    Refused(Box<ApiError>),
-    Garbled(Box<Garbled>),
-    Failed(Failure),
-    /// The service cannot be reached: in its outage of this number. `is_broken` when much of the body had left.
-    Away {
-        failure: Failure,
-        outage: u64,
-        is_broken: bool,
-    },
-}
-
-impl From<ResponseError> for Setback {
-    fn from(error: ResponseError) -> Self {
-        match error {
-            ResponseError::Refused(error) => Self::Refused(error),
-            ResponseError::Garbled(garbled) => Self::Garbled(garbled),
-        }
-    }
-}
-
-impl Setback {
-    /// Whether the service has certainly not done what was asked.
-    fn was_never_done(&self) -> bool {
-        match self {
-            Self::Refused(error) => error.kind() == ApiErrorKind::RateLimited,
-            Self::Failed(failure) | Self::Away { failure, .. } => failure.kind.is_before_sending(),
-            Self::Garbled(_) => false,
-        }
-    }
-
-    /// Whether the service may have done what was asked anyway: what it refuses for good, it has not done, unless it
-    /// says that it did before.
-    fn may_be_done(&self) -> bool {
-        match self {
-            Self::Refused(_) if self.upload_status() == Some(UploadStatus::Completed) => true,
-            Self::Refused(error) => error.is_transient() && error.kind() != ApiErrorKind::QuotaExhausted,
-            Self::Failed(failure) | Self::Away { failure, .. } => {
-                failure.kind != FailureKind::Source && !failure.kind.is_before_sending()
-            }
-            Self::Garbled(_) => true,
-        }
-    }
-
-    /// Whether the service says that what was asked for is wrong in itself.
-    fn is_invalid(&self) -> bool {
-        matches!(self, Self::Refused(error) if error.kind() == ApiErrorKind::Invalid && !error.is_transient())
-    }
-
-    /// What it means that the MD5 of a source which may have changed was rejected: it has changed, if the words are about the
-    /// MD5.
-    fn into_unproven(self, operation: OperationId) -> TransferError {
-        if matches!(&self, Self::Refused(error) if error.is_about_md5()) {
-            let difference = "its content is not what was sent".to_owned();
-            return TransferError::SourceChanged { difference, file: None };
-        }
-        TransferError::unproven(self.into_error(operation))
-    }
-
-    /// The failed attempt, as the progress shows it.
-    fn retry(&self, attempt: Attempt, wait: Duration) -> Retry {
-        match self {
-            Self::Refused(error) => Retry::after_refusal(attempt, error, wait),
-            Self::Garbled(garbled) => Retry::after_garbled(attempt, garbled, wait),
-            Self::Failed(failure) | Self::Away { failure, .. } => {
-                Retry::after_failure(attempt, failure, wait)
-            }
-        }
-    }
-
-    /// Whether the connection broke.
-    fn is_interruption(&self) -> bool {
-        match self {
-            Self::Failed(failure) => failure.kind != FailureKind::Source,
-            // Without a connection nothing was interrupted.
-            Self::Away { failure, .. } => failure.kind != FailureKind::Connect,
-            _ => false,
-        }
-    }
-
-    /// Whether nothing at all may be sent for a while.
-    fn is_overload(&self) -> bool {
-        matches!(self, Self::Refused(error) if error.is_overload())
-    }
-
-    /// The final state that the upload is in, as the service says.
-    pub(super) fn upload_status(&self) -> Option<UploadStatus> {
-        match self {
-            Self::Refused(error) => error.upload_status(),
-            _ => None,
-        }
-    }
-
-    fn is_away(&self) -> bool {
-        matches!(self, Self::Away { .. })
-    }
-
-    /// A request that fails in one outage after another, or breaks again and again with much of its body sent, may be what
-    /// breaks the connection: then the failure is its own.
-    fn excused_once(self, excuse: &mut Excuse) -> Self {
-        match self {
-            Self::Away { failure, outage, is_broken } => {
-                let is_spent = excuse.is_spent(outage) || is_broken;
-                if is_spent { Self::Failed(failure) } else { Self::Away { failure, outage, is_broken } }
-            }
-            other => other,
-        }
-    }
-
-    /// Whether it shows that what answers there speaks this API.
-    fn is_of_the_api(&self) -> bool {
-        matches!(self, Self::Refused(error) if error.is_of_the_api())
-    }
-
-    pub(super) fn into_error(self, operation: OperationId) -> TransferError {
-        match self {
-            Self::Refused(source) => TransferError::Refused { operation, source },
-            Self::Garbled(source) => TransferError::Garbled { operation, source },
-            Self::Failed(source) if source.kind == FailureKind::Source => {
-                TransferError::Source(match source.cause {
-                    Some(cause) => SourceError::of_cause(cause),
-                    None => SourceError::new("no cause was given"),
-                })
-            }
-            Self::Failed(source) | Self::Away { failure: source, .. } => {
-                TransferError::Failed { operation, source }
-            }
-        }
-    }
-}
 
 /// A service answered with success before it can have had what it answers for.
 #[derive(Debug, thiserror::Error)]
@@ -321,7 +188,7 @@ impl Transfer {
             Asked::Create => self.create_set_back(flight, setback, now),
             Asked::Part { part, tries, .. } => self.part_set_back(flight, part, tries, setback, now),
             Asked::Commit => {
-                self.commit_set_back(flight, setback, may_have_arrived(left, flight.length), now);
+                self.commit_set_back(flight, setback, left, now);
             }
             Asked::List | Asked::Object => self.search_set_back(flight, setback, now),
             Asked::Content => self.compared(flight.attempt, &Comparison::Unknown, now),
@@ -460,16 +327,16 @@ impl Transfer {
     ///
     /// | the attempt | known before | leads to |
     /// |---|---|---|
-    /// | was certainly not executed, or its body had not left whole | | the same again, while the policy allows it |
+    /// | was certainly not executed, or its body had not left whole | | the same again, while the policy allows it, or in parts |
     /// | was rejected for good | nothing | the end: the service has made no file |
     /// | may have been executed: `complete` | nothing | the same once more: another answer shows more than the list |
     /// | anything else | | reconciling |
-    fn commit_set_back(&mut self, flight: Flight, setback: Setback, may_have_arrived: bool, now: Now) {
+    fn commit_set_back(&mut self, flight: Flight, setback: Setback, left: Option<u64>, now: Now) {
         let operation = flight.attempt.operation;
         let is_single = matches!(self.way, Way::Single { .. });
-        if setback.was_never_done() || !may_have_arrived {
-            match self.try_solo_again(flight, Repeat::Orphans, setback, now) {
-                Ok(()) => {}
+        if setback.was_never_done() || !may_have_arrived(left, flight.length) {
+            match self.try_solo_again(flight, Repeat::Orphans, setback.clone(), now) {
+                Ok(()) => self.fall_back_to_parts(&setback, left, now),
                 Err(setback) if self.ambiguous => {
                     self.cause_of_doubt = Some(Box::new(setback.into_error(operation)));
                     self.reconcile();

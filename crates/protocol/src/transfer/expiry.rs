@@ -5,10 +5,9 @@ use std::time::Duration;
 use partwise_models::UploadStatus;
 
 use super::{
-    Transfer, TransferError, Warning,
-    answers::Setback,
-    clock,
+    Transfer, TransferError, Warning, clock,
     flights::Asked,
+    setback::Setback,
     state::{Stage, Way},
 };
 use crate::{Now, OperationId};

@@ -8,9 +8,11 @@ mod connections;
 mod cut;
 mod error;
 mod expiry;
+mod fallback;
 mod flights;
 mod knee;
 mod line;
+mod machine;
 mod outage;
 mod pace;
 mod parts;
@@ -22,6 +24,7 @@ mod registry;
 mod requests;
 mod resume;
 mod saver;
+mod setback;
 mod shown;
 mod source;
 mod state;
@@ -49,10 +52,9 @@ use partwise_models::File;
 use bytes::Bytes;
 
 use crate::{
-    Action, Api, Attempt, Failure, FailureKind, Machine, Now, RequestId, SaveError, ServiceState,
-    SourceRange, activity::Activity, base_name, random::Random, service_state::Member,
+    Api, Attempt, Failure, FailureKind, Now, RequestId, SaveError, ServiceState, SourceRange,
+    activity::Activity, base_name, random::Random, service_state::Member,
 };
-use answers::Setback;
 use connections::Connections;
 use flights::{Asked, Flight, Flights};
 use line::Line;
@@ -61,21 +63,22 @@ use plan::Decided;
 use proof::Reread;
 use registry::{Identity, Likeness, Registration};
 use saver::Saver;
+use setback::Setback;
 use state::{Chores, Hash, Outcome, Solo, Stage, Way};
 use stop::Stop;
 
 /// One file's way to the service, in parallel parts or in one request, as a state machine.
 ///
-/// A driver owns sockets, clocks and files; the machine decides. The driver calls [`poll`](Machine::poll), does what the
-/// [`Action`] says without waiting for it, and reports results with the `handle_*` methods. Time and entropy are
+/// A driver owns sockets, clocks and files; the machine decides. The driver calls [`poll`](crate::Machine::poll), does what the
+/// [`Action`](crate::Action) says without waiting for it, and reports results with the `handle_*` methods. Time and entropy are
 /// arguments, so the same inputs always give the same actions.
 ///
 /// # Rules
 /// 0. Every `Ok` names a file whose content is the source's, as [`Progress::proof`] says: the service answered with it, or
 ///    it was proven otherwise. A file of another size, one with the status `error`, and an answer that came before all of
 ///    the file had left are errors.
-/// 1. After any `handle_*`, [`stop`](Machine::stop), [`cancel`](Self::cancel) or reached deadline, poll until [`Action::Wait`] or
-///    [`Action::Done`]. Stale request names are ignored. `Done` comes once. Misuse never panics.
+/// 1. After any `handle_*`, [`stop`](crate::Machine::stop), [`cancel`](Self::cancel) or reached deadline, poll until
+///    [`Action::Wait`](crate::Action::Wait) or [`Action::Done`](crate::Action::Done). Stale request names are ignored. `Done` comes once. Misuse never panics.
 /// 2. A part is `[form head][source range][form tail]`: its length is exact, nothing is copied, and sending it again
 ///    reads the range again, between boundaries that were never used before.
 /// 3. Parts are cut when they are sent, off the beginning of what is left, and keep their range when they go again; identifiers
@@ -97,18 +100,21 @@ use stop::Stop;
 ///    or 503 ("try again in 60 seconds"); a service that asks for more than
 ///    [`max_hinted_wait`](crate::RetryPolicy::max_hinted_wait) has failed, and one that has never answered in the API's words
 ///    fails [sooner](crate::RetryPolicy::max_failures_before_contact), as long as it cannot have made a file. A 429 or 503 holds back the whole
-///    upload, not one part, and halves the parts in flight, once for all that flew together; success raises them again,
+///    upload, not one part, and all machines that share a [`ServiceState`], of which one goes first when the wait is over; it halves the parts in flight, once for all that flew together; success raises them again,
 ///    one for each full window. A part's retry budget is refilled whenever any part is acknowledged. An exhausted quota
 ///    is final. A request that failed without an answer, while nothing else was answered since it left, is a failure of the
 ///    service and costs no budget, unless the same request failed so in an earlier outage or after more than 1 MiB of its body
 ///    had left. Where no connection comes about, or two requests in a row fail without an answer between them, or the only
 ///    request under way fails, the service is away for all machines that share a [`ServiceState`]: one request at a time finds out,
-///    after a second and then ever later up to five seconds, and whatever is answered to it ends that for all. It is waited for
+///    after a second and then ever later up to five seconds, and whatever is answered to it ends that for all. Where the sizes of
+///    parts are left open, it is the smallest part of those that go again, or a new one of the least size. It is waited for
 ///    as long as [`give_up_after`](crate::RetryPolicy::give_up_after) says; then the end is [`TransferError::Away`].
 /// 5. The two requests that make a file, `complete` and a single `POST /files`, are sent only after a checkpoint that
 ///    says so has been saved: a crash between request and answer is then known as ambiguous. An attempt of which
 ///    certainly less than the whole body has left ([`Failure::left`]) is never ambiguous: it is sent again after the
-///    backoff. An ambiguous `complete` is repeated once; when that is rejected or ambiguous again, and for every ambiguous
+///    backoff. A single `POST /files` of which that is certain for every attempt goes in parts once it was interrupted twice in
+///    the middle of its body, where the plan left the route and the size of parts open
+///    ([`RouteChoice::Automatic`]), the service takes parts, and the file is larger than the smallest part. An ambiguous `complete` is repeated once; when that is rejected or ambiguous again, and for every ambiguous
 ///    `POST /files`, the machine reconciles: it lists files, up to five times over 30 seconds since lists lag. A candidate
 ///    has the name, the size and the purpose, was created since (the upload, or the first attempt), and belongs to no
 ///    other upload of this client ([`with_service`](Self::with_service)). What the list does not show is looked up, and
@@ -346,7 +352,8 @@ impl Transfer {
         &self.api
     }
 
-    /// Whether the file goes in parts; else it goes in one request.
+    /// Whether the file goes in parts; else it goes in one request, at least until that has been interrupted
+    /// ([`RouteChoice::Automatic`]).
     #[must_use]
     pub fn is_in_parts(&self) -> bool {
         matches!(self.way, Way::Parts { .. })
@@ -432,96 +439,5 @@ impl Transfer {
         self.registration.settle(self.ambiguous);
         self.stage = Stage::End { made: result.is_ok() };
         self.outcome.set(result);
-    }
-}
-
-impl Machine for Transfer {
-    type Task = UploadTask;
-    type Checkpoint = Checkpoint;
-    type Output = File;
-    type Error = TransferError;
-    type Progress = Progress;
-
-    fn poll(&mut self, now: Now) -> UploadAction {
-        if std::mem::take(&mut self.cancel_wanted) {
-            self.begin_cancel(now);
-        }
-        let is_held_back = !matches!(self.stage, Stage::Cancel { .. } | Stage::End { .. });
-        if is_held_back && !self.stop.is_under_way() {
-            self.pace.pass(now.monotonic);
-        }
-        self.began.get_or_insert(now.monotonic);
-        self.watch_activity(now);
-        self.watch_outage(now);
-        self.flights.note_left(now.monotonic);
-        self.watch_time(now);
-        self.watch_comparison(now);
-        self.watch_stop(now);
-        self.watch_connections(now);
-        if let Some(id) = self.abandoned.pop_front() {
-            return Action::Abandon(id);
-        }
-        if let Some(result) = self.outcome.take() {
-            return Action::Done(result);
-        }
-        if let Some(action) = self.next_chore(now) {
-            return action;
-        }
-        match self.next_request(now) {
-            Ok(Some(action)) => action,
-            Ok(None) => Action::Wait { until: self.deadline(now) },
-            Err(error) => {
-                self.finish(Err(error));
-                self.poll(now)
-            }
-        }
-    }
-
-    /// So many more bytes of a request's body have left. Statistics, warnings and, where it is left open, the number of parts in
-    /// flight depend on it.
-    fn handle_moved(&mut self, id: RequestId, bytes: u64) {
-        if self.flights.was_started(id) {
-            let sent = self.flights.sent(id, bytes);
-            self.service.moved(id, sent);
-            self.statistics.bytes_sent = self.statistics.bytes_sent.saturating_add(bytes);
-        }
-    }
-
-    fn handle_failure(&mut self, id: RequestId, failure: Failure, now: Now) {
-        if self.chores.hashing == Some(id) {
-            return self.handle_hashed(id, Err(SourceError::new(failure)));
-        }
-        if self.chores.stamping == Some(id) {
-            return self.handle_stamped(id, Err(SourceError::new(failure)));
-        }
-        if let Some(flight) = self.flights.end(id) {
-            self.failed(flight, failure, now);
-            self.settle(flight);
-        }
-    }
-
-    fn handle_saved(&mut self, saved: Result<(), SaveError>) {
-        if self.saver.end() {
-            if let Err(error) = saved {
-                self.finish(Err(TransferError::Save(error)));
-            }
-        }
-    }
-
-    /// Stops for now: ends with [`TransferError::Stopped`], to be gone on with from the last checkpoint. Nothing new is
-    /// sent; what flies has a few seconds to be answered, and what was acknowledged is saved. A file that is made in
-    /// these seconds is reported as a success. [`cancel`](Self::cancel) may still follow.
-    fn stop(&mut self) {
-        self.stop.ask(TransferError::Stopped { cause: None });
-    }
-
-    fn progress(&self) -> Progress {
-        self.shown()
-    }
-
-    /// Whether the checkpoint that was saved last may still lead to a file after this end. It may not when all that it
-    /// says is that a single request was about to leave, and that request is known to have made nothing.
-    fn is_resumable_after(&self, error: &TransferError) -> bool {
-        error.is_resumable() && (self.ambiguous || self.way.upload().is_some())
     }
 }

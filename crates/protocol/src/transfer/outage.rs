@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use super::{
     Transfer, TransferError,
-    answers::Setback,
     flights::Flight,
+    setback::Setback,
     state::{Stage, Way},
 };
 use crate::{

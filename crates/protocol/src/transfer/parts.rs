@@ -197,6 +197,35 @@ impl Parts {
         self.take(ready)
     }
 
+    /// Takes the smallest part that may be sent now, of those that were sent before if there are any. Where all are of one size, it
+    /// is the [next](Self::take_next).
+    pub(super) fn take_smallest(
+        &mut self,
+        now: Duration,
+        size: impl Fn(&Self, Whole) -> Option<u64>,
+    ) -> Option<(Part, Tries)> {
+        let of = |(start, left): &(&u64, &Left)| {
+            let whole = left.whole(**start);
+            match left.state {
+                State::Uncut => None,
+                State::Part { .. } => Some(whole.length),
+                State::Split { .. } => size(self, whole).map(|size| size.min(whole.length)),
+            }
+        };
+        let ready = self.left.iter().filter(|(_, left)| left.state.not_before() <= now);
+        let sizes = ready.filter_map(|entry| Some((of(&entry)?, *entry.0, *entry.1)));
+        match (self.sizes, sizes.min_by_key(|(size, ..)| *size)) {
+            (Sizes::Equal(_), _) | (_, None) => self.take_next(now, size),
+            (Sizes::ByLine { .. }, Some((size, start, left))) => {
+                self.held_at = None;
+                if matches!(left.state, State::Split { .. }) {
+                    self.cut_off(start, left, size);
+                }
+                self.take(start)
+            }
+        }
+    }
+
     /// Makes a part of the beginning of a range.
     fn cut_off(&mut self, start: u64, Left { end: whole, state }: Left, size: u64) {
         let end = start.saturating_add(size).min(whole);
@@ -264,7 +293,7 @@ impl Parts {
             tries.interruptions >= INTERRUPTIONS_UNTIL_SPLIT && matches!(self.sizes, Sizes::ByLine { .. });
         let state = if is_split {
             self.cut -= 1;
-            let most = (part.len() / 2).next_multiple_of(SMALLEST);
+            let most = part.len().div_ceil(2).next_multiple_of(SMALLEST);
             tries.interruptions = 0;
             // A smaller piece may be what the line lasts for.
             if most < part.len() {
@@ -432,5 +461,18 @@ mod tests {
         }
         parts.give_back(part, tries, Duration::ZERO);
         assert_eq!(take(&mut parts, 0, Some(30)).unwrap().0, part);
+    }
+
+    #[test]
+    fn a_part_that_cannot_be_smaller_keeps_what_it_has_spent() {
+        for length in [1, 1000] {
+            let mut parts = by_line(length);
+            for failures in 1..=5 {
+                let (part, mut tries) = take(&mut parts, 0, Some(length)).unwrap();
+                tries = parts.failed_again(tries, true, false);
+                assert_eq!(tries.failures, failures, "of {length} bytes");
+                parts.give_back(part, tries, Duration::ZERO);
+            }
+        }
     }
 }

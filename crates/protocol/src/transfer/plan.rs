@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use partwise_models::{ExpiresAfter, Purpose};
 
-use super::cut::{Sizes, fitting_size};
+use super::cut::{SMALLEST, Sizes, fitting_size};
 use crate::{Api, Dialect, OperationId, RetryPolicy, base_name};
 
 /// No service states a limit. A checkpoint names every part, so this many take tens of megabytes.
@@ -95,7 +95,8 @@ impl From<u16> for Parallel {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum RouteChoice {
-    /// Parts where the service takes them for this purpose, unless the file is no larger than one part.
+    /// Parts where the service takes them for this purpose, unless the file is no larger than one part. Where the size of parts
+    /// is left open too, a single request that was interrupted twice in the middle of its body goes in parts as well.
     #[default]
     Automatic,
     /// An upload with parts.
@@ -231,6 +232,18 @@ impl Plan {
         let limit = api.limits().part.max(1);
         let part_size = self.part_size.map(|size| size.max(length.div_ceil(MOST_PARTS)).clamp(1, limit));
         Sizes::of(part_size, limit, api.limits().parts)
+    }
+
+    /// How a file that was to go in one request is cut when the line does not last for it; `None` where it has to go in one
+    /// request, or parts would be no smaller.
+    pub(super) fn sizes_after_all(&self, api: &Api, length: u64) -> Option<Sizes> {
+        let (dialect, create) = (api.dialect(), OperationId::CreateUpload);
+        let is_open = self.route == RouteChoice::Automatic && self.part_size.is_none();
+        let is_taken = create.available_in(dialect)
+            && self.is_uploadable(dialect)
+            && (self.expires_after.is_none() || create.takes_field("expires_after", dialect))
+            && length <= api.limits().upload;
+        (is_open && is_taken && length > SMALLEST.min(api.limits().part)).then(|| self.sizes(api, length))
     }
 
     /// Whether uploads take this purpose. Of a purpose that we do not know, nothing speaks against it.

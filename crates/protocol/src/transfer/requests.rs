@@ -91,12 +91,13 @@ impl Transfer {
 
     /// The next request that may leave now.
     pub(super) fn next_request(&mut self, now: Now) -> Result<Option<UploadAction>, TransferError> {
-        let is_closed = matches!(self.service_gate(now), Gate::Closed { .. });
+        let gate = self.service_gate(now);
+        let is_closed = matches!(gate, Gate::Closed { .. });
         if self.stop.is_under_way() || is_closed || now.monotonic < self.gate() {
             return Ok(None);
         }
         if matches!(self.stage, Stage::Send) {
-            return self.next_part(now);
+            return self.next_part(gate == Gate::OneRequest, now);
         }
         if !self.flights.is_empty() || now.monotonic < self.solo.not_before {
             return Ok(None);
@@ -149,7 +150,8 @@ impl Transfer {
         }
     }
 
-    fn next_part(&mut self, now: Now) -> Result<Option<UploadAction>, TransferError> {
+    /// `is_probe`: it finds out whether the service can be reached again, and is not to cost more than that.
+    fn next_part(&mut self, is_probe: bool, now: Now) -> Result<Option<UploadAction>, TransferError> {
         if !self.may_send_part(now) {
             return Ok(None);
         }
@@ -159,8 +161,14 @@ impl Transfer {
         let Way::Parts { upload: Some(upload), parts } = &mut self.way else { return Ok(None) };
         let leg = Line::leg(now.monotonic, epoch, &flying);
         let line = &self.line;
-        let size = |parts: &Parts, whole| line.situation(leg, &flying, window, parts, whole)?.size();
-        let Some((part, tries)) = parts.take_next(now.monotonic, size) else { return Ok(None) };
+        let situation = |parts: &Parts, whole| line.situation(leg, &flying, window, parts, whole);
+        let taken = match is_probe {
+            true => {
+                parts.take_smallest(now.monotonic, |parts, whole| situation(parts, whole)?.size_of_probe())
+            }
+            false => parts.take_next(now.monotonic, |parts, whole| situation(parts, whole)?.size()),
+        };
+        let Some((part, tries)) = taken else { return Ok(None) };
         self.line.begin(leg);
         let boundary = Boundary::from_entropy(self.random.bytes());
         let request = AddUploadPart::new(upload.id.clone(), part.range(), boundary).encode_request(&self.api);

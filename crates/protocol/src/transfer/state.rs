@@ -101,6 +101,8 @@ impl Way {
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Solo {
     pub(super) failures: u32,
+    /// How often it was interrupted in the middle of its body.
+    pub(super) interruptions: u32,
     pub(super) not_before: Duration,
     pub(super) excuse: Excuse,
 }

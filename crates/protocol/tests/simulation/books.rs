@@ -1,5 +1,6 @@
 //! The driver's own books on one process: what it saw leave and come back, and what follows from that.
 
+mod cuts;
 mod setbacks;
 
 use std::{
@@ -80,6 +81,12 @@ pub(crate) struct Books {
     taken: u64,
     bytes_taken: u64,
     failures: BTreeMap<u64, Failures>,
+    /// How often the parts, by where they begin, were interrupted since they were cut.
+    interruptions: BTreeMap<u64, u32>,
+    /// The single request has left, and how often it was interrupted in the middle of its body since.
+    posted: Option<u32>,
+    /// The failure that came last was the service's own.
+    is_of_service: bool,
     /// Parts that wait for their turn, until when.
     waiting: BTreeMap<u64, Duration>,
     /// Parts that were sent.
@@ -148,6 +155,9 @@ impl Books {
             taken: 0,
             bytes_taken: 0,
             failures: BTreeMap::new(),
+            interruptions: BTreeMap::new(),
+            posted: None,
+            is_of_service: false,
             waiting: BTreeMap::new(),
             begun: BTreeSet::new(),
             solo: (None, 0),
@@ -216,7 +226,10 @@ impl Books {
             self.line.leaves(self.requests, now);
         }
         match asked {
-            Asked::Create => self.begin_upload(),
+            Asked::Create => {
+                self.fell_back(now);
+                self.begin_upload();
+            }
             Asked::Part(start) => self.part_leaves(start, range.unwrap(), now),
             Asked::Complete => self.complete_leaves(request, saved),
             Asked::Post => self.post_leaves(saved, now),
@@ -253,10 +266,12 @@ impl Books {
         self.begun.clear();
         self.waiting.clear();
         self.failures.clear();
+        self.interruptions.clear();
         self.since = None;
     }
 
     fn part_leaves(&mut self, start: u64, range: (u64, u64), now: Duration) {
+        self.may_be_cut_anew(range);
         self.part_is_whole(range);
         let is_there = self.known.contains(&start) || self.acknowledged.contains(&start);
         let flies = self.flights.values().any(|flight| flight.asked == Asked::Part(start));
@@ -273,8 +288,13 @@ impl Books {
                 hold(Rule::LowestFirst, lowest == start, || format!("{start} goes before {lowest}"));
             }
         }
-        let ready = self.waiting.iter().find(|(other, until)| **other < start && **until <= now);
-        hold(Rule::LowestFirst, ready.is_none(), || format!("{start} goes before {ready:?}"));
+        let ready = self.waiting.iter().filter(|(_, until)| **until <= now).map(|(other, _)| *other);
+        if self.line.is_away() && self.plan.part_size.is_none() {
+            self.is_smallest(start, ready);
+        } else {
+            let lower = ready.into_iter().find(|other| *other < start);
+            hold(Rule::LowestFirst, lower.is_none(), || format!("{start} goes before {lower:?}"));
+        }
         let window = usize::from(self.pace.window);
         hold(Rule::Window, self.flights.len() < window, || format!("more than {window} parts fly"));
         self.begun.insert(start);
@@ -320,7 +340,11 @@ impl Books {
             let listed = self.listed_since.take().map(|since| now.saturating_sub(since));
             let is_settled = listed.is_some_and(|listed| listed >= SETTLING);
             hold(Rule::NoBlindPost, is_settled, || format!("the list was asked for {listed:?}"));
+            self.posted = None;
         }
+        let is_single = !self.has_to_fall_back();
+        hold(Rule::FallsBack, is_single, || format!("after {:?} interruptions", self.posted));
+        self.posted.get_or_insert(0);
     }
 
     /// A request that flew came to its end, and the machine has been told. `is_past`: the answer's date is past the expiry.
@@ -339,6 +363,9 @@ impl Books {
             self.line.answered(now);
         }
         let is_whole = left.is_none_or(|left| left >= flight.length);
+        if let (Asked::Post, Ending::Failed(kind)) = (flight.asked, ending) {
+            self.post_failed(*kind, left, flight.length);
+        }
         match ending.setback() {
             None => self.succeeds(&flight, ending, now),
             Some(setback) => self.set_back(&flight, setback, is_whole, [before, after], is_past, now),

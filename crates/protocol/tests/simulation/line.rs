@@ -24,8 +24,20 @@ struct Away {
     attempts: u32,
     /// The next attempt is not made before.
     from: Duration,
-    /// The request that finds out, by its number.
-    probe: Option<u64>,
+    /// The request that finds out, by its number, and when it left.
+    probe: Option<(u64, Duration)>,
+}
+
+impl Away {
+    fn is_probed_by(&self, number: u64) -> bool {
+        self.probe.is_some_and(|(probe, _)| probe == number)
+    }
+
+    /// The same, and when that request left.
+    fn probed_by(&mut self, number: u64) -> Option<(&mut Self, Duration)> {
+        let (_, left_at) = self.probe.filter(|(probe, _)| *probe == number)?;
+        Some((self, left_at))
+    }
 }
 
 impl Line {
@@ -38,7 +50,12 @@ impl Line {
         hold(Rule::OneProbe, now >= away.from, || {
             format!("request {number} leaves {:?} too early", away.from - now)
         });
-        away.probe = Some(number);
+        away.probe = Some((number, now));
+    }
+
+    /// Whether the service cannot be reached, and one request at a time finds out.
+    pub(crate) fn is_away(&self) -> bool {
+        self.away.is_some()
     }
 
     pub(crate) fn answered(&mut self, now: Duration) {
@@ -47,8 +64,8 @@ impl Line {
 
     /// Nothing more comes of a request.
     pub(crate) fn abandoned(&mut self, number: u64) {
-        if let Some(away) = self.away.as_mut().filter(|away| away.probe == Some(number)) {
-            away.probe = None;
+        if let Some((away, left_at)) = self.away.as_mut().and_then(|away| away.probed_by(number)) {
+            (away.probe, away.from) = (None, left_at + shortest(away.attempts));
         }
     }
 
@@ -64,7 +81,7 @@ impl Line {
         self.since.get_or_insert(now);
         self.outages += u64::from(is_first);
         match &mut self.away {
-            Some(away) if away.probe == Some(number) => {
+            Some(away) if away.is_probed_by(number) => {
                 away.attempts += 1;
                 (away.probe, away.from) = (None, now + shortest(away.attempts));
             }

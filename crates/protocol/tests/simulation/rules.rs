@@ -72,6 +72,8 @@ rules! {
     4 Budget,
     /// While the service cannot be reached, one request at a time finds out, after its wait.
     4 OneProbe,
+    /// Of a file whose parts have any size, that request is the smallest part that may go.
+    4 SmallestFirst,
     /// What failed since nothing was answered any more costs no budget, and waits for the service.
     4 Outage,
     /// A service that cannot be reached is waited for as long as the policy says, and no longer.
@@ -86,6 +88,9 @@ rules! {
     5 CompleteOnce,
     /// An ambiguous `POST /files` goes again only after the list was asked for 30 seconds.
     5 NoBlindPost,
+    /// A single request goes in parts once it was interrupted twice in the middle of its body, where the plan leaves that open
+    /// and the file is large enough, and else never.
+    5 FallsBack,
     /// One upload makes at most one file.
     5 OneFile,
     /// A result that says that there is no file is right.

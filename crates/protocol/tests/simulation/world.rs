@@ -159,15 +159,21 @@ pub(crate) struct World {
 impl World {
     pub(crate) fn new(seed: u64) -> Self {
         let mut dice = Dice::new(seed);
-        let length = 1 + dice.below(240);
-        let plan = draw_plan(&mut dice);
+        let mut length = 1 + dice.below(240);
+        let mut plan = draw_plan(&mut dice);
         let apis = [
             Api::with_base("http://service/v1", Dialect::OpenAi),
             Api::azure("http://service", "2024-10-21"),
             Api::azure_v1("http://service"),
         ];
         let mut api = dice.pick(&apis).as_ref().unwrap().clone();
-        if plan.part_size.is_none() {
+        let mut faults = Faults::draw(&mut dice);
+        if plan.part_size.is_none() && plan.route == RouteChoice::Automatic && dice.chance(700) {
+            // Small enough for one request, and large enough for parts when the line does not last for it.
+            length = (64 << 10) + 1 + dice.below(128 << 10);
+            plan.parallel = Parallel::Fixed(plan.parallel.most());
+            faults.reset = *dice.pick(&[30, 400, 700]);
+        } else if plan.part_size.is_none() {
             // The machine cuts as it likes, and that in parts as small as the file.
             let mut limits = api.limits();
             limits.part = 1 + dice.below(60);
@@ -179,7 +185,6 @@ impl World {
         service.size_lag = *dice.pick(&[0, 0, 0, 5000, 25_000, 120_000]);
         service.serves_content = dice.chance(700);
         service.habits = Habits::drawn(&mut dice);
-        let faults = Faults::draw(&mut dice);
         let skew = *dice.pick(&[0, 0, 1, -1, 300, -90_000]);
         let mut world = Self::assemble(dice, faults, service, plan, api, length as usize, skew);
         world.add_foreign_files();

@@ -3,10 +3,12 @@
 use std::time::Duration;
 
 use partwise_protocol::{
-    Api, Failure, FailureKind, Machine as _, RouteChoice, ServiceState, SourceStamp, Transfer,
+    Api, Failure, FailureKind, Machine as _, Plan, RouteChoice, ServiceState, SourceStamp, Transfer,
 };
 
 use crate::bench::{Bench, part_json, plan, upload_json};
+
+const KIB: u64 = 1 << 10;
 
 const fn seconds(seconds: u64) -> Duration {
     Duration::from_secs(seconds)
@@ -197,4 +199,92 @@ fn an_outage_at_the_request_that_makes_the_file_is_told_with_its_cause() {
         };
     }
     insta::assert_snapshot!(bench.error(), @"it is not known whether the service made a file: its list cannot be read: the service could not be reached for 15 minutes: POST /uploads/{upload_id}/complete failed: the service could not be reached: no route to host");
+}
+
+/// A plan that leaves the sizes of parts open.
+fn by_line() -> Plan {
+    let mut plan = plan();
+    plan.part_size = None;
+    plan
+}
+
+/// An upload of so many bytes whose first parts are under way.
+fn sending(api: &Api, plan: Plan, length: u64) -> Bench {
+    let mut bench = Bench::of(Transfer::new(api.clone(), plan, SourceStamp::new(length), [1; 32]).unwrap());
+    bench.run();
+    bench.answer(0, 200, &upload_json(36_000));
+    bench
+}
+
+/// The ranges of the parts that have left since they were last asked for.
+fn ranges(bench: &mut Bench) -> Vec<String> {
+    let log = bench.log();
+    log.lines().filter_map(|line| line.split_once("/parts ").map(|(_, range)| range.to_owned())).collect()
+}
+
+#[test]
+fn the_smallest_part_that_was_sent_finds_out() {
+    let mut bench = sending(&Api::openai(), by_line(), 20 << 20);
+    // One connection is much faster than the other, and takes a larger part.
+    bench.pass(Duration::from_millis(50));
+    bench.answer(0, 200, &part_json("a"));
+    bench.pass(Duration::from_secs(2));
+    bench.answer(0, 200, &part_json("b"));
+    let under_way = ranges(&mut bench).split_off(2);
+    assert_eq!(under_way, ["524288..4718592", "4718592..4980736"], "the second is smaller");
+    for id in std::mem::take(&mut bench.flying) {
+        let now = bench.now();
+        bench.machine.handle_failure(id, Failure::new(FailureKind::Interrupted), now);
+    }
+    bench.run();
+    for _ in 0..3 {
+        assert_eq!(ranges(&mut bench), under_way[1..]);
+        bench.fail(0, FailureKind::Connect);
+    }
+    ranges(&mut bench);
+    bench.answer(0, 200, &part_json("c"));
+    assert_eq!(ranges(&mut bench)[0], under_way[0]);
+}
+
+#[test]
+fn a_part_that_has_to_be_cut_to_find_out_is_the_least() {
+    let few = {
+        let mut limits = Api::openai().limits();
+        limits.parts = 32;
+        Api::openai().with_limits(limits)
+    };
+    for (api, length, first, least) in
+        [(Api::openai(), 20 << 20, 256 * KIB, 64 * KIB), (few, 64 << 20, 2114 * KIB, 2114 * KIB)]
+    {
+        let mut bench = sending(&api, by_line(), length);
+        bench.answer(0, 200, &part_json("a"));
+        let saved = bench.saved.clone().unwrap();
+        let service = ServiceState::new();
+        let resume = || {
+            let stamp = SourceStamp::new(length);
+            let resumed = Transfer::resume(api.clone(), by_line(), saved.clone(), stamp, [2; 32]).unwrap();
+            Bench::of(resumed.with_service(&service))
+        };
+        let mut resumed = resume();
+        resumed.run();
+        let size = |range: &String| {
+            let (start, end) = range.split_once("..").unwrap();
+            end.parse::<u64>().unwrap() - start.parse::<u64>().unwrap()
+        };
+        assert_eq!(size(&ranges(&mut resumed)[0]) / KIB, first / KIB);
+        resumed.fail(0, FailureKind::Connect);
+        // Another upload of this client begins while the service is away.
+        drop(resumed);
+        let mut other = resume();
+        other.run();
+        let probe = ranges(&mut other);
+        assert_eq!((probe.len(), size(&probe[0]) / KIB), (1, least / KIB));
+    }
+}
+
+#[test]
+fn parts_of_a_size_that_was_asked_for_find_out_in_their_order() {
+    let mut bench = broken();
+    bench.fail(0, FailureKind::Interrupted);
+    assert_eq!(ranges(&mut bench), ["0..10", "10..20", "20..25", "0..10"]);
 }

@@ -46,21 +46,30 @@ impl Client {
     pub async fn download(&self, operation: &DownloadFile) -> Result<Download, Error> {
         // Of a range it is not known before the answer whether there is anything to compare.
         let object = operation.range.is_none().then(|| Object::ask(self, operation));
-        let mut download = self.download_unchecked(operation).await?;
+        let mut download = self.open_download(operation, Retries::new(self, ID)).await?;
         download.check = Check::new(self, operation, &download.head, object).map(Box::new);
         Ok(download)
     }
 
-    /// Downloads content whose length the caller knows: nothing compares it with the file's object.
+    /// Downloads content whose length the caller knows, for a task of a machine: nothing compares it with the file's object.
     pub(crate) async fn download_unchecked(&self, operation: &DownloadFile) -> Result<Download, Error> {
-        let mut retries = Retries::new(self, ID);
+        self.open_download(operation, Retries::of_machine(self, ID)).await
+    }
+
+    async fn open_download(
+        &self,
+        operation: &DownloadFile,
+        mut retries: Retries<'_>,
+    ) -> Result<Download, Error> {
         loop {
+            let call = retries.start().await?;
             match self.download_once(operation, retries.attempt()).await {
                 Ok(download) => {
+                    retries.succeeded(call);
                     operation.check(&download.head)?;
                     return Ok(download);
                 }
-                Err(error) => retries.after(error).await?,
+                Err(error) => retries.after(call, error).await?,
             }
         }
     }

@@ -167,6 +167,7 @@ impl Job for UploadJob {
 
     fn publish(&mut self) {
         let now = self.transfer.progress();
+        self.trace.goes_in_parts(self.transfer.is_in_parts());
         self.trace.changed(&self.progress.borrow(), &now);
         self.progress.send_replace(now);
     }

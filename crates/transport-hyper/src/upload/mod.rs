@@ -24,7 +24,7 @@ impl Client {
     /// For progress, checkpoints or cancelling, [prepare](Self::prepare) it and [run](Upload::run) it.
     ///
     /// # Tracing
-    /// An upload is a span `upload` (info): `service`, `dialect`, `route` (`parts` or `single`), `bytes`, `id` once the
+    /// An upload is a span `upload` (info): `service`, `dialect`, `route` (`parts` or `single`, recorded again when a single request goes in parts after all), `bytes`, `id` once the
     /// service has given one, and when it ends or is dropped, `attempts`, `retries`, `bytes_sent`, `bytes_acknowledged`
     /// and `waited_ms`, as [`Statistics`](partwise_protocol::Statistics) counts them. Each request is a span `attempt`
     /// (debug) in it: `operation`, `part` and `number` as [`Attempt`](partwise_protocol::Attempt) has them, and in the

@@ -11,6 +11,7 @@ use crate::Error;
 /// The span of one upload, and what happens in it.
 pub(super) struct Trace {
     span: Span,
+    is_in_parts: bool,
     /// What has to be recorded when the upload ends, or is dropped before.
     unrecorded: Option<Statistics>,
 }
@@ -32,11 +33,20 @@ impl Trace {
             waited_ms = Empty,
         );
         span.record("id", transfer.progress().upload_id);
-        Self { span, unrecorded: Some(Statistics::default()) }
+        Self { span, is_in_parts: transfer.is_in_parts(), unrecorded: Some(Statistics::default()) }
     }
 
     pub(super) fn span(&self) -> &Span {
         &self.span
+    }
+
+    /// Says that the file goes in parts although it was to go in one request.
+    pub(super) fn goes_in_parts(&mut self, is_in_parts: bool) {
+        if is_in_parts && !self.is_in_parts {
+            self.is_in_parts = true;
+            self.span.record("route", "parts");
+            tracing::info!("the line does not last for one request: the file goes in parts");
+        }
     }
 
     /// Says what has changed, inside the span: after each report to the machine, so that no retry is missed.

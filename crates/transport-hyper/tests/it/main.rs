@@ -11,6 +11,7 @@ mod direct_bodies;
 mod downloads;
 mod early_answers;
 mod file_downloads;
+mod outages;
 mod peer;
 mod proxies;
 mod range_peer;

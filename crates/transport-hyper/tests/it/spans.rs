@@ -7,8 +7,10 @@ use std::{
     time::Duration,
 };
 
+use bytes::Bytes;
 use partwise_models::Purpose;
 use partwise_protocol::{Plan, RetryPolicy, RouteChoice};
+use tokio::io::AsyncReadExt as _;
 use tracing::{
     Event, Metadata, Subscriber,
     field::{Field, Visit},
@@ -16,7 +18,7 @@ use tracing::{
 };
 use tracing_subscriber::{Layer, layer::Context, layer::SubscriberExt as _, registry::LookupSpan};
 
-use crate::peer::{A_PART, MIB, Peer, answer, options, read_request, zeros};
+use crate::peer::{A_PART, MIB, Peer, answer, options, read_body, read_head, read_request, zeros};
 
 #[derive(Clone, Debug, Default)]
 struct Fields(BTreeMap<&'static str, String>);
@@ -220,4 +222,79 @@ async fn an_upload_that_is_dropped_has_recorded_what_it_took_and_warned_of_what_
             "the service asks for patience"
         ]
     );
+}
+
+#[tokio::test]
+async fn a_comparison_of_a_file_with_the_source_is_attempts_of_the_upload() {
+    let seen = Collector::default();
+    let _guard = tracing::subscriber::set_default(tracing_subscriber::registry().with(seen.clone()));
+    let file = r#"{"id":"file-1","filename":"a.jsonl","bytes":5,"purpose":"batch"}"#;
+    let peer = Peer::start(move |mut stream, _| async move {
+        while let Some((head, _)) = read_request(&mut stream).await {
+            let list = format!(r#"{{"data":[{file}],"has_more":false}}"#);
+            match head.lines().next().unwrap().rsplit_once(' ').unwrap().0 {
+                // The file is made, and the answer is lost.
+                "POST /v1/files" => return,
+                "GET /v1/files/file-1/content" => answer(&mut stream, 200, "", "hello").await,
+                "GET /v1/files/file-1" => answer(&mut stream, 200, "", file).await,
+                _ => answer(&mut stream, 200, "", &list).await,
+            }
+        }
+    })
+    .await;
+    let plan = Plan::new("a.jsonl", "application/jsonl", Purpose::Batch);
+    let file = peer.client(options()).upload(Bytes::from_static(b"hello"), plan).await.unwrap();
+    assert_eq!(file.id, "file-1");
+    assert_eq!(
+        seen.attempts(),
+        [
+            "createFile - 1 - interrupted",
+            "listFiles - 1 200 -",
+            "retrieveFile - 1 200 -",
+            "downloadFile - 1 200 -",
+        ]
+    );
+    let upload = seen.upload();
+    assert_eq!(
+        upload.line(["route", "attempts", "retries", "bytes_acknowledged"]),
+        "single 4 0 5",
+        "{upload:?}"
+    );
+}
+
+#[tokio::test]
+async fn the_route_of_a_file_that_goes_in_parts_after_all_is_told() {
+    let seen = Collector::default();
+    let _guard = tracing::subscriber::set_default(tracing_subscriber::registry().with(seen.clone()));
+    let peer = Peer::start(|mut stream, connection| async move {
+        while let Some(head) = read_head(&mut stream).await {
+            if connection < 2 {
+                // In the middle of the body.
+                let _ = stream.read(&mut [0; 1024]).await;
+                return;
+            }
+            let request = head.text.lines().next().unwrap().to_owned();
+            let object = match &*request {
+                "POST /v1/uploads HTTP/1.1" => AN_UPLOAD,
+                _ if request.contains("/complete ") => COMPLETED,
+                _ => A_PART,
+            };
+            if read_body(&mut stream, head).await.is_none() {
+                return;
+            }
+            answer(&mut stream, 200, "", object).await;
+        }
+    })
+    .await;
+    let mut plan = Plan::new("a.jsonl", "application/jsonl", Purpose::Batch);
+    // The most that goes in one request, and more than the system takes of one.
+    plan.parallel = 1.into();
+    peer.client(options()).upload(zeros(64 * MIB), plan).await.unwrap();
+    assert_eq!(seen.upload().line(["route", "id"]), "parts upload_1");
+    let attempts = seen.attempts();
+    assert_eq!(
+        attempts[..3],
+        ["createFile - 1 - interrupted", "createFile - 2 - interrupted", "createUpload - 1 200 -"]
+    );
+    assert!(attempts.len() > 5, "{attempts:?}");
 }

@@ -80,8 +80,7 @@ pub(super) struct Situation {
 impl Situation {
     /// The size of the next part; `None` when nothing may be cut before something is acknowledged.
     pub(super) fn size(&self) -> Option<u64> {
-        let smallest = SMALLEST.min(self.largest);
-        let least = self.to_cut.div_ceil(self.parts_left.max(1)).clamp(smallest, self.largest);
+        let least = self.least();
         let size = self.piece().size().next_multiple_of(ALIGNMENT).clamp(least, self.largest);
         if let Some(most) = self.whole.pieces {
             // It is at risk already.
@@ -96,6 +95,20 @@ impl Situation {
         let room = room / ALIGNMENT * ALIGNMENT;
         // What nothing else waits for has to go on.
         if self.at_risk == 0 { Some(room.max(least)) } else { (room >= least).then_some(room) }
+    }
+
+    /// The size of a part that finds out whether the service can be reached again: nothing is known of the line but that it broke.
+    /// `None` as for [`size`](Self::size).
+    pub(super) fn size_of_probe(&self) -> Option<u64> {
+        let least = self.least();
+        let is_allowed = self.whole.pieces.is_some() || self.at_risk == 0 || self.room() >= least;
+        is_allowed.then_some(least)
+    }
+
+    /// The least that a part may have, so that there are not too many of them.
+    fn least(&self) -> u64 {
+        let smallest = SMALLEST.min(self.largest);
+        self.to_cut.div_ceil(self.parts_left.max(1)).clamp(smallest, self.largest)
     }
 
     fn piece(&self) -> Piece {

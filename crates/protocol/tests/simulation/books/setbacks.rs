@@ -62,6 +62,7 @@ impl Books {
                     judge(&expected, again, self.fails || is_over, setback, is_refilled);
                 }
                 self.waiting.extend(again.map(|wait| (start, now + wait)));
+                self.part_interrupted(start, setback);
             }
             Asked::Content => {}
             // A file that is gone is an answer.
@@ -105,8 +106,8 @@ impl Books {
             return false;
         }
         let is_alone = self.flights.is_empty();
-        let is_of_service = self.line.failed((flight.number, flight.left_at), kind, is_alone, now);
-        is_of_service && flight.asked != Asked::Cancel && (is_in_doubt || self.is_excused(flight.asked))
+        self.is_of_service = self.line.failed((flight.number, flight.left_at), kind, is_alone, now);
+        self.is_of_service && flight.asked != Asked::Cancel && (is_in_doubt || self.is_excused(flight.asked))
     }
 
     /// What fails in one outage after another may be what breaks the connection.

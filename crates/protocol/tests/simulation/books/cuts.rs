@@ -1,0 +1,95 @@
+//! What a line that does not last leads to: smaller parts, and parts instead of one request.
+
+use std::time::Duration;
+
+use partwise_protocol::{FailureKind, RouteChoice};
+
+use super::Books;
+use crate::{
+    patience::Setback,
+    rules::{Rule, hold},
+};
+
+/// The smallest part that is cut where its size is left open.
+const SMALLEST: u64 = 64 << 10;
+/// So often a part, or a single request, is interrupted before it is cut.
+const INTERRUPTIONS: u32 = 2;
+
+impl Books {
+    /// The single request has failed, when so much of its body had left.
+    pub(super) fn post_failed(&mut self, kind: FailureKind, left: Option<u64>, length: u64) {
+        let is_interruption = matches!(kind, FailureKind::Interrupted | FailureKind::Timeout);
+        if is_interruption && left.is_some_and(|left| (1..length).contains(&left)) {
+            self.posted = self.posted.map(|times| times + 1);
+        }
+    }
+
+    /// Whether the file has to go in parts although it was sent in one request.
+    pub(super) fn has_to_fall_back(&self) -> bool {
+        let is_open = self.plan.route == RouteChoice::Automatic && self.plan.part_size.is_none();
+        let is_large = self.length > SMALLEST.min(self.limit);
+        is_open && is_large && self.posted.is_some_and(|times| times >= INTERRUPTIONS)
+    }
+
+    /// An upload is created: of a file that was sent in one request, only when the line does not last for that.
+    pub(super) fn fell_back(&mut self, now: Duration) {
+        let has_to = self.has_to_fall_back();
+        if let Some(times) = self.posted.take() {
+            hold(Rule::FallsBack, has_to, || format!("after {times} interruptions"));
+            let until = self.solo_until;
+            hold(Rule::Backoff, until <= now, || {
+                format!("the upload is created {:?} too early", until - now)
+            });
+        }
+    }
+
+    /// A part has failed, and may be cut anew once it was interrupted often enough.
+    pub(super) fn part_interrupted(&mut self, start: u64, setback: Setback) {
+        let Setback::Failed(kind) = setback else { return };
+        if kind == FailureKind::Source || (kind == FailureKind::Connect && self.is_of_service) {
+            return;
+        }
+        let times = self.interruptions.entry(start).or_default();
+        *times += 1;
+        let length = self.ends[&start] - start;
+        if *times >= INTERRUPTIONS && self.plan.part_size.is_none() && length > SMALLEST {
+            // What is smaller may get through.
+            self.failures.entry(start).or_default().since = 0;
+        }
+    }
+
+    /// The part at `start` finds out whether the service is back: none of those that could go as well is smaller.
+    pub(super) fn is_smallest(&self, start: u64, ready: impl Iterator<Item = u64>) {
+        let length_of = |start| self.ends[&start] - start;
+        // The rest of what it was cut off is no part yet.
+        let is_rest = |other: &u64| {
+            *other == self.ends[&start] && self.interruptions.get(other) == Some(&INTERRUPTIONS)
+        };
+        for other in ready.filter(|other| !is_rest(other)) {
+            let is_smaller = length_of(start) <= length_of(other);
+            hold(Rule::SmallestFirst, is_smaller, || {
+                format!("{start} goes before {other} of {}", length_of(other))
+            });
+        }
+    }
+
+    /// A part leaves that may be the beginning of one that was interrupted: the rest waits for the same moment.
+    pub(super) fn may_be_cut_anew(&mut self, (start, end): (u64, u64)) {
+        if self.plan.part_size.is_some()
+            || self.interruptions.get(&start).is_none_or(|times| *times < INTERRUPTIONS)
+        {
+            return;
+        }
+        self.interruptions.remove(&start);
+        let Some(known) = self.ends.get(&start).copied().filter(|known| end < *known) else { return };
+        self.ends.insert(start, end);
+        self.ends.insert(end, known);
+        self.begun.insert(end);
+        self.interruptions.insert(end, INTERRUPTIONS);
+        self.waiting
+            .extend(self.waiting.get(&start).map(|until| (end, *until)).into_iter().collect::<Vec<_>>());
+        self.failures.extend(
+            self.failures.get(&start).map(|failures| (end, *failures)).into_iter().collect::<Vec<_>>(),
+        );
+    }
+}
