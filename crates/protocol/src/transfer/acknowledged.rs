@@ -15,8 +15,8 @@ impl Transfer {
     pub(super) fn taken(&mut self, part: Part, flown: Flown, answer: &UploadPartResource) {
         let Way::Parts { parts, .. } = &mut self.way else { return };
         parts.acknowledge(part, &answer.id);
-        if let Some((began, false)) = self.line.began() {
-            self.activity.measure_from(began, self.statistics.bytes_acknowledged);
+        if let Some((since, there)) = self.measuring.part_arrives(flown.left_at()) {
+            self.activity.measure_from(since, there);
         }
         let sending = self.line.acknowledged(flown, part.len());
         let is_complete = parts.is_complete();

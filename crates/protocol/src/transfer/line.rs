@@ -70,6 +70,13 @@ impl Leg {
     }
 }
 
+impl Flown {
+    /// When the part began to leave.
+    pub(super) fn left_at(&self) -> Duration {
+        self.at.saturating_sub(self.took)
+    }
+}
+
 /// One part under way, and how much of it has left.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Flying {
@@ -135,11 +142,6 @@ impl Line {
             self.acknowledged.iter().filter(|(at, _)| *at >= since).map(|(_, bytes)| bytes).sum();
         let time = now.saturating_sub(since);
         if time.is_zero() { 0.0 } else { bytes as f64 / time.as_secs_f64() }
-    }
-
-    /// When the first part left, and whether one was acknowledged since.
-    pub(super) fn began(&self) -> Option<(Duration, bool)> {
-        Some((self.began?, self.answer.is_some()))
     }
 
     /// How much of a part under way has arrived, if its connection carries what it, or the others, carried before: of what has

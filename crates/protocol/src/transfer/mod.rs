@@ -64,6 +64,7 @@ use proof::Reread;
 use registry::{Identity, Likeness, Registration};
 use saver::Saver;
 use setback::Setback;
+use shown::Measuring;
 use state::{Chores, Hash, Outcome, Solo, Stage, Way};
 use stop::Stop;
 
@@ -217,6 +218,7 @@ pub struct Transfer {
     line: Line,
     /// What moves, for people.
     activity: Activity,
+    measuring: Measuring,
     /// Looks for the number of parts in flight, when the plan leaves it open.
     connections: Option<Connections>,
     saver: Saver,
@@ -304,6 +306,7 @@ impl Transfer {
             began: None,
             line: Line::default(),
             activity: Activity::default(),
+            measuring: Measuring::default(),
             saver: Saver::default(),
             committed: None,
             reread: None,

@@ -173,6 +173,7 @@ impl Transfer {
         let boundary = Boundary::from_entropy(self.random.bytes());
         let request = AddUploadPart::new(upload.id.clone(), part.range(), boundary).encode_request(&self.api);
         self.sending_since.get_or_insert((now.monotonic, self.statistics.bytes_sent));
+        self.measuring.part_leaves(now.monotonic, self.statistics.bytes_acknowledged);
         self.send(Asked::Part { part, tries, leg }, OperationId::AddUploadPart, request, now).map(Some)
     }
 

@@ -10,9 +10,39 @@ use super::{
 };
 use crate::{Now, TransferState};
 
-/// What the kernel takes at the beginning, the line has not carried. Where large parts are acknowledged late, the rate is
-/// measured from this long after the first of them left.
+/// Where large parts are acknowledged late, the rate is measured from this long after the first of them left.
 const RATE_BEGINS: Duration = Duration::from_secs(3);
+
+/// Whether the rate of parts can be told: what the kernel takes at the beginning, and after a pause, the line has not carried.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) enum Measuring {
+    /// No part has left since the beginning, or the last pause.
+    #[default]
+    NotYet,
+    /// None was acknowledged that has left from this moment on, at which so many bytes were acknowledged.
+    Since(Duration, u64),
+    Measured,
+}
+
+impl Measuring {
+    pub(super) fn part_leaves(&mut self, now: Duration, acknowledged: u64) {
+        if matches!(self, Self::NotYet) {
+            *self = Self::Since(now, acknowledged);
+        }
+    }
+
+    /// A part that left then is acknowledged. When it is the first one, returns from when on the rate is measured, and how much
+    /// was there.
+    pub(super) fn part_arrives(&mut self, left_at: Duration) -> Option<(Duration, u64)> {
+        match *self {
+            Self::Since(since, there) if left_at >= since => {
+                *self = Self::Measured;
+                Some((since, there))
+            }
+            _ => None,
+        }
+    }
+}
 
 impl Transfer {
     pub(super) fn shown(&self) -> Progress {
@@ -41,6 +71,9 @@ impl Transfer {
     /// Looks at what moves.
     pub(super) fn watch_activity(&mut self, now: Now) {
         let moved = (self.statistics.bytes_sent, self.statistics.bytes_acknowledged);
+        if !self.sends_content() || !self.is_unhindered() {
+            self.measuring = Measuring::NotYet;
+        }
         let mut activity = std::mem::take(&mut self.activity);
         activity.look(now.monotonic, self.has_content_in_flight().then_some(moved), || self.arrived(now));
         self.activity = activity;
@@ -69,11 +102,11 @@ impl Transfer {
         if !self.sends_content() || !self.is_unhindered() {
             return None;
         }
-        let has_begun = match (&self.way, self.line.began()) {
+        let has_begun = match (&self.way, self.measuring) {
             (Way::Single { .. }, _) => self.left_in_flight() > 0,
-            (Way::Parts { .. }, None) => false,
-            (Way::Parts { .. }, Some((_, true))) => true,
-            (Way::Parts { parts, .. }, Some((began, false))) => {
+            (Way::Parts { .. }, Measuring::NotYet) => false,
+            (Way::Parts { .. }, Measuring::Measured) => true,
+            (Way::Parts { parts, .. }, Measuring::Since(began, _)) => {
                 let is_leaving = self.flights.parts().any(|flying| flying.left() < flying.part.len());
                 let is_filled = now.monotonic.saturating_sub(began) >= RATE_BEGINS;
                 matches!(parts.sizes(), Sizes::Equal(_)) && is_leaving && is_filled

@@ -120,3 +120,21 @@ fn the_rate_is_of_the_last_ten_seconds_and_the_rest_takes_as_long_as_it_says() {
     let progress = bench.machine.progress();
     assert_eq!((progress.rate, progress.time_left), (Some(0), None));
 }
+
+#[test]
+fn after_an_outage_the_rate_is_measured_from_the_first_part_that_left_after_it() {
+    let mut bench = Bench::sending(plan());
+    bench.trickle(0, 6);
+    assert_eq!(bench.machine.progress().rate, Some(1));
+    bench.fail(0, FailureKind::Interrupted);
+    bench.fail(0, FailureKind::Interrupted);
+    assert_eq!(bench.machine.progress().state, TransferState::Offline(bench.offline().unwrap()));
+    bench.pass(seconds(2));
+    // What finds out is taken by the kernel at once, and answered.
+    bench.machine.handle_moved(bench.flying[0], 10);
+    bench.answer(0, 200, &part_json("part_a"));
+    bench.pass(seconds(1));
+    assert_eq!(bench.machine.progress().rate, None, "nothing that left since has moved for long");
+    bench.trickle(0, 6);
+    assert_eq!(bench.machine.progress().rate, Some(1));
+}

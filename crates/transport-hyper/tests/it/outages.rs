@@ -12,6 +12,7 @@ use http_body_util::{BodyExt as _, Full};
 use partwise_models::Purpose;
 use partwise_protocol::{
     Api, Credential, Dialect, Failure, FailureKind, ListFiles, Plan, RetrieveFile, RetryPolicy, RouteChoice,
+    TransferState,
 };
 use partwise_transport_hyper::{Client, RequestBody};
 use tokio::{
@@ -148,7 +149,7 @@ async fn a_call_that_was_answered_ends_the_outage_for_all() {
     let upload = client.prepare(Bytes::from_static(b"hello"), plan()).await.unwrap();
     let mut progress = upload.progress();
     let running = tokio::spawn(upload.run());
-    progress.wait_for(|now| now.offline.is_some()).await.unwrap();
+    progress.wait_for(|now| matches!(now.state, TransferState::Offline(_))).await.unwrap();
     while Instant::now() < service.away.end {
         sleep(Duration::from_millis(100)).await;
     }
