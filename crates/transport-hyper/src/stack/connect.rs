@@ -16,6 +16,7 @@ use super::tls::{self, TlsError};
 use super::{
     options::Timeouts,
     proxy::{InvalidProxy, Proxy, Server},
+    silence::{Traffic, within},
     stream::Stream,
     tunnel::tunnel,
     wire::Wire,
@@ -30,6 +31,7 @@ pub(super) struct Connector {
     tcp: HttpConnector<Resolver>,
     proxy: Arc<Proxy>,
     timeout: Duration,
+    traffic: Arc<Traffic>,
     #[cfg(feature = "__tls")]
     tls: Arc<Tls>,
 }
@@ -181,11 +183,12 @@ impl Connector {
         // The kernel sees what nobody above can: whether the peer still acknowledges what lies in the send buffer.
         // Elsewhere only writes that find no room are watched.
         #[cfg(any(target_os = "linux", target_os = "android", target_os = "fuchsia"))]
-        tcp.set_tcp_user_timeout(Some(timeouts.stall));
+        tcp.set_tcp_user_timeout(Some(timeouts.stall_unseen()));
         Self {
             tcp,
             proxy: Arc::new(proxy),
             timeout: timeouts.connect,
+            traffic: Arc::new(Traffic::new()),
             #[cfg(feature = "__tls")]
             tls: Arc::new(Tls { provider, extra, ready: tokio::sync::OnceCell::new() }),
         }
@@ -194,9 +197,9 @@ impl Connector {
     /// Opens a stream for requests to `uri`.
     pub(super) async fn open(&self, uri: &Uri) -> Result<Opened, ConnectError> {
         let to = host_and_port(uri)?;
-        match tokio::time::timeout(self.timeout, self.open_untimed(uri, &to)).await {
-            Ok(opened) => opened,
-            Err(_) => Err(ConnectError::TimedOut { to, after: self.timeout }),
+        match within(self.timeout, self.open_untimed(uri, &to)).await {
+            Some(opened) => opened,
+            None => Err(ConnectError::TimedOut { to, after: self.timeout }),
         }
     }
 
@@ -216,7 +219,7 @@ impl Connector {
 
     async fn tcp(&self, uri: &Uri) -> Result<Stream, ConnectError> {
         match self.tcp.clone().call(uri.clone()).await {
-            Ok(tcp) => Ok(Stream::Plain(Wire::new(tcp.into_inner()))),
+            Ok(tcp) => Ok(Stream::Plain(Wire::new(tcp.into_inner(), self.traffic.clone()))),
             Err(error) => Err(no_socket(uri, error)),
         }
     }

@@ -5,7 +5,7 @@ use std::{error::Error, pin::pin, sync::Arc, time::Duration};
 use futures_util::FutureExt;
 use http::{HeaderMap, HeaderValue, Request, Response, StatusCode, Uri, header};
 use hyper::body::Incoming;
-use tokio::time::Instant;
+use tokio::time::sleep_until;
 
 use super::{
     answer::AnswerBody,
@@ -15,6 +15,7 @@ use super::{
     error::StackError,
     options::Timeouts,
     proxy::Server,
+    silence::Silence,
     tunnel::rejection,
     wire::Gauge,
 };
@@ -38,7 +39,8 @@ pub(super) async fn exchange(
     loop {
         let mut lease = slots.lease(&uri).await?;
         let reused = lease.reused;
-        let sent = send(&mut lease, &uri, &handoff, timeouts.stall, answer_within, request).await;
+        let limits = Limits { stall: timeouts.stall, stall_unseen: timeouts.stall_unseen(), answer_within };
+        let sent = send(&mut lease, &uri, &handoff, limits, request).await;
         if sent.is_err() {
             // Only then is it certain how much has left.
             lease.connection.close().await;
@@ -97,16 +99,16 @@ async fn send(
     lease: &mut Lease,
     uri: &Uri,
     handoff: &Handoff,
-    stall: Duration,
-    answer_within: Duration,
+    limits: Limits,
     mut request: Request<RequestBody>,
 ) -> Result<Sent, StackError> {
     let connection = &mut lease.connection;
     prepare(&mut request, uri, connection.forwarded.as_ref());
     let files = connection.files.clone();
+    connection.gauge.expect(handoff.len());
     let sending = connection.sender.try_send_request(request.map(|body| StackBody::new(body, files)));
     let gauge = connection.gauge.clone();
-    let mut watched = pin!(watch(sending, &gauge, handoff, stall, answer_within));
+    let mut watched = pin!(watch(sending, &gauge, handoff, limits));
     let outcome = tokio::select! {
         biased;
         outcome = &mut watched => Some(outcome),
@@ -155,30 +157,70 @@ fn host_header(uri: &Uri) -> Option<HeaderValue> {
     }
 }
 
+/// How long nothing may happen to one request.
+#[derive(Clone, Copy, Debug)]
+struct Limits {
+    stall: Duration,
+    /// The same where nobody sees what the peer acknowledges.
+    stall_unseen: Duration,
+    /// From the last byte of the request to the first of its answer.
+    answer_within: Duration,
+}
+
 /// Waits for the answer's head while bytes move, and no longer.
 async fn watch<F: Future>(
     sending: F,
     gauge: &Gauge,
     handoff: &Handoff,
-    stall: Duration,
-    answer_within: Duration,
+    limits: Limits,
 ) -> Result<F::Output, StackError> {
     let mut sending = pin!(sending);
-    let interval = (stall.min(answer_within) / 4).max(Duration::from_millis(10));
-    gauge.note_movement();
+    let mut silence = Silence::new(limits.stall.min(limits.answer_within), gauge.traffic());
+    let mut held = None;
     loop {
-        if let Ok(output) = tokio::time::timeout_at(Instant::now() + interval, &mut sending).await {
-            return Ok(output);
+        let look = async {
+            sleep_until(silence.next_look()).await;
+            silence.look(gauge.moved());
+            match silence.is_suspicious() {
+                true => gauge.unacknowledged().await,
+                false => None,
+            }
+        };
+        let unacknowledged = tokio::select! {
+            biased;
+            output = &mut sending => return Ok(output),
+            unacknowledged = look => unacknowledged,
+        };
+        if let (Some(before), Some(now)) = (held, unacknowledged) {
+            if now != before && silence.is_suspicious() {
+                gauge.note_movement(u64::abs_diff(now, before));
+                silence.look(gauge.moved());
+            }
         }
-        let silent = gauge.moved().elapsed();
-        if gauge.is_blocked() {
-            if silent >= stall {
+        held = unacknowledged;
+        limits.check(&silence, gauge, handoff, unacknowledged)?;
+    }
+}
+
+impl Limits {
+    /// Ends a request of which nothing has moved for too long.
+    fn check(
+        &self,
+        silence: &Silence,
+        gauge: &Gauge,
+        handoff: &Handoff,
+        unacknowledged: Option<u64>,
+    ) -> Result<(), StackError> {
+        let stall = if unacknowledged.is_some() { self.stall } else { self.stall_unseen };
+        if gauge.is_blocked() || (handoff.is_finished() && unacknowledged.is_some_and(|bytes| bytes > 0)) {
+            if silence.is_over(stall) {
                 return Err(StackError::Stalled { after: stall });
             }
-        } else if handoff.is_finished() && silent >= answer_within {
-            return Err(StackError::NoAnswer { after: answer_within });
+        } else if handoff.is_finished() && silence.lasted() >= self.answer_within {
+            return Err(StackError::NoAnswer { after: self.answer_within });
         }
         // Else the body's source is being waited for, and how long that may take is for the source to say.
+        Ok(())
     }
 }
 
@@ -280,7 +322,8 @@ mod tests {
         let request = Request::new(RequestBody::new(Body::empty(), None));
         let handoff = request.body().handoff();
         let long = Duration::from_secs(60);
-        match send(&mut lease, &uri, &handoff, long, long, request).await.unwrap() {
+        let limits = Limits { stall: long, stall_unseen: long, answer_within: long };
+        match send(&mut lease, &uri, &handoff, limits, request).await.unwrap() {
             Sent::Never { canceled, .. } => (never_sent(lease, Some(canceled), &uri).await, at),
             Sent::Stranded => (never_sent(lease, None, &uri).await, at),
             Sent::Answered(_) => panic!("nobody answers"),

@@ -14,11 +14,13 @@ use super::{connect::Connector, proxy::Proxy};
 pub struct Timeouts {
     /// Until a connection stands: name, socket, proxy and TLS together. 10 s by default.
     pub connect: Duration,
-    /// While bytes wait to be sent and none leaves, and between two pieces of an answer's body. 60 s by default.
+    /// While bytes wait to be sent or acknowledged and none is, and between two pieces of an answer's body that somebody
+    /// waits for. 20 s by default.
     ///
-    /// On Linux the kernel watches too (`TCP_USER_TIMEOUT`) whether the peer acknowledges what was sent, and holds back
-    /// no more than 512 KiB that it cannot send yet, so that a line of 10 kB/s is no stall. Elsewhere only writes are
-    /// seen, and a send buffer of megabytes on a very slow line may look like one: give more time there.
+    /// A connection that only has to wait for its turn on a slow line is not silent: as long as others of the same stack
+    /// move bytes, none is given up before each of them has moved 256 KiB on average. Time during which this process did
+    /// not run does not count. On Linux a byte that the peer acknowledges is seen. Elsewhere, and where `/proc` is not to be
+    /// had, only writes that find room are, and so they get three times as long.
     pub stall: Duration,
     /// From the last byte of a `POST` to the first of its answer. 600 s by default, since a service may take minutes to
     /// assemble a file of gigabytes before it answers.
@@ -32,7 +34,7 @@ impl Default for Timeouts {
     fn default() -> Self {
         Self {
             connect: Duration::from_secs(10),
-            stall: Duration::from_secs(60),
+            stall: Duration::from_secs(20),
             answer: Duration::from_secs(600),
             lookup: Duration::from_secs(60),
         }
@@ -40,6 +42,11 @@ impl Default for Timeouts {
 }
 
 impl Timeouts {
+    /// What `stall` is where nobody sees what the peer acknowledges.
+    pub(super) fn stall_unseen(&self) -> Duration {
+        self.stall.saturating_mul(3)
+    }
+
     /// The time from the last byte of a request to the first of its answer.
     pub(super) fn answer_to(&self, method: &Method) -> Duration {
         if *method == Method::POST { self.answer } else { self.answer.min(self.lookup) }

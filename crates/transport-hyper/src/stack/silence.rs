@@ -1,0 +1,305 @@
+//! Silence, told from slowness and from time in which nobody looked.
+
+use std::{
+    pin::Pin,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, AtomicUsize, Ordering::Relaxed},
+    },
+    task::{Context, Poll, ready},
+    time::Duration,
+};
+
+use tokio::time::{Instant, Sleep, sleep_until};
+
+/// A connection that got nothing while each of the others moved so many bytes is not just one that has to share a line.
+///
+/// Eight connections on a line of 100 kbit/s keep each other waiting for up to 53 s: a router drops what one of them sends
+/// again and again, and each time its kernel waits twice as long.
+const FAIR_SHARE: u64 = 256 * 1024;
+/// It is looked so many times before a silence is long enough.
+const LOOKS: u32 = 4;
+/// Timers are late by less, unless this process did not run.
+const LATENESS: Duration = Duration::from_secs(1);
+
+/// What all connections of a stack have moved.
+#[derive(Debug)]
+pub(super) struct Traffic {
+    began: Instant,
+    bytes: AtomicU64,
+    /// Nanoseconds from `began` to the last moment at which a byte moved.
+    moved: AtomicU64,
+    open: AtomicUsize,
+}
+
+/// A moment, and what had been moved until then.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Mark {
+    pub(super) at: Instant,
+    pub(super) bytes: u64,
+}
+
+/// Judges the silence of one connection while something of it is waited for.
+#[derive(Debug)]
+pub(super) struct Silence {
+    limit: Duration,
+    traffic: Arc<Traffic>,
+    /// The last movement, or a later moment from which on somebody looked.
+    since: Mark,
+    looked: Instant,
+}
+
+impl Traffic {
+    pub(super) fn new() -> Self {
+        Self {
+            began: Instant::now(),
+            bytes: AtomicU64::new(0),
+            moved: AtomicU64::new(0),
+            open: AtomicUsize::new(0),
+        }
+    }
+
+    pub(super) fn opened(&self) {
+        self.open.fetch_add(1, Relaxed);
+    }
+
+    pub(super) fn closed(&self) {
+        self.open.fetch_sub(1, Relaxed);
+    }
+
+    /// So many bytes were moved now.
+    pub(super) fn note(&self, bytes: u64) {
+        self.bytes.fetch_add(bytes, Relaxed);
+        let moved = u64::try_from(self.began.elapsed().as_nanos()).unwrap_or(u64::MAX);
+        self.moved.store(moved, Relaxed);
+    }
+
+    pub(super) fn now(&self) -> Mark {
+        Mark { at: Instant::now(), bytes: self.bytes() }
+    }
+
+    pub(super) fn bytes(&self) -> u64 {
+        self.bytes.load(Relaxed)
+    }
+
+    fn moved(&self) -> Instant {
+        self.began + Duration::from_nanos(self.moved.load(Relaxed))
+    }
+
+    /// What each connection has moved since then, on average.
+    fn share_since(&self, since: Mark) -> u64 {
+        let open = u64::try_from(self.open.load(Relaxed)).unwrap_or(u64::MAX);
+        self.bytes().saturating_sub(since.bytes) / open.max(1)
+    }
+}
+
+impl Silence {
+    /// A silence that would begin now, and is long enough after `limit`.
+    pub(super) fn new(limit: Duration, traffic: Arc<Traffic>) -> Self {
+        let since = traffic.now();
+        Self { limit, looked: since.at, since, traffic }
+    }
+
+    /// Starts from now on.
+    pub(super) fn restart(&mut self) {
+        self.since = self.traffic.now();
+        self.looked = self.since.at;
+    }
+
+    /// When to look next.
+    pub(super) fn next_look(&self) -> Instant {
+        self.looked + self.interval()
+    }
+
+    /// Takes in when a byte last moved.
+    pub(super) fn look(&mut self, moved: Mark) {
+        self.look_again();
+        if moved.at > self.since.at {
+            self.since = moved;
+        }
+    }
+
+    /// Looks while nothing has moved. Time in which nobody could look is no silence: this process was stopped, or its
+    /// threads were busy.
+    fn look_again(&mut self) {
+        let now = Instant::now();
+        let was_stopped = now > self.next_look() + LATENESS.max(self.interval());
+        self.looked = now;
+        if was_stopped {
+            self.since = self.traffic.now();
+        }
+    }
+
+    /// How long it has been.
+    pub(super) fn lasted(&self) -> Duration {
+        self.looked.saturating_duration_since(self.since.at)
+    }
+
+    /// Says whether it may be one that is long enough, so that it is worth while to ask more.
+    pub(super) fn is_suspicious(&self) -> bool {
+        self.lasted() >= self.interval()
+    }
+
+    /// Says whether it has been long enough: for this connection, and either for all of them or while the others moved so
+    /// much that this one had its turn.
+    pub(super) fn is_over(&self, limit: Duration) -> bool {
+        let line_is_silent = || self.looked.saturating_duration_since(self.traffic.moved()) >= limit;
+        self.lasted() >= limit && (line_is_silent() || self.traffic.share_since(self.since) >= FAIR_SHARE)
+    }
+
+    fn interval(&self) -> Duration {
+        (self.limit / LOOKS).max(Duration::from_millis(10))
+    }
+}
+
+/// A [`Silence`] that a task waits for while it reads.
+#[derive(Debug)]
+pub(super) struct ReadSilence {
+    silence: Silence,
+    sleep: Pin<Box<Sleep>>,
+    waiting: bool,
+}
+
+impl ReadSilence {
+    pub(super) fn new(limit: Duration, traffic: Arc<Traffic>) -> Self {
+        let silence = Silence::new(limit, traffic);
+        Self { sleep: Box::pin(sleep_until(silence.next_look())), silence, waiting: false }
+    }
+
+    /// Something has come.
+    pub(super) fn is_over(&mut self) {
+        self.waiting = false;
+    }
+
+    /// Waits for the end of patience, and says how long that is. It begins when this is first called after something has
+    /// come, so that a reader that takes its time is no silence.
+    pub(super) fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Duration> {
+        if !self.waiting {
+            self.waiting = true;
+            self.silence.restart();
+            self.sleep.as_mut().reset(self.silence.next_look());
+        }
+        loop {
+            ready!(self.sleep.as_mut().poll(cx));
+            self.silence.look_again();
+            if self.silence.is_over(self.silence.limit) {
+                return Poll::Ready(self.silence.limit);
+            }
+            self.sleep.as_mut().reset(self.silence.next_look());
+        }
+    }
+}
+
+/// What comes of `future`, unless it takes `limit` or more, of which time in which this process did not run is no part.
+pub(super) async fn within<F: Future>(limit: Duration, future: F) -> Option<F::Output> {
+    let mut future = std::pin::pin!(future);
+    let mut silence = Silence::new(limit, Arc::new(Traffic::new()));
+    loop {
+        if let Ok(output) = tokio::time::timeout_at(silence.next_look(), &mut future).await {
+            return Some(output);
+        }
+        silence.look_again();
+        if silence.lasted() >= limit {
+            return None;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::future::{pending, poll_fn};
+
+    use tokio::time::{advance, sleep};
+
+    use super::*;
+
+    const LIMIT: Duration = Duration::from_secs(20);
+
+    fn seconds(seconds: u64) -> Duration {
+        Duration::from_secs(seconds)
+    }
+
+    /// How long it takes until this connection is silent, while `moved` of all of them goes on once a second.
+    async fn silent_after(connections: usize, moved: impl Fn(u64) -> u64) -> Duration {
+        let traffic = Arc::new(Traffic::new());
+        (0..connections).for_each(|_| traffic.opened());
+        let mut silence = ReadSilence::new(LIMIT, traffic.clone());
+        let began = Instant::now();
+        let mut silent = std::pin::pin!(poll_fn(|cx| silence.poll(cx)));
+        for second in 0.. {
+            tokio::select! {
+                limit = &mut silent => { assert_eq!(limit, LIMIT); break }
+                () = sleep(seconds(1)) => match moved(second) {
+                    0 => {}
+                    bytes => traffic.note(bytes),
+                },
+            }
+        }
+        began.elapsed()
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_connection_that_moves_nothing_is_silent_when_no_other_moves_anything() {
+        assert_eq!(silent_after(1, |_| 0).await, LIMIT);
+        assert_eq!(silent_after(8, |_| 0).await, LIMIT);
+        // The others stop at 6 s.
+        let stops = |second| if second < 6 { 12_500 } else { 0 };
+        assert_eq!(silent_after(8, stops).await, seconds(30));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_connection_that_waits_for_its_turn_on_a_slow_line_is_not_silent() {
+        // 100 kbit/s: as long as eight connections with 256 KiB each need.
+        assert_eq!(silent_after(8, |_| 12_500).await, seconds(170));
+        assert_eq!(silent_after(2, |_| 12_500).await, seconds(45));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_connection_that_moves_nothing_while_others_are_fast_is_silent() {
+        assert_eq!(silent_after(8, |_| 1 << 20).await, LIMIT);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn time_in_which_nobody_looked_is_no_silence() {
+        let mut silence = Silence::new(LIMIT, Arc::new(Traffic::new()));
+        let began = silence.since;
+        advance(seconds(5)).await;
+        silence.look(began);
+        assert_eq!(silence.lasted(), seconds(5));
+        // Stopped for 70 s.
+        advance(seconds(75)).await;
+        silence.look(began);
+        assert_eq!(silence.lasted(), Duration::ZERO);
+        for _ in 0..4 {
+            assert!(!silence.is_over(LIMIT));
+            advance(seconds(5)).await;
+            silence.look(began);
+        }
+        assert!(silence.is_over(LIMIT));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_reader_that_is_late_waits_anew() {
+        let mut silence = ReadSilence::new(LIMIT, Arc::new(Traffic::new()));
+        assert!(futures_util::poll!(poll_fn(|cx| silence.poll(cx))).is_pending());
+        // Its thread was busy, as with a disk that is slow.
+        advance(seconds(70)).await;
+        let resumed = Instant::now();
+        poll_fn(|cx| silence.poll(cx)).await;
+        assert_eq!(resumed.elapsed(), LIMIT);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_time_limit_does_not_count_time_in_which_nobody_looked() {
+        assert_eq!(within(seconds(10), async { 7 }).await, Some(7));
+        let began = Instant::now();
+        assert_eq!(within(seconds(10), pending::<()>()).await, None);
+        assert_eq!(began.elapsed(), seconds(10));
+        let began = Instant::now();
+        let mut limited = std::pin::pin!(within(seconds(10), pending::<()>()));
+        assert!(futures_util::poll!(&mut limited).is_pending());
+        advance(seconds(70)).await;
+        assert_eq!(limited.await, None);
+        assert_eq!(began.elapsed(), seconds(80));
+    }
+}
