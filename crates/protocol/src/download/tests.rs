@@ -6,7 +6,9 @@ use partwise_models::{File, UnixSeconds};
 use proptest::prelude::*;
 
 use super::*;
-use crate::{ApiError, DownloadHead, Failure, FailureKind, Now, Operation, ResponseError, RetryPolicy};
+use crate::{
+    ApiError, DownloadHead, Failure, FailureKind, Now, Operation, ResponseError, RetryPolicy, ServiceState,
+};
 
 /// What a service makes of a request for a range.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -760,4 +762,25 @@ fn ranges_begin_small_grow_and_become_small_again() {
     assert_eq!(plan.next_size(8 << 30), 64 * MIB);
     assert_eq!(plan.next_size(100 * MIB + 7), 12 * MIB);
     assert_eq!(plan.next_size(1), 8 * MIB);
+}
+
+#[test]
+fn what_left_before_a_sleep_is_asked_for_again_at_once_and_spends_no_budget() {
+    let service = Service::new(10_000, Serves::Ranges);
+    let (machine, _) = begun(&service, 4, |machine| machine.progress().requests == 4);
+    let state = ServiceState::new();
+    let mut machine = machine.with_service(&state);
+    let mut now = Now { monotonic: Duration::from_secs(1), unix: UnixSeconds(1) };
+    for _ in 0..50 {
+        now.monotonic += Duration::from_secs(1);
+        state.woke(now.monotonic, Duration::from_secs(60));
+        let under_way: Vec<_> = machine.flights.iter().map(|flight| flight.id).collect();
+        assert_eq!(under_way.len(), 4);
+        for id in under_way {
+            machine.handle_failure(id, Failure::new(FailureKind::Interrupted), now);
+        }
+        let at = now.monotonic;
+        assert_eq!(sent(&mut machine, &mut now, 4).len(), 4);
+        assert_eq!((now.monotonic, machine.failures, machine.progress().offline), (at, 0, None));
+    }
 }

@@ -28,10 +28,11 @@ pub(super) enum Setback {
     Refused(Box<ApiError>),
     Garbled(Box<Garbled>),
     Failed(Failure),
-    /// The service cannot be reached: in its outage of this number. `is_broken` when much of the body had left.
+    /// The service cannot be reached: in its outage of this number, or `None` since this machine has slept meanwhile.
+    /// `is_broken` when much of the body had left.
     Away {
         failure: Failure,
-        outage: u64,
+        outage: Option<u64>,
         is_broken: bool,
     },
 }
@@ -98,8 +99,8 @@ impl Setback {
     fn is_interruption(&self) -> bool {
         match self {
             Self::Failed(failure) => failure.kind != FailureKind::Source,
-            // Without a connection nothing was interrupted.
-            Self::Away { failure, .. } => failure.kind != FailureKind::Connect,
+            // Without a connection nothing was interrupted, and a sleep says nothing of the line.
+            Self::Away { failure, outage, .. } => outage.is_some() && failure.kind != FailureKind::Connect,
             _ => false,
         }
     }
@@ -125,8 +126,9 @@ impl Setback {
     /// breaks the connection: then the failure is its own.
     fn excused_once(self, excuse: &mut Excuse) -> Self {
         match self {
-            Self::Away { failure, outage, is_broken } => {
+            Self::Away { failure, outage: Some(outage), is_broken } => {
                 let is_spent = excuse.is_spent(outage) || is_broken;
+                let outage = Some(outage);
                 if is_spent { Self::Failed(failure) } else { Self::Away { failure, outage, is_broken } }
             }
             other => other,
@@ -172,10 +174,13 @@ impl Transfer {
         now: Now,
     ) {
         self.service.answered(now.monotonic);
+        self.watch_sleep();
         if response.status().is_success() && !may_have_arrived(left, flight.length) {
             return self.answered_early(flight, response, left, now);
         }
-        let date = date_of(response.headers());
+        // What was said before this machine slept is not the time now.
+        let is_late = self.service.has_slept_since(flight.begun_at);
+        let date = date_of(response.headers()).filter(|_| !is_late);
         let clock = date.map(|date| ClockOffset::between(date, now));
         if let (Some(date), Way::Parts { upload: Some(upload), .. }) = (date, &mut self.way) {
             upload.clock.refresh(date, now);
@@ -393,6 +398,7 @@ impl Transfer {
         let may_be_made = self.ambiguous && matches!(self.stage, Stage::Commit | Stage::Reconcile(_));
         let is_known = self.understood || may_be_made;
         let verdict = match setback {
+            Setback::Away { outage: None, .. } => Verdict::Retry { wait: Duration::ZERO, hold_all: false },
             Setback::Away { .. } => {
                 let wait = self.service.wait(&self.plan.retry, now.monotonic, random);
                 Verdict::Retry { wait, hold_all: false }

@@ -203,6 +203,8 @@ pub struct Transfer {
     flights: Flights,
     /// What is known of the service together with others.
     service: Member,
+    /// How long this machine had slept when that was last looked at.
+    slept: Duration,
     /// The moment of the first poll.
     began: Option<Duration>,
     pace: Pace,
@@ -292,6 +294,7 @@ impl Transfer {
             solo: Solo::default(),
             flights: Flights::default(),
             service: Member::default(),
+            slept: Duration::ZERO,
             began: None,
             line: Line::default(),
             saver: Saver::default(),
@@ -321,6 +324,7 @@ impl Transfer {
     #[must_use]
     pub fn with_service(mut self, service: &ServiceState) -> Self {
         self.service = Member::of(service);
+        self.slept = self.service.slept();
         self.registration.move_to(&service.uploads);
         match &self.way {
             Way::Parts { upload: Some(upload), .. } => {
@@ -446,6 +450,7 @@ impl Machine for Transfer {
         if is_held_back && !self.stop.is_under_way() {
             self.pace.pass(now.monotonic);
         }
+        self.watch_sleep();
         self.began.get_or_insert(now.monotonic);
         self.watch_outage(now);
         self.flights.note_left(now.monotonic);

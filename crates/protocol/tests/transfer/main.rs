@@ -11,6 +11,7 @@ mod endings;
 mod hostile;
 mod misuse;
 mod outages;
+mod sleep;
 mod statistics;
 mod steps;
 mod stopping;
