@@ -21,6 +21,7 @@ use super::{
     tunnel::tunnel,
     wire::Wire,
 };
+use crate::sleep::SleepClock;
 
 /// Well below the four minutes after which Azure's load balancers drop a connection, which are among the shortest.
 const KEEPALIVE: Duration = Duration::from_secs(30);
@@ -171,6 +172,7 @@ impl Connector {
     pub(super) fn new(
         proxy: Proxy,
         timeouts: &Timeouts,
+        sleep: SleepClock,
         #[cfg(feature = "__tls")] provider: tls::CryptoProvider,
         #[cfg(feature = "__tls")] extra: Vec<rustls::pki_types::CertificateDer<'static>>,
     ) -> Self {
@@ -188,10 +190,15 @@ impl Connector {
             tcp,
             proxy: Arc::new(proxy),
             timeout: timeouts.connect,
-            traffic: Arc::new(Traffic::new()),
+            traffic: Arc::new(Traffic::new(sleep)),
             #[cfg(feature = "__tls")]
             tls: Arc::new(Tls { provider, extra, ready: tokio::sync::OnceCell::new() }),
         }
+    }
+
+    /// What all streams move.
+    pub(super) fn traffic(&self) -> &Traffic {
+        &self.traffic
     }
 
     /// Opens a stream for requests to `uri`.

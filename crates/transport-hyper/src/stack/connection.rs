@@ -25,6 +25,7 @@ use super::{
     stream::Stream,
     wire::Gauge,
 };
+use crate::sleep::SHORTEST_SLEEP;
 
 /// A connection that nobody used for this long is not used again: what lies between may have forgotten it without a
 /// word, and the request would wait for an answer that never comes.
@@ -187,6 +188,8 @@ struct Idle {
     origin: Origin,
     connection: Connection,
     since: Instant,
+    /// How long the machine had slept by then.
+    slept: Duration,
 }
 
 /// What a connection is good for: scheme and authority.
@@ -237,7 +240,11 @@ impl Slots {
 
     fn pop_idle(&self, origin: &Origin) -> Option<Connection> {
         let mut idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner);
-        idle.retain(|kept| !kept.connection.sender.is_closed() && kept.since.elapsed() < LONGEST_IDLE);
+        let slept = self.connector.traffic().slept();
+        idle.retain(|kept| {
+            let has_slept = slept.saturating_sub(kept.slept) >= SHORTEST_SLEEP;
+            !has_slept && !kept.connection.sender.is_closed() && kept.since.elapsed() < LONGEST_IDLE
+        });
         match idle.iter().rposition(|kept| kept.origin == *origin) {
             Some(position) => {
                 let connection = idle.remove(position).connection;
@@ -278,7 +285,8 @@ impl Lease {
     pub(super) fn give_back(self) {
         let Self { mut connection, origin, slots, _slot, .. } = self;
         connection.in_use = false;
-        let kept = Idle { origin, connection, since: Instant::now() };
+        let slept = slots.connector.traffic().slept();
+        let kept = Idle { origin, connection, since: Instant::now(), slept };
         slots.idle.lock().unwrap_or_else(PoisonError::into_inner).push(kept);
     }
 }

@@ -3,7 +3,7 @@
 use std::{error::Error, pin::pin, sync::Arc, time::Duration};
 
 use futures_util::FutureExt;
-use http::{HeaderMap, HeaderValue, Request, Response, StatusCode, Uri, header};
+use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode, Uri, header};
 use hyper::body::Incoming;
 use tokio::time::sleep_until;
 
@@ -35,11 +35,13 @@ pub(super) async fn exchange(
     let uri = request.uri().clone();
     let handoff = request.body().handoff();
     let answer_within = timeouts.answer_to(request.method());
+    let is_lookup = *request.method() != Method::POST;
     let closes_after_request = closes(request.headers());
     loop {
         let mut lease = slots.lease(&uri).await?;
         let reused = lease.reused;
-        let limits = Limits { stall: timeouts.stall, stall_unseen: timeouts.stall_unseen(), answer_within };
+        let limits =
+            Limits { stall: timeouts.stall, stall_unseen: timeouts.stall_unseen(), answer_within, is_lookup };
         let sent = send(&mut lease, &uri, &handoff, limits, request).await;
         if sent.is_err() {
             // Only then is it certain how much has left.
@@ -165,6 +167,8 @@ struct Limits {
     stall_unseen: Duration,
     /// From the last byte of the request to the first of its answer.
     answer_within: Duration,
+    /// It only looks something up, or deletes it.
+    is_lookup: bool,
 }
 
 /// Waits for the answer's head while bytes move, and no longer.
@@ -214,10 +218,17 @@ impl Limits {
         let stall = if unacknowledged.is_some() { self.stall } else { self.stall_unseen };
         if gauge.is_blocked() || (handoff.is_finished() && unacknowledged.is_some_and(|bytes| bytes > 0)) {
             if silence.is_over(stall) {
-                return Err(StackError::Stalled { after: stall });
+                return Err(StackError::Stalled { after: silence.patience(stall) });
             }
-        } else if handoff.is_finished() && silence.lasted() >= self.answer_within {
-            return Err(StackError::NoAnswer { after: self.answer_within });
+        } else if handoff.is_finished() {
+            let answer_within = match self.is_lookup {
+                true => silence.patience(self.answer_within),
+                // What may have been done is worth more than a connection that may be gone: the kernel asks for the peer.
+                false => self.answer_within,
+            };
+            if silence.lasted() >= answer_within {
+                return Err(StackError::NoAnswer { after: answer_within });
+            }
         }
         // Else the body's source is being waited for, and how long that may take is for the source to say.
         Ok(())
@@ -322,7 +333,7 @@ mod tests {
         let request = Request::new(RequestBody::new(Body::empty(), None));
         let handoff = request.body().handoff();
         let long = Duration::from_secs(60);
-        let limits = Limits { stall: long, stall_unseen: long, answer_within: long };
+        let limits = Limits { stall: long, stall_unseen: long, answer_within: long, is_lookup: true };
         match send(&mut lease, &uri, &handoff, limits, request).await.unwrap() {
             Sent::Never { canceled, .. } => (never_sent(lease, Some(canceled), &uri).await, at),
             Sent::Stranded => (never_sent(lease, None, &uri).await, at),

@@ -7,6 +7,7 @@ use http::Method;
 #[cfg(feature = "__tls")]
 use super::tls::{self, CertificateError, CryptoProvider};
 use super::{connect::Connector, proxy::Proxy};
+use crate::sleep::SleepClock;
 
 /// How long nothing may happen. Each counts silence, never the length of a transfer: a part may take hours.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -68,6 +69,7 @@ impl Timeouts {
 pub struct StackOptions {
     pub(super) connections: usize,
     pub(super) timeouts: Timeouts,
+    sleep: SleepClock,
     proxy: Proxy,
     #[cfg(feature = "__tls")]
     crypto: CryptoProvider,
@@ -81,6 +83,7 @@ impl StackOptions {
         Self {
             connections: 32,
             timeouts: Timeouts::default(),
+            sleep: SleepClock::default(),
             proxy: Proxy::from_env(),
             #[cfg(feature = "__tls")]
             crypto: CryptoProvider::default(),
@@ -99,6 +102,12 @@ impl StackOptions {
     /// How long nothing may happen.
     pub fn timeouts(mut self, timeouts: Timeouts) -> Self {
         self.timeouts = timeouts;
+        self
+    }
+
+    /// Takes from here for how long the machine has slept since it was started, instead of from the system, for tests.
+    pub fn sleep_clock(mut self, slept: impl Fn() -> Duration + Send + Sync + 'static) -> Self {
+        self.sleep = SleepClock::of(slept);
         self
     }
 
@@ -130,6 +139,7 @@ impl StackOptions {
         Connector::new(
             self.proxy,
             &self.timeouts,
+            self.sleep,
             #[cfg(feature = "__tls")]
             self.crypto,
             #[cfg(feature = "__tls")]

@@ -12,6 +12,8 @@ use std::{
 
 use tokio::time::{Instant, Sleep, sleep_until};
 
+use crate::sleep::{SHORTEST_SLEEP, SleepClock};
+
 /// A connection that got nothing while each of the others moved so many bytes is not just one that has to share a line.
 ///
 /// Eight connections on a line of 100 kbit/s keep each other waiting for up to 53 s: a router drops what one of them sends
@@ -21,6 +23,8 @@ const FAIR_SHARE: u64 = 256 * 1024;
 const LOOKS: u32 = 4;
 /// Timers are late by less, unless this process did not run.
 const LATENESS: Duration = Duration::from_secs(1);
+/// After a sleep of the machine, a connection has so long to show that it still stands.
+const AFTER_SLEEP: Duration = Duration::from_secs(5);
 
 /// What all connections of a stack have moved.
 #[derive(Debug)]
@@ -30,6 +34,7 @@ pub(super) struct Traffic {
     /// Nanoseconds from `began` to the last moment at which a byte moved.
     moved: AtomicU64,
     open: AtomicUsize,
+    sleep: SleepClock,
 }
 
 /// A moment, and what had been moved until then.
@@ -47,11 +52,16 @@ pub(super) struct Silence {
     /// The last movement, or a later moment from which on somebody looked.
     since: Mark,
     looked: Instant,
+    /// How long the machine had slept when something last moved.
+    slept: Duration,
+    /// It has slept since.
+    has_slept: bool,
 }
 
 impl Traffic {
-    pub(super) fn new() -> Self {
+    pub(super) fn new(sleep: SleepClock) -> Self {
         Self {
+            sleep,
             began: Instant::now(),
             bytes: AtomicU64::new(0),
             moved: AtomicU64::new(0),
@@ -82,6 +92,11 @@ impl Traffic {
         self.bytes.load(Relaxed)
     }
 
+    /// How long the machine has slept since it was started.
+    pub(super) fn slept(&self) -> Duration {
+        self.sleep.slept()
+    }
+
     fn moved(&self) -> Instant {
         self.began + Duration::from_nanos(self.moved.load(Relaxed))
     }
@@ -97,13 +112,20 @@ impl Silence {
     /// A silence that would begin now, and is long enough after `limit`.
     pub(super) fn new(limit: Duration, traffic: Arc<Traffic>) -> Self {
         let since = traffic.now();
-        Self { limit, looked: since.at, since, traffic }
+        let slept = traffic.slept();
+        Self { limit, looked: since.at, since, traffic, slept, has_slept: false }
     }
 
-    /// Starts from now on.
-    pub(super) fn restart(&mut self) {
+    /// Starts from now on. A sleep since something last moved still counts.
+    fn restart(&mut self) {
         self.since = self.traffic.now();
         self.looked = self.since.at;
+        self.has_slept = self.traffic.slept().saturating_sub(self.slept) >= SHORTEST_SLEEP;
+    }
+
+    /// Something moves.
+    fn interrupt(&mut self) {
+        (self.slept, self.has_slept) = (self.traffic.slept(), false);
     }
 
     /// When to look next.
@@ -116,6 +138,7 @@ impl Silence {
         self.look_again();
         if moved.at > self.since.at {
             self.since = moved;
+            self.interrupt();
         }
     }
 
@@ -125,9 +148,11 @@ impl Silence {
         let now = Instant::now();
         let was_stopped = now > self.next_look() + LATENESS.max(self.interval());
         self.looked = now;
-        if was_stopped {
+        let has_slept = self.traffic.slept().saturating_sub(self.slept) >= SHORTEST_SLEEP;
+        if was_stopped || (has_slept && !self.has_slept) {
             self.since = self.traffic.now();
         }
+        self.has_slept = has_slept;
     }
 
     /// How long it has been.
@@ -140,15 +165,22 @@ impl Silence {
         self.lasted() >= self.interval()
     }
 
+    /// How long it may last where that is `limit` for a machine that was awake.
+    pub(super) fn patience(&self, limit: Duration) -> Duration {
+        if self.has_slept { limit.min(AFTER_SLEEP) } else { limit }
+    }
+
     /// Says whether it has been long enough: for this connection, and either for all of them or while the others moved so
-    /// much that this one had its turn.
+    /// much that this one had its turn. A connection from before a sleep has no turn to wait for.
     pub(super) fn is_over(&self, limit: Duration) -> bool {
+        let limit = self.patience(limit);
         let line_is_silent = || self.looked.saturating_duration_since(self.traffic.moved()) >= limit;
-        self.lasted() >= limit && (line_is_silent() || self.traffic.share_since(self.since) >= FAIR_SHARE)
+        let had_its_turn = || self.has_slept || self.traffic.share_since(self.since) >= FAIR_SHARE;
+        self.lasted() >= limit && (line_is_silent() || had_its_turn())
     }
 
     fn interval(&self) -> Duration {
-        (self.limit / LOOKS).max(Duration::from_millis(10))
+        (self.patience(self.limit) / LOOKS).max(Duration::from_millis(10))
     }
 }
 
@@ -169,6 +201,7 @@ impl ReadSilence {
     /// Something has come.
     pub(super) fn is_over(&mut self) {
         self.waiting = false;
+        self.silence.interrupt();
     }
 
     /// Waits for the end of patience, and says how long that is. It begins when this is first called after something has
@@ -183,7 +216,7 @@ impl ReadSilence {
             ready!(self.sleep.as_mut().poll(cx));
             self.silence.look_again();
             if self.silence.is_over(self.silence.limit) {
-                return Poll::Ready(self.silence.limit);
+                return Poll::Ready(self.silence.patience(self.silence.limit));
             }
             self.sleep.as_mut().reset(self.silence.next_look());
         }
@@ -193,7 +226,7 @@ impl ReadSilence {
 /// What comes of `future`, unless it takes `limit` or more, of which time in which this process did not run is no part.
 pub(super) async fn within<F: Future>(limit: Duration, future: F) -> Option<F::Output> {
     let mut future = std::pin::pin!(future);
-    let mut silence = Silence::new(limit, Arc::new(Traffic::new()));
+    let mut silence = Silence::new(limit, Arc::new(Traffic::new(SleepClock::default())));
     loop {
         if let Ok(output) = tokio::time::timeout_at(silence.next_look(), &mut future).await {
             return Some(output);
@@ -221,7 +254,7 @@ mod tests {
 
     /// How long it takes until this connection is silent, while `moved` of all of them goes on once a second.
     async fn silent_after(connections: usize, moved: impl Fn(u64) -> u64) -> Duration {
-        let traffic = Arc::new(Traffic::new());
+        let traffic = Arc::new(Traffic::new(SleepClock::default()));
         (0..connections).for_each(|_| traffic.opened());
         let mut silence = ReadSilence::new(LIMIT, traffic.clone());
         let began = Instant::now();
@@ -261,7 +294,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn time_in_which_nobody_looked_is_no_silence() {
-        let mut silence = Silence::new(LIMIT, Arc::new(Traffic::new()));
+        let mut silence = Silence::new(LIMIT, Arc::new(Traffic::new(SleepClock::default())));
         let began = silence.since;
         advance(seconds(5)).await;
         silence.look(began);
@@ -278,9 +311,55 @@ mod tests {
         assert!(silence.is_over(LIMIT));
     }
 
+    /// A line whose machine has slept for so many seconds.
+    fn asleep() -> (Arc<Traffic>, Arc<AtomicU64>) {
+        let slept = Arc::new(AtomicU64::new(0));
+        let clock = {
+            let slept = slept.clone();
+            SleepClock::of(move || seconds(slept.load(Relaxed)))
+        };
+        (Arc::new(Traffic::new(clock)), slept)
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn after_a_sleep_a_connection_has_a_few_seconds_to_show_that_it_stands() {
+        let (traffic, slept) = asleep();
+        let mut silence = Silence::new(LIMIT, traffic.clone());
+        let before = silence.since;
+        advance(seconds(5)).await;
+        silence.look(before);
+        slept.store(3600, Relaxed);
+        advance(seconds(3)).await;
+        let woke = Instant::now();
+        while !silence.is_over(LIMIT) {
+            sleep_until(silence.next_look()).await;
+            // Others move: a new connection has been opened.
+            traffic.note(1000);
+            silence.look(before);
+        }
+        // It was looked for the first time 2 s after it woke.
+        assert_eq!((woke.elapsed(), silence.patience(LIMIT)), (seconds(2) + AFTER_SLEEP, AFTER_SLEEP));
+        silence.look(traffic.now());
+        assert!(!silence.is_over(LIMIT));
+        assert_eq!(silence.patience(LIMIT), LIMIT, "it stands");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_reader_whose_machine_slept_waits_for_a_few_seconds_until_something_comes() {
+        let (traffic, slept) = asleep();
+        let mut silence = ReadSilence::new(LIMIT, traffic);
+        // It slept while the reader was busy.
+        slept.store(60, Relaxed);
+        let began = Instant::now();
+        assert_eq!(poll_fn(|cx| silence.poll(cx)).await, AFTER_SLEEP);
+        assert_eq!(began.elapsed(), AFTER_SLEEP);
+        silence.is_over();
+        assert_eq!(poll_fn(|cx| silence.poll(cx)).await, LIMIT);
+    }
+
     #[tokio::test(start_paused = true)]
     async fn a_reader_that_is_late_waits_anew() {
-        let mut silence = ReadSilence::new(LIMIT, Arc::new(Traffic::new()));
+        let mut silence = ReadSilence::new(LIMIT, Arc::new(Traffic::new(SleepClock::default())));
         assert!(futures_util::poll!(poll_fn(|cx| silence.poll(cx))).is_pending());
         // Its thread was busy, as with a disk that is slow.
         advance(seconds(70)).await;

@@ -287,6 +287,7 @@ mod tests {
     use tokio::net::TcpListener;
 
     use super::*;
+    use crate::sleep::SleepClock;
 
     #[tokio::test]
     async fn what_stays_on_this_machine_is_not_sent_with_bbr() {
@@ -294,7 +295,7 @@ mod tests {
         let tcp = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
         // Where the system does not have it, or does not let everybody choose it, there is nothing to replace.
         let _ = SockRef::from(&tcp).set_tcp_congestion(b"bbr");
-        let wire = Wire::new(tcp, Arc::new(Traffic::new()));
+        let wire = Wire::new(tcp, Arc::new(Traffic::new(SleepClock::default())));
         assert!(!SockRef::from(&wire.tcp).tcp_congestion().unwrap().starts_with(b"bbr"));
     }
 }

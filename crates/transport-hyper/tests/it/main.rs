@@ -18,6 +18,7 @@ mod redirects;
 mod secrets;
 mod service_side;
 mod services;
+mod sleep;
 mod spans;
 mod stalls;
 mod tls;

@@ -38,6 +38,26 @@ async fn a_service_that_takes_nothing_more_is_given_up() {
     assert_eq!(error.failure(), Some(FailureKind::Timeout), "{}", line(&error));
 }
 
+/// The kernel shows what the peer has acknowledged.
+#[cfg(target_os = "linux")]
+#[tokio::test]
+async fn a_service_that_does_not_take_what_the_kernel_holds_is_given_up() {
+    let socket = tokio::net::TcpSocket::new_v4().unwrap();
+    socket.set_recv_buffer_size(2048).unwrap();
+    socket.bind("127.0.0.1:0".parse().unwrap()).unwrap();
+    let listener = socket.listen(1).unwrap();
+    let base = format!("http://{}/v1", listener.local_addr().unwrap());
+    let api = partwise_protocol::Api::with_base(&base, partwise_protocol::Dialect::OpenAi).unwrap();
+    let client = crate::peer::client(api, timeouts(|timeouts| timeouts.stall = SHORT));
+    // The kernel takes all of it, so that nothing waits to be written.
+    let len = 24 * 1024;
+    let error = client.call_with(&part(len), zeros(len)).await.unwrap_err();
+    assert_eq!(
+        line(&error),
+        "the service did not answer or take anything for too long: the service took nothing for 0.4 s"
+    );
+}
+
 #[tokio::test]
 async fn a_slow_service_that_goes_on_reading_is_waited_for() {
     let peer = Peer::start(|mut stream, _| async move {
