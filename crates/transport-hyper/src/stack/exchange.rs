@@ -198,9 +198,10 @@ async fn watch<F: Future>(
         if let (Some(before), Some(now)) = (held, unacknowledged) {
             if now != before && silence.is_suspicious() {
                 gauge.note_movement(u64::abs_diff(now, before));
-                silence.look(gauge.moved());
             }
         }
+        // Something may have moved while the system was asked.
+        silence.look(gauge.moved());
         held = unacknowledged;
         limits.check(&silence, gauge, handoff, unacknowledged)?;
     }

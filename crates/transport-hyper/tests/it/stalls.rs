@@ -9,7 +9,13 @@ use tokio::{
     sync::mpsc,
 };
 
-use crate::peer::{A_PART, MIB, Peer, answer, line, options, part, read_head, read_request, zeros};
+use crate::{
+    certificates::Authority,
+    peer::{
+        A_PART, MIB, Peer, answer, client, line, options, part, read_head, read_request, tls_peer, zeros,
+    },
+    tls::{https, trusting},
+};
 
 pub(crate) const SHORT: Duration = Duration::from_millis(400);
 const NEVER: Duration = Duration::from_secs(3600);
@@ -38,6 +44,21 @@ async fn a_service_that_takes_nothing_more_is_given_up() {
     assert_eq!(error.failure(), Some(FailureKind::Timeout), "{}", line(&error));
 }
 
+#[tokio::test]
+async fn a_service_that_takes_nothing_more_over_tls_is_given_up() {
+    let authority = Authority::new();
+    let peer = tls_peer(authority.acceptor("localhost"), |mut stream| async move {
+        read_head(&mut stream).await.unwrap();
+        std::future::pending::<()>().await;
+    })
+    .await;
+    let mut timeouts = Timeouts::default();
+    (timeouts.stall, timeouts.answer, timeouts.lookup) = (SHORT, NEVER, NEVER);
+    let client = client(https(&peer), trusting(&authority).timeouts(timeouts));
+    let error = client.call_with(&part(64 * MIB), zeros(64 * MIB)).await.unwrap_err();
+    assert_eq!(error.failure(), Some(FailureKind::Timeout), "{}", line(&error));
+}
+
 /// The kernel shows what the peer has acknowledged.
 #[cfg(target_os = "linux")]
 #[tokio::test]
@@ -48,7 +69,7 @@ async fn a_service_that_does_not_take_what_the_kernel_holds_is_given_up() {
     let listener = socket.listen(1).unwrap();
     let base = format!("http://{}/v1", listener.local_addr().unwrap());
     let api = partwise_protocol::Api::with_base(&base, partwise_protocol::Dialect::OpenAi).unwrap();
-    let client = crate::peer::client(api, timeouts(|timeouts| timeouts.stall = SHORT));
+    let client = client(api, timeouts(|timeouts| timeouts.stall = SHORT));
     // The kernel takes all of it, so that nothing waits to be written.
     let len = 24 * 1024;
     let error = client.call_with(&part(len), zeros(len)).await.unwrap_err();
