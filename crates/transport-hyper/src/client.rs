@@ -294,7 +294,8 @@ impl Client {
     ) -> Result<O::Response, FailedAttempt> {
         let request = operation.encode_request(&self.api).map_err(Error::from)?;
         let has_content = request.body().segments().iter().any(|part| matches!(part, Segment::Source(_)));
-        let request = request.map(|body| RequestBody::new(body, reader));
+        let mut request = request.map(|body| RequestBody::new(body, reader));
+        request.extensions_mut().insert(O::ID.repeat());
         let handoff = request.body().handoff();
         let sending = self.exchange(request, O::ID.answer_limit());
         let response = trace::attempt(attempt_span(O::ID, None, attempt), sending).await;

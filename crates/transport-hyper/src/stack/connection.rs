@@ -228,6 +228,12 @@ impl Slots {
         Ok(Lease { connection, origin, slots: self.clone(), reused, _slot: slot })
     }
 
+    /// A connection was silent for so long: those that lay idle meanwhile have shown nothing better, and are closed.
+    pub(super) fn distrust(&self, silent: Duration) {
+        let mut idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner);
+        idle.retain(|kept| kept.since.elapsed() < silent);
+    }
+
     async fn take_idle(&self, origin: &Origin) -> Option<Connection> {
         loop {
             let mut connection = self.pop_idle(origin)?;

@@ -5,6 +5,7 @@ use std::{error::Error, pin::pin, sync::Arc, time::Duration};
 use futures_util::FutureExt;
 use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode, Uri, header};
 use hyper::body::Incoming;
+use partwise_protocol::Repeat;
 use tokio::time::sleep_until;
 
 use super::{
@@ -15,7 +16,7 @@ use super::{
     error::StackError,
     options::Timeouts,
     proxy::Server,
-    silence::Silence,
+    silence::{Silence, Traffic},
     tunnel::rejection,
     wire::Gauge,
 };
@@ -34,19 +35,19 @@ pub(super) async fn exchange(
 ) -> Result<Response<AnswerBody>, StackError> {
     let uri = request.uri().clone();
     let handoff = request.body().handoff();
-    let answer_within = timeouts.answer_to(request.method());
-    let is_lookup = *request.method() != Method::POST;
     let closes_after_request = closes(request.headers());
     loop {
         let mut lease = slots.lease(&uri).await?;
         let reused = lease.reused;
-        let limits =
-            Limits { stall: timeouts.stall, stall_unseen: timeouts.stall_unseen(), answer_within, is_lookup };
+        let limits = Limits::of(timeouts, &request, &lease.connection.gauge.traffic());
         let sent = send(&mut lease, &uri, &handoff, limits, request).await;
         if sent.is_err() {
             // Only then is it certain how much has left.
             lease.connection.close().await;
             handoff.closed();
+        }
+        if let Err(StackError::Stalled { after } | StackError::NoAnswer { after }) = &sent {
+            slots.distrust(*after);
         }
         let response = match sent? {
             Sent::Answered(response) => response,
@@ -59,6 +60,10 @@ pub(super) async fn exchange(
             Sent::Stranded => return Err(never_sent(lease, None, &uri).await),
         };
         lease.note_http();
+        if let Answer::Again { .. } = limits.answer {
+            let gauge = &lease.connection.gauge;
+            gauge.traffic().answered_after(gauge.since_written());
+        }
         if let Some(proxy) = &lease.connection.forwarded {
             // The service has not seen the request: this status is a proxy's own.
             if response.status() == StatusCode::PROXY_AUTHENTICATION_REQUIRED {
@@ -166,9 +171,18 @@ struct Limits {
     /// The same where nobody sees what the peer acknowledges.
     stall_unseen: Duration,
     /// From the last byte of the request to the first of its answer.
-    answer_within: Duration,
-    /// It only looks something up, or deletes it.
-    is_lookup: bool,
+    answer: Answer,
+}
+
+/// How long an answer is waited for.
+#[derive(Clone, Copy, Debug)]
+enum Answer {
+    /// To a request that only looks something up, or deletes it.
+    Lookup(Duration),
+    /// To one that can be sent again without harm, as others were answered before it left.
+    Again { due: Duration },
+    /// To one that may have made something.
+    Once(Duration),
 }
 
 /// Waits for the answer's head while bytes move, and no longer.
@@ -179,7 +193,7 @@ async fn watch<F: Future>(
     limits: Limits,
 ) -> Result<F::Output, StackError> {
     let mut sending = pin!(sending);
-    let mut silence = Silence::new(limits.stall.min(limits.answer_within), gauge.traffic());
+    let mut silence = Silence::new(limits.stall.min(limits.answer.least()), gauge.traffic());
     let mut held = None;
     loop {
         let look = async {
@@ -207,7 +221,50 @@ async fn watch<F: Future>(
     }
 }
 
+impl Answer {
+    /// No limit is shorter.
+    fn least(self) -> Duration {
+        match self {
+            Self::Lookup(limit) | Self::Once(limit) | Self::Again { due: limit } => limit,
+        }
+    }
+}
+
 impl Limits {
+    fn of(timeouts: &Timeouts, request: &Request<RequestBody>, traffic: &Traffic) -> Self {
+        let Timeouts { stall, answer, lookup, .. } = *timeouts;
+        let is_ambiguous = !matches!(request.extensions().get(), Some(Repeat::Harmless | Repeat::Orphans));
+        let answer = match *request.method() {
+            Method::POST if is_ambiguous => Answer::Once(answer),
+            Method::POST => {
+                let due = traffic.answer_due().map_or(lookup, |due| due.max(stall)).min(answer);
+                Answer::Again { due }
+            }
+            _ => Answer::Lookup(answer.min(lookup)),
+        };
+        Self { stall, stall_unseen: timeouts.stall_unseen(), answer }
+    }
+
+    /// Ends a request to which no answer comes.
+    fn check_answer(&self, silence: &Silence, gauge: &Gauge) -> Result<(), StackError> {
+        let (after, is_over) = match self.answer {
+            Answer::Lookup(limit) => {
+                let limit = silence.patience(limit);
+                (limit, silence.lasted() >= limit)
+            }
+            Answer::Again { due } => (silence.patience(due), silence.is_over(due)),
+            // What may have been done is worth more than a connection that may be gone: the kernel asks for the peer.
+            Answer::Once(limit) => (limit, silence.lasted() >= limit),
+        };
+        if !is_over {
+            return Ok(());
+        }
+        if let Answer::Again { .. } = self.answer {
+            gauge.traffic().not_answered_within(after);
+        }
+        Err(StackError::NoAnswer { after })
+    }
+
     /// Ends a request of which nothing has moved for too long.
     fn check(
         &self,
@@ -222,14 +279,7 @@ impl Limits {
                 return Err(StackError::Stalled { after: silence.patience(stall) });
             }
         } else if handoff.is_finished() {
-            let answer_within = match self.is_lookup {
-                true => silence.patience(self.answer_within),
-                // What may have been done is worth more than a connection that may be gone: the kernel asks for the peer.
-                false => self.answer_within,
-            };
-            if silence.lasted() >= answer_within {
-                return Err(StackError::NoAnswer { after: answer_within });
-            }
+            return self.check_answer(silence, gauge);
         }
         // Else the body's source is being waited for, and how long that may take is for the source to say.
         Ok(())
@@ -334,7 +384,7 @@ mod tests {
         let request = Request::new(RequestBody::new(Body::empty(), None));
         let handoff = request.body().handoff();
         let long = Duration::from_secs(60);
-        let limits = Limits { stall: long, stall_unseen: long, answer_within: long, is_lookup: true };
+        let limits = Limits { stall: long, stall_unseen: long, answer: Answer::Lookup(long) };
         match send(&mut lease, &uri, &handoff, limits, request).await.unwrap() {
             Sent::Never { canceled, .. } => (never_sent(lease, Some(canceled), &uri).await, at),
             Sent::Stranded => (never_sent(lease, None, &uri).await, at),

@@ -2,8 +2,6 @@
 
 use std::time::Duration;
 
-use http::Method;
-
 #[cfg(feature = "__tls")]
 use super::tls::{self, CertificateError, CryptoProvider};
 use super::{connect::Connector, proxy::Proxy};
@@ -25,6 +23,10 @@ pub struct Timeouts {
     pub stall: Duration,
     /// From the last byte of a `POST` to the first of its answer. 600 s by default, since a service may take minutes to
     /// assemble a file of gigabytes before it answers.
+    ///
+    /// A part, and whatever else can be sent again without harm, is given up sooner when no connection of the stack moves a byte:
+    /// a proxy may have swallowed it. It is waited for twice as long as an answer to such a request took before, at least
+    /// for `stall` and at most for this; for `lookup` as long as none has been answered.
     pub answer: Duration,
     /// The same for requests that only look something up or delete it (`GET`, `DELETE`). 60 s by default, and never
     /// more than `answer`.
@@ -46,11 +48,6 @@ impl Timeouts {
     /// What `stall` is where nobody sees what the peer acknowledges.
     pub(super) fn stall_unseen(&self) -> Duration {
         self.stall.saturating_mul(3)
-    }
-
-    /// The time from the last byte of a request to the first of its answer.
-    pub(super) fn answer_to(&self, method: &Method) -> Duration {
-        if *method == Method::POST { self.answer } else { self.answer.min(self.lookup) }
     }
 }
 

@@ -26,6 +26,16 @@ const LATENESS: Duration = Duration::from_secs(1);
 /// After a sleep of the machine, a connection has so long to show that it still stands.
 const AFTER_SLEEP: Duration = Duration::from_secs(5);
 
+/// An answer is waited for so many times as long as one took before.
+const ANSWERS: u32 = 2;
+/// No answer takes as long as this.
+const UNKNOWN: u64 = u64::MAX;
+
+fn millis(time: Duration) -> u64 {
+    // Within a year, so that no product overflows.
+    u64::try_from(time.as_millis()).unwrap_or(UNKNOWN).min(365 * 24 * 3600 * 1000)
+}
+
 /// What all connections of a stack have moved.
 #[derive(Debug)]
 pub(super) struct Traffic {
@@ -34,6 +44,8 @@ pub(super) struct Traffic {
     /// Nanoseconds from `began` to the last moment at which a byte moved.
     moved: AtomicU64,
     open: AtomicUsize,
+    /// Milliseconds that the answer to a request took which can be sent again without harm; [`UNKNOWN`] before the first.
+    answered_after: AtomicU64,
     sleep: SleepClock,
 }
 
@@ -66,6 +78,7 @@ impl Traffic {
             bytes: AtomicU64::new(0),
             moved: AtomicU64::new(0),
             open: AtomicUsize::new(0),
+            answered_after: AtomicU64::new(UNKNOWN),
         }
     }
 
@@ -82,6 +95,30 @@ impl Traffic {
         self.bytes.fetch_add(bytes, Relaxed);
         let moved = u64::try_from(self.began.elapsed().as_nanos()).unwrap_or(u64::MAX);
         self.moved.store(moved, Relaxed);
+    }
+
+    /// The answer to a request that can be sent again without harm came after so long.
+    pub(super) fn answered_after(&self, waited: Duration) {
+        let waited = millis(waited);
+        // One that took long is forgotten by and by.
+        let longest = |before: u64| if before == UNKNOWN { waited } else { waited.max(before - before / 8) };
+        self.update_answered_after(longest);
+    }
+
+    /// There was none for so long: the next may need more.
+    pub(super) fn not_answered_within(&self, waited: Duration) {
+        let longer = millis(waited * 2 / ANSWERS);
+        self.update_answered_after(|before| if before == UNKNOWN { longer } else { longer.max(before) });
+    }
+
+    fn update_answered_after(&self, update: impl Fn(u64) -> u64) {
+        let _ = self.answered_after.fetch_update(Relaxed, Relaxed, |before| Some(update(before)));
+    }
+
+    /// How long the answer to such a request may take; `None` before the first.
+    pub(super) fn answer_due(&self) -> Option<Duration> {
+        let longest = Some(self.answered_after.load(Relaxed)).filter(|longest| *longest != UNKNOWN);
+        longest.map(|longest| Duration::from_millis(longest) * ANSWERS)
     }
 
     pub(super) fn now(&self) -> Mark {
@@ -278,6 +315,28 @@ mod tests {
         // The others stop at 6 s.
         let stops = |second| if second < 6 { 12_500 } else { 0 };
         assert_eq!(silent_after(8, stops).await, seconds(30));
+    }
+
+    #[test]
+    fn an_answer_is_waited_for_as_others_took_and_longer_after_each_that_did_not_come() {
+        let traffic = Traffic::new(SleepClock::default());
+        assert_eq!(traffic.answer_due(), None);
+        traffic.answered_after(seconds(2));
+        assert_eq!(traffic.answer_due(), Some(seconds(4)));
+        traffic.answered_after(seconds(1));
+        assert_eq!(
+            traffic.answer_due(),
+            Some(Duration::from_millis(3500)),
+            "what took longer is forgotten by and by"
+        );
+        for due in [40, 80, 160] {
+            traffic.not_answered_within(seconds(due / 2));
+            assert_eq!(traffic.answer_due(), Some(seconds(due)));
+        }
+        traffic.not_answered_within(seconds(10));
+        assert_eq!(traffic.answer_due(), Some(seconds(160)));
+        traffic.answered_after(Duration::MAX);
+        assert!(traffic.answer_due().is_some());
     }
 
     #[tokio::test(start_paused = true)]

@@ -49,6 +49,8 @@ pub(super) struct Gauge {
     backlog: Option<Backlog>,
     /// Nanoseconds from `opened` to the last moment at which a byte moved, either way.
     moved: AtomicU64,
+    /// The same for the last byte that was written.
+    wrote: AtomicU64,
     /// What all connections had moved by then.
     moved_by_all: AtomicU64,
     /// What the kernel is to hold at most that it cannot send yet.
@@ -75,6 +77,7 @@ impl Wire {
             traffic,
             backlog: Backlog::of(&tcp),
             moved: AtomicU64::new(0),
+            wrote: AtomicU64::new(0),
             unsent: AtomicU32::new(MOST_UNSENT),
             blocked: AtomicBool::new(false),
             first_byte: AtomicU16::new(0),
@@ -98,6 +101,7 @@ impl Wire {
             Poll::Ready(Ok(written)) => {
                 self.gauge.blocked.store(false, Relaxed);
                 self.gauge.note_movement(written as u64);
+                self.gauge.wrote.store(self.gauge.moved.load(Relaxed), Relaxed);
                 Poll::Ready(Ok(written))
             }
             // The socket is well, and so nobody will ever come to read the error.
@@ -219,6 +223,11 @@ impl Gauge {
     pub(super) fn moved(&self) -> Mark {
         let at = self.opened + Duration::from_nanos(self.moved.load(Relaxed));
         Mark { at, bytes: self.moved_by_all.load(Relaxed) }
+    }
+
+    /// How long it is that something was written.
+    pub(super) fn since_written(&self) -> Duration {
+        self.opened.elapsed().saturating_sub(Duration::from_nanos(self.wrote.load(Relaxed)))
     }
 
     /// What all connections of the stack have moved.

@@ -2,7 +2,8 @@
 
 use std::time::Duration;
 
-use partwise_protocol::{FailureKind, RetrieveFile};
+use partwise_models::CompleteUploadRequest;
+use partwise_protocol::{CompleteUpload, FailureKind, RetrieveFile};
 use partwise_transport_hyper::stack::{StackOptions, Timeouts};
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
@@ -12,7 +13,8 @@ use tokio::{
 use crate::{
     certificates::Authority,
     peer::{
-        A_PART, MIB, Peer, answer, client, line, options, part, read_head, read_request, tls_peer, zeros,
+        A_FILE, A_PART, MIB, Peer, answer, client, line, options, part, read_head, read_request, tls_peer,
+        zeros,
     },
     tls::{https, trusting},
 };
@@ -117,6 +119,73 @@ async fn a_service_that_does_not_answer_is_given_up() {
     let client = peer.client(timeouts(|timeouts| timeouts.lookup = SHORT));
     let error = client.call(&RetrieveFile::new("file-1")).await.unwrap_err();
     assert_eq!(error.failure(), Some(FailureKind::Timeout));
+}
+
+/// Answers so many parts, takes one more, and falls silent.
+async fn swallowing(answered: usize) -> Peer {
+    Peer::start(move |mut stream, _| async move {
+        for _ in 0..answered {
+            read_request(&mut stream).await.unwrap();
+            answer(&mut stream, 200, "", A_PART).await;
+        }
+        read_request(&mut stream).await.unwrap();
+        std::future::pending::<()>().await;
+    })
+    .await
+}
+
+#[tokio::test]
+async fn a_part_that_was_swallowed_is_given_up_when_answers_came_sooner_before() {
+    let peer = swallowing(2).await;
+    let client = peer.client(timeouts(|timeouts| timeouts.stall = SHORT));
+    for _ in 0..2 {
+        client.call_with(&part(MIB), zeros(MIB)).await.unwrap();
+    }
+    let error = client.call_with(&part(MIB), zeros(MIB)).await.unwrap_err();
+    assert_eq!(error.failure(), Some(FailureKind::Timeout), "{}", line(&error));
+}
+
+#[tokio::test]
+async fn connections_that_lay_idle_during_a_silence_are_not_used_again() {
+    let both_there = std::sync::Arc::new(tokio::sync::Barrier::new(2));
+    let peer = Peer::start(move |mut stream, connection| {
+        let both_there = both_there.clone();
+        async move {
+            read_request(&mut stream).await.unwrap();
+            if connection < 2 {
+                both_there.wait().await;
+            }
+            answer(&mut stream, 200, "", A_FILE).await;
+            std::future::pending::<()>().await;
+        }
+    })
+    .await;
+    let client = peer.client(timeouts(|timeouts| timeouts.lookup = SHORT));
+    let a_file = RetrieveFile::new("file-1");
+    let (one, other) = tokio::join!(client.call(&a_file), client.call(&a_file));
+    one.unwrap();
+    other.unwrap();
+    assert_eq!(client.call(&a_file).await.unwrap_err().failure(), Some(FailureKind::Timeout));
+    client.call(&a_file).await.unwrap();
+    assert_eq!(peer.accepted(), 3);
+}
+
+#[tokio::test]
+async fn a_first_part_that_was_swallowed_is_given_up_as_late_as_a_lookup() {
+    let peer = swallowing(0).await;
+    let client = peer.client(timeouts(|timeouts| timeouts.lookup = SHORT));
+    let error = client.call_with(&part(MIB), zeros(MIB)).await.unwrap_err();
+    assert_eq!(error.failure(), Some(FailureKind::Timeout), "{}", line(&error));
+}
+
+#[tokio::test]
+async fn a_request_that_may_have_made_a_file_is_waited_for() {
+    let peer = swallowing(1).await;
+    let client = peer.client(timeouts(|timeouts| (timeouts.stall, timeouts.lookup) = (SHORT, SHORT)));
+    client.call_with(&part(1), zeros(1)).await.unwrap();
+    let complete = CompleteUpload::new("upload_1", CompleteUploadRequest::new(vec!["part_1".to_owned()]));
+    let waiting = tokio::time::timeout(SHORT * 4, client.call(&complete));
+    assert!(waiting.await.is_err(), "it may take minutes to assemble the file");
 }
 
 #[tokio::test]
