@@ -19,7 +19,7 @@ pub struct Timeouts {
     /// A connection that only has to wait for its turn on a slow line is not silent: as long as others of the same stack
     /// move bytes, none is given up before each of them has moved 256 KiB on average. Time during which this process did
     /// not run does not count. On Linux a byte that the peer acknowledges is seen. Elsewhere, and where `/proc` is not to be
-    /// had, only writes that find room are, and so they get three times as long.
+    /// had, only writes that find room are, and so they get three times as long. After a sleep of the machine it is 5 s.
     pub stall: Duration,
     /// From the last byte of a `POST` to the first of its answer. 600 s by default, since a service may take minutes to
     /// assemble a file of gigabytes before it answers.
