@@ -21,7 +21,7 @@ const STALL: Duration = Duration::from_secs(20);
 /// A server behind a line on which the file takes some seconds over four connections.
 fn scene() -> (Scene, Line) {
     let scene = Scene::new();
-    let line = Line::to(&scene.server.origin, MIB);
+    let line = Line::to(&scene.server.origin, 2 * MIB);
     (scene, line)
 }
 
