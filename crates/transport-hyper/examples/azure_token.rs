@@ -11,7 +11,7 @@ use std::{
     env,
     error::Error,
     sync::Arc,
-    time::{Duration, Instant},
+    time::{Duration, SystemTime},
 };
 
 use partwise_models::Purpose;
@@ -23,13 +23,13 @@ const SCOPE: &str = "https://cognitiveservices.azure.com/.default";
 /// Tokens are good for an hour or more.
 const KEEP: Duration = Duration::from_secs(30 * 60);
 
-/// The last token, and when it was fetched.
-type Kept = Mutex<Option<(Credential, Instant)>>;
+/// The last token, and when it was fetched: on the wall clock, since the monotonic one stands still while the machine sleeps.
+type Kept = Mutex<Option<(Credential, SystemTime)>>;
 
 async fn token(kept: Arc<Kept>) -> Result<Credential, Box<dyn Error + Send + Sync>> {
     let mut kept = kept.lock().await;
     if let Some((token, since)) = &*kept {
-        if since.elapsed() < KEEP {
+        if since.elapsed().is_ok_and(|age| age < KEEP) {
             return Ok(token.clone());
         }
     }
@@ -40,7 +40,7 @@ async fn token(kept: Arc<Kept>) -> Result<Credential, Box<dyn Error + Send + Syn
         return Err(String::from_utf8_lossy(&answer.stderr).trim().into());
     }
     let token = Credential::token(std::str::from_utf8(&answer.stdout)?)?;
-    *kept = Some((token.clone(), Instant::now()));
+    *kept = Some((token.clone(), SystemTime::now()));
     Ok(token)
 }
 

@@ -27,6 +27,8 @@ impl Client {
         redirects: Redirects,
     ) -> Result<Response<AnyBody>, Failure> {
         self.refuse_plain_http(&request)?;
+        // A request that leaves after a sleep is none that left before it.
+        self.clocks().now();
         request.headers_mut().entry(header::USER_AGENT).or_insert(USER_AGENT);
         let credential = self.credentials.ask().await.map_err(Withheld::NoCredential)?;
         let mut trail = Trail::new(redirects, request.uri().clone());

@@ -1,6 +1,6 @@
 //! The client: operations in, answers out.
 
-use std::{fmt, sync::Arc};
+use std::{fmt, sync::Arc, time::Duration};
 
 use bytes::Bytes;
 use http::{HeaderMap, Request, Response};
@@ -18,8 +18,9 @@ use crate::{
     reading::Reader,
     retries::{FailedAttempt, Retries},
     service::{AnyService, BoxError},
+    sleep::{SleepClock, SleepWatch},
     stack::Stack,
-    system::{Clock, System},
+    system::{Alarm, Clock, System},
     trace::{self, attempt_span},
 };
 
@@ -52,6 +53,8 @@ pub struct Client {
     pub(crate) retry: RetryPolicy,
     pub(crate) on_retry: Option<OnRetry>,
     pub(crate) system: System,
+    /// Sees that the machine has slept, once for all of them.
+    sleep: Arc<SleepWatch>,
     /// The time on this client's clocks, which all its uploads and downloads share.
     began: Instant,
     /// What its requests know of the service together.
@@ -150,6 +153,7 @@ impl Client {
             retry: RetryPolicy::default(),
             on_retry: None,
             system: System::default(),
+            sleep: Arc::new(SleepWatch::new(SleepClock::default())),
             began: Instant::now(),
             state: ServiceState::new(),
         }
@@ -220,6 +224,13 @@ impl Client {
         self
     }
 
+    /// Takes from here for how long the machine has slept since it was started, instead of from the system, for tests.
+    #[must_use]
+    pub fn sleep_clock(mut self, slept: impl Fn() -> Duration + Send + Sync + 'static) -> Self {
+        self.sleep = Arc::new(SleepWatch::new(SleepClock::of(slept)));
+        self
+    }
+
     /// Takes random numbers from here instead of the system, for tests; none may come twice.
     #[must_use]
     pub fn entropy(mut self, random: impl Fn() -> [u8; 32] + Send + Sync + 'static) -> Self {
@@ -229,7 +240,8 @@ impl Client {
 
     /// The clocks of its uploads and downloads.
     pub(crate) fn clocks(&self) -> Clock {
-        self.system.clock_since(self.began)
+        let alarm = Alarm { watch: self.sleep.clone(), state: self.state.clone() };
+        self.system.clock_since(self.began, alarm)
     }
 
     /// The service that this client talks to.
@@ -291,7 +303,8 @@ impl Client {
     ) -> Result<O::Response, FailedAttempt> {
         let request = operation.encode_request(&self.api).map_err(Error::from)?;
         let has_content = request.body().segments().iter().any(|part| matches!(part, Segment::Source(_)));
-        let request = request.map(|body| RequestBody::new(body, reader));
+        let mut request = request.map(|body| RequestBody::new(body, reader));
+        request.extensions_mut().insert(O::ID.repeat());
         let handoff = request.body().handoff();
         let sending = self.exchange(request, O::ID.answer_limit());
         let response = trace::attempt(attempt_span(O::ID, None, attempt), sending).await;

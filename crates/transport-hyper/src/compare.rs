@@ -23,7 +23,7 @@ impl Client {
     /// Waits for as long as an overloaded service asks, if that is kept to: what comes next knows nothing of this answer.
     async fn wait_as_asked(&self, error: &Error) {
         let asked = error.refusal().filter(|rejection| rejection.is_overload());
-        let wait = asked.and_then(|rejection| rejection.retry.wait(self.system.start_clock().now()));
+        let wait = asked.and_then(|rejection| rejection.retry.wait(self.clocks().now()));
         if let Some(wait) = wait.filter(|wait| *wait <= self.retry.max_hinted_wait) {
             tokio::time::sleep(wait).await;
         }

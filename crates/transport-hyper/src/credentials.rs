@@ -6,7 +6,8 @@ use futures_util::future::BoxFuture;
 use partwise_protocol::Credential;
 
 /// Gives the credential for one attempt. It is asked before every attempt, since an upload may outlive a token: keep
-/// what is costly to get until it is close to its end.
+/// what is costly to get until it is close to its end. Measure that on the wall clock: an `Instant` may stand still while the
+/// machine sleeps.
 ///
 /// A [`Credential`] is one that never changes. A closure is one too:
 ///

@@ -48,6 +48,7 @@ mod reading;
 mod redirects;
 mod retries;
 mod service;
+mod sleep;
 mod source;
 pub mod stack;
 mod system;

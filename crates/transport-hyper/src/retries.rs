@@ -35,6 +35,8 @@ pub(crate) struct Retries<'c> {
     failures: u32,
     /// How the last attempt without an answer failed.
     latest: Option<Failure>,
+    /// When the latest attempt left.
+    left_at: Duration,
 }
 
 impl<'c> Retries<'c> {
@@ -46,7 +48,8 @@ impl<'c> Retries<'c> {
     /// Of an operation that belongs to a task of an upload or a download, whose machine hears of its end.
     pub(crate) fn of_machine(client: &'c Client, operation: OperationId) -> Self {
         let clock = client.clocks();
-        Self { client, state: None, operation, clock, attempts: 0, failures: 0, latest: None }
+        let left_at = clock.now().monotonic;
+        Self { client, state: None, operation, clock, attempts: 0, failures: 0, latest: None, left_at }
     }
 
     /// Which attempt was started last, counted from 1.
@@ -66,6 +69,7 @@ impl<'c> Retries<'c> {
             let until = match started {
                 Ok(call) => {
                     self.attempts += 1;
+                    self.left_at = now;
                     return Ok(call);
                 }
                 Err(until) => until,
@@ -110,10 +114,13 @@ impl<'c> Retries<'c> {
         attempt: impl Into<FailedAttempt>,
     ) -> Result<(), Error> {
         let FailedAttempt { error, may_have_arrived, was_answered } = attempt.into();
-        self.failures += 1;
+        // A sleep of the machine ends connections, which says nothing of the service.
+        let is_excused = matches!(&error, Error::Failed(failure) if failure.kind.is_transient())
+            && self.clock.has_slept_since(self.left_at);
+        self.failures += u32::from(!is_excused);
         match (call, &error) {
             (Some(call), _) if was_answered => call.answered(self.now()),
-            (Some(call), Error::Failed(failure)) => {
+            (Some(call), Error::Failed(failure)) if !is_excused => {
                 call.failed(failure.kind, self.now(), self.client.system.random()?);
             }
             _ => {}
@@ -121,6 +128,7 @@ impl<'c> Retries<'c> {
         match self.judge(&error, may_have_arrived)? {
             Verdict::GiveUp => Err(error),
             Verdict::Retry { wait, .. } => {
+                let wait = if is_excused { Duration::ZERO } else { wait };
                 tracing::debug!(?wait, failures = self.failures, "trying again");
                 self.tell(&error, wait);
                 if let Error::Failed(failure) = error {
@@ -144,7 +152,7 @@ impl<'c> Retries<'c> {
     }
 
     fn judge(&self, error: &Error, may_have_arrived: bool) -> Result<Verdict, Error> {
-        let (policy, failures) = (&self.client.retry, self.failures);
+        let (policy, failures) = (&self.client.retry, self.failures.max(1));
         let repeat = match self.operation.repeat() {
             // Of half a request no service makes a file.
             Repeat::Ambiguous if !may_have_arrived => Repeat::Orphans,

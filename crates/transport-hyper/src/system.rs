@@ -7,10 +7,10 @@ use std::{
 };
 
 use partwise_models::UnixSeconds;
-use partwise_protocol::Now;
+use partwise_protocol::{Now, ServiceState};
 use tokio::time::Instant;
 
-use crate::Error;
+use crate::{Error, sleep::SleepWatch};
 
 /// The system, or what a test puts in its place.
 #[derive(Clone, Default)]
@@ -28,14 +28,9 @@ impl System {
         self.entropy = Some(Arc::new(random));
     }
 
-    /// The clocks of one operation, which begins now.
-    pub(crate) fn start_clock(&self) -> Clock {
-        self.clock_since(Instant::now())
-    }
-
-    /// Clocks that began at this moment.
-    pub(crate) fn clock_since(&self, began: Instant) -> Clock {
-        Clock { began, system: self.clone() }
+    /// Clocks that began at this moment, on which a sleep of the machine is seen.
+    pub(crate) fn clock_since(&self, began: Instant, alarm: Alarm) -> Clock {
+        Clock { began, system: self.clone(), alarm }
     }
 
     pub(crate) fn entropy(&self) -> Result<[u8; 32], Error> {
@@ -69,16 +64,36 @@ impl fmt::Debug for System {
     }
 }
 
-/// The clocks of one run: how long it has been running, on tokio's clock, and the time of day, which may jump.
+/// Tells the uploads and downloads of a client that the machine has slept.
+#[derive(Clone, Debug)]
+pub(crate) struct Alarm {
+    pub(crate) watch: Arc<SleepWatch>,
+    pub(crate) state: ServiceState,
+}
+
+/// The clocks of a client: how long it has been there, on tokio's clock, and the time of day, which may jump.
 #[derive(Clone, Debug)]
 pub(crate) struct Clock {
     began: Instant,
     system: System,
+    alarm: Alarm,
 }
 
 impl Clock {
+    /// What the clocks read. The first to ask after a sleep has everybody told of it.
     pub(crate) fn now(&self) -> Now {
-        Now { monotonic: self.began.elapsed(), unix: self.system.unix() }
+        let now = Now { monotonic: self.began.elapsed(), unix: self.system.unix() };
+        if let Some(slept) = self.alarm.watch.look() {
+            tracing::info!(?slept, "the machine has slept");
+            self.alarm.state.woke(now.monotonic, slept);
+        }
+        now
+    }
+
+    /// Says whether the machine has slept since a request left at this moment.
+    pub(crate) fn has_slept_since(&self, left_at: Duration) -> bool {
+        self.now();
+        self.alarm.state.has_slept_since(left_at)
     }
 
     /// The moment of the run as timers take it; `None` when it is too far away to ever come.

@@ -3,6 +3,8 @@
 #![allow(clippy::unwrap_used, reason = "what a test cannot set up ends it")]
 
 mod arguments;
+#[cfg(unix)]
+mod bad_line;
 mod causes;
 mod check;
 mod download;
@@ -10,6 +12,8 @@ mod errors;
 mod files;
 mod full_disk;
 mod interruption;
+#[cfg(unix)]
+mod line;
 mod listener;
 mod local;
 mod network;
@@ -29,6 +33,8 @@ mod serving;
 #[cfg(unix)]
 mod serving_log;
 mod silence;
+#[cfg(target_os = "linux")]
+mod slow_line;
 #[cfg(unix)]
 mod terminal;
 #[cfg(unix)]

@@ -97,6 +97,8 @@ pub(crate) enum Gate {
 /// The meaning of a failure without an answer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Blame {
+    /// Nobody: this machine has slept since the request left.
+    Sleep,
     /// The service, or the way to it: nothing was answered since the request left. Outages are numbered.
     Service { outage: u64 },
     /// Perhaps the request: others were answered meanwhile.
@@ -114,6 +116,21 @@ impl ServiceState {
     #[must_use]
     pub fn offline(&self) -> Option<Offline> {
         self.lock().offline()
+    }
+
+    /// The machine has slept for so long and woke at this moment of the clients' monotonic clock, which stands still meanwhile.
+    ///
+    /// No connection from before can be relied on. A request that left before this moment and ends without an answer spends no
+    /// budget, says nothing of the service, and goes again at once; a service that cannot be reached is tried at once; and the
+    /// service's clock has gone on by as much.
+    pub fn woke(&self, at: Duration, slept: Duration) {
+        self.lock().woke(at, slept);
+    }
+
+    /// Says whether the machine has slept since a request left at this moment.
+    #[must_use]
+    pub fn has_slept_since(&self, left_at: Duration) -> bool {
+        self.lock().has_slept_since(left_at)
     }
 
     fn lock(&self) -> MutexGuard<'_, Line> {
@@ -138,6 +155,15 @@ impl Member {
     /// Says whether the service has answered any request of this client.
     pub(crate) fn has_answered(&self) -> bool {
         self.service.lock().has_answered()
+    }
+
+    /// How long this machine has slept, all in all.
+    pub(crate) fn slept(&self) -> Duration {
+        self.service.lock().slept()
+    }
+
+    pub(crate) fn has_slept_since(&self, left_at: Duration) -> bool {
+        self.service.has_slept_since(left_at)
     }
 
     pub(crate) fn gate(&self, now: Duration) -> Gate {

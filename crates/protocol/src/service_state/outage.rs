@@ -30,6 +30,9 @@ pub(super) struct Line {
     /// The number of times that it has begun to fail.
     outages: u64,
     hold: Hold,
+    /// When this machine last woke, and how long it has slept in all.
+    woke_at: Option<Duration>,
+    slept: Duration,
 }
 
 #[derive(Debug)]
@@ -110,6 +113,25 @@ impl Line {
         }
     }
 
+    pub(super) fn woke(&mut self, at: Duration, slept: Duration) {
+        self.woke_at = self.woke_at.max(Some(at));
+        self.slept = self.slept.saturating_add(slept);
+        if let Some(failing) = &mut self.failing {
+            failing.attempts = 0;
+            if let State::Confirmed { next_attempt, .. } = &mut failing.state {
+                *next_attempt = at.min(*next_attempt);
+            }
+        }
+    }
+
+    pub(super) fn slept(&self) -> Duration {
+        self.slept
+    }
+
+    pub(super) fn has_slept_since(&self, left_at: Duration) -> bool {
+        self.woke_at.is_some_and(|woke| left_at < woke)
+    }
+
     pub(super) fn hold(&mut self, until: Duration) {
         self.hold.extend(until);
     }
@@ -121,6 +143,9 @@ impl Line {
         now: Duration,
         random: u64,
     ) -> Blame {
+        if self.has_slept_since(failed.left_at) {
+            return Blame::Sleep;
+        }
         let is_of_request = self.answered_at.is_some_and(|answered| answered >= failed.left_at);
         let is_first = self.failing.is_none();
         self.outages += u64::from(is_first);

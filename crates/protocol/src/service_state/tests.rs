@@ -302,3 +302,42 @@ fn a_probe_whose_body_moves_keeps_nobody_else_waiting() {
     assert_eq!(service.offline().unwrap().next_attempt, seconds(5));
     assert_eq!(service.offline().unwrap().since, seconds(0));
 }
+
+#[test]
+fn a_sleep_excuses_what_left_before_it_and_begins_the_waits_anew() {
+    let service = ServiceState::new();
+    let mut member = Member::of(&service);
+    member.failed(failed(0, false, true), seconds(0), 0);
+    for _ in 0..4 {
+        let at = service.offline().unwrap().next_attempt;
+        member.leaves(PROBE, at);
+        member.failed(Failed { left_at: at, ..failed(0, true, true) }, at, 0);
+    }
+    let asleep = service.offline().unwrap().next_attempt - seconds(4);
+    service.woke(asleep, seconds(600));
+    assert_eq!(member.gate(asleep), Gate::OneRequest);
+    assert_eq!(service.offline().unwrap().since, seconds(0));
+    // What left before tells nothing, whatever it was.
+    for kind in [FailureKind::Connect, FailureKind::Interrupted] {
+        let before = Failed { kind, left_at: asleep - seconds(1), ..failed(0, true, true) };
+        assert_eq!(member.failed(before, asleep, 0), Blame::Sleep);
+        assert_eq!(member.gate(asleep), Gate::OneRequest);
+    }
+    member.leaves(PROBE, asleep);
+    let since = Failed { left_at: asleep, ..failed(0, true, true) };
+    assert_eq!(member.failed(since, asleep, 0), Blame::Service { outage: 1 });
+    assert_eq!(service.offline().unwrap().next_attempt, asleep + seconds(1));
+    assert_eq!(member.slept(), seconds(600));
+}
+
+#[test]
+fn a_probe_that_slept_leaves_the_next_one_to_others() {
+    let service = ServiceState::new();
+    let (mut one, other) = (Member::of(&service), Member::of(&service));
+    one.failed(failed(0, false, true), seconds(0), HALF);
+    one.leaves(PROBE, seconds(2));
+    service.woke(seconds(3), seconds(60));
+    assert!(matches!(other.gate(seconds(3)), Gate::Closed { .. }));
+    one.failed(failed(2, true, true), seconds(4), HALF);
+    assert_eq!(other.gate(seconds(4)), Gate::OneRequest);
+}

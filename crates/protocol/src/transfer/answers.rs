@@ -39,10 +39,13 @@ impl Transfer {
         now: Now,
     ) {
         self.service.answered(now.monotonic);
+        self.watch_sleep();
         if response.status().is_success() && !may_have_arrived(left, flight.length) {
             return self.answered_early(flight, response, left, now);
         }
-        let date = date_of(response.headers());
+        // What was said before this machine slept is not the time now.
+        let is_late = self.service.has_slept_since(flight.begun_at);
+        let date = date_of(response.headers()).filter(|_| !is_late);
         let clock = date.map(|date| ClockOffset::between(date, now));
         if let (Some(date), Way::Parts { upload: Some(upload), .. }) = (date, &mut self.way) {
             upload.clock.refresh(date, now);
@@ -260,6 +263,7 @@ impl Transfer {
         let may_be_made = self.ambiguous && matches!(self.stage, Stage::Commit | Stage::Reconcile(_));
         let is_known = self.understood || may_be_made;
         let verdict = match setback {
+            Setback::Away { outage: None, .. } => Verdict::Retry { wait: Duration::ZERO, hold_all: false },
             Setback::Away { .. } => {
                 let wait = self.service.wait(&self.plan.retry, now.monotonic, random);
                 Verdict::Retry { wait, hold_all: false }

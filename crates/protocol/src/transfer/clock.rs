@@ -73,6 +73,13 @@ impl ServiceClock {
         }
     }
 
+    /// Goes on by the time that this machine has slept, in which our monotonic clock stood still.
+    pub(super) fn slept(&mut self, slept: Duration) {
+        if let Some((reading, _)) = &mut self.reading {
+            reading.0 = reading.0.saturating_add(slept.as_secs());
+        }
+    }
+
     /// What it reads now.
     pub(super) fn time(&self, now: Now) -> UnixSeconds {
         match self.reading {

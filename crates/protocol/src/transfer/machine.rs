@@ -22,6 +22,7 @@ impl Machine for Transfer {
         if is_held_back && !self.stop.is_under_way() {
             self.pace.pass(now.monotonic);
         }
+        self.watch_sleep();
         self.began.get_or_insert(now.monotonic);
         self.watch_activity(now);
         self.watch_outage(now);

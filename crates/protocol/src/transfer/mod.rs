@@ -211,6 +211,8 @@ pub struct Transfer {
     flights: Flights,
     /// What is known of the service together with others.
     service: Member,
+    /// How long this machine had slept when that was last looked at.
+    slept: Duration,
     /// The moment of the first poll.
     began: Option<Duration>,
     pace: Pace,
@@ -303,6 +305,7 @@ impl Transfer {
             solo: Solo::default(),
             flights: Flights::default(),
             service: Member::default(),
+            slept: Duration::ZERO,
             began: None,
             line: Line::default(),
             activity: Activity::default(),
@@ -334,6 +337,7 @@ impl Transfer {
     #[must_use]
     pub fn with_service(mut self, service: &ServiceState) -> Self {
         self.service = Member::of(service);
+        self.slept = self.service.slept();
         self.registration.move_to(&service.uploads);
         match &self.way {
             Way::Parts { upload: Some(upload), .. } => {

@@ -30,10 +30,26 @@ impl Transfer {
         match blame {
             // A cancel has a budget of its own.
             _ if matches!(self.stage, Stage::Cancel { .. }) => Setback::Failed(failure),
+            Blame::Sleep => Setback::Away { failure, outage: None, is_broken: false },
             Blame::Service { outage } if !self.plan.retry.give_up_after.is_zero() => {
-                Setback::Away { failure, outage, is_broken: flight.sent > MOVING }
+                Setback::Away { failure, outage: Some(outage), is_broken: flight.sent > MOVING }
             }
             _ => Setback::Failed(failure),
+        }
+    }
+
+    /// Takes in that this machine has slept, while the service's clock went on and our monotonic one did not.
+    pub(super) fn watch_sleep(&mut self) {
+        let slept = self.service.slept();
+        let new = slept.saturating_sub(self.slept);
+        self.slept = slept;
+        if new.is_zero() {
+            return;
+        }
+        match &mut self.way {
+            Way::Parts { upload: Some(upload), .. } => upload.clock.slept(new),
+            Way::Single { posted, .. } => *posted = posted.and_then(|posted| posted.checked_sub(new)),
+            Way::Parts { upload: None, .. } => {}
         }
     }
 

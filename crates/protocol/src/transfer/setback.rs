@@ -16,10 +16,11 @@ pub(super) enum Setback {
     Refused(Box<ApiError>),
     Garbled(Box<Garbled>),
     Failed(Failure),
-    /// The service cannot be reached: in its outage of this number. `is_broken` when much of the body had left.
+    /// The service cannot be reached: in its outage of this number, or `None` since this machine has slept meanwhile.
+    /// `is_broken` when much of the body had left.
     Away {
         failure: Failure,
-        outage: u64,
+        outage: Option<u64>,
         is_broken: bool,
     },
 }
@@ -86,8 +87,8 @@ impl Setback {
     pub(super) fn is_interruption(&self) -> bool {
         match self {
             Self::Failed(failure) => failure.kind != FailureKind::Source,
-            // Without a connection nothing was interrupted.
-            Self::Away { failure, .. } => failure.kind != FailureKind::Connect,
+            // Without a connection nothing was interrupted, and a sleep says nothing of the line.
+            Self::Away { failure, outage, .. } => outage.is_some() && failure.kind != FailureKind::Connect,
             _ => false,
         }
     }
@@ -113,8 +114,9 @@ impl Setback {
     /// breaks the connection: then the failure is its own.
     pub(super) fn excused_once(self, excuse: &mut Excuse) -> Self {
         match self {
-            Self::Away { failure, outage, is_broken } => {
+            Self::Away { failure, outage: Some(outage), is_broken } => {
                 let is_spent = excuse.is_spent(outage) || is_broken;
+                let outage = Some(outage);
                 if is_spent { Self::Failed(failure) } else { Self::Away { failure, outage, is_broken } }
             }
             other => other,

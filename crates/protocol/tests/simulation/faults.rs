@@ -50,6 +50,8 @@ pub(crate) struct Faults {
     pub(crate) stop: u64,
     /// Our wall clock is set before the next step.
     pub(crate) clock: u64,
+    /// This machine sleeps before the next step.
+    pub(crate) sleep: u64,
     /// The next run has the key of another project, which has no such upload.
     pub(crate) stranger: u64,
 }
@@ -78,6 +80,7 @@ impl Faults {
             cancel: 0,
             stop: 0,
             clock: 0,
+            sleep: 0,
             stranger: 0,
         }
     }
@@ -107,6 +110,7 @@ impl Faults {
             stop: rate(&[0, 0, 0, 0, 0, 0, 10]),
             clock: rate(&[0, 0, 0, 3, 30]),
             stranger: rate(&[0, 0, 0, 200]),
+            sleep: rate(&[0, 0, 0, 5, 50]),
         }
     }
 }

@@ -17,6 +17,8 @@ pub(crate) struct Line {
     /// The first failure behind the last answer.
     pub(crate) since: Option<Duration>,
     away: Option<Away>,
+    /// When this machine last woke.
+    woke_at: Option<Duration>,
 }
 
 #[derive(Debug)]
@@ -59,7 +61,21 @@ impl Line {
     }
 
     pub(crate) fn answered(&mut self, now: Duration) {
-        *self = Self { answered_at: Some(now), outages: self.outages, ..Self::default() };
+        *self =
+            Self { answered_at: Some(now), outages: self.outages, woke_at: self.woke_at, ..Self::default() };
+    }
+
+    /// This machine has slept: the service is tried at once, and the waits begin anew.
+    pub(crate) fn woke(&mut self, now: Duration) {
+        self.woke_at = Some(now);
+        if let Some(away) = &mut self.away {
+            (away.attempts, away.from) = (0, away.from.min(now));
+        }
+    }
+
+    /// Says whether this machine has slept since a request left.
+    pub(crate) fn has_slept_since(&self, left_at: Duration) -> bool {
+        self.woke_at.is_some_and(|woke| left_at < woke)
     }
 
     /// Nothing more comes of a request.

@@ -6,7 +6,8 @@ use http::Request;
 use partwise_models::File;
 use partwise_protocol::{
     Action, Api, ApiErrorKind, Body, Checkpoint, Dialect, Machine as _, Now, OperationId, Phase, RequestId,
-    SaveError, Segment, SourceError, Transfer, TransferError, UploadAction, UploadTask, Warning,
+    SaveError, Segment, ServiceState, SourceError, Transfer, TransferError, UploadAction, UploadTask,
+    Warning,
 };
 
 use crate::books::{Asked, Books};
@@ -28,6 +29,7 @@ const LONGEST_STOP: Duration = Duration::from_secs(5 + 3 * 2);
 /// The process that runs now.
 pub(crate) struct Process {
     pub(crate) transfer: Transfer,
+    service: ServiceState,
     pub(crate) books: Books,
     /// The monotonic clock of a process starts anywhere.
     clock_origin: Duration,
@@ -64,8 +66,10 @@ impl World {
             Some(saved) => self.resume(&saved)?,
             None => self.begin()?,
         };
+        let service = ServiceState::new();
         Some(Process {
-            transfer,
+            transfer: transfer.with_service(&service),
+            service,
             books: Books::new(
                 &self.plan,
                 self.original.len() as u64,
@@ -310,6 +314,14 @@ impl World {
             self.set += *self.dice.pick(&[3600, -3600, 90_000, -90_000, 30, -30]);
             self.was_set = true;
             self.tell(format_args!("our clock is set by {} s in all", self.set));
+        }
+        if self.dice.chance(self.faults.sleep) {
+            let before = self.slept;
+            self.sleep();
+            self.tell(format_args!("this machine slept for {:?}", self.slept - before));
+            let woke = self.clock(process).monotonic;
+            process.service.woke(woke, self.slept - before);
+            process.books.line.woke(woke);
         }
         if process.cancelled_at.is_none() && self.dice.chance(self.faults.cancel) {
             self.tell("the caller cancels");

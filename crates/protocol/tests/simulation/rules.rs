@@ -76,6 +76,8 @@ rules! {
     4 SmallestFirst,
     /// What failed since nothing was answered any more costs no budget, and waits for the service.
     4 Outage,
+    /// What left before this machine slept costs no budget, and goes again at once.
+    4 Sleep,
     /// A service that cannot be reached is waited for as long as the policy says, and no longer.
     4 Patience,
     /// Any part that is taken refills the budget of all.

@@ -143,6 +143,8 @@ pub(crate) struct World {
     pub(crate) set: i64,
     pub(crate) was_set: bool,
     slow_network: u64,
+    /// How long this machine has slept, while only its monotonic clock stood still.
+    pub(crate) slept: Duration,
     /// While nothing at all can be reached.
     pub(crate) away: Range<Duration>,
     /// What part of a body is reported as sent while it flies.
@@ -250,6 +252,7 @@ impl World {
             set: 0,
             was_set: false,
             slow_network: 50,
+            slept: Duration::ZERO,
             away: Duration::ZERO..Duration::ZERO,
             reported: 2,
             counts_left: true,
@@ -275,13 +278,15 @@ impl World {
 
     /// The service's clock, in milliseconds.
     pub(crate) fn service_clock(&self) -> u64 {
-        let ours = EPOCH * 1000 + self.time.as_millis() as u64;
+        let ours = EPOCH * 1000 + (self.time + self.slept).as_millis() as u64;
         ours.checked_add_signed(self.skew * 1000).expect("the skew is small")
     }
 
     /// Our clocks, of which the monotonic one starts anywhere and the other may be set.
     pub(crate) fn now(&self, origin: Duration) -> Now {
-        let unix = (EPOCH + self.time.as_secs()).checked_add_signed(self.set).expect("it is set by days");
+        let unix = (EPOCH + (self.time + self.slept).as_secs())
+            .checked_add_signed(self.set)
+            .expect("it is set by days");
         Now { monotonic: origin + self.time, unix: UnixSeconds(unix) }
     }
 
@@ -311,6 +316,18 @@ impl World {
     pub(crate) fn schedule(&mut self, delay: Duration, event: Event) {
         self.events.insert((self.time + delay, self.next_event), event);
         self.next_event += 1;
+    }
+
+    /// This machine sleeps. Answers that are on their way to this process may be lost by the time it wakes.
+    pub(crate) fn sleep(&mut self) {
+        self.slept += Duration::from_secs(*self.dice.pick(&[20, 20, 600, 5400]));
+        let kinds = [FailureKind::Interrupted, FailureKind::Timeout];
+        for event in self.events.values_mut() {
+            let Event::Answer { process, id, left, .. } = *event else { continue };
+            if self.dice.chance(700) {
+                *event = Event::Fail { process, id, kind: *self.dice.pick(&kinds), left };
+            }
+        }
     }
 
     pub(crate) fn delay(&mut self) -> Duration {

@@ -13,6 +13,7 @@ mod hostile;
 mod misuse;
 mod outages;
 mod shown;
+mod sleep;
 mod statistics;
 mod steps;
 mod stopping;

@@ -13,9 +13,10 @@ use http::Uri;
 use http_body::{Body, Frame, SizeHint};
 use http_body_util::BodyExt as _;
 use hyper::body::Incoming;
-use tokio::time::{Instant, Sleep};
 
-use super::{connection::Lease, direct::DirectBody, error::StackError, exchange::explain};
+use super::{
+    connection::Lease, direct::DirectBody, error::StackError, exchange::explain, silence::ReadSilence,
+};
 use crate::body::Handoff;
 
 /// A shorter answer comes with its head, or nearly: there is nothing to be gained by reading the rest without HTTP.
@@ -26,17 +27,10 @@ pub struct AnswerBody {
     incoming: Incoming,
     lease: Option<Lease>,
     handoff: Arc<Handoff>,
-    silence: Silence,
+    silence: ReadSilence,
     uri: Uri,
     /// The connection is to serve other requests after this one, so everybody has said.
     stays_open: bool,
-}
-
-/// How long nothing has come while somebody waited.
-pub(super) struct Silence {
-    limit: Duration,
-    sleep: Pin<Box<Sleep>>,
-    waiting: bool,
 }
 
 impl AnswerBody {
@@ -48,7 +42,7 @@ impl AnswerBody {
         uri: Uri,
         stays_open: bool,
     ) -> Self {
-        let silence = Silence::new(limit);
+        let silence = ReadSilence::new(limit, lease.connection.gauge.traffic());
         let mut body = Self { incoming, lease: Some(lease), handoff, silence, uri, stays_open };
         if body.incoming.is_end_stream() {
             body.complete();
@@ -137,24 +131,6 @@ impl Body for AnswerBody {
 
     fn size_hint(&self) -> SizeHint {
         self.incoming.size_hint()
-    }
-}
-
-impl Silence {
-    pub(super) fn new(limit: Duration) -> Self {
-        Self { limit, sleep: Box::pin(tokio::time::sleep(limit)), waiting: false }
-    }
-
-    pub(super) fn is_over(&mut self) {
-        self.waiting = false;
-    }
-
-    pub(super) fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Duration> {
-        if !self.waiting {
-            self.waiting = true;
-            self.sleep.as_mut().reset(Instant::now() + self.limit);
-        }
-        self.sleep.as_mut().poll(cx).map(|()| self.limit)
     }
 }
 

@@ -16,10 +16,12 @@ use super::tls::{self, TlsError};
 use super::{
     options::Timeouts,
     proxy::{InvalidProxy, Proxy, Server},
+    silence::{Traffic, within},
     stream::Stream,
     tunnel::tunnel,
     wire::Wire,
 };
+use crate::sleep::SleepClock;
 
 /// Well below the four minutes after which Azure's load balancers drop a connection, which are among the shortest.
 const KEEPALIVE: Duration = Duration::from_secs(30);
@@ -30,6 +32,7 @@ pub(super) struct Connector {
     tcp: HttpConnector<Resolver>,
     proxy: Arc<Proxy>,
     timeout: Duration,
+    traffic: Arc<Traffic>,
     #[cfg(feature = "__tls")]
     tls: Arc<Tls>,
 }
@@ -169,6 +172,7 @@ impl Connector {
     pub(super) fn new(
         proxy: Proxy,
         timeouts: &Timeouts,
+        sleep: SleepClock,
         #[cfg(feature = "__tls")] provider: tls::CryptoProvider,
         #[cfg(feature = "__tls")] extra: Vec<rustls::pki_types::CertificateDer<'static>>,
     ) -> Self {
@@ -181,22 +185,28 @@ impl Connector {
         // The kernel sees what nobody above can: whether the peer still acknowledges what lies in the send buffer.
         // Elsewhere only writes that find no room are watched.
         #[cfg(any(target_os = "linux", target_os = "android", target_os = "fuchsia"))]
-        tcp.set_tcp_user_timeout(Some(timeouts.stall));
+        tcp.set_tcp_user_timeout(Some(timeouts.stall_unseen()));
         Self {
             tcp,
             proxy: Arc::new(proxy),
             timeout: timeouts.connect,
+            traffic: Arc::new(Traffic::new(sleep)),
             #[cfg(feature = "__tls")]
             tls: Arc::new(Tls { provider, extra, ready: tokio::sync::OnceCell::new() }),
         }
     }
 
+    /// What all streams move.
+    pub(super) fn traffic(&self) -> &Traffic {
+        &self.traffic
+    }
+
     /// Opens a stream for requests to `uri`.
     pub(super) async fn open(&self, uri: &Uri) -> Result<Opened, ConnectError> {
         let to = host_and_port(uri)?;
-        match tokio::time::timeout(self.timeout, self.open_untimed(uri, &to)).await {
-            Ok(opened) => opened,
-            Err(_) => Err(ConnectError::TimedOut { to, after: self.timeout }),
+        match within(self.timeout, self.open_untimed(uri, &to)).await {
+            Some(opened) => opened,
+            None => Err(ConnectError::TimedOut { to, after: self.timeout }),
         }
     }
 
@@ -216,7 +226,7 @@ impl Connector {
 
     async fn tcp(&self, uri: &Uri) -> Result<Stream, ConnectError> {
         match self.tcp.clone().call(uri.clone()).await {
-            Ok(tcp) => Ok(Stream::Plain(Wire::new(tcp.into_inner()))),
+            Ok(tcp) => Ok(Stream::Plain(Wire::new(tcp.into_inner(), self.traffic.clone()))),
             Err(error) => Err(no_socket(uri, error)),
         }
     }

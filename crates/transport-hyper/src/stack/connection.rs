@@ -26,6 +26,7 @@ use super::{
     use_time::{Use, UseTime},
     wire::Gauge,
 };
+use crate::sleep::SHORTEST_SLEEP;
 
 /// A connection that nobody used for this long is not used again: what lies between may have forgotten it without a
 /// word, and the request would wait for an answer that never comes.
@@ -191,6 +192,8 @@ struct Idle {
     since: Instant,
     /// The same on the clock of use.
     used: Duration,
+    /// How long the machine had slept by then.
+    slept: Duration,
 }
 
 /// What a connection is good for: scheme and authority.
@@ -232,6 +235,12 @@ impl Slots {
         Ok(Lease { connection, origin, slots: self.clone(), reused, _use, _slot: slot })
     }
 
+    /// A connection was silent for so long: those that lay idle meanwhile have shown nothing better, and are closed.
+    pub(super) fn distrust(&self, silent: Duration) {
+        let mut idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner);
+        idle.retain(|kept| kept.since.elapsed() < silent);
+    }
+
     async fn take_idle(&self, origin: &Origin) -> Option<Connection> {
         loop {
             let mut connection = self.pop_idle(origin)?;
@@ -244,7 +253,11 @@ impl Slots {
 
     fn pop_idle(&self, origin: &Origin) -> Option<Connection> {
         let mut idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner);
-        idle.retain(|kept| !kept.connection.sender.is_closed() && kept.since.elapsed() < LONGEST_IDLE);
+        let slept = self.connector.traffic().slept();
+        idle.retain(|kept| {
+            let has_slept = slept.saturating_sub(kept.slept) >= SHORTEST_SLEEP;
+            !has_slept && !kept.connection.sender.is_closed() && kept.since.elapsed() < LONGEST_IDLE
+        });
         match idle.iter().rposition(|kept| kept.origin == *origin) {
             Some(position) => {
                 let connection = idle.remove(position).connection;
@@ -287,7 +300,9 @@ impl Lease {
     pub(super) fn give_back(self) {
         let Self { mut connection, origin, slots, _slot, .. } = self;
         connection.in_use = false;
-        let kept = Idle { origin, connection, since: Instant::now(), used: slots.use_time.now() };
+        let slept = slots.connector.traffic().slept();
+        let used = slots.use_time.now();
+        let kept = Idle { origin, connection, since: Instant::now(), used, slept };
         slots.idle.lock().unwrap_or_else(PoisonError::into_inner).push(kept);
     }
 }

@@ -13,10 +13,10 @@ use http::Uri;
 use tokio::io::{AsyncRead, ReadBuf};
 
 use super::{
-    answer::Silence,
     connect::host_and_port,
     connection::{Lease, Taken},
     error::StackError,
+    silence::ReadSilence,
     stream::Stream,
 };
 
@@ -32,7 +32,7 @@ pub(crate) struct DirectBody {
     remaining: u64,
     /// Something stood behind the answer. It belongs to nobody, and so the connection serves nobody any more.
     is_overfull: bool,
-    silence: Silence,
+    silence: ReadSilence,
     uri: Uri,
 }
 
@@ -43,7 +43,7 @@ impl DirectBody {
         taken: Taken,
         remaining: u64,
         lease: Lease,
-        silence: Silence,
+        silence: ReadSilence,
         uri: Uri,
     ) -> Self {
         let Taken { stream, mut read } = taken;
@@ -127,7 +127,7 @@ mod tests {
         let taken = Taken { read: read.into(), ..lease.connection.take().await.unwrap() };
         let early = VecDeque::from([Bytes::from(handed_out)]);
         let remaining = 5 - handed_out.len() as u64;
-        let silence = Silence::new(Duration::from_secs(60));
+        let silence = ReadSilence::new(Duration::from_secs(60), lease.connection.gauge.traffic());
         let mut body = DirectBody::new(early, taken, remaining, lease, silence, uri.clone());
         let mut room = [0; 2];
         let mut all = Vec::new();

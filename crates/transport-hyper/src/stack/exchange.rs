@@ -3,9 +3,10 @@
 use std::{error::Error, pin::pin, sync::Arc, time::Duration};
 
 use futures_util::FutureExt;
-use http::{HeaderMap, HeaderValue, Request, Response, StatusCode, Uri, header};
+use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode, Uri, header};
 use hyper::body::Incoming;
-use tokio::time::Instant;
+use partwise_protocol::Repeat;
+use tokio::time::sleep_until;
 
 use super::{
     answer::AnswerBody,
@@ -15,6 +16,7 @@ use super::{
     error::StackError,
     options::Timeouts,
     proxy::Server,
+    silence::{Silence, Traffic},
     tunnel::rejection,
     wire::Gauge,
 };
@@ -33,16 +35,19 @@ pub(super) async fn exchange(
 ) -> Result<Response<AnswerBody>, StackError> {
     let uri = request.uri().clone();
     let handoff = request.body().handoff();
-    let answer_within = timeouts.answer_to(request.method());
     let closes_after_request = closes(request.headers());
     loop {
         let mut lease = slots.lease(&uri).await?;
         let reused = lease.reused;
-        let sent = send(&mut lease, &uri, &handoff, timeouts.stall, answer_within, request).await;
+        let limits = Limits::of(timeouts, &request, &lease.connection.gauge.traffic());
+        let sent = send(&mut lease, &uri, &handoff, limits, request).await;
         if sent.is_err() {
             // Only then is it certain how much has left.
             lease.connection.close().await;
             handoff.closed();
+        }
+        if let Err(StackError::Stalled { after } | StackError::NoAnswer { after }) = &sent {
+            slots.distrust(*after);
         }
         let response = match sent? {
             Sent::Answered(response) => response,
@@ -55,6 +60,10 @@ pub(super) async fn exchange(
             Sent::Stranded => return Err(never_sent(lease, None, &uri).await),
         };
         lease.note_http();
+        if let Answer::Again { .. } = limits.answer {
+            let gauge = &lease.connection.gauge;
+            gauge.traffic().answered_after(gauge.since_written());
+        }
         if let Some(proxy) = &lease.connection.forwarded {
             // The service has not seen the request: this status is a proxy's own.
             if response.status() == StatusCode::PROXY_AUTHENTICATION_REQUIRED {
@@ -97,16 +106,16 @@ async fn send(
     lease: &mut Lease,
     uri: &Uri,
     handoff: &Handoff,
-    stall: Duration,
-    answer_within: Duration,
+    limits: Limits,
     mut request: Request<RequestBody>,
 ) -> Result<Sent, StackError> {
     let connection = &mut lease.connection;
     prepare(&mut request, uri, connection.forwarded.as_ref());
     let files = connection.files.clone();
+    connection.gauge.expect(handoff.len());
     let sending = connection.sender.try_send_request(request.map(|body| StackBody::new(body, files)));
     let gauge = connection.gauge.clone();
-    let mut watched = pin!(watch(sending, &gauge, handoff, stall, answer_within));
+    let mut watched = pin!(watch(sending, &gauge, handoff, limits));
     let outcome = tokio::select! {
         biased;
         outcome = &mut watched => Some(outcome),
@@ -155,30 +164,125 @@ fn host_header(uri: &Uri) -> Option<HeaderValue> {
     }
 }
 
+/// How long nothing may happen to one request.
+#[derive(Clone, Copy, Debug)]
+struct Limits {
+    stall: Duration,
+    /// The same where nobody sees what the peer acknowledges.
+    stall_unseen: Duration,
+    /// From the last byte of the request to the first of its answer.
+    answer: Answer,
+}
+
+/// How long an answer is waited for.
+#[derive(Clone, Copy, Debug)]
+enum Answer {
+    /// To a request that only looks something up, or deletes it.
+    Lookup(Duration),
+    /// To one that can be sent again without harm, as others were answered before it left.
+    Again { due: Duration },
+    /// To one that may have made something.
+    Once(Duration),
+}
+
 /// Waits for the answer's head while bytes move, and no longer.
 async fn watch<F: Future>(
     sending: F,
     gauge: &Gauge,
     handoff: &Handoff,
-    stall: Duration,
-    answer_within: Duration,
+    limits: Limits,
 ) -> Result<F::Output, StackError> {
     let mut sending = pin!(sending);
-    let interval = (stall.min(answer_within) / 4).max(Duration::from_millis(10));
-    gauge.note_movement();
+    let mut silence = Silence::new(limits.stall.min(limits.answer.least()), gauge.traffic());
+    let mut held = None;
     loop {
-        if let Ok(output) = tokio::time::timeout_at(Instant::now() + interval, &mut sending).await {
-            return Ok(output);
-        }
-        let silent = gauge.moved().elapsed();
-        if gauge.is_blocked() {
-            if silent >= stall {
-                return Err(StackError::Stalled { after: stall });
+        let look = async {
+            sleep_until(silence.next_look()).await;
+            silence.look(gauge.moved());
+            match silence.is_suspicious() {
+                true => gauge.unacknowledged().await,
+                false => None,
             }
-        } else if handoff.is_finished() && silent >= answer_within {
-            return Err(StackError::NoAnswer { after: answer_within });
+        };
+        let unacknowledged = tokio::select! {
+            biased;
+            output = &mut sending => return Ok(output),
+            unacknowledged = look => unacknowledged,
+        };
+        if let (Some(before), Some(now)) = (held, unacknowledged) {
+            if now != before && silence.is_suspicious() {
+                gauge.note_movement(u64::abs_diff(now, before));
+            }
+        }
+        // Something may have moved while the system was asked.
+        silence.look(gauge.moved());
+        held = unacknowledged;
+        limits.check(&silence, gauge, handoff, unacknowledged)?;
+    }
+}
+
+impl Answer {
+    /// No limit is shorter.
+    fn least(self) -> Duration {
+        match self {
+            Self::Lookup(limit) | Self::Once(limit) | Self::Again { due: limit } => limit,
+        }
+    }
+}
+
+impl Limits {
+    fn of(timeouts: &Timeouts, request: &Request<RequestBody>, traffic: &Traffic) -> Self {
+        let Timeouts { stall, answer, lookup, .. } = *timeouts;
+        let is_ambiguous = !matches!(request.extensions().get(), Some(Repeat::Harmless | Repeat::Orphans));
+        let answer = match *request.method() {
+            Method::POST if is_ambiguous => Answer::Once(answer),
+            Method::POST => {
+                let due = traffic.answer_due().map_or(lookup, |due| due.max(stall)).min(answer);
+                Answer::Again { due }
+            }
+            _ => Answer::Lookup(answer.min(lookup)),
+        };
+        Self { stall, stall_unseen: timeouts.stall_unseen(), answer }
+    }
+
+    /// Ends a request to which no answer comes.
+    fn check_answer(&self, silence: &Silence, gauge: &Gauge) -> Result<(), StackError> {
+        let (after, is_over) = match self.answer {
+            Answer::Lookup(limit) => {
+                let limit = silence.patience(limit);
+                (limit, silence.lasted() >= limit)
+            }
+            Answer::Again { due } => (silence.patience(due), silence.is_over(due)),
+            // What may have been done is worth more than a connection that may be gone: the kernel asks for the peer.
+            Answer::Once(limit) => (limit, silence.lasted() >= limit),
+        };
+        if !is_over {
+            return Ok(());
+        }
+        if let Answer::Again { .. } = self.answer {
+            gauge.traffic().not_answered_within(after);
+        }
+        Err(StackError::NoAnswer { after })
+    }
+
+    /// Ends a request of which nothing has moved for too long.
+    fn check(
+        &self,
+        silence: &Silence,
+        gauge: &Gauge,
+        handoff: &Handoff,
+        unacknowledged: Option<u64>,
+    ) -> Result<(), StackError> {
+        let stall = if unacknowledged.is_some() { self.stall } else { self.stall_unseen };
+        if gauge.is_blocked() || (handoff.is_finished() && unacknowledged.is_some_and(|bytes| bytes > 0)) {
+            if silence.is_over(stall) {
+                return Err(StackError::Stalled { after: silence.patience(stall) });
+            }
+        } else if handoff.is_finished() {
+            return self.check_answer(silence, gauge);
         }
         // Else the body's source is being waited for, and how long that may take is for the source to say.
+        Ok(())
     }
 }
 
@@ -280,7 +384,8 @@ mod tests {
         let request = Request::new(RequestBody::new(Body::empty(), None));
         let handoff = request.body().handoff();
         let long = Duration::from_secs(60);
-        match send(&mut lease, &uri, &handoff, long, long, request).await.unwrap() {
+        let limits = Limits { stall: long, stall_unseen: long, answer: Answer::Lookup(long) };
+        match send(&mut lease, &uri, &handoff, limits, request).await.unwrap() {
             Sent::Never { canceled, .. } => (never_sent(lease, Some(canceled), &uri).await, at),
             Sent::Stranded => (never_sent(lease, None, &uri).await, at),
             Sent::Answered(_) => panic!("nobody answers"),

@@ -13,6 +13,7 @@
 //! [`Client::new`](crate::Client::new).
 
 mod answer;
+mod backlog;
 mod body;
 mod connect;
 mod connection;
@@ -21,6 +22,7 @@ mod error;
 mod exchange;
 mod options;
 mod proxy;
+mod silence;
 mod stream;
 #[cfg(feature = "__tls")]
 mod tls;

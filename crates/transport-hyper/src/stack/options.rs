@@ -2,11 +2,10 @@
 
 use std::time::Duration;
 
-use http::Method;
-
 #[cfg(feature = "__tls")]
 use super::tls::{self, CertificateError, CryptoProvider};
 use super::{connect::Connector, proxy::Proxy};
+use crate::sleep::SleepClock;
 
 /// How long nothing may happen. Each counts silence, never the length of a transfer: a part may take hours.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -14,14 +13,20 @@ use super::{connect::Connector, proxy::Proxy};
 pub struct Timeouts {
     /// Until a connection stands: name, socket, proxy and TLS together. 10 s by default.
     pub connect: Duration,
-    /// While bytes wait to be sent and none leaves, and between two pieces of an answer's body. 60 s by default.
+    /// While bytes wait to be sent or acknowledged and none is, and between two pieces of an answer's body that somebody
+    /// waits for. 20 s by default.
     ///
-    /// On Linux the kernel watches too (`TCP_USER_TIMEOUT`) whether the peer acknowledges what was sent, and holds back
-    /// no more than 512 KiB that it cannot send yet, so that a line of 10 kB/s is no stall. Elsewhere only writes are
-    /// seen, and a send buffer of megabytes on a very slow line may look like one: give more time there.
+    /// A connection that only has to wait for its turn on a slow line is not silent: as long as others of the same stack
+    /// move bytes, none is given up before each of them has moved 256 KiB on average. Time during which this process did
+    /// not run does not count. On Linux a byte that the peer acknowledges is seen. Elsewhere, and where `/proc` is not to be
+    /// had, only writes that find room are, and so they get three times as long. After a sleep of the machine it is 5 s.
     pub stall: Duration,
     /// From the last byte of a `POST` to the first of its answer. 600 s by default, since a service may take minutes to
     /// assemble a file of gigabytes before it answers.
+    ///
+    /// A part, and whatever else can be sent again without harm, is given up sooner when no connection of the stack moves a byte:
+    /// a proxy may have swallowed it. It is waited for twice as long as an answer to such a request took before, at least
+    /// for `stall` and at most for this; for `lookup` as long as none has been answered.
     pub answer: Duration,
     /// The same for requests that only look something up or delete it (`GET`, `DELETE`). 60 s by default, and never
     /// more than `answer`.
@@ -32,7 +37,7 @@ impl Default for Timeouts {
     fn default() -> Self {
         Self {
             connect: Duration::from_secs(10),
-            stall: Duration::from_secs(60),
+            stall: Duration::from_secs(20),
             answer: Duration::from_secs(600),
             lookup: Duration::from_secs(60),
         }
@@ -40,9 +45,9 @@ impl Default for Timeouts {
 }
 
 impl Timeouts {
-    /// The time from the last byte of a request to the first of its answer.
-    pub(super) fn answer_to(&self, method: &Method) -> Duration {
-        if *method == Method::POST { self.answer } else { self.answer.min(self.lookup) }
+    /// What `stall` is where nobody sees what the peer acknowledges.
+    pub(super) fn stall_unseen(&self) -> Duration {
+        self.stall.saturating_mul(3)
     }
 }
 
@@ -61,6 +66,7 @@ impl Timeouts {
 pub struct StackOptions {
     pub(super) connections: usize,
     pub(super) timeouts: Timeouts,
+    sleep: SleepClock,
     proxy: Proxy,
     #[cfg(feature = "__tls")]
     crypto: CryptoProvider,
@@ -74,6 +80,7 @@ impl StackOptions {
         Self {
             connections: 32,
             timeouts: Timeouts::default(),
+            sleep: SleepClock::default(),
             proxy: Proxy::from_env(),
             #[cfg(feature = "__tls")]
             crypto: CryptoProvider::default(),
@@ -92,6 +99,12 @@ impl StackOptions {
     /// How long nothing may happen.
     pub fn timeouts(mut self, timeouts: Timeouts) -> Self {
         self.timeouts = timeouts;
+        self
+    }
+
+    /// Takes from here for how long the machine has slept since it was started, instead of from the system, for tests.
+    pub fn sleep_clock(mut self, slept: impl Fn() -> Duration + Send + Sync + 'static) -> Self {
+        self.sleep = SleepClock::of(slept);
         self
     }
 
@@ -123,6 +136,7 @@ impl StackOptions {
         Connector::new(
             self.proxy,
             &self.timeouts,
+            self.sleep,
             #[cfg(feature = "__tls")]
             self.crypto,
             #[cfg(feature = "__tls")]

@@ -5,7 +5,7 @@ use std::{
     pin::Pin,
     sync::{
         Arc,
-        atomic::{AtomicBool, AtomicU16, AtomicU64, Ordering::Relaxed},
+        atomic::{AtomicBool, AtomicU16, AtomicU32, AtomicU64, Ordering::Relaxed},
     },
     task::{Context, Poll, ready},
     time::Duration,
@@ -19,6 +19,11 @@ use tokio::{
     time::Instant,
 };
 
+use super::{
+    backlog::Backlog,
+    silence::{Mark, Traffic},
+};
+
 /// A TCP stream that keeps on reading after a write has failed.
 ///
 /// A service that refuses an upload early answers and closes while we still write. The write then fails although the
@@ -30,6 +35,8 @@ pub(super) struct Wire {
     tcp: TcpStream,
     files: Option<Files>,
     write_error: Option<io::Error>,
+    /// What the kernel may hold that it cannot send yet.
+    unsent: u32,
     gauge: Arc<Gauge>,
 }
 
@@ -37,8 +44,17 @@ pub(super) struct Wire {
 #[derive(Debug)]
 pub(super) struct Gauge {
     opened: Instant,
+    /// What all connections have moved.
+    traffic: Arc<Traffic>,
+    backlog: Option<Backlog>,
     /// Nanoseconds from `opened` to the last moment at which a byte moved, either way.
     moved: AtomicU64,
+    /// The same for the last byte that was written.
+    wrote: AtomicU64,
+    /// What all connections had moved by then.
+    moved_by_all: AtomicU64,
+    /// What the kernel is to hold at most that it cannot send yet.
+    unsent: AtomicU32,
     /// A write found no room, or failed, and none has succeeded since.
     blocked: AtomicBool,
     /// The first byte that ever came in, plus `FIRST_BYTE_SEEN`.
@@ -52,18 +68,24 @@ pub(super) struct Gauge {
 const FIRST_BYTE_SEEN: u16 = 0x100;
 
 impl Wire {
-    pub(super) fn new(tcp: TcpStream) -> Self {
-        limit_unsent(&tcp);
+    pub(super) fn new(tcp: TcpStream, traffic: Arc<Traffic>) -> Self {
         do_not_pace_within_machine(&tcp);
+        traffic.opened();
         let gauge = Gauge {
             opened: Instant::now(),
+            moved_by_all: AtomicU64::new(traffic.bytes()),
+            traffic,
+            backlog: Backlog::of(&tcp),
             moved: AtomicU64::new(0),
+            wrote: AtomicU64::new(0),
+            unsent: AtomicU32::new(MOST_UNSENT),
             blocked: AtomicBool::new(false),
             first_byte: AtomicU16::new(0),
             defers_write_errors: AtomicBool::new(false),
             reset: AtomicBool::new(false),
         };
-        Self { tcp, files: Files::of_connection(), write_error: None, gauge: Arc::new(gauge) }
+        let files = Files::of_connection();
+        Self { tcp, files, write_error: None, unsent: 0, gauge: Arc::new(gauge) }
     }
 
     pub(super) fn gauge(&self) -> Arc<Gauge> {
@@ -78,7 +100,8 @@ impl Wire {
         match written {
             Poll::Ready(Ok(written)) => {
                 self.gauge.blocked.store(false, Relaxed);
-                self.gauge.note_movement();
+                self.gauge.note_movement(written as u64);
+                self.gauge.wrote.store(self.gauge.moved.load(Relaxed), Relaxed);
                 Poll::Ready(Ok(written))
             }
             // The socket is well, and so nobody will ever come to read the error.
@@ -108,16 +131,21 @@ impl Wire {
 #[error("the body was interrupted")]
 struct BrokenSource(#[source] SourceError);
 
+const LEAST_UNSENT: u32 = 16 * 1024;
+const MOST_UNSENT: u32 = 512 * 1024;
+/// A body takes a line some seconds, as long as it is cut for the line.
+const BODIES_UNSENT: u64 = 16;
+
 /// Lets the kernel take no more than a moment's worth of bytes that it cannot send yet. Else it takes megabytes, and on a
 /// slow line nothing can be written for minutes although all is well. What is on its way does not count, so a fast line is
 /// filled as before. A connection without it works too.
 #[cfg(any(target_os = "linux", target_os = "android"))]
-fn limit_unsent(tcp: &TcpStream) {
-    let _ = socket2::SockRef::from(tcp).set_tcp_notsent_lowat(512 * 1024);
+fn limit_unsent(tcp: &TcpStream, bytes: u32) {
+    let _ = socket2::SockRef::from(tcp).set_tcp_notsent_lowat(bytes);
 }
 
 #[cfg(not(any(target_os = "linux", target_os = "android")))]
-fn limit_unsent(_: &TcpStream) {}
+fn limit_unsent(_: &TcpStream, _: u32) {}
 
 impl AsyncRead for Wire {
     fn poll_read(
@@ -129,7 +157,7 @@ impl AsyncRead for Wire {
         let outcome = ready!(Pin::new(&mut self.tcp).poll_read(cx, buf));
         if let Some(first) = buf.filled().get(before) {
             self.gauge.note_first_byte(*first);
-            self.gauge.note_movement();
+            self.gauge.note_movement((buf.filled().len() - before) as u64);
             return Poll::Ready(outcome);
         }
         // The end of the stream, or an error: what went wrong first is the better explanation.
@@ -152,6 +180,11 @@ impl AsyncWrite for Wire {
     ) -> Poll<io::Result<usize>> {
         if self.write_error.is_some() {
             return Poll::Pending;
+        }
+        let unsent = self.gauge.unsent.load(Relaxed);
+        if unsent != self.unsent {
+            limit_unsent(&self.tcp, unsent);
+            self.unsent = unsent;
         }
         let Self { tcp, files, .. } = &mut *self;
         let written = match files {
@@ -176,6 +209,7 @@ impl AsyncWrite for Wire {
 
 impl Drop for Wire {
     fn drop(&mut self) {
+        self.gauge.traffic.closed();
         if self.gauge.reset.load(Relaxed) {
             // The peer learns of it even when it does not read, and the kernel lets go of what it holds. When it
             // cannot be set, the kernel delivers the rest by itself and closes then.
@@ -186,8 +220,31 @@ impl Drop for Wire {
 
 impl Gauge {
     /// When a byte last moved on this connection, either way; the opening counts.
-    pub(super) fn moved(&self) -> Instant {
-        self.opened + Duration::from_nanos(self.moved.load(Relaxed))
+    pub(super) fn moved(&self) -> Mark {
+        let at = self.opened + Duration::from_nanos(self.moved.load(Relaxed));
+        Mark { at, bytes: self.moved_by_all.load(Relaxed) }
+    }
+
+    /// How long it is that something was written.
+    pub(super) fn since_written(&self) -> Duration {
+        self.opened.elapsed().saturating_sub(Duration::from_nanos(self.wrote.load(Relaxed)))
+    }
+
+    /// What all connections of the stack have moved.
+    pub(super) fn traffic(&self) -> Arc<Traffic> {
+        self.traffic.clone()
+    }
+
+    /// How much of what was written the peer has not acknowledged; `None` where the system does not tell.
+    pub(super) async fn unacknowledged(&self) -> Option<u64> {
+        self.backlog?.bytes().await
+    }
+
+    /// Makes ready for a request whose body is so long: what is small is for a slow line.
+    pub(super) fn expect(&self, body: u64) {
+        let unsent = u32::try_from(body / BODIES_UNSENT).unwrap_or(MOST_UNSENT);
+        self.unsent.store(unsent.clamp(LEAST_UNSENT, MOST_UNSENT), Relaxed);
+        self.restart();
     }
 
     /// Whether bytes wait to be written and the kernel takes none.
@@ -211,10 +268,17 @@ impl Gauge {
         self.reset.store(true, Relaxed);
     }
 
+    /// So many bytes were moved, or acknowledged, just now.
+    pub(super) fn note_movement(&self, bytes: u64) {
+        self.traffic.note(bytes);
+        self.restart();
+    }
+
     /// Restarts the measurement of silence, for the next request on this connection.
-    pub(super) fn note_movement(&self) {
+    fn restart(&self) {
         let moved = u64::try_from(self.opened.elapsed().as_nanos()).unwrap_or(u64::MAX);
         self.moved.store(moved, Relaxed);
+        self.moved_by_all.store(self.traffic.bytes(), Relaxed);
     }
 
     fn note_first_byte(&self, byte: u8) {
@@ -232,6 +296,7 @@ mod tests {
     use tokio::net::TcpListener;
 
     use super::*;
+    use crate::sleep::SleepClock;
 
     #[tokio::test]
     async fn what_stays_on_this_machine_is_not_sent_with_bbr() {
@@ -239,7 +304,7 @@ mod tests {
         let tcp = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
         // Where the system does not have it, or does not let everybody choose it, there is nothing to replace.
         let _ = SockRef::from(&tcp).set_tcp_congestion(b"bbr");
-        let wire = Wire::new(tcp);
+        let wire = Wire::new(tcp, Arc::new(Traffic::new(SleepClock::default())));
         assert!(!SockRef::from(&wire.tcp).tcp_congestion().unwrap().starts_with(b"bbr"));
     }
 }

@@ -79,7 +79,8 @@ impl UploadJob {
         limit: u64,
         attempts: &mut Attempts<Outcome>,
     ) {
-        let request = request.map(|body| RequestBody::new(body, Some(self.reader.clone())));
+        let mut request = request.map(|body| RequestBody::new(body, Some(self.reader.clone())));
+        request.extensions_mut().insert(about.operation.repeat());
         // The one request whose content cannot be looked at once more before it becomes a file.
         let is_whole = about.operation == OperationId::CreateFile;
         let request = if is_whole { request.map(RequestBody::with_digest) } else { request };

@@ -19,6 +19,7 @@ mod redirects;
 mod secrets;
 mod service_side;
 mod services;
+mod sleep;
 mod spans;
 mod stalls;
 mod tls;

@@ -2,14 +2,22 @@
 
 use std::time::Duration;
 
-use partwise_protocol::{FailureKind, RetrieveFile};
+use partwise_models::CompleteUploadRequest;
+use partwise_protocol::{CompleteUpload, FailureKind, RetrieveFile};
 use partwise_transport_hyper::stack::{StackOptions, Timeouts};
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     sync::mpsc,
 };
 
-use crate::peer::{A_PART, MIB, Peer, answer, line, options, part, read_head, read_request, zeros};
+use crate::{
+    certificates::Authority,
+    peer::{
+        A_FILE, A_PART, MIB, Peer, answer, client, line, options, part, read_head, read_request, tls_peer,
+        zeros,
+    },
+    tls::{https, trusting},
+};
 
 pub(crate) const SHORT: Duration = Duration::from_millis(400);
 const NEVER: Duration = Duration::from_secs(3600);
@@ -36,6 +44,41 @@ async fn a_service_that_takes_nothing_more_is_given_up() {
     let client = peer.client(timeouts(|timeouts| timeouts.stall = SHORT));
     let error = client.call_with(&part(64 * MIB), zeros(64 * MIB)).await.unwrap_err();
     assert_eq!(error.failure(), Some(FailureKind::Timeout), "{}", line(&error));
+}
+
+#[tokio::test]
+async fn a_service_that_takes_nothing_more_over_tls_is_given_up() {
+    let authority = Authority::new();
+    let peer = tls_peer(authority.acceptor("localhost"), |mut stream| async move {
+        read_head(&mut stream).await.unwrap();
+        std::future::pending::<()>().await;
+    })
+    .await;
+    let mut timeouts = Timeouts::default();
+    (timeouts.stall, timeouts.answer, timeouts.lookup) = (SHORT, NEVER, NEVER);
+    let client = client(https(&peer), trusting(&authority).timeouts(timeouts));
+    let error = client.call_with(&part(64 * MIB), zeros(64 * MIB)).await.unwrap_err();
+    assert_eq!(error.failure(), Some(FailureKind::Timeout), "{}", line(&error));
+}
+
+/// The kernel shows what the peer has acknowledged.
+#[cfg(target_os = "linux")]
+#[tokio::test]
+async fn a_service_that_does_not_take_what_the_kernel_holds_is_given_up() {
+    let socket = tokio::net::TcpSocket::new_v4().unwrap();
+    socket.set_recv_buffer_size(2048).unwrap();
+    socket.bind("127.0.0.1:0".parse().unwrap()).unwrap();
+    let listener = socket.listen(1).unwrap();
+    let base = format!("http://{}/v1", listener.local_addr().unwrap());
+    let api = partwise_protocol::Api::with_base(&base, partwise_protocol::Dialect::OpenAi).unwrap();
+    let client = client(api, timeouts(|timeouts| timeouts.stall = SHORT));
+    // The kernel takes all of it, so that nothing waits to be written.
+    let len = 24 * 1024;
+    let error = client.call_with(&part(len), zeros(len)).await.unwrap_err();
+    assert_eq!(
+        line(&error),
+        "the service did not answer or take anything for too long: the service took nothing for 0.4 s"
+    );
 }
 
 #[tokio::test]
@@ -76,6 +119,73 @@ async fn a_service_that_does_not_answer_is_given_up() {
     let client = peer.client(timeouts(|timeouts| timeouts.lookup = SHORT));
     let error = client.call(&RetrieveFile::new("file-1")).await.unwrap_err();
     assert_eq!(error.failure(), Some(FailureKind::Timeout));
+}
+
+/// Answers so many parts, takes one more, and falls silent.
+async fn swallowing(answered: usize) -> Peer {
+    Peer::start(move |mut stream, _| async move {
+        for _ in 0..answered {
+            read_request(&mut stream).await.unwrap();
+            answer(&mut stream, 200, "", A_PART).await;
+        }
+        read_request(&mut stream).await.unwrap();
+        std::future::pending::<()>().await;
+    })
+    .await
+}
+
+#[tokio::test]
+async fn a_part_that_was_swallowed_is_given_up_when_answers_came_sooner_before() {
+    let peer = swallowing(2).await;
+    let client = peer.client(timeouts(|timeouts| timeouts.stall = SHORT));
+    for _ in 0..2 {
+        client.call_with(&part(MIB), zeros(MIB)).await.unwrap();
+    }
+    let error = client.call_with(&part(MIB), zeros(MIB)).await.unwrap_err();
+    assert_eq!(error.failure(), Some(FailureKind::Timeout), "{}", line(&error));
+}
+
+#[tokio::test]
+async fn connections_that_lay_idle_during_a_silence_are_not_used_again() {
+    let both_there = std::sync::Arc::new(tokio::sync::Barrier::new(2));
+    let peer = Peer::start(move |mut stream, connection| {
+        let both_there = both_there.clone();
+        async move {
+            read_request(&mut stream).await.unwrap();
+            if connection < 2 {
+                both_there.wait().await;
+            }
+            answer(&mut stream, 200, "", A_FILE).await;
+            std::future::pending::<()>().await;
+        }
+    })
+    .await;
+    let client = peer.client(timeouts(|timeouts| timeouts.lookup = SHORT));
+    let a_file = RetrieveFile::new("file-1");
+    let (one, other) = tokio::join!(client.call(&a_file), client.call(&a_file));
+    one.unwrap();
+    other.unwrap();
+    assert_eq!(client.call(&a_file).await.unwrap_err().failure(), Some(FailureKind::Timeout));
+    client.call(&a_file).await.unwrap();
+    assert_eq!(peer.accepted(), 3);
+}
+
+#[tokio::test]
+async fn a_first_part_that_was_swallowed_is_given_up_as_late_as_a_lookup() {
+    let peer = swallowing(0).await;
+    let client = peer.client(timeouts(|timeouts| timeouts.lookup = SHORT));
+    let error = client.call_with(&part(MIB), zeros(MIB)).await.unwrap_err();
+    assert_eq!(error.failure(), Some(FailureKind::Timeout), "{}", line(&error));
+}
+
+#[tokio::test]
+async fn a_request_that_may_have_made_a_file_is_waited_for() {
+    let peer = swallowing(1).await;
+    let client = peer.client(timeouts(|timeouts| (timeouts.stall, timeouts.lookup) = (SHORT, SHORT)));
+    client.call_with(&part(1), zeros(1)).await.unwrap();
+    let complete = CompleteUpload::new("upload_1", CompleteUploadRequest::new(vec!["part_1".to_owned()]));
+    let waiting = tokio::time::timeout(SHORT * 4, client.call(&complete));
+    assert!(waiting.await.is_err(), "it may take minutes to assemble the file");
 }
 
 #[tokio::test]

@@ -8,6 +8,7 @@ use partwise_models::UnixSeconds;
 use super::harness::{ENTROPY, Serves, Service, api, at, begun, halfway, plan, sent};
 use crate::{
     Action, ApiError, ByteRange, DownloadFile, Failure, FailureKind, Machine as _, Now, ResponseError,
+    ServiceState,
     download::{DownloadError, DownloadTask, End, Fetch},
 };
 
@@ -127,4 +128,25 @@ fn an_overloaded_service_is_left_alone_by_all_requests() {
         sent += 1;
     }
     assert!(sent >= 1);
+}
+
+#[test]
+fn what_left_before_a_sleep_is_asked_for_again_at_once_and_spends_no_budget() {
+    let service = Service::new(10_000, Serves::Ranges);
+    let (machine, _) = begun(&service, 4, |machine| machine.progress().requests == 4);
+    let state = ServiceState::new();
+    let mut machine = machine.with_service(&state);
+    let mut now = Now { monotonic: Duration::from_secs(1), unix: UnixSeconds(1) };
+    for _ in 0..50 {
+        now.monotonic += Duration::from_secs(1);
+        state.woke(now.monotonic, Duration::from_secs(60));
+        let under_way: Vec<_> = machine.flights.iter().map(|flight| flight.id).collect();
+        assert_eq!(under_way.len(), 4);
+        for id in under_way {
+            machine.handle_failure(id, Failure::new(FailureKind::Interrupted), now);
+        }
+        let at = now.monotonic;
+        assert_eq!(sent(&mut machine, &mut now, 4).len(), 4);
+        assert_eq!((now.monotonic, machine.failures, state.offline()), (at, 0, None));
+    }
 }

@@ -49,7 +49,7 @@ impl Books {
             Asked::Part(start) => {
                 let failures = if is_away { Failures::default() } else { self.count_failure(start) };
                 let expected = match is_away {
-                    true => self.expected_of_outage(now),
+                    true => self.expected_of_outage(flight.left_at, now),
                     false => setback.expected(failures.since, self.understood, &self.plan.retry),
                 };
                 let is_refilled = failures.since < failures.all && expected.again.is_some();
@@ -77,7 +77,7 @@ impl Books {
                     self.in_doubt && (is_commit || matches!(flight.asked, Asked::List | Asked::Object));
                 let is_known = self.understood || may_be_made;
                 let expected = match is_away {
-                    true => self.expected_of_outage(now),
+                    true => self.expected_of_outage(flight.left_at, now),
                     false => setback.expected(self.solo.1, is_known, &self.plan.retry),
                 };
                 let is_over = matches!(after.phase, Phase::Done | Phase::Creating)
@@ -105,6 +105,10 @@ impl Books {
             self.line.abandoned(flight.number);
             return false;
         }
+        if self.line.has_slept_since(flight.left_at) {
+            self.line.abandoned(flight.number);
+            return flight.asked != Asked::Cancel;
+        }
         let is_alone = self.flights.is_empty();
         self.is_of_service = self.line.failed((flight.number, flight.left_at), kind, is_alone, now);
         self.is_of_service && flight.asked != Asked::Cancel && (is_in_doubt || self.is_excused(flight.asked))
@@ -127,7 +131,10 @@ impl Books {
         self.line.since.is_some_and(|since| now - since >= shortest)
     }
 
-    fn expected_of_outage(&self, now: Duration) -> Expected {
+    fn expected_of_outage(&self, left_at: Duration, now: Duration) -> Expected {
+        if self.line.has_slept_since(left_at) {
+            return Expected { rule: Rule::Sleep, again: Some(Duration::ZERO..=Duration::ZERO) };
+        }
         let again = self.line.wait(now, self.plan.retry.base_wait.min(self.plan.retry.max_wait));
         Expected { rule: Rule::Outage, again: Some(again) }
     }
