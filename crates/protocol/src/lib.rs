@@ -85,7 +85,7 @@ pub use machine::{Action, ActionOf, Attempt, Machine, RequestId, SaveError};
 pub use operation::{Operation, Repeat};
 pub use retry::{Now, RetryAfter, RetryHint, RetryPolicy, Verdict};
 pub use route::{Route, RouteError};
-pub use service_state::{CallAttempt, Offline, ServiceState};
+pub use service_state::{Call, CallAttempt, Offline, ServiceState};
 pub use transfer::{
     Attempts, Checkpoint, Comparison, Parallel, Phase, Plan, PlanError, Progress, Proof, ResumeError,
     Retries, Retry, RetryReason, RouteChoice, SourceError, SourceStamp, Statistics, Transfer, TransferError,

@@ -254,9 +254,9 @@ impl Client {
     /// what could make a second file is repeated only when the first try has certainly not arrived.
     ///
     /// While this client cannot reach the service, one of its requests at a time finds out whether it is back, uploads and
-    /// downloads included, and an answer to any of them is for all. An attempt for which the policy finds the time in between counts
-    /// as failed without being sent, so that the operation ends as soon as if it were alone. A policy with
-    /// [`give_up_after`](RetryPolicy::give_up_after) zero sends all attempts.
+    /// downloads included, and an answer to any of them is for all. An attempt that is due by the policy in between counts as
+    /// failed without being sent, so that the operation ends as soon as if it were alone. One that is alone, and one whose policy
+    /// has zero for [`give_up_after`](RetryPolicy::give_up_after), sends all its attempts.
     ///
     /// # Errors
     /// [`Error::Encode`] before anything is sent, [`Error::Refused`] and [`Error::Garbled`] for answers,

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use partwise_protocol::{
-    Attempt, CallAttempt, Failure, FailureKind, OperationId, Repeat, Retry, ServiceState, Verdict,
+    Attempt, Call, CallAttempt, Failure, FailureKind, OperationId, Repeat, Retry, Verdict,
 };
 
 use crate::{Client, Error, system::Clock};
@@ -27,8 +27,8 @@ impl From<Error> for FailedAttempt {
 /// The attempts of one operation so far.
 pub(crate) struct Retries<'c> {
     client: &'c Client,
-    /// What the client's requests know of the service together; `None` for one that a machine has let leave, and hears of.
-    state: Option<ServiceState>,
+    /// The operation among the client's requests; `None` for one that a machine has let leave, and hears of.
+    call: Option<Call>,
     operation: OperationId,
     clock: Clock,
     attempts: u64,
@@ -42,14 +42,14 @@ pub(crate) struct Retries<'c> {
 impl<'c> Retries<'c> {
     /// Of an operation of its own, which hears of an outage and tells of one as the client's uploads and downloads do.
     pub(crate) fn new(client: &'c Client, operation: OperationId) -> Self {
-        Self { state: Some(client.state.clone()), ..Self::of_machine(client, operation) }
+        Self { call: Some(client.state.call()), ..Self::of_machine(client, operation) }
     }
 
     /// Of an operation that belongs to a task of an upload or a download, whose machine hears of its end.
     pub(crate) fn of_machine(client: &'c Client, operation: OperationId) -> Self {
         let clock = client.clocks();
         let left_at = clock.now().monotonic;
-        Self { client, state: None, operation, clock, attempts: 0, failures: 0, latest: None, left_at }
+        Self { client, call: None, operation, clock, attempts: 0, failures: 0, latest: None, left_at }
     }
 
     /// Which attempt was started last, counted from 1.
@@ -65,7 +65,7 @@ impl<'c> Retries<'c> {
         loop {
             let now = self.now();
             let policy = &self.client.retry;
-            let started = self.state.as_ref().map(|state| state.start_call(policy, now)).transpose();
+            let started = self.call.as_ref().map(|call| call.start(policy, now)).transpose();
             let until = match started {
                 Ok(call) => {
                     self.attempts += 1;
@@ -91,7 +91,7 @@ impl<'c> Retries<'c> {
         match self.client.retry.on_failure(Repeat::Harmless, self.failures, &away, random) {
             Verdict::Retry { wait, .. } => Ok(wait),
             Verdict::GiveUp => {
-                let since = self.state.as_ref().and_then(ServiceState::offline).map(|offline| offline.since);
+                let since = self.client.state.offline().map(|offline| offline.since);
                 let away_for = since.map(|since| self.now().saturating_sub(since)).unwrap_or_default();
                 let known =
                     || Failure::with_cause(FailureKind::Connect, KnownAway { seconds: away_for.as_secs() });

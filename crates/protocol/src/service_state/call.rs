@@ -2,42 +2,60 @@
 
 use std::time::Duration;
 
-use super::{Failed, Gate, Member, ServiceState};
+use super::{Failed, Gate, Member, ServiceState, outage::Caller};
 use crate::{FailureKind, RequestId, RetryPolicy};
 
 /// The only request of its member.
 const REQUEST: RequestId = RequestId(0);
 
-/// An attempt of a single operation, such as listing files, that is under way beside the uploads and downloads of its client.
+/// A single operation, such as listing files, beside the uploads and downloads of its client. Clones are the same operation.
+#[derive(Clone, Debug)]
+pub struct Call {
+    service: ServiceState,
+    caller: Caller,
+}
+
+/// An attempt of a [`Call`] that is under way.
 ///
-/// It may be the one that finds out for all of them whether the service is back, so report its end with
+/// It may be the one that finds out for all requests of its client whether the service is back, so report its end with
 /// [`answered`](Self::answered) or [`failed`](Self::failed). One that is dropped says nothing of the service, and leaves it to
 /// others to find out.
 #[derive(Debug)]
 #[must_use = "an attempt that is dropped counts as given up"]
 pub struct CallAttempt {
     member: Member,
+    caller: Caller,
     left_at: Duration,
 }
 
 impl ServiceState {
-    /// Starts an attempt of a single operation at this moment of the monotonic clock, which has to leave then.
+    /// A single operation that hears of an outage and tells of one.
+    #[must_use]
+    pub fn call(&self) -> Call {
+        Call { service: self.clone(), caller: Caller::default() }
+    }
+}
+
+impl Call {
+    /// Starts an attempt at this moment of the monotonic clock, which has to leave then.
     ///
     /// While the service is away it starts only when it is the one request that finds out whether the service is back, unless
-    /// the policy does not wait for a service at all ([`give_up_after`](RetryPolicy::give_up_after) is zero). Waits that an
-    /// overloaded service asked other requests for hold up no single operation.
+    /// nothing but this operation has had to do with the outage, or the policy does not wait for a service at all
+    /// ([`give_up_after`](RetryPolicy::give_up_after) is zero). Waits that an overloaded service asked other requests for hold up
+    /// no single operation.
     ///
     /// # Errors
     /// The moment at which it is worth asking again, when another request has to find out first.
-    pub fn start_call(&self, policy: &RetryPolicy, now: Duration) -> Result<CallAttempt, Duration> {
-        let mut member = Member::of(self);
-        let is_patient = !policy.give_up_after.is_zero();
-        match self.lock().outage_gate(now) {
-            Gate::Closed { until } if is_patient => return Err(until),
-            _ => {}
+    pub fn start(&self, policy: &RetryPolicy, now: Duration) -> Result<CallAttempt, Duration> {
+        let mut member = Member::of(&self.service);
+        let mut line = self.service.lock();
+        match line.gate_of_call(&self.caller, now) {
+            Gate::Closed { until } if !policy.give_up_after.is_zero() => return Err(until),
+            Gate::OneRequest => member.probe = Some((REQUEST, line.probe(now))),
+            Gate::Closed { .. } | Gate::Open => {}
         }
-        member.leaves(REQUEST, now);
-        Ok(CallAttempt { member, left_at: now })
+        drop(line);
+        Ok(CallAttempt { member, caller: self.caller.clone(), left_at: now })
     }
 }
 
@@ -54,7 +72,11 @@ impl CallAttempt {
         let is_probe = self.member.probe.is_some();
         if kind == FailureKind::Connect || (is_probe && kind.is_transient()) {
             let failed = Failed { kind, id: REQUEST, left_at: self.left_at, was_alone: false };
+            let is_first = !self.member.service.lock().is_failing();
             self.member.failed(failed, now, random);
+            if is_first {
+                self.member.service.lock().concerns_only(self.caller);
+            }
         }
     }
 }

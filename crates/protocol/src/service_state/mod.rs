@@ -11,7 +11,7 @@ use std::{
     time::Duration,
 };
 
-pub use self::call::CallAttempt;
+pub use self::call::{Call, CallAttempt};
 use self::{
     hold::Pass,
     outage::{Line, Probe},
@@ -23,7 +23,7 @@ use crate::{FailureKind, RequestId, RetryPolicy, transfer::UploadRegistry};
 ///
 /// A client owns one and gives it to each of its machines ([`Transfer::with_service`](crate::Transfer::with_service),
 /// [`Fetch::with_service`](crate::Fetch::with_service)), whose clocks must have one origin, and asks it before each attempt of a
-/// single operation ([`start_call`](Self::start_call)). When the service cannot be
+/// single operation ([`call`](Self::call)). When the service cannot be
 /// reached, two thousand uploads then ask for it like one: one request at a time, once a second at first and every five
 /// seconds later, and all of them go on as soon as one was answered. After a wait that the service asked for, one machine goes
 /// first, and the others follow when it was answered, or one each second until then. Cheap to clone; clones are the same state.
@@ -167,7 +167,9 @@ impl Member {
     }
 
     pub(crate) fn gate(&self, now: Duration) -> Gate {
-        self.service.lock().gate(self.pass, now)
+        let mut line = self.service.lock();
+        line.concerns_others();
+        line.gate(self.pass, now)
     }
 
     /// Since when the service is away for a machine that began then, and for how long that is waited for. `is_known` says whether

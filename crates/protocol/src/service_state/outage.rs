@@ -22,6 +22,9 @@ const LOOK_AGAIN: Duration = Duration::from_secs(1);
 /// Held by the machine whose request finds out whether the service can be reached: when it is dropped, another may.
 pub(super) type Probe = Arc<()>;
 
+/// Tells single operations from each other.
+pub(super) type Caller = Arc<()>;
+
 #[derive(Debug, Default)]
 pub(super) struct Line {
     answered_at: Option<Duration>,
@@ -41,6 +44,8 @@ struct Failing {
     /// Attempts to reach it that were in vain.
     attempts: u32,
     state: State,
+    /// The single operation that nothing else has asked beside since then.
+    caller: Option<Caller>,
 }
 
 #[derive(Debug)]
@@ -82,6 +87,34 @@ impl Line {
             Some((next_attempt, _)) if now < next_attempt => Gate::Closed { until: next_attempt },
             Some((_, false)) => Gate::OneRequest,
             Some((_, true)) => Gate::Closed { until: now.saturating_add(LOOK_AGAIN) },
+        }
+    }
+
+    /// What a single operation may send. One that is alone with an outage has its own policy.
+    pub(super) fn gate_of_call(&mut self, caller: &Caller, now: Duration) -> Gate {
+        let only = self.failing.as_ref().and_then(|failing| failing.caller.as_ref());
+        if only.is_some_and(|only| Arc::ptr_eq(only, caller)) {
+            return Gate::OneRequest;
+        }
+        self.concerns_others();
+        self.outage_gate(now)
+    }
+
+    pub(super) fn is_failing(&self) -> bool {
+        self.failing.is_some()
+    }
+
+    /// Nothing but this operation has had to do with the outage.
+    pub(super) fn concerns_only(&mut self, caller: Caller) {
+        if let Some(failing) = &mut self.failing {
+            failing.caller = Some(caller);
+        }
+    }
+
+    /// Others wait for the service too.
+    pub(super) fn concerns_others(&mut self) {
+        if let Some(failing) = &mut self.failing {
+            failing.caller = None;
         }
     }
 
@@ -149,7 +182,7 @@ impl Line {
         let is_of_request = self.answered_at.is_some_and(|answered| answered >= failed.left_at);
         let is_first = self.failing.is_none();
         self.outages += u64::from(is_first);
-        let first = Failing { since: now, attempts: 0, state: State::Suspected };
+        let first = Failing { since: now, attempts: 0, state: State::Suspected, caller: None };
         let failing = self.failing.get_or_insert(first);
         let is_news = match &failing.state {
             // What left before the service was known to be away tells nothing new.

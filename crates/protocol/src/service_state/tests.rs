@@ -192,7 +192,7 @@ proptest! {
             }
             let is_wanted = calls[(at.as_millis() / 50) as usize % calls.len()];
             if is_wanted && calling.is_none() && at < back {
-                match service.start_call(&policy, at) {
+                match service.call().start(&policy, at) {
                     Err(until) => prop_assert!(until > at),
                     Ok(call) => {
                         prop_assert!(probing.is_none(), "two find out at once");
@@ -237,7 +237,7 @@ proptest! {
 #[test]
 fn a_call_finds_out_like_a_machine_and_its_answer_is_for_all() {
     let (service, policy) = (ServiceState::new(), RetryPolicy::default());
-    let start = |at| service.start_call(&policy, at);
+    let start = |at| service.call().start(&policy, at);
     let mut member = Member::of(&service);
     start(seconds(0)).unwrap().failed(FailureKind::Connect, seconds(0), 0);
     assert_eq!(service.offline().unwrap().since, seconds(0));
@@ -265,13 +265,26 @@ fn a_call_finds_out_like_a_machine_and_its_answer_is_for_all() {
 }
 
 #[test]
+fn a_call_that_is_alone_with_an_outage_keeps_to_its_policy_until_others_come() {
+    let (service, policy) = (ServiceState::new(), RetryPolicy::default());
+    let (call, millis) = (service.call(), Duration::from_millis);
+    for at in [0, 100, 250] {
+        call.start(&policy, millis(at)).unwrap().failed(FailureKind::Connect, millis(at), 0);
+    }
+    // The third attempt in vain was the last one.
+    let until = millis(250) + seconds(3);
+    assert_eq!(Member::of(&service).gate(millis(300)), Gate::Closed { until });
+    assert_eq!(call.start(&policy, millis(400)).unwrap_err(), until);
+}
+
+#[test]
 fn a_call_that_waits_for_no_service_leaves_at_once() {
     let service = ServiceState::new();
     for _ in 0..3 {
-        let call = service.start_call(&RetryPolicy::never(), seconds(0)).unwrap();
+        let call = service.call().start(&RetryPolicy::never(), seconds(0)).unwrap();
         call.failed(FailureKind::Connect, seconds(0), 0);
     }
-    assert!(service.start_call(&RetryPolicy::default(), seconds(0)).is_err());
+    assert!(service.call().start(&RetryPolicy::default(), seconds(0)).is_err());
 }
 
 #[test]

@@ -301,21 +301,6 @@ impl Books {
         self.since.get_or_insert((now, self.bytes_sent));
     }
 
-    /// What goes again is the same range. A part that has not left before overlaps no other, and has the size that the plan
-    /// asks for, or any that the service takes, unless another part or the end of the file comes first.
-    fn part_is_whole(&mut self, (start, end): (u64, u64)) {
-        let before = self.ends.range(..start).next_back().map_or(0, |(_, end)| *end);
-        let next = self.ends.range(start..).next().map_or(self.length, |(start, _)| *start);
-        let most = (start + self.plan.part_size.unwrap_or(self.limit)).min(next);
-        let is_as_wanted = end == most || (self.plan.part_size.is_none() && (start + 1..most).contains(&end));
-        let known = self.ends.get(&start).copied();
-        let is_whole = known.map_or(before <= start && is_as_wanted, |known| known == end);
-        hold(Rule::SameRange, is_whole, || {
-            format!("{start}..{end} is no part: that ends at {known:?}, between {before} and {next}")
-        });
-        self.ends.insert(start, end);
-    }
-
     /// How many bytes these parts have.
     fn bytes_of<'s>(&self, starts: impl IntoIterator<Item = &'s u64>) -> u64 {
         starts.into_iter().map(|start| self.ends[start] - start).sum()

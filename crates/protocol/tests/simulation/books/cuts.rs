@@ -1,4 +1,4 @@
-//! What a line that does not last leads to: smaller parts, and parts instead of one request.
+//! Where parts begin and end, and what a line that does not last leads to: smaller parts, and parts instead of one request.
 
 use std::time::Duration;
 
@@ -71,6 +71,21 @@ impl Books {
                 format!("{start} goes before {other} of {}", length_of(other))
             });
         }
+    }
+
+    /// What goes again is the same range. A part that has not left before overlaps no other, and has the size that the plan
+    /// asks for, or any that the service takes, unless another part or the end of the file comes first.
+    pub(super) fn part_is_whole(&mut self, (start, end): (u64, u64)) {
+        let before = self.ends.range(..start).next_back().map_or(0, |(_, end)| *end);
+        let next = self.ends.range(start..).next().map_or(self.length, |(start, _)| *start);
+        let most = (start + self.plan.part_size.unwrap_or(self.limit)).min(next);
+        let is_as_wanted = end == most || (self.plan.part_size.is_none() && (start + 1..most).contains(&end));
+        let known = self.ends.get(&start).copied();
+        let is_whole = known.map_or(before <= start && is_as_wanted, |known| known == end);
+        hold(Rule::SameRange, is_whole, || {
+            format!("{start}..{end} is no part: that ends at {known:?}, between {before} and {next}")
+        });
+        self.ends.insert(start, end);
     }
 
     /// A part leaves that may be the beginning of one that was interrupted: the rest waits for the same moment.
