@@ -10,15 +10,15 @@ const SILENCE: Duration = Duration::from_secs(10);
 const WINDOW: Duration = Duration::from_secs(10);
 /// A rate measured over less says little.
 const RATE_NEEDS: Duration = Duration::from_secs(2);
-/// How often it is looked at.
-const LOOK_EVERY: Duration = Duration::from_millis(200);
+/// How often it is.
+const MEASURE_EVERY: Duration = Duration::from_millis(200);
 
 /// What an upload or a download is doing at one moment. Moments are on the monotonic clock of the machine's driver;
 /// `now` in the same progress is on it too.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum TransferState {
-    /// No byte of the content has moved in this run yet.
+    /// Nothing of the content is on its way: it begins, or a request goes again.
     #[default]
     Connecting,
     /// The content is on its way to the service.
@@ -62,7 +62,6 @@ pub(crate) type Moved = (u64, u64);
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Activity {
     now: Duration,
-    looked_at: Option<Duration>,
     moved: Moved,
     moved_at: Duration,
     /// How many bytes were there at which moment, from the beginning of the window on.
@@ -75,24 +74,30 @@ impl Activity {
         self.now
     }
 
-    /// Looks at what moves; `None` while nothing could. `there` is how many bytes this run has brought to the other side,
-    /// which may go back when some of them are lost; `None` while no rate can be measured.
-    pub(crate) fn look(&mut self, now: Duration, moved: Option<Moved>, there: impl FnOnce() -> Option<u64>) {
+    /// The moment at which anything moved last, or nothing could.
+    pub(crate) fn moved_at(&self) -> Duration {
+        self.moved_at
+    }
+
+    /// Looks at what moves; `None` while nothing could.
+    pub(crate) fn look(&mut self, now: Duration, moved: Option<Moved>) {
         self.now = now;
         if moved.is_none_or(|moved| moved != self.moved) {
             self.moved_at = now;
         }
         self.moved = moved.unwrap_or(self.moved);
-        if self.looked_at.is_some_and(|looked_at| now.saturating_sub(looked_at) < LOOK_EVERY) {
-            return;
-        }
-        self.looked_at = Some(now);
-        match there() {
-            Some(there) => self.there.push_back((now, there)),
-            None => self.there.clear(),
+    }
+
+    /// Measures the rate. `there` is how many bytes this run has brought to the other side, which may go back when some of them
+    /// are lost; `None` while there is no rate.
+    pub(crate) fn measure(&mut self, there: Option<u64>) {
+        let Some(there) = there else { return self.there.clear() };
+        let is_due = |(at, _): &(Duration, u64)| self.now.saturating_sub(*at) >= MEASURE_EVERY;
+        if self.there.back().is_none_or(is_due) {
+            self.there.push_back((self.now, there));
         }
         // The last sample before the window begins is where it is measured from.
-        let begin = now.saturating_sub(WINDOW);
+        let begin = self.now.saturating_sub(WINDOW);
         while self.there.get(1).is_some_and(|(at, _)| *at <= begin) {
             self.there.pop_front();
         }
@@ -102,7 +107,6 @@ impl Activity {
     pub(crate) fn measure_from(&mut self, at: Duration, there: u64) {
         self.there.clear();
         self.there.push_back((at, there));
-        self.looked_at = None;
     }
 
     /// Since when nothing has moved, when that is long ago.
@@ -110,7 +114,8 @@ impl Activity {
         (self.now.saturating_sub(self.moved_at) >= SILENCE).then_some(self.moved_at)
     }
 
-    /// Bytes per second over the last ten seconds, or over what there is of them; `None` while that says little.
+    /// Bytes per second over the last ten seconds, or over what there is of them; `None` while that says little, and when
+    /// none has come.
     pub(crate) fn rate(&self) -> Option<u64> {
         let ((began, before), (ended, after)) = (*self.there.front()?, *self.there.back()?);
         let time = ended.saturating_sub(began);
@@ -118,12 +123,12 @@ impl Activity {
             return None;
         }
         let rate = u128::from(after.saturating_sub(before)) * 1000 / time.as_millis().max(1);
-        Some(u64::try_from(rate).unwrap_or(u64::MAX))
+        (rate > 0).then(|| u64::try_from(rate).unwrap_or(u64::MAX))
     }
 
-    /// How long so many bytes take at that rate; `None` while there is none, or nothing moves.
+    /// How long so many bytes take at that rate; `None` while there is none.
     pub(crate) fn time_for(&self, bytes: u64) -> Option<Duration> {
-        let rate = self.rate().filter(|rate| *rate > 0)?;
+        let rate = self.rate()?;
         Some(Duration::try_from_secs_f64(bytes as f64 / rate as f64).unwrap_or(Duration::MAX))
     }
 }
@@ -139,24 +144,31 @@ mod tests {
     /// Looks every half second for so long, at what a line of 1,000 bytes a second brings.
     fn steady(activity: &mut Activity, from: u64, to: u64) {
         for at in (from..=to).step_by(500) {
-            activity.look(millis(at), Some((at, 0)), || Some(at));
+            activity.look(millis(at), Some((at, 0)));
+            activity.measure(Some(at));
         }
+    }
+
+    fn measured(activity: &mut Activity, at: u64, there: Option<u64>) -> Option<u64> {
+        activity.look(millis(at), None);
+        activity.measure(there);
+        activity.rate()
     }
 
     #[test]
     fn the_rate_is_that_of_the_last_ten_seconds() {
         let mut activity = Activity::default();
-        activity.look(millis(0), Some((0, 0)), || Some(7_000_000));
-        activity.look(millis(1500), Some((1, 0)), || Some(7_001_500));
-        assert_eq!((activity.rate(), activity.time_for(5000)), (None, None), "too early");
-        activity.look(millis(2000), Some((2, 0)), || Some(7_002_000));
-        assert_eq!((activity.rate(), activity.time_for(5000)), (Some(1000), Some(millis(5000))));
+        assert_eq!(measured(&mut activity, 0, Some(7_000_000)), None);
+        assert_eq!(measured(&mut activity, 1500, Some(7_001_500)), None, "too early");
+        assert_eq!(activity.time_for(5000), None);
+        assert_eq!(measured(&mut activity, 2000, Some(7_002_000)), Some(1000));
+        assert_eq!(activity.time_for(5000), Some(millis(5000)));
         for at in (2500..=14_000).step_by(500) {
-            activity.look(millis(at), Some((at, 0)), || Some(7_002_000));
+            measured(&mut activity, at, Some(7_002_000));
         }
         assert_eq!(
             (activity.rate(), activity.time_for(5000)),
-            (Some(0), None),
+            (None, None),
             "nothing has come for ten seconds"
         );
     }
@@ -165,16 +177,14 @@ mod tests {
     fn what_is_lost_again_makes_no_rate_below_zero() {
         let mut activity = Activity::default();
         steady(&mut activity, 0, 4000);
-        activity.look(millis(5000), Some((9, 9)), || Some(0));
-        assert_eq!(activity.rate(), Some(0));
+        assert_eq!(measured(&mut activity, 5000, Some(0)), None);
     }
 
     #[test]
     fn after_a_time_without_a_rate_it_is_measured_anew() {
         let mut activity = Activity::default();
         steady(&mut activity, 0, 10_000);
-        activity.look(millis(10_500), None, || None);
-        assert_eq!(activity.rate(), None);
+        assert_eq!(measured(&mut activity, 10_050, None), None);
         steady(&mut activity, 60_000, 61_500);
         assert_eq!(activity.rate(), None);
         steady(&mut activity, 62_000, 62_000);
@@ -185,7 +195,7 @@ mod tests {
     fn it_is_stalled_when_nothing_has_moved_for_ten_seconds_although_it_could() {
         let mut activity = Activity::default();
         let mut since = |at, moved| {
-            activity.look(millis(at), moved, || None);
+            activity.look(millis(at), moved);
             activity.stalled_since()
         };
         assert_eq!(since(0, None), None);

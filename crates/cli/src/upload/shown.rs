@@ -36,6 +36,7 @@ pub(super) struct Events<'n> {
     /// The upload that is gone on with or was begun.
     upload: Option<String>,
     phase: Phase,
+    is_in_parts: bool,
     settling: Duration,
     /// The number of the last failed attempt that was seen.
     retries: u64,
@@ -45,8 +46,9 @@ pub(super) struct Events<'n> {
 impl<'n> Events<'n> {
     /// `began` is how the upload was before: with the one that an earlier run began, if there is one.
     pub(super) fn new(began: Progress, parallel: Option<u16>, notices: &'n Notices) -> Self {
-        let Progress { upload_id: upload, phase, .. } = began;
-        Self { notices, parallel, upload, phase, settling: Duration::ZERO, retries: 0, has_warned: false }
+        let Progress { upload_id: upload, phase, is_in_parts, .. } = began;
+        let settling = Duration::ZERO;
+        Self { notices, parallel, upload, phase, is_in_parts, settling, retries: 0, has_warned: false }
     }
 
     /// Tells what is new.
@@ -59,6 +61,13 @@ impl<'n> Events<'n> {
             say("the service does not say which file it made: looking for it in its list");
         }
         self.phase = now.phase;
+        if self.is_in_parts != now.is_in_parts {
+            self.is_in_parts = now.is_in_parts;
+            say(match now.is_in_parts {
+                true => "the request was interrupted twice: the file goes in parts",
+                false => "the service opens no upload for this file: it goes as one request again",
+            });
+        }
         let pause = now.statistics.settling.saturating_sub(self.settling);
         self.settling = now.statistics.settling;
         if pause > LONG {

@@ -37,12 +37,16 @@ impl Fetch {
         };
         let random = self.random.next();
         let blame = self.service.failed(failed, now.monotonic, random);
+        // A policy that waits for no service repeats nothing for free.
+        if self.plan.retry.give_up_after.is_zero() {
+            return None;
+        }
         let outage = match blame {
             Blame::Sleep => return Some(Duration::ZERO),
             Blame::Service { outage } => outage,
             Blame::Request => return None,
         };
-        let is_own = self.excuse.is_spent(outage) || self.plan.retry.give_up_after.is_zero();
+        let is_own = self.excuse.is_spent(outage);
         (!is_own).then(|| self.service.wait(&self.plan.retry, now.monotonic, random))
     }
 

@@ -28,8 +28,20 @@ impl Fetch {
         let written = self.written.len();
         let moved = (!self.flights.is_empty()).then_some((written, 0));
         let is_coming = self.is_understood && written > 0 && !self.is_complete();
-        let is_unhindered = self.service.offline().is_none() && self.service.held_until() <= now;
-        self.activity.look(now, moved, || (is_coming && is_unhindered).then_some(written));
+        self.activity.look(now, moved);
+        let is_measured = is_coming && self.hindrance().is_none();
+        self.activity.measure(is_measured.then_some(written));
+    }
+
+    /// What keeps the download from receiving; `None` while anything comes all the same.
+    fn hindrance(&self) -> Option<TransferState> {
+        if let Some(offline) = self.service.offline() {
+            let was_under_way = self.flights.iter().any(|flight| flight.leg.since < offline.since);
+            let comes = was_under_way && self.activity.moved_at() > offline.since;
+            return (!comes).then_some(TransferState::Offline(offline));
+        }
+        let until = self.service.held_until(self.activity.now()).filter(|_| self.flights.is_empty())?;
+        Some(TransferState::RateLimited { until })
     }
 
     fn shown_state(&self) -> TransferState {
@@ -39,15 +51,11 @@ impl Fetch {
         if self.stopping {
             return TransferState::Stopping;
         }
-        if let Some(offline) = self.service.offline() {
-            return TransferState::Offline(offline);
-        }
-        let until = self.service.held_until();
-        if until > self.activity.now() {
-            return TransferState::RateLimited { until };
-        }
         if self.is_complete() {
             return TransferState::Checking;
+        }
+        if let Some(hindrance) = self.hindrance() {
+            return hindrance;
         }
         match self.activity.stalled_since() {
             Some(since) => TransferState::Stalled { since },

@@ -23,11 +23,6 @@ pub(super) struct Hold {
 pub(super) struct Pass(u64);
 
 impl Hold {
-    /// The end of the latest wait; it may be past.
-    pub(super) fn until(&self) -> Duration {
-        self.until
-    }
-
     /// Nobody goes before this moment.
     pub(super) fn extend(&mut self, until: Duration) {
         if until > self.until {

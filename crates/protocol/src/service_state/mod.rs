@@ -147,9 +147,9 @@ impl Member {
         self.service.offline()
     }
 
-    /// The end of the wait that the service has asked for; it may be past.
-    pub(crate) fn held_until(&self) -> Duration {
-        self.service.lock().held_until()
+    /// The end of a wait that the service has asked for, or when it is this machine's turn after one.
+    pub(crate) fn held_until(&self, now: Duration) -> Option<Duration> {
+        self.service.lock().held_until(self.pass, now)
     }
 
     /// Says whether the service has answered any request of this client.

@@ -68,8 +68,8 @@ impl Line {
         Some(Offline { since: failing.since, next_attempt })
     }
 
-    pub(super) fn held_until(&self) -> Duration {
-        self.hold.until()
+    pub(super) fn held_until(&self, pass: Option<Pass>, now: Duration) -> Option<Duration> {
+        self.hold.closed_until(pass, now)
     }
 
     /// What a machine with this pass may send.

@@ -201,7 +201,9 @@ impl Transfer {
 
     fn create_set_back(&mut self, flight: Flight, setback: Setback, now: Now) {
         if let Err(setback) = self.try_solo_again(flight, Repeat::Orphans, setback, now) {
-            self.finish(Err(setback.into_error(flight.attempt.operation)));
+            if !self.fall_back_to_single(&setback) {
+                self.finish(Err(setback.into_error(flight.attempt.operation)));
+            }
         }
     }
 

@@ -120,6 +120,11 @@ impl Flights {
         self.flying.values().any(|flight| flight.asked == asked)
     }
 
+    /// When the first of them was sent.
+    pub(super) fn begun(&self) -> Option<Duration> {
+        self.flying.values().map(|flight| flight.begun_at).min()
+    }
+
     pub(super) fn count(&self) -> usize {
         self.flying.len()
     }

@@ -56,6 +56,7 @@ use crate::{
     activity::Activity, base_name, random::Random, service_state::Member,
 };
 use connections::Connections;
+use fallback::Fallback;
 use flights::{Asked, Flight, Flights};
 use line::Line;
 use pace::Pace;
@@ -115,7 +116,8 @@ use stop::Stop;
 ///    certainly less than the whole body has left ([`Failure::left`]) is never ambiguous: it is sent again after the
 ///    backoff. A single `POST /files` of which that is certain for every attempt goes in parts once it was interrupted twice in
 ///    the middle of its body, where the plan left the route and the size of parts open
-///    ([`RouteChoice::Automatic`]), the service takes parts, and the file is larger than the smallest part. An ambiguous `complete` is repeated once; when that is rejected or ambiguous again, and for every ambiguous
+///    ([`RouteChoice::Automatic`]), the service takes parts, and the file is larger than the smallest part; where the service then opens
+///    no upload, it goes as one request again. An ambiguous `complete` is repeated once; when that is rejected or ambiguous again, and for every ambiguous
 ///    `POST /files`, the machine reconciles: it lists files, up to five times over 30 seconds since lists lag. A candidate
 ///    has the name, the size and the purpose, was created since (the upload, or the first attempt), and belongs to no
 ///    other upload of this client ([`with_service`](Self::with_service)). What the list does not show is looked up, and
@@ -230,6 +232,9 @@ pub struct Transfer {
     registration: Registration,
     /// The request that makes the file, as it was sent last.
     committed: Option<RequestId>,
+    /// When it was sent first.
+    commits_since: Option<Duration>,
+    fallback: Fallback,
     /// The stamp from which on the source must not change any more, once it has left open whether it had.
     reread: Option<Reread>,
     /// The request that makes the file may have been executed, in this run or an earlier one.
@@ -312,6 +317,8 @@ impl Transfer {
             measuring: Measuring::default(),
             saver: Saver::default(),
             committed: None,
+            commits_since: None,
+            fallback: Fallback::default(),
             reread: None,
             ambiguous: false,
             understood: false,

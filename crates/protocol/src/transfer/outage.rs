@@ -30,11 +30,13 @@ impl Transfer {
         match blame {
             // A cancel has a budget of its own.
             _ if matches!(self.stage, Stage::Cancel { .. }) => Setback::Failed(failure),
+            // A policy that waits for no service repeats nothing for free.
+            _ if self.plan.retry.give_up_after.is_zero() => Setback::Failed(failure),
             Blame::Sleep => Setback::Away { failure, outage: None, is_broken: false },
-            Blame::Service { outage } if !self.plan.retry.give_up_after.is_zero() => {
+            Blame::Service { outage } => {
                 Setback::Away { failure, outage: Some(outage), is_broken: flight.sent > MOVING }
             }
-            _ => Setback::Failed(failure),
+            Blame::Request => Setback::Failed(failure),
         }
     }
 

@@ -30,6 +30,8 @@ pub struct Progress {
     pub rate: Option<u64>,
     /// How long the rest takes at that rate; `None` while there is none.
     pub time_left: Option<Duration>,
+    /// Whether the file goes in parts. A single request that was interrupted twice may become parts.
+    pub is_in_parts: bool,
     /// How many parts there are; one for a single request. A guess until the last one is cut, where sizes follow from the line.
     pub parts_total: u64,
     /// How many parts the service has acknowledged, those of earlier runs included.

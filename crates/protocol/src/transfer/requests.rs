@@ -205,6 +205,7 @@ impl Transfer {
         if asked == Asked::Commit {
             self.registration.commits();
             self.committed = Some(id);
+            self.commits_since.get_or_insert(now.monotonic);
         }
         let answer_limit = operation.answer_limit();
         Ok(Action::Start { id, task: UploadTask::Send { attempt, request, answer_limit } })

@@ -86,9 +86,12 @@ impl Setback {
     /// Whether the connection broke.
     pub(super) fn is_interruption(&self) -> bool {
         match self {
-            Self::Failed(failure) => failure.kind != FailureKind::Source,
-            // Without a connection nothing was interrupted, and a sleep says nothing of the line.
-            Self::Away { failure, outage, .. } => outage.is_some() && failure.kind != FailureKind::Connect,
+            // A sleep says nothing of the line.
+            Self::Away { outage: None, .. } => false,
+            // Without a connection nothing was interrupted.
+            Self::Failed(failure) | Self::Away { failure, .. } => {
+                !matches!(failure.kind, FailureKind::Source | FailureKind::Connect)
+            }
             _ => false,
         }
     }

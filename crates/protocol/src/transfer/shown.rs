@@ -5,7 +5,6 @@ use std::time::Duration;
 use super::{
     Progress, Statistics, Transfer,
     cut::Sizes,
-    flights::Flight,
     state::{Stage, Way},
 };
 use crate::{Now, TransferState};
@@ -58,6 +57,7 @@ impl Transfer {
             bytes_in_flight: self.left_in_flight(),
             rate: self.activity.rate(),
             time_left: self.time_needed(),
+            is_in_parts: self.is_in_parts(),
             parts_total,
             parts_acknowledged,
             window: self.pace.window(),
@@ -71,12 +71,14 @@ impl Transfer {
     /// Looks at what moves.
     pub(super) fn watch_activity(&mut self, now: Now) {
         let moved = (self.statistics.bytes_sent, self.statistics.bytes_acknowledged);
-        if !self.sends_content() || !self.is_unhindered() {
+        let moved = self.has_content_in_flight().then_some(moved);
+        self.activity.look(now.monotonic, moved);
+        if !self.sends_content() || self.hindrance().is_some() {
             self.measuring = Measuring::NotYet;
+            self.activity.measure(None);
+        } else {
+            self.activity.measure(self.arrived(now));
         }
-        let mut activity = std::mem::take(&mut self.activity);
-        activity.look(now.monotonic, self.has_content_in_flight().then_some(moved), || self.arrived(now));
-        self.activity = activity;
     }
 
     /// How long the rest takes at the rate that is seen; `None` while there is none.
@@ -99,9 +101,6 @@ impl Transfer {
 
     /// Bytes of content that this run has brought to the service; `None` while no rate can be told from them.
     fn arrived(&self, now: Now) -> Option<u64> {
-        if !self.sends_content() || !self.is_unhindered() {
-            return None;
-        }
         let has_begun = match (&self.way, self.measuring) {
             (Way::Single { .. }, _) => self.left_in_flight() > 0,
             (Way::Parts { .. }, Measuring::NotYet) => false,
@@ -143,16 +142,25 @@ impl Transfer {
         }
     }
 
-    fn is_unhindered(&self) -> bool {
-        self.service.offline().is_none() && self.held_until().is_none()
+    /// What keeps the upload from sending; `None` while anything of it moves all the same, or nothing is to be sent.
+    fn hindrance(&self) -> Option<TransferState> {
+        let is_committing = matches!(self.stage, Stage::Commit) && !self.flights.is_empty();
+        let sends = matches!(self.stage, Stage::Create | Stage::Send | Stage::Commit | Stage::Reconcile(_));
+        if !sends || (is_committing && !self.has_content_in_flight()) {
+            return None;
+        }
+        if let Some(offline) = self.service.offline() {
+            return (!self.moves_since(offline.since)).then_some(TransferState::Offline(offline));
+        }
+        let now = self.activity.now();
+        let until = self.service.held_until(now).max(Some(self.pace.gate()).filter(|gate| *gate > now));
+        until.filter(|_| self.flights.is_empty()).map(|until| TransferState::RateLimited { until })
     }
 
-    /// The end of the wait that the service has asked for.
-    fn held_until(&self) -> Option<Duration> {
-        let now = self.activity.now();
-        let until = self.service.held_until().max(self.pace.gate());
-        let waits = matches!(self.stage, Stage::Send) || self.flights.is_empty();
-        (until > now && waits).then_some(until)
+    /// Whether content that was under way at this moment has moved since.
+    fn moves_since(&self, moment: Duration) -> bool {
+        let moves = self.has_content_in_flight() && self.activity.moved_at() > moment;
+        moves && self.flights.begun().is_some_and(|begun| begun < moment)
     }
 
     fn shown_state(&self) -> TransferState {
@@ -162,17 +170,12 @@ impl Transfer {
             _ if self.stop.is_asked() => return TransferState::Stopping,
             _ => {}
         }
-        if let Some(offline) = self.service.offline() {
-            return TransferState::Offline(offline);
-        }
-        if let Some(until) = self.held_until() {
-            return TransferState::RateLimited { until };
+        if let Some(hindrance) = self.hindrance() {
+            return hindrance;
         }
         match self.stage {
             Stage::Send => self.sending(),
-            Stage::Commit => {
-                self.flights.commit().map_or(TransferState::Connecting, |post| self.committing(post))
-            }
+            Stage::Commit => self.committing(),
             Stage::Reconcile(_) => TransferState::Reconciling,
             Stage::Check { .. }
             | Stage::Announce { .. }
@@ -193,13 +196,15 @@ impl Transfer {
         }
     }
 
-    fn committing(&self, post: &Flight) -> TransferState {
-        match &self.way {
-            Way::Single { .. } if !post.has_left() => self.sending(),
-            Way::Single { .. } => {
-                TransferState::Assembling { since: post.left_at.unwrap_or(self.activity.now()) }
+    fn committing(&self) -> TransferState {
+        let now = self.activity.now();
+        match (&self.way, self.flights.commit()) {
+            (Way::Parts { .. }, _) => TransferState::Assembling { since: self.commits_since.unwrap_or(now) },
+            (Way::Single { .. }, None) => TransferState::Connecting,
+            (Way::Single { .. }, Some(post)) if !post.has_left() => self.sending(),
+            (Way::Single { .. }, Some(post)) => {
+                TransferState::Assembling { since: post.left_at.unwrap_or(now) }
             }
-            Way::Parts { .. } => TransferState::Assembling { since: post.begun_at },
         }
     }
 }

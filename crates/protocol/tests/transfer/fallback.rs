@@ -4,7 +4,8 @@ use std::time::Duration;
 
 use partwise_models::Purpose;
 use partwise_protocol::{
-    Api, Failure, FailureKind, Machine as _, OperationId, Phase, Plan, RouteChoice, SourceStamp, Transfer,
+    Api, Failure, FailureKind, Machine as _, OperationId, Phase, Plan, RouteChoice, ServiceState,
+    SourceStamp, Transfer,
 };
 
 use crate::bench::{BEGAN, Bench, completed_json, file_json, list_json, part_json, upload_json};
@@ -135,6 +136,56 @@ fn a_request_that_may_have_made_a_file_is_looked_for_first() {
     assert_eq!(bench.attempts.last().unwrap().operation, OperationId::ListFiles);
     bench.answer(0, 200, &list_json(&[file("file-1")]));
     assert_eq!(bench.attempts.last().unwrap().operation, OperationId::DownloadFile);
+
+    // The list did not have it, but it may lag.
+    let mut bench = single(Api::openai(), plan(), LENGTH);
+    bench.answer(0, 500, "");
+    while bench.attempts.last().unwrap().operation == OperationId::ListFiles {
+        bench.answer(0, 200, &list_json(&[]));
+        bench.pass(Duration::from_secs(10));
+        if bench.flying.is_empty() {
+            bench.stamp(LENGTH);
+        }
+    }
+    assert_eq!(bench.attempts.last().unwrap().operation, OperationId::CreateFile);
+    for _ in 0..4 {
+        cut(&mut bench, FailureKind::Interrupted, Some(1000));
+    }
+    assert!(!bench.machine.is_in_parts());
+}
+
+#[test]
+fn a_service_that_opens_no_upload_gets_the_single_request_again() {
+    for (status, body) in
+        [(404, r#"{"detail":"Not Found"}"#), (400, r#"{"error":{"message":"no"}}"#), (200, "<html>")]
+    {
+        let mut bench = single(Api::openai(), plan(), LENGTH);
+        cut(&mut bench, FailureKind::Interrupted, Some(1000));
+        cut(&mut bench, FailureKind::Interrupted, Some(1000));
+        bench.answer(0, status, body);
+        for _ in 0..3 {
+            assert!(!bench.machine.is_in_parts(), "{status}");
+            assert_eq!(bench.attempts.last().unwrap().operation, OperationId::CreateFile, "{status}");
+            cut(&mut bench, FailureKind::Interrupted, Some(1000));
+        }
+        bench.answer(0, 200, &file("file-1"));
+        bench.stamp(LENGTH);
+        assert_eq!(bench.end.take().unwrap().unwrap().id, "file-1", "{status}");
+    }
+}
+
+#[test]
+fn a_sleep_of_the_machine_is_no_reason_for_parts() {
+    let service = ServiceState::new();
+    let machine = Transfer::new(Api::openai(), plan(), SourceStamp::new(LENGTH), [1; 32]).unwrap();
+    let mut bench = Bench::of(machine.with_service(&service));
+    bench.run();
+    for _ in 0..5 {
+        bench.pass(Duration::from_secs(1));
+        service.woke(bench.time, Duration::from_secs(60));
+        cut(&mut bench, FailureKind::Interrupted, Some(1000));
+    }
+    assert!(!bench.machine.is_in_parts());
 }
 
 #[test]
@@ -165,7 +216,7 @@ fn an_end_before_the_upload_is_open_leaves_nothing_to_resume() {
     let mut bench = single(Api::openai(), plan(), LENGTH);
     cut(&mut bench, FailureKind::Interrupted, Some(1000));
     cut(&mut bench, FailureKind::Interrupted, Some(1000));
-    bench.answer(0, 400, r#"{"error":{"message":"no"}}"#);
+    bench.fail(0, FailureKind::Other);
     let error = bench.end.take().unwrap().unwrap_err();
     assert!(!bench.machine.is_resumable_after(&error), "{error}");
 }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use partwise_protocol::{FailureKind, Machine as _, RouteChoice, TransferState};
+use partwise_protocol::{Failure, FailureKind, Machine as _, RouteChoice, ServiceState, TransferState};
 
 use crate::bench::{BEGAN, Bench, completed_json, file_json, list_json, part_json, plan, upload_json};
 
@@ -80,10 +80,46 @@ fn a_service_that_cannot_be_reached_and_one_that_asks_for_patience_are_told_with
     assert_eq!((progress.rate, progress.time_left), (None, None), "no number where there is none");
 
     let mut bench = Bench::sending(plan());
+    bench.machine.handle_moved(bench.flying[1], 1);
     bench.answer_with(0, 429, &[("retry-after", "27")], "");
+    assert_eq!(state(&bench), TransferState::Sending, "the other part is on its way");
+    bench.answer(0, 200, &part_json("part_b"));
     assert_eq!(state(&bench), TransferState::RateLimited { until: seconds(27) });
     bench.pass(seconds(27));
     assert!(!matches!(state(&bench), TransferState::RateLimited { .. }), "{:?}", state(&bench));
+    bench.trickle(0, 6);
+    assert_eq!(bench.machine.progress().rate, Some(1), "after a wait there is a rate again");
+}
+
+#[test]
+fn what_others_meet_is_not_told_of_an_upload_that_moves_all_the_same() {
+    let service = ServiceState::new();
+    let with = |plan| Bench::of(Bench::new(plan).machine.with_service(&service));
+    let mut wanted = plan();
+    wanted.route = RouteChoice::Single;
+    let (mut moving, mut other) = (with(wanted), with(plan()));
+    moving.run();
+    moving.trickle(0, 4);
+    assert_eq!(moving.machine.progress().rate, Some(1));
+    (other.time, _) = (moving.time, other.run());
+    other.machine.handle_failure(other.flying[0], Failure::new(FailureKind::Connect), other.now());
+    assert!(service.offline().is_some());
+    moving.trickle(0, 1);
+    let progress = moving.machine.progress();
+    assert_eq!((progress.state, progress.rate), (TransferState::Sending, Some(1)));
+    moving.pass(seconds(10));
+    assert_eq!(state(&moving), TransferState::Stalled { since: moving.time - seconds(11) + seconds(1) });
+}
+
+#[test]
+fn a_complete_that_goes_again_is_still_assembling() {
+    let mut bench = Bench::sending(plan());
+    bench.finish_parts();
+    bench.stamp(25);
+    let id = bench.flying.remove(0);
+    let response = http::Response::builder().status(500).body(bytes::Bytes::new()).unwrap();
+    bench.machine.handle_response(id, response, None, bench.now());
+    assert_eq!(state(&bench), TransferState::Assembling { since: seconds(0) });
 }
 
 #[test]
@@ -118,7 +154,7 @@ fn the_rate_is_of_the_last_ten_seconds_and_the_rest_takes_as_long_as_it_says() {
     assert_eq!(progress.now, seconds(6));
     bench.pass(seconds(20));
     let progress = bench.machine.progress();
-    assert_eq!((progress.rate, progress.time_left), (Some(0), None));
+    assert_eq!((progress.rate, progress.time_left), (None, None));
 }
 
 #[test]

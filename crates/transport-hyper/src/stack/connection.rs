@@ -207,7 +207,7 @@ pub(super) struct Lease {
     slots: Arc<Slots>,
     /// Whether requests were sent on this connection before.
     pub(super) reused: bool,
-    _use: Use,
+    _in_use: Use,
     _slot: OwnedSemaphorePermit,
 }
 
@@ -231,8 +231,8 @@ impl Slots {
             None => (Connection::open(&self.connector, uri).await?, false),
         };
         connection.in_use = true;
-        let _use = Use::begin(&self.use_time);
-        Ok(Lease { connection, origin, slots: self.clone(), reused, _use, _slot: slot })
+        let in_use = Use::begin(&self.use_time);
+        Ok(Lease { connection, origin, slots: self.clone(), reused, _in_use: in_use, _slot: slot })
     }
 
     /// A connection was silent for so long: those that lay idle meanwhile have shown nothing better, and are closed.

@@ -7,9 +7,10 @@ use partwise_models::UnixSeconds;
 
 use super::harness::{ENTROPY, Serves, Service, api, at, begun, halfway, plan, sent};
 use crate::{
-    Action, ApiError, ByteRange, DownloadFile, Failure, FailureKind, Machine as _, Now, ResponseError,
-    ServiceState,
+    Action, ApiError, ByteRange, DownloadFile, Failure, FailureKind, Machine as _, Now, RequestId,
+    ResponseError, ServiceState, TransferState,
     download::{DownloadError, DownloadTask, End, Fetch},
+    service_state::{Failed, Member},
 };
 
 #[test]
@@ -149,4 +150,36 @@ fn what_left_before_a_sleep_is_asked_for_again_at_once_and_spends_no_budget() {
         assert_eq!(sent(&mut machine, &mut now, 4).len(), 4);
         assert_eq!((now.monotonic, machine.failures, state.offline()), (at, 0, None));
     }
+}
+
+#[test]
+fn what_others_meet_is_not_told_of_a_download_that_receives_all_the_same() {
+    let service = Service::new(10_000, Serves::Ranges);
+    let (machine, _) = begun(&service, 4, |machine| machine.progress().requests == 4);
+    let state = ServiceState::new();
+    let mut machine = machine.with_service(&state);
+    let mut other = Member::of(&state);
+    other.hold(Duration::from_secs(100));
+    for second in 1..=5 {
+        machine.handle_moved(machine.flights[0].id, 10);
+        assert!(matches!(
+            machine.poll(at(Duration::from_secs(second))),
+            Action::Wait { .. } | Action::Save(_)
+        ));
+        machine.handle_saved(Ok(()));
+    }
+    let progress = machine.progress();
+    assert_eq!((progress.state, progress.rate), (TransferState::Receiving, Some(10)));
+    let connect = Failed {
+        kind: FailureKind::Connect,
+        id: RequestId(0),
+        left_at: Duration::from_secs(5),
+        was_alone: true,
+    };
+    other.failed(connect, Duration::from_secs(5), 0);
+    machine.handle_moved(machine.flights[0].id, 10);
+    assert!(matches!(machine.poll(at(Duration::from_secs(6))), Action::Wait { .. } | Action::Save(_)));
+    assert!(state.offline().is_some());
+    let progress = machine.progress();
+    assert_eq!((progress.state, progress.rate), (TransferState::Receiving, Some(10)));
 }
