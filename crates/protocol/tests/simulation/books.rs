@@ -85,6 +85,9 @@ pub(crate) struct Books {
     interruptions: BTreeMap<u64, u32>,
     /// The single request has left, and how often it was interrupted in the middle of its body since.
     posted: Option<u32>,
+    /// A single request stays one: it went again since the list did not have its file, or since no upload was opened for it.
+    stays_single: bool,
+    fell_back: bool,
     /// The failure that came last was the service's own.
     is_of_service: bool,
     /// Parts that wait for their turn, until when.
@@ -157,6 +160,8 @@ impl Books {
             failures: BTreeMap::new(),
             interruptions: BTreeMap::new(),
             posted: None,
+            stays_single: false,
+            fell_back: false,
             is_of_service: false,
             waiting: BTreeMap::new(),
             begun: BTreeSet::new(),
@@ -326,7 +331,9 @@ impl Books {
             let is_settled = listed.is_some_and(|listed| listed >= SETTLING);
             hold(Rule::NoBlindPost, is_settled, || format!("the list was asked for {listed:?}"));
             self.posted = None;
+            self.stays_single = true;
         }
+        self.stays_single |= self.fell_back;
         let is_single = !self.has_to_fall_back();
         hold(Rule::FallsBack, is_single, || format!("after {:?} interruptions", self.posted));
         self.posted.get_or_insert(0);

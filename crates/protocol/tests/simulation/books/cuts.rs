@@ -28,13 +28,14 @@ impl Books {
     pub(super) fn has_to_fall_back(&self) -> bool {
         let is_open = self.plan.route == RouteChoice::Automatic && self.plan.part_size.is_none();
         let is_large = self.length > SMALLEST.min(self.limit);
-        is_open && is_large && self.posted.is_some_and(|times| times >= INTERRUPTIONS)
+        is_open && is_large && !self.stays_single && self.posted.is_some_and(|times| times >= INTERRUPTIONS)
     }
 
     /// An upload is created: of a file that was sent in one request, only when the line does not last for that.
     pub(super) fn fell_back(&mut self, now: Duration) {
         let has_to = self.has_to_fall_back();
         if let Some(times) = self.posted.take() {
+            self.fell_back = true;
             hold(Rule::FallsBack, has_to, || format!("after {times} interruptions"));
             let until = self.solo_until;
             hold(Rule::Backoff, until <= now, || {
