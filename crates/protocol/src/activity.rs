@@ -55,7 +55,7 @@ pub enum TransferState {
     Done,
 }
 
-/// Counts that show that something moves: bytes that were sent or written, and bytes that were acknowledged.
+/// Counts that show that something moves, whatever they count.
 pub(crate) type Moved = (u64, u64);
 
 /// What was seen to move, and when.

@@ -93,7 +93,8 @@ pub trait Machine {
     fn poll(&mut self, now: Now) -> ActionOf<Self>;
 
     /// So many more bytes of a task's content have moved, counted from the last report on: bytes of a request's body that have
-    /// left, or bytes of an answer that were written, next to those before. It may be reported of an abandoned task too.
+    /// left, or bytes of an answer that were written, next to those before. It may be reported of an abandoned task too. None at all says that something
+    /// moved which is not counted, such as bytes that had left before and are now on the other side.
     fn handle_moved(&mut self, id: RequestId, bytes: u64);
 
     /// A task ended without an answer, or without the rest of one.

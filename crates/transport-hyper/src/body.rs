@@ -46,6 +46,8 @@ pub(crate) struct Handoff {
     taken: AtomicU64,
     /// How much of it the socket has taken, where that is known; else [`UNKNOWN`].
     written: AtomicU64,
+    /// How often bytes that the socket had taken were seen to get on.
+    signs: AtomicU64,
     /// How much of it has left at most, once nothing more can leave.
     left: OnceLock<u64>,
     /// The digest of the source's bytes, once all of them were handed out.
@@ -133,6 +135,15 @@ impl Handoff {
         self.taken() == self.len
     }
 
+    /// Bytes that had left were seen to get on.
+    pub(crate) fn note_sign(&self) {
+        self.signs.fetch_add(1, Relaxed);
+    }
+
+    pub(crate) fn signs(&self) -> u64 {
+        self.again.get().map_or_else(|| self.signs.load(Relaxed), |again| again.signs())
+    }
+
     /// Why the source could not be read to its end, if that is what happened.
     pub(crate) fn broken(&self) -> Option<&SourceError> {
         self.broken.get()
@@ -151,6 +162,7 @@ impl RequestBody {
             len: body.content_length(),
             taken: AtomicU64::new(0),
             written: AtomicU64::new(UNKNOWN),
+            signs: AtomicU64::new(0),
             left: OnceLock::new(),
             digest: OnceLock::new(),
             broken: OnceLock::new(),

@@ -54,6 +54,7 @@ impl Machine for Transfer {
     /// flight depend on it.
     fn handle_moved(&mut self, id: RequestId, bytes: u64) {
         if self.flights.was_started(id) {
+            self.moves = self.moves.wrapping_add(1);
             let sent = self.flights.sent(id, bytes);
             self.service.moved(id, sent);
             self.statistics.bytes_sent = self.statistics.bytes_sent.saturating_add(bytes);

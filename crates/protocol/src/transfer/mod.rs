@@ -223,6 +223,8 @@ pub struct Transfer {
     /// What moves, for people.
     activity: Activity,
     measuring: Measuring,
+    /// How often something was reported to have moved.
+    moves: u64,
     /// Looks for the number of parts in flight, when the plan leaves it open.
     connections: Option<Connections>,
     saver: Saver,
@@ -315,6 +317,7 @@ impl Transfer {
             line: Line::default(),
             activity: Activity::default(),
             measuring: Measuring::default(),
+            moves: 0,
             saver: Saver::default(),
             committed: None,
             commits_since: None,

@@ -70,7 +70,7 @@ impl Transfer {
 
     /// Looks at what moves.
     pub(super) fn watch_activity(&mut self, now: Now) {
-        let moved = (self.statistics.bytes_sent, self.statistics.bytes_acknowledged);
+        let moved = (self.moves, self.statistics.bytes_acknowledged);
         let moved = self.has_content_in_flight().then_some(moved);
         self.activity.look(now.monotonic, moved);
         if !self.sends_content() || self.hindrance().is_some() {

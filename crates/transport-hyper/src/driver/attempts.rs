@@ -19,9 +19,14 @@ pub(crate) struct Attempts<T> {
     by_task: HashMap<Id, Running>,
 }
 
-/// A count of the bytes that a task has moved.
+/// What a task has moved.
 pub(crate) trait Moved: Send + Sync {
     fn bytes(&self) -> u64;
+
+    /// How often bytes were seen to get on that were counted before.
+    fn signs(&self) -> u64 {
+        0
+    }
 }
 
 impl Moved for AtomicU64 {
@@ -34,6 +39,7 @@ struct Running {
     id: RequestId,
     moved: Arc<dyn Moved>,
     reported: u64,
+    signs_reported: u64,
     task: AbortHandle,
     span: Span,
 }
@@ -68,7 +74,7 @@ impl<T: Send + 'static> Attempts<T> {
         task: impl Future<Output = T> + Send + 'static,
     ) {
         let task = self.tasks.spawn(task);
-        self.by_task.insert(task.id(), Running { id, moved, reported: 0, task, span });
+        self.by_task.insert(task.id(), Running { id, moved, reported: 0, signs_reported: 0, task, span });
     }
 
     /// Ends this task, if it still runs, and returns the bytes that it has moved since the last report.
@@ -111,9 +117,13 @@ impl<T: Send + 'static> Attempts<T> {
         }
     }
 
-    /// Bytes that were moved since the last report, task by task.
+    /// Bytes that were moved since the last report, task by task; none of a task of which something else was seen to move.
     pub(crate) fn newly_moved(&mut self) -> Vec<(RequestId, u64)> {
-        self.by_task.values_mut().map(|running| (running.id, running.newly_moved())).collect()
+        let moved = self.by_task.values_mut().filter_map(|running| {
+            let (bytes, has_sign) = (running.newly_moved(), running.has_new_sign());
+            (bytes > 0 || has_sign).then_some((running.id, bytes))
+        });
+        moved.collect()
     }
 }
 
@@ -123,5 +133,10 @@ impl Running {
         let new = moved.saturating_sub(self.reported);
         self.reported = self.reported.max(moved);
         new
+    }
+
+    fn has_new_sign(&mut self) -> bool {
+        let signs = self.moved.signs();
+        std::mem::replace(&mut self.signs_reported, signs) != signs
     }
 }

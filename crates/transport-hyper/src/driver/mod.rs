@@ -157,7 +157,7 @@ impl<J: Job> Driver<J> {
                 Action::Start { id, task } => self.job.start(id, task, &mut self.attempts),
                 Action::Abandon(id) => {
                     let moved = self.attempts.abandon(id);
-                    self.job.machine().handle_moved(id, moved);
+                    self.moved(id, moved);
                     self.job.abandoned();
                 }
                 Action::Save(checkpoint) => self.save(checkpoint),
@@ -182,7 +182,7 @@ impl<J: Job> Driver<J> {
         }
         match event {
             Event::Ended(ended) => {
-                self.job.machine().handle_moved(ended.id, ended.moved);
+                self.moved(ended.id, ended.moved);
                 let now = self.clock.now();
                 match ended.outcome {
                     Ok(outcome) => self.job.ended(ended.id, outcome, now, &mut self.attempts).await?,
@@ -195,6 +195,12 @@ impl<J: Job> Driver<J> {
             Event::Time => {}
         }
         Ok(())
+    }
+
+    fn moved(&mut self, id: RequestId, bytes: u64) {
+        if bytes > 0 {
+            self.job.machine().handle_moved(id, bytes);
+        }
     }
 
     /// The machine's deadline, or the next count of moved bytes.

@@ -212,6 +212,7 @@ async fn watch<F: Future>(
         if let (Some(before), Some(now)) = (held, unacknowledged) {
             if now != before && silence.is_suspicious() {
                 gauge.note_movement(u64::abs_diff(now, before));
+                handoff.note_sign();
             }
         }
         // Something may have moved while the system was asked.

@@ -50,6 +50,10 @@ pub(super) enum Outcome {
 }
 
 impl Moved for Handoff {
+    fn signs(&self) -> u64 {
+        Handoff::signs(self)
+    }
+
     fn bytes(&self) -> u64 {
         self.sent()
     }
