@@ -180,7 +180,7 @@ pub(crate) fn plan() -> Plan {
     (plan.route, plan.part_size, plan.parallel) = (RouteChoice::Parts, Some(256 * KIB), 3.into());
     let mut retry = RetryPolicy::default();
     (retry.base_wait, retry.max_wait) = (Duration::from_millis(5), Duration::from_millis(50));
-    (retry.give_up_after, retry.give_up_before_contact) = (Duration::from_secs(4), Duration::from_secs(2));
+    (retry.give_up_after, retry.give_up_before_contact) = (Duration::from_secs(10), Duration::from_secs(2));
     plan.retry = retry;
     plan
 }
