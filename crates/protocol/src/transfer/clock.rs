@@ -102,12 +102,11 @@ impl ServiceClock {
     }
 }
 
-/// Whether our wall clock was set since it read `unix`: it is behind that, or, when the monotonic clock was read too, has not
-/// gone on as far as that one.
-pub(super) fn was_set(unix: UnixSeconds, monotonic: Option<Duration>, now: Now) -> bool {
+/// Whether our wall clock was set since it read `unix`: it is behind that, or has not gone on for as long as that `lasted`,
+/// when this is known.
+pub(super) fn was_set(unix: UnixSeconds, lasted: Option<Duration>, now: Now) -> bool {
     let Some(since) = now.unix.0.checked_sub(unix.0) else { return true };
-    let lasted = monotonic.map(|monotonic| now.monotonic.saturating_sub(monotonic).as_secs());
-    lasted.is_some_and(|lasted| lasted.abs_diff(since) > CLOCK_SLACK)
+    lasted.is_some_and(|lasted| lasted.as_secs().abs_diff(since) > CLOCK_SLACK)
 }
 
 fn signed(moment: UnixSeconds) -> i64 {

@@ -50,8 +50,8 @@ impl Transfer {
         }
         match &mut self.way {
             Way::Parts { upload: Some(upload), .. } => upload.clock.slept(new),
-            Way::Single { posted, .. } => *posted = posted.and_then(|posted| posted.checked_sub(new)),
-            Way::Parts { upload: None, .. } => {}
+            Way::Single { posted: Some(posted), .. } => posted.slept = posted.slept.saturating_add(new),
+            Way::Single { posted: None, .. } | Way::Parts { upload: None, .. } => {}
         }
     }
 

@@ -14,7 +14,7 @@ use super::{
     parts::Parts,
     reconcile::Question,
     registry::Identity,
-    state::{Hash, OpenUpload, Solo, Stage, Way},
+    state::{Hash, OpenUpload, Posted, Solo, Stage, Way},
     stop::Stop,
 };
 use crate::{
@@ -56,7 +56,8 @@ impl Transfer {
             Stage::Announce { change: change @ None } => {
                 *change = Some(self.saver.change());
                 if let Way::Single { posted_at: posted_at @ None, posted, .. } = &mut self.way {
-                    (*posted_at, *posted) = (Some(now.unix), Some(now.monotonic));
+                    let just_now = Posted { at: now.monotonic, slept: Duration::ZERO };
+                    (*posted_at, *posted) = (Some(now.unix), Some(just_now));
                     self.registration.identify(Identity::Post(now.unix, self.source.clone()));
                 }
             }

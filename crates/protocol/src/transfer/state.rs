@@ -53,10 +53,24 @@ pub(super) enum Way {
         /// When the request was first about to be sent, on our clock.
         posted_at: Option<UnixSeconds>,
         /// The same on the monotonic clock, when that was in this run.
-        posted: Option<Duration>,
+        posted: Option<Posted>,
         /// The service's clock, once an answer showed it.
         clock: Option<ClockOffset>,
     },
+}
+
+/// When a single request was first about to be sent, on the monotonic clock, and for how long this machine has slept since.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Posted {
+    pub(super) at: Duration,
+    pub(super) slept: Duration,
+}
+
+impl Posted {
+    /// How long ago that was.
+    pub(super) fn since(self, now: Duration) -> Duration {
+        now.saturating_sub(self.at).saturating_add(self.slept)
+    }
 }
 
 /// An upload that the service has open.

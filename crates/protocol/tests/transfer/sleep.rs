@@ -2,9 +2,12 @@
 
 use std::time::Duration;
 
-use partwise_protocol::{Api, FailureKind, Machine as _, Plan, ServiceState, SourceStamp, Transfer, Warning};
+use partwise_protocol::{
+    Api, FailureKind, Machine as _, OperationId, Plan, RouteChoice, ServiceState, SourceStamp, Transfer,
+    Warning,
+};
 
-use crate::bench::{Bench, completed_json, date, part_json, plan, upload_json};
+use crate::bench::{BEGAN, Bench, completed_json, date, file_json, list_json, part_json, plan, upload_json};
 
 const fn seconds(seconds: u64) -> Duration {
     Duration::from_secs(seconds)
@@ -100,4 +103,29 @@ fn the_date_of_an_answer_from_before_a_sleep_is_not_the_time_now() {
     bench.pass(seconds(1));
     bench.answer_with(1, 200, &[("date", &date(100))], &part_json("c"));
     assert_eq!(bench.machine.progress().warning, None);
+}
+
+#[test]
+fn after_a_sleep_a_file_from_before_a_single_request_is_still_none_of_it() {
+    for slept in [0, 3600] {
+        let service = ServiceState::new();
+        let mut wanted = plan();
+        wanted.route = RouteChoice::Single;
+        let transfer = Transfer::new(Api::openai(), wanted, SourceStamp::new(25), [1; 32]).unwrap();
+        let mut bench = Bench::of(transfer.with_service(&service));
+        bench.run();
+        bench.pass(seconds(5));
+        service.woke(bench.time, seconds(slept));
+        bench.step = i64::try_from(slept).unwrap();
+        bench.fail(0, FailureKind::Interrupted);
+        let old = list_json(&[file_json("file-old", BEGAN - 1800)]);
+        while bench.attempts.last().unwrap().operation == OperationId::ListFiles {
+            bench.answer_with(0, 200, &[("date", &date(slept + bench.time.as_secs()))], &old);
+            bench.pass(seconds(10));
+            if bench.flying.is_empty() {
+                bench.stamp(25);
+            }
+        }
+        assert_eq!(bench.attempts.last().unwrap().operation, OperationId::CreateFile, "slept for {slept} s");
+    }
 }

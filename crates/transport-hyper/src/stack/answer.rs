@@ -104,7 +104,7 @@ impl Body for AnswerBody {
     ) -> Poll<Option<Result<Frame<Bytes>, StackError>>> {
         match Pin::new(&mut self.incoming).poll_frame(cx) {
             Poll::Ready(Some(Ok(frame))) => {
-                self.silence.is_over();
+                self.silence.ended();
                 if self.incoming.is_end_stream() {
                     self.complete();
                 }
@@ -117,7 +117,9 @@ impl Body for AnswerBody {
             }
             Poll::Pending => match self.silence.poll(cx) {
                 Poll::Ready(after) => {
-                    self.lease = None;
+                    if let Some(lease) = self.lease.take() {
+                        lease.distrust(after);
+                    }
                     Poll::Ready(Some(Err(StackError::NoAnswer { after })))
                 }
                 Poll::Pending => Poll::Pending,

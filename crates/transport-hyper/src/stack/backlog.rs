@@ -1,11 +1,47 @@
-//! What the kernel has taken of a connection's bytes and the peer has not acknowledged.
+//! What the kernel has taken of connections' bytes and the peer has not acknowledged.
+
+use std::{collections::HashMap, sync::Arc, time::Duration};
+
+use tokio::{sync::Mutex, time::Instant};
+
+/// A table that was read so lately is not read again: on a machine with many sockets that takes some time.
+const FRESH: Duration = Duration::from_secs(1);
 
 /// The socket whose backlog can be asked for.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Backlog {
-    #[cfg(target_os = "linux")]
+    #[cfg_attr(not(target_os = "linux"), allow(dead_code, reason = "nothing is asked for"))]
     inode: u64,
 }
+
+/// The backlogs of all sockets, as the system told them last. One connection of a stack asks for all that are silent.
+#[derive(Debug, Default)]
+pub(super) struct Backlogs(Mutex<Option<(Instant, Arc<Table>)>>);
+
+/// The unacknowledged bytes by socket.
+type Table = HashMap<u64, u64>;
+
+impl Backlogs {
+    /// Returns the number of bytes that were written and not acknowledged; `None` where the system does not tell.
+    ///
+    /// The option that tells it too (`TCP_INFO`) cannot be asked for without unsafe code. This costs a pass over the
+    /// system's sockets, so it is for connections that seem to be silent.
+    pub(super) async fn of(&self, socket: Backlog) -> Option<u64> {
+        let mut known = self.0.lock().await;
+        let table = match &*known {
+            Some((at, table)) if at.elapsed() < FRESH => table.clone(),
+            _ => {
+                let table = Arc::new(read().await);
+                *known = Some((Instant::now(), table.clone()));
+                table
+            }
+        };
+        table.get(&socket.inode).copied()
+    }
+}
+
+#[cfg(target_os = "linux")]
+use linux::read;
 
 #[cfg(target_os = "linux")]
 mod linux {
@@ -16,7 +52,7 @@ mod linux {
 
     use tokio::net::TcpStream;
 
-    use super::Backlog;
+    use super::{Backlog, Table};
     use crate::blocking::Blocking;
 
     /// The sockets of this network namespace: `thread-self`, since a thread may be in another one than its process.
@@ -26,30 +62,25 @@ mod linux {
         pub(in crate::stack) fn of(tcp: &TcpStream) -> Option<Self> {
             Some(Self { inode: rustix::fs::fstat(tcp).ok()?.st_ino })
         }
-
-        /// Returns the number of bytes that were written and not acknowledged; `None` where the system does not tell.
-        ///
-        /// The option that tells it too (`TCP_INFO`) cannot be asked for without unsafe code. This costs a pass over the
-        /// system's sockets, so it is for connections that seem to be silent.
-        pub(in crate::stack) async fn bytes(self) -> Option<u64> {
-            Blocking::start(move || Ok::<_, std::io::Error>(self.look_up())).await.ok().flatten()
-        }
-
-        fn look_up(self) -> Option<u64> {
-            TABLES.iter().find_map(|table| {
-                let lines = BufReader::new(File::open(table).ok()?).lines();
-                lines.map_while(Result::ok).find_map(|line| unacknowledged(&line, self.inode))
-            })
-        }
     }
 
-    /// The unacknowledged bytes in a line of the table, when it is that of this socket.
-    fn unacknowledged(line: &str, inode: u64) -> Option<u64> {
+    pub(super) async fn read() -> Table {
+        Blocking::start(|| Ok::<_, std::io::Error>(read_now())).await.unwrap_or_default()
+    }
+
+    fn read_now() -> Table {
+        let files = TABLES.iter().filter_map(|table| File::open(table).ok());
+        let lines = files.flat_map(|file| BufReader::new(file).lines().map_while(Result::ok));
+        lines.filter_map(|line| entry(&line)).collect()
+    }
+
+    /// The socket in a line of the table, and its unacknowledged bytes.
+    fn entry(line: &str) -> Option<(u64, u64)> {
         let mut fields = line.split_ascii_whitespace();
         let queues = fields.nth(4)?;
-        let is_this = fields.nth(4)?.parse() == Ok(inode);
+        let inode = fields.nth(4)?.parse().ok()?;
         let (sending, _) = queues.split_once(':')?;
-        u64::from_str_radix(sending, 16).ok().filter(|_| is_this)
+        Some((inode, u64::from_str_radix(sending, 16).ok()?))
     }
 
     #[cfg(test)]
@@ -59,7 +90,7 @@ mod linux {
             net::TcpListener,
         };
 
-        use super::*;
+        use super::{super::Backlogs, *};
 
         #[tokio::test]
         async fn what_was_written_is_in_the_backlog_until_it_is_acknowledged() {
@@ -68,22 +99,33 @@ mod linux {
                 let mut tcp = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
                 let (mut peer, _) = listener.accept().await.unwrap();
                 let backlog = Backlog::of(&tcp).unwrap();
-                assert_eq!(backlog.bytes().await, Some(0));
+                let bytes = async || Backlogs::default().of(backlog).await;
+                assert_eq!(bytes().await, Some(0));
                 let mut written = 0;
                 while let Ok(Ok(count)) =
                     tokio::time::timeout(std::time::Duration::from_millis(100), tcp.write(&[0; 65536])).await
                 {
                     written += count;
                 }
-                let waiting = backlog.bytes().await.unwrap();
+                let waiting = bytes().await.unwrap();
                 assert!(waiting > 0 && waiting <= written as u64, "{waiting} of {written}");
                 peer.read_exact(&mut vec![0; written]).await.unwrap();
-                while backlog.bytes().await != Some(0) {
+                while bytes().await != Some(0) {
                     tokio::task::yield_now().await;
                 }
                 drop(tcp);
-                assert_eq!(backlog.bytes().await, None);
+                assert_eq!(bytes().await, None);
             }
+        }
+
+        #[tokio::test]
+        async fn a_table_is_read_once_a_second_whoever_asks() {
+            let backlogs = Backlogs::default();
+            assert_eq!(backlogs.of(Backlog { inode: u64::MAX }).await, None);
+            let (at, table) = backlogs.0.lock().await.clone().unwrap();
+            backlogs.of(Backlog { inode: 1 }).await;
+            let (again, same) = backlogs.0.lock().await.clone().unwrap();
+            assert!(again == at && std::sync::Arc::ptr_eq(&table, &same));
         }
     }
 }
@@ -93,8 +135,9 @@ impl Backlog {
     pub(super) fn of(_: &tokio::net::TcpStream) -> Option<Self> {
         None
     }
+}
 
-    pub(super) async fn bytes(self) -> Option<u64> {
-        None
-    }
+#[cfg(not(target_os = "linux"))]
+async fn read() -> Table {
+    Table::default()
 }

@@ -25,6 +25,10 @@ use crate::sleep::SleepClock;
 
 /// Well below the four minutes after which Azure's load balancers drop a connection, which are among the shortest.
 const KEEPALIVE: Duration = Duration::from_secs(30);
+const KEEPALIVE_RETRIES: u32 = 2;
+/// The kernel knows nothing of other connections, which this one may have to wait for: it gives up so many times later.
+#[cfg(any(target_os = "linux", target_os = "android", target_os = "fuchsia"))]
+const LATER: u32 = 3;
 
 /// Opens streams. Cheap to clone.
 #[derive(Clone)]
@@ -182,10 +186,11 @@ impl Connector {
         // A service may be silent for minutes before it answers, and what lies between forgets silent connections.
         tcp.set_keepalive(Some(KEEPALIVE));
         tcp.set_keepalive_interval(Some(KEEPALIVE));
+        tcp.set_keepalive_retries(Some(KEEPALIVE_RETRIES));
         // The kernel sees what nobody above can: whether the peer still acknowledges what lies in the send buffer.
         // Elsewhere only writes that find no room are watched.
         #[cfg(any(target_os = "linux", target_os = "android", target_os = "fuchsia"))]
-        tcp.set_tcp_user_timeout(Some(timeouts.stall_unseen()));
+        tcp.set_tcp_user_timeout(Some(timeouts.stall_unseen() * LATER));
         Self {
             tcp,
             proxy: Arc::new(proxy),

@@ -283,6 +283,11 @@ impl Lease {
         self.connection.end().await
     }
 
+    /// It was silent for so long.
+    pub(super) fn distrust(&self, silent: Duration) {
+        self.slots.distrust(silent);
+    }
+
     /// An answer has come.
     pub(super) fn note_http(&self) {
         let mut speak_http = self.slots.speak_http.lock().unwrap_or_else(PoisonError::into_inner);

@@ -79,7 +79,7 @@ impl DirectBody {
         let mut room = ReadBuf::new(room);
         match Pin::new(&mut self.stream).poll_read(cx, &mut room) {
             Poll::Ready(Ok(())) if !room.filled().is_empty() => {
-                self.silence.is_over();
+                self.silence.ended();
                 Poll::Ready(Ok(room.filled().len()))
             }
             Poll::Ready(Ok(())) => Poll::Ready(Err(self.broken(self.cut_short()))),

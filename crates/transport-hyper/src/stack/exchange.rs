@@ -60,9 +60,9 @@ pub(super) async fn exchange(
             Sent::Stranded => return Err(never_sent(lease, None, &uri).await),
         };
         lease.note_http();
-        if let Answer::Again { .. } = limits.answer {
+        if matches!(limits.answer, Answer::Again(_)) && handoff.is_finished() {
             let gauge = &lease.connection.gauge;
-            gauge.traffic().answered_after(gauge.since_written());
+            gauge.traffic().answers.answered(handoff.len(), gauge.since_written());
         }
         if let Some(proxy) = &lease.connection.forwarded {
             // The service has not seen the request: this status is a proxy's own.
@@ -177,11 +177,11 @@ struct Limits {
 /// How long an answer is waited for.
 #[derive(Clone, Copy, Debug)]
 enum Answer {
-    /// To a request that only looks something up, or deletes it.
+    /// To a request that only looks something up.
     Lookup(Duration),
-    /// To one that can be sent again without harm, as others were answered before it left.
-    Again { due: Duration },
-    /// To one that may have made something.
+    /// To one that can be sent again without harm: as long as others took to be answered.
+    Again(Duration),
+    /// To one that may have made or deleted something.
     Once(Duration),
 }
 
@@ -193,7 +193,7 @@ async fn watch<F: Future>(
     limits: Limits,
 ) -> Result<F::Output, StackError> {
     let mut sending = pin!(sending);
-    let mut silence = Silence::new(limits.stall.min(limits.answer.least()), gauge.traffic());
+    let mut silence = limits.silence(gauge);
     let mut held = None;
     loop {
         let look = async {
@@ -226,7 +226,7 @@ impl Answer {
     /// No limit is shorter.
     fn least(self) -> Duration {
         match self {
-            Self::Lookup(limit) | Self::Once(limit) | Self::Again { due: limit } => limit,
+            Self::Lookup(limit) | Self::Once(limit) | Self::Again(limit) => limit,
         }
     }
 }
@@ -238,30 +238,33 @@ impl Limits {
         let answer = match *request.method() {
             Method::POST if is_ambiguous => Answer::Once(answer),
             Method::POST => {
-                let due = traffic.answer_due().map_or(lookup, |due| due.max(stall)).min(answer);
-                Answer::Again { due }
+                let due = traffic.answers.due().map_or(answer, |due| due.max(lookup));
+                Answer::Again(due.min(answer))
             }
+            Method::DELETE => Answer::Once(answer.min(lookup)),
             _ => Answer::Lookup(answer.min(lookup)),
         };
         Self { stall, stall_unseen: timeouts.stall_unseen(), answer }
     }
 
+    fn silence(&self, gauge: &Gauge) -> Silence {
+        let silence = Silence::new(self.stall.min(self.answer.least()), gauge.traffic());
+        if matches!(self.answer, Answer::Once(_)) { silence.patient() } else { silence }
+    }
+
     /// Ends a request to which no answer comes.
     fn check_answer(&self, silence: &Silence, gauge: &Gauge) -> Result<(), StackError> {
         let (after, is_over) = match self.answer {
-            Answer::Lookup(limit) => {
-                let limit = silence.patience(limit);
-                (limit, silence.lasted() >= limit)
-            }
-            Answer::Again { due } => (silence.patience(due), silence.is_over(due)),
+            Answer::Lookup(limit) => (silence.patience(limit), silence.is_over(limit)),
+            Answer::Again(due) => (silence.patience(due), silence.is_over_for_all(due)),
             // What may have been done is worth more than a connection that may be gone: the kernel asks for the peer.
             Answer::Once(limit) => (limit, silence.lasted() >= limit),
         };
         if !is_over {
             return Ok(());
         }
-        if let Answer::Again { .. } = self.answer {
-            gauge.traffic().not_answered_within(after);
+        if matches!(self.answer, Answer::Again(_)) {
+            gauge.traffic().answers.not_answered(after);
         }
         Err(StackError::NoAnswer { after })
     }
@@ -274,7 +277,9 @@ impl Limits {
         handoff: &Handoff,
         unacknowledged: Option<u64>,
     ) -> Result<(), StackError> {
-        let stall = if unacknowledged.is_some() { self.stall } else { self.stall_unseen };
+        // Some systems have the table and nothing in it: bytes that wait and are all acknowledged cannot be.
+        let is_seen = unacknowledged.is_some_and(|bytes| bytes > 0 || !gauge.is_blocked());
+        let stall = if is_seen { self.stall } else { self.stall_unseen };
         if gauge.is_blocked() || (handoff.is_finished() && unacknowledged.is_some_and(|bytes| bytes > 0)) {
             if silence.is_over(stall) {
                 return Err(StackError::Stalled { after: silence.patience(stall) });

@@ -13,6 +13,7 @@
 //! [`Client::new`](crate::Client::new).
 
 mod answer;
+mod answers;
 mod backlog;
 mod body;
 mod connect;

@@ -19,14 +19,15 @@ pub struct Timeouts {
     /// A connection that only has to wait for its turn on a slow line is not silent: as long as others of the same stack
     /// move bytes, none is given up before each of them has moved 256 KiB on average. Time during which this process did
     /// not run does not count. On Linux a byte that the peer acknowledges is seen. Elsewhere, and where `/proc` is not to be
-    /// had, only writes that find room are, and so they get three times as long. After a sleep of the machine it is 5 s.
+    /// had, only writes that find room are, and so they get three times as long. After a sleep of the machine it is 10 s, unless the
+    /// request may have made or deleted something.
     pub stall: Duration,
     /// From the last byte of a `POST` to the first of its answer. 600 s by default, since a service may take minutes to
     /// assemble a file of gigabytes before it answers.
     ///
     /// A part, and whatever else can be sent again without harm, is given up sooner when no connection of the stack moves a byte:
-    /// a proxy may have swallowed it. It is waited for twice as long as an answer to such a request took before, at least
-    /// for `stall` and at most for this; for `lookup` as long as none has been answered.
+    /// a proxy may have swallowed it. It is waited for three times as long as the answer to a part took before, at least for
+    /// `lookup` and at most for this; for all of this as long as no part was answered.
     pub answer: Duration,
     /// The same for requests that only look something up or delete it (`GET`, `DELETE`). 60 s by default, and never
     /// more than `answer`.

@@ -12,9 +12,11 @@ use std::{
 
 use tokio::time::{Instant, Sleep, sleep_until};
 
+use super::{answers::AnswerTimes, backlog::Backlogs};
 use crate::sleep::{SHORTEST_SLEEP, SleepClock};
 
-/// A connection that got nothing while each of the others moved so many bytes is not just one that has to share a line.
+/// A connection that got nothing while each of the others moved so many bytes is not just one that has to share a line. On a
+/// slow line, bytes count as they are written and once more as they are seen to be acknowledged.
 ///
 /// Eight connections on a line of 100 kbit/s keep each other waiting for up to 53 s: a router drops what one of them sends
 /// again and again, and each time its kernel waits twice as long.
@@ -23,18 +25,8 @@ const FAIR_SHARE: u64 = 256 * 1024;
 const LOOKS: u32 = 8;
 /// Timers are late by less, unless this process did not run.
 const LATENESS: Duration = Duration::from_secs(1);
-/// After a sleep of the machine, a connection has so long to show that it still stands.
-const AFTER_SLEEP: Duration = Duration::from_secs(5);
-
-/// An answer is waited for so many times as long as one took before.
-const ANSWERS: u32 = 2;
-/// No answer takes as long as this.
-const UNKNOWN: u64 = u64::MAX;
-
-fn millis(time: Duration) -> u64 {
-    // Within a year, so that no product overflows.
-    u64::try_from(time.as_millis()).unwrap_or(UNKNOWN).min(365 * 24 * 3600 * 1000)
-}
+/// After a sleep of the machine, a connection has so long to show that it still stands: wireless networks need some seconds.
+const AFTER_SLEEP: Duration = Duration::from_secs(10);
 
 /// What all connections of a stack have moved.
 #[derive(Debug)]
@@ -44,8 +36,8 @@ pub(super) struct Traffic {
     /// Nanoseconds from `began` to the last moment at which a byte moved.
     moved: AtomicU64,
     open: AtomicUsize,
-    /// Milliseconds that the answer to a request took which can be sent again without harm; [`UNKNOWN`] before the first.
-    answered_after: AtomicU64,
+    pub(super) answers: AnswerTimes,
+    pub(super) backlogs: Backlogs,
     sleep: SleepClock,
 }
 
@@ -66,6 +58,8 @@ pub(super) struct Silence {
     looked: Instant,
     /// How long the machine had slept when something last moved.
     slept: Duration,
+    /// After a sleep there is as much time as before: what may have been done is worth more than a connection.
+    is_patient: bool,
     /// It has slept since.
     has_slept: bool,
 }
@@ -78,7 +72,8 @@ impl Traffic {
             bytes: AtomicU64::new(0),
             moved: AtomicU64::new(0),
             open: AtomicUsize::new(0),
-            answered_after: AtomicU64::new(UNKNOWN),
+            answers: AnswerTimes::default(),
+            backlogs: Backlogs::default(),
         }
     }
 
@@ -95,30 +90,6 @@ impl Traffic {
         self.bytes.fetch_add(bytes, Relaxed);
         let moved = u64::try_from(self.began.elapsed().as_nanos()).unwrap_or(u64::MAX);
         self.moved.store(moved, Relaxed);
-    }
-
-    /// The answer to a request that can be sent again without harm came after so long.
-    pub(super) fn answered_after(&self, waited: Duration) {
-        let waited = millis(waited);
-        // One that took long is forgotten by and by.
-        let longest = |before: u64| if before == UNKNOWN { waited } else { waited.max(before - before / 8) };
-        self.update_answered_after(longest);
-    }
-
-    /// There was none for so long: the next may need more.
-    pub(super) fn not_answered_within(&self, waited: Duration) {
-        let longer = millis(waited * 2 / ANSWERS);
-        self.update_answered_after(|before| if before == UNKNOWN { longer } else { longer.max(before) });
-    }
-
-    fn update_answered_after(&self, update: impl Fn(u64) -> u64) {
-        let _ = self.answered_after.fetch_update(Relaxed, Relaxed, |before| Some(update(before)));
-    }
-
-    /// How long the answer to such a request may take; `None` before the first.
-    pub(super) fn answer_due(&self) -> Option<Duration> {
-        let longest = Some(self.answered_after.load(Relaxed)).filter(|longest| *longest != UNKNOWN);
-        longest.map(|longest| Duration::from_millis(longest) * ANSWERS)
     }
 
     pub(super) fn now(&self) -> Mark {
@@ -150,7 +121,12 @@ impl Silence {
     pub(super) fn new(limit: Duration, traffic: Arc<Traffic>) -> Self {
         let since = traffic.now();
         let slept = traffic.slept();
-        Self { limit, looked: since.at, since, traffic, slept, has_slept: false }
+        Self { limit, looked: since.at, since, traffic, slept, is_patient: false, has_slept: false }
+    }
+
+    /// The same, as patient after a sleep of the machine as before.
+    pub(super) fn patient(self) -> Self {
+        Self { is_patient: true, ..self }
     }
 
     /// Starts from now on. A sleep since something last moved still counts.
@@ -204,16 +180,27 @@ impl Silence {
 
     /// How long it may last where that is `limit` for a machine that was awake.
     pub(super) fn patience(&self, limit: Duration) -> Duration {
-        if self.has_slept { limit.min(AFTER_SLEEP) } else { limit }
+        if self.has_slept && !self.is_patient { limit.min(AFTER_SLEEP) } else { limit }
+    }
+
+    /// Says whether it has been long enough, and no connection has moved anything meanwhile. A connection from before a sleep
+    /// does not wait for others.
+    pub(super) fn is_over_for_all(&self, limit: Duration) -> bool {
+        let limit = self.patience(limit);
+        self.lasted() >= limit && (self.has_slept || self.line_is_silent(limit))
+    }
+
+    fn line_is_silent(&self, limit: Duration) -> bool {
+        self.looked.saturating_duration_since(self.traffic.moved()) >= limit
     }
 
     /// Says whether it has been long enough: for this connection, and either for all of them or while the others moved so
     /// much that this one had its turn. A connection from before a sleep has no turn to wait for.
     pub(super) fn is_over(&self, limit: Duration) -> bool {
         let limit = self.patience(limit);
-        let line_is_silent = || self.looked.saturating_duration_since(self.traffic.moved()) >= limit;
-        let had_its_turn = || self.has_slept || self.traffic.share_since(self.since) >= FAIR_SHARE;
-        self.lasted() >= limit && (line_is_silent() || had_its_turn())
+        let had_its_turn =
+            || (self.has_slept && !self.is_patient) || self.traffic.share_since(self.since) >= FAIR_SHARE;
+        self.lasted() >= limit && (self.line_is_silent(limit) || had_its_turn())
     }
 
     fn interval(&self) -> Duration {
@@ -236,7 +223,7 @@ impl ReadSilence {
     }
 
     /// Something has come.
-    pub(super) fn is_over(&mut self) {
+    pub(super) fn ended(&mut self) {
         self.waiting = false;
         self.silence.interrupt();
     }
@@ -317,28 +304,6 @@ mod tests {
         assert_eq!(silent_after(8, stops).await, Duration::from_millis(27_500));
     }
 
-    #[test]
-    fn an_answer_is_waited_for_as_others_took_and_longer_after_each_that_did_not_come() {
-        let traffic = Traffic::new(SleepClock::default());
-        assert_eq!(traffic.answer_due(), None);
-        traffic.answered_after(seconds(2));
-        assert_eq!(traffic.answer_due(), Some(seconds(4)));
-        traffic.answered_after(seconds(1));
-        assert_eq!(
-            traffic.answer_due(),
-            Some(Duration::from_millis(3500)),
-            "what took longer is forgotten by and by"
-        );
-        for due in [40, 80, 160] {
-            traffic.not_answered_within(seconds(due / 2));
-            assert_eq!(traffic.answer_due(), Some(seconds(due)));
-        }
-        traffic.not_answered_within(seconds(10));
-        assert_eq!(traffic.answer_due(), Some(seconds(160)));
-        traffic.answered_after(Duration::MAX);
-        assert!(traffic.answer_due().is_some());
-    }
-
     #[tokio::test(start_paused = true)]
     async fn a_connection_that_waits_for_its_turn_on_a_slow_line_is_not_silent() {
         // 100 kbit/s: as long as eight connections with 256 KiB each need.
@@ -412,7 +377,7 @@ mod tests {
         let began = Instant::now();
         assert_eq!(poll_fn(|cx| silence.poll(cx)).await, AFTER_SLEEP);
         assert_eq!(began.elapsed(), AFTER_SLEEP);
-        silence.is_over();
+        silence.ended();
         assert_eq!(poll_fn(|cx| silence.poll(cx)).await, LIMIT);
     }
 

@@ -237,7 +237,7 @@ impl Gauge {
 
     /// How much of what was written the peer has not acknowledged; `None` where the system does not tell.
     pub(super) async fn unacknowledged(&self) -> Option<u64> {
-        self.backlog?.bytes().await
+        self.traffic.backlogs.of(self.backlog?).await
     }
 
     /// Makes ready for a request whose body is so long: what is small is for a slow line.

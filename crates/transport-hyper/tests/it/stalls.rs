@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use partwise_models::CompleteUploadRequest;
-use partwise_protocol::{CompleteUpload, FailureKind, RetrieveFile};
+use partwise_models::{CompleteUploadRequest, CreateUploadRequest, Purpose};
+use partwise_protocol::{CompleteUpload, CreateUpload, FailureKind, RetrieveFile};
 use partwise_transport_hyper::stack::{StackOptions, Timeouts};
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
@@ -121,6 +121,10 @@ async fn a_service_that_does_not_answer_is_given_up() {
     assert_eq!(error.failure(), Some(FailureKind::Timeout));
 }
 
+fn create() -> CreateUpload {
+    CreateUpload::new(CreateUploadRequest::new("a.bin", Purpose::Assistants, MIB, "text/plain"))
+}
+
 /// Answers so many parts, takes one more, and falls silent.
 async fn swallowing(answered: usize) -> Peer {
     Peer::start(move |mut stream, _| async move {
@@ -137,7 +141,7 @@ async fn swallowing(answered: usize) -> Peer {
 #[tokio::test]
 async fn a_part_that_was_swallowed_is_given_up_when_answers_came_sooner_before() {
     let peer = swallowing(2).await;
-    let client = peer.client(timeouts(|timeouts| timeouts.stall = SHORT));
+    let client = peer.client(timeouts(|timeouts| (timeouts.stall, timeouts.lookup) = (SHORT, SHORT)));
     for _ in 0..2 {
         client.call_with(&part(MIB), zeros(MIB)).await.unwrap();
     }
@@ -171,11 +175,41 @@ async fn connections_that_lay_idle_during_a_silence_are_not_used_again() {
 }
 
 #[tokio::test]
-async fn a_first_part_that_was_swallowed_is_given_up_as_late_as_a_lookup() {
-    let peer = swallowing(0).await;
-    let client = peer.client(timeouts(|timeouts| timeouts.lookup = SHORT));
-    let error = client.call_with(&part(MIB), zeros(MIB)).await.unwrap_err();
-    assert_eq!(error.failure(), Some(FailureKind::Timeout), "{}", line(&error));
+async fn the_first_part_is_waited_for_as_long_as_any_answer_whatever_others_took() {
+    let peer = swallowing(1).await;
+    let client = peer.client(timeouts(|timeouts| (timeouts.stall, timeouts.lookup) = (SHORT, SHORT)));
+    // What opens an upload is answered at once, and says nothing of parts on a line that buffers them.
+    client.call(&create()).await.unwrap();
+    let (part, content) = (part(MIB), zeros(MIB));
+    let waiting = tokio::time::timeout(SHORT * 4, client.call_with(&part, content));
+    assert!(waiting.await.is_err(), "how long a part takes is not known");
+}
+
+#[tokio::test]
+async fn a_slow_answer_is_waited_for_while_another_connection_moves() {
+    let peer = Peer::start(|mut stream, connection| async move {
+        loop {
+            let Some(_) = read_request(&mut stream).await else { return };
+            if connection == 1 {
+                tokio::time::sleep(SHORT * 6).await;
+            }
+            answer(&mut stream, 200, "", A_PART).await;
+        }
+    })
+    .await;
+    let client = peer.client(timeouts(|timeouts| (timeouts.stall, timeouts.lookup) = (SHORT, SHORT)));
+    client.call_with(&part(MIB), zeros(MIB)).await.unwrap();
+    let (fast, slow) = (part(8 * MIB), part(MIB));
+    let moving = async {
+        for _ in 0..24 {
+            client.call_with(&fast, zeros(8 * MIB)).await.unwrap();
+            tokio::time::sleep(SHORT / 4).await;
+        }
+    };
+    // The first connection is taken by then.
+    let slow = async { client.call_with(&slow, zeros(MIB)).await.unwrap() };
+    tokio::join!(moving, slow);
+    assert_eq!(peer.accepted(), 2, "nothing was sent again");
 }
 
 #[tokio::test]

@@ -170,7 +170,7 @@ impl Transfer {
             // Our clock was read before the request left, and the service's is known to the second. A clock that was set
             // since says nothing.
             Way::Single { posted_at: Some(posted_at), posted, clock: Some(clock) }
-                if !clock::was_set(*posted_at, *posted, now) =>
+                if !clock::was_set(*posted_at, posted.map(|posted| posted.since(now.monotonic)), now) =>
             {
                 // Between two runs our clock may have been set forward or back, unseen.
                 let slack = if posted.is_some() { CLOCK_SLACK } else { SLACK_BETWEEN_RUNS };
