@@ -215,12 +215,13 @@ impl Failing {
     }
 }
 
-/// The wait before the attempt that follows so many in vain.
+/// The wait before the attempt that follows so many in vain. It is never twice the same, or a line that is cut at regular times
+/// could cut each attempt.
 fn wait(attempts: u32, random: u64) -> Duration {
     let share = 1.0 + SPREAD * (random as f64 / u64::MAX as f64);
-    shortest_wait(attempts).mul_f64(share).min(LONGEST)
+    shortest_wait(attempts).mul_f64(share)
 }
 
 fn shortest_wait(attempts: u32) -> Duration {
-    STEP.saturating_mul(attempts).min(LONGEST)
+    STEP.saturating_mul(attempts).min(LONGEST.div_f64(1.0 + SPREAD))
 }
