@@ -255,8 +255,9 @@ impl Client {
     ///
     /// While this client cannot reach the service, one of its requests at a time finds out whether it is back, uploads and
     /// downloads included, and an answer to any of them is for all. An attempt that is due by the policy in between counts as
-    /// failed without being sent, so that the operation ends as soon as if it were alone. One that is alone, and one whose policy
-    /// has zero for [`give_up_after`](RetryPolicy::give_up_after), sends all its attempts.
+    /// failed without being sent, so that the operation ends as soon as if it were alone. One that is alone with the outage
+    /// (nothing but single operations, one after the other, has met it) sends all its attempts, as does one whose policy has zero
+    /// for [`give_up_after`](RetryPolicy::give_up_after).
     ///
     /// # Errors
     /// [`Error::Encode`] before anything is sent, [`Error::Refused`] and [`Error::Garbled`] for answers,
