@@ -193,7 +193,8 @@ impl Client {
         self
     }
 
-    /// Calls `told` whenever an attempt of a single operation has failed and another one follows, before the wait for it.
+    /// Calls `told` whenever an attempt of a single operation has failed and another one follows, before the wait for it; and
+    /// when an attempt cannot leave because other requests have found the service away, once until it leaves.
     /// Uploads and downloads to a target show it in their progress instead. [`Retry::number`] is always 1 here.
     #[must_use]
     pub fn on_retry(mut self, told: impl Fn(&Retry) + Send + Sync + 'static) -> Self {
