@@ -9,11 +9,12 @@ use partwise_protocol::{
 use crate::{Client, Error, system::Clock};
 
 /// An attempt without success.
+#[derive(Debug)]
 pub(crate) struct FailedAttempt {
     pub(crate) error: Error,
     /// Whether the whole request may have reached the service.
     pub(crate) may_have_arrived: bool,
-    /// Whether the service has answered, be it with a rejection.
+    /// Whether the service itself has answered, be it with a rejection.
     pub(crate) was_answered: bool,
 }
 
@@ -21,6 +22,18 @@ impl From<Error> for FailedAttempt {
     fn from(error: Error) -> Self {
         let was_answered = matches!(error, Error::Refused(_) | Error::Garbled(_));
         Self { error, may_have_arrived: true, was_answered }
+    }
+}
+
+impl FailedAttempt {
+    /// An attempt whose answer came from this host, when that is not the service.
+    pub(crate) fn at(host: Option<&str>, error: Error) -> Self {
+        let Some(host) = host else { return error.into() };
+        let error = match error {
+            Error::Failed(failure) => failure.behind_redirect(host).into(),
+            error => error,
+        };
+        Self { was_answered: false, ..error.into() }
     }
 }
 
@@ -125,7 +138,8 @@ impl<'c> Retries<'c> {
         self.failures += u32::from(!is_excused);
         match (call, &error) {
             (Some(call), _) if was_answered => call.answered(self.now()),
-            (Some(call), Error::Failed(failure)) if !is_excused => {
+            // Of another host, to which the service redirected, it says nothing.
+            (Some(call), Error::Failed(failure)) if !is_excused && failure.redirected_to.is_none() => {
                 call.failed(failure.kind, self.now(), self.client.system.random()?);
             }
             _ => {}

@@ -133,6 +133,12 @@ impl ServiceState {
         self.lock().has_slept_since(left_at)
     }
 
+    /// The service has answered at this moment, other than to a machine or a [`call`](Self::call): with a redirect to another
+    /// host, whose answer says nothing of the service.
+    pub fn answered(&self, now: Duration) {
+        self.lock().answered(now);
+    }
+
     fn lock(&self) -> MutexGuard<'_, Line> {
         self.line.lock().unwrap_or_else(PoisonError::into_inner)
     }
