@@ -327,8 +327,7 @@ async fn a_host_that_cannot_be_reached_is_named() {
     let error = peer.client(options()).download(&DownloadFile::new("file-1")).await.unwrap_err();
     assert_eq!(error.failure(), Some(FailureKind::Interrupted));
     let told = format!(
-        "the connection to {0}, to which the service redirected, failed: cannot connect to {0}: ",
-        gone_at
+        "the connection to {gone_at}, to which the service redirected, failed: cannot connect to {gone_at}: "
     );
     assert!(line(&error).starts_with(&told), "{}", line(&error));
 }
