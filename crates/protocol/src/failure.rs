@@ -27,6 +27,9 @@ pub struct Failure {
     /// An upper bound of the body bytes that may have reached the peer, final when the failure is reported: no byte
     /// leaves afterwards. `None` when the transport does not count, so that all of them may have arrived.
     pub left: Option<u64>,
+    /// The host to which the service had redirected the request, where the failure is that host's: it says nothing of the
+    /// service, which has answered.
+    pub redirected_to: Option<String>,
 }
 
 /// The kinds of failure that a transport must tell apart.
@@ -82,7 +85,7 @@ impl Failure {
     /// A failure without a cause.
     #[must_use]
     pub fn new(kind: FailureKind) -> Self {
-        Self { kind, cause: None, left: kind.is_before_sending().then_some(0) }
+        Self { kind, cause: None, left: kind.is_before_sending().then_some(0), redirected_to: None }
     }
 
     /// A failure with its cause.
@@ -95,6 +98,17 @@ impl Failure {
     #[must_use]
     pub fn with_left(self, left: u64) -> Self {
         Self { left: Some(left), ..self }
+    }
+
+    /// The same failure, of another host to which the service had redirected the request. A connection that did not come about
+    /// there is an interruption of what the service had begun.
+    #[must_use]
+    pub fn behind_redirect(self, host: impl Into<String>) -> Self {
+        let kind = match self.kind {
+            FailureKind::Connect => FailureKind::Interrupted,
+            kind => kind,
+        };
+        Self { kind, redirected_to: Some(host.into()), ..self }
     }
 
     /// Whether a whole body of `length` bytes may have reached the service, so that it may have acted on it.
@@ -118,6 +132,15 @@ impl From<SourceError> for Failure {
 
 impl fmt::Display for Failure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match (&self.redirected_to, self.kind) {
+            (Some(host), FailureKind::Interrupted) => {
+                return write!(f, "the connection to {host}, to which the service redirected, failed");
+            }
+            (Some(host), FailureKind::Timeout) => {
+                return write!(f, "{host}, to which the service redirected, did not answer for too long");
+            }
+            _ => {}
+        }
         f.write_str(match self.kind {
             FailureKind::Connect => "the service could not be reached",
             FailureKind::Interrupted => "the connection broke",

@@ -38,8 +38,13 @@ impl Client {
                 credential.apply(&self.api, &mut sent);
                 sent.headers_mut().extend((*self.account_headers).clone());
             }
-            let mut answer = self.send_once(sent).await?;
+            let mut answer = self.send_once(sent).await.map_err(|failure| trail.failed(failure))?;
+            let is_of_service = trail.is_at_service();
             let Some(next) = trail.follow(&mut answer) else { return Ok(answer) };
+            // What comes of it elsewhere says nothing of the service, which is there.
+            if is_of_service {
+                self.state.answered(self.clocks().now().monotonic);
+            }
             redirects::drain(answer).await;
             request = original.to(next, trail.has_key());
         }

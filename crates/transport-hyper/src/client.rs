@@ -193,7 +193,8 @@ impl Client {
         self
     }
 
-    /// Calls `told` whenever an attempt of a single operation has failed and another one follows, before the wait for it.
+    /// Calls `told` whenever an attempt of a single operation has failed and another one follows, before the wait for it; and
+    /// when an attempt cannot leave because other requests have found the service away, once until it leaves.
     /// Uploads and downloads to a target show it in their progress instead. [`Retry::number`] is always 1 here.
     #[must_use]
     pub fn on_retry(mut self, told: impl Fn(&Retry) + Send + Sync + 'static) -> Self {
@@ -255,8 +256,9 @@ impl Client {
     ///
     /// While this client cannot reach the service, one of its requests at a time finds out whether it is back, uploads and
     /// downloads included, and an answer to any of them is for all. An attempt that is due by the policy in between counts as
-    /// failed without being sent, so that the operation ends as soon as if it were alone. One that is alone, and one whose policy
-    /// has zero for [`give_up_after`](RetryPolicy::give_up_after), sends all its attempts.
+    /// failed without being sent, so that the operation ends as soon as if it were alone. One that is alone with the outage
+    /// (nothing but single operations, one after the other, has met it) sends all its attempts, as does one whose policy has zero
+    /// for [`give_up_after`](RetryPolicy::give_up_after).
     ///
     /// # Errors
     /// [`Error::Encode`] before anything is sent, [`Error::Refused`] and [`Error::Garbled`] for answers,

@@ -3,7 +3,7 @@
 use http::{HeaderValue, Request, Response, StatusCode, Uri, header, request::Parts, uri::Scheme};
 use http_body::Body as _;
 use http_body_util::BodyExt as _;
-use partwise_protocol::ApiError;
+use partwise_protocol::{ApiError, Failure};
 
 use crate::{RequestBody, body::Spare, service::AnyBody};
 
@@ -55,12 +55,29 @@ impl Trail {
         self.has_key
     }
 
+    /// Whether the place that was reached is the service itself.
+    pub(crate) fn is_at_service(&self) -> bool {
+        same_origin(&self.service, &self.here)
+    }
+
+    /// The failure of a request to the place that was reached.
+    pub(crate) fn failed(&self, failure: Failure) -> Failure {
+        match self.host_elsewhere() {
+            Some(host) => failure.behind_redirect(host),
+            None => failure,
+        }
+    }
+
+    fn host_elsewhere(&self) -> Option<String> {
+        let host = || self.here.authority().map(ToString::to_string).unwrap_or_default();
+        (!self.is_at_service()).then(host)
+    }
+
     /// The next place, when the answer is a redirect that is followed. In one that is not, the location becomes a whole URL.
     /// An answer of another host than the service's is marked.
     pub(crate) fn follow<B>(&mut self, answer: &mut Response<B>) -> Option<Uri> {
-        if !same_origin(&self.service, &self.here) {
-            let host = self.here.authority().map(ToString::to_string);
-            answer.extensions_mut().insert(AnsweredBy(host.unwrap_or_default()));
+        if let Some(host) = self.host_elsewhere() {
+            answer.extensions_mut().insert(AnsweredBy(host));
         }
         let status = answer.status();
         let location = answer.headers().get(header::LOCATION).filter(|_| status.is_redirection())?;
@@ -119,9 +136,14 @@ pub(crate) async fn drain(answer: Response<AnyBody>) {
     }
 }
 
+/// The host that gave this answer, when that was not the service.
+pub(crate) fn host_of(extensions: &http::Extensions) -> Option<String> {
+    extensions.get::<AnsweredBy>().map(|by| by.0.clone())
+}
+
 /// Says in the error of an answer which host rejected the request, when that was not the service.
 pub(crate) fn name_host(error: &mut ApiError, extensions: &http::Extensions) {
-    error.answered_by = extensions.get::<AnsweredBy>().map(|by| by.0.clone());
+    error.answered_by = host_of(extensions);
 }
 
 fn is_https(uri: &Uri) -> bool {

@@ -1,6 +1,6 @@
 //! Trying a single operation again.
 
-use std::time::Duration;
+use std::{fmt, time::Duration};
 
 use partwise_protocol::{
     Attempt, Call, CallAttempt, Failure, FailureKind, OperationId, Repeat, Retry, Verdict,
@@ -9,11 +9,12 @@ use partwise_protocol::{
 use crate::{Client, Error, system::Clock};
 
 /// An attempt without success.
+#[derive(Debug)]
 pub(crate) struct FailedAttempt {
     pub(crate) error: Error,
     /// Whether the whole request may have reached the service.
     pub(crate) may_have_arrived: bool,
-    /// Whether the service has answered, be it with a rejection.
+    /// Whether the service itself has answered, be it with a rejection.
     pub(crate) was_answered: bool,
 }
 
@@ -21,6 +22,18 @@ impl From<Error> for FailedAttempt {
     fn from(error: Error) -> Self {
         let was_answered = matches!(error, Error::Refused(_) | Error::Garbled(_));
         Self { error, may_have_arrived: true, was_answered }
+    }
+}
+
+impl FailedAttempt {
+    /// An attempt whose answer came from this host, when that is not the service.
+    pub(crate) fn at(host: Option<&str>, error: Error) -> Self {
+        let Some(host) = host else { return error.into() };
+        let error = match error {
+            Error::Failed(failure) => failure.behind_redirect(host).into(),
+            error => error,
+        };
+        Self { was_answered: false, ..error.into() }
     }
 }
 
@@ -59,7 +72,7 @@ impl<'c> Retries<'c> {
 
     /// Waits until an attempt may leave. While the service is known to be away, one request of the client at a time finds out
     /// whether it is back. An attempt that is due by the policy and is not the one counts as failed, although nothing was sent:
-    /// so the operation is given up as soon as if it were alone.
+    /// so the operation is given up as soon as if it were alone. The wait is told once.
     pub(crate) async fn start(&mut self) -> Result<Option<CallAttempt>, Error> {
         let mut due = None;
         loop {
@@ -76,25 +89,30 @@ impl<'c> Retries<'c> {
             };
             let next = match due.filter(|due| now < *due) {
                 Some(due) => due,
-                None => now.saturating_add(self.missed()?),
+                None => match self.missed()? {
+                    Some(wait) => now.saturating_add(wait),
+                    None => continue,
+                },
             };
-            due = Some(next);
+            if due.replace(next).is_none() {
+                self.tell_away(until.saturating_sub(now));
+            }
             tokio::time::sleep(until.min(next).saturating_sub(now)).await;
         }
     }
 
-    /// The attempt that is due cannot leave. Returns how long until the next one is due.
-    fn missed(&mut self) -> Result<Duration, Error> {
+    /// The attempt that is due cannot leave. Returns how long until the next one is due; `None` when this one can leave after
+    /// all, since the service has answered in the meantime.
+    fn missed(&mut self) -> Result<Option<Duration>, Error> {
+        let Some(offline) = self.client.state.offline() else { return Ok(None) };
         self.failures += 1;
         let away = Failure::new(FailureKind::Connect);
         let random = self.client.system.random()?;
         match self.client.retry.on_failure(Repeat::Harmless, self.failures, &away, random) {
-            Verdict::Retry { wait, .. } => Ok(wait),
+            Verdict::Retry { wait, .. } => Ok(Some(wait)),
             Verdict::GiveUp => {
-                let since = self.client.state.offline().map(|offline| offline.since);
-                let away_for = since.map(|since| self.now().saturating_sub(since)).unwrap_or_default();
-                let known =
-                    || Failure::with_cause(FailureKind::Connect, KnownAway { seconds: away_for.as_secs() });
+                let away_for = self.now().saturating_sub(offline.since);
+                let known = || Failure::with_cause(FailureKind::Connect, KnownAway(away_for));
                 Err(self.latest.take().unwrap_or_else(known).into())
             }
         }
@@ -120,7 +138,8 @@ impl<'c> Retries<'c> {
         self.failures += u32::from(!is_excused);
         match (call, &error) {
             (Some(call), _) if was_answered => call.answered(self.now()),
-            (Some(call), Error::Failed(failure)) if !is_excused => {
+            // Of another host, to which the service redirected, it says nothing.
+            (Some(call), Error::Failed(failure)) if !is_excused && failure.redirected_to.is_none() => {
                 call.failed(failure.kind, self.now(), self.client.system.random()?);
             }
             _ => {}
@@ -151,6 +170,13 @@ impl<'c> Retries<'c> {
         }
     }
 
+    /// Tells that the next attempt cannot leave for this long.
+    fn tell_away(&self, wait: Duration) {
+        let Some(told) = &self.client.on_retry else { return };
+        let attempt = Attempt::new(self.operation, self.attempts + 1);
+        told(&Retry::after_failure(attempt, &Failure::new(FailureKind::Connect), wait));
+    }
+
     fn judge(&self, error: &Error, may_have_arrived: bool) -> Result<Verdict, Error> {
         let (policy, failures) = (&self.client.retry, self.failures.max(1));
         let repeat = match self.operation.repeat() {
@@ -172,8 +198,48 @@ impl<'c> Retries<'c> {
 }
 
 /// Other requests have found out that the service is away.
-#[derive(Debug, thiserror::Error)]
-#[error("other requests have not reached it for {seconds} s")]
-struct KnownAway {
-    seconds: u64,
+#[derive(Debug)]
+struct KnownAway(Duration);
+
+impl fmt::Display for KnownAway {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.0.as_secs() {
+            0 => f.write_str("another request has just failed to reach it"),
+            seconds => write!(f, "other requests have not reached it for {seconds} s"),
+        }
+    }
+}
+
+impl std::error::Error for KnownAway {}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "a test that cannot be set up has failed")]
+
+    use std::convert::Infallible;
+
+    use http::{Request, Response};
+    use http_body_util::Empty;
+    use partwise_protocol::{Api, Credential, RetryPolicy};
+
+    use super::*;
+    use crate::RequestBody;
+
+    #[tokio::test]
+    async fn an_attempt_that_missed_an_outage_which_is_over_is_no_failure() {
+        let service = tower::service_fn(|_: Request<RequestBody>| async {
+            Ok::<_, Infallible>(Response::new(Empty::<bytes::Bytes>::new()))
+        });
+        let mut policy = RetryPolicy::default();
+        policy.max_failures = 0;
+        let client = Client::new(Api::openai(), Credential::key("key").unwrap(), service).retry(policy);
+        let mut retries = Retries::new(&client, OperationId::ListFiles);
+        assert_eq!(retries.missed().unwrap(), None);
+        let call = client.state.call();
+        let attempt = call.start(&client.retry, retries.now()).unwrap();
+        attempt.failed(FailureKind::Connect, retries.now(), 0);
+        let error = retries.missed().unwrap_err();
+        let cause = std::error::Error::source(&error).unwrap().to_string();
+        assert_eq!(cause, "another request has just failed to reach it");
+    }
 }

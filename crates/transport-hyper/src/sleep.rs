@@ -59,14 +59,16 @@ impl SleepWatch {
         Self { seen: Mutex::new(clock.slept()), clock }
     }
 
-    /// How long the machine has slept since this was last asked, if it has.
-    pub(crate) fn look(&self) -> Option<Duration> {
+    /// How long the machine has slept since this was last asked, if it has. `tell` is told of it first: nobody else finds a
+    /// sleep seen that was not told yet.
+    pub(crate) fn look(&self, tell: impl FnOnce(Duration)) -> Option<Duration> {
         let slept = self.clock.slept();
         let mut seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
         let new = slept.saturating_sub(*seen);
         if new < SHORTEST_SLEEP {
             return None;
         }
+        tell(new);
         *seen = slept;
         Some(new)
     }
@@ -86,19 +88,34 @@ mod tests {
             move || Duration::from_millis(slept.load(Relaxed))
         });
         let watch = SleepWatch::new(clock);
-        assert_eq!(watch.look(), None, "it was before");
+        let look = || watch.look(|_| {});
+        assert_eq!(look(), None, "it was before");
         slept.fetch_add(999, Relaxed);
-        assert_eq!(watch.look(), None);
+        assert_eq!(look(), None);
         slept.fetch_add(60_000, Relaxed);
-        assert_eq!(watch.look(), Some(Duration::from_millis(60_999)));
-        assert_eq!(watch.look(), None);
+        assert_eq!(look(), Some(Duration::from_millis(60_999)));
+        assert_eq!(look(), None);
+    }
+
+    #[test]
+    fn nobody_looks_past_a_sleep_that_is_being_told() {
+        let slept = Arc::new(AtomicU64::new(0));
+        let clock = SleepClock::of({
+            let slept = slept.clone();
+            move || Duration::from_secs(slept.load(Relaxed))
+        });
+        let watch = SleepWatch::new(clock);
+        slept.store(60, Relaxed);
+        let mut told = Vec::new();
+        watch.look(|new| told.push((new, watch.seen.try_lock().is_err())));
+        assert_eq!(told, [(Duration::from_secs(60), true)]);
     }
 
     #[test]
     fn a_machine_that_is_awake_has_not_slept() {
         let watch = SleepWatch::new(SleepClock::default());
         for _ in 0..1000 {
-            assert_eq!(watch.look(), None);
+            assert_eq!(watch.look(|_| {}), None);
         }
     }
 }

@@ -82,12 +82,12 @@ pub(crate) struct Clock {
 impl Clock {
     /// What the clocks read. The first to ask after a sleep has everybody told of it.
     pub(crate) fn now(&self) -> Now {
-        let now = Now { monotonic: self.began.elapsed(), unix: self.system.unix() };
-        if let Some(slept) = self.alarm.watch.look() {
+        let slept = self.alarm.watch.look(|slept| self.alarm.state.woke(self.began.elapsed(), slept));
+        if let Some(slept) = slept {
             tracing::info!(?slept, "the machine has slept");
-            self.alarm.state.woke(now.monotonic, slept);
         }
-        now
+        // After the look: what leaves now has not left before the sleep.
+        Now { monotonic: self.began.elapsed(), unix: self.system.unix() }
     }
 
     /// Says whether the machine has slept since a request left at this moment.

@@ -29,6 +29,12 @@ impl Fetch {
             self.service.gave_up(id);
             return None;
         }
+        if failure.redirected_to.is_some() {
+            self.service.gave_up(id);
+            let is_excused =
+                self.service.has_slept_since(left_at) && !self.plan.retry.give_up_after.is_zero();
+            return is_excused.then_some(Duration::ZERO);
+        }
         let failed = Failed {
             kind: failure.kind,
             id,

@@ -2,10 +2,13 @@
 
 use std::time::Duration;
 
-use super::{Failed, Gate, Member, ServiceState, outage::Caller};
+use super::{
+    Failed, Gate, ServiceState,
+    outage::{Caller, Probe},
+};
 use crate::{FailureKind, RequestId, RetryPolicy};
 
-/// The only request of its member.
+/// The only request that an attempt consists of.
 const REQUEST: RequestId = RequestId(0);
 
 /// A single operation, such as listing files, beside the uploads and downloads of its client. Clones are the same operation.
@@ -23,8 +26,10 @@ pub struct Call {
 #[derive(Debug)]
 #[must_use = "an attempt that is dropped counts as given up"]
 pub struct CallAttempt {
-    member: Member,
+    service: ServiceState,
     caller: Caller,
+    /// Held while it finds out whether the service can be reached again.
+    probe: Option<Probe>,
     left_at: Duration,
 }
 
@@ -40,43 +45,36 @@ impl Call {
     /// Starts an attempt at this moment of the monotonic clock, which has to leave then.
     ///
     /// While the service is away it starts only when it is the one request that finds out whether the service is back, unless
-    /// nothing but this operation has had to do with the outage, or the policy does not wait for a service at all
-    /// ([`give_up_after`](RetryPolicy::give_up_after) is zero). Waits that an overloaded service asked other requests for hold up
-    /// no single operation.
+    /// it is alone with the outage, or the policy does not wait for a service at all
+    /// ([`give_up_after`](RetryPolicy::give_up_after) is zero). It is alone when the outage began with a single operation, no
+    /// request of a machine has left or failed since then, and no other operation has asked while an earlier one was there.
+    /// Waits that an overloaded service asked other requests for hold up no single operation.
     ///
     /// # Errors
     /// The moment at which it is worth asking again, when another request has to find out first.
     pub fn start(&self, policy: &RetryPolicy, now: Duration) -> Result<CallAttempt, Duration> {
-        let mut member = Member::of(&self.service);
         let mut line = self.service.lock();
-        match line.gate_of_call(&self.caller, now) {
+        let probe = match line.gate_of_call(&self.caller, now) {
             Gate::Closed { until } if !policy.give_up_after.is_zero() => return Err(until),
-            Gate::OneRequest => member.probe = Some((REQUEST, line.probe(now))),
-            Gate::Closed { .. } | Gate::Open => {}
-        }
+            Gate::OneRequest => Some(line.probe(now)),
+            Gate::Closed { .. } | Gate::Open => None,
+        };
         drop(line);
-        Ok(CallAttempt { member, caller: self.caller.clone(), left_at: now })
+        Ok(CallAttempt { service: self.service.clone(), caller: self.caller.clone(), probe, left_at: now })
     }
 }
 
 impl CallAttempt {
     /// The service has answered, whatever it said: it is there for all who wait for it.
-    pub fn answered(mut self, now: Duration) {
-        self.member.answered(now);
+    pub fn answered(self, now: Duration) {
+        self.service.lock().answered(now);
     }
 
     /// The attempt has ended without an answer. The service is away for all when no connection came about, or when this was to
-    /// find out whether it is back; what was interrupted otherwise may be the operation's own fault. `random` is any number,
-    /// drawn anew each time.
-    pub fn failed(mut self, kind: FailureKind, now: Duration, random: u64) {
-        let is_probe = self.member.probe.is_some();
-        if kind == FailureKind::Connect || (is_probe && kind.is_transient()) {
-            let failed = Failed { kind, id: REQUEST, left_at: self.left_at, was_alone: false };
-            let is_first = !self.member.service.lock().is_failing();
-            self.member.failed(failed, now, random);
-            if is_first {
-                self.member.service.lock().concerns_only(self.caller);
-            }
-        }
+    /// find out whether it is back, and nothing else has found that out meanwhile; what was interrupted otherwise may be the
+    /// operation's own fault. `random` is any number, drawn anew each time.
+    pub fn failed(self, kind: FailureKind, now: Duration, random: u64) {
+        let failed = Failed { kind, id: REQUEST, left_at: self.left_at, was_alone: false };
+        self.service.lock().call_failed(failed, &self.caller, self.probe.as_ref(), now, random);
     }
 }

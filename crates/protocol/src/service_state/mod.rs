@@ -133,6 +133,12 @@ impl ServiceState {
         self.lock().has_slept_since(left_at)
     }
 
+    /// The service has answered at this moment, other than to a machine or a [`call`](Self::call): with a redirect to another
+    /// host, whose answer says nothing of the service.
+    pub fn answered(&self, now: Duration) {
+        self.lock().answered(now);
+    }
+
     fn lock(&self) -> MutexGuard<'_, Line> {
         self.line.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -166,10 +172,9 @@ impl Member {
         self.service.has_slept_since(left_at)
     }
 
+    /// A look: only what [leaves](Self::leaves) or fails has to do with an outage.
     pub(crate) fn gate(&self, now: Duration) -> Gate {
-        let mut line = self.service.lock();
-        line.concerns_others();
-        line.gate(self.pass, now)
+        self.service.lock().gate(self.pass, now)
     }
 
     /// Since when the service is away for a machine that began then, and for how long that is waited for. `is_known` says whether
@@ -198,6 +203,7 @@ impl Member {
     /// A request leaves, as the gate allows it.
     pub(crate) fn leaves(&mut self, id: RequestId, now: Duration) {
         let mut line = self.service.lock();
+        line.concerns_machine();
         if line.outage_gate(now) == Gate::OneRequest {
             self.probe = Some((id, line.probe(now)));
         }
@@ -227,7 +233,10 @@ impl Member {
     pub(crate) fn failed(&mut self, failed: Failed, now: Duration, random: u64) -> Blame {
         let probe = self.probe.take_if(|(probe, _)| *probe == failed.id);
         let probe = probe.map(|(_, probe)| probe);
-        self.service.lock().failed(failed, probe.as_ref(), now, random)
+        let mut line = self.service.lock();
+        let blame = line.failed(failed, probe.as_ref(), now, random);
+        line.concerns_machine();
+        blame
     }
 
     /// Nothing more comes of this request: if it was to find out, another may.

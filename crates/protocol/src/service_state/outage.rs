@@ -44,8 +44,15 @@ struct Failing {
     /// Attempts to reach it that were in vain.
     attempts: u32,
     state: State,
-    /// The single operation that nothing else has asked beside since then.
-    caller: Option<Caller>,
+    concerned: Concerned,
+}
+
+/// The requests that have met an outage, as far as that makes a difference.
+#[derive(Debug)]
+enum Concerned {
+    /// One single operation at a time: when it is dropped, the next one takes its place.
+    Only(Weak<()>),
+    Others,
 }
 
 #[derive(Debug)]
@@ -90,31 +97,18 @@ impl Line {
         }
     }
 
-    /// What a single operation may send. One that is alone with an outage has its own policy.
+    /// What a single operation that wants to leave may send. One that is alone with an outage has its own policy.
     pub(super) fn gate_of_call(&mut self, caller: &Caller, now: Duration) -> Gate {
-        let only = self.failing.as_ref().and_then(|failing| failing.caller.as_ref());
-        if only.is_some_and(|only| Arc::ptr_eq(only, caller)) {
+        if self.failing.as_mut().is_some_and(|failing| failing.concerns_only(caller)) {
             return Gate::OneRequest;
         }
-        self.concerns_others();
         self.outage_gate(now)
     }
 
-    pub(super) fn is_failing(&self) -> bool {
-        self.failing.is_some()
-    }
-
-    /// Nothing but this operation has had to do with the outage.
-    pub(super) fn concerns_only(&mut self, caller: Caller) {
+    /// A machine has to do with the outage, if there is one.
+    pub(super) fn concerns_machine(&mut self) {
         if let Some(failing) = &mut self.failing {
-            failing.caller = Some(caller);
-        }
-    }
-
-    /// Others wait for the service too.
-    pub(super) fn concerns_others(&mut self) {
-        if let Some(failing) = &mut self.failing {
-            failing.caller = None;
+            failing.concerned = Concerned::Others;
         }
     }
 
@@ -130,6 +124,10 @@ impl Line {
             (*probe, *probed_at) = (Arc::downgrade(&new), Some(now));
         }
         new
+    }
+
+    fn is_probed_by(&self, probe: &Probe) -> bool {
+        self.failing.as_ref().is_some_and(|failing| failing.is_probed_by(probe))
     }
 
     pub(super) fn answered(&mut self, now: Duration) {
@@ -169,6 +167,31 @@ impl Line {
         self.hold.extend(until);
     }
 
+    /// An attempt of a single operation has ended without an answer. The service is away when no connection came about, or
+    /// when this was to find out whether it is back; what was interrupted otherwise may be the operation's own fault.
+    pub(super) fn call_failed(
+        &mut self,
+        failed: Failed,
+        caller: &Caller,
+        probe: Option<&Probe>,
+        now: Duration,
+        random: u64,
+    ) {
+        let finds_out = probe.is_some_and(|probe| self.is_probed_by(probe));
+        if failed.kind != FailureKind::Connect && !(finds_out && failed.kind.is_transient()) {
+            return;
+        }
+        let is_first = self.failing.is_none();
+        self.failed(failed, probe, now, random);
+        if let Some(failing) = &mut self.failing {
+            if is_first {
+                failing.concerned = Concerned::Only(Arc::downgrade(caller));
+            } else {
+                failing.concerns_only(caller);
+            }
+        }
+    }
+
     pub(super) fn failed(
         &mut self,
         failed: Failed,
@@ -182,7 +205,8 @@ impl Line {
         let is_of_request = self.answered_at.is_some_and(|answered| answered >= failed.left_at);
         let is_first = self.failing.is_none();
         self.outages += u64::from(is_first);
-        let first = Failing { since: now, attempts: 0, state: State::Suspected, caller: None };
+        let first =
+            Failing { since: now, attempts: 0, state: State::Suspected, concerned: Concerned::Others };
         let failing = self.failing.get_or_insert(first);
         let is_news = match &failing.state {
             // What left before the service was known to be away tells nothing new.
@@ -200,6 +224,15 @@ impl Line {
 }
 
 impl Failing {
+    /// Says whether nothing else that is still there has had to do with the outage than this operation, which now has.
+    fn concerns_only(&mut self, caller: &Caller) -> bool {
+        let own = Arc::downgrade(caller);
+        let is_alone =
+            matches!(&self.concerned, Concerned::Only(by) if by.strong_count() == 0 || by.ptr_eq(&own));
+        self.concerned = if is_alone { Concerned::Only(own) } else { Concerned::Others };
+        is_alone
+    }
+
     /// When one request may find out, and whether one does; `None` while nothing is held back.
     fn next_attempt(&self) -> Option<(Duration, bool)> {
         let State::Confirmed { next_attempt, probe, probed_at } = &self.state else { return None };

@@ -239,7 +239,8 @@ fn a_call_finds_out_like_a_machine_and_its_answer_is_for_all() {
     let (service, policy) = (ServiceState::new(), RetryPolicy::default());
     let start = |at| service.call().start(&policy, at);
     let mut member = Member::of(&service);
-    start(seconds(0)).unwrap().failed(FailureKind::Connect, seconds(0), 0);
+    let first = service.call();
+    first.start(&policy, seconds(0)).unwrap().failed(FailureKind::Connect, seconds(0), 0);
     assert_eq!(service.offline().unwrap().since, seconds(0));
     assert_eq!(member.gate(seconds(0)), Gate::Closed { until: seconds(1) });
     assert_eq!(start(seconds(0)).unwrap_err(), seconds(1));
@@ -264,25 +265,72 @@ fn a_call_finds_out_like_a_machine_and_its_answer_is_for_all() {
     assert_eq!(member.gate(seconds(60)), Gate::Open);
 }
 
-#[test]
-fn a_call_that_is_alone_with_an_outage_keeps_to_its_policy_until_others_come() {
-    let (service, policy) = (ServiceState::new(), RetryPolicy::default());
-    let (call, millis) = (service.call(), Duration::from_millis);
+/// A call that has failed thrice, without any wait for others, and when the next probe is due.
+fn alone(service: &ServiceState) -> (Call, Duration) {
+    let (call, policy, millis) = (service.call(), RetryPolicy::default(), Duration::from_millis);
     for at in [0, 100, 250] {
         call.start(&policy, millis(at)).unwrap().failed(FailureKind::Connect, millis(at), 0);
     }
-    // The third attempt in vain was the last one.
-    let until = millis(250) + seconds(3);
-    assert_eq!(Member::of(&service).gate(millis(300)), Gate::Closed { until });
-    assert_eq!(call.start(&policy, millis(400)).unwrap_err(), until);
+    (call, millis(250) + seconds(3))
+}
+
+#[test]
+fn a_call_that_is_alone_with_an_outage_keeps_to_its_policy_until_a_machine_sends() {
+    let (service, policy) = (ServiceState::new(), RetryPolicy::default());
+    let (call, until) = alone(&service);
+    let mut member = Member::of(&service);
+    // It looks, as for its deadline, and sends nothing.
+    assert_eq!(member.gate(seconds(1)), Gate::Closed { until });
+    call.start(&policy, seconds(1)).unwrap().failed(FailureKind::Connect, seconds(1), 0);
+    let until = seconds(1) + seconds(4);
+    assert_eq!(member.gate(until), Gate::OneRequest);
+    member.leaves(PROBE, until);
+    assert_eq!(call.start(&policy, until).unwrap_err(), until + seconds(1));
+}
+
+#[test]
+fn a_call_is_not_alone_with_an_outage_once_a_machine_has_failed_in_it() {
+    let (service, policy) = (ServiceState::new(), RetryPolicy::default());
+    let (call, until) = alone(&service);
+    Member::of(&service).failed(failed(0, false, true), seconds(1), 0);
+    assert_eq!(call.start(&policy, seconds(1)).unwrap_err(), until);
+}
+
+#[test]
+fn the_next_call_is_alone_when_the_one_before_has_ended() {
+    let (service, policy) = (ServiceState::new(), RetryPolicy::default());
+    let (first, until) = alone(&service);
+    drop(first);
+    let second = service.call();
+    second.start(&policy, seconds(1)).unwrap().failed(FailureKind::Interrupted, seconds(1), 0);
+    assert!(service.offline().unwrap().next_attempt > until, "it was the probe");
+    let attempt = second.start(&policy, seconds(2)).unwrap();
+    drop(second);
+    // Its attempt is still under way: two are there.
+    assert!(service.call().start(&policy, seconds(2)).is_err());
+    drop(attempt);
+    assert!(service.call().start(&policy, seconds(2)).is_err(), "together they wait like one");
+}
+
+#[test]
+fn a_call_that_probed_an_outage_that_is_over_begins_no_other() {
+    let (service, policy) = (ServiceState::new(), RetryPolicy::default());
+    let mut member = Member::of(&service);
+    member.failed(failed(0, false, true), seconds(0), HALF);
+    let late = service.call().start(&policy, seconds(2)).unwrap();
+    member.answered(seconds(3));
+    late.failed(FailureKind::Interrupted, seconds(4), 0);
+    member.failed(failed(4, false, false), seconds(5), HALF);
+    assert_eq!(service.offline(), None, "one broken connection of several");
 }
 
 #[test]
 fn a_call_that_waits_for_no_service_leaves_at_once() {
     let service = ServiceState::new();
-    for _ in 0..3 {
-        let call = service.call().start(&RetryPolicy::never(), seconds(0)).unwrap();
-        call.failed(FailureKind::Connect, seconds(0), 0);
+    let calls = [(); 3].map(|()| service.call());
+    for call in &calls {
+        let attempt = call.start(&RetryPolicy::never(), seconds(0)).unwrap();
+        attempt.failed(FailureKind::Connect, seconds(0), 0);
     }
     assert!(service.call().start(&RetryPolicy::default(), seconds(0)).is_err());
 }

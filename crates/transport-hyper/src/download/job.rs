@@ -135,7 +135,7 @@ impl Job for DownloadJob {
         match task {
             DownloadTask::Send { attempt, operation } => attempts.start(id, async move {
                 let answer = client.download_once(&operation, attempt.number).await;
-                Outcome::Answered(answer.map(Box::new))
+                Outcome::Answered(answer.map(Box::new).map_err(|failed| failed.error))
             }),
             DownloadTask::Retrieve { attempt, operation } => attempts.start(id, async move {
                 let object = client.execute_once(&operation, None, attempt.number).await;

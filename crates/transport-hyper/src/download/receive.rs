@@ -8,6 +8,7 @@ use super::Download;
 use crate::{
     Error,
     failure::classify,
+    retries::FailedAttempt,
     stack::DirectBody,
     writing::{Filling, Writer},
 };
@@ -43,6 +44,7 @@ pub(super) async fn receive(
     written: Arc<AtomicU64>,
     beginning: &mut Beginning,
 ) -> Result<(), Error> {
+    let host = download.host_elsewhere().map(str::to_owned);
     let mut filling = writer.fill(offset, written);
     let received = match download.direct().await {
         Ok(body) => read_into(body, &mut filling, beginning).await,
@@ -53,7 +55,7 @@ pub(super) async fn receive(
         return received;
     }
     filling.finish().await.map_err(Error::Target)?;
-    received
+    received.map_err(|error| FailedAttempt::at(host.as_deref(), error).error)
 }
 
 async fn read_into(

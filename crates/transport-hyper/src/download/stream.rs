@@ -24,7 +24,7 @@ use crate::{
     coding::{self, Coding, DecodedBody},
     failure::classify,
     redirects::{self, Redirects},
-    retries::Retries,
+    retries::{FailedAttempt, Retries},
     service::AnyBody,
     stack::DirectBody,
     trace::{self, attempt_span},
@@ -65,7 +65,8 @@ impl Client {
             let call = retries.start().await?;
             match self.download_once(operation, retries.attempt()).await {
                 Ok(download) => {
-                    retries.succeeded(call);
+                    // Another host's answer says nothing of the service.
+                    retries.succeeded(call.filter(|_| download.host.is_none()));
                     operation.check(&download.head)?;
                     return Ok(download);
                 }
@@ -78,10 +79,22 @@ impl Client {
         &self,
         operation: &DownloadFile,
         attempt: u64,
-    ) -> Result<Download, Error> {
-        let request = operation.encode_request(&self.api)?.map(|body| RequestBody::new(body, None));
+    ) -> Result<Download, FailedAttempt> {
+        let request = operation.encode_request(&self.api).map_err(Error::from)?;
+        let request = request.map(|body| RequestBody::new(body, None));
         let sending = self.send(request, Redirects::OfContent);
-        let response = trace::attempt(attempt_span(ID, None, attempt), sending).await?;
+        let response = trace::attempt(attempt_span(ID, None, attempt), sending).await.map_err(Error::from)?;
+        let host = redirects::host_of(response.extensions());
+        match Download::begin(response).await {
+            Ok(download) => Ok(Download { host, ..download }),
+            Err(error) => Err(FailedAttempt::at(host.as_deref(), error)),
+        }
+    }
+}
+
+impl Download {
+    /// Reads the head of an answer, and all of one that is a rejection.
+    async fn begin(response: Response<AnyBody>) -> Result<Self, Error> {
         if !response.status().is_success() {
             let extensions = response.extensions().clone();
             let refusal = read_whole(response, ID.answer_limit()).await?;
@@ -89,7 +102,7 @@ impl Client {
             if let Err(ResponseError::Refused(refusal)) = &mut decoded {
                 redirects::name_host(refusal, &extensions);
             }
-            return Ok(Download::new(decoded?, None));
+            return Ok(Self::new(decoded?, None));
         }
         let (mut head, mut body) = response.into_parts();
         // A part of a coded content cannot be decoded alone: it stays as it is, and is refused.
@@ -99,7 +112,7 @@ impl Client {
             body = AnyBody::Decoded(Box::new(DecodedBody::new(coding, body)));
         }
         let head = DownloadFile::decode_response(Response::from_parts(head, Bytes::new()))?;
-        Ok(Download::new(head, Some(body)))
+        Ok(Self::new(head, Some(body)))
     }
 }
 
@@ -116,11 +129,13 @@ pub struct Download {
     /// Bytes that came and are not handed out yet.
     held: VecDeque<Bytes>,
     warning: Option<DownloadWarning>,
+    /// The host that it comes from, when that is not the service.
+    host: Option<String>,
 }
 
 impl Download {
     fn new(head: DownloadHead, body: Option<AnyBody>) -> Self {
-        Self { head, received: 0, body, check: None, held: VecDeque::new(), warning: None }
+        Self { head, received: 0, body, check: None, held: VecDeque::new(), warning: None, host: None }
     }
 
     /// What the service says about the bytes.
@@ -143,6 +158,11 @@ impl Download {
     #[must_use]
     pub fn warning(&self) -> Option<DownloadWarning> {
         self.warning
+    }
+
+    /// The host that it comes from, when that is not the service.
+    pub(super) fn host_elsewhere(&self) -> Option<&str> {
+        self.host.as_deref()
     }
 
     /// The same content, to be read without HTTP in between; itself where that cannot be.
@@ -171,7 +191,10 @@ impl Download {
             let Some(body) = &mut self.body else { return Poll::Ready(None) };
             let frame = match ready!(Pin::new(body).poll_frame(cx)) {
                 Some(Ok(frame)) => frame,
-                Some(Err(error)) => return self.end(Some(Error::Failed(classify(error)))),
+                Some(Err(error)) => {
+                    let failed = FailedAttempt::at(self.host.as_deref(), classify(error).into());
+                    return self.end(Some(failed.error));
+                }
                 None => {
                     let wrong = self.wrong_length(|announced, received| received != announced);
                     if wrong.is_some() {

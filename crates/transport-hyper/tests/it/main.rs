@@ -15,6 +15,7 @@ mod outages;
 mod peer;
 mod proxies;
 mod range_peer;
+mod redirected_outages;
 mod redirects;
 mod secrets;
 mod service_side;

@@ -11,8 +11,8 @@ use http::{Request, Response};
 use http_body_util::{BodyExt as _, Full};
 use partwise_models::Purpose;
 use partwise_protocol::{
-    Api, Credential, Dialect, Failure, FailureKind, ListFiles, Plan, RetrieveFile, RetryPolicy, RouteChoice,
-    TransferState,
+    Api, Credential, Dialect, Failure, FailureKind, ListFiles, Plan, RetrieveFile, RetryPolicy, RetryReason,
+    RouteChoice, TransferState,
 };
 use partwise_transport_hyper::{Client, RequestBody};
 use tokio::{
@@ -138,6 +138,50 @@ async fn a_call_that_never_had_its_turn_says_that_the_service_is_away() {
     );
     assert!(service.attempts_while_away().len() <= before + 1);
     upload.abort();
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_call_that_waits_for_its_turn_tells_so_once() {
+    let service = Service::away_for(Duration::from_secs(3600));
+    let client = service.client().entropy(|| [0x7f; 32]);
+    client.call(&RetrieveFile::new("file-1")).await.unwrap();
+    sleep(Duration::from_secs(1)).await;
+    let upload = client.prepare(Bytes::from_static(b"hello"), plan()).await.unwrap();
+    let running = tokio::spawn(upload.run());
+    sleep(Duration::from_secs(30)).await;
+    // An attempt has just failed: the next one leaves in more than four seconds.
+    let before = service.attempts_while_away().len();
+    while service.attempts_while_away().len() == before {
+        sleep(Duration::from_millis(50)).await;
+    }
+    sleep(Duration::from_millis(100)).await;
+    let told = Arc::<Mutex<Vec<_>>>::default();
+    let (log, mut policy) = (told.clone(), RetryPolicy::default());
+    (policy.max_failures, policy.base_wait, policy.max_wait) =
+        (1000, Duration::from_millis(200), Duration::from_millis(200));
+    let client =
+        client.retry(policy).on_retry(move |retry| log.lock().unwrap().push((Instant::now(), *retry)));
+    let began = Instant::now();
+    let waiting = tokio::time::timeout(Duration::from_secs(4), client.call(&ListFiles::new())).await;
+    assert!(waiting.is_err(), "{waiting:?}");
+    let told = told.lock().unwrap();
+    let [(at, retry)] = told[..] else { panic!("{told:?}") };
+    assert_eq!((at, retry.reason, retry.attempt.number), (began, RetryReason::Connect, 1));
+    assert!((4..=5).contains(&retry.wait.as_secs()), "{:?}", retry.wait);
+    assert_eq!(service.attempts_while_away().len(), before + 1);
+    running.abort();
+}
+
+#[tokio::test(start_paused = true)]
+async fn two_calls_in_a_row_without_anything_beside_them_both_send_all_their_attempts() {
+    let service = Service::away_for(Duration::from_secs(3600));
+    sleep(Duration::from_secs(1)).await;
+    let client = service.client().entropy(|| [0x7f; 32]);
+    for all in [9, 18] {
+        let error = client.call(&ListFiles::new()).await.unwrap_err();
+        assert!(line(&error).contains("no route to host"), "{}", line(&error));
+        assert_eq!(service.attempts_while_away().len(), all);
+    }
 }
 
 #[tokio::test(start_paused = true)]

@@ -1,7 +1,7 @@
 //! Redirects: who gets the request again, and who gets the key.
 
 use http::{HeaderMap, HeaderValue, StatusCode};
-use partwise_protocol::{ByteRange, DeleteFile, DownloadFile, FailureKind, RetrieveFile};
+use partwise_protocol::{ByteRange, DeleteFile, DownloadFile, FailureKind, RetrieveFile, RetryPolicy};
 use partwise_transport_hyper::{Client, Error};
 use tokio::{
     io::{AsyncRead, AsyncWrite, AsyncWriteExt},
@@ -318,13 +318,47 @@ async fn a_rejection_from_elsewhere_names_the_host() {
 }
 
 #[tokio::test]
-async fn a_host_that_cannot_be_reached_is_a_failed_connection() {
+async fn a_host_that_cannot_be_reached_is_named() {
     let (gone, _asked) = peer(|_, _| (200, String::new()), "").await;
-    let location = to(format!("http://{}/blob/1", gone.address));
+    let gone_at = gone.address;
+    let location = to(format!("http://{gone_at}/blob/1"));
     drop(gone);
     let (peer, _asked) = peer(move |_, _| (302, location.clone()), "").await;
     let error = peer.client(options()).download(&DownloadFile::new("file-1")).await.unwrap_err();
-    assert_eq!(error.failure(), Some(FailureKind::Connect), "{}", line(&error));
+    assert_eq!(error.failure(), Some(FailureKind::Interrupted));
+    let told = format!(
+        "the connection to {gone_at}, to which the service redirected, failed: cannot connect to {gone_at}: "
+    );
+    assert!(line(&error).starts_with(&told), "{}", line(&error));
+}
+
+#[tokio::test]
+async fn a_host_whose_answer_breaks_off_is_named() {
+    for length in [100, MIB] {
+        let elsewhere = Peer::start(move |mut stream, _| async move {
+            read_request(&mut stream).await.unwrap();
+            let head = format!("HTTP/1.1 200 OK\r\nContent-Length: {length}\r\n\r\n0123456789");
+            stream.write_all(head.as_bytes()).await.unwrap();
+        })
+        .await;
+        let location = to(format!("http://{}/blob/1", elsewhere.address));
+        let (peer, _asked) = peer(move |_, _| (302, location.clone()), "").await;
+        let told =
+            format!("the connection to {}, to which the service redirected, failed", elsewhere.address);
+        let mut operation = DownloadFile::new("file-1");
+        operation.range = Some(ByteRange::From { first: 0, last: None });
+        let mut download = peer.client(options()).download(&operation).await.unwrap();
+        let error = loop {
+            if let Err(error) = download.chunk().await {
+                break error;
+            }
+        };
+        assert!(line(&error).starts_with(&told), "{}", line(&error));
+        let (folder, mut plan) = (Folder::new(), plan("file-1", MIB));
+        plan.retry = RetryPolicy::never();
+        let error = peer.client(options()).download_to(folder.target(), plan).await.unwrap_err();
+        assert!(line(&error).contains(&told), "{}", line(&error));
+    }
 }
 
 #[tokio::test]

@@ -153,6 +153,20 @@ fn what_left_before_a_sleep_is_asked_for_again_at_once_and_spends_no_budget() {
 }
 
 #[test]
+fn what_fails_behind_a_redirect_is_a_failure_of_the_request_and_no_outage() {
+    for kind in [FailureKind::Connect, FailureKind::Interrupted, FailureKind::Timeout] {
+        let service = Service::new(10_000, Serves::Ranges);
+        let (machine, _) = begun(&service, 1, |machine| machine.progress().requests == 1);
+        let state = ServiceState::new();
+        let mut machine = machine.with_service(&state);
+        let now = at(Duration::from_secs(1));
+        let id = machine.flights[0].id;
+        machine.handle_failure(id, Failure::new(kind).behind_redirect("blob.example"), now);
+        assert_eq!((state.offline(), machine.failures), (None, 1), "{kind:?}");
+    }
+}
+
+#[test]
 fn what_others_meet_is_not_told_of_a_download_that_receives_all_the_same() {
     let service = Service::new(10_000, Serves::Ranges);
     let (machine, _) = begun(&service, 4, |machine| machine.progress().requests == 4);
