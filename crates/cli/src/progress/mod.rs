@@ -171,12 +171,12 @@ impl Display {
                 if cadence.is_due(&situation, now) {
                     // Nobody presses a key in a log.
                     view.is_kept = false;
-                    screen::say(&plain::line(&view));
+                    screen::say_progress(plain::line(&view));
                 }
             }
             Kind::Json(cadence) => {
                 if cadence.is_due(&situation, now) {
-                    screen::say(&json::line(&view));
+                    screen::say_progress(json::line(&view));
                 }
             }
             Kind::Nothing => {}
