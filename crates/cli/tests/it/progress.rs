@@ -3,7 +3,10 @@
 use std::{
     io::{BufRead as _, BufReader, Read as _},
     process::{Child, Stdio},
-    sync::mpsc,
+    sync::{
+        atomic::{AtomicBool, Ordering},
+        mpsc,
+    },
     thread::{self, sleep},
     time::{Duration, SystemTime, UNIX_EPOCH},
 };
@@ -115,12 +118,13 @@ fn a_name_keeps_its_spaces() {
 fn a_content_on_the_terminal_stays_as_it_came() {
     let sandbox = Sandbox::new();
     for to in ["standard output", "its name"] {
-        let service = Scripted::new(|request| {
+        let is_asked = AtomicBool::new(false);
+        let service = Scripted::new(move |request| {
             sleep(Duration::from_millis(500));
-            match request.number {
-                0 => Answer::json("503 Service Unavailable", r#"{"error": {"message": "busy"}}"#),
-                _ => Answer::with("200 OK", "", "first\nlast, and no more"),
+            if request.line.ends_with("/content") && !is_asked.swap(true, Ordering::SeqCst) {
+                return Answer::json("503 Service Unavailable", r#"{"error": {"message": "busy"}}"#);
             }
+            Answer::with("200 OK", "", "first\nlast, and no more")
         });
         let terminal = Terminal::new(80);
         let output = if to == "its name" { &terminal.name } else { "-" };
