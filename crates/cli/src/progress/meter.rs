@@ -49,13 +49,13 @@ impl Meter {
         }
     }
 
-    /// The stream has begun, and has this length if it tells one.
+    /// Notes that the stream has begun, and its length if it tells one.
     pub(super) fn begin(&mut self, total: Option<u64>) {
         (self.step, self.total) = (Step::Receiving, total);
         self.noted.push_back((Instant::now(), 0));
     }
 
-    /// So many bytes more have come, and were passed on.
+    /// Notes that so many more bytes have come and were passed on.
     pub(super) fn add(&mut self, bytes: u64) {
         self.there = self.there.saturating_add(bytes);
         let now = Instant::now();
@@ -64,12 +64,12 @@ impl Meter {
         }
     }
 
-    /// All has come, and was passed on.
+    /// Notes that all has come and was passed on.
     pub(super) fn end(&mut self) {
         self.step = Step::Done;
     }
 
-    /// More is waited for since this moment, or not at all.
+    /// Notes since when more is waited for; `None` when it is not.
     pub(super) fn wait(&mut self, since: Option<Instant>) {
         self.waiting_since = since;
     }

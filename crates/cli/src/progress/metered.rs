@@ -43,7 +43,7 @@ impl Metered {
         Self { shown }
     }
 
-    /// Waits for the stream: if it takes long, the stream is stalled.
+    /// Waits for the stream, which is stalled when that takes long.
     pub(crate) async fn waiting<T>(&self, stream: impl Future<Output = T>) -> T {
         lock(&self.shown).meter.wait(Some(Instant::now()));
         let came = stream.await;
@@ -51,17 +51,17 @@ impl Metered {
         came
     }
 
-    /// The stream has begun, and has this length if it tells one.
+    /// Notes that the stream has begun, and its length if it tells one.
     pub(crate) fn begin(&self, total: Option<u64>) {
         lock(&self.shown).meter.begin(total);
     }
 
-    /// So many bytes more have come, and were passed on.
+    /// Notes that so many more bytes have come and were passed on.
     pub(crate) fn add(&self, bytes: u64) {
         lock(&self.shown).meter.add(bytes);
     }
 
-    /// All has come, and was passed on.
+    /// Notes that all has come and was passed on.
     pub(crate) fn end(&self) {
         let mut shown = lock(&self.shown);
         shown.meter.end();

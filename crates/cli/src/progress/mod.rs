@@ -89,7 +89,7 @@ impl Kind {
     }
 }
 
-/// A terminal that can draw, and on which no log appears.
+/// Says whether standard error is a terminal that can draw, and on which no log appears.
 fn has_room_for_a_bar() -> bool {
     let is_dumb = std::env::var_os("TERM").is_some_and(|term| term == "dumb");
     // A value that cannot be read is an error before anything is shown.
