@@ -1,11 +1,13 @@
 //! Ctrl-C, and the signals that ask a process to end.
 
-use std::{future::pending, time::Duration};
+use std::{future::pending, process, time::Duration};
 
 use tokio::{sync::oneshot, time::Instant};
 
-use crate::report::Report;
+use crate::{report::Report, screen};
 
+/// The exit status that shells give to a command that Ctrl-C has ended.
+const INTERRUPTED: i32 = 130;
 /// Signals that come within this time are one press of the keys.
 const ONE_PRESS: Duration = Duration::from_millis(500);
 
@@ -17,6 +19,14 @@ pub(crate) async fn pressed_again(mut signal: impl AsyncFnMut()) {
         signal().await;
         since.elapsed() < ONE_PRESS
     } {}
+}
+
+/// Ends the process at the first Ctrl-C, after the line that changes was removed.
+pub(crate) async fn end_cleared() {
+    if tokio::signal::ctrl_c().await.is_ok() {
+        screen::finish();
+        process::exit(INTERRUPTED);
+    }
 }
 
 /// The requests to end that come from now on.

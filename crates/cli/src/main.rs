@@ -33,10 +33,7 @@ mod upload;
 mod uploads;
 mod usage;
 
-use std::{
-    io::{self, Write as _},
-    process::ExitCode,
-};
+use std::process::ExitCode;
 
 use crate::{
     args::{Arguments, Command, FilesCommand, UploadsCommand},
@@ -54,8 +51,7 @@ const SECRETS: [&str; 3] = ["OPENAI_API_KEY", "AZURE_OPENAI_API_KEY", "AZURE_OPE
 fn main() -> ExitCode {
     std::panic::set_hook(Box::new(|panic| {
         let report = Report::failed(format!("this is a bug in partwise: {panic}")).hint("please report it");
-        screen::clear_in_panic();
-        say(&shown(report, &ProcessEnvironment).lines());
+        screen::report(&shown(report, &ProcessEnvironment).lines());
     }));
     let done = match Arguments::read() {
         Ok(arguments) => run(&arguments),
@@ -67,10 +63,13 @@ fn main() -> ExitCode {
         Err(refused) => Err(usage::report(&refused)),
     };
     match done {
-        Ok(()) => ExitCode::SUCCESS,
+        Ok(()) => {
+            screen::finish();
+            ExitCode::SUCCESS
+        }
         Err(report) => {
             let report = shown(report, &ProcessEnvironment);
-            say(&report.lines());
+            screen::report(&report.lines());
             report.exit_code()
         }
     }
@@ -131,11 +130,6 @@ async fn run_files(
 fn shown(report: Report, environment: &impl Environment) -> Report {
     let secrets: Vec<_> = SECRETS.iter().filter_map(|name| environment.get(name).ok().flatten()).collect();
     report.without(&secrets)
-}
-
-/// Writes to standard error; when that is gone there is nobody left to tell.
-fn say(lines: &str) {
-    let _ = io::stderr().write_all(lines.as_bytes());
 }
 
 #[cfg(test)]

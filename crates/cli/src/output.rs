@@ -6,7 +6,7 @@ use console::measure_text_width;
 use partwise_models::{File, Upload};
 use serde::Serialize;
 
-use crate::{report::Report, report::one_line, size::Human};
+use crate::{report::Report, report::one_line, screen, size::Human};
 
 /// Standard output of one command. When its reader goes away (`| head -1`) there is nobody left to tell:
 /// writing on is quietly skipped.
@@ -37,6 +37,7 @@ impl<W: Write> Output<W> {
         if self.reader_gone {
             return Ok(());
         }
+        screen::flush();
         match writeln!(self.writer, "{line}").and_then(|()| self.writer.flush()) {
             Err(cause) if cause.kind() == io::ErrorKind::BrokenPipe => self.reader_gone = true,
             Err(cause) => return Err(Report::because("cannot write to standard output", &cause)),

@@ -169,12 +169,19 @@ pub(crate) fn one_line(text: &str) -> String {
         if !line.is_empty() {
             line.push(' ');
         }
-        line.extend(word.chars().map(|c| if is_obeyed(c) { char::REPLACEMENT_CHARACTER } else { c }));
+        line.push_str(&visible(word));
     }
     line
 }
 
-fn is_obeyed(c: char) -> bool {
+/// Text from outside with its spaces, and with U+FFFD for each character that a terminal would obey or that reverses the order
+/// of what follows.
+pub(crate) fn visible(text: &str) -> String {
+    text.chars().map(|c| if is_obeyed(c) { char::REPLACEMENT_CHARACTER } else { c }).collect()
+}
+
+/// Says whether a terminal would obey this character, or reverse the order of what follows it.
+pub(crate) fn is_obeyed(c: char) -> bool {
     c.is_control() || matches!(c, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
 }
 
@@ -227,6 +234,7 @@ mod tests {
     fn text_from_outside_cannot_break_the_line_or_drive_the_terminal() {
         assert_eq!(one_line("a\r\nb\tc \u{1b}[31mred"), "a b c \u{fffd}[31mred");
         assert_eq!(one_line("gpj.\u{202e}lnosj"), "gpj.\u{fffd}lnosj");
+        assert_eq!(visible("two  spaces\t\u{1b}[2J"), "two  spaces\u{fffd}\u{fffd}[2J");
     }
 
     #[test]

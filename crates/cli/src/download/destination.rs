@@ -2,7 +2,7 @@
 
 use std::{
     fs,
-    io::{self, Write as _},
+    io::{self, IsTerminal as _, Write as _},
     path::{Path, PathBuf},
 };
 
@@ -82,22 +82,22 @@ impl Destination {
 }
 
 impl Stream {
+    /// Says whether a person looks at what is written.
+    pub(super) fn is_terminal(&self) -> bool {
+        match &self.way {
+            Way::Stdout(stdout) => stdout.is_terminal(),
+            Way::Special(file) => file.is_terminal(),
+        }
+    }
+
     /// Writes all of `bytes`, and says whether anybody still reads.
     pub(super) fn write(&mut self, bytes: &[u8]) -> Result<bool, Report> {
         let written = match &mut self.way {
-            Way::Stdout(stdout) => stdout.write_all(bytes),
+            // What stayed in its buffer would be written when the process is to end at once.
+            Way::Stdout(stdout) => stdout.write_all(bytes).and_then(|()| stdout.flush()),
             Way::Special(file) => file.write_all(bytes),
         };
         self.is_read(written)
-    }
-
-    /// Writes what is still on its way.
-    pub(super) fn finish(mut self) -> Result<(), Report> {
-        let flushed = match &mut self.way {
-            Way::Stdout(stdout) => stdout.flush(),
-            Way::Special(file) => file.flush(),
-        };
-        self.is_read(flushed).map(|_| ())
     }
 
     /// When the reader goes away (`| head -1`) it has what it wanted.

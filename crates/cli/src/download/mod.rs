@@ -11,7 +11,8 @@ use crate::{
     args::DownloadArguments,
     connect::{Connected, Connection},
     environment::Environment,
-    progress::{Direction, Display, Meter},
+    interrupt,
+    progress::{Direction, Display, Metered},
     report::Report,
     screen::say,
 };
@@ -23,7 +24,6 @@ pub(crate) async fn run(
 ) -> Result<(), Report> {
     let connected = connection.connect().await?;
     match Destination::open(&arguments.output, arguments.force)? {
-        // A signal ends the process as it always does, also while nobody reads what is written.
         Destination::Stream(stream) => pass_on(arguments, stream, &connected).await,
         Destination::File(target) => Box::pin(whole::download(arguments, &target, &connected)).await,
     }
@@ -33,32 +33,35 @@ fn cannot(id: &str) -> String {
     format!("cannot download {id}")
 }
 
-/// Writes the bytes as they come.
+/// Writes the bytes as they come. A signal ends the process at once, also while nobody reads what is written.
 async fn pass_on(
     arguments: &DownloadArguments,
     mut stream: Stream,
     connected: &Connected,
 ) -> Result<(), Report> {
     let id = &arguments.id;
-    let mut display = Display::new(arguments.progress.progress, Direction::Download, id, false);
-    let mut meter = Meter::new();
+    let mode = arguments.progress.progress;
+    let mode = if stream.is_terminal() { mode.with_content_on_terminal() } else { mode };
+    let display = Display::new(mode, Direction::Download, id, false);
+    if display.is_bar() {
+        tokio::spawn(interrupt::end_cleared());
+    }
+    let metered = Metered::new(display);
     let explain = |error| connected.explain.report(&cannot(id), &error);
     let operation = DownloadFile::new(id);
     let asked = Box::pin(connected.client.download(&operation));
-    let mut download = display.beside(asked, &mut meter).await.map_err(explain)?;
-    meter.begin(download.head().length);
-    while let Some(bytes) = display.beside(download.chunk(), &mut meter).await.map_err(explain)? {
+    let mut download = metered.waiting(asked).await.map_err(explain)?;
+    metered.begin(download.head().length);
+    while let Some(bytes) = metered.waiting(download.chunk()).await.map_err(explain)? {
         if !stream.write(&bytes)? {
             return Ok(());
         }
-        meter.add(bytes.len() as u64);
+        metered.add(bytes.len() as u64);
     }
     if let Some(warning) = download.warning() {
         say(&warned(id, warning));
     }
-    stream.finish()?;
-    meter.end();
-    display.look_at(&mut meter);
+    metered.end();
     Ok(())
 }
 

@@ -107,7 +107,7 @@ impl Whole<'_> {
         match self.connected.client.resume_download(target, self.plan(), saved).await {
             Ok(download) => {
                 let (id, there) = (&self.arguments.id, share(there));
-                say(&format!("going on with {id}, which an earlier run began: {there} are there"));
+                say(&format!("resuming {id}: {there} are written"));
                 Ok(Some(download.save_to(kept)))
             }
             Err(Error::DownloadResume(cause)) => Ok(self.not_gone_on_with(&cause)),

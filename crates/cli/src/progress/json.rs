@@ -1,15 +1,16 @@
 //! Lines for programs.
 
-use std::time::Duration;
+use std::{fmt::Write as _, time::Duration};
 
 use serde::Serialize;
 
 use super::view::{Direction, Situation, View};
+use crate::report::is_obeyed;
 
-/// How often there is a line although the state stays.
+/// The time between lines while the state stays.
 const EVERY: Duration = Duration::from_secs(1);
 
-/// One line. What there is no value of is `null`.
+/// One line. A member without a value is `null`.
 #[derive(Debug, Serialize)]
 struct Object<'v> {
     object: &'static str,
@@ -33,7 +34,7 @@ enum Bytes {
     Download { bytes_written: u64 },
 }
 
-/// The line.
+/// The line, in which the name is escaped where a terminal would obey it.
 pub(super) fn line(view: &View<'_>) -> String {
     let (next_attempt, until) = match view.situation {
         Situation::Offline { next_attempt, .. } => (Some(next_attempt.unwrap_or_default()), None),
@@ -60,14 +61,28 @@ pub(super) fn line(view: &View<'_>) -> String {
         time_left_ms: view.time_left.map(millis),
     };
     // Numbers and texts can always be written.
-    serde_json::to_string(&object).unwrap_or_default()
+    escaped(&serde_json::to_string(&object).unwrap_or_default())
+}
+
+/// The JSON with what a terminal would obey escaped too. Outside of strings there is none of it.
+fn escaped(json: &str) -> String {
+    let mut escaped = String::with_capacity(json.len());
+    for c in json.chars() {
+        if is_obeyed(c) {
+            // All of them take one UTF-16 unit.
+            let _ = write!(escaped, "\\u{:04x}", u32::from(c));
+        } else {
+            escaped.push(c);
+        }
+    }
+    escaped
 }
 
 fn millis(time: Duration) -> u64 {
     u64::try_from(time.as_millis()).unwrap_or(u64::MAX)
 }
 
-/// When there is a line: once a second, and as the state changes.
+/// The moments of the lines: once a second, and as the state changes.
 #[derive(Debug, Default)]
 pub(super) struct Cadence {
     told: Option<(&'static str, Duration)>,
@@ -102,8 +117,8 @@ mod tests {
         {"object":"upload.progress","name":"mid.jsonl","state":"connecting","since_ms":null,"next_attempt_in_ms":null,"until_in_ms":null,"bytes_total":300941312,"bytes_acknowledged":0,"bytes_in_flight":0,"rate":null,"time_left_ms":null}
         {"object":"upload.progress","name":"mid.jsonl","state":"sending","since_ms":null,"next_attempt_in_ms":null,"until_in_ms":null,"bytes_total":300941312,"bytes_acknowledged":65011712,"bytes_in_flight":28311552,"rate":10328473,"time_left_ms":19500}
         {"object":"upload.progress","name":"mid.jsonl","state":"stalled","since_ms":12000,"next_attempt_in_ms":null,"until_in_ms":null,"bytes_total":300941312,"bytes_acknowledged":65011712,"bytes_in_flight":28311552,"rate":null,"time_left_ms":null}
-        {"object":"upload.progress","name":"mid.jsonl","state":"offline","since_ms":40000,"next_attempt_in_ms":4300,"until_in_ms":null,"bytes_total":300941312,"bytes_acknowledged":65011712,"bytes_in_flight":28311552,"rate":null,"time_left_ms":null}
-        {"object":"upload.progress","name":"mid.jsonl","state":"offline","since_ms":125000,"next_attempt_in_ms":0,"until_in_ms":null,"bytes_total":300941312,"bytes_acknowledged":65011712,"bytes_in_flight":28311552,"rate":null,"time_left_ms":null}
+        {"object":"upload.progress","name":"mid.jsonl","state":"offline","since_ms":40000,"next_attempt_in_ms":4300,"until_in_ms":null,"bytes_total":300941312,"bytes_acknowledged":65011712,"bytes_in_flight":0,"rate":null,"time_left_ms":null}
+        {"object":"upload.progress","name":"mid.jsonl","state":"offline","since_ms":125000,"next_attempt_in_ms":0,"until_in_ms":null,"bytes_total":300941312,"bytes_acknowledged":65011712,"bytes_in_flight":0,"rate":null,"time_left_ms":null}
         {"object":"upload.progress","name":"mid.jsonl","state":"rate_limited","since_ms":null,"next_attempt_in_ms":null,"until_in_ms":26100,"bytes_total":300941312,"bytes_acknowledged":65011712,"bytes_in_flight":0,"rate":null,"time_left_ms":null}
         {"object":"upload.progress","name":"mid.jsonl","state":"checking","since_ms":null,"next_attempt_in_ms":null,"until_in_ms":null,"bytes_total":300941312,"bytes_acknowledged":300941312,"bytes_in_flight":0,"rate":null,"time_left_ms":null}
         {"object":"upload.progress","name":"mid.jsonl","state":"assembling","since_ms":10000,"next_attempt_in_ms":null,"until_in_ms":null,"bytes_total":300941312,"bytes_acknowledged":300941312,"bytes_in_flight":0,"rate":null,"time_left_ms":null}
@@ -114,6 +129,20 @@ mod tests {
         {"object":"upload.progress","name":"mid.jsonl","state":"done","since_ms":null,"next_attempt_in_ms":null,"until_in_ms":null,"bytes_total":300941312,"bytes_acknowledged":300941312,"bytes_in_flight":0,"rate":null,"time_left_ms":null}
         {"object":"download.progress","name":"file-abc123","state":"receiving","since_ms":null,"next_attempt_in_ms":null,"until_in_ms":null,"bytes_total":null,"bytes_written":65011712,"rate":10328473,"time_left_ms":19500}
         "#);
+    }
+
+    #[test]
+    fn a_name_is_told_exactly_and_drives_no_terminal() {
+        let mut view = sending();
+        for name in
+            ["two  spaces\t.txt", " a\r\nb\u{1b}[2J\u{7f}\u{9b}\u{202e}txt.exe", "学習\\u202e\"データ"]
+        {
+            view.name = name;
+            let line = line(&view);
+            assert!(!line.contains(is_obeyed), "{line}");
+            let object: serde_json::Value = serde_json::from_str(&line).expect("JSON");
+            assert_eq!(object["name"], name);
+        }
     }
 
     #[test]

@@ -7,7 +7,7 @@ use super::{name::shortened, view::View, words::Amount};
 /// A bar of fewer columns shows nothing.
 const LEAST_BAR: usize = 8;
 /// Columns that are kept for the rate and the time left, so that the bar keeps its length while they change.
-const USUAL_DOINGS: usize = 24;
+const USUAL_ACTIVITY: usize = 24;
 /// A name of no more columns is never shortened, as long as it fits at all.
 const SHORT_NAME: usize = 12;
 
@@ -26,18 +26,22 @@ enum Detail {
 /// The line, in at most so many columns. What there is no room for is left out: words from the end, then the bar, then the
 /// amount.
 pub(super) fn line(view: &View<'_>, columns: usize) -> String {
-    let doings = view.doings();
+    let activity = view.activity();
     let amount = view.amount();
     let name = shortened(view.name, (columns / 3).max(SHORT_NAME.min(columns)));
-    let with_bar = doings.iter().flat_map(|doing| {
-        [Detail::Aligned, Detail::Full, Detail::Short].map(|detail| (detail, doing.as_str()))
-    });
-    let without_bar = doings
-        .iter()
-        .flat_map(|doing| [Detail::WithoutBar, Detail::WithoutAmount].map(|detail| (detail, doing.as_str())));
-    with_bar
-        .chain(without_bar)
-        .find_map(|(detail, doing)| laid_out(view, &name, &amount, detail, doing, columns))
+    let (with_bar, without_bar): (&[Detail], &[Detail]) = match view.percent() {
+        Some(_) => {
+            (&[Detail::Aligned, Detail::Full, Detail::Short], &[Detail::WithoutBar, Detail::WithoutAmount])
+        }
+        // Without a percentage there is no bar.
+        None => (&[], &[Detail::Full, Detail::WithoutBar, Detail::WithoutAmount]),
+    };
+    [with_bar, without_bar]
+        .into_iter()
+        .flat_map(|details| {
+            activity.iter().flat_map(|words| details.iter().map(move |detail| (*detail, words)))
+        })
+        .find_map(|(detail, words)| laid_out(view, &name, &amount, detail, words, columns))
         .unwrap_or_else(|| shortened(&name, columns))
 }
 
@@ -47,7 +51,7 @@ fn laid_out(
     name: &str,
     amount: &Amount,
     detail: Detail,
-    doing: &str,
+    words: &str,
     columns: usize,
 ) -> Option<String> {
     let percent = view.percent().map(|percent| format!("{percent:>3}%"));
@@ -60,13 +64,13 @@ fn laid_out(
     let has_bar = !matches!(detail, Detail::WithoutBar | Detail::WithoutAmount);
     let Some(percent) = percent.filter(|_| has_bar) else {
         let percent = view.percent().map(|percent| format!("{percent}%")).unwrap_or_default();
-        let line = spaced(&[name, &percent, &amount, doing]);
+        let line = spaced(&[name, &percent, &amount, words]);
         return (measure_text_width(&line) <= columns).then_some(line);
     };
-    let rest = spaced(&[&amount, doing]);
+    let rest = spaced(&[&amount, words]);
     let around = measure_text_width(name) + 2 + 1 + percent.len() + 2;
     let room = columns.checked_sub(around + measure_text_width(&rest)).filter(|room| *room >= LEAST_BAR)?;
-    let usual = USUAL_DOINGS.saturating_sub(measure_text_width(doing));
+    let usual = USUAL_ACTIVITY.saturating_sub(measure_text_width(words));
     let bar = bar(view, room.saturating_sub(usual).max(LEAST_BAR));
     Some(format!("{name}  {bar} {percent}  {rest}").trim_end().to_owned())
 }
@@ -77,7 +81,7 @@ fn spaced(texts: &[&str]) -> String {
     texts.join("  ")
 }
 
-/// What is there, what is on its way, and what is not.
+/// The bar: bytes that are there, bytes on their way, and the rest.
 fn bar(view: &View<'_>, columns: usize) -> String {
     let total = view.total.unwrap_or(0).max(1);
     let part = |bytes: u64| {
@@ -181,6 +185,18 @@ mod tests {
         file-abc123  ▓▓░░░░░░░░  21%  62/287 MiB  offline for 40 s: next attempt in 5 s (Ctrl-C keeps what is written)
         file-abc123  62 MiB written  9.8 MiB/s
         file-abc123  connecting
+        ");
+    }
+
+    #[test]
+    fn one_request_that_is_assembled_has_neither_a_percentage_nor_stored_bytes() {
+        let mut view = sending().in_situation(Situation::Assembling { lasting: Duration::from_secs(5) });
+        (view.is_one_request, view.name) = (true, "mid.txt");
+        (view.total, view.there, view.in_flight) = (Some(3), 0, 3);
+        insta::assert_snapshot!([120, 60, 40].map(|columns| line(&view, columns)).join("\n"), @"
+        mid.txt  3/3 bytes  the service is assembling the file (5 s)
+        mid.txt  3/3 bytes  the service is assembling the file (5 s)
+        mid.txt  3/3 bytes  assembling (5 s)
         ");
     }
 

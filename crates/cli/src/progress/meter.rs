@@ -13,18 +13,18 @@ const SILENCE: Duration = Duration::from_secs(10);
 const WINDOW: Duration = Duration::from_secs(10);
 /// A rate measured over less says little.
 const RATE_NEEDS: Duration = Duration::from_secs(2);
-/// How often the count is noted.
+/// The time between notes of the count.
 const NOTE_EVERY: Duration = Duration::from_millis(200);
 
 /// Counts what comes of a stream, and how fast it comes.
 #[derive(Debug)]
-pub(crate) struct Meter {
+pub(super) struct Meter {
     began: Instant,
     total: Option<u64>,
     step: Step,
     there: u64,
-    /// The moment from which more is waited for: while its reader is slow, the stream is not stalled.
-    waiting_since: Instant,
+    /// The moment from which more is waited for; `None` while its reader is, who may be slow, and the stream is not stalled.
+    waiting_since: Option<Instant>,
     noted: VecDeque<(Instant, u64)>,
 }
 
@@ -37,26 +37,26 @@ enum Step {
 
 impl Meter {
     /// A stream that has not begun.
-    pub(crate) fn new() -> Self {
+    pub(super) fn new() -> Self {
         let now = Instant::now();
         Self {
             began: now,
             total: None,
             step: Step::Connecting,
             there: 0,
-            waiting_since: now,
+            waiting_since: Some(now),
             noted: VecDeque::new(),
         }
     }
 
-    /// The stream has begun, and has this length if it tells one.
-    pub(crate) fn begin(&mut self, total: Option<u64>) {
+    /// Notes that the stream has begun, and its length if it tells one.
+    pub(super) fn begin(&mut self, total: Option<u64>) {
         (self.step, self.total) = (Step::Receiving, total);
         self.noted.push_back((Instant::now(), 0));
     }
 
-    /// So many bytes more have come, and were passed on.
-    pub(crate) fn add(&mut self, bytes: u64) {
+    /// Notes that so many more bytes have come and were passed on.
+    pub(super) fn add(&mut self, bytes: u64) {
         self.there = self.there.saturating_add(bytes);
         let now = Instant::now();
         if self.noted.back().is_some_and(|(at, _)| now.duration_since(*at) >= NOTE_EVERY) {
@@ -64,26 +64,29 @@ impl Meter {
         }
     }
 
-    /// All has come, and was passed on.
-    pub(crate) fn end(&mut self) {
+    /// Notes that all has come and was passed on.
+    pub(super) fn end(&mut self) {
         self.step = Step::Done;
     }
 
-    pub(super) fn waits(&mut self, now: Instant) {
-        self.waiting_since = now;
+    /// Notes since when more is waited for; `None` when it is not.
+    pub(super) fn wait(&mut self, since: Option<Instant>) {
+        self.waiting_since = since;
     }
 
     pub(super) fn snapshot(&mut self, now: Instant) -> Snapshot {
         if self.step == Step::Receiving {
             self.note(now);
         }
-        let (rate, since) = (self.rate(), self.waiting_since.duration_since(self.began));
-        let is_silent = now.duration_since(self.waiting_since) >= SILENCE;
-        let state = match self.step {
-            Step::Connecting => TransferState::Connecting,
-            Step::Receiving if is_silent => TransferState::Stalled { since },
-            Step::Receiving => TransferState::Receiving,
-            Step::Done => TransferState::Done,
+        let rate = self.rate();
+        let silent_since = self.waiting_since.filter(|since| now.duration_since(*since) >= SILENCE);
+        let state = match (self.step, silent_since) {
+            (Step::Connecting, _) => TransferState::Connecting,
+            (Step::Receiving, Some(since)) => {
+                TransferState::Stalled { since: since.duration_since(self.began) }
+            }
+            (Step::Receiving, None) => TransferState::Receiving,
+            (Step::Done, _) => TransferState::Done,
         };
         let left = self.total.and_then(|total| {
             let rest = total.saturating_sub(self.there);
@@ -96,6 +99,7 @@ impl Meter {
             there: self.there,
             resumable: 0,
             in_flight: 0,
+            is_one_request: false,
             rate,
             time_left: left,
         }
@@ -128,17 +132,20 @@ mod tests {
         assert_eq!(meter.snapshot(Instant::now()).state, TransferState::Connecting);
         meter.begin(Some(40_000));
         for second in 1..=20 {
-            meter.waits(Instant::now());
+            meter.wait(Some(Instant::now()));
             sleep(Duration::from_secs(1)).await;
             meter.add(if second <= 10 { 3000 } else { 500 });
         }
         let snapshot = meter.snapshot(Instant::now());
         assert_eq!((snapshot.there, snapshot.rate), (35_000, Some(500)));
         assert_eq!(snapshot.time_left, Some(Duration::from_secs(10)));
-        meter.waits(Instant::now());
+        meter.wait(Some(Instant::now()));
         sleep(Duration::from_secs(10)).await;
         let snapshot = meter.snapshot(Instant::now());
         assert_eq!(snapshot.state, TransferState::Stalled { since: Duration::from_secs(20) });
         assert_eq!((snapshot.rate, snapshot.time_left), (Some(0), None));
+        meter.wait(None);
+        sleep(Duration::from_secs(20)).await;
+        assert_eq!(meter.snapshot(Instant::now()).state, TransferState::Receiving, "its reader is slow");
     }
 }

@@ -3,6 +3,7 @@
 mod json;
 mod line;
 mod meter;
+mod metered;
 mod name;
 mod plain;
 #[cfg(test)]
@@ -20,12 +21,17 @@ use tokio::{
 
 use self::view::{View, Waits};
 pub(crate) use self::{
-    meter::Meter,
+    metered::Metered,
     view::{Direction, Snapshot},
 };
-use crate::{log, report::one_line, screen};
+use crate::{
+    environment::{Environment, ProcessEnvironment},
+    log,
+    report::visible,
+    screen,
+};
 
-/// How often the line is drawn.
+/// The time between drawings of the line.
 const DRAW_EVERY: Duration = Duration::from_millis(200);
 
 /// The ways to show the progress.
@@ -38,16 +44,27 @@ pub(crate) enum Mode {
     None,
 }
 
+impl Mode {
+    /// The mode for a content that goes to a terminal. There a bar would clear the last line of the content, and a plain line
+    /// would stand in it.
+    pub(crate) fn with_content_on_terminal(self) -> Self {
+        match self {
+            Self::Auto if std::io::stderr().is_terminal() => Self::None,
+            other => other,
+        }
+    }
+}
+
 /// Shows the progress of one upload or download. Its line is removed when it is dropped.
 #[derive(Debug)]
 pub(crate) struct Display {
+    /// The name as it is shown.
     name: String,
     direction: Direction,
     /// Set when what is there is saved for a later run.
     is_saved: bool,
     kind: Kind,
     began: Instant,
-    ticks: Interval,
     latest: Option<(Snapshot, Instant)>,
     waits: Waits,
 }
@@ -72,24 +89,31 @@ impl Kind {
     }
 }
 
-/// A terminal that can draw, and on which no log appears.
+/// Says whether standard error is a terminal that can draw, and on which no log appears.
 fn has_room_for_a_bar() -> bool {
     let is_dumb = std::env::var_os("TERM").is_some_and(|term| term == "dumb");
-    std::io::stderr().is_terminal() && !is_dumb && std::env::var_os(log::VARIABLE).is_none()
+    // A value that cannot be read is an error before anything is shown.
+    let is_logging = ProcessEnvironment.get(log::VARIABLE).is_ok_and(|filter| filter.is_some());
+    std::io::stderr().is_terminal() && !is_dumb && !is_logging
+}
+
+/// The moments at which the line is drawn.
+fn ticks() -> Interval {
+    let mut ticks = interval(DRAW_EVERY);
+    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    ticks
 }
 
 impl Display {
     /// The display of the transfer of `name`. `is_saved` says that what is there is saved for a later run.
     pub(crate) fn new(mode: Mode, direction: Direction, name: &str, is_saved: bool) -> Self {
-        let mut ticks = interval(DRAW_EVERY);
-        ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let kind = Kind::of(mode);
         Self {
-            name: one_line(name),
+            name: if matches!(kind, Kind::Json(_)) { name.to_owned() } else { visible(name) },
             direction,
             is_saved,
-            kind: Kind::of(mode),
+            kind,
             began: Instant::now(),
-            ticks,
             latest: None,
             waits: Waits::default(),
         }
@@ -104,6 +128,7 @@ impl Display {
         for<'p> Snapshot: From<&'p P>,
     {
         self.update(Snapshot::from(&*progress.borrow()));
+        let mut ticks = ticks();
         loop {
             tokio::select! {
                 change = progress.changed() => {
@@ -114,28 +139,19 @@ impl Display {
                     changed(&now);
                     self.update(Snapshot::from(&now));
                 }
-                _ = self.ticks.tick() => self.show(),
+                _ = ticks.tick() => self.show(),
             }
         }
     }
 
-    /// Shows what the meter measures while something is waited for.
-    pub(crate) async fn beside<T>(&mut self, waited: impl Future<Output = T>, meter: &mut Meter) -> T {
-        let mut waited = std::pin::pin!(waited);
-        meter.waits(Instant::now());
-        loop {
-            tokio::select! {
-                biased;
-                // First, since what is waited for may be ready each time.
-                _ = self.ticks.tick() => self.look_at(meter),
-                result = &mut waited => return result,
-            }
-        }
+    /// Says whether it draws a line that changes.
+    pub(crate) fn is_bar(&self) -> bool {
+        matches!(self.kind, Kind::Bar)
     }
 
-    /// Shows what the meter measures.
-    pub(crate) fn look_at(&mut self, meter: &mut Meter) {
-        self.latest = Some((meter.snapshot(Instant::now()), Instant::now()));
+    /// Shows what was told now.
+    fn show_now(&mut self, snapshot: Snapshot) {
+        self.latest = Some((snapshot, Instant::now()));
         self.show();
     }
 
@@ -150,20 +166,7 @@ impl Display {
     fn show(&mut self) {
         let Some((snapshot, since)) = &self.latest else { return };
         let situation = self.waits.situation(self.direction, snapshot, since.elapsed());
-        // They may be those of the moment before.
-        let (rate, time_left) =
-            if situation.moves() { (snapshot.rate, snapshot.time_left) } else { (None, None) };
-        let mut view = View {
-            name: &self.name,
-            direction: self.direction,
-            total: snapshot.total,
-            there: snapshot.there,
-            in_flight: snapshot.in_flight,
-            rate,
-            time_left,
-            situation,
-            is_kept: self.is_saved && snapshot.resumable > 0,
-        };
+        let mut view = View::new(&self.name, self.direction, snapshot, situation, self.is_saved);
         let now = self.began.elapsed();
         match &mut self.kind {
             Kind::Bar => screen::draw(line::line(&view, screen::columns())),
@@ -171,12 +174,12 @@ impl Display {
                 if cadence.is_due(&situation, now) {
                     // Nobody presses a key in a log.
                     view.is_kept = false;
-                    screen::say(&plain::line(&view));
+                    screen::say_progress(plain::line(&view));
                 }
             }
             Kind::Json(cadence) => {
                 if cadence.is_due(&situation, now) {
-                    screen::say(&json::line(&view));
+                    screen::say_progress(json::line(&view));
                 }
             }
             Kind::Nothing => {}
@@ -186,7 +189,7 @@ impl Display {
 
 impl Drop for Display {
     fn drop(&mut self) {
-        if matches!(self.kind, Kind::Bar) {
+        if self.is_bar() {
             screen::clear();
         }
     }

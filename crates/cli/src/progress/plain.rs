@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::view::{Situation, View};
 use crate::notices::LONG;
 
-/// How often there is a line although nothing changes.
+/// The time between lines while nothing changes.
 const EVERY: Duration = Duration::from_secs(30);
 /// A transfer that moves again is told after this time.
 const MOVES: Duration = Duration::from_secs(1);
@@ -14,15 +14,18 @@ const MOVES: Duration = Duration::from_secs(1);
 pub(super) fn line(view: &View<'_>) -> String {
     let percent = view.percent().map(|percent| format!("{percent}%"));
     let amount = Some(view.amount().long).filter(|amount| !amount.is_empty());
-    let doings = match view.situation {
+    let activity = match view.situation {
         Situation::Sending | Situation::Receiving => vec![view.rate(), view.time_left()],
-        _ => vec![view.doings().into_iter().next().filter(|doing| !doing.is_empty())],
+        _ => vec![view.activity().into_iter().next().filter(|words| !words.is_empty())],
     };
-    let words: Vec<_> = [percent, amount].into_iter().chain(doings).flatten().collect();
+    let mut words: Vec<_> = [percent, amount].into_iter().chain(activity).flatten().collect();
+    if words.is_empty() {
+        words.push(view.situation.kind().to_owned());
+    }
     format!("{}: {}", view.name, words.join(", "))
 }
 
-/// When there is a line: every half minute, and for each state that lasts.
+/// The moments of the lines: every half minute, and for each state that lasts.
 #[derive(Debug)]
 pub(super) struct Cadence {
     /// The moment of the last line.
@@ -62,7 +65,7 @@ impl Cadence {
     }
 }
 
-/// How long a state lasts before it is told; `None` for those that a line of their own tells as they begin.
+/// The time that a state lasts before it is told; `None` for those that a line of their own tells as they begin.
 fn needed(situation: &Situation) -> Option<Duration> {
     match situation {
         Situation::Sending | Situation::Receiving => Some(MOVES),
@@ -107,6 +110,15 @@ mod tests {
         file-abc123: 21%, 62/287 MiB written, 9.8 MiB/s, 20 s left
         mid.jsonl: 100%, 287/287 MiB
         ");
+    }
+
+    #[test]
+    fn a_line_has_a_word_at_least() {
+        let mut view = downloading();
+        (view.total, view.there, view.rate, view.time_left) = (None, 0, None, None);
+        assert_eq!(line(&view), "file-abc123: receiving");
+        view.situation = Situation::Done;
+        assert_eq!(line(&view), "file-abc123: done");
     }
 
     const OFFLINE: Situation = Situation::Offline { lasting: Duration::ZERO, next_attempt: None };

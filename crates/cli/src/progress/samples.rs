@@ -31,6 +31,7 @@ pub(super) fn sending() -> View<'static> {
         total: Some(287 * MIB),
         there: 62 * MIB,
         in_flight: 27 * MIB,
+        is_one_request: false,
         rate: Some(985 * MIB / 100),
         time_left: Some(Duration::from_millis(19_500)),
         situation: Situation::Sending,
@@ -57,7 +58,7 @@ impl<'v> View<'v> {
         let total = self.total.unwrap_or(self.there);
         match situation {
             Situation::Connecting => (self.there, self.in_flight) = (0, 0),
-            Situation::RateLimited { .. } => self.in_flight = 0,
+            Situation::RateLimited { .. } | Situation::Offline { .. } => self.in_flight = 0,
             Situation::Assembling { .. } | Situation::Reconciling | Situation::Checking | Situation::Done => {
                 (self.there, self.in_flight) = (total, 0);
             }

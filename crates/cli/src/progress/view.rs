@@ -24,7 +24,7 @@ impl Direction {
     }
 }
 
-/// What an upload or a download told last.
+/// The last that an upload or a download told.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Snapshot {
     pub(super) now: Duration,
@@ -34,6 +34,8 @@ pub(crate) struct Snapshot {
     /// Bytes that a later run need not move again, once they are saved.
     pub(super) resumable: u64,
     pub(super) in_flight: u64,
+    /// Set when one request carries everything, which is stored when that has ended.
+    pub(super) is_one_request: bool,
     pub(super) rate: Option<u64>,
     pub(super) time_left: Option<Duration>,
 }
@@ -43,6 +45,7 @@ impl From<&Progress> for Snapshot {
         // What went as one request is stored when it has ended.
         let is_in_parts = progress.upload_id.is_some();
         Self {
+            is_one_request: !progress.is_in_parts,
             now: progress.now,
             state: progress.state,
             total: Some(progress.bytes_total),
@@ -64,27 +67,69 @@ impl From<&DownloadProgress> for Snapshot {
             there: progress.bytes_written,
             resumable: progress.bytes_resumable,
             in_flight: 0,
+            is_one_request: false,
             rate: progress.rate,
             time_left: progress.time_left,
         }
     }
 }
 
-/// What is shown of a transfer at one moment.
+/// A transfer at the moment at which it is shown.
 #[derive(Clone, Debug)]
 pub(super) struct View<'v> {
-    /// Its name, without control characters.
     pub(super) name: &'v str,
     pub(super) direction: Direction,
     pub(super) total: Option<u64>,
     /// Bytes that are stored or written.
     pub(super) there: u64,
+    /// Bytes that have left and may be on their way to there.
     pub(super) in_flight: u64,
+    pub(super) is_one_request: bool,
     pub(super) rate: Option<u64>,
     pub(super) time_left: Option<Duration>,
     pub(super) situation: Situation,
-    /// Set when a later run goes on from what is there.
+    /// Set when a later run resumes from what is there.
     pub(super) is_kept: bool,
+}
+
+impl<'v> View<'v> {
+    /// The view of a transfer that told `snapshot` and is in this situation by now. `is_saved` says that what is there is
+    /// saved for a later run.
+    pub(super) fn new(
+        name: &'v str,
+        direction: Direction,
+        snapshot: &Snapshot,
+        situation: Situation,
+        is_saved: bool,
+    ) -> Self {
+        // They may be those of the moment before.
+        let (rate, time_left) =
+            if situation.moves() { (snapshot.rate, snapshot.time_left) } else { (None, None) };
+        // What was in flight is lost, or is an attempt to find out whether the service is back.
+        let is_offline = matches!(situation, Situation::Offline { .. });
+        Self {
+            name,
+            direction,
+            total: snapshot.total,
+            there: snapshot.there,
+            in_flight: if is_offline { 0 } else { snapshot.in_flight },
+            is_one_request: snapshot.is_one_request,
+            rate,
+            time_left,
+            situation,
+            is_kept: is_saved && snapshot.resumable > 0,
+        }
+    }
+
+    /// Bytes that are there or on their way to it.
+    pub(super) fn moved(&self) -> u64 {
+        self.there.saturating_add(self.in_flight)
+    }
+
+    /// Says whether all was sent in one request, of which nothing is stored before the service has made the file.
+    pub(super) fn is_assembled_whole(&self) -> bool {
+        self.is_one_request && matches!(self.situation, Situation::Assembling { .. })
+    }
 }
 
 /// A [`TransferState`] whose moments are relative to the one at which it is shown.
@@ -115,7 +160,7 @@ pub(super) enum Situation {
 }
 
 impl Situation {
-    /// The same for all moments of one state.
+    /// The name of the state, which is the same for all its moments.
     pub(super) fn kind(&self) -> &'static str {
         match self {
             Self::Connecting => "connecting",
@@ -210,10 +255,21 @@ pub(super) mod tests {
             total: Some(1000),
             there: 0,
             resumable: 0,
-            in_flight: 0,
-            rate: None,
-            time_left: None,
+            in_flight: 30,
+            is_one_request: false,
+            rate: Some(10),
+            time_left: Some(secs(90)),
         }
+    }
+
+    #[test]
+    fn nothing_is_in_flight_to_a_service_that_cannot_be_reached() {
+        let snapshot = snapshot(TransferState::Sending);
+        let offline = Situation::Offline { lasting: secs(3), next_attempt: None };
+        let view = |situation| View::new("a", Direction::Upload, &snapshot, situation, true);
+        let numbers = |view: View<'_>| (view.in_flight, view.rate, view.time_left);
+        assert_eq!(numbers(view(Situation::Sending)), (30, Some(10), Some(secs(90))));
+        assert_eq!(numbers(view(offline)), (0, None, None));
     }
 
     /// The situation at several times after the snapshot.

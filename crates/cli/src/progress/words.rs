@@ -14,25 +14,16 @@ fn rest(time: Duration) -> duration::Human {
 }
 
 impl View<'_> {
-    /// How much of the total is there or on its way to it, cut and not rounded; 100 only when all is there, and `None` without
-    /// a total.
+    /// The part of the total that is there or on its way to it, cut and not rounded; 100 only when all is there, and `None`
+    /// without a total, or when it would say nothing.
     pub(super) fn percent(&self) -> Option<u64> {
-        let total = self.total.filter(|total| *total > 0)?;
+        let total = self.total.filter(|total| *total > 0 && !self.is_assembled_whole())?;
         let percent =
             u64::try_from(u128::from(self.moved().min(total)) * 100 / u128::from(total)).unwrap_or(100);
         Some(if self.there < total { percent.min(99) } else { 100 })
     }
 
-    /// Bytes that are there or on their way to it.
-    pub(super) fn moved(&self) -> u64 {
-        match self.situation {
-            // What was in flight is lost, or is an attempt to find out whether the service is back.
-            Situation::Offline { .. } => self.there,
-            _ => self.there.saturating_add(self.in_flight),
-        }
-    }
-
-    /// How much is there, and how much of it is certain.
+    /// The amount that is there or on its way to it, and the part of it that is certain.
     pub(super) fn amount(&self) -> Amount {
         let (moved, word) = (self.moved(), self.direction.there());
         let Some(total) = self.total else {
@@ -44,7 +35,7 @@ impl View<'_> {
         let [moved_in, there_in, total_in] = [moved, self.there, total].map(|bytes| unit.count(bytes));
         let short = format!("{moved_in}/{total_in} {}", unit.name);
         let long = match moved {
-            _ if moved == self.there && moved == total => short.clone(),
+            _ if self.is_assembled_whole() || (moved == self.there && moved == total) => short.clone(),
             _ if moved == self.there => format!("{short} {word}"),
             _ => format!("{short} ({there_in} {word})"),
         };
@@ -55,8 +46,8 @@ impl View<'_> {
         Amount { short, long, widest }
     }
 
-    /// What it does, in as many words as there are columns for: the first fits on a wide line, the last is the shortest.
-    pub(super) fn doings(&self) -> Vec<String> {
+    /// The words for its state, in several lengths: the first are for a wide line, the last are the shortest.
+    pub(super) fn activity(&self) -> Vec<String> {
         let kept = |words: &str| {
             self.is_kept.then(|| format!("{words} (Ctrl-C keeps what is {})", self.direction.there()))
         };

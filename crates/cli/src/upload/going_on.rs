@@ -132,10 +132,7 @@ fn fits(arguments: &UploadArguments, saved: &Checkpoint) -> Result<(), Report> {
 fn resuming(saved: &Checkpoint) -> String {
     match saved.upload_id() {
         Some(id) => {
-            format!(
-                "going on with {id}, which an earlier run began: {} are there",
-                share(saved.acknowledged())
-            )
+            format!("resuming {id}: {} are stored", share(saved.acknowledged()))
         }
         None => "an earlier run may have sent this file: looking for it on the service first".into(),
     }

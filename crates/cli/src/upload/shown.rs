@@ -1,6 +1,9 @@
-//! What a person sees while a file goes up.
+//! The lines that people are told of an upload while it runs.
 
-use std::time::Duration;
+use std::{
+    mem::{Discriminant, discriminant},
+    time::Duration,
+};
 
 use partwise_models::File;
 use partwise_protocol::{Phase, Progress, Proof, Warning};
@@ -10,6 +13,9 @@ use crate::{
     notices::{LONG, Notices},
     screen::say,
 };
+
+/// With fewer parts in flight the rate may be theirs, and not the line's.
+const FEW: u16 = 8;
 
 /// Says how a file is known to be the one that was uploaded, when no answer said so.
 pub(super) fn say_proof(file: &File, proof: Proof) {
@@ -28,19 +34,19 @@ pub(super) fn say_proof(file: &File, proof: Proof) {
     }
 }
 
-/// What happens to an upload, told in lines that stay, each once.
+/// The events of an upload, each told once, in lines that stay.
 pub(super) struct Events<'n> {
     notices: &'n Notices,
     /// The parts in flight that were asked for, if they were.
     parallel: Option<u16>,
-    /// The upload that is gone on with or was begun.
+    /// The upload that is resumed or was begun.
     upload: Option<String>,
     phase: Phase,
     is_in_parts: bool,
     settling: Duration,
     /// The number of the last failed attempt that was seen.
     retries: u64,
-    has_warned: bool,
+    warned: Warned,
 }
 
 impl<'n> Events<'n> {
@@ -48,7 +54,16 @@ impl<'n> Events<'n> {
     pub(super) fn new(began: Progress, parallel: Option<u16>, notices: &'n Notices) -> Self {
         let Progress { upload_id: upload, phase, is_in_parts, .. } = began;
         let settling = Duration::ZERO;
-        Self { notices, parallel, upload, phase, is_in_parts, settling, retries: 0, has_warned: false }
+        Self {
+            notices,
+            parallel,
+            upload,
+            phase,
+            is_in_parts,
+            settling,
+            retries: 0,
+            warned: Warned::default(),
+        }
     }
 
     /// Tells what is new.
@@ -80,29 +95,50 @@ impl<'n> Events<'n> {
         if now.upload_id.is_some() {
             self.upload.clone_from(&now.upload_id);
         }
-        if let (Some(lines), false) =
-            (now.warning.and_then(|warning| in_words(warning, self.parallel)), self.has_warned)
-        {
-            self.has_warned = true;
-            lines.iter().for_each(|line| say(line));
+        if let Some(warning) = now.warning.filter(|warning| self.warned.is_news(&self.upload, *warning)) {
+            in_words(warning, self.parallel).iter().for_each(|line| say(line));
         }
     }
 }
 
-/// A warning in words, and what would help, if people can do something about it.
-fn in_words(warning: Warning, parallel: Option<u16>) -> Option<Vec<String>> {
-    Some(match warning {
+/// The kinds of warnings that were told of one upload.
+#[derive(Debug, Default)]
+struct Warned {
+    upload: Option<String>,
+    kinds: Vec<Discriminant<Warning>>,
+}
+
+impl Warned {
+    /// Says whether no warning of this kind was told of this upload, and takes it as told.
+    fn is_news(&mut self, upload: &Option<String>, warning: Warning) -> bool {
+        if self.upload != *upload {
+            *self = Self { upload: upload.clone(), kinds: Vec::new() };
+        }
+        let kind = discriminant(&warning);
+        let is_news = !self.kinds.contains(&kind);
+        if is_news {
+            self.kinds.push(kind);
+        }
+        is_news
+    }
+}
+
+/// The lines of a warning, with a hint if people can do something about it.
+fn in_words(warning: Warning, parallel: Option<u16>) -> Vec<String> {
+    match warning {
         Warning::TooSlow { needed, left } => {
             let (needed, left) = (Human(needed), Human(left));
-            let parts = match parallel {
-                Some(number) => format!(", or no --parallel {number}"),
-                None => String::new(),
+            let help = match parallel.filter(|number| *number < FEW) {
+                Some(number) => format!(
+                    "a faster connection, fewer other transfers over it, or a run without --parallel {number}"
+                ),
+                None => "a faster connection, or fewer other transfers over it,".to_owned(),
             };
             vec![
                 format!(
                     "warning: at this rate the rest takes {needed}, but the upload expires in {left}, and what is stored is lost then"
                 ),
-                format!("hint: a faster connection, or fewer other transfers over it{parts}, would help"),
+                format!("hint: {help} would help"),
             ]
         }
         Warning::PastExpiry => {
@@ -111,8 +147,8 @@ fn in_words(warning: Warning, parallel: Option<u16>) -> Option<Vec<String>> {
                     .into(),
             ]
         }
-        _ => return None,
-    })
+        _ => Vec::new(),
+    }
 }
 
 #[cfg(test)]
@@ -120,14 +156,33 @@ mod tests {
     use super::*;
 
     #[test]
+    fn each_kind_of_warning_is_told_once_of_each_upload() {
+        let slow = |seconds| Warning::TooSlow { needed: Duration::from_secs(seconds), left: Duration::ZERO };
+        let (first, second) = (Some("upload_1".to_owned()), Some("upload_2".to_owned()));
+        let mut warned = Warned::default();
+        let told = [
+            (&first, slow(90)),
+            (&first, slow(80)),
+            (&first, Warning::PastExpiry),
+            (&first, slow(70)),
+            (&second, slow(70)),
+            (&second, slow(60)),
+        ];
+        let told = told.map(|(upload, warning)| warned.is_news(upload, warning));
+        assert_eq!(told, [true, false, true, false, true, false]);
+    }
+
+    #[test]
     fn an_upload_that_is_too_slow_is_warned_of_with_what_would_help() {
         let slow = Warning::TooSlow { needed: Duration::from_secs(4830), left: Duration::from_secs(3125) };
-        let lines = [None, Some(2)].map(|parallel| in_words(slow, parallel).expect("a warning").join("\n"));
+        let lines = [None, Some(8), Some(2)].map(|parallel| in_words(slow, parallel).join("\n"));
         insta::assert_snapshot!(lines.join("\n"), @"
         warning: at this rate the rest takes 1 h 20 min, but the upload expires in 52 min, and what is stored is lost then
         hint: a faster connection, or fewer other transfers over it, would help
         warning: at this rate the rest takes 1 h 20 min, but the upload expires in 52 min, and what is stored is lost then
-        hint: a faster connection, or fewer other transfers over it, or no --parallel 2, would help
+        hint: a faster connection, or fewer other transfers over it, would help
+        warning: at this rate the rest takes 1 h 20 min, but the upload expires in 52 min, and what is stored is lost then
+        hint: a faster connection, fewer other transfers over it, or a run without --parallel 2 would help
         ");
     }
 }

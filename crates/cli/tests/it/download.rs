@@ -224,7 +224,7 @@ fn a_download_in_ranges_asks_for_every_byte_once() {
 fn a_killed_download_is_gone_on_with_and_only_what_is_missing_is_asked_for() {
     let scene = Scene::killed();
     let ran = scene.download("file-1", &[]);
-    assert_snapshot!(ran.stderr, @"going on with file-1, which an earlier run began: 10 MiB of 24 MiB are there");
+    assert_snapshot!(ran.stderr, @"resuming file-1: 10 MiB of 24 MiB are written");
     ran.done();
     scene.assert_done(LENGTH - COME);
 }
@@ -264,7 +264,7 @@ fn a_file_that_has_changed_since_begins_anew() {
     scene.server.change_etag();
     let ran = scene.download("file-1", &[]);
     assert_snapshot!(ran.stderr, @"
-    going on with file-1, which an earlier run began: 10 MiB of 24 MiB are there
+    resuming file-1: 10 MiB of 24 MiB are written
     the file changed while it was downloaded: its ETag is another: starting over
     ");
     ran.done();
@@ -289,7 +289,7 @@ fn a_file_that_is_not_found_any_more_leaves_what_has_come() {
     scene.server.set_gone(true);
     let said = scene.download("file-1", &[]).refused(1).replace(&scene.server.origin, "ORIGIN");
     assert_snapshot!(said, @"
-    going on with file-1, which an earlier run began: 10 MiB of 24 MiB are there
+    resuming file-1: 10 MiB of 24 MiB are written
     error: cannot download file-1 at ORIGIN/v1: the service refused: 404 Not Found: No such File object
     hint: something else may be answering: is ORIGIN/v1 the right endpoint? 10 MiB of 24 MiB of file-1 are in out.partwise, and the same command goes on from there; --no-resume starts over
     ");

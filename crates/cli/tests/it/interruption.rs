@@ -93,7 +93,7 @@ fn what_it_took_is_told_of_a_run_that_was_stopped_too() {
     scene.server.signal(&["STOP"]);
     let mut child = command.envs([KEY]).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
     let mut stderr = stderr_of(&mut child);
-    assert!(line_of(&mut stderr).starts_with("going on"));
+    assert!(line_of(&mut stderr).starts_with("resuming "));
     signal(&child, &["INT"]);
     assert!(line_of(&mut stderr).starts_with("stopping"));
     scene.server.signal(&["CONT"]);

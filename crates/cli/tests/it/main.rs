@@ -39,5 +39,7 @@ mod slow_line;
 mod terminal;
 #[cfg(unix)]
 mod touched;
+#[cfg(unix)]
+mod unread;
 mod uploads;
 mod wrong_content;

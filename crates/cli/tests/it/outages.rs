@@ -41,7 +41,7 @@ fn an_upload_that_gives_up_says_what_is_kept_and_the_same_command_continues() {
     let (before, after) = said.split_once(" within ").unwrap();
     let (_, after) = after.split_once(" min;").unwrap();
     assert_snapshot!(format!("{before} within SOME min;{after}"), @"
-    going on with UPLOAD, which an earlier run began: SOME of 24 MiB are there
+    resuming UPLOAD: SOME of 24 MiB are stored
     stopped: SOME of 24 MiB of big.bin are on the service; the service could not be reached for 3 seconds; the last attempt failed: cannot connect to ADDRESS: Connection refused (os error 111)
     hint: the same command goes on from there within SOME min; `partwise uploads cancel UPLOAD` gives it up
     ");

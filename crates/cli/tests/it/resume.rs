@@ -16,7 +16,7 @@ fn a_killed_upload_is_gone_on_with_by_the_same_command() {
     let listed = scene.killed();
     assert_eq!((&listed["running"], &listed["bytes"]), (&false.into(), &LENGTH.into()));
     let ran = scene.upload(&[]);
-    assert_snapshot!(plain(&ran.stderr, &scene, &listed), @"going on with UPLOAD, which an earlier run began: SOME of 24 MiB are there");
+    assert_snapshot!(plain(&ran.stderr, &scene, &listed), @"resuming UPLOAD: SOME of 24 MiB are stored");
     let id = ran.json()["id"].as_str().unwrap().to_owned();
     scene.assert_done(&id);
     assert_snapshot!(scene.sandbox.run(&["uploads", "list"]).stderr, @"nothing is unfinished");
@@ -46,7 +46,7 @@ fn an_upload_that_is_over_on_the_service_begins_anew() {
     assert!(scene.post(&path, "").contains("cancelled"));
     let ran = scene.upload(&[]);
     assert_snapshot!(plain(&ran.stderr, &scene, &listed), @"
-    going on with UPLOAD, which an earlier run began: SOME of 24 MiB are there
+    resuming UPLOAD: SOME of 24 MiB are stored
     that upload has expired or was cancelled on the service: starting over
     ");
     let id = ran.json()["id"].as_str().unwrap().to_owned();
@@ -66,7 +66,7 @@ fn another_tenants_key_resumes_nothing_and_loses_nothing() {
     };
     let ran = scene.sandbox.run_with(&scene.arguments(&[]), &other);
     assert_snapshot!(said(ran), @"
-    going on with UPLOAD, which an earlier run began: SOME of 24 MiB are there
+    resuming UPLOAD: SOME of 24 MiB are stored
     error: cannot upload big.bin at ORIGIN/v1: sending a part was refused: 404 Not Found: there is no upload `UPLOAD` (about id)
     hint: the upload may belong to another key, project or tenant: use the key that it was begun with; --no-resume starts over
     ");
@@ -131,7 +131,7 @@ fn an_upload_that_has_expired_by_our_clock_alone_is_gone_on_with() {
     std::fs::write(&checkpoint, saved.replace(&expires.to_string(), &(expires - 3601).to_string())).unwrap();
     let ran = scene.upload(&[]);
     assert_snapshot!(plain(&ran.stderr, &scene, &listed), @"
-    going on with UPLOAD, which an earlier run began: SOME of 24 MiB are there
+    resuming UPLOAD: SOME of 24 MiB are stored
     warning: by this machine's clock the upload has expired; the service decides whether it has
     ");
     let id = ran.json()["id"].as_str().unwrap().to_owned();
@@ -250,7 +250,7 @@ fn the_embedded_server_is_known_by_its_folder_however_that_is_written() {
     child.kill().unwrap();
     child.wait().unwrap();
     let ran = Ran::of(upload("deep/../shelf", &[]).output().unwrap());
-    assert!(ran.stderr.starts_with("going on with upload_"), "{}", ran.stderr);
+    assert!(ran.stderr.starts_with("resuming upload_"), "{}", ran.stderr);
     let id = ran.json()["id"].as_str().unwrap().to_owned();
     sandbox.run(&["files", "download", &id, "-o", "copy", "--local", "--store", "shelf"]).done();
     assert!(sandbox.read("copy") == content);

@@ -53,7 +53,7 @@ fn a_file_that_was_completed_without_an_answer_is_the_one_that_the_next_run_prin
     let run = uploader.start();
     let number = run.number;
     let finished = run.finish();
-    assert!(finished.said.starts_with("going on with upload_"), "{}", finished.said);
+    assert!(finished.said.starts_with("resuming upload_"), "{}", finished.said);
     assert_eq!(finished.id(), made);
     assert_eq!(count(&service, number, CreateUpload) + count(&service, number, AddUploadPart), 0);
     uploader.assert_whole(finished.id());
@@ -105,7 +105,7 @@ fn an_upload_that_was_just_made_is_gone_on_with_or_begun_anew() {
         let run = uploader.start();
         let number = run.number;
         let finished = run.finish();
-        assert_eq!(finished.said.starts_with("going on with upload_"), is_known, "{}", finished.said);
+        assert_eq!(finished.said.starts_with("resuming upload_"), is_known, "{}", finished.said);
         assert_eq!(count(&service, number, CreateUpload), usize::from(!is_known));
         uploader.assert_whole(finished.id());
     }

@@ -45,7 +45,7 @@ fn a_gibibyte_arrives_whole_though_the_server_is_killed_with_the_command() {
     }
     let known = state.saved().map_or(0, |saved| saved.parts.len());
     let printed = uploader.start().finish();
-    assert!(printed.said.starts_with("going on with upload_"), "{}", printed.said);
+    assert!(printed.said.starts_with("resuming upload_"), "{}", printed.said);
     let attempts = &printed.objects[1]["attempts"];
     assert_eq!(
         (&attempts["create_upload"], &attempts["add_upload_part"]),

@@ -51,7 +51,7 @@ fn a_gibibyte_arrives_whole_through_twenty_kills_and_no_acknowledged_part_goes_t
     let last = uploader.start();
     let number = last.number;
     let finished = last.finish();
-    assert!(finished.said.starts_with("going on with upload_"), "{}", finished.said);
+    assert!(finished.said.starts_with("resuming upload_"), "{}", finished.said);
 
     let exchanges = service.journal().exchanges();
     for killed in &killed {
