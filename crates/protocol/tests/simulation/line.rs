@@ -121,5 +121,5 @@ impl Line {
 }
 
 fn shortest(attempts: u32) -> Duration {
-    (SECOND * attempts).min(LONGEST)
+    (SECOND * attempts).min(LONGEST * 4 / 5)
 }

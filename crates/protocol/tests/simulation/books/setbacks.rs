@@ -80,8 +80,12 @@ impl Books {
                     true => self.expected_of_outage(flight.left_at, now),
                     false => setback.expected(self.solo.1, is_known, &self.plan.retry),
                 };
+                // Where no upload is opened, the file goes as one request again.
+                let is_single_again =
+                    flight.asked == Asked::Create && self.fell_back && after.phase == Phase::Checking;
                 let is_over = matches!(after.phase, Phase::Done | Phase::Creating)
-                    || (may_be_made && is_commit && after.phase == Phase::Settling);
+                    || (may_be_made && is_commit && after.phase == Phase::Settling)
+                    || is_single_again;
                 // A page that was too large is asked for in smaller ones, whatever else the rejection says.
                 let is_page = flight.asked == Asked::List && setback.is_invalid() && again.is_none();
                 if is_page && after.phase == Phase::Settling {
