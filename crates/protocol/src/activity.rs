@@ -64,6 +64,7 @@ pub(crate) struct Activity {
     now: Duration,
     moved: Moved,
     moved_at: Duration,
+    measured_at: Option<Duration>,
     /// How many bytes were there at which moment, from the beginning of the window on.
     there: VecDeque<(Duration, u64)>,
 }
@@ -88,14 +89,22 @@ impl Activity {
         self.moved = moved.unwrap_or(self.moved);
     }
 
+    /// Whether it is time to measure the rate.
+    pub(crate) fn is_due(&self) -> bool {
+        self.measured_at.is_none_or(|at| self.now.saturating_sub(at) >= MEASURE_EVERY)
+    }
+
+    /// Says whether fewer bytes are there than when the rate was last measured.
+    pub(crate) fn is_less(&self, there: u64) -> bool {
+        self.there.back().is_some_and(|(_, before)| there < *before)
+    }
+
     /// Measures the rate. `there` is how many bytes this run has brought to the other side, which may go back when some of them
     /// are lost; `None` while there is no rate.
     pub(crate) fn measure(&mut self, there: Option<u64>) {
+        self.measured_at = Some(self.now);
         let Some(there) = there else { return self.there.clear() };
-        let is_due = |(at, _): &(Duration, u64)| self.now.saturating_sub(*at) >= MEASURE_EVERY;
-        if self.there.back().is_none_or(is_due) {
-            self.there.push_back((self.now, there));
-        }
+        self.there.push_back((self.now, there));
         // The last sample before the window begins is where it is measured from.
         let begin = self.now.saturating_sub(WINDOW);
         while self.there.get(1).is_some_and(|(at, _)| *at <= begin) {
@@ -107,6 +116,7 @@ impl Activity {
     pub(crate) fn measure_from(&mut self, at: Duration, there: u64) {
         self.there.clear();
         self.there.push_back((at, there));
+        self.measured_at = None;
     }
 
     /// Since when nothing has moved, when that is long ago.

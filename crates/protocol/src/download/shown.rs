@@ -29,8 +29,10 @@ impl Fetch {
         let moved = (!self.flights.is_empty()).then_some((written, 0));
         let is_coming = self.is_understood && written > 0 && !self.is_complete();
         self.activity.look(now, moved);
-        let is_measured = is_coming && self.hindrance().is_none();
-        self.activity.measure(is_measured.then_some(written));
+        if self.activity.is_due() {
+            let is_measured = is_coming && self.hindrance().is_none() && !self.activity.is_less(written);
+            self.activity.measure(is_measured.then_some(written));
+        }
     }
 
     /// What keeps the download from receiving; `None` while anything comes all the same.

@@ -73,11 +73,17 @@ impl Transfer {
         let moved = (self.moves, self.statistics.bytes_acknowledged);
         let moved = self.has_content_in_flight().then_some(moved);
         self.activity.look(now.monotonic, moved);
+        if !self.activity.is_due() {
+            return;
+        }
         if !self.sends_content() || self.hindrance().is_some() {
             self.measuring = Measuring::NotYet;
             self.activity.measure(None);
         } else {
-            self.activity.measure(self.arrived(now));
+            let there = self.arrived(now);
+            // A single request that goes again begins anew.
+            let is_anew = !self.is_in_parts() && there.is_some_and(|there| self.activity.is_less(there));
+            self.activity.measure(there.filter(|_| !is_anew));
         }
     }
 
