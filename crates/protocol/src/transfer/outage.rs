@@ -16,7 +16,8 @@ use crate::{
 impl Transfer {
     /// A request has ended without an answer: the service's own failures take nothing of the request's budget.
     pub(super) fn blamed(&mut self, flight: &Flight, failure: Failure, now: Now) -> Setback {
-        if !failure.kind.is_transient() {
+        // Another host, to which a comparison was redirected, is not the service.
+        if !failure.kind.is_transient() || failure.redirected_to.is_some() {
             self.service.gave_up(flight.id);
             return Setback::Failed(failure);
         }

@@ -6,7 +6,7 @@ use partwise_protocol::{
     Api, Failure, FailureKind, Machine as _, Plan, RouteChoice, ServiceState, SourceStamp, Transfer,
 };
 
-use crate::bench::{Bench, part_json, plan, upload_json};
+use crate::bench::{BEGAN, Bench, file_json, list_json, part_json, plan, upload_json};
 
 const KIB: u64 = 1 << 10;
 
@@ -287,4 +287,18 @@ fn parts_of_a_size_that_was_asked_for_find_out_in_their_order() {
     let mut bench = broken();
     bench.fail(0, FailureKind::Interrupted);
     assert_eq!(ranges(&mut bench), ["0..10", "10..20", "20..25", "0..10"]);
+}
+
+#[test]
+fn what_fails_behind_a_redirect_is_no_outage_of_the_service() {
+    let mut wanted = plan();
+    wanted.route = RouteChoice::Single;
+    let mut bench = Bench::new(wanted);
+    bench.run();
+    bench.answer(0, 500, "");
+    bench.answer(0, 200, &list_json(&[file_json("file-1", BEGAN)]));
+    let (id, now) = (bench.flying.remove(0), bench.now());
+    let failure = Failure::new(FailureKind::Connect).behind_redirect("storage.example");
+    bench.machine.handle_failure(id, failure, now);
+    assert_eq!(bench.offline(), None);
 }
