@@ -116,7 +116,8 @@ impl Meter {
     fn rate(&self) -> Option<u64> {
         let ((began, before), (ended, after)) = (*self.noted.front()?, *self.noted.back()?);
         let time = ended.duration_since(began);
-        (time >= RATE_NEEDS).then(|| ((after - before) as f64 / time.as_secs_f64()) as u64)
+        let rate = ((after - before) as f64 / time.as_secs_f64()) as u64;
+        (time >= RATE_NEEDS && rate > 0).then_some(rate)
     }
 }
 
@@ -143,7 +144,7 @@ mod tests {
         sleep(Duration::from_secs(10)).await;
         let snapshot = meter.snapshot(Instant::now());
         assert_eq!(snapshot.state, TransferState::Stalled { since: Duration::from_secs(20) });
-        assert_eq!((snapshot.rate, snapshot.time_left), (Some(0), None));
+        assert_eq!((snapshot.rate, snapshot.time_left), (None, None));
         meter.wait(None);
         sleep(Duration::from_secs(20)).await;
         assert_eq!(meter.snapshot(Instant::now()).state, TransferState::Receiving, "its reader is slow");

@@ -18,8 +18,10 @@ use crate::report::one_line;
 
 /// The columns of a terminal that does not tell them, and of what is none.
 const COLUMNS: usize = 80;
-/// A reader that has not taken everything within this time is not waited for.
+/// A reader that has not taken everything within this time is not waited for while there is something to do.
 const PATIENCE: Duration = Duration::from_secs(1);
+/// The same for the report at the end, which says what is kept and what to do.
+const PATIENCE_AT_THE_END: Duration = Duration::from_secs(5);
 
 static SCREEN: Screen = Screen {
     state: Mutex::new(State {
@@ -91,7 +93,7 @@ pub(crate) fn report(lines: &str) {
         state.queue.draw(None);
         state.queue.keep_always(lines.as_bytes().to_vec());
     });
-    settle(lock());
+    settle(lock(), PATIENCE_AT_THE_END);
 }
 
 /// Waits for a moment until everything is written, so that standard output follows it where both are one terminal. A reader
@@ -99,7 +101,7 @@ pub(crate) fn report(lines: &str) {
 pub(crate) fn flush() {
     let state = lock();
     if !state.is_behind {
-        settle(state);
+        settle(state, PATIENCE);
     }
 }
 
@@ -109,7 +111,7 @@ pub(crate) fn finish() {
         state.is_finished = true;
         state.queue.draw(None);
     });
-    settle(lock());
+    flush();
 }
 
 /// The columns that a line may take. The last one stays free: some terminals wrap there.
@@ -139,8 +141,8 @@ fn change(change: impl FnOnce(&mut State)) {
     }
 }
 
-fn settle(state: MutexGuard<'static, State>) {
-    let waited = SCREEN.settled.wait_timeout_while(state, PATIENCE, |state| !state.is_settled());
+fn settle(state: MutexGuard<'static, State>, patience: Duration) {
+    let waited = SCREEN.settled.wait_timeout_while(state, patience, |state| !state.is_settled());
     let (mut state, waited) = waited.unwrap_or_else(PoisonError::into_inner);
     state.is_behind |= waited.timed_out();
 }

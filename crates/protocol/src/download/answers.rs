@@ -203,6 +203,8 @@ impl Fetch {
     }
 
     pub(super) fn failed(&mut self, flight: &Flight, failure: Failure, now: Now) {
+        // The service has answered with a redirect.
+        self.is_understood |= failure.redirected_to.is_some();
         if let Some(wait) = self.away(flight.id, flight.leg.since, &failure, now) {
             self.pauses.push(now.monotonic.saturating_add(wait));
             self.tell_retry(

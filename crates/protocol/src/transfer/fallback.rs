@@ -41,7 +41,7 @@ impl Transfer {
         let single = std::mem::replace(&mut self.way, Way::parts(self.source.length, sizes));
         self.fallback = Fallback::InParts(Box::new(single));
         self.line.interrupted(now.monotonic);
-        self.committed = None;
+        (self.committed, self.commits_since) = (None, None);
         self.is_untried = false;
         self.enter(Stage::Create);
         self.solo.not_before = not_before;
@@ -50,7 +50,8 @@ impl Transfer {
     /// Goes back to the single request when the service opens no upload for the file. Returns whether it does.
     pub(super) fn fall_back_to_single(&mut self, setback: &Setback) -> bool {
         let is_final = match setback {
-            Setback::Refused(error) => !error.is_transient(),
+            // A key that is rejected here is rejected there.
+            Setback::Refused(error) => !error.is_transient() && !matches!(error.status.as_u16(), 401 | 403),
             Setback::Garbled(_) => true,
             Setback::Failed(_) | Setback::Away { .. } => false,
         };

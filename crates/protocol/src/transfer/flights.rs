@@ -37,6 +37,10 @@ pub(super) struct Flight {
     pub(super) length: u64,
     /// Body bytes that have left.
     pub(super) sent: u64,
+    /// Some of them have moved since that was last looked at.
+    has_moved: bool,
+    /// When it was last seen that some had.
+    moved_at: Duration,
     /// When it was sent.
     pub(super) begun_at: Duration,
     /// When all of them were seen to have left.
@@ -66,7 +70,20 @@ impl Flights {
         begun_at: Duration,
     ) -> RequestId {
         let id = self.name();
-        self.flying.insert(id, Flight { id, asked, attempt, length, sent: 0, begun_at, left_at: None });
+        self.flying.insert(
+            id,
+            Flight {
+                id,
+                asked,
+                attempt,
+                length,
+                sent: 0,
+                has_moved: false,
+                moved_at: begun_at,
+                begun_at,
+                left_at: None,
+            },
+        );
         id
     }
 
@@ -95,8 +112,16 @@ impl Flights {
     /// More bytes of a request have left. Returns how many have in all.
     pub(super) fn sent(&mut self, id: RequestId, bytes: u64) -> u64 {
         let Some(flight) = self.flying.get_mut(&id) else { return 0 };
+        flight.has_moved = true;
         flight.sent = flight.sent.saturating_add(bytes);
         flight.sent
+    }
+
+    /// Notes which requests have moved by now.
+    pub(super) fn note_moved(&mut self, now: Duration) {
+        for flight in self.flying.values_mut().filter(|flight| flight.has_moved) {
+            (flight.has_moved, flight.moved_at) = (false, now);
+        }
     }
 
     /// Notes which requests have left by now.
@@ -120,9 +145,9 @@ impl Flights {
         self.flying.values().any(|flight| flight.asked == asked)
     }
 
-    /// When the first of them was sent.
-    pub(super) fn begun(&self) -> Option<Duration> {
-        self.flying.values().map(|flight| flight.begun_at).min()
+    /// Whether any that was under way at this moment has moved since.
+    pub(super) fn moves_since(&self, moment: Duration) -> bool {
+        self.flying.values().any(|flight| flight.begun_at < moment && flight.moved_at > moment)
     }
 
     pub(super) fn count(&self) -> usize {

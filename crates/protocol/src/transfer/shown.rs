@@ -73,6 +73,7 @@ impl Transfer {
         let moved = (self.moves, self.statistics.bytes_acknowledged);
         let moved = self.has_content_in_flight().then_some(moved);
         self.activity.look(now.monotonic, moved);
+        self.flights.note_moved(now.monotonic);
         if !self.activity.is_due() {
             return;
         }
@@ -156,17 +157,12 @@ impl Transfer {
             return None;
         }
         if let Some(offline) = self.service.offline() {
-            return (!self.moves_since(offline.since)).then_some(TransferState::Offline(offline));
+            let moves = self.has_content_in_flight() && self.flights.moves_since(offline.since);
+            return (!moves).then_some(TransferState::Offline(offline));
         }
         let now = self.activity.now();
         let until = self.service.held_until(now).max(Some(self.pace.gate()).filter(|gate| *gate > now));
         until.filter(|_| self.flights.is_empty()).map(|until| TransferState::RateLimited { until })
-    }
-
-    /// Whether content that was under way at this moment has moved since.
-    fn moves_since(&self, moment: Duration) -> bool {
-        let moves = self.has_content_in_flight() && self.activity.moved_at() > moment;
-        moves && self.flights.begun().is_some_and(|begun| begun < moment)
     }
 
     fn shown_state(&self) -> TransferState {

@@ -9,8 +9,6 @@ use std::{
 const TIMES: u32 = 3;
 /// No answer takes as long as this.
 const UNKNOWN: u64 = u64::MAX;
-/// A shorter body is none of a part, and its answer says nothing of how long those to parts take.
-const PARTS_HAVE: u64 = 32 * 1024;
 
 /// How long the answers to parts took, from the last byte of the body on.
 #[derive(Debug)]
@@ -26,13 +24,11 @@ impl Default for AnswerTimes {
 }
 
 impl AnswerTimes {
-    /// The answer to a body of so many bytes came after so long.
-    pub(super) fn answered(&self, body: u64, waited: Duration) {
-        if body >= PARTS_HAVE {
-            let waited = millis(waited);
-            let slowest = |before| if before == UNKNOWN { waited } else { waited.max(before - before / 64) };
-            self.update(slowest);
-        }
+    /// The answer to a part came after so long.
+    pub(super) fn answered(&self, waited: Duration) {
+        let waited = millis(waited);
+        let slowest = |before| if before == UNKNOWN { waited } else { waited.max(before - before / 64) };
+        self.update(slowest);
     }
 
     /// There was none for so long: the next may need more.
@@ -68,11 +64,10 @@ mod tests {
     #[test]
     fn an_answer_is_waited_for_as_others_took_and_longer_after_each_that_did_not_come() {
         let times = AnswerTimes::default();
-        times.answered(200, seconds(0));
-        assert_eq!(times.due(), None, "no part was answered");
-        times.answered(1 << 20, Duration::from_millis(6400));
+        assert_eq!(times.due(), None);
+        times.answered(Duration::from_millis(6400));
         assert_eq!(times.due(), Some(Duration::from_millis(19_200)));
-        times.answered(1 << 20, seconds(1));
+        times.answered(seconds(1));
         assert_eq!(
             times.due(),
             Some(Duration::from_millis(18_900)),
@@ -84,7 +79,7 @@ mod tests {
         }
         times.not_answered(seconds(10));
         assert_eq!(times.due(), Some(seconds(240)));
-        times.answered(1 << 20, Duration::MAX);
+        times.answered(Duration::MAX);
         assert!(times.due().is_some());
     }
 }

@@ -25,6 +25,7 @@ use crate::sleep::SleepClock;
 
 /// Well below the four minutes after which Azure's load balancers drop a connection, which are among the shortest.
 const KEEPALIVE: Duration = Duration::from_secs(30);
+/// Not where the kernel goes by `TCP_USER_TIMEOUT`.
 const KEEPALIVE_RETRIES: u32 = 2;
 /// The kernel knows nothing of other connections, which this one may have to wait for: it gives up so many times later.
 #[cfg(any(target_os = "linux", target_os = "android", target_os = "fuchsia"))]
@@ -190,7 +191,7 @@ impl Connector {
         // The kernel sees what nobody above can: whether the peer still acknowledges what lies in the send buffer.
         // Elsewhere only writes that find no room are watched.
         #[cfg(any(target_os = "linux", target_os = "android", target_os = "fuchsia"))]
-        tcp.set_tcp_user_timeout(Some(timeouts.stall_unseen() * LATER));
+        tcp.set_tcp_user_timeout(Some(timeouts.stall_unseen().saturating_mul(LATER)));
         Self {
             tcp,
             proxy: Arc::new(proxy),

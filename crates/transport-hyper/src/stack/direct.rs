@@ -84,7 +84,10 @@ impl DirectBody {
             }
             Poll::Ready(Ok(())) => Poll::Ready(Err(self.broken(self.cut_short()))),
             Poll::Ready(Err(error)) => Poll::Ready(Err(self.broken(error))),
-            Poll::Pending => self.silence.poll(cx).map(|after| Err(StackError::NoAnswer { after })),
+            Poll::Pending => self.silence.poll(cx).map(|after| {
+                self.lease.distrust(after);
+                Err(StackError::NoAnswer { after })
+            }),
         }
     }
 

@@ -16,12 +16,14 @@ use super::{
     error::StackError,
     options::Timeouts,
     proxy::Server,
-    silence::{Silence, Traffic},
+    silence::Silence,
     tunnel::rejection,
     wire::Gauge,
 };
 use crate::{RequestBody, body::Handoff};
 
+/// A shorter body is none of a part: its answer comes as that to a lookup does.
+const PARTS_HAVE: u64 = 32 * 1024;
 /// A TLS record of the kind "alert": what a TLS server says to plain HTTP.
 const TLS_ALERT: u8 = 0x15;
 /// Every answer begins with the protocol's name.
@@ -39,7 +41,7 @@ pub(super) async fn exchange(
     loop {
         let mut lease = slots.lease(&uri).await?;
         let reused = lease.reused;
-        let limits = Limits::of(timeouts, &request, &lease.connection.gauge.traffic());
+        let limits = Limits::of(timeouts, &request);
         let sent = send(&mut lease, &uri, &handoff, limits, request).await;
         if sent.is_err() {
             // Only then is it certain how much has left.
@@ -60,9 +62,12 @@ pub(super) async fn exchange(
             Sent::Stranded => return Err(never_sent(lease, None, &uri).await),
         };
         lease.note_http();
-        if matches!(limits.answer, Answer::Again(_)) && handoff.is_finished() {
+        if matches!(limits.answer, Answer::Part { .. })
+            && handoff.is_finished()
+            && response.status().is_success()
+        {
             let gauge = &lease.connection.gauge;
-            gauge.traffic().answers.answered(handoff.len(), gauge.since_written());
+            gauge.traffic().answers.answered(gauge.since_written());
         }
         if let Some(proxy) = &lease.connection.forwarded {
             // The service has not seen the request: this status is a proxy's own.
@@ -179,8 +184,9 @@ struct Limits {
 enum Answer {
     /// To a request that only looks something up.
     Lookup(Duration),
-    /// To one that can be sent again without harm: as long as others took to be answered.
-    Again(Duration),
+    /// To a part, or what else is large and can be sent again without harm: as long as others took to be answered, from `least`
+    /// to `most`.
+    Part { least: Duration, most: Duration },
     /// To one that may have made or deleted something.
     Once(Duration),
 }
@@ -226,20 +232,19 @@ impl Answer {
     /// No limit is shorter.
     fn least(self) -> Duration {
         match self {
-            Self::Lookup(limit) | Self::Once(limit) | Self::Again(limit) => limit,
+            Self::Lookup(limit) | Self::Once(limit) | Self::Part { least: limit, .. } => limit,
         }
     }
 }
 
 impl Limits {
-    fn of(timeouts: &Timeouts, request: &Request<RequestBody>, traffic: &Traffic) -> Self {
+    fn of(timeouts: &Timeouts, request: &Request<RequestBody>) -> Self {
         let Timeouts { stall, answer, lookup, .. } = *timeouts;
         let is_ambiguous = !matches!(request.extensions().get(), Some(Repeat::Harmless | Repeat::Orphans));
         let answer = match *request.method() {
             Method::POST if is_ambiguous => Answer::Once(answer),
-            Method::POST => {
-                let due = traffic.answers.due().map_or(answer, |due| due.max(lookup));
-                Answer::Again(due.min(answer))
+            Method::POST if request.body().handoff().len() >= PARTS_HAVE => {
+                Answer::Part { least: lookup.min(answer), most: answer }
             }
             Method::DELETE => Answer::Once(answer.min(lookup)),
             _ => Answer::Lookup(answer.min(lookup)),
@@ -254,17 +259,23 @@ impl Limits {
 
     /// Ends a request to which no answer comes.
     fn check_answer(&self, silence: &Silence, gauge: &Gauge) -> Result<(), StackError> {
+        let answers = &gauge.traffic().answers;
         let (after, is_over) = match self.answer {
             Answer::Lookup(limit) => (silence.patience(limit), silence.is_over(limit)),
-            Answer::Again(due) => (silence.patience(due), silence.is_over_for_all(due)),
+            // Whatever the others do, there is an end to it.
+            Answer::Part { most, .. } if silence.lasted() >= most => (most, true),
+            Answer::Part { least, most } => {
+                let due = answers.due().map_or(most, |due| due.max(least).min(most));
+                (silence.patience(due), silence.is_over_for_all(due))
+            }
             // What may have been done is worth more than a connection that may be gone: the kernel asks for the peer.
             Answer::Once(limit) => (limit, silence.lasted() >= limit),
         };
         if !is_over {
             return Ok(());
         }
-        if matches!(self.answer, Answer::Again(_)) {
-            gauge.traffic().answers.not_answered(after);
+        if matches!(self.answer, Answer::Part { .. }) && !silence.has_slept() {
+            answers.not_answered(after);
         }
         Err(StackError::NoAnswer { after })
     }

@@ -25,9 +25,9 @@ pub struct Timeouts {
     /// From the last byte of a `POST` to the first of its answer. 600 s by default, since a service may take minutes to
     /// assemble a file of gigabytes before it answers.
     ///
-    /// A part, and whatever else can be sent again without harm, is given up sooner when no connection of the stack moves a byte:
-    /// a proxy may have swallowed it. It is waited for three times as long as the answer to a part took before, at least for
-    /// `lookup` and at most for this; for all of this as long as no part was answered.
+    /// A part is given up sooner when no connection of the stack moves a byte: a proxy may have swallowed it. It is waited for
+    /// three times as long as the answer to a part took before, at least for `lookup` and at most for this; for all of this as long
+    /// as no part was answered.
     pub answer: Duration,
     /// The same for requests that only look something up or delete it (`GET`, `DELETE`). 60 s by default, and never
     /// more than `answer`.

@@ -178,6 +178,11 @@ impl Silence {
         self.lasted() >= self.interval()
     }
 
+    /// Whether the machine has slept since something last moved.
+    pub(super) fn has_slept(&self) -> bool {
+        self.has_slept
+    }
+
     /// How long it may last where that is `limit` for a machine that was awake.
     pub(super) fn patience(&self, limit: Duration) -> Duration {
         if self.has_slept && !self.is_patient { limit.min(AFTER_SLEEP) } else { limit }

@@ -213,6 +213,50 @@ async fn a_slow_answer_is_waited_for_while_another_connection_moves() {
 }
 
 #[tokio::test]
+async fn a_part_is_not_waited_for_longer_than_any_answer_although_another_connection_moves() {
+    let peer = Peer::start(|mut stream, connection| async move {
+        while read_request(&mut stream).await.is_some() {
+            if connection == 1 {
+                std::future::pending::<()>().await;
+            }
+            answer(&mut stream, 200, "", A_PART).await;
+        }
+    })
+    .await;
+    let client = peer.client(timeouts(|timeouts| (timeouts.lookup, timeouts.answer) = (SHORT, SHORT * 2)));
+    client.call_with(&part(MIB), zeros(MIB)).await.unwrap();
+    let (part, swallowed) = (part(MIB), part(2 * MIB));
+    let moving = async {
+        loop {
+            client.call_with(&part, zeros(MIB)).await.unwrap();
+            tokio::time::sleep(SHORT / 8).await;
+        }
+    };
+    tokio::select! {
+        biased;
+        () = moving => {}
+        ended = client.call_with(&swallowed, zeros(2 * MIB)) => {
+            assert_eq!(ended.unwrap_err().failure(), Some(FailureKind::Timeout));
+        }
+    }
+}
+
+#[tokio::test]
+async fn what_opens_an_upload_is_waited_for_as_a_lookup_is() {
+    let peer = swallowing(0).await;
+    let client = peer.client(timeouts(|timeouts| timeouts.lookup = SHORT));
+    let error = client.call(&create()).await.unwrap_err();
+    assert_eq!(error.failure(), Some(FailureKind::Timeout), "{}", line(&error));
+}
+
+#[test]
+fn a_stall_that_never_comes_is_a_setting_too() {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    let _guard = runtime.enter();
+    drop(partwise_transport_hyper::stack::Stack::new(timeouts(|timeouts| timeouts.stall = Duration::MAX)));
+}
+
+#[tokio::test]
 async fn a_request_that_may_have_made_a_file_is_waited_for() {
     let peer = swallowing(1).await;
     let client = peer.client(timeouts(|timeouts| (timeouts.stall, timeouts.lookup) = (SHORT, SHORT)));
