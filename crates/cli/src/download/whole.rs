@@ -165,7 +165,7 @@ impl Whole<'_> {
             };
             match &left {
                 Some(left) => report.also_hint(format!(
-                    "{}, and the same command goes on from there; {START_OVER}",
+                    "{}, and the same command resumes from there; {START_OVER}",
                     self.place(left)
                 )),
                 None => report,
@@ -184,7 +184,7 @@ impl Whole<'_> {
             Some(left) => self.stopped(left),
             None => {
                 let id = &self.arguments.id;
-                Report::stopped(format!("nothing of {id} has come that could be gone on with"))
+                Report::stopped(format!("nothing of {id} can be resumed; the next run starts over"))
             }
         };
         let report = match **error {
@@ -205,7 +205,7 @@ impl Whole<'_> {
     }
 
     fn stopped(&self, left: &DownloadCheckpoint) -> Report {
-        Report::stopped(self.place(left)).hint(format!("the same command goes on from there; {START_OVER}"))
+        Report::stopped(self.place(left)).hint(format!("the same command resumes from there; {START_OVER}"))
     }
 
     /// How much there is, and where.

@@ -90,7 +90,7 @@ impl Meter {
         };
         let left = self.total.and_then(|total| {
             let rest = total.saturating_sub(self.there);
-            Duration::try_from_secs_f64(rest as f64 / rate.filter(|rate| *rate > 0)? as f64).ok()
+            Duration::try_from_secs_f64(rest as f64 / rate? as f64).ok()
         });
         Snapshot {
             now: now.duration_since(self.began),

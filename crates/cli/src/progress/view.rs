@@ -143,7 +143,7 @@ pub(super) enum Situation {
     },
     Offline {
         lasting: Duration,
-        /// `None` while the attempt is under way.
+        /// `None` while the attempt is in flight.
         next_attempt: Option<Duration>,
     },
     RateLimited {

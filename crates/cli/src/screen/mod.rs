@@ -16,7 +16,7 @@ use tracing_subscriber::fmt::MakeWriter;
 use self::queue::{Change, Queue};
 use crate::report::one_line;
 
-/// The columns of a terminal that does not tell them, and of what is none.
+/// The columns of a terminal that does not tell them, and of a file or pipe.
 const COLUMNS: usize = 80;
 /// A reader that has not taken everything within this time is not waited for while there is something to do.
 const PATIENCE: Duration = Duration::from_secs(1);

@@ -147,11 +147,11 @@ pub(super) fn stopped(arguments: &UploadArguments, entry: Option<&Entry>) -> Rep
             .hint("the same command looks for it before it sends anything again");
     }
     let Some((saved, id)) = saved.as_ref().and_then(|saved| Some((saved, saved.upload_id()?))) else {
-        return Report::stopped(format!("nothing of {name} has arrived that could be gone on with"));
+        return Report::stopped(format!("nothing of {name} was stored; the next run starts over"));
     };
     let until = saved.expires_at().map(|moment| minutes_until(moment.0)).unwrap_or_default();
     Report::stopped(format!("{} of {name} are on the service", share(saved.acknowledged()))).hint(format!(
-        "the same command goes on from there{until}; `partwise uploads cancel {id}` gives it up"
+        "the same command resumes from there{until}; `partwise uploads cancel {id}` gives it up"
     ))
 }
 

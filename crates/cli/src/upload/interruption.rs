@@ -15,7 +15,9 @@ pub(super) fn heeded(upload: Upload, mut signals: Signals) -> (Upload, impl Futu
     let (cancel, cancelled) = heard();
     let heed = async move {
         signals.next().await;
-        say("stopping: what is under way has 5 s to arrive; Ctrl-C again cancels the upload on the service");
+        say(
+            "stopping: requests in flight have 5 s to be answered; Ctrl-C again cancels the upload on the service",
+        );
         // When nobody listens any more, all is done.
         let _ = stop.send(());
         // A supervisor that asks twice wants an end, not the loss of what is there.

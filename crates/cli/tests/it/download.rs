@@ -127,7 +127,7 @@ fn a_download_that_is_stopped_before_anything_has_come_leaves_nothing_behind() {
     assert_eq!(names(&sandbox), ["out.partwise", "out.partwise-journal"]);
     signal(&child, &["INT"]);
     let ran = Ran::of(child.wait_with_output().unwrap());
-    assert_snapshot!(ran.refused(75), @"stopped: nothing of file-1 has come that could be gone on with");
+    assert_snapshot!(ran.refused(75), @"stopped: nothing of file-1 can be resumed; the next run starts over");
     assert!(names(&sandbox).is_empty());
 }
 
@@ -241,7 +241,7 @@ fn ctrl_c_keeps_what_has_come() {
     let stopped = Ran::of(child.wait_with_output().unwrap()).refused(75);
     assert_snapshot!(stopped, @"
     stopped: 10 MiB of 24 MiB of file-1 are in out.partwise
-    hint: the same command goes on from there; --no-resume starts over
+    hint: the same command resumes from there; --no-resume starts over
     ");
     scene.server.asked();
     scene.server.allow(usize::MAX);
@@ -291,7 +291,7 @@ fn a_file_that_is_not_found_any_more_leaves_what_has_come() {
     assert_snapshot!(said, @"
     resuming file-1: 10 MiB of 24 MiB are written
     error: cannot download file-1 at ORIGIN/v1: the service refused: 404 Not Found: No such File object
-    hint: something else may be answering: is ORIGIN/v1 the right endpoint? 10 MiB of 24 MiB of file-1 are in out.partwise, and the same command goes on from there; --no-resume starts over
+    hint: something else may be answering: is ORIGIN/v1 the right endpoint? 10 MiB of 24 MiB of file-1 are in out.partwise, and the same command resumes from there; --no-resume starts over
     ");
     assert_eq!(names(&scene.sandbox), ["out.partwise", "out.partwise-journal"]);
     scene.server.set_gone(false);

@@ -24,9 +24,9 @@ fn ctrl_c_stops_so_that_it_can_be_gone_on_with() {
     scene.server.signal(&["CONT"]);
     let stopped = Ran::of(child.wait_with_output().unwrap()).refused(75);
     assert_snapshot!(plain(&stopped, &scene, &listed).replace("within 59 min", "within 60 min"), @"
-    stopping: what is under way has 5 s to arrive; Ctrl-C again cancels the upload on the service
+    stopping: requests in flight have 5 s to be answered; Ctrl-C again cancels the upload on the service
     stopped: SOME of 24 MiB of big.bin are on the service
-    hint: the same command goes on from there within 60 min; `partwise uploads cancel UPLOAD` gives it up
+    hint: the same command resumes from there within 60 min; `partwise uploads cancel UPLOAD` gives it up
     ");
     let id = scene.upload(&[]).json()["id"].as_str().unwrap().to_owned();
     scene.assert_done(&id);
@@ -145,7 +145,7 @@ fn a_request_whose_fate_is_unknown_is_looked_for_by_the_next_run() {
     signal(&child, &["INT"]);
     let stopped = Ran::of(child.wait_with_output().unwrap()).refused(75);
     assert_snapshot!(stopped, @"
-    stopping: what is under way has 5 s to arrive; Ctrl-C again cancels the upload on the service
+    stopping: requests in flight have 5 s to be answered; Ctrl-C again cancels the upload on the service
     stopped: it is not known whether a.txt is a file on the service by now
     hint: the same command looks for it before it sends anything again
     ");

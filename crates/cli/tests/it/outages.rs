@@ -43,7 +43,7 @@ fn an_upload_that_gives_up_says_what_is_kept_and_the_same_command_continues() {
     assert_snapshot!(format!("{before} within SOME min;{after}"), @"
     resuming UPLOAD: SOME of 24 MiB are stored
     stopped: SOME of 24 MiB of big.bin are on the service; the service could not be reached for 3 seconds; the last attempt failed: cannot connect to ADDRESS: Connection refused (os error 111)
-    hint: the same command goes on from there within SOME min; `partwise uploads cancel UPLOAD` gives it up
+    hint: the same command resumes from there within SOME min; `partwise uploads cancel UPLOAD` gives it up
     ");
     let _again = scene.sandbox.serve_at(scene.address());
     let id = scene.upload(&[]).json()["id"].as_str().unwrap().to_owned();
@@ -99,6 +99,6 @@ fn a_download_of_which_nothing_has_come_is_stopped_too_when_the_service_goes_awa
     let ran = sandbox.run_with(&[&download[..], &["--give-up-after", "2s"]].concat(), &[KEY]);
     answers.join().unwrap();
     let said = ran.refused(75).replace(&address, "ADDRESS");
-    assert_snapshot!(said.lines().last().unwrap(), @"stopped: nothing of file-1 has come that could be gone on with; the service could not be reached for 2 seconds; the last attempt failed: cannot connect to ADDRESS: Connection refused (os error 111)");
+    assert_snapshot!(said.lines().last().unwrap(), @"stopped: nothing of file-1 can be resumed; the next run starts over; the service could not be reached for 2 seconds; the last attempt failed: cannot connect to ADDRESS: Connection refused (os error 111)");
     assert!(!sandbox.path("out.partwise").exists());
 }

@@ -37,7 +37,7 @@ impl Fetch {
         })
     }
 
-    /// The slots of what is under way.
+    /// The slots of what is in flight.
     fn taken(&self) -> impl ExactSizeIterator<Item = usize> {
         self.flights.iter().map(|flight| flight.leg.slot)
     }

@@ -1,4 +1,4 @@
-//! What a person sees of a download while it goes on.
+//! What a person sees of a download while it runs.
 
 use std::time::Duration;
 
@@ -35,7 +35,7 @@ impl Fetch {
         }
     }
 
-    /// What keeps the download from receiving; `None` while anything comes all the same.
+    /// What keeps the download from receiving; `None` while content comes.
     fn hindrance(&self) -> Option<TransferState> {
         if let Some(offline) = self.service.offline() {
             let was_under_way = self.flights.iter().any(|flight| flight.leg.since < offline.since);

@@ -18,7 +18,7 @@ pub struct Call {
     caller: Caller,
 }
 
-/// An attempt of a [`Call`] that is under way.
+/// An attempt of a [`Call`] that is in flight.
 ///
 /// It may be the one that finds out for all requests of its client whether the service is back, so report its end with
 /// [`answered`](Self::answered) or [`failed`](Self::failed). One that is dropped says nothing of the service, and leaves it to

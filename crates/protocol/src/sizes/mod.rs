@@ -34,7 +34,7 @@ pub(crate) struct Piece {
     pub(crate) largest: u64,
     /// How many pieces there were before it.
     pub(crate) number: u64,
-    /// What has not got there and is not under way, and what is under way and has not moved.
+    /// What has not got there and is not in flight, and what is in flight and has not moved.
     pub(crate) rest: u64,
     /// How long a piece is to take, and the least time that it takes towards the end: a shorter one spends too much of it
     /// waiting for its answer.

@@ -1,4 +1,4 @@
-//! The requests that are under way.
+//! The requests that are in flight.
 
 use std::{collections::BTreeMap, time::Duration};
 
@@ -27,7 +27,7 @@ pub(super) enum Asked {
     Cancel,
 }
 
-/// One request under way.
+/// One request in flight.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Flight {
     pub(super) id: RequestId,
@@ -54,7 +54,7 @@ impl Flight {
     }
 }
 
-/// All requests under way, by name.
+/// All requests in flight, by name.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Flights {
     next: u64,
@@ -145,7 +145,7 @@ impl Flights {
         self.flying.values().any(|flight| flight.asked == asked)
     }
 
-    /// Whether any that was under way at this moment has moved since.
+    /// Whether any that was in flight at this moment has moved since.
     pub(super) fn moves_since(&self, moment: Duration) -> bool {
         self.flying.values().any(|flight| flight.begun_at < moment && flight.moved_at > moment)
     }

@@ -77,7 +77,7 @@ impl Flown {
     }
 }
 
-/// One part under way, and how much of it has left.
+/// One part in flight, and how much of it has left.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Flying {
     pub(super) part: Part,
@@ -144,7 +144,7 @@ impl Line {
         if time.is_zero() { 0.0 } else { bytes as f64 / time.as_secs_f64() }
     }
 
-    /// How much of a part under way has arrived, if its connection carries what it, or the others, carried before: of what has
+    /// How much of a part in flight has arrived, if its connection carries what it, or the others, carried before: of what has
     /// left, the kernel may still hold some. At first, all that has left.
     pub(super) fn arrived(&self, flying: Flying, now: Duration) -> u64 {
         let rate = self.with_answers.of(flying.leg.slot).or_else(|| self.with_answers.usual(usize::MAX));

@@ -1,4 +1,4 @@
-//! What a person sees of an upload while it goes on.
+//! What a person sees of an upload while it runs.
 
 use std::time::Duration;
 
@@ -98,7 +98,7 @@ impl Transfer {
         self.activity.time_for(self.source.length.saturating_sub(there))
     }
 
-    /// Bytes of content that have left in requests under way.
+    /// Bytes of content that have left in requests in flight.
     pub(super) fn left_in_flight(&self) -> u64 {
         match &self.way {
             Way::Parts { .. } => self.flights.parts().map(|flying| flying.left()).sum(),
@@ -122,7 +122,7 @@ impl Transfer {
         has_begun.then_some(self.statistics.bytes_acknowledged.saturating_add(in_flight))
     }
 
-    /// How much of the content under way has arrived, as far as can be told: the kernel takes more than the line.
+    /// How much of the content in flight has arrived, as far as can be told: the kernel takes more than the line.
     fn arrived_in_flight(&self, now: Duration) -> u64 {
         match &self.way {
             Way::Parts { .. } => self.flights.parts().map(|flying| self.line.arrived(flying, now)).sum(),
@@ -149,7 +149,7 @@ impl Transfer {
         }
     }
 
-    /// What keeps the upload from sending; `None` while anything of it moves all the same, or nothing is to be sent.
+    /// What keeps the upload from sending; `None` while anything of it moves, or nothing is to be sent.
     fn hindrance(&self) -> Option<TransferState> {
         let is_committing = matches!(self.stage, Stage::Commit) && !self.flights.is_empty();
         let sends = matches!(self.stage, Stage::Create | Stage::Send | Stage::Commit | Stage::Reconcile(_));
