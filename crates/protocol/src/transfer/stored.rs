@@ -1,11 +1,13 @@
 //! The parts that the service has acknowledged, in the order of the file, with the identifiers that it gave them.
 
+mod ranges;
 #[cfg(test)]
 mod tests;
 
 use std::{borrow::Cow, cmp::Ordering, fmt, ops::Range, sync::Arc};
 
 use bytes::Bytes;
+use ranges::Ranges;
 use serde::{
     Deserialize, Deserializer, Serialize, Serializer,
     de::{Error as _, SeqAccess, Visitor},
@@ -58,7 +60,7 @@ impl Stored {
         let (position, index) = match behind.checked_sub(1) {
             None => (0, 0),
             Some(position) => {
-                (position, self.blocks[position].ranges.partition_point(|range| range.0 < start))
+                (position, self.blocks[position].ranges.before(start))
             }
         };
         if !self.is_free(position, index, start, end) {
@@ -104,8 +106,8 @@ impl Stored {
     pub(super) fn gaps(&self, length: u64) -> Vec<Range<u64>> {
         let mut gaps = Vec::new();
         let mut end = 0;
-        let ranges = self.blocks.iter().flat_map(|block| &block.ranges);
-        for (start, length) in ranges.copied().chain([(length, 0)]) {
+        let ranges = self.blocks.iter().flat_map(|block| block.ranges.iter());
+        for (start, length) in ranges.chain([(length, 0)]) {
             if start > end {
                 gaps.push(end..start);
             }
@@ -224,8 +226,7 @@ impl Gathered {
 /// Parts that follow each other, at least one.
 #[derive(Debug)]
 struct Block {
-    /// Where each begins, and how long it is.
-    ranges: Box<[(u64, u64)]>,
+    ranges: Ranges,
     /// The JSON of each one's identifier, joined by commas.
     json: Bytes,
     /// Where the JSON of each one ends, without the comma.
@@ -257,7 +258,7 @@ impl Block {
             ends.push(u32::try_from(json.len()).unwrap_or(u32::MAX));
         }
         // Without what the text has grown ahead.
-        Self { ranges: ranges.into(), json: json.into_boxed_slice().into(), ends: ends.into() }
+        Self { ranges: Ranges::of(ranges), json: json.into_boxed_slice().into(), ends: ends.into() }
     }
 
     fn len(&self) -> usize {
@@ -265,15 +266,16 @@ impl Block {
     }
 
     fn start(&self) -> u64 {
-        self.ranges.first().map_or(0, |range| range.0)
+        self.ranges.get(0).map_or(0, |range| range.0)
     }
 
     fn end(&self) -> u64 {
-        self.ranges.last().map_or(0, |(start, length)| start + length)
+        let last = self.len().checked_sub(1).and_then(|index| self.ranges.get(index));
+        last.map_or(0, |(start, length)| start + length)
     }
 
     fn part(&self, index: usize) -> Option<Part<'_>> {
-        let (range, end) = (*self.ranges.get(index)?, *self.ends.get(index)? as usize);
+        let (range, end) = (self.ranges.get(index)?, *self.ends.get(index)? as usize);
         let start = index.checked_sub(1).map_or(0, |before| self.ends[before] as usize + ",".len());
         Some(Part { range, json: &self.json[start..end] })
     }
@@ -285,7 +287,6 @@ impl Block {
     /// The same with this part before `index`.
     fn with(&self, index: usize, range: (u64, u64), id: &str) -> Self {
         // As few copies as can be: it is done for every part.
-        let ranges = [&self.ranges[..index], &[range], &self.ranges[index..]].concat();
         let (before, after) = self.ends.split_at(index);
         // What comes before keeps its place; with a comma on one side, the part takes its room in between.
         let start = before.last().map_or(0, |end| *end as usize);
@@ -301,7 +302,7 @@ impl Block {
         for end in &mut ends[index + 1..] {
             *end += longer;
         }
-        Self { ranges: ranges.into(), json: json.into(), ends: ends.into() }
+        Self { ranges: self.ranges.with(index, range), json: json.into(), ends: ends.into() }
     }
 
     fn halves(&self) -> Vec<Self> {
