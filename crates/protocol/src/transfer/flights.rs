@@ -3,7 +3,7 @@
 use std::{collections::BTreeMap, time::Duration};
 
 use super::{
-    line::{Flying, Leg},
+    line::{Flying, Left, Leg},
     parts::{Part, Tries},
 };
 use crate::{Attempt, RequestId};
@@ -43,6 +43,8 @@ pub(super) struct Flight {
     moved_at: Duration,
     /// When it was sent.
     pub(super) begun_at: Duration,
+    /// When it was last seen that some had not left.
+    leaving_at: Duration,
     /// When all of them were seen to have left.
     pub(super) left_at: Option<Duration>,
 }
@@ -51,6 +53,11 @@ impl Flight {
     /// Whether all of its body was seen to leave.
     pub(super) fn has_left(&self) -> bool {
         self.sent >= self.length
+    }
+
+    /// What was seen of when the last of it left.
+    pub(super) fn left(&self) -> Left {
+        Left { after: self.leaving_at, by: self.left_at }
     }
 }
 
@@ -81,6 +88,7 @@ impl Flights {
                 has_moved: false,
                 moved_at: begun_at,
                 begun_at,
+                leaving_at: begun_at,
                 left_at: None,
             },
         );
@@ -124,10 +132,13 @@ impl Flights {
         }
     }
 
-    /// Notes which requests have left by now.
+    /// Notes which requests have left by now, and which have not.
     pub(super) fn note_left(&mut self, now: Duration) {
-        for flight in self.flying.values_mut().filter(|flight| flight.has_left()) {
-            flight.left_at.get_or_insert(now);
+        for flight in self.flying.values_mut() {
+            match flight.has_left() {
+                true => _ = flight.left_at.get_or_insert(now),
+                false => flight.leaving_at = now,
+            }
         }
     }
 

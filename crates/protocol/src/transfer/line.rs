@@ -6,16 +6,18 @@ use super::{
     cut::{AT_RISK, Situation, Sizes},
     parts::{Part, Parts, Whole},
 };
-use crate::sizes::Slots;
+use crate::sizes::{Rates, Slots, bytes};
 
 /// Connections count as interrupted for so long after the last time.
 const INTERRUPTED: Duration = Duration::from_secs(120);
 /// An upload has just begun for so long.
 const BEGINNING: Duration = Duration::from_secs(6);
-/// What the kernel holds of a part when it seems to have left looks like a slow answer; more than this is no answer.
+/// What seems to be a slower answer is something else.
 const LONGEST_ANSWER: Duration = Duration::from_secs(4);
 /// Of a part that is leaving, the kernel seldom holds more.
 const HELD: u64 = 512 << 10;
+/// Where much fits on the way to the service, it may be as much as this.
+const HELD_AT_MOST: u64 = 4 << 20;
 /// Acknowledgements that come this close together count as one.
 const TOGETHER: Duration = Duration::from_millis(50);
 
@@ -33,8 +35,8 @@ pub(super) struct Line {
     /// When the first part left.
     began: Option<Duration>,
     interrupted: Option<Duration>,
-    /// The shortest time from when a part had left to its answer.
-    answer: Option<Duration>,
+    /// The shortest of all times to an answer.
+    answer: Option<Waited>,
 }
 
 /// A part's way: which connection takes it, as far as can be told, and since when.
@@ -53,19 +55,42 @@ pub(super) struct Flown {
     pub(super) took: Duration,
     pub(super) epoch: u32,
     slot: usize,
-    /// How long it had left by then, as far as that was seen.
-    waited: Duration,
+    waited: Waited,
+}
+
+/// When the last of a part left, as far as that was seen: after this moment, and by that one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Left {
+    pub(super) after: Duration,
+    pub(super) by: Option<Duration>,
+}
+
+/// How long a part had left before its answer came.
+#[derive(Clone, Copy, Debug)]
+struct Waited {
+    at_least: Duration,
+    at_most: Duration,
+}
+
+impl Waited {
+    fn min(self, other: Self) -> Self {
+        Self { at_least: self.at_least.min(other.at_least), at_most: self.at_most.min(other.at_most) }
+    }
 }
 
 impl Leg {
-    /// It ends now; `left_at` is when all of the part was seen to have left.
-    pub(super) fn answered(self, left_at: Option<Duration>, now: Duration) -> Flown {
+    /// It ends now.
+    pub(super) fn answered(self, left: Left, now: Duration) -> Flown {
+        let waited = Waited {
+            at_least: left.by.map_or(Duration::ZERO, |by| now.saturating_sub(by)),
+            at_most: now.saturating_sub(left.after),
+        };
         Flown {
             slot: self.slot,
             epoch: self.epoch,
             at: now,
             took: now.saturating_sub(self.since).max(Duration::from_micros(1)),
-            waited: left_at.map_or(Duration::ZERO, |left_at| now.saturating_sub(left_at)),
+            waited,
         }
     }
 }
@@ -108,9 +133,8 @@ impl Line {
     /// takes to answer anything.
     pub(super) fn acknowledged(&mut self, flown: Flown, bytes: u64) -> Duration {
         let Flown { slot, at: now, took, waited, .. } = flown;
-        let answer = self.answer.map_or(waited, |answer| answer.min(waited)).min(LONGEST_ANSWER);
-        self.answer = Some(answer);
-        let sending = took.saturating_sub(answer);
+        self.answer = Some(self.answer.map_or(waited, |answer| answer.min(waited)));
+        let sending = took.saturating_sub(self.answer(bytes as f64 / took.as_secs_f64()));
         self.slots.carried(slot, bytes, took, sending);
         self.with_answers.carried(slot, bytes, took, took);
         self.largest = self.largest.max(bytes);
@@ -121,6 +145,14 @@ impl Line {
         }
         self.forget(now);
         sending
+    }
+
+    /// How long the service takes to answer anything that comes at this rate, in bytes a second. A part that seems to have left and
+    /// that the kernel still holds looks like a slow answer, unless the line carries more meanwhile than the kernel holds.
+    fn answer(&self, rate: f64) -> Duration {
+        let Some(Waited { at_least, at_most }) = self.answer else { return Duration::ZERO };
+        let is_answer = at_most.as_secs_f64() * rate > HELD as f64;
+        (if is_answer { at_most } else { at_least }).min(LONGEST_ANSWER)
     }
 
     /// A part was interrupted on its way.
@@ -153,6 +185,28 @@ impl Line {
         carried.clamp(flying.left().saturating_sub(HELD), flying.left())
     }
 
+    /// How much of what is in flight has not left, by what its connections carried before: the kernel may hold more than a part
+    /// was short of.
+    fn unsent(&self, flying: Flying, now: Duration) -> u64 {
+        let time = now.saturating_sub(flying.leg.since).as_secs_f64();
+        let carried = self.slots.of(flying.leg.slot).map_or(u64::MAX, |rate| bytes(rate * time));
+        flying.part.len() - carried.clamp(flying.left().saturating_sub(HELD_AT_MOST), flying.left())
+    }
+
+    /// What has to leave before all of `to_cut` can: what is in flight and has not left, and what connections would carry while they
+    /// wait for their answers, if they get another part afterwards.
+    fn ahead(&self, flying: &[Flying], to_cut: u64, rates: Rates, now: Duration) -> u64 {
+        let unsent: u64 = flying.iter().map(|other| self.unsent(*other, now)).sum();
+        let end = to_cut.saturating_add(unsent) as f64 / rates.together.max(1.0);
+        let waiting = flying.iter().filter_map(|other| {
+            let rate = self.slots.of(other.leg.slot).unwrap_or(rates.usual);
+            let answer = self.answer(rate).as_secs_f64();
+            let free = self.unsent(*other, now) as f64 / rate.max(1.0) + answer;
+            (free < end).then(|| bytes(rate * answer))
+        });
+        unsent.saturating_add(waiting.sum())
+    }
+
     /// Bytes a second that so many connections carried together, each with its last part.
     pub(super) fn carried(&self, window: u16) -> f64 {
         self.slots.known(usize::from(window)).sum()
@@ -172,15 +226,16 @@ impl Line {
             |since: Option<Duration>, time| since.is_some_and(|at| leg.since.saturating_sub(at) < time);
         let (to_cut, ranges) = parts.to_cut();
         let others = flying.iter().map(|other| other.leg.slot);
+        let rates = self.slots.rates(leg.slot, others, usize::from(window));
         Some(Situation {
-            rates: self.slots.rates(leg.slot, others, usize::from(window)),
+            rates,
             largest_before: self.largest,
             largest,
             number: parts.numbered(),
             to_cut,
             // Of each range, a rest may be a part of its own.
             parts_left: most_parts.saturating_sub(parts.count()).saturating_sub(ranges),
-            unsent: flying.iter().map(|other| other.part.len().saturating_sub(other.sent)).sum(),
+            ahead: self.ahead(flying, to_cut, rates, leg.since),
             at_risk: parts.at_risk(),
             whole,
             busy: flying.len() + 1,
@@ -198,7 +253,8 @@ mod tests {
 
     fn flown(slot: usize, since: u32, at: u32, waited: u32) -> Flown {
         let leg = Leg { slot, since: SECOND * since, epoch: 0 };
-        leg.answered(Some(SECOND * (at - waited)), SECOND * at)
+        let left = SECOND * (at - waited);
+        leg.answered(Left { after: left, by: Some(left) }, SECOND * at)
     }
 
     fn line() -> Line {
@@ -245,6 +301,45 @@ mod tests {
         line.acknowledged(flown(0, 10, 14, 0), 100);
         line.acknowledged(flown(1, 10, 20, 0), 100);
         assert_eq!([2, 1, 0].map(|window| line.carried(window)), [35.0, 25.0, 0.0]);
+    }
+
+    #[test]
+    fn an_answer_is_what_comes_later_than_what_the_kernel_holds() {
+        const KIB: u64 = 1 << 10;
+        // What was not seen to leave before its answer came may have left at any time since it began.
+        let unseen = |slot, kib, millis| {
+            let leg = Leg { slot, since: SECOND * 10, epoch: 0 };
+            let left = Left { after: SECOND * 10, by: None };
+            (leg.answered(left, SECOND * 10 + Duration::from_millis(millis)), kib * KIB)
+        };
+        let carried = |parts: &[(Flown, u64)]| {
+            let mut line = line();
+            parts.iter().for_each(|(flown, bytes)| _ = line.acknowledged(*flown, *bytes));
+            line.carried(2) / KIB as f64
+        };
+        // The first one came after 40 ms, so no answer takes longer; on a fast line, the second took 100 ms besides.
+        let fast = carried(&[unseen(0, 256, 40), unseen(0, 4000, 140)]);
+        assert!((fast - 40_000.0).abs() < 1.0, "{fast}");
+        // On a slow one, the kernel may have held as much.
+        let slow = carried(&[unseen(0, 256, 2000), unseen(0, 512, 4000)]);
+        assert!((slow - 128.0).abs() < 1.0, "{slow}");
+    }
+
+    #[test]
+    fn what_the_kernel_holds_and_waits_for_answers_comes_before_the_end() {
+        const MIB: u64 = 1 << 20;
+        let mut line = line();
+        line.acknowledged(flown(0, 10, 12, 1), 10 * MIB);
+        line.acknowledged(flown(1, 10, 12, 1), 10 * MIB);
+        let part = Part { start: 0, end: 100 * MIB, number: 1 };
+        let flying = |sent| [Flying { part, leg: Leg { slot: 1, since: SECOND * 20, epoch: 0 }, sent }];
+        let rates = Rates { own: None, usual: 0.0, together: (20 * MIB) as f64 };
+        let ahead = |sent, to_cut| line.ahead(&flying(sent * MIB), to_cut * MIB, rates, SECOND * 22) / MIB;
+        // It carries 10 MiB a second, of which what was handed to the kernel may be ahead or behind.
+        assert_eq!([22, 18, 30].map(|sent| ahead(sent, 0)), [80, 82, 74]);
+        // Its next part has to wait for an answer of a second, if there is one.
+        assert_eq!([60, 90].map(|to_cut| ahead(22, to_cut)), [80, 80]);
+        assert_eq!(ahead(22, 110), 90);
     }
 
     #[test]

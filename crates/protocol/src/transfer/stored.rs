@@ -59,9 +59,7 @@ impl Stored {
         let behind = self.blocks.partition_point(|block| block.start() <= start);
         let (position, index) = match behind.checked_sub(1) {
             None => (0, 0),
-            Some(position) => {
-                (position, self.blocks[position].ranges.before(start))
-            }
+            Some(position) => (position, self.blocks[position].ranges.before(start)),
         };
         if !self.is_free(position, index, start, end) {
             return false;

@@ -63,8 +63,8 @@ pub(super) struct Situation {
     /// What was never cut or is to be cut anew, and how many parts may still be cut of it.
     pub(super) to_cut: u64,
     pub(super) parts_left: u64,
-    /// What flies and has not left yet.
-    pub(super) unsent: u64,
+    /// What has to leave before all of it can.
+    pub(super) ahead: u64,
     /// What was cut and is not acknowledged.
     pub(super) at_risk: u64,
     /// What the part is cut off.
@@ -118,7 +118,7 @@ impl Situation {
             largest_before: self.largest_before,
             largest: self.largest,
             number: self.number,
-            rest: self.to_cut.saturating_add(self.unsent),
+            rest: self.to_cut.saturating_add(self.ahead),
             lasts: if self.is_short { LASTS_FOR_NOW } else { LASTS },
             shortest: SHORTEST,
             last_round: LAST_ROUND,

@@ -15,7 +15,7 @@ fn at(rate: u64) -> Situation {
         number: 0,
         to_cut: GIB,
         parts_left: 10_000,
-        unsent: 0,
+        ahead: 0,
         at_risk: 0,
         whole: Whole { length: GIB, pieces: None },
         busy: 8,
@@ -104,7 +104,7 @@ proptest! {
         largest in 1..=LARGEST,
         (number, to_cut) in (any::<u64>(), 1..u64::MAX),
         parts_left in any::<u64>(),
-        unsent in any::<u64>(),
+        ahead in any::<u64>(),
         at_risk in any::<u64>(),
         busy in 1..100_usize,
         is_short in any::<bool>(),
@@ -114,7 +114,7 @@ proptest! {
         let whole = Whole { length, pieces };
         let situation = Situation {
             number,
-            rates: Rates { own, usual, together }, largest_before, largest, to_cut, parts_left, unsent, at_risk, whole, busy, acknowledged, is_short,
+            rates: Rates { own, usual, together }, largest_before, largest, to_cut, parts_left, ahead, at_risk, whole, busy, acknowledged, is_short,
         };
         let size = situation.size();
         prop_assert!(size.is_none_or(|size| (1..=largest).contains(&size)), "{:?}", size);

@@ -42,7 +42,8 @@ impl Ranges {
     pub(super) fn before(&self, byte: u64) -> usize {
         match self {
             Self::Even { start, length, count } => {
-                usize::try_from(byte.saturating_sub(*start).div_ceil(*length)).map_or(*count, |before| before.min(*count))
+                usize::try_from(byte.saturating_sub(*start).div_ceil(*length))
+                    .map_or(*count, |before| before.min(*count))
             }
             Self::Each(ranges) => ranges.partition_point(|range| range.0 < byte),
         }
