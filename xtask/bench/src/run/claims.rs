@@ -8,11 +8,12 @@ use super::figures::Figure;
 #[derive(Clone, Debug, Serialize)]
 pub(crate) struct Claim {
     pub(crate) text: String,
-    /// `None` when there was nothing to measure, such as a peer that is missing.
-    pub(crate) measured: Option<Figure>,
+    /// One for each run; `None` when there was nothing to measure, such as a peer that is missing.
+    pub(crate) measured: Vec<Option<Figure>>,
     /// `None` when it did not come to that.
     pub(crate) bound: Option<Bound>,
     pub(crate) in_noise: InNoise,
+    /// The worst of all runs.
     pub(crate) verdict: Verdict,
 }
 
@@ -33,14 +34,15 @@ pub(crate) enum Bound {
     AtLeast(f64),
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+/// The later ones are worse.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub(crate) enum Verdict {
     Holds,
-    DoesNotHold,
     /// The machine was busy with other things, which may be why it holds, or why it does not.
     TooNoisy,
     NotMeasured,
+    DoesNotHold,
 }
 
 impl Claim {
@@ -68,24 +70,39 @@ impl Claim {
                 (_, true, _) => Verdict::TooNoisy,
             },
         };
-        Self { text, measured, bound: Some(bound), in_noise, verdict }
+        Self { text, measured: vec![measured], bound: Some(bound), in_noise, verdict }
     }
 
     /// The verdict in words.
     pub(crate) fn verdict(&self) -> String {
-        match (self.verdict, self.in_noise, self.measured) {
-            (Verdict::Holds, InNoise::OnlyWorse(why), Some(Figure { noisy: true, .. })) => {
+        let is_noisy = self.measured.iter().flatten().any(|figure| figure.noisy);
+        match (self.verdict, self.in_noise) {
+            (Verdict::Holds, InNoise::OnlyWorse(why)) if is_noisy => {
                 format!("{}, although in noise: {why}", self.verdict)
             }
             _ => self.verdict.to_string(),
         }
     }
 
+    /// What was measured, run by run.
+    pub(crate) fn figures(&self) -> String {
+        let figure = |measured: &Option<Figure>| {
+            measured.map_or("-".to_owned(), |figure| format!("{:.3}", figure.value))
+        };
+        self.measured.iter().map(figure).collect::<Vec<_>>().join(", ")
+    }
+
+    /// The same claim was looked at in another run: it holds if it held in each.
+    pub(crate) fn and(&mut self, other: Self) {
+        self.measured.extend(other.measured);
+        self.verdict = self.verdict.max(other.verdict);
+    }
+
     /// That all of this could be measured, which it could not.
     pub(crate) fn broken(text: impl Into<String>) -> Self {
         Self {
             text: text.into(),
-            measured: None,
+            measured: vec![None],
             bound: None,
             in_noise: InNoise::EitherWay,
             verdict: Verdict::NotMeasured,
@@ -151,5 +168,18 @@ mod tests {
         let quiet = Some(Figure { value: 0.6, noisy: false });
         let failed = Claim::only_worse_by_noise("it waits", "", quiet, bound);
         assert_eq!(failed.verdict(), "**does not hold**");
+    }
+
+    #[test]
+    fn a_claim_holds_only_if_it_held_in_each_run() {
+        let claim = |value| Claim::new("", Some(Figure { value, noisy: false }), Bound::AtMost(0.5));
+        let mut twice = claim(0.4);
+        twice.and(claim(0.45));
+        assert_eq!((twice.figures().as_str(), twice.verdict), ("0.400, 0.450", Verdict::Holds));
+        twice.and(Claim::new("", None, Bound::AtMost(0.5)));
+        assert_eq!((twice.figures().as_str(), twice.verdict), ("0.400, 0.450, -", Verdict::NotMeasured));
+        twice.and(claim(0.6));
+        twice.and(claim(0.4));
+        assert_eq!(twice.verdict, Verdict::DoesNotHold);
     }
 }

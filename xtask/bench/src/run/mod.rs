@@ -48,6 +48,9 @@ pub(crate) struct Options {
     /// How many rounds.
     #[arg(long, default_value_t = 5)]
     rounds: usize,
+    /// How often each group is measured, one run after the other; `lines`, which takes a quarter of an hour, is measured once.
+    #[arg(long, default_value_t = 1)]
+    runs: usize,
     /// How often a run is repeated that others disturbed.
     #[arg(long, default_value_t = 3)]
     repeats: usize,
@@ -158,6 +161,29 @@ pub(crate) struct Found {
     claims: Vec<Claim>,
 }
 
+impl Found {
+    /// The same was measured in another run.
+    fn and(&mut self, other: Self) {
+        for measured in other.measured {
+            match self.measured.iter_mut().find(|before| before.name == measured.name) {
+                Some(before) => before.runs.extend(measured.runs),
+                None => self.measured.push(measured),
+            }
+        }
+        for claim in other.claims {
+            match self.claims.iter_mut().find(|before| before.text == claim.text) {
+                Some(before) => before.and(claim),
+                None => self.claims.push(claim),
+            }
+        }
+        for missing in other.missing {
+            if self.missing.iter().all(|before| before.name != missing.name) {
+                self.missing.push(missing);
+            }
+        }
+    }
+}
+
 /// Measures, prints, and says whether all that is claimed holds.
 pub(crate) fn run(options: &Options) -> Result<bool> {
     let context = Context::of(options)?;
@@ -165,7 +191,7 @@ pub(crate) fn run(options: &Options) -> Result<bool> {
     for group in groups::chosen(&options.groups()) {
         eprintln!("── {} ──", group.name);
         machine::settle()?;
-        let found = group.run(&context);
+        let found = group.run(&context, options.runs.max(1));
         context.ending.hold();
         for found in found {
             println!("{}", table::markdown(&found));

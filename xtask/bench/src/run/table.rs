@@ -51,9 +51,8 @@ pub(crate) fn markdown(found: &Found) -> String {
         text.push_str(&line(&["claim", "measured", "bound", "verdict"]));
         text.push_str(&line(&["---"; 4]));
         for claim in &found.claims {
-            let measured = claim.measured.map_or("-".to_owned(), |figure| format!("{:.3}", figure.value));
             let bound = claim.bound.map_or("-".to_owned(), |bound| bound.to_string());
-            let cells = [claim.text.clone(), measured, bound, claim.verdict()];
+            let cells = [claim.text.clone(), claim.figures(), bound, claim.verdict()];
             text.push_str(&line(&cells));
         }
     }

@@ -31,7 +31,10 @@ impl Books {
         let goes_elsewhere =
             matches!(after.phase, Phase::Creating | Phase::Settling) && before.phase != after.phase;
         let is_ending = self.stops || self.gives_up || goes_elsewhere;
-        let is_silent = !is_in_doubt && !is_ending && again.is_none();
+        // A file that is gone is an answer.
+        let is_gone = matches!(setback, Setback::Refused { status: 404, is_quota: false, .. });
+        let is_answer = flight.asked == Asked::Object && is_gone;
+        let is_silent = !is_in_doubt && !is_ending && !is_answer && again.is_none();
         self.fails |= is_silent && self.was_out_of_patience;
         let was_ending = self.is_ending();
         if was_ending {
@@ -65,8 +68,7 @@ impl Books {
                 self.part_interrupted(start, setback);
             }
             Asked::Content => {}
-            // A file that is gone is an answer.
-            Asked::Object if matches!(setback, Setback::Refused { status: 404, is_quota: false, .. }) => {
+            Asked::Object if is_answer => {
                 (self.understood, self.solo.1, self.solo_excused) = (true, 0, None);
             }
             Asked::Create | Asked::List | Asked::Object | Asked::Cancel | Asked::Complete | Asked::Post => {
