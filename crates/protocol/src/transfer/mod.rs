@@ -76,79 +76,86 @@ use stop::Stop;
 /// arguments, so the same inputs always give the same actions.
 ///
 /// # Rules
-/// 0. Every `Ok` names a file whose content is the source's, as [`Progress::proof`] says: the service answered with it, or
-///    it was proven otherwise. A file of another size, one with the status `error`, and an answer that came before all of
-///    the file had left are errors.
+/// 0. Every `Ok` names a file whose content is the source's, as [`Progress::proof`] says: the service answered with it,
+///    or it was proven otherwise. A file of another size, one with the status `error`, and an answer that came before
+///    all of the file had left are errors.
 /// 1. After any `handle_*`, [`stop`](crate::Machine::stop), [`cancel`](Self::cancel) or reached deadline, poll until
-///    [`Action::Wait`](crate::Action::Wait) or [`Action::Done`](crate::Action::Done). Stale request names are ignored. `Done` comes once. Misuse never panics.
+///    [`Action::Wait`](crate::Action::Wait) or [`Action::Done`](crate::Action::Done). Stale request names are ignored.
+///    `Done` comes once. Misuse never panics.
 /// 2. A part is `[form head][source range][form tail]`: its length is exact, nothing is copied, and sending it again
 ///    reads the range again, between boundaries that were never used before.
-/// 3. Parts are cut when they are sent, off the beginning of what is left, and keep their range when they go again; identifiers
-///    are kept by where a part begins, so parts may finish in any order. The lowest part that may go goes first, up to
-///    [`Plan::parallel`] are in flight, and what was acknowledged is never sent again. Where [`Plan::part_size`] is left open, a
-///    part is what its connection carried in about 4 s (2 s at first, and while connections are being
-///    interrupted), between 64 KiB and the smaller of 64 MiB and
-///    [`Limits::part`](crate::Limits::part); 256 KiB while nothing is known, at most 16 times the largest before it, smaller
-///    towards the end so that all connections end together, and so large that there are at most
-///    [`Limits::parts`](crate::Limits::parts). What was cut and is not acknowledged is, whenever a part is cut, at most what was
-///    acknowledged over the last 12 s (or since the first part left, as a rate for 12 s) plus 1 MiB for each connection. A part that
-///    was interrupted twice may be cut anew. Where the number of connections is left open, it begins at eight and is doubled as
-///    long as more bytes leave for it. Where parts take seconds, it is halved as long as that loses less than 5 % of what is
-///    acknowledged (less than 30 % among connections that carry less than 2 Mbit/s each), down to two; other numbers are tried again
-///    later, since lines change.
+/// 3. Parts are cut when they are sent, off the beginning of what is left, and keep their range when they go again;
+///    identifiers are kept by where a part begins, so parts may finish in any order. The lowest part that may go goes
+///    first, up to [`Plan::parallel`] are in flight, and what was acknowledged is never sent again. Where
+///    [`Plan::part_size`] is left open, a part is what its connection carried in about 4 s (2 s at first, and while
+///    connections are being interrupted), between 64 KiB and the smaller of 64 MiB and
+///    [`Limits::part`](crate::Limits::part); 256 KiB while nothing is known, at most 16 times the largest before it,
+///    smaller towards the end so that all connections end together, and so large that there are at most
+///    [`Limits::parts`](crate::Limits::parts). What was cut and is not acknowledged is, whenever a part is cut, at most
+///    what was acknowledged over the last 12 s (or since the first part left, as a rate for 12 s) plus 1 MiB for each
+///    connection. A part that was interrupted twice may be cut anew. Where the number of connections is left open, it
+///    begins at eight and is doubled as long as more bytes leave for it. Where parts take seconds, it is halved as long
+///    as that loses less than 5 % of what is acknowledged (less than 30 % among connections that carry less than 2
+///    Mbit/s each), down to two; other numbers are tried again later, since lines change.
 /// 4. A refusal is final unless the [`RetryPolicy`](crate::RetryPolicy) says otherwise: `x-should-retry` decides; else
-///    408, 409, 429, 5xx and broken connections are repeated. The wait is drawn below a cap that doubles, and is longer where
-///    the service asks for more, with `retry-after-ms` before `Retry-After` in seconds or as a date before the words of a 429
-///    or 503 ("try again in 60 seconds"); a service that asks for more than
-///    [`max_hinted_wait`](crate::RetryPolicy::max_hinted_wait) has failed, and one that has never answered in the API's words
-///    fails [sooner](crate::RetryPolicy::max_failures_before_contact), as long as it cannot have made a file. A 429 or 503 holds back the whole
-///    upload, not one part, and all machines that share a [`ServiceState`], of which one goes first when the wait is over; it halves the parts in flight, once for all that flew together; success raises them again,
-///    one for each full window. A part's retry budget is refilled whenever any part is acknowledged. An exhausted quota
-///    is final. A request that failed without an answer, while nothing else was answered since it left, is a failure of the
-///    service and costs no budget, unless the same request failed so in an earlier outage or after more than 1 MiB of its body
-///    had left. Where no connection comes about, or two requests in a row fail without an answer between them, or the only
-///    request under way fails, the service is away for all machines that share a [`ServiceState`]: one request at a time finds out,
-///    after a second and then ever later up to five seconds, and whatever is answered to it ends that for all. Where the sizes of
-///    parts are left open, it is the smallest part of those that go again, or a new one of the least size. It is waited for
-///    as long as [`give_up_after`](crate::RetryPolicy::give_up_after) says; then the end is [`TransferError::Away`].
+///    408, 409, 429, 5xx and broken connections are repeated. The wait is drawn below a cap that doubles, and is longer
+///    where the service asks for more, with `retry-after-ms` before `Retry-After` in seconds or as a date before the
+///    words of a 429 or 503 ("try again in 60 seconds"); a service that asks for more than
+///    [`max_hinted_wait`](crate::RetryPolicy::max_hinted_wait) has failed, and one that has never answered in the API's
+///    words fails [sooner](crate::RetryPolicy::max_failures_before_contact), as long as it cannot have made a file. A
+///    429 or 503 holds back the whole upload, not one part, and all machines that share a [`ServiceState`], of which
+///    one goes first when the wait is over; it halves the parts in flight, once for all that flew together; success
+///    raises them again, one for each full window. A part's retry budget is refilled whenever any part is acknowledged.
+///    An exhausted quota is final. A request that failed without an answer, while nothing else was answered since it
+///    left, is a failure of the service and costs no budget, unless the same request failed so in an earlier outage or
+///    after more than 1 MiB of its body had left. Where no connection comes about, or two requests in a row fail
+///    without an answer between them, or the only request under way fails, the service is away for all machines that
+///    share a [`ServiceState`]: one request at a time finds out, after a second and then ever later up to five seconds,
+///    and whatever is answered to it ends that for all. Where the sizes of parts are left open, it is the smallest part
+///    of those that go again, or a new one of the least size. It is waited for as long as
+///    [`give_up_after`](crate::RetryPolicy::give_up_after) says; then the end is [`TransferError::Away`].
 /// 5. The two requests that make a file, `complete` and a single `POST /files`, are sent only after a checkpoint that
 ///    says so has been saved: a crash between request and answer is then known as ambiguous. An attempt of which
 ///    certainly less than the whole body has left ([`Failure::left`]) is never ambiguous: it is sent again after the
-///    backoff. A single `POST /files` of which that is certain for every attempt goes in parts once it was interrupted twice in
-///    the middle of its body, where the plan left the route and the size of parts open
-///    ([`RouteChoice::Automatic`]), the service takes parts, and the file is larger than the smallest part; where the service then opens
-///    no upload, it goes as one request again. An ambiguous `complete` is repeated once; when that is rejected or ambiguous again, and for every ambiguous
-///    `POST /files`, the machine reconciles: it lists files, up to five times over 30 seconds since lists lag. A candidate
-///    has the name, the size and the purpose, was created since (the upload, or the first attempt), and belongs to no
-///    other upload of this client ([`with_service`](Self::with_service)). What the list does not show is looked up, and
-///    excludes no file as long as it is not known. Equal content is proof ([`UploadTask::Compare`]); other content is another
-///    file; what could not be read is read again in the next round. Where the service does not serve content, a `complete`
-///    is proven by an identifier derived from the upload's, or by the upload's own time when this client has no other upload
-///    that could have made the file. No proof, or several equal files: [`TransferError::CompletionUnknown`] with the
-///    candidates, never a guess. When the list has settled without a candidate, a single `POST /files` goes again, unless
-///    the service has said that it should not.
-/// 6. An upload expires on the service's clock, and the service decides: an upload has expired when a part or `complete` is
-///    rejected for good and that answer's `Date` is past the expiry, or its words say so and can mean nothing else. Every
-///    answer's `Date` shows that clock anew, the create answer by `created_at` if by nothing else; where a rejection has no
-///    `Date`, the clock that this run was shown last goes on with our monotonic one. Our own clocks only warn: of a rate that cannot finish in
-///    time, and of an expiry that seems past, in which case of an upload of an earlier run one part goes at a time until the
-///    service has taken it. An expired upload starts over when it was an earlier run's, of which the service took no part in
-///    this run, and [`Plan::restart_when_expired`] allows it; else [`TransferError::Expired`] says which rate it would have
-///    taken. An expiry before the upload's own beginning is ignored with a warning.
-/// 7. One checkpoint is saved at a time, and none is behind by more parts than may be in flight. It names the parts that are
-///    acknowledged; the next run cuts the rest as it likes. Resuming needs the same service, dialect and source. A 404 does not say that an upload is gone, since another key, project or tenant gets one
-///    too: the checkpoint stays, with the [account](crate::Account) that the service opened the upload for. An upload that is
-///    cancelled in the words of the service has gone like one that expired. The source is stamped again before the file is
-///    made of it: a file that changed under the upload is an error, not a corrupt training set. Where its time of the last
-///    change alone differs ([`SourceStamp::changed`]), the content decides: parts are completed with the MD5 of what the
-///    source is now, which OpenAI and Azure compare; a file that another service made of them is compared by us. A single
-///    request is compared with the digest of what was sent, or with what the service has. What cannot be told is
-///    [`TransferError::Unproven`], and the checkpoint stays.
+///    backoff. A single `POST /files` of which that is certain for every attempt goes in parts once it was interrupted
+///    twice in the middle of its body, where the plan left the route and the size of parts open
+///    ([`RouteChoice::Automatic`]), the service takes parts, and the file is larger than the smallest part; where the
+///    service then opens no upload, it goes as one request again. An ambiguous `complete` is repeated once; when that
+///    is rejected or ambiguous again, and for every ambiguous `POST /files`, the machine reconciles: it lists files, up
+///    to five times over 30 seconds since lists lag. A candidate has the name, the size and the purpose, was created
+///    since (the upload, or the first attempt), and belongs to no other upload of this client
+///    ([`with_service`](Self::with_service)). What the list does not show is looked up, and excludes no file as long as
+///    it is not known. Equal content is proof ([`UploadTask::Compare`]); other content is another file; what could not
+///    be read is read again in the next round. Where the service does not serve content, a `complete` is proven by an
+///    identifier derived from the upload's, or by the upload's own time when this client has no other upload that could
+///    have made the file. No proof, or several equal files: [`TransferError::CompletionUnknown`] with the candidates,
+///    never a guess. When the list has settled without a candidate, a single `POST /files` goes again, unless the
+///    service has said that it should not.
+/// 6. An upload expires on the service's clock, and the service decides: an upload has expired when a part or
+///    `complete` is rejected for good and that answer's `Date` is past the expiry, or its words say so and can mean
+///    nothing else. Every answer's `Date` shows that clock anew, the create answer by `created_at` if by nothing else;
+///    where a rejection has no `Date`, the clock that this run was shown last goes on with our monotonic one. Our own
+///    clocks only warn: of a rate that cannot finish in time, and of an expiry that seems past, in which case of an
+///    upload of an earlier run one part goes at a time until the service has taken it. An expired upload starts over
+///    when it was an earlier run's, of which the service took no part in this run, and [`Plan::restart_when_expired`]
+///    allows it; else [`TransferError::Expired`] says which rate it would have taken. An expiry before the upload's own
+///    beginning is ignored with a warning.
+/// 7. One checkpoint is saved at a time, and none is behind by more parts than may be in flight. It names the parts
+///    that are acknowledged; the next run cuts the rest as it likes. Resuming needs the same service, dialect and
+///    source. A 404 does not say that an upload is gone, since another key, project or tenant gets one too: the
+///    checkpoint stays, with the [account](crate::Account) that the service opened the upload for. An upload that is
+///    cancelled in the words of the service has gone like one that expired. The source is stamped again before the file
+///    is made of it: a file that changed under the upload is an error, not a corrupt training set. Where its time of
+///    the last change alone differs ([`SourceStamp::changed`]), the content decides: parts are completed with the MD5
+///    of what the source is now, which OpenAI and Azure compare; a file that another service made of them is compared
+///    by us. A single request is compared with the digest of what was sent, or with what the service has. What cannot
+///    be told is [`TransferError::Unproven`], and the checkpoint stays.
 /// 8. An MD5, if wanted, is computed by the driver in file order while parts fly, and sent with `complete`, which waits
 ///    for it.
-/// 9. Cancelling abandons what is in flight and cancels on the service at once, whatever rule 4 holds back, with a budget
-///    of its own of ten seconds; it ends even when the service is gone. Stopping leaves the upload on the service to be
-///    resumed: nothing new is sent, what is in flight has a moment to be answered, and whatever was acknowledged is saved.
+/// 9. Cancelling abandons what is in flight and cancels on the service at once, whatever rule 4 holds back, with a
+///    budget of its own of ten seconds; it ends even when the service is gone. Stopping leaves the upload on the
+///    service to be resumed: nothing new is sent, what is in flight has a moment to be answered, and whatever was
+///    acknowledged is saved.
 ///
 /// The simulation in the tests of this crate holds each of them by invariants that have its number.
 ///
