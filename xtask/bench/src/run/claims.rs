@@ -8,12 +8,12 @@ use super::figures::Figure;
 #[derive(Clone, Debug, Serialize)]
 pub(crate) struct Claim {
     pub(crate) text: String,
-    /// One for each run; `None` when there was nothing to measure, such as a peer that is missing.
+    /// One for each series; `None` when there was nothing to measure, such as a peer that is missing.
     pub(crate) measured: Vec<Option<Figure>>,
     /// `None` when it did not come to that.
     pub(crate) bound: Option<Bound>,
     pub(crate) in_noise: InNoise,
-    /// The worst of all runs.
+    /// The worst of all series.
     pub(crate) verdict: Verdict,
 }
 
@@ -84,7 +84,7 @@ impl Claim {
         }
     }
 
-    /// What was measured, run by run.
+    /// The figures of all series.
     pub(crate) fn figures(&self) -> String {
         let figure = |measured: &Option<Figure>| {
             measured.map_or("-".to_owned(), |figure| format!("{:.3}", figure.value))
@@ -92,10 +92,26 @@ impl Claim {
         self.measured.iter().map(figure).collect::<Vec<_>>().join(", ")
     }
 
-    /// The same claim was looked at in another run: it holds if it held in each.
-    pub(crate) fn and(&mut self, other: Self) {
-        self.measured.extend(other.measured);
-        self.verdict = self.verdict.max(other.verdict);
+    /// Adds the next series, which looked at the same claim: it holds if it held in each.
+    pub(crate) fn and(&mut self, next: Self) {
+        self.measured.extend(next.measured);
+        self.verdict = self.verdict.max(next.verdict);
+    }
+
+    /// The same after so many series that did not look at it.
+    pub(crate) fn after(mut self, series: usize) -> Self {
+        let looked = std::mem::take(&mut self.measured);
+        self.pad(series);
+        self.measured.extend(looked);
+        self
+    }
+
+    /// Adds series that did not look at it, until there are so many.
+    pub(crate) fn pad(&mut self, series: usize) {
+        if self.measured.len() < series {
+            self.measured.resize(series, None);
+            self.verdict = self.verdict.max(Verdict::NotMeasured);
+        }
     }
 
     /// That all of this could be measured, which it could not.
@@ -171,15 +187,21 @@ mod tests {
     }
 
     #[test]
-    fn a_claim_holds_only_if_it_held_in_each_run() {
-        let claim = |value| Claim::new("", Some(Figure { value, noisy: false }), Bound::AtMost(0.5));
-        let mut twice = claim(0.4);
-        twice.and(claim(0.45));
-        assert_eq!((twice.figures().as_str(), twice.verdict), ("0.400, 0.450", Verdict::Holds));
-        twice.and(Claim::new("", None, Bound::AtMost(0.5)));
-        assert_eq!((twice.figures().as_str(), twice.verdict), ("0.400, 0.450, -", Verdict::NotMeasured));
-        twice.and(claim(0.6));
-        twice.and(claim(0.4));
-        assert_eq!(twice.verdict, Verdict::DoesNotHold);
+    fn a_claim_holds_only_if_it_held_in_each_series() {
+        let claim = |value, noisy| Claim::new("", Some(Figure { value, noisy }), Bound::AtMost(0.5));
+        let mut claims = claim(0.4, false);
+        claims.and(claim(0.45, false));
+        assert_eq!((claims.figures().as_str(), claims.verdict), ("0.400, 0.450", Verdict::Holds));
+        claims.and(claim(0.4, true));
+        assert_eq!(claims.verdict, Verdict::TooNoisy);
+        claims.pad(4);
+        assert_eq!(
+            (claims.figures().as_str(), claims.verdict),
+            ("0.400, 0.450, 0.400, -", Verdict::NotMeasured)
+        );
+        claims.and(claim(0.6, false));
+        claims.and(claim(0.4, false));
+        assert_eq!(claims.verdict, Verdict::DoesNotHold);
+        assert_eq!(claim(0.4, false).after(1).figures(), "-, 0.400");
     }
 }

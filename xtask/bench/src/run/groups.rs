@@ -14,8 +14,9 @@ mod uploads;
 use anyhow::Result;
 use clap::builder::PossibleValuesParser;
 
+use super::merged::merged;
 use super::scene::GIB;
-use super::{Context, Found, failed};
+use super::{Context, Found, machine};
 
 /// What all groups together need.
 const MOST_GIB: u64 = 12;
@@ -29,7 +30,7 @@ pub(crate) struct Group {
     room: u64,
     /// Whether it takes too long, or needs too much, to run unasked.
     on_request: bool,
-    /// Whether it takes too long to be measured in several runs.
+    /// Whether it takes too long to be measured in several series.
     is_once: bool,
 }
 
@@ -46,19 +47,17 @@ impl Group {
         Self { room: gib, ..self }
     }
 
-    /// What it found, in so many runs. That it could not measure is something that it found, and the others go on.
-    pub(crate) fn run(&self, context: &Context, runs: usize) -> Vec<Found> {
-        let measure = || (self.measure)(context).unwrap_or_else(|error| vec![failed(self.title, &error)]);
-        let mut all = measure();
-        for _ in 1..if self.is_once { 1 } else { runs } {
-            for found in measure() {
-                match all.iter_mut().find(|before| before.title == found.title) {
-                    Some(before) => before.and(found),
-                    None => all.push(found),
-                }
-            }
+    /// Measures it in so many series. That it could not measure is something that it found, and the others go on.
+    pub(crate) fn run(&self, context: &Context, series: usize) -> Result<Vec<Found>> {
+        let series = if self.is_once { 1 } else { series };
+        let mut all = Vec::new();
+        for _ in 0..series {
+            machine::settle()?;
+            all.push((self.measure)(context));
+            // What breaks off because this process is to end is no result.
+            context.ending.hold();
         }
-        all
+        Ok(merged(self.title, all))
     }
 }
 
@@ -74,7 +73,7 @@ const GROUPS: &[Group] = &[
     Group::new("download", "Download", downloads::plain).with_room(3),
     Group::new("ingest", "Server", ingest::all).with_room(6),
     Group::new("small", "Small things", small::things),
-    Group { on_request: true, ..Group::new("build", "Build", build::clean) },
+    Group { on_request: true, is_once: true, ..Group::new("build", "Build", build::clean) },
 ];
 
 /// Those of these names, or all that run unasked.

@@ -9,6 +9,7 @@ mod groups;
 mod limited;
 mod line_process;
 mod machine;
+mod merged;
 mod network;
 mod page;
 mod runs;
@@ -48,9 +49,9 @@ pub(crate) struct Options {
     /// How many rounds.
     #[arg(long, default_value_t = 5)]
     rounds: usize,
-    /// How often each group is measured, one run after the other; `lines`, which takes a quarter of an hour, is measured once.
+    /// How many series of rounds of each group, one after the other; `lines` and `build`, which take long, have one.
     #[arg(long, default_value_t = 1)]
-    runs: usize,
+    series: usize,
     /// How often a run is repeated that others disturbed.
     #[arg(long, default_value_t = 3)]
     repeats: usize,
@@ -161,39 +162,13 @@ pub(crate) struct Found {
     claims: Vec<Claim>,
 }
 
-impl Found {
-    /// The same was measured in another run.
-    fn and(&mut self, other: Self) {
-        for measured in other.measured {
-            match self.measured.iter_mut().find(|before| before.name == measured.name) {
-                Some(before) => before.runs.extend(measured.runs),
-                None => self.measured.push(measured),
-            }
-        }
-        for claim in other.claims {
-            match self.claims.iter_mut().find(|before| before.text == claim.text) {
-                Some(before) => before.and(claim),
-                None => self.claims.push(claim),
-            }
-        }
-        for missing in other.missing {
-            if self.missing.iter().all(|before| before.name != missing.name) {
-                self.missing.push(missing);
-            }
-        }
-    }
-}
-
 /// Measures, prints, and says whether all that is claimed holds.
 pub(crate) fn run(options: &Options) -> Result<bool> {
     let context = Context::of(options)?;
     let mut all = Vec::new();
     for group in groups::chosen(&options.groups()) {
         eprintln!("── {} ──", group.name);
-        machine::settle()?;
-        let found = group.run(&context, options.runs.max(1));
-        context.ending.hold();
-        for found in found {
+        for found in group.run(&context, options.series.max(1))? {
             println!("{}", table::markdown(&found));
             all.push(found);
         }
@@ -210,16 +185,4 @@ pub(crate) fn run(options: &Options) -> Result<bool> {
         )?;
     }
     Ok(all.iter().flat_map(|found| &found.claims).all(|claim| claim.verdict == Verdict::Holds))
-}
-
-/// What is left of a group that could not be measured.
-fn failed(title: &'static str, error: &anyhow::Error) -> Found {
-    Found {
-        title,
-        setting: format!("It could not be measured: {error:#}."),
-        measured: Vec::new(),
-        columns: Columns::Clients,
-        missing: Vec::new(),
-        claims: vec![Claim::broken("all of it")],
-    }
 }

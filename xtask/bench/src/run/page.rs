@@ -85,8 +85,8 @@ fn how_to_read() -> String {
   the memory of uploads twice. Claims about memory take the highest peak, and the least that an idle process took. Other figures
   are medians over the rounds. Ratios are taken pair by pair within each round before their median is: machines become faster and slower
   by the hour, and only what ran side by side can be compared. So a ratio is not the quotient of two figures of the table.
-- `--runs` measures each group so often, one run after the other, but for the lines. A row has the rounds of all runs; a claim shows
-  what each run measured, and holds if it held in each.
+- `--series N` measures each group but `lines` N times in a row. The tables are those of the last series; a claim shows the figure of
+  each, and holds if it held in each.
 - `others` is how many processors everything else kept busy during a run, except the kernel's workers, who write files back to the
   disk and hand packets on. Runs that write files begin when nothing waits to be written. A run with more than {QUIET} is
   repeated up to `--repeats` times, and flagged if it stays so. Flagged runs do not count as long as at least half are quiet. A claim
@@ -115,8 +115,8 @@ fn how_to_read() -> String {
 
 /// What somebody would type.
 fn command(options: &Options) -> String {
-    let Options { runs, rounds, repeats, .. } = options;
-    let mut command = format!("cargo xtask bench --runs {runs} --rounds {rounds} --repeats {repeats}");
+    let Options { series, rounds, repeats, .. } = options;
+    let mut command = format!("cargo xtask bench --series {series} --rounds {rounds} --repeats {repeats}");
     for (option, names) in [("group", &options.groups), ("line", &options.lines)] {
         for name in names {
             command.push_str(&format!(" --{option} {name}"));
