@@ -133,7 +133,7 @@ fn http_date(value: &str) -> Option<UnixSeconds> {
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct RetryPolicy {
-    /// Failures in a row, without any progress between them, that end a request for good.
+    /// Failures in a row, without any progress between them, after each of which a request goes again; one more ends it for good.
     pub max_failures: u32,
     /// The same for a service that has never answered in a way that makes sense: it is not there, or is another one, and the
     /// caller should soon be told. An error in one of the API's shapes makes sense.

@@ -34,7 +34,8 @@ pub(crate) struct Piece {
     pub(crate) largest: u64,
     /// How many pieces there were before it.
     pub(crate) number: u64,
-    /// What has not got there and is not in flight, and what is in flight and has not moved.
+    /// Bytes that have to move before all is there: those that are not in flight, those that are and have not moved, and those that
+    /// connections would move while they wait for answers.
     pub(crate) rest: u64,
     /// How long a piece is to take, and the least time that it takes towards the end: a shorter one spends too much of it
     /// waiting for its answer.

@@ -56,7 +56,7 @@ impl Transfer {
                 CreateUpload::decode_response(response).map(|upload| self.created(upload, account, date, now))
             }
             Asked::Part { part, leg, .. } => AddUploadPart::decode_response(response)
-                .map(|answer| self.taken(part, leg.answered(flight.left(), now.monotonic), &answer)),
+                .map(|answer| self.taken(part, leg.answered(flight.departure(), now.monotonic), &answer)),
             Asked::Commit => match self.way {
                 Way::Parts { .. } => {
                     CompleteUpload::decode_response(response).map(|upload| self.completed(upload))

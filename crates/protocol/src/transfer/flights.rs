@@ -3,7 +3,7 @@
 use std::{collections::BTreeMap, time::Duration};
 
 use super::{
-    line::{Flying, Left, Leg},
+    line::{Departure, Flying, Leg},
     parts::{Part, Tries},
 };
 use crate::{Attempt, RequestId};
@@ -55,9 +55,9 @@ impl Flight {
         self.sent >= self.length
     }
 
-    /// What was seen of when the last of it left.
-    pub(super) fn left(&self) -> Left {
-        Left { after: self.leaving_at, by: self.left_at }
+    /// The departure of the last of its body, as far as it was seen.
+    pub(super) fn departure(&self) -> Departure {
+        Departure { after: self.leaving_at, by: self.left_at }
     }
 }
 
@@ -180,5 +180,31 @@ impl Flights {
             Asked::Part { part, leg, .. } => Some(Flying { part, leg, sent: flight.sent }),
             _ => None,
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::OperationId;
+
+    const SECOND: Duration = Duration::from_secs(1);
+
+    #[test]
+    fn the_last_of_a_body_left_between_two_looks() {
+        let attempt = Attempt::new(OperationId::AddUploadPart, 1);
+        let mut flights = Flights::default();
+        let id = flights.start(Asked::Create, attempt, 10, SECOND);
+        let departure = |flights: &Flights| flights.flying[&id].departure();
+        assert_eq!(departure(&flights), Departure { after: SECOND, by: None });
+        flights.sent(id, 9);
+        flights.note_left(SECOND * 2);
+        assert_eq!(departure(&flights), Departure { after: SECOND * 2, by: None });
+        // Until somebody looks, nobody knows.
+        flights.sent(id, 1);
+        assert_eq!(departure(&flights), Departure { after: SECOND * 2, by: None });
+        flights.note_left(SECOND * 3);
+        flights.note_left(SECOND * 4);
+        assert_eq!(departure(&flights), Departure { after: SECOND * 2, by: Some(SECOND * 3) });
     }
 }

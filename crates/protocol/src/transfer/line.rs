@@ -12,11 +12,11 @@ use crate::sizes::{Rates, Slots, bytes};
 const INTERRUPTED: Duration = Duration::from_secs(120);
 /// An upload has just begun for so long.
 const BEGINNING: Duration = Duration::from_secs(6);
-/// What seems to be a slower answer is something else.
+/// A longer wait counts as this much: most of it is the line.
 const LONGEST_ANSWER: Duration = Duration::from_secs(4);
 /// Of a part that is leaving, the kernel seldom holds more.
 const HELD: u64 = 512 << 10;
-/// Where much fits on the way to the service, it may be as much as this.
+/// On a fast line, which has more on its way, at most this.
 const HELD_AT_MOST: u64 = 4 << 20;
 /// Acknowledgements that come this close together count as one.
 const TOGETHER: Duration = Duration::from_millis(50);
@@ -58,14 +58,14 @@ pub(super) struct Flown {
     waited: Waited,
 }
 
-/// When the last of a part left, as far as that was seen: after this moment, and by that one.
+/// The last of a part left after one moment, and by another one if it was seen to have left.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Left {
+pub(super) struct Departure {
     pub(super) after: Duration,
     pub(super) by: Option<Duration>,
 }
 
-/// How long a part had left before its answer came.
+/// The time from a part's departure to its answer.
 #[derive(Clone, Copy, Debug)]
 struct Waited {
     at_least: Duration,
@@ -80,10 +80,10 @@ impl Waited {
 
 impl Leg {
     /// It ends now.
-    pub(super) fn answered(self, left: Left, now: Duration) -> Flown {
+    pub(super) fn answered(self, departure: Departure, now: Duration) -> Flown {
         let waited = Waited {
-            at_least: left.by.map_or(Duration::ZERO, |by| now.saturating_sub(by)),
-            at_most: now.saturating_sub(left.after),
+            at_least: departure.by.map_or(Duration::ZERO, |by| now.saturating_sub(by)),
+            at_most: now.saturating_sub(departure.after),
         };
         Flown {
             slot: self.slot,
@@ -147,8 +147,9 @@ impl Line {
         sending
     }
 
-    /// How long the service takes to answer anything that comes at this rate, in bytes a second. A part that seems to have left and
-    /// that the kernel still holds looks like a slow answer, unless the line carries more meanwhile than the kernel holds.
+    /// The time that the service takes to answer, as seen by a connection that carries so many bytes a second with its answers. A part
+    /// that seems to have left and that the kernel still holds looks like a slow answer, unless the line carries more
+    /// meanwhile than the kernel holds.
     fn answer(&self, rate: f64) -> Duration {
         let Some(Waited { at_least, at_most }) = self.answer else { return Duration::ZERO };
         let is_answer = at_most.as_secs_f64() * rate > HELD as f64;
@@ -185,24 +186,36 @@ impl Line {
         carried.clamp(flying.left().saturating_sub(HELD), flying.left())
     }
 
-    /// How much of what is in flight has not left, by what its connections carried before: the kernel may hold more than a part
-    /// was short of.
-    fn unsent(&self, flying: Flying, now: Duration) -> u64 {
+    /// Bytes of a part in flight that have not left, by what its connection carried before: the kernel may have taken up to
+    /// [`HELD_AT_MOST`] more than have.
+    fn unsent(&self, flying: Flying, usual: f64, now: Duration) -> u64 {
         let time = now.saturating_sub(flying.leg.since).as_secs_f64();
-        let carried = self.slots.of(flying.leg.slot).map_or(u64::MAX, |rate| bytes(rate * time));
+        let carried = bytes(self.slots.of(flying.leg.slot).unwrap_or(usual) * time);
         flying.part.len() - carried.clamp(flying.left().saturating_sub(HELD_AT_MOST), flying.left())
     }
 
-    /// What has to leave before all of `to_cut` can: what is in flight and has not left, and what connections would carry while they
-    /// wait for their answers, if they get another part afterwards.
+    /// The seconds until the rest of a part in flight has left, and from then to its answer.
+    fn busy(&self, flying: Flying, usual: f64, now: Duration) -> (f64, f64) {
+        let rate = self.slots.of(flying.leg.slot).unwrap_or(usual).max(1.0);
+        let answer = self.answer(self.with_answers.of(flying.leg.slot).unwrap_or(usual)).as_secs_f64();
+        let unsent = self.unsent(flying, usual, now);
+        if unsent > 0 {
+            return (unsent as f64 / rate, answer);
+        }
+        let time = now.saturating_sub(flying.leg.since).as_secs_f64();
+        let waited = (time - flying.part.len() as f64 / rate).max(0.0);
+        (0.0, (answer - waited).max(0.0))
+    }
+
+    /// Bytes that have to leave before all of `to_cut` can: those in flight that have not left, and those that connections would
+    /// carry while they wait for their answers, if they get another part afterwards.
     fn ahead(&self, flying: &[Flying], to_cut: u64, rates: Rates, now: Duration) -> u64 {
-        let unsent: u64 = flying.iter().map(|other| self.unsent(*other, now)).sum();
+        let unsent: u64 = flying.iter().map(|other| self.unsent(*other, rates.usual, now)).sum();
         let end = to_cut.saturating_add(unsent) as f64 / rates.together.max(1.0);
         let waiting = flying.iter().filter_map(|other| {
+            let (leaving, answer) = self.busy(*other, rates.usual, now);
             let rate = self.slots.of(other.leg.slot).unwrap_or(rates.usual);
-            let answer = self.answer(rate).as_secs_f64();
-            let free = self.unsent(*other, now) as f64 / rate.max(1.0) + answer;
-            (free < end).then(|| bytes(rate * answer))
+            (leaving + answer < end).then(|| bytes(rate * answer))
         });
         unsent.saturating_add(waiting.sum())
     }
@@ -254,7 +267,7 @@ mod tests {
     fn flown(slot: usize, since: u32, at: u32, waited: u32) -> Flown {
         let leg = Leg { slot, since: SECOND * since, epoch: 0 };
         let left = SECOND * (at - waited);
-        leg.answered(Left { after: left, by: Some(left) }, SECOND * at)
+        leg.answered(Departure { after: left, by: Some(left) }, SECOND * at)
     }
 
     fn line() -> Line {
@@ -309,8 +322,8 @@ mod tests {
         // What was not seen to leave before its answer came may have left at any time since it began.
         let unseen = |slot, kib, millis| {
             let leg = Leg { slot, since: SECOND * 10, epoch: 0 };
-            let left = Left { after: SECOND * 10, by: None };
-            (leg.answered(left, SECOND * 10 + Duration::from_millis(millis)), kib * KIB)
+            let departure = Departure { after: SECOND * 10, by: None };
+            (leg.answered(departure, SECOND * 10 + Duration::from_millis(millis)), kib * KIB)
         };
         let carried = |parts: &[(Flown, u64)]| {
             let mut line = line();
@@ -340,6 +353,11 @@ mod tests {
         // Its next part has to wait for an answer of a second, if there is one.
         assert_eq!([60, 90].map(|to_cut| ahead(22, to_cut)), [80, 80]);
         assert_eq!(ahead(22, 110), 90);
+        // Of the answer to a part that has left, what is over does not count.
+        let part = Part { start: 0, end: 15 * MIB, number: 1 };
+        let waiting = [Flying { part, leg: Leg { slot: 1, since: SECOND * 20, epoch: 0 }, sent: 15 * MIB }];
+        assert_eq!(line.ahead(&waiting, 100 * MIB, rates, SECOND * 22) / MIB, 5);
+        assert_eq!(line.ahead(&waiting, 100 * MIB, rates, SECOND * 30) / MIB, 0);
     }
 
     #[test]

@@ -27,6 +27,10 @@ const LASTS_FOR_NOW: Duration = Duration::from_secs(2);
 /// Parts that take less than this spend too much of it waiting for their answers.
 const SHORTEST: Duration = Duration::from_millis(150);
 
+/// By how much too large the rest is taken: what several connections leave at the end, since their shares were too small, the last one
+/// carries alone.
+const GENEROUS: u64 = 64;
+
 /// How much may be cut and not be acknowledged: what the line carries in this time, and a little for each connection.
 pub(super) const AT_RISK: Duration = Duration::from_secs(12);
 const AT_RISK_EACH: u64 = MIB;
@@ -63,7 +67,7 @@ pub(super) struct Situation {
     /// What was never cut or is to be cut anew, and how many parts may still be cut of it.
     pub(super) to_cut: u64,
     pub(super) parts_left: u64,
-    /// What has to leave before all of it can.
+    /// Bytes that have to leave before all of `to_cut` can.
     pub(super) ahead: u64,
     /// What was cut and is not acknowledged.
     pub(super) at_risk: u64,
@@ -118,11 +122,17 @@ impl Situation {
             largest_before: self.largest_before,
             largest: self.largest,
             number: self.number,
-            rest: self.to_cut.saturating_add(self.ahead),
+            rest: self.rest(),
             lasts: if self.is_short { LASTS_FOR_NOW } else { LASTS },
             shortest: SHORTEST,
             last_round: LAST_ROUND,
         }
+    }
+
+    /// Bytes that have to leave, and a little more.
+    fn rest(&self) -> u64 {
+        let rest = self.to_cut.saturating_add(self.ahead);
+        rest.saturating_add(rest / GENEROUS)
     }
 
     /// How much may be cut now.

@@ -52,10 +52,10 @@ fn the_first_parts_are_small_and_sizes_jump_to_what_the_line_carries() {
 
 #[test]
 fn towards_the_end_parts_get_smaller_so_that_all_end_together() {
-    // Eight connections of 1 MiB/s, so that the rest takes an eighth of its MiB in seconds.
+    // Eight connections of 1 MiB/s, so that the rest takes an eighth of its MiB in seconds; it is taken for a little larger.
     let rest = |mib: u64| kib(Situation { to_cut: mib * MIB, ..at(MIB) });
-    let sizes = [64, 32, 16, 8, 4, 2, 1].map(|mib| rest(mib).unwrap());
-    assert_eq!(sizes, [4096, 3520, 1792, 1024, 512, 256, 192]);
+    let sizes = [64, 30, 16, 8, 4, 2, 1].map(|mib| rest(mib).unwrap());
+    assert_eq!(sizes, [4096, 3328, 1792, 1088, 576, 320, 192]);
     // One that is faster does not hold the end up if it gets slower.
     let rates = Rates { own: Some(10.0 * MIB as f64), ..at(MIB).rates };
     let fast = Situation { rates, to_cut: 16 * MIB, ..at(MIB) };

@@ -1,6 +1,6 @@
 //! Where the parts of one block lie.
 
-/// Where parts lie that follow each other.
+/// Ranges of parts that follow each other. None is empty, and each ends at a byte that can be numbered.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Ranges {
     /// Parts of one length without gaps, as they are in the end where the size is fixed: with small parts there are more than a
@@ -38,7 +38,7 @@ impl Ranges {
         (0..self.len()).filter_map(|index| self.get(index))
     }
 
-    /// How many begin before this byte.
+    /// The number of those that begin before this byte.
     pub(super) fn before(&self, byte: u64) -> usize {
         match self {
             Self::Even { start, length, count } => {
@@ -58,7 +58,8 @@ impl Ranges {
                 Self::Even { start: *start, length: *length, count: count + 1 }
             }
             Self::Even { .. } => {
-                let mut ranges: Vec<_> = self.iter().collect();
+                let mut ranges = Vec::with_capacity(self.len() + 1);
+                ranges.extend(self.iter());
                 ranges.insert(index, range);
                 Self::of(ranges)
             }

@@ -31,10 +31,14 @@ impl Books {
         let goes_elsewhere =
             matches!(after.phase, Phase::Creating | Phase::Settling) && before.phase != after.phase;
         let is_ending = self.stops || self.gives_up || goes_elsewhere;
-        // A file that is gone is an answer.
+        // A file that is gone is an answer, and a page that was too large is asked for in smaller ones, whatever else the rejection says.
         let is_gone = matches!(setback, Setback::Refused { status: 404, is_quota: false, .. });
-        let is_answer = flight.asked == Asked::Object && is_gone;
-        let is_silent = !is_in_doubt && !is_ending && !is_answer && again.is_none();
+        let is_missing = flight.asked == Asked::Object && is_gone;
+        let is_page = flight.asked == Asked::List
+            && setback.is_invalid()
+            && again.is_none()
+            && after.phase == Phase::Settling;
+        let is_silent = !is_in_doubt && !is_ending && !is_missing && !is_page && again.is_none();
         self.fails |= is_silent && self.was_out_of_patience;
         let was_ending = self.is_ending();
         if was_ending {
@@ -68,7 +72,7 @@ impl Books {
                 self.part_interrupted(start, setback);
             }
             Asked::Content => {}
-            Asked::Object if is_answer => {
+            Asked::Object if is_missing => {
                 (self.understood, self.solo.1, self.solo_excused) = (true, 0, None);
             }
             Asked::Create | Asked::List | Asked::Object | Asked::Cancel | Asked::Complete | Asked::Post => {
@@ -88,9 +92,7 @@ impl Books {
                 let is_over = matches!(after.phase, Phase::Done | Phase::Creating)
                     || (may_be_made && is_commit && after.phase == Phase::Settling)
                     || is_single_again;
-                // A page that was too large is asked for in smaller ones, whatever else the rejection says.
-                let is_page = flight.asked == Asked::List && setback.is_invalid() && again.is_none();
-                if is_page && after.phase == Phase::Settling {
+                if is_page {
                     self.solo.1 -= 1;
                     return;
                 }
