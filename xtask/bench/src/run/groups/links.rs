@@ -59,7 +59,7 @@ fn over(context: &Context, parallel: u16, slow_rate: Option<u64>, name: String) 
     let scene = Scene::at(&sink, length, parallel, context.scratch());
     scene.sparse()?;
     let contender = contenders::partwise(context, name, Parallel::OfScene, &[]);
-    let measured = rounds(&[contender], &scene, &sink, context.few_rounds())?;
+    let measured = rounds(&[contender], &scene, &sink, context.three_rounds())?;
     let measured = measured.into_iter().next().context("nothing was measured")?;
     measured.runs.iter().try_for_each(|run| ensure_fair(run, parallel, slow_rate.is_some()))?;
     Ok(measured)
