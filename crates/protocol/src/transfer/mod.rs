@@ -93,7 +93,7 @@ use stop::Stop;
 ///    smaller towards the end so that all connections end together, and so large that there are at most
 ///    [`Limits::parts`](crate::Limits::parts). What was cut and is not acknowledged is, whenever a part is cut, at most
 ///    what was acknowledged over the last 12 s (or since the first part left, as a rate for 12 s) plus 1 MiB for each
-///    connection. A part that was interrupted twice may be cut anew. Where the number of connections is left open, it
+///    connection. A part that was interrupted twice may be cut again. Where the number of connections is left open, it
 ///    begins at eight and is doubled as long as more bytes leave for it. Where parts take seconds, it is halved as long
 ///    as that loses less than 5 % of what is acknowledged (less than 30 % among connections that carry less than 2
 ///    Mbit/s each), down to two; other numbers are tried again later, since lines change.
@@ -109,7 +109,7 @@ use stop::Stop;
 ///    An exhausted quota is final. A request that failed without an answer, while nothing else was answered since it
 ///    left, is a failure of the service and costs no budget, unless the same request failed so in an earlier outage or
 ///    after more than 1 MiB of its body had left. Where no connection comes about, or two requests in a row fail
-///    without an answer between them, or the only request under way fails, the service is away for all machines that
+///    without an answer between them, or the only request in flight fails, the service is away for all machines that
 ///    share a [`ServiceState`]: one request at a time finds out, after a second and then ever later up to five seconds,
 ///    and whatever is answered to it ends that for all. Where the sizes of parts are left open, it is the smallest part
 ///    of those that go again, or a new one of the least size. It is waited for as long as
@@ -133,7 +133,7 @@ use stop::Stop;
 ///    service has said that it should not.
 /// 6. An upload expires on the service's clock, and the service decides: an upload has expired when a part or
 ///    `complete` is rejected for good and that answer's `Date` is past the expiry, or its words say so and can mean
-///    nothing else. Every answer's `Date` shows that clock anew, the create answer by `created_at` if by nothing else;
+///    nothing else. Every answer's `Date` shows that clock again, the create answer by `created_at` if by nothing else;
 ///    where a rejection has no `Date`, the clock that this run was shown last goes on with our monotonic one. Our own
 ///    clocks only warn: of a rate that cannot finish in time, and of an expiry that seems past, in which case of an
 ///    upload of an earlier run one part goes at a time until the service has taken it. An expired upload starts over

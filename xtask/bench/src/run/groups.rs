@@ -54,7 +54,7 @@ impl Group {
         for _ in 0..series {
             machine::settle()?;
             all.push((self.measure)(context));
-            // What breaks off because this process is to end is no result.
+            // A measurement that is interrupted because this process is to end is no result.
             context.ending.hold();
         }
         Ok(merged(self.title, all))

@@ -82,8 +82,8 @@ fn how_to_read() -> String {
   processor time (`CPU-s`) is the kernel's own count of that process and its children; the peak of the memory is that of the largest
   single one of them, and of the largest process of a server.
 - Everyone runs in turn, `--rounds` times, after once that nobody counts; what a limited rate decides is measured once or twice, on
-  links three times, and the memory of uploads twice. Claims about memory take the highest peak, and the least that an idle process took. Other figures
-  are medians over the rounds. Ratios are taken pair by pair within each round before their median is: machines become faster and slower
+  links three times, and the memory of uploads twice. Claims about memory take the highest peak, and the least that an idle
+  process took. Other figures are medians over the rounds. Ratios are taken pair by pair within each round before their median is: machines become faster and slower
   by the hour, and only what ran side by side can be compared. So a ratio is not the quotient of two figures of the table.
 - `--series N` measures each group but `lines` N times in a row. The tables are those of the last series; a claim shows the figure of
   each, and holds if it held in each.
