@@ -32,7 +32,7 @@ use crate::sleep::SHORTEST_SLEEP;
 /// word, and the request would wait for an answer that never comes.
 const LONGEST_IDLE: Duration = Duration::from_secs(60);
 /// One that nobody needed while others were used for this long is closed: fewer are wanted by now.
-const LONGEST_SURPLUS: Duration = Duration::from_secs(2);
+const LONGEST_SURPLUS: Duration = Duration::from_secs(1);
 
 /// Getting ready for the next request is a matter of microseconds; whatever takes this long is not worth waiting for.
 const LONGEST_TO_READY: Duration = Duration::from_secs(1);

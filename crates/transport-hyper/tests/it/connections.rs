@@ -83,7 +83,7 @@ async fn connections_that_are_not_needed_any_more_are_closed_and_a_pause_closes_
     join_all((0..4).map(|_| call())).await;
     assert!(was_closed.try_recv().is_err(), "in a pause, none of them is needed");
     let permit = async {
-        pass(6).await;
+        pass(1).await;
         answers.add_permits(2);
     };
     tokio::join!(call(), permit);

@@ -18,6 +18,7 @@ mod server_process;
 mod sink_process;
 mod table;
 mod tools;
+mod updated;
 
 use std::path::{Path, PathBuf};
 
@@ -67,8 +68,9 @@ pub(crate) struct Options {
     /// Write all figures here, as JSON.
     #[arg(long)]
     json: Option<PathBuf>,
-    /// Write docs/benchmarks.md, which has all groups but `build`.
-    #[arg(long, conflicts_with_all = ["groups", "lines"])]
+    /// Write docs/benchmarks.md, which has all groups but `build`; with `--group` only the sections of those groups, whose
+    /// headings say then that they were measured later.
+    #[arg(long, conflicts_with = "lines")]
     write: bool,
 }
 
@@ -184,10 +186,12 @@ pub(crate) fn run(options: &Options) -> Result<bool> {
         }
     }
     if options.write {
-        std::fs::write(
-            context.workspace.join("docs/benchmarks.md"),
-            page::markdown(&context, options, &all),
-        )?;
+        let path = context.workspace.join("docs/benchmarks.md");
+        let page = match options.groups[..] {
+            [] => page::markdown(&context, options, &all),
+            _ => updated::updated(&std::fs::read_to_string(&path)?, &all, &page::how(&context, options)),
+        };
+        std::fs::write(path, page)?;
     }
     Ok(all.iter().flat_map(|found| &found.claims).all(|claim| claim.verdict == Verdict::Holds))
 }

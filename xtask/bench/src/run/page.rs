@@ -59,6 +59,12 @@ pub(crate) fn markdown(context: &Context, options: &Options, all: &[Found]) -> S
     page
 }
 
+/// How and when something was measured, for the page of an earlier time.
+pub(crate) fn how(context: &Context, options: &Options) -> String {
+    let About { date, revision, .. } = &context.about;
+    format!("`{}`, begun {date}, of {revision}", command(options))
+}
+
 /// The same for machines, with every run.
 pub(crate) fn json(context: &Context, options: &Options, all: &[Found]) -> Result<String> {
     let about = &context.about;
@@ -108,7 +114,8 @@ fn how_to_read() -> String {
   it was not measured. `cargo xtask line` puts such a line in front of any service on this machine, to be tried by hand.
 - Files for CPU and memory over loopback are in the page cache. Where a table says sparse, the file is all zeros and has no blocks on
   the disk: the kernel makes its pages up, and all else is as with any other file.
-- `cargo xtask bench --group NAME` measures one group, and exits with 1 when a claim does not hold or could not be told.
+- `cargo xtask bench --group NAME` measures one group, and exits with 1 when a claim does not hold or could not be told. With `--write`
+  too, its sections here are measured anew, and say so.
 "
     )
 }
