@@ -3,20 +3,19 @@
 use std::path::Path;
 use std::process::Command;
 
-use anyhow::{Context, Result};
+use anyhow::Result;
 
-use crate::workspace::{built, cargo, run};
+use crate::workspace::{built, cargo, cargo_bench, run, target};
 
 /// Builds the command and what measures it, and measures. The peers are installed in a folder `bench` beside what cargo builds.
 pub(crate) fn bench(root: &Path, arguments: &[String]) -> Result<()> {
     // One after the other: together they would share their features, and the command would not be the one that people have.
-    let release = |package| built(&mut cargo(root, ["build", "--release", "--package", package]));
-    let (partwise, bench) = (release("partwise")?, release("partwise-bench")?);
-    let target = bench.ancestors().nth(2).context("cargo builds in target/release")?;
+    let partwise = built(&mut cargo(root, ["build", "--release", "--package", "partwise-cli"]))?;
+    let bench = built(&mut cargo_bench(root, ["build", "--release"])?)?;
     // It ends, and cleans up, when this process does.
     let mut command = Command::new(&bench);
     command.args(["tethered", &std::process::id().to_string(), "--"]).arg(&bench);
     command.arg("run").arg("--partwise").arg(partwise).arg("--workspace").arg(root);
-    command.arg("--tools").arg(target.join("bench")).args(arguments);
+    command.arg("--tools").arg(target(root)?.join("bench")).args(arguments);
     run(&mut command, "the tables above say what does not hold")
 }

@@ -8,11 +8,8 @@ use anyhow::Result;
 use crate::workspace::{cargo, run};
 
 /// The packages that have a simulation, and the tests that it is in.
-const SIMULATIONS: [(&str, &str); 3] = [
-    ("partwise-protocol", "simulation"),
-    ("partwise-protocol", "lines"),
-    ("partwise-transport-hyper", "simulation"),
-];
+const SIMULATIONS: [(&str, &str); 3] =
+    [("partwise-protocol", "simulation"), ("partwise-protocol", "lines"), ("partwise", "simulation")];
 
 /// The seeds to try.
 #[derive(Clone, Copy, Debug)]

@@ -33,7 +33,7 @@ pub(crate) struct Options {
 pub(crate) fn soak(root: &Path, options: &Options) -> Result<()> {
     // One after the other: together they would share their features, and the command would not be the one that people have.
     let release = |package| built(&mut cargo(root, ["build", "--release", "--package", package]));
-    let (partwise, soak) = (release("partwise")?, release("partwise-soak")?);
+    let (partwise, soak) = (release("partwise-cli")?, release("partwise-soak")?);
     let target = soak.ancestors().nth(2).context("cargo builds in target/release")?;
     let folder = options.dir.clone().unwrap_or_else(|| target.join("soak"));
     let mut command = Command::new(soak);

@@ -27,6 +27,29 @@ pub(crate) fn cargo<'a>(root: &Path, arguments: impl IntoIterator<Item = &'a str
     command
 }
 
+/// The manifest of what measures, which is a workspace of its own.
+pub(crate) const BENCH: &str = "xtask/bench/Cargo.toml";
+
+/// The folder into which cargo builds everything, the benches too.
+pub(crate) fn target(root: &Path) -> Result<PathBuf> {
+    let output = cargo(root, ["metadata", "--no-deps", "--format-version", "1"]).output()?;
+    ensure!(
+        output.status.success(),
+        "cargo metadata has failed: {}",
+        String::from_utf8_lossy(&output.stderr)
+    );
+    let metadata: Value = serde_json::from_slice(&output.stdout)?;
+    let target = metadata["target_directory"].as_str().context("cargo names no target folder")?;
+    Ok(target.into())
+}
+
+/// Cargo at work on what measures.
+pub(crate) fn cargo_bench<'a>(root: &Path, arguments: impl IntoIterator<Item = &'a str>) -> Result<Command> {
+    let mut command = cargo(root, arguments);
+    command.args(["--manifest-path", BENCH, "--target-dir"]).arg(target(root)?);
+    Ok(command)
+}
+
 /// Runs a command to its end; `remedy` says what to do when it fails.
 pub(crate) fn run(command: &mut Command, remedy: &str) -> Result<()> {
     let words: Vec<_> = [command.get_program()].into_iter().chain(command.get_args()).collect();

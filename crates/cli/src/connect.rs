@@ -3,12 +3,12 @@
 use std::{fs, path::Path};
 
 use http::{HeaderMap, HeaderName, HeaderValue, Uri};
-use partwise_protocol::{Api, RetryPolicy};
-use partwise_server::{Durability, Keys, Server};
-use partwise_transport_hyper::{
+use partwise::{
     Client, Reading, Writing,
     stack::{Proxy, Stack, StackOptions},
 };
+use partwise_protocol::{Api, RetryPolicy};
+use partwise_server::{Durability, Keys, Server};
 
 use crate::{
     account::Sent,

@@ -5,13 +5,13 @@ mod rejected;
 use std::{error::Error as StdError, io};
 
 use http::StatusCode;
+use partwise::{
+    Error,
+    stack::{ConnectError, StackError, TlsError},
+};
 use partwise_protocol::{
     Dialect, DownloadError, EncodeError, FailureKind, Garbled, Instead, OperationId, PlanError,
     TransferError, WrongContent,
-};
-use partwise_transport_hyper::{
-    Error,
-    stack::{ConnectError, StackError, TlsError},
 };
 
 use crate::{

@@ -216,7 +216,7 @@ async fn cancel_there(arguments: &UploadsCancelArguments, connected: &Connected)
     print(arguments, &upload.map_err(|error| explained(id, connected, &error))?)
 }
 
-fn explained(id: &str, connected: &Connected, error: &partwise_transport_hyper::Error) -> Report {
+fn explained(id: &str, connected: &Connected, error: &partwise::Error) -> Report {
     connected.explain.report(&format!("cannot cancel {id}"), error)
 }
 

@@ -40,7 +40,6 @@ mod credential;
 mod dialect;
 mod download;
 mod error;
-mod failure;
 mod files;
 mod form;
 mod generated;
@@ -55,6 +54,7 @@ mod route;
 mod service_state;
 mod sizes;
 mod transfer;
+pub mod transport;
 mod uploads;
 
 pub use account::Account;
@@ -70,7 +70,6 @@ pub use download::{
 pub use error::{
     ApiError, ApiErrorKind, DecodeError, EncodeError, Garbled, Redirect, ResponseError, excerpt,
 };
-pub use failure::{Failure, FailureKind};
 pub use files::{
     ByteRange, ContentRange, CreateFile, DeleteFile, DownloadFile, DownloadHead, FileListEnd, FileListWriter,
     ImportFile, ListFiles, Order, RetrieveFile,
@@ -91,4 +90,5 @@ pub use transfer::{
     Retries, Retry, RetryReason, RouteChoice, SourceError, SourceStamp, Statistics, Transfer, TransferError,
     UploadAction, UploadTask, Warning,
 };
+pub use transport::{Failure, FailureKind};
 pub use uploads::{AddUploadPart, CancelUpload, CompleteUpload, CreateUpload};

@@ -9,8 +9,11 @@ use std::{
 };
 
 use http_body::{Body, Frame, SizeHint};
+use partwise_net::{
+    files::{FileError, Files, Piece, read_ahead},
+    pacing::do_not_pace_within_machine,
+};
 use partwise_protocol::{DownloadFile, Operation as _};
-use partwise_sendfile::{FileError, Files, Piece, do_not_pace_within_machine, read_ahead};
 use socket2::{SockRef, TcpKeepalive};
 use tokio::{
     io::{AsyncRead, AsyncWrite, ReadBuf},

@@ -1,42 +1,16 @@
-//! What a transport's error means for whoever decides about trying again.
+//! What a transport's error means for a caller who decides about a retry.
 
-use std::{error::Error, io};
+use std::error::Error;
 
-use partwise_protocol::{Failure, FailureKind, SourceError};
+use partwise_protocol::transport::{FailureKind, causes};
 
-use crate::{coding::Undecodable, service::BoxError, stack::StackError};
+use crate::stack::StackError;
 
-/// Finds out what kind of failure this is by looking through its causes; what nobody knows is taken for final.
-/// [`Client::new`](crate::Client::new) tells callers of it.
-pub(crate) fn classify(error: BoxError) -> Failure {
-    // That a body broke off is not worth telling when it is the source that did.
-    if let Some(error) = causes(&*error).find_map(|cause| cause.downcast_ref::<SourceError>()) {
-        return error.clone().into();
-    }
-    // A service that says what happened is believed.
-    let error = match error.downcast::<Failure>() {
-        Ok(failure) => return *failure,
-        Err(error) => error,
-    };
-    let known = causes(&*error).find_map(|cause| cause.downcast_ref::<Failure>()).cloned();
-    let kind = || causes(&*error).find_map(kind_of).unwrap_or(FailureKind::Other);
-    let mut failure = known.unwrap_or_else(|| Failure::new(kind()));
-    failure.cause = Some(error.into());
-    failure
-}
-
-/// An error and its causes. An `io::Error` names the cause of what it holds, and not that itself.
-fn causes<'e>(error: &'e (dyn Error + 'static)) -> impl Iterator<Item = &'e (dyn Error + 'static)> {
-    std::iter::successors(Some(error), |&error| {
-        match error.downcast_ref::<io::Error>().and_then(io::Error::get_ref) {
-            Some(held) => Some(held),
-            None => error.source(),
-        }
-    })
-}
-
-/// What one error of the chain says by itself; the outermost that knows decides.
-fn kind_of(error: &(dyn Error + 'static)) -> Option<FailureKind> {
+/// What one error means, as far as the libraries below this crate are concerned: errors of [`Stack`](crate::stack::Stack), hyper,
+/// hyper-util's pooled client and rustls, and those that [`FailureKind::of`] knows; `None` for all others. For a whole chain of
+/// causes give it to [`Failure::of`](partwise_protocol::transport::Failure::of).
+#[must_use]
+pub fn failure_kind(error: &(dyn Error + 'static)) -> Option<FailureKind> {
     if let Some(error) = error.downcast_ref::<StackError>() {
         return of_stack(error);
     }
@@ -46,9 +20,6 @@ fn kind_of(error: &(dyn Error + 'static)) -> Option<FailureKind> {
     if let Some(error) = error.downcast_ref::<hyper::Error>() {
         return Some(of_hyper(error));
     }
-    if error.is::<Undecodable>() {
-        return Some(FailureKind::Other);
-    }
     #[cfg(feature = "__tls")]
     if let Some(rustls::Error::InvalidCertificate(_)) = error.downcast_ref() {
         return Some(FailureKind::Unsent);
@@ -56,7 +27,7 @@ fn kind_of(error: &(dyn Error + 'static)) -> Option<FailureKind> {
     if error.is::<tokio::time::error::Elapsed>() {
         return Some(FailureKind::Timeout);
     }
-    error.downcast_ref::<io::Error>().and_then(of_io)
+    FailureKind::of(error)
 }
 
 fn of_stack(error: &StackError) -> Option<FailureKind> {
@@ -71,7 +42,7 @@ fn of_stack(error: &StackError) -> Option<FailureKind> {
         StackError::Garbled { .. } => Some(FailureKind::Interrupted),
         // The cause may know more: that the kernel gave the peer up.
         StackError::Interrupted { source, .. } => {
-            Some(causes(&**source).find_map(kind_of).unwrap_or(FailureKind::Interrupted))
+            Some(causes(&**source).find_map(failure_kind).unwrap_or(FailureKind::Interrupted))
         }
         StackError::Body(_) | StackError::Exchange(_) => None,
         _ => Some(FailureKind::Other),
@@ -80,7 +51,7 @@ fn of_stack(error: &StackError) -> Option<FailureKind> {
 
 /// No connection came about: why may still be final.
 fn of_connect(error: &(dyn Error + 'static)) -> FailureKind {
-    match causes(error).skip(1).find_map(kind_of) {
+    match causes(error).skip(1).find_map(failure_kind) {
         Some(FailureKind::Unsent) => FailureKind::Unsent,
         _ => FailureKind::Connect,
     }
@@ -100,30 +71,9 @@ fn of_hyper(error: &hyper::Error) -> FailureKind {
     }
     // What is left is the end of the connection in the midst of something, or an answer that is no HTTP. The socket may
     // know more: that the kernel gave the peer up.
-    match causes(error).skip(1).find_map(kind_of) {
+    match causes(error).skip(1).find_map(failure_kind) {
         Some(kind @ (FailureKind::Timeout | FailureKind::Unsent)) => kind,
         _ => FailureKind::Interrupted,
-    }
-}
-
-fn of_io(error: &io::Error) -> Option<FailureKind> {
-    match error.kind() {
-        // Only the opening of a connection ends so.
-        io::ErrorKind::ConnectionRefused | io::ErrorKind::AddrNotAvailable => Some(FailureKind::Connect),
-        // The second is how a blocking socket says that the time is over.
-        io::ErrorKind::TimedOut | io::ErrorKind::WouldBlock => Some(FailureKind::Timeout),
-        // The last three also end connections that stood, when the way to the peer is gone for too long: by then the
-        // service may have acted.
-        io::ErrorKind::ConnectionReset
-        | io::ErrorKind::ConnectionAborted
-        | io::ErrorKind::BrokenPipe
-        | io::ErrorKind::NotConnected
-        | io::ErrorKind::UnexpectedEof
-        | io::ErrorKind::WriteZero
-        | io::ErrorKind::HostUnreachable
-        | io::ErrorKind::NetworkUnreachable
-        | io::ErrorKind::NetworkDown => Some(FailureKind::Interrupted),
-        _ => None,
     }
 }
 
@@ -138,6 +88,11 @@ mod tests {
     use hyper_util::rt::TokioIo;
     use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _, DuplexStream};
 
+    use std::io;
+
+    use partwise_net::BoxError;
+    use partwise_protocol::transport::Failure;
+
     use super::*;
 
     #[derive(Debug, thiserror::Error)]
@@ -145,7 +100,7 @@ mod tests {
     struct Foreign(#[source] BoxError);
 
     fn kind(error: impl Into<BoxError>) -> FailureKind {
-        classify(Foreign(error.into()).into()).kind
+        Failure::of(Foreign(error.into()).into(), failure_kind).kind
     }
 
     #[test]
@@ -176,29 +131,11 @@ mod tests {
         assert_eq!(kind(io::Error::other(Foreign(closed.into()))), FailureKind::Interrupted);
     }
 
-    #[test]
-    fn a_failure_is_believed_wherever_it_is_in_the_chain() {
-        let timeout = || Failure::with_cause(FailureKind::Timeout, "nothing came");
-        let itself = classify(timeout().into());
-        assert_eq!(itself.kind, FailureKind::Timeout);
-        assert_eq!(itself.cause.unwrap().to_string(), "nothing came", "it is not wrapped in itself");
-        assert_eq!(kind(timeout()), FailureKind::Timeout);
-        assert_eq!(kind(io::Error::new(io::ErrorKind::ConnectionReset, timeout())), FailureKind::Timeout);
-        let below = classify(Foreign(timeout().into()).into());
-        assert_eq!(below.cause.unwrap().to_string(), "the service of somebody else", "no layer is lost");
-    }
-
     #[cfg(feature = "__tls")]
     #[test]
     fn a_certificate_that_is_not_trusted_is_final_whichever_library_says_so() {
         let unknown = rustls::Error::InvalidCertificate(rustls::CertificateError::UnknownIssuer);
         assert_eq!(kind(io::Error::new(io::ErrorKind::InvalidData, unknown)), FailureKind::Unsent);
-    }
-
-    #[test]
-    fn a_source_that_cannot_be_read_is_no_broken_connection() {
-        let cause = io::Error::from(io::ErrorKind::UnexpectedEof);
-        assert_eq!(kind(SourceError::new(cause)), FailureKind::Source);
     }
 
     /// What hyper says of a request to a peer that reads it, says this, and closes.

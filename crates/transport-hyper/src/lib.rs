@@ -1,77 +1,30 @@
-//! A client for the Files and Uploads APIs of OpenAI and Azure OpenAI: it executes operations, and moves files of any
-//! size up in parallel parts and down in parallel ranges, over hyper or over any tower service.
+//! Executes HTTP requests: a tower service on hyper's HTTP/1.1 connections, made for large bodies in both directions.
 //!
-//! This crate never decides what goes on the wire or what an answer means: that is `partwise-protocol`. It owns sockets,
-//! clocks, files and tasks, and it never holds a file or a part in memory as a whole.
+//! It knows nothing of uploads. What a caller may want to know of a request on its way (how much of its body has departed, how to
+//! stop it) is told through a [`SendState`](partwise_protocol::transport::SendState) in the request's extensions, and what its errors
+//! mean for a retry is what [`failure_kind`] says. A `POST` that can be sent again without harm says so with a
+//! [`Repeat`](partwise_protocol::Repeat) there: the answer to any other is waited for as long as one can that may have made
+//! something, since it cannot be asked for again.
 //!
 //! ```no_run
-//! use partwise_models::Purpose;
-//! use partwise_protocol::{Api, Credential, Plan};
-//! use partwise_transport_hyper::{Client, FileSource};
+//! use bytes::Bytes;
+//! use http_body_util::Full;
+//! use partwise_transport_hyper::stack::Stack;
+//! use tower_service::Service as _;
 //!
 //! # async fn example() -> Result<(), Box<dyn std::error::Error>> {
-//! let client = Client::with_defaults(Api::openai(), Credential::key(&std::env::var("OPENAI_API_KEY")?)?);
-//! let plan = Plan::new("train.jsonl", "application/jsonl", Purpose::FineTune);
-//! let file = client.upload(FileSource::open("train.jsonl")?, plan).await?;
-//! println!("{} has {:?} bytes", file.id, file.bytes);
+//! let request = http::Request::get("https://api.openai.com/v1/files").body(Full::new(Bytes::new()))?;
+//! let answer = Stack::default().call(request).await?;
+//! println!("{}", answer.status());
 //! # Ok(())
 //! # }
 //! ```
 //!
-//! - [`Client`]: [`call`](Client::call) for any operation, [`download`](Client::download) for content as it comes,
-//!   [`upload`](Client::upload) for files; [`Upload`] for progress, checkpoints and cancelling.
-//! - [`Source`]: what is uploaded. [`FileSource`] and bytes are there, your own is two functions.
-//! - [`Target`]: where a whole file is [downloaded to](Client::download_to); [`FileDownload`] for progress, checkpoints and
-//!   stopping.
-//! - [`CredentialSource`]: a key, or a token that is fetched anew when it must be.
-//! - [`stack`]: how requests are sent when you bring no service of your own.
+//! - [`stack`]: the service, its settings and its errors.
 //!
 //! Everything here runs inside a tokio runtime with time and I/O enabled.
 
-mod attempt;
-mod blocking;
-mod body;
-mod buffers;
-mod checkpoints;
-mod client;
-mod coding;
-mod compare;
-mod credentials;
-mod digest;
-mod download;
-mod driver;
-mod error;
 mod failure;
-mod loopback;
-mod positioned;
-mod reading;
-mod redirects;
-mod retries;
-mod service;
-mod sleep;
-mod source;
 pub mod stack;
-mod system;
-mod target;
-mod trace;
-mod upload;
-mod writing;
 
-pub use self::{
-    body::RequestBody,
-    checkpoints::{CheckpointFile, CheckpointJournal, CheckpointStore},
-    client::Client,
-    credentials::CredentialSource,
-    download::{Download, FileDownload},
-    error::Error,
-    reading::Reading,
-    source::{FileSource, Source},
-    target::{FileTarget, Target},
-    upload::Upload,
-    writing::Writing,
-};
-
-/// The examples in the project's README.
-#[cfg(doctest)]
-#[doc = include_str!("../../../README.md")]
-struct Readme;
+pub use self::failure::failure_kind;

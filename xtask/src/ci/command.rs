@@ -17,7 +17,7 @@ pub(super) enum Profile {
 
 /// Builds the command and says where it is.
 pub(super) fn build(root: &Path, profile: Profile) -> Result<PathBuf> {
-    let arguments = ["build", "--package", "partwise"];
+    let arguments = ["build", "--package", "partwise-cli"];
     let release = match profile {
         Profile::Debug => None,
         Profile::Release => Some("--release"),

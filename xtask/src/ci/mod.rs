@@ -32,6 +32,7 @@ const JOBS: &[Job] = &[
     Job { name: "layers", run: layers::check },
     Job { name: "codegen", run: codegen::check },
     Job { name: "clippy", run: commands::clippy },
+    Job { name: "bench", run: commands::bench },
     Job { name: "docs", run: commands::docs },
     Job { name: "samples", run: |root| samples::run(root, None) },
     Job { name: "examples", run: commands::examples },

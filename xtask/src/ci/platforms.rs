@@ -11,12 +11,14 @@ use crate::workspace::{cargo, run};
 const TARGETS: [&str; 2] = ["x86_64-pc-windows-gnu", "aarch64-apple-darwin"];
 
 /// Without the default features: the TLS back ends are C and assembler, which need a compiler for the target too.
-const ARGUMENTS: [&str; 8] = [
+const ARGUMENTS: [&str; 10] = [
     "check",
     "--package=partwise-models",
     "--package=partwise-protocol",
     "--package=partwise-transport-hyper",
+    "--package=partwise",
     "--no-default-features",
+    "--features=partwise/hyper",
     "--config=profile.dev.debug=false",
     "--quiet",
     "--target",

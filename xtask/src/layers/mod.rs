@@ -8,10 +8,14 @@ use std::path::Path;
 
 use anyhow::{Result, bail};
 
+use crate::workspace::BENCH;
+
 /// Checks the dependencies of all crates, and that the pure ones read neither clock nor file.
 pub(crate) fn check(root: &Path) -> Result<()> {
-    let mut faults = dependencies::faults(&dependencies::Metadata::read(root)?);
-    faults.extend(purity::faults(root)?);
+    let mut faults = purity::faults(root)?;
+    for manifest in ["Cargo.toml", BENCH] {
+        faults.extend(dependencies::faults(&dependencies::Metadata::read(root, manifest)?));
+    }
     for fault in &faults {
         eprintln!("{fault}");
     }

@@ -10,8 +10,8 @@ use std::{
     sync::{Mutex, PoisonError},
 };
 
+use partwise::{CheckpointJournal, CheckpointStore, FileTarget, Target as _};
 use partwise_protocol::DownloadCheckpoint;
-use partwise_transport_hyper::{CheckpointJournal, CheckpointStore, FileTarget, Target as _};
 
 use super::destination::{Target, cannot_write};
 use crate::{
@@ -120,7 +120,7 @@ impl Overwrite {
     }
 }
 
-impl partwise_transport_hyper::Target for Overwrite {
+impl partwise::Target for Overwrite {
     fn length(&self) -> io::Result<u64> {
         self.content.length()
     }

@@ -2,8 +2,8 @@
 
 use std::{error::Error as StdError, io, pin::pin};
 
+use partwise::{Error, FileDownload};
 use partwise_protocol::{DownloadCheckpoint, DownloadError, DownloadPlan, DownloadProgress};
-use partwise_transport_hyper::{Error, FileDownload};
 use tokio::sync::watch;
 
 use super::{

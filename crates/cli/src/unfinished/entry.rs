@@ -9,8 +9,8 @@ use std::{
     },
 };
 
+use partwise::{CheckpointFile, CheckpointStore};
 use partwise_protocol::Checkpoint;
-use partwise_transport_hyper::{CheckpointFile, CheckpointStore};
 use serde::{Deserialize, Serialize};
 
 use super::lock::Locked;

@@ -12,8 +12,8 @@ use std::{
     path::{Path, PathBuf},
 };
 
+use partwise::CheckpointFile;
 use partwise_protocol::Checkpoint;
-use partwise_transport_hyper::CheckpointFile;
 
 use self::key::Key;
 pub(crate) use self::{

@@ -2,9 +2,9 @@
 
 use std::{io, time::Duration};
 
+use partwise::{FileSource, Source};
 use partwise_models::{File, FileState};
 use partwise_protocol::{Comparison, Plan, RetrieveFile, SourceStamp};
-use partwise_transport_hyper::{FileSource, Source};
 use tokio::{
     sync::watch,
     time::{Instant, timeout_at},

@@ -1,7 +1,7 @@
 //! Going on from where an earlier run was.
 
+use partwise::{Error, Upload};
 use partwise_protocol::{ApiErrorKind, Checkpoint, OperationId, Plan, ResumeError, TransferError};
-use partwise_transport_hyper::{Error, Upload};
 
 use super::open;
 use crate::{

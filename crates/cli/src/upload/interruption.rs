@@ -1,6 +1,6 @@
 //! Ctrl-C, once and again.
 
-use partwise_transport_hyper::Upload;
+use partwise::Upload;
 use tokio::sync::oneshot;
 
 use crate::{

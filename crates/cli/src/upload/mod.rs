@@ -8,9 +8,9 @@ mod stats;
 
 use std::{error::Error as StdError, time::Instant};
 
+use partwise::{Error, FileSource, Upload};
 use partwise_models::File;
 use partwise_protocol::{Parallel, Plan, RouteChoice, TransferError};
-use partwise_transport_hyper::{Error, FileSource, Upload};
 
 use self::stats::Stats;
 use crate::{

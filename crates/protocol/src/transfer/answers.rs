@@ -19,7 +19,7 @@ use super::{
 };
 use crate::{
     Account, AddUploadPart, CancelUpload, CompleteUpload, CreateFile, CreateUpload, Failure, FailureKind,
-    ListFiles, Now, Operation, Repeat, RetrieveFile, Verdict, failure::may_have_arrived, retry::date_of,
+    ListFiles, Now, Operation, Repeat, RetrieveFile, Verdict, retry::date_of, transport::may_have_arrived,
 };
 
 /// A service answered with success before it can have had what it answers for.

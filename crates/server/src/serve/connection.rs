@@ -15,7 +15,7 @@ use http::{Request, Response, StatusCode};
 use http_body::{Body, Frame, SizeHint};
 use hyper::{body::Incoming, server::conn::http1, service::service_fn};
 use hyper_util::rt::{TokioIo, TokioTimer};
-use partwise_sendfile::Files;
+use partwise_net::files::Files;
 use tokio::{
     net::TcpStream,
     sync::watch,

@@ -3,7 +3,6 @@
 use std::{
     collections::VecDeque,
     pin::Pin,
-    sync::Arc,
     task::{Context, Poll},
     time::Duration,
 };
@@ -13,11 +12,12 @@ use http::Uri;
 use http_body::{Body, Frame, SizeHint};
 use http_body_util::BodyExt as _;
 use hyper::body::Incoming;
+use partwise_net::answer::{DirectBody, DirectRead};
 
 use super::{
-    connection::Lease, direct::DirectBody, error::StackError, exchange::explain, silence::ReadSilence,
+    body::Sending, connection::Lease, direct::DirectAnswer, error::StackError, exchange::explain,
+    silence::ReadSilence,
 };
-use crate::body::Handoff;
 
 /// A shorter answer comes with its head, or nearly: there is nothing to be gained by reading the rest without HTTP.
 const WORTH_TAKING: u64 = 256 * 1024;
@@ -26,7 +26,7 @@ const WORTH_TAKING: u64 = 256 * 1024;
 pub struct AnswerBody {
     incoming: Incoming,
     lease: Option<Lease>,
-    handoff: Arc<Handoff>,
+    state: Sending,
     silence: ReadSilence,
     uri: Uri,
     /// The connection is to serve other requests after this one, so everybody has said.
@@ -37,22 +37,44 @@ impl AnswerBody {
     pub(super) fn new(
         incoming: Incoming,
         lease: Lease,
-        handoff: Arc<Handoff>,
+        state: Sending,
         limit: Duration,
         uri: Uri,
         stays_open: bool,
     ) -> Self {
         let silence = ReadSilence::new(limit, lease.connection.gauge.traffic());
-        let mut body = Self { incoming, lease: Some(lease), handoff, silence, uri, stays_open };
+        let mut body = Self { incoming, lease: Some(lease), state, silence, uri, stays_open };
         if body.incoming.is_end_stream() {
             body.complete();
         }
         body
     }
 
-    /// The rest, to be read from the connection itself; the same body where that cannot be, or is not worth it. How a
-    /// connection ends that is not to stay open is left to HTTP.
-    pub(crate) async fn direct(mut self) -> Result<DirectBody, Self> {
+    /// HTTP has taken all of the request's body and holds nothing of it back: it writes in the same turn, and says when it
+    /// could not.
+    fn everything_left(&self) -> bool {
+        let is_blocked = |lease: &Lease| lease.connection.gauge.is_blocked();
+        self.state.is_taken() && !self.lease.as_ref().is_some_and(is_blocked)
+    }
+
+    fn complete(&mut self) {
+        let everything_left = self.everything_left();
+        if let Some(lease) = self.lease.take().filter(|_| everything_left) {
+            lease.give_back();
+        }
+    }
+
+    fn fail(&mut self, error: hyper::Error) -> StackError {
+        match self.lease.take() {
+            Some(lease) => explain(error, &lease, &self.uri),
+            None => StackError::Exchange(error),
+        }
+    }
+}
+
+/// How a connection ends that is not to stay open is left to HTTP.
+impl DirectBody for AnswerBody {
+    async fn direct(mut self) -> Result<Box<dyn DirectRead>, Self> {
         let length = self.incoming.size_hint().exact().filter(|length| *length >= WORTH_TAKING);
         let may_be_taken = self.stays_open && self.everything_left();
         let (Some(mut remaining), true) = (length, may_be_taken) else { return Err(self) };
@@ -69,28 +91,7 @@ impl AnswerBody {
             early.push_back(data);
         }
         let Self { silence, uri, .. } = self;
-        Ok(DirectBody::new(early, taken, remaining, lease, silence, uri))
-    }
-
-    /// HTTP has taken all of the request's body and holds nothing of it back: it writes in the same turn, and says when it
-    /// could not.
-    fn everything_left(&self) -> bool {
-        let is_blocked = |lease: &Lease| lease.connection.gauge.is_blocked();
-        self.handoff.is_finished() && !self.lease.as_ref().is_some_and(is_blocked)
-    }
-
-    fn complete(&mut self) {
-        let everything_left = self.everything_left();
-        if let Some(lease) = self.lease.take().filter(|_| everything_left) {
-            lease.give_back();
-        }
-    }
-
-    fn fail(&mut self, error: hyper::Error) -> StackError {
-        match self.lease.take() {
-            Some(lease) => explain(error, &lease, &self.uri),
-            None => StackError::Exchange(error),
-        }
+        Ok(Box::new(DirectAnswer::new(early, taken, remaining, lease, silence, uri)))
     }
 }
 

@@ -52,8 +52,9 @@ mod linux {
 
     use tokio::net::TcpStream;
 
+    use partwise_net::blocking::Blocking;
+
     use super::{Backlog, Table};
-    use crate::blocking::Blocking;
 
     /// The sockets of this network namespace: `thread-self`, since a thread may be in another one than its process.
     const TABLES: [&str; 2] = ["/proc/thread-self/net/tcp", "/proc/thread-self/net/tcp6"];

@@ -21,7 +21,7 @@ use super::{
     tunnel::tunnel,
     wire::Wire,
 };
-use crate::sleep::SleepClock;
+use partwise_net::sleep::SleepClock;
 
 /// Well below the four minutes after which Azure's load balancers drop a connection, which are among the shortest.
 const KEEPALIVE: Duration = Duration::from_secs(30);

@@ -10,7 +10,7 @@ use bytes::Bytes;
 use http::Uri;
 use hyper::client::conn::http1::{self, SendRequest};
 use hyper_util::rt::TokioIo;
-use partwise_sendfile::Files;
+use partwise_net::files::Files;
 use tokio::{
     sync::{OwnedSemaphorePermit, Semaphore, oneshot},
     task::{JoinError, JoinHandle},
@@ -26,7 +26,7 @@ use super::{
     use_time::{Use, UseTime},
     wire::Gauge,
 };
-use crate::sleep::SHORTEST_SLEEP;
+use partwise_net::sleep::SHORTEST_SLEEP;
 
 /// A connection that nobody used for this long is not used again: what lies between may have forgotten it without a
 /// word, and the request would wait for an answer that never comes.

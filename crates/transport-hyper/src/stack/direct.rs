@@ -2,14 +2,15 @@
 
 use std::{
     collections::VecDeque,
-    future::poll_fn,
     io,
     pin::Pin,
-    task::{Context, Poll},
+    task::{Context, Poll, ready},
 };
 
 use bytes::{Buf, Bytes};
+use futures_util::future::BoxFuture;
 use http::Uri;
+use partwise_net::{BoxError, answer::DirectRead};
 use tokio::io::{AsyncRead, ReadBuf};
 
 use super::{
@@ -22,7 +23,7 @@ use super::{
 
 /// The rest of an answer, read straight into the memory where it is wanted. Read to its end it frees its connection for
 /// the next request; dropped before, it closes it.
-pub(crate) struct DirectBody {
+pub(super) struct DirectAnswer {
     /// Before the stream, so that it can still say how the stream is to be closed.
     lease: Lease,
     stream: Stream,
@@ -36,7 +37,7 @@ pub(crate) struct DirectBody {
     uri: Uri,
 }
 
-impl DirectBody {
+impl DirectAnswer {
     /// What HTTP has read and handed out, and what is to come from the stream, which are `remaining` bytes.
     pub(super) fn new(
         mut early: VecDeque<Bytes>,
@@ -55,8 +56,7 @@ impl DirectBody {
         Self { lease, stream, early, remaining, is_overfull, silence, uri }
     }
 
-    /// Puts the next bytes at the beginning of `room`, which must not be empty, and says how many they are; 0 is the end.
-    pub(crate) async fn read(&mut self, room: &mut [u8]) -> Result<usize, StackError> {
+    fn poll_next(&mut self, cx: &mut Context<'_>, room: &mut [u8]) -> Poll<Result<usize, StackError>> {
         while let Some(bytes) = self.early.front_mut() {
             if bytes.is_empty() {
                 self.early.pop_front();
@@ -64,18 +64,18 @@ impl DirectBody {
             }
             let count = bytes.len().min(room.len());
             bytes.copy_to_slice(&mut room[..count]);
-            return Ok(count);
+            return Poll::Ready(Ok(count));
         }
         if self.remaining == 0 {
-            return Ok(0);
+            return Poll::Ready(Ok(0));
         }
         let wanted = usize::try_from(self.remaining).unwrap_or(usize::MAX).min(room.len());
-        let count = poll_fn(|cx| self.poll_read(cx, &mut room[..wanted])).await?;
+        let count = ready!(self.poll_stream(cx, &mut room[..wanted]))?;
         self.remaining -= count as u64;
-        Ok(count)
+        Poll::Ready(Ok(count))
     }
 
-    fn poll_read(&mut self, cx: &mut Context<'_>, room: &mut [u8]) -> Poll<Result<usize, StackError>> {
+    fn poll_stream(&mut self, cx: &mut Context<'_>, room: &mut [u8]) -> Poll<Result<usize, StackError>> {
         let mut room = ReadBuf::new(room);
         match Pin::new(&mut self.stream).poll_read(cx, &mut room) {
             Poll::Ready(Ok(())) if !room.filled().is_empty() => {
@@ -100,8 +100,7 @@ impl DirectBody {
         StackError::Interrupted { at, source: error.into() }
     }
 
-    /// Frees the connection for the next request, when everything was read.
-    pub(crate) async fn finish(mut self) {
+    async fn free(mut self) {
         let is_read = self.remaining == 0 && self.early.iter().all(Bytes::is_empty);
         if is_read && !self.is_overfull && self.lease.connection.go_on(self.stream).await.is_ok() {
             self.lease.give_back();
@@ -109,11 +108,21 @@ impl DirectBody {
     }
 }
 
+impl DirectRead for DirectAnswer {
+    fn poll_read(&mut self, cx: &mut Context<'_>, room: &mut [u8]) -> Poll<Result<usize, BoxError>> {
+        self.poll_next(cx, room).map_err(Into::into)
+    }
+
+    fn finish(self: Box<Self>) -> BoxFuture<'static, ()> {
+        Box::pin(self.free())
+    }
+}
+
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used, reason = "a test that cannot be set up has failed")]
 
-    use std::{sync::Arc, time::Duration};
+    use std::{future::poll_fn, sync::Arc, time::Duration};
 
     use tokio::net::TcpListener;
 
@@ -131,14 +140,14 @@ mod tests {
         let early = VecDeque::from([Bytes::from(handed_out)]);
         let remaining = 5 - handed_out.len() as u64;
         let silence = ReadSilence::new(Duration::from_secs(60), lease.connection.gauge.traffic());
-        let mut body = DirectBody::new(early, taken, remaining, lease, silence, uri.clone());
+        let mut body = DirectAnswer::new(early, taken, remaining, lease, silence, uri.clone());
         let mut room = [0; 2];
         let mut all = Vec::new();
-        while let count @ 1.. = body.read(&mut room).await.unwrap() {
+        while let count @ 1.. = poll_fn(|cx| body.poll_read(cx, &mut room)).await.unwrap() {
             all.extend_from_slice(&room[..count]);
         }
         assert_eq!(all, b"12345");
-        body.finish().await;
+        body.free().await;
         slots.lease(&uri).await.unwrap().reused
     }
 

@@ -5,12 +5,13 @@ use std::{error::Error, pin::pin, sync::Arc, time::Duration};
 use futures_util::FutureExt;
 use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode, Uri, header};
 use hyper::body::Incoming;
+use partwise_net::answer::ReadsDirectly;
 use partwise_protocol::Repeat;
 use tokio::time::sleep_until;
 
 use super::{
     answer::AnswerBody,
-    body::StackBody,
+    body::{Sending, StackBody},
     connect::host_and_port,
     connection::{Lease, Slots},
     error::StackError,
@@ -20,7 +21,6 @@ use super::{
     tunnel::rejection,
     wire::Gauge,
 };
-use crate::{RequestBody, body::Handoff};
 
 /// A shorter body is none of a part: its answer comes as that to a lookup does.
 const PARTS_HAVE: u64 = 32 * 1024;
@@ -33,20 +33,20 @@ const HTTP: u8 = b'H';
 pub(super) async fn exchange(
     slots: &Arc<Slots>,
     timeouts: &Timeouts,
-    mut request: Request<RequestBody>,
+    mut request: Request<StackBody>,
 ) -> Result<Response<AnswerBody>, StackError> {
     let uri = request.uri().clone();
-    let handoff = request.body().handoff();
+    let state = request.body().sending().clone();
     let closes_after_request = closes(request.headers());
     loop {
         let mut lease = slots.lease(&uri).await?;
         let reused = lease.reused;
         let limits = Limits::of(timeouts, &request);
-        let sent = send(&mut lease, &uri, &handoff, limits, request).await;
+        let sent = send(&mut lease, &uri, &state, limits, request).await;
         if sent.is_err() {
             // Only then is it certain how much has left.
             lease.connection.close().await;
-            handoff.closed();
+            state.note_closed();
         }
         if let Err(StackError::Stalled { after } | StackError::NoAnswer { after }) = &sent {
             slots.distrust(*after);
@@ -62,9 +62,7 @@ pub(super) async fn exchange(
             Sent::Stranded => return Err(never_sent(lease, None, &uri).await),
         };
         lease.note_http();
-        if matches!(limits.answer, Answer::Part { .. })
-            && handoff.is_finished()
-            && response.status().is_success()
+        if matches!(limits.answer, Answer::Part { .. }) && state.is_taken() && response.status().is_success()
         {
             let gauge = &lease.connection.gauge;
             gauge.traffic().answers.answered(gauge.since_written());
@@ -76,15 +74,17 @@ pub(super) async fn exchange(
                 return Err(rejection(proxy, &to, response).await.into());
             }
         }
-        if !handoff.is_finished() {
+        if !state.is_taken() {
             // The service has made up its mind, so the rest would be sent for nothing. The answer is still read.
-            handoff.stop();
+            state.stop();
         }
         let stays_open = !closes_after_request
             && !closes(response.headers())
             && response.version() == http::Version::HTTP_11;
-        let body = |incoming| AnswerBody::new(incoming, lease, handoff, timeouts.stall, uri, stays_open);
-        return Ok(response.map(body));
+        let body = |incoming| AnswerBody::new(incoming, lease, state, timeouts.stall, uri, stays_open);
+        let mut answer = response.map(body);
+        answer.extensions_mut().insert(ReadsDirectly::<AnswerBody>::new());
+        return Ok(answer);
     }
 }
 
@@ -99,7 +99,7 @@ enum Sent {
     Answered(Response<Incoming>),
     /// No byte of it has left: the connection takes no requests any more.
     Never {
-        request: Box<Request<RequestBody>>,
+        request: Box<Request<StackBody>>,
         canceled: hyper::Error,
     },
     /// The same, and it cannot be had back: it was queued at the very moment at which the connection ended, and nobody
@@ -110,17 +110,17 @@ enum Sent {
 async fn send(
     lease: &mut Lease,
     uri: &Uri,
-    handoff: &Handoff,
+    state: &Sending,
     limits: Limits,
-    mut request: Request<RequestBody>,
+    mut request: Request<StackBody>,
 ) -> Result<Sent, StackError> {
     let connection = &mut lease.connection;
     prepare(&mut request, uri, connection.forwarded.as_ref());
-    let files = connection.files.clone();
-    connection.gauge.expect(handoff.len());
-    let sending = connection.sender.try_send_request(request.map(|body| StackBody::new(body, files)));
+    request.body_mut().begin(connection.files.clone());
+    connection.gauge.expect(state.length().unwrap_or(u64::MAX));
+    let sending = connection.sender.try_send_request(request);
     let gauge = connection.gauge.clone();
-    let mut watched = pin!(watch(sending, &gauge, handoff, limits));
+    let mut watched = pin!(watch(sending, &gauge, state, limits));
     let outcome = tokio::select! {
         biased;
         outcome = &mut watched => Some(outcome),
@@ -130,17 +130,14 @@ async fn send(
     match outcome? {
         Ok(response) => Ok(Sent::Answered(response)),
         Err(mut error) => match error.take_message() {
-            Some(request) => Ok(Sent::Never {
-                request: Box::new(request.map(StackBody::into_inner)),
-                canceled: error.into_error(),
-            }),
+            Some(request) => Ok(Sent::Never { request: Box::new(request), canceled: error.into_error() }),
             None => Err(explain(error.into_error(), lease, uri)),
         },
     }
 }
 
 /// Gives the request the form that it has on the wire.
-fn prepare(request: &mut Request<RequestBody>, uri: &Uri, forwarded: Option<&Server>) {
+fn prepare(request: &mut Request<StackBody>, uri: &Uri, forwarded: Option<&Server>) {
     if let Some(host) = host_header(uri) {
         request.headers_mut().entry(header::HOST).or_insert(host);
     }
@@ -195,7 +192,7 @@ enum Answer {
 async fn watch<F: Future>(
     sending: F,
     gauge: &Gauge,
-    handoff: &Handoff,
+    state: &Sending,
     limits: Limits,
 ) -> Result<F::Output, StackError> {
     let mut sending = pin!(sending);
@@ -218,13 +215,13 @@ async fn watch<F: Future>(
         if let (Some(before), Some(now)) = (held, unacknowledged) {
             if now != before && silence.is_suspicious() {
                 gauge.note_movement(u64::abs_diff(now, before));
-                handoff.note_sign();
+                state.note_movement();
             }
         }
         // Something may have moved while the system was asked.
         silence.look(gauge.moved());
         held = unacknowledged;
-        limits.check(&silence, gauge, handoff, unacknowledged)?;
+        limits.check(&silence, gauge, state, unacknowledged)?;
     }
 }
 
@@ -238,12 +235,12 @@ impl Answer {
 }
 
 impl Limits {
-    fn of(timeouts: &Timeouts, request: &Request<RequestBody>) -> Self {
+    fn of(timeouts: &Timeouts, request: &Request<StackBody>) -> Self {
         let Timeouts { stall, answer, lookup, .. } = *timeouts;
         let is_ambiguous = !matches!(request.extensions().get(), Some(Repeat::Harmless | Repeat::Orphans));
         let answer = match *request.method() {
             Method::POST if is_ambiguous => Answer::Once(answer),
-            Method::POST if request.body().handoff().len() >= PARTS_HAVE => {
+            Method::POST if request.body().sending().length().is_none_or(|length| length >= PARTS_HAVE) => {
                 Answer::Part { least: lookup.min(answer), most: answer }
             }
             Method::DELETE => Answer::Once(answer.min(lookup)),
@@ -285,17 +282,17 @@ impl Limits {
         &self,
         silence: &Silence,
         gauge: &Gauge,
-        handoff: &Handoff,
+        state: &Sending,
         unacknowledged: Option<u64>,
     ) -> Result<(), StackError> {
         // Some systems have the table and nothing in it: bytes that wait and are all acknowledged cannot be.
         let is_seen = unacknowledged.is_some_and(|bytes| bytes > 0 || !gauge.is_blocked());
         let stall = if is_seen { self.stall } else { self.stall_unseen };
-        if gauge.is_blocked() || (handoff.is_finished() && unacknowledged.is_some_and(|bytes| bytes > 0)) {
+        if gauge.is_blocked() || (state.is_taken() && unacknowledged.is_some_and(|bytes| bytes > 0)) {
             if silence.is_over(stall) {
                 return Err(StackError::Stalled { after: silence.patience(stall) });
             }
-        } else if handoff.is_finished() {
+        } else if state.is_taken() {
             return self.check_answer(silence, gauge);
         }
         // Else the body's source is being waited for, and how long that may take is for the source to say.
@@ -376,12 +373,13 @@ fn spoke_first(ended: &hyper::Error) -> bool {
 mod tests {
     #![allow(clippy::unwrap_used, reason = "a test that cannot be set up has failed")]
 
-    use partwise_protocol::{Body, FailureKind};
+    use http_body_util::Empty;
+    use partwise_protocol::transport::FailureKind;
     use tokio::{io::AsyncWriteExt, net::TcpListener};
 
     use super::*;
     use crate::{
-        failure::classify,
+        failure_kind,
         stack::{Proxy, StackOptions},
     };
 
@@ -398,11 +396,11 @@ mod tests {
         while !lease.connection.sender.is_closed() {
             tokio::task::yield_now().await;
         }
-        let request = Request::new(RequestBody::new(Body::empty(), None));
-        let handoff = request.body().handoff();
+        let request = StackBody::of(Request::new(Empty::new()));
+        let state = request.body().sending().clone();
         let long = Duration::from_secs(60);
         let limits = Limits { stall: long, stall_unseen: long, answer: Answer::Lookup(long) };
-        match send(&mut lease, &uri, &handoff, limits, request).await.unwrap() {
+        match send(&mut lease, &uri, &state, limits, request).await.unwrap() {
             Sent::Never { canceled, .. } => (never_sent(lease, Some(canceled), &uri).await, at),
             Sent::Stranded => (never_sent(lease, None, &uri).await, at),
             Sent::Answered(_) => panic!("nobody answers"),
@@ -416,7 +414,7 @@ mod tests {
             error.to_string(),
             format!("the connection to {at} was closed before the request was sent")
         );
-        assert_eq!(classify(error.into()).kind, FailureKind::Connect);
+        assert_eq!(failure_kind(&error), Some(FailureKind::Connect));
     }
 
     #[tokio::test]
@@ -426,13 +424,13 @@ mod tests {
             error.to_string(),
             format!("the connection to {at} was closed before the request was sent")
         );
-        assert_eq!(classify(error.into()).kind, FailureKind::Connect);
+        assert_eq!(failure_kind(&error), Some(FailureKind::Connect));
     }
 
     #[tokio::test]
     async fn a_peer_that_speaks_first_does_not_speak_http() {
         let (error, at) = too_late(b"SSH-2.0-OpenSSH_9.6\r\n").await;
         assert_eq!(error.to_string(), format!("what listens at {at} does not speak HTTP"));
-        assert_eq!(classify(error.into()).kind, FailureKind::Unsent);
+        assert_eq!(failure_kind(&error), Some(FailureKind::Unsent));
     }
 }

@@ -9,8 +9,8 @@
 //! - timeouts are about progress, and never limit how long a part may take;
 //! - dropping a request ends its connection at once, also when the service has stopped reading.
 //!
-//! It is a plain [`tower_service::Service`]: layers may be put around it before it goes into
-//! [`Client::new`](crate::Client::new).
+//! It is a plain [`tower_service::Service`]: layers may be put around it. One that leaves the types of the bodies alone costs
+//! nothing; behind one that wraps them, files are read into memory and long answers go through hyper as everywhere else.
 
 mod answer;
 mod answers;
@@ -39,11 +39,12 @@ use std::{
     task::{Context, Poll},
 };
 
+use bytes::Bytes;
 use futures_util::future::BoxFuture;
 use http::{Request, Response};
+use partwise_net::BoxError;
 use tower_service::Service;
 
-pub(crate) use self::direct::DirectBody;
 #[cfg(feature = "__tls")]
 pub use self::tls::{CertificateError, CryptoProvider, TlsError};
 pub use self::{
@@ -53,8 +54,7 @@ pub use self::{
     options::{StackOptions, Timeouts},
     proxy::{InvalidProxy, Proxy},
 };
-use self::{connection::Slots, exchange::exchange};
-use crate::RequestBody;
+use self::{body::StackBody, connection::Slots, exchange::exchange};
 
 /// Sends requests over HTTP/1.1 connections of its own. Cheap to clone; clones share the connections.
 ///
@@ -80,7 +80,11 @@ impl Default for Stack {
     }
 }
 
-impl Service<Request<RequestBody>> for Stack {
+impl<B> Service<Request<B>> for Stack
+where
+    B: http_body::Body<Data = Bytes> + Send + 'static,
+    B::Error: Into<BoxError>,
+{
     type Response = Response<AnswerBody>;
     type Error = StackError;
     type Future = BoxFuture<'static, Result<Self::Response, StackError>>;
@@ -89,7 +93,8 @@ impl Service<Request<RequestBody>> for Stack {
         Poll::Ready(Ok(()))
     }
 
-    fn call(&mut self, request: Request<RequestBody>) -> Self::Future {
+    fn call(&mut self, request: Request<B>) -> Self::Future {
+        let request = StackBody::of(request);
         let (slots, timeouts) = (self.slots.clone(), self.timeouts);
         Box::pin(async move { exchange(&slots, &timeouts, request).await })
     }

@@ -5,7 +5,7 @@ use std::time::Duration;
 #[cfg(feature = "__tls")]
 use super::tls::{self, CertificateError, CryptoProvider};
 use super::{connect::Connector, proxy::Proxy};
-use crate::sleep::SleepClock;
+use partwise_net::sleep::SleepClock;
 
 /// How long nothing may happen. Each counts silence, never the length of a transfer: a part may take hours.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -13,7 +13,7 @@ use std::{
 use tokio::time::{Instant, Sleep, sleep_until};
 
 use super::{answers::AnswerTimes, backlog::Backlogs};
-use crate::sleep::{SHORTEST_SLEEP, SleepClock};
+use partwise_net::sleep::{SHORTEST_SLEEP, SleepClock};
 
 /// A connection that got nothing while each of the others moved so many bytes is not just one that has to share a line. On a
 /// slow line, bytes count as they are written and once more as they are seen to be acknowledged.

@@ -7,7 +7,7 @@ use std::{
     task::{Context, Poll},
 };
 
-use partwise_sendfile::Files;
+use partwise_net::files::Files;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 use super::wire::{Gauge, Wire};

@@ -7,10 +7,10 @@ use http::{HeaderMap, HeaderValue, Method, Request, Response, Uri, header};
 use http_body_util::{BodyExt as _, Empty};
 use hyper::{body::Incoming, client::conn::http1};
 use hyper_util::rt::TokioIo;
+use partwise_net::coding::{self, Coding};
 use partwise_protocol::ApiError;
 
 use super::{connect::ConnectError, proxy::Server, stream::Stream};
-use crate::coding::{self, Coding};
 
 /// So much is read of what a proxy says.
 const EXCERPT: usize = 64 * 1024;

@@ -11,8 +11,11 @@ use std::{
     time::Duration,
 };
 
+use partwise_net::{
+    files::{FileError, Files},
+    pacing::do_not_pace_within_machine,
+};
 use partwise_protocol::SourceError;
-use partwise_sendfile::{FileError, Files, do_not_pace_within_machine};
 use tokio::{
     io::{AsyncRead, AsyncWrite, ReadBuf},
     net::TcpStream,
@@ -296,7 +299,7 @@ mod tests {
     use tokio::net::TcpListener;
 
     use super::*;
-    use crate::sleep::SleepClock;
+    use partwise_net::sleep::SleepClock;
 
     #[tokio::test]
     async fn what_stays_on_this_machine_is_not_sent_with_bbr() {

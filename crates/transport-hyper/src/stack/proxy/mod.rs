@@ -76,7 +76,7 @@ impl Proxy {
     /// The proxy for this request, if it is not to go directly.
     pub(super) fn for_uri(&self, uri: &Uri) -> Result<Option<&Server>, InvalidProxy> {
         let host = uri.host().unwrap_or_default();
-        if crate::loopback::is_loopback(host) {
+        if partwise_net::loopback::is_loopback(host) {
             return Ok(None);
         }
         match &self.0 {

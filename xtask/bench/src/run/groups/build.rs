@@ -30,7 +30,7 @@ pub(super) fn clean(context: &Context) -> Result<Vec<Found>> {
     // What the network takes is not the build's.
     said(Command::new("cargo").args(["fetch", "--locked"]).current_dir(&context.workspace))?;
     let mut cargo = Command::new("cargo");
-    cargo.args(["build", "--release", "--locked", "--quiet", "--package", "partwise", "--target-dir"]);
+    cargo.args(["build", "--release", "--locked", "--quiet", "--package", "partwise-cli", "--target-dir"]);
     cargo.arg(&target).current_dir(&context.workspace);
     // What whoever measures has set for builds of their own is not everyone's.
     for name in SET_ELSEWHERE {

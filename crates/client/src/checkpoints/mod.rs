@@ -1,0 +1,51 @@
+//! Where checkpoints survive a crash.
+
+mod file;
+mod journal;
+
+use std::{error::Error, sync::Arc};
+
+use futures_util::future::BoxFuture;
+
+pub use self::{file::CheckpointFile, journal::CheckpointJournal};
+use partwise_net::BoxError;
+
+/// Keeps the last checkpoint of one upload ([`Checkpoint`](partwise_protocol::Checkpoint)) or one download
+/// ([`DownloadCheckpoint`](partwise_protocol::DownloadCheckpoint)): a file ([`CheckpointFile`], [`CheckpointJournal`]), or a row
+/// of your own database. One call is under way at a time.
+pub trait CheckpointStore<C>: Send + Sync + 'static {
+    /// The cause when a checkpoint cannot be kept or forgotten.
+    type Error: Into<Box<dyn Error + Send + Sync>>;
+
+    /// Puts this checkpoint in the place of the one before. When it is ready, the checkpoint must survive a crash. It
+    /// is dropped half-way when the upload or download is; then either checkpoint may be the last one.
+    ///
+    /// # Errors
+    /// When that cannot be promised; the upload or download then ends, since going on would risk a second file after a crash,
+    /// or lose what was received.
+    fn save(&self, checkpoint: C) -> impl Future<Output = Result<(), Self::Error>> + Send;
+
+    /// Forgets the checkpoint: the file is complete, or nothing can be resumed.
+    ///
+    /// A store may keep it until somebody was told of the file: resuming an upload from it finds that file and makes no other.
+    ///
+    /// # Errors
+    /// When it cannot be removed. The upload or download has ended all the same, so this is only logged.
+    fn remove(&self) -> impl Future<Output = Result<(), Self::Error>> + Send;
+}
+
+/// Any store behind one type.
+pub(crate) trait AnyCheckpoints<C>: Send + Sync {
+    fn keep(self: Arc<Self>, checkpoint: C) -> BoxFuture<'static, Result<(), BoxError>>;
+    fn forget(self: Arc<Self>) -> BoxFuture<'static, Result<(), BoxError>>;
+}
+
+impl<C: Send + 'static, S: CheckpointStore<C>> AnyCheckpoints<C> for S {
+    fn keep(self: Arc<Self>, checkpoint: C) -> BoxFuture<'static, Result<(), BoxError>> {
+        Box::pin(async move { self.save(checkpoint).await.map_err(Into::into) })
+    }
+
+    fn forget(self: Arc<Self>) -> BoxFuture<'static, Result<(), BoxError>> {
+        Box::pin(async move { self.remove().await.map_err(Into::into) })
+    }
+}

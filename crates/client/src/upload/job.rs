@@ -1,0 +1,185 @@
+//! An upload, as the driver needs it.
+
+use std::future::ready;
+
+use bytes::Bytes;
+use futures_util::future::BoxFuture;
+use http::{Request, Response};
+use partwise_models::File;
+use partwise_net::BoxError;
+use partwise_protocol::{
+    Attempt, Body, Comparison, Failure, Machine as _, Now, OperationId, Progress, RequestId, SourceError,
+    SourceStamp, Transfer, UploadTask,
+};
+use tokio::sync::watch;
+use tracing::{Instrument as _, Span};
+
+use super::{hasher::Hashing, trace::Trace};
+use crate::{
+    Client, Error, RequestBody,
+    attempt::Left,
+    body::Handoff,
+    compare::{Comparing, compare, compare_digest},
+    digest::Digest,
+    driver::{Attempts, EndOf, Job, Moved},
+    reading::Reader,
+    trace::{attempt, attempt_span},
+};
+
+pub(super) struct UploadJob {
+    client: Client,
+    /// Boxed, so that the futures of those who upload stay small.
+    transfer: Box<Transfer>,
+    reader: Reader,
+    progress: watch::Sender<Progress>,
+    trace: Trace,
+    /// The digest of what a request sent, which had all of the source.
+    digest: Option<(RequestId, Digest)>,
+}
+
+/// What a task of an upload came to.
+pub(super) enum Outcome {
+    Answered {
+        answer: Result<Response<Bytes>, Failure>,
+        /// Of the content that was sent, if it was taken.
+        digest: Option<Digest>,
+    },
+    Compared(Result<Comparison, SourceError>),
+    Hashed(Result<[u8; 16], SourceError>),
+    Stamped(Result<SourceStamp, SourceError>),
+}
+
+impl Moved for Handoff {
+    fn signs(&self) -> u64 {
+        Handoff::signs(self)
+    }
+
+    fn bytes(&self) -> u64 {
+        self.sent()
+    }
+}
+
+impl UploadJob {
+    pub(super) fn new(
+        client: Client,
+        transfer: Box<Transfer>,
+        reader: Reader,
+        progress: watch::Sender<Progress>,
+    ) -> Self {
+        let trace = Trace::begin(&transfer);
+        Self { client, transfer, reader, progress, trace, digest: None }
+    }
+
+    /// The span in which it has to run.
+    pub(super) fn span(&self) -> &Span {
+        self.trace.span()
+    }
+
+    fn send(
+        &self,
+        id: RequestId,
+        about: Attempt,
+        request: Request<Body>,
+        limit: u64,
+        attempts: &mut Attempts<Outcome>,
+    ) {
+        let mut request = request.map(|body| RequestBody::new(body, Some(self.reader.clone())));
+        request.extensions_mut().insert(about.operation.repeat());
+        // The one request whose content cannot be looked at once more before it becomes a file.
+        let is_whole = about.operation == OperationId::CreateFile;
+        let request = if is_whole { request.map(RequestBody::with_digest) } else { request };
+        let span = attempt_span(about.operation, about.part, about.number);
+        let (client, handoff) = (self.client.clone(), request.body().handoff());
+        let (moved, within) = (handoff.clone(), span.clone());
+        attempts.start_moving(id, moved, span, async move {
+            let answer = attempt(within, client.exchange(request, limit)).await;
+            Outcome::Answered { answer, digest: handoff.digest() }
+        });
+    }
+
+    fn compare(&self, file_id: String, sent: Option<RequestId>) -> Comparing {
+        let (reader, length) = (self.reader.clone(), self.transfer.progress().bytes_total);
+        match self.digest.filter(|(request, _)| Some(*request) == sent) {
+            Some((_, digest)) => Box::pin(compare_digest(reader, length, digest)),
+            None => Box::pin(compare(self.client.clone(), reader, length, file_id)),
+        }
+    }
+}
+
+impl Job for UploadJob {
+    type Machine = Transfer;
+    type Outcome = Outcome;
+    type Output = File;
+
+    fn machine(&mut self) -> &mut Transfer {
+        &mut self.transfer
+    }
+
+    fn start(&mut self, id: RequestId, task: UploadTask, attempts: &mut Attempts<Outcome>) {
+        match task {
+            UploadTask::Send { attempt, request, answer_limit } => {
+                self.send(id, attempt, request, answer_limit, attempts);
+            }
+            UploadTask::Compare { file_id, sent, .. } => {
+                let comparing = self.compare(file_id, sent);
+                let comparing = comparing.instrument(self.trace.span().clone());
+                attempts.start(id, async move { Outcome::Compared(comparing.await) });
+            }
+            UploadTask::Hash(range) => {
+                let mut hashing = Hashing::start(self.reader.source().clone(), range);
+                attempts.start(id, async move { Outcome::Hashed(hashing.finish().await) });
+            }
+            UploadTask::Stamp => {
+                let stamping = self.reader.clone().stamp();
+                attempts.start(id, async move { Outcome::Stamped(stamping.await) });
+            }
+        }
+    }
+
+    async fn ended(
+        &mut self,
+        id: RequestId,
+        outcome: Outcome,
+        now: Now,
+        _: &mut Attempts<Outcome>,
+    ) -> Result<(), Error> {
+        match outcome {
+            Outcome::Answered { answer, digest } => {
+                self.digest = digest.map(|digest| (id, digest)).or(self.digest);
+                match answer {
+                    Ok(response) => {
+                        let left = response.extensions().get::<Left>().map(|left| left.0);
+                        self.transfer.handle_response(id, response, left, now);
+                    }
+                    Err(failure) => self.transfer.handle_failure(id, failure, now),
+                }
+            }
+            Outcome::Compared(result) => self.transfer.handle_compared(id, result, now),
+            Outcome::Hashed(digest) => self.transfer.handle_hashed(id, digest),
+            Outcome::Stamped(stamp) => self.transfer.handle_stamped(id, stamp),
+        }
+        Ok(())
+    }
+
+    /// The service has what a checkpoint speaks of.
+    fn sync(&self) -> BoxFuture<'static, Result<(), BoxError>> {
+        Box::pin(ready(Ok(())))
+    }
+
+    fn cancel(&mut self) {
+        self.transfer.cancel();
+    }
+
+    fn publish(&mut self) {
+        let now = self.transfer.progress();
+        self.trace.goes_in_parts(self.transfer.is_in_parts());
+        self.trace.changed(&self.progress.borrow(), &now);
+        self.progress.send_replace(now);
+    }
+
+    async fn conclude(&mut self, end: EndOf<Transfer>) -> Result<File, Error> {
+        let result = end.and_then(|result| result.map_err(Error::from));
+        self.trace.end(&result);
+        result
+    }
+}

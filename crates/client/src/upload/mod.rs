@@ -1,0 +1,162 @@
+//! Uploads: one file's way to the service.
+
+mod hasher;
+mod job;
+mod trace;
+
+use std::{fmt, sync::Arc};
+
+use partwise_models::File;
+use partwise_protocol::{Checkpoint, Machine as _, Plan, Progress, Transfer};
+use tokio::sync::watch;
+use tracing::Instrument;
+
+use self::job::UploadJob;
+use crate::{
+    CheckpointStore, Client, Error, Source,
+    driver::{Driver, Signals, StoreOf},
+    reading::Reader,
+};
+
+impl Client {
+    /// Uploads `source` as the plan says: in parallel parts or in one request.
+    ///
+    /// For progress, checkpoints or cancelling, [prepare](Self::prepare) it and [run](Upload::run) it.
+    ///
+    /// # Tracing
+    /// An upload is a span `upload` (info): `service`, `dialect`, `route` (`parts` or `single`, recorded again when a single request goes in parts after all), `bytes`, `id` once the
+    /// service has given one, and when it ends or is dropped, `attempts`, `retries`, `bytes_sent`, `bytes_acknowledged`
+    /// and `waited_ms`, as [`Statistics`](partwise_protocol::Statistics) counts them. Each request is a span `attempt`
+    /// (debug) in it: `operation`, `part` and `number` as [`Attempt`](partwise_protocol::Attempt) has them, and in the
+    /// end `status`, or `failure` with the kind of failure, or `abandoned`.
+    ///
+    /// Events in the upload's span: how it ended (info), what is tried again and why (debug), that the service asked for
+    /// patience, and what [`Warning`](partwise_protocol::Warning) says (both warn). Keys and bodies are in none of them.
+    ///
+    /// # Errors
+    /// As for [`prepare`](Self::prepare) and [`Upload::run`].
+    pub async fn upload(&self, source: impl Source, plan: Plan) -> Result<File, Error> {
+        self.prepare(source, plan).await?.run().await
+    }
+
+    /// Makes an upload of `source` ready: nothing is sent yet.
+    ///
+    /// # Errors
+    /// [`Error::Source`] when the source cannot be stamped, [`Error::Plan`] when the plan does not suit it.
+    pub async fn prepare(&self, source: impl Source, plan: Plan) -> Result<Upload, Error> {
+        let reader = Reader::new(Arc::new(source), self.reading);
+        let stamp = reader.clone().stamp().await?;
+        let transfer =
+            Transfer::new(self.api().clone(), plan, stamp, self.system.entropy()?)?.with_service(&self.state);
+        Ok(Upload::new(self.clone(), reader, transfer))
+    }
+
+    /// Makes the rest of an upload ready that was begun before, as far as `saved` says. What is sent comes from there;
+    /// how it is sent, parallelism and patience, comes from the plan.
+    ///
+    /// # Errors
+    /// [`Error::Source`] when the source cannot be stamped, [`Error::Resume`] when it is not the same any more or the
+    /// checkpoint belongs to another service.
+    pub async fn resume(&self, source: impl Source, plan: Plan, saved: Checkpoint) -> Result<Upload, Error> {
+        let reader = Reader::new(Arc::new(source), self.reading);
+        let stamp = reader.clone().stamp().await?;
+        let transfer = Transfer::resume(self.api().clone(), plan, saved, stamp, self.system.entropy()?)?
+            .with_service(&self.state);
+        Ok(Upload::new(self.clone(), reader, transfer))
+    }
+}
+
+/// An upload that is ready to run.
+///
+/// ```no_run
+/// use partwise_models::Purpose;
+/// use partwise_protocol::Plan;
+/// use partwise::{CheckpointFile, Client, FileSource};
+///
+/// # async fn example(client: Client) -> Result<(), Box<dyn std::error::Error>> {
+/// let plan = Plan::new("train.jsonl", "application/jsonl", Purpose::FineTune);
+/// let upload = client
+///     .prepare(FileSource::open("data/train.jsonl")?, plan)
+///     .await?
+///     .save_to(CheckpointFile::at("data/train.jsonl.partwise"))
+///     .cancel_when(async { tokio::signal::ctrl_c().await.unwrap_or_default() });
+/// let mut progress = upload.progress();
+/// tokio::spawn(async move {
+///     while progress.changed().await.is_ok() {
+///         let now = progress.borrow_and_update();
+///         eprintln!("{} of {} bytes", now.bytes_acknowledged, now.bytes_total);
+///     }
+/// });
+/// let file = upload.run().await?;
+/// println!("{}", file.id);
+/// # Ok(())
+/// # }
+/// ```
+#[must_use = "nothing is sent before it runs"]
+pub struct Upload {
+    client: Client,
+    reader: Reader,
+    /// Boxed, so that futures that hold an upload stay small.
+    transfer: Box<Transfer>,
+    store: Option<StoreOf<UploadJob>>,
+    signals: Signals,
+    progress: watch::Sender<Progress>,
+}
+
+impl Upload {
+    fn new(client: Client, reader: Reader, transfer: Transfer) -> Self {
+        let progress = watch::Sender::new(transfer.progress());
+        let transfer = Box::new(transfer);
+        Self { client, reader, transfer, store: None, signals: Signals::default(), progress }
+    }
+
+    /// Keeps checkpoints there, so that [`Client::resume`] can go on after a crash. The last one is removed when the
+    /// file is complete, and when the upload has ended in a way that cannot be gone on from. By default none are kept.
+    pub fn save_to(mut self, store: impl CheckpointStore<Checkpoint>) -> Self {
+        self.store = Some(Arc::new(store));
+        self
+    }
+
+    /// Stops the upload once this future ends, to be resumed later: nothing new is sent, what is under way has five
+    /// seconds to be acknowledged, and the checkpoint that is saved last knows of all that was. It then ends with
+    /// [`TransferError::Stopped`](partwise_protocol::TransferError). Dropping [`run`](Self::run)'s future instead stops at
+    /// once; the checkpoint then knows of all but what was acknowledged at that moment.
+    pub fn stop_when(mut self, signal: impl Future<Output = ()> + Send + 'static) -> Self {
+        self.signals.stop = Some(Box::pin(signal));
+        self
+    }
+
+    /// Gives the upload up once this future ends, on the service too; it then ends as cancelled.
+    pub fn cancel_when(mut self, signal: impl Future<Output = ()> + Send + 'static) -> Self {
+        self.signals.cancel = Some(Box::pin(signal));
+        self
+    }
+
+    /// How far the upload is, now and while it runs: a few times a second and at every answer. The channel closes with
+    /// the upload.
+    #[must_use]
+    pub fn progress(&self) -> watch::Receiver<Progress> {
+        self.progress.subscribe()
+    }
+
+    /// Uploads. Everything that it starts, connections to a service that has stopped reading included, ends when this
+    /// future is dropped.
+    ///
+    /// # Errors
+    /// [`Error::Transfer`]; whether resuming may help is said by
+    /// [`TransferError::is_resumable`](partwise_protocol::TransferError::is_resumable).
+    pub async fn run(self) -> Result<File, Error> {
+        let clock = self.client.clocks();
+        let job = UploadJob::new(self.client, self.transfer, self.reader, self.progress);
+        let span = job.span().clone();
+        let driver = Driver::new(job, clock, self.store);
+        // Boxed, so that the futures of those who upload stay small.
+        Box::pin(driver.run(self.signals)).instrument(span).await
+    }
+}
+
+impl fmt::Debug for Upload {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Upload").field("progress", &*self.progress.borrow()).finish_non_exhaustive()
+    }
+}
