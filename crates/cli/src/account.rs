@@ -1,6 +1,6 @@
 //! For whom an upload was opened, and for whom this command speaks.
 
-use partwise_protocol::{Account, ApiError};
+use partwise_protocol::{error::ApiError, operations::Account};
 
 /// What the environment says besides the key: header, variable and value.
 pub(crate) type Sent = Vec<(&'static str, &'static str, String)>;

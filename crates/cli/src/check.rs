@@ -8,7 +8,7 @@ use std::{
 };
 
 use partwise_models::Purpose;
-use partwise_protocol::{BadLine, ForeignFormat, JsonLinesCheck, LineProblem, filename_suits};
+use partwise_protocol::jsonl::{BadLine, ForeignFormat, JsonLinesCheck, LineProblem, filename_suits};
 use serde::Serialize;
 
 use crate::{

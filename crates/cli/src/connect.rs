@@ -7,7 +7,7 @@ use partwise::{
     Client, Reading, Writing,
     stack::{Proxy, Stack, StackOptions},
 };
-use partwise_protocol::{Api, RetryPolicy};
+use partwise_protocol::{Api, retry::RetryPolicy};
 use partwise_server::{Durability, Keys, Server};
 
 use crate::{

@@ -10,8 +10,12 @@ use partwise::{
     stack::{ConnectError, StackError, TlsError},
 };
 use partwise_protocol::{
-    Dialect, DownloadError, EncodeError, FailureKind, Garbled, Instead, OperationId, PlanError,
-    TransferError, WrongContent,
+    Dialect,
+    download::{DownloadError, Instead, WrongContent},
+    error::{EncodeError, Garbled},
+    operations::OperationId,
+    transport::FailureKind,
+    upload::{PlanError, UploadError},
 };
 
 use crate::{
@@ -58,8 +62,8 @@ impl Explain {
         match error {
             Error::Encode(cause) => return self.unsendable(cause),
             Error::Plan(cause) => return self.unplannable(what, cause),
-            Error::Transfer(cause) => {
-                if let TransferError::Encode { source, .. } = &**cause {
+            Error::Upload(cause) => {
+                if let UploadError::Encode { source, .. } = &**cause {
                     return self.unsendable(source);
                 }
             }
@@ -82,8 +86,8 @@ impl Explain {
         let refusal = error.refusal()?;
         let redirect = refusal.redirect.as_ref()?;
         let request = match error {
-            Error::Transfer(cause) => match &**cause {
-                TransferError::Refused { operation, .. } => in_words(operation.to_string()),
+            Error::Upload(cause) => match &**cause {
+                UploadError::Refused { operation, .. } => in_words(operation.to_string()),
                 _ => return None,
             },
             _ => "the request".to_owned(),
@@ -164,7 +168,7 @@ impl Explain {
                 DownloadError::WrongContent(cause) => return wrong_content_hint(cause),
                 _ => {}
             },
-            Error::Transfer(cause) => {
+            Error::Upload(cause) => {
                 if let Some(hint) = self.transfer_hint(cause) {
                     return Some(hint);
                 }
@@ -206,26 +210,26 @@ impl Explain {
         }
     }
 
-    fn transfer_hint(&self, cause: &TransferError) -> Option<String> {
+    fn transfer_hint(&self, cause: &UploadError) -> Option<String> {
         match cause {
-            TransferError::Garbled { source, .. } => self.garbled_hint(source),
-            TransferError::SourceChanged { file: Some(file), .. } => {
+            UploadError::Garbled { source, .. } => self.garbled_hint(source),
+            UploadError::SourceChanged { file: Some(file), .. } => {
                 Some(format!("the service made {} of what it got: delete it", file.id))
             }
-            TransferError::SourceChanged { file: None, .. } => Some(UPLOAD_AGAIN.into()),
-            TransferError::Source(cause) if ends_early(cause) => Some(UPLOAD_AGAIN.into()),
-            TransferError::Save(_) => Some("--state DIR keeps it somewhere else".into()),
-            TransferError::Expired { length, measured, needed } => {
+            UploadError::SourceChanged { file: None, .. } => Some(UPLOAD_AGAIN.into()),
+            UploadError::Source(cause) if ends_early(cause) => Some(UPLOAD_AGAIN.into()),
+            UploadError::Save(_) => Some("--state DIR keeps it somewhere else".into()),
+            UploadError::Expired { length, measured, needed } => {
                 let was_too_slow = measured.zip(*needed).is_some_and(|(measured, needed)| measured < needed);
                 Some(self.after_expiry(*length, was_too_slow))
             }
-            TransferError::Cancelled { file_possible: true, .. } => {
+            UploadError::Cancelled { file_possible: true, .. } => {
                 Some("look with `partwise files list` whether the file is there".into())
             }
-            TransferError::CompletionUnknown { cause: Some(cause), .. } if is_page(cause) => {
+            UploadError::CompletionUnknown { cause: Some(cause), .. } if is_page(cause) => {
                 Some(IN_FRONT.into())
             }
-            TransferError::CompletionUnknown { candidates, .. } => {
+            UploadError::CompletionUnknown { candidates, .. } => {
                 let again = "--send-again uploads the file again";
                 Some(match candidates.as_deref().unwrap_or_default() {
                     [] => format!(
@@ -238,20 +242,18 @@ impl Explain {
                     }
                 })
             }
-            TransferError::Unproven { file: Some(file), .. } => Some(format!(
+            UploadError::Unproven { file: Some(file), .. } => Some(format!(
                 "--adopt {} takes that file if it is the same, --send-again uploads the file again",
                 file.id
             )),
-            TransferError::Unproven { file: None, .. } => {
+            UploadError::Unproven { file: None, .. } => {
                 Some("--no-resume uploads the file again, as it is now".into())
             }
-            TransferError::WrongSize { file, .. } | TransferError::AnsweredEarly { file, .. } => {
-                Some(format!(
-                    "something on the way changes what is sent: `partwise files delete {}`, then upload again",
-                    file.id
-                ))
-            }
-            TransferError::ContentRejected { file } => Some(format!(
+            UploadError::WrongSize { file, .. } | UploadError::AnsweredEarly { file, .. } => Some(format!(
+                "something on the way changes what is sent: `partwise files delete {}`, then upload again",
+                file.id
+            )),
+            UploadError::ContentRejected { file } => Some(format!(
                 "fix the file, then upload it again; `partwise files delete {}` removes this one",
                 file.id
             )),
@@ -261,15 +263,15 @@ impl Explain {
 }
 
 /// Whether the answer was a page.
-fn is_page(cause: &TransferError) -> bool {
-    matches!(cause, TransferError::Garbled { source, .. } if source.is_page)
+fn is_page(cause: &UploadError) -> bool {
+    matches!(cause, UploadError::Garbled { source, .. } if source.is_page)
 }
 
 /// The operation of an upload that was refused.
 fn operation_of(error: &Error) -> Option<OperationId> {
     match error {
-        Error::Transfer(cause) => match &**cause {
-            TransferError::Refused { operation, .. } => Some(*operation),
+        Error::Upload(cause) => match &**cause {
+            UploadError::Refused { operation, .. } => Some(*operation),
             _ => None,
         },
         _ => None,
@@ -371,7 +373,7 @@ fn causes<'e>(error: &'e (dyn StdError + 'static)) -> impl Iterator<Item = &'e (
 #[cfg(test)]
 mod tests {
     use bytes::Bytes;
-    use partwise_protocol::{Api, ListFiles, Operation as _, ResponseError};
+    use partwise_protocol::{Api, Operation as _, error::ResponseError, operations::ListFiles};
 
     use super::*;
 
@@ -401,12 +403,9 @@ mod tests {
     fn a_page_in_place_of_the_list_is_told_before_the_ways_out() {
         let page = http::Response::new(Bytes::from_static(b"<title>Sign in</title>"));
         let Err(ResponseError::Garbled(source)) = ListFiles::decode_response(page) else { panic!("a page") };
-        let list = TransferError::Garbled { operation: OperationId::ListFiles, source };
-        let unknown = TransferError::CompletionUnknown {
-            upload_id: None,
-            candidates: None,
-            cause: Some(Box::new(list)),
-        };
+        let list = UploadError::Garbled { operation: OperationId::ListFiles, source };
+        let unknown =
+            UploadError::CompletionUnknown { upload_id: None, candidates: None, cause: Some(Box::new(list)) };
         assert_eq!(openai().transfer_hint(&unknown).as_deref(), Some(IN_FRONT));
     }
 
@@ -414,7 +413,7 @@ mod tests {
     fn an_upload_that_was_too_slow_is_told_what_may_be_faster() {
         let explain = openai();
         let hint = |length, measured, needed| {
-            explain.transfer_hint(&TransferError::Expired { length, measured, needed }).expect("a hint")
+            explain.transfer_hint(&UploadError::Expired { length, measured, needed }).expect("a hint")
         };
         insta::assert_snapshot!(hint(500_000_000, Some(1), Some(2)), @"--route single sends it in one request, which does not expire; a larger --parallel may be faster");
         insta::assert_snapshot!(hint(8_000_000_000, Some(1), Some(2)), @"a larger --parallel may be faster; the same command starts over");

@@ -3,7 +3,7 @@
 use std::{cmp::Reverse, collections::HashSet};
 
 use partwise_models::{DeletedFile, File, FileList, FileState, ImportFileRequest};
-use partwise_protocol::{DeleteFile, ImportFile, ListFiles, Order, RetrieveFile};
+use partwise_protocol::operations::{DeleteFile, ImportFile, ListFiles, Order, RetrieveFile};
 
 use crate::{
     args::{GetArguments, ImportArguments, ListArguments, OrderName, OutputArguments},

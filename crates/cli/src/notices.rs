@@ -7,7 +7,10 @@ use std::{
 };
 
 use http::StatusCode;
-use partwise_protocol::{OperationId, Retry, RetryReason};
+use partwise_protocol::{
+    operations::OperationId,
+    upload::{Retry, RetryReason},
+};
 
 use crate::screen::say;
 
@@ -100,7 +103,12 @@ fn name(status: StatusCode) -> String {
 
 #[cfg(test)]
 mod tests {
-    use partwise_protocol::{ApiError, Attempt, Failure, FailureKind, RetryHint};
+    use partwise_protocol::{
+        error::ApiError,
+        machine::Attempt,
+        retry::RetryHint,
+        transport::{Failure, FailureKind},
+    };
 
     use super::*;
 

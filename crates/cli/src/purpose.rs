@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use partwise_models::Purpose;
-use partwise_protocol::filename_suits;
+use partwise_protocol::jsonl::filename_suits;
 
 use crate::{
     args::RequiredPurpose,

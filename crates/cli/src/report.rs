@@ -2,7 +2,7 @@
 
 use std::{error::Error, fmt::Write as _, process::ExitCode};
 
-use partwise_protocol::OperationId;
+use partwise_protocol::operations::OperationId;
 
 /// Tells that an earlier run can be left aside.
 pub(crate) const START_OVER: &str = "--no-resume starts over";

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use partwise_protocol::{Api, Credential, Dialect, EncodeError};
+use partwise_protocol::{Api, Credential, Dialect, error::EncodeError};
 
 use crate::{
     account::Sent,

@@ -3,7 +3,11 @@
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use partwise_models::{UnixSeconds, UploadStatus};
-use partwise_protocol::{ApiError, ApiErrorKind, CancelUpload, Checkpoint};
+use partwise_protocol::{
+    error::{ApiError, ApiErrorKind},
+    operations::CancelUpload,
+    upload::Checkpoint,
+};
 use serde::Serialize;
 
 use crate::{

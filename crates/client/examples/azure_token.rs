@@ -16,7 +16,7 @@ use std::{
 
 use partwise::{Client, FileSource};
 use partwise_models::Purpose;
-use partwise_protocol::{Api, Credential, Plan};
+use partwise_protocol::{Api, Credential, upload::Plan};
 use tokio::{process::Command, sync::Mutex};
 
 const SCOPE: &str = "https://cognitiveservices.azure.com/.default";

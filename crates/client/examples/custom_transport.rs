@@ -17,7 +17,7 @@ use std::{
 use http::{Request, Response};
 use hyper_util::{client::legacy, rt::TokioExecutor};
 use partwise::{Client, RequestBody};
-use partwise_protocol::{Api, Credential, Dialect, ListFiles};
+use partwise_protocol::{Api, Credential, Dialect, operations::ListFiles};
 use tower_service::Service;
 
 /// Prints every request on its way to the service inside.

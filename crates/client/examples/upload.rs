@@ -8,7 +8,7 @@
 use std::{env, error::Error, path::Path};
 
 use partwise::{CheckpointFile, Client, FileSource};
-use partwise_protocol::{Api, Credential, Plan};
+use partwise_protocol::{Api, Credential, upload::Plan};
 
 #[tokio::main]
 async fn main() -> Result<(), Box<dyn Error>> {

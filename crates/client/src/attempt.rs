@@ -9,7 +9,7 @@ use partwise_net::{
     loopback::in_the_clear,
     request::SendsFiles,
 };
-use partwise_protocol::{Failure, FailureKind};
+use partwise_protocol::transport::{Failure, FailureKind};
 
 use crate::{
     Client, RequestBody,

@@ -11,7 +11,7 @@ use std::{
 use bytes::Bytes;
 use http_body::{Frame, SizeHint};
 use partwise_net::request::{FileBody, Portion};
-use partwise_protocol::{Body, Segment, SourceError, SourceRange, transport::SendState};
+use partwise_protocol::transport::{Body, Segment, SendState, SourceError, SourceRange};
 
 use crate::{
     digest::{Digest, Digester},

@@ -11,7 +11,11 @@ use partwise_net::{
     sleep::{SleepClock, SleepWatch},
 };
 use partwise_protocol::{
-    Api, Failure, FailureKind, Garbled, Operation, Retry, RetryPolicy, Segment, ServiceState,
+    Api, Operation,
+    error::Garbled,
+    retry::{RetryPolicy, ServiceState},
+    transport::{Failure, FailureKind, Segment},
+    upload::Retry,
 };
 #[cfg(feature = "hyper")]
 use partwise_transport_hyper::stack::Stack;
@@ -34,7 +38,7 @@ pub(crate) type OnRetry = Arc<dyn Fn(&Retry) + Send + Sync>;
 /// Executes operations against one service, and drives uploads and downloads. Cheap to clone; clones share their connections.
 ///
 /// ```no_run
-/// use partwise_protocol::{Api, Credential, ListFiles};
+/// use partwise_protocol::{Api, Credential, operations::ListFiles};
 /// use partwise::{Client, stack::Stack};
 ///
 /// # async fn example() -> Result<(), Box<dyn std::error::Error>> {
@@ -75,16 +79,16 @@ impl Client {
     ///
     /// Errors of the service and of its answers' bodies are told apart by looking through their causes:
     ///
-    /// - A [`Failure`](partwise_protocol::Failure) anywhere among them is believed.
+    /// - A [`Failure`](partwise_protocol::transport::Failure) anywhere among them is believed.
     /// - Those of [`Stack`], hyper, hyper-util's pooled client, rustls and [`std::io::Error`] are known, whatever wraps them.
-    /// - All others are final: [`FailureKind::Other`](partwise_protocol::FailureKind::Other).
+    /// - All others are final: [`FailureKind::Other`](partwise_protocol::transport::FailureKind::Other).
     ///
     /// So a service with errors of its own says what they mean. A timeout of tower is final unless it does:
     ///
     /// ```
     /// use std::{error::Error, time::Duration};
     ///
-    /// use partwise_protocol::{Api, Credential, Failure, FailureKind};
+    /// use partwise_protocol::{Api, Credential, transport::{Failure, FailureKind}};
     /// use partwise::{Client, stack::Stack};
     /// use tower::{ServiceBuilder, timeout::error::Elapsed};
     ///
@@ -108,7 +112,7 @@ impl Client {
     ///
     /// use http::{Request, Response};
     /// use http_body_util::BodyExt as _;
-    /// use partwise_protocol::{Api, Credential, Failure, FailureKind};
+    /// use partwise_protocol::{Api, Credential, transport::{Failure, FailureKind}};
     /// use partwise::{Client, RequestBody};
     ///
     /// fn failure(error: reqwest::Error) -> Box<dyn Error + Send + Sync> {
@@ -136,7 +140,7 @@ impl Client {
     /// # }
     /// ```
     ///
-    /// Say [`FailureKind::Connect`](partwise_protocol::FailureKind::Connect) only where the service has certainly not seen
+    /// Say [`FailureKind::Connect`](partwise_protocol::transport::FailureKind::Connect) only where the service has certainly not seen
     /// the request: it is then sent again even where a second one could make a second file.
     pub fn new<S, B>(api: Api, credentials: impl CredentialSource, service: S) -> Self
     where

@@ -6,7 +6,10 @@ use bytes::{Buf, Bytes};
 use futures_util::future::BoxFuture;
 use http::StatusCode;
 use partwise_protocol::{
-    ByteRange, Comparison, DownloadFile, Failure, Repeat, RetryPolicy, SourceError, SourceRange, Verdict,
+    operations::{ByteRange, DownloadFile},
+    retry::{RetryPolicy, Verdict},
+    transport::{Failure, Repeat, SourceError, SourceRange},
+    upload::Comparison,
 };
 
 use crate::{

@@ -12,7 +12,7 @@ use partwise_protocol::Credential;
 /// A [`Credential`] is one that never changes. A closure is one too:
 ///
 /// ```
-/// use partwise_protocol::{Credential, EncodeError};
+/// use partwise_protocol::{Credential, error::EncodeError};
 /// use partwise::CredentialSource;
 ///
 /// async fn token_from_somewhere() -> String {

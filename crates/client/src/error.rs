@@ -1,8 +1,10 @@
 //! What can go wrong when an operation is executed or a file uploaded.
 
 use partwise_protocol::{
-    ApiError, DownloadError, DownloadResumeError, EncodeError, Failure, FailureKind, Garbled, PlanError,
-    ResponseError, ResumeError, SourceError, TransferError, WrongContent,
+    download::{DownloadError, DownloadResumeError, WrongContent},
+    error::{ApiError, EncodeError, Garbled, ResponseError},
+    transport::{Failure, FailureKind, SourceError},
+    upload::{PlanError, ResumeError, UploadError},
 };
 
 use partwise_net::BoxError;
@@ -36,7 +38,7 @@ pub enum Error {
     Resume(#[from] ResumeError),
     /// The upload ended without a file.
     #[error(transparent)]
-    Transfer(Box<TransferError>),
+    Upload(Box<UploadError>),
     /// A download to a target ended before everything was there.
     #[error(transparent)]
     Download(Box<DownloadError>),
@@ -68,8 +70,8 @@ impl Error {
     pub fn refusal(&self) -> Option<&ApiError> {
         match self {
             Self::Refused(refusal) => Some(refusal),
-            Self::Transfer(error) => match &**error {
-                TransferError::Refused { source, .. } => Some(source),
+            Self::Upload(error) => match &**error {
+                UploadError::Refused { source, .. } => Some(source),
                 _ => None,
             },
             Self::Download(error) => match &**error {
@@ -85,10 +87,10 @@ impl Error {
     pub fn failure(&self) -> Option<FailureKind> {
         match self {
             Self::Failed(failure) => Some(failure.kind),
-            Self::Transfer(error) => match &**error {
-                TransferError::Failed { source, .. } => Some(source.kind),
-                TransferError::Away { cause: Some(cause), .. } => match &**cause {
-                    TransferError::Failed { source, .. } => Some(source.kind),
+            Self::Upload(error) => match &**error {
+                UploadError::Failed { source, .. } => Some(source.kind),
+                UploadError::Away { cause: Some(cause), .. } => match &**cause {
+                    UploadError::Failed { source, .. } => Some(source.kind),
                     _ => None,
                 },
                 _ => None,
@@ -116,9 +118,9 @@ impl From<ResponseError> for Error {
     }
 }
 
-impl From<TransferError> for Error {
-    fn from(error: TransferError) -> Self {
-        Self::Transfer(Box::new(error))
+impl From<UploadError> for Error {
+    fn from(error: UploadError) -> Self {
+        Self::Upload(Box::new(error))
     }
 }
 

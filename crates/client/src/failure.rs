@@ -3,7 +3,7 @@
 use std::error::Error;
 
 use partwise_net::BoxError;
-use partwise_protocol::{Failure, FailureKind};
+use partwise_protocol::transport::{Failure, FailureKind};
 
 use crate::decoded::Undecodable;
 
@@ -30,7 +30,7 @@ fn kind_of(error: &(dyn Error + 'static)) -> Option<FailureKind> {
 mod tests {
     use std::io;
 
-    use partwise_protocol::SourceError;
+    use partwise_protocol::transport::SourceError;
 
     use super::*;
 

@@ -6,7 +6,7 @@
 //!
 //! ```no_run
 //! use partwise_models::Purpose;
-//! use partwise_protocol::{Api, Credential, Plan};
+//! use partwise_protocol::{Api, Credential, upload::Plan};
 //! use partwise::{Client, FileSource};
 //!
 //! # async fn example() -> Result<(), Box<dyn std::error::Error>> {

@@ -10,7 +10,10 @@ use std::{
 
 use bytes::Bytes;
 use partwise_net::blocking::Blocking;
-use partwise_protocol::{SourceError, SourceRange, SourceStamp};
+use partwise_protocol::{
+    transport::{SourceError, SourceRange},
+    upload::SourceStamp,
+};
 
 use crate::{
     buffers::Buffers,

@@ -3,7 +3,7 @@
 use http::{HeaderValue, Request, Response, StatusCode, Uri, header, request::Parts, uri::Scheme};
 use http_body::Body as _;
 use http_body_util::BodyExt as _;
-use partwise_protocol::{ApiError, Failure};
+use partwise_protocol::{error::ApiError, transport::Failure};
 
 use crate::{RequestBody, body::Spare, service::AnyBody};
 

@@ -3,7 +3,11 @@
 use std::{fmt, time::Duration};
 
 use partwise_protocol::{
-    Attempt, Call, CallAttempt, Failure, FailureKind, OperationId, Repeat, Retry, Verdict,
+    machine::Attempt,
+    operations::OperationId,
+    retry::{Call, CallAttempt, Verdict},
+    transport::{Failure, FailureKind, Repeat},
+    upload::Retry,
 };
 
 use crate::{Client, Error, system::Clock};
@@ -220,7 +224,7 @@ mod tests {
 
     use http::{Request, Response};
     use http_body_util::Empty;
-    use partwise_protocol::{Api, Credential, RetryPolicy};
+    use partwise_protocol::{Api, Credential, retry::RetryPolicy};
 
     use super::*;
     use crate::RequestBody;

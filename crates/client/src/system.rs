@@ -8,7 +8,7 @@ use std::{
 
 use partwise_models::UnixSeconds;
 use partwise_net::sleep::SleepWatch;
-use partwise_protocol::{Now, ServiceState};
+use partwise_protocol::{machine::Now, retry::ServiceState};
 use tokio::time::Instant;
 
 use crate::Error;

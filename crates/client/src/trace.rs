@@ -1,7 +1,7 @@
 //! The span of one attempt of a request. No key and no body is ever in one.
 
 use http::Response;
-use partwise_protocol::{Failure, OperationId};
+use partwise_protocol::{operations::OperationId, transport::Failure};
 use tracing::{Instrument, Span, field::Empty};
 
 /// A span for one attempt; its outcome is recorded by [`attempt`].

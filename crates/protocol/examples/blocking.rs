@@ -13,8 +13,10 @@ use std::{fs::File, net::TcpStream, thread};
 use bytes::Bytes;
 use http::{Request, Response};
 use partwise_protocol::{
-    Action, Api, Body, Comparison, Credential, Dialect, Failure, FailureKind, Machine as _, Now, Plan,
-    Segment, SourceStamp, Transfer, UploadTask,
+    Api, Credential, Dialect,
+    machine::{Action, Machine as _, Now},
+    transport::{Body, Failure, FailureKind, Segment},
+    upload::{Comparison, Plan, SourceStamp, UploadMachine, UploadTask},
 };
 
 type Error = Box<dyn std::error::Error + Send + Sync>;
@@ -29,7 +31,7 @@ fn main() -> Result<(), Error> {
     plan.parallel = 1.into();
     let mut entropy = [0; 32];
     File::open("/dev/urandom")?.read_exact(&mut entropy)?;
-    let mut transfer = Transfer::new(api.clone(), plan, stamp(&file)?, entropy)?;
+    let mut transfer = UploadMachine::new(api.clone(), plan, stamp(&file)?, entropy)?;
 
     let start = Instant::now();
     let sleep_until = |until: Duration| thread::sleep(until.saturating_sub(start.elapsed()));

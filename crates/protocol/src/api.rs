@@ -5,7 +5,7 @@ use std::fmt;
 use http::Uri;
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 
-use crate::{Dialect, EncodeError, Limits, azure_endpoint::resource_of};
+use crate::{Dialect, Limits, azure_endpoint::resource_of, error::EncodeError};
 
 /// What may stand unescaped in a path segment or a query value: RFC 3986's unreserved characters.
 const ESCAPED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
@@ -17,7 +17,7 @@ const ESCAPED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'
 ///
 /// let api = Api::azure("https://example.openai.azure.com", "2024-10-21")?;
 /// assert_eq!(api.base(), "https://example.openai.azure.com/openai");
-/// # Ok::<(), partwise_protocol::EncodeError>(())
+/// # Ok::<(), partwise_protocol::error::EncodeError>(())
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Api {

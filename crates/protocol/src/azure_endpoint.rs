@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use crate::EncodeError;
+use crate::error::EncodeError;
 
 /// Where all paths of a resource begin.
 const PREFIX: &str = "openai";

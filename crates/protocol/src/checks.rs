@@ -1,6 +1,9 @@
 //! What the API wants of the texts in a request, checked by whoever sends it and by whoever reads it.
 
-use crate::{DecodeError, EncodeError, base_name};
+use crate::{
+    error::{DecodeError, EncodeError},
+    multipart::base_name,
+};
 
 /// A text that has to hold something is empty.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

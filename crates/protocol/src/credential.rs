@@ -4,7 +4,7 @@ use std::fmt;
 
 use http::header::{AUTHORIZATION, HeaderName, HeaderValue};
 
-use crate::{Api, Dialect, EncodeError};
+use crate::{Api, Dialect, error::EncodeError};
 
 const API_KEY: HeaderName = HeaderName::from_static("api-key");
 

@@ -5,8 +5,9 @@ use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Response, Status
 use serde::{Serialize, de::DeserializeOwned};
 
 use crate::{
-    ApiError, Body, DecodeError, EncodeError, Garbled, ResponseError,
     coding::{accept_identity, coding},
+    error::{ApiError, DecodeError, EncodeError, Garbled, ResponseError},
+    transport::Body,
 };
 
 pub(crate) const JSON: &str = "application/json";

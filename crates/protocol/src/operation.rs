@@ -5,7 +5,13 @@ use std::fmt;
 use bytes::Bytes;
 use http::{Request, Response};
 
-use crate::{Api, Body, DecodeError, EncodeError, OperationId, PathPart, ResponseError, Route, api::escape};
+use crate::{
+    Api,
+    api::escape,
+    error::{DecodeError, EncodeError, ResponseError},
+    operations::{OperationId, PathPart, Route},
+    transport::Body,
+};
 
 /// What sending a request twice can do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -23,8 +29,8 @@ pub enum Repeat {
 /// One operation of the API, in both directions.
 ///
 /// Bodies are whole bytes here. Where content streams, these functions handle what stands around it:
-/// [`CreateFile`](crate::CreateFile) and [`AddUploadPart`](crate::AddUploadPart) name their content as a
-/// [`Segment`](crate::Segment), and the answer of [`DownloadFile`](crate::DownloadFile) is a head alone.
+/// [`CreateFile`](crate::operations::CreateFile) and [`AddUploadPart`](crate::operations::AddUploadPart) name their content as a
+/// [`Segment`](crate::transport::Segment), and the answer of [`DownloadFile`](crate::operations::DownloadFile) is a head alone.
 ///
 /// Round trip: `decode_request(encode_request(x))` gives `x` again when the body is resolved to bytes.
 pub trait Operation: Sized {

@@ -3,7 +3,7 @@
 use futures_util::{join, try_join};
 use object_store::path::Path;
 use partwise_models::{DeletedFile, File, FileState, TypeDiscriminator};
-use partwise_protocol::ContentRange;
+use partwise_protocol::operations::ContentRange;
 use serde::{Serialize, de::DeserializeOwned};
 
 use crate::{

@@ -5,7 +5,7 @@ use std::{collections::VecDeque, future::Future, io};
 use futures_util::future::try_join_all;
 use object_store::{ObjectStoreExt, path::Path};
 use partwise_models::File;
-use partwise_protocol::{ListFiles, Order};
+use partwise_protocol::operations::{ListFiles, Order};
 use tracing::Instrument as _;
 
 use crate::{

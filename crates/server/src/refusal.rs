@@ -5,7 +5,11 @@ use std::time::Duration;
 use http::{HeaderName, HeaderValue, Method, StatusCode, header};
 use partwise_models::{ErrorCode, Purpose, UploadStatus};
 use partwise_protocol::{
-    ApiError, DecodeError, Dialect, EncodeError, FormError, RetryHint, RouteError, excerpt,
+    Dialect,
+    error::{ApiError, DecodeError, EncodeError, excerpt},
+    multipart::FormError,
+    operations::RouteError,
+    retry::RetryHint,
 };
 
 use crate::{local::NotThere, store::StoreError};

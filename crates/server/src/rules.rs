@@ -1,7 +1,12 @@
 //! The rules for the values in a request, by dialect. Where no source states one it is chosen in `docs/contract/choices.md`.
 
 use partwise_models::{CreateUploadRequest, ExpiresAfter, ExpiryAnchor, ImportFileRequest, Purpose};
-use partwise_protocol::{CreateFile, Dialect, FieldHead, OperationId, filename_suits};
+use partwise_protocol::{
+    Dialect,
+    jsonl::filename_suits,
+    multipart::FieldHead,
+    operations::{CreateFile, OperationId},
+};
 
 use crate::{id::Attributes, refusal::Refusal};
 

@@ -13,7 +13,7 @@ use partwise_net::{
     files::{FileError, Files, Piece, read_ahead},
     pacing::do_not_pace_within_machine,
 };
-use partwise_protocol::{DownloadFile, Operation as _};
+use partwise_protocol::{Operation as _, operations::DownloadFile};
 use socket2::{SockRef, TcpKeepalive};
 use tokio::{
     io::{AsyncRead, AsyncWrite, ReadBuf},

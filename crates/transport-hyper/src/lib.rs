@@ -3,7 +3,7 @@
 //! It knows nothing of uploads. What a caller may want to know of a request on its way (how much of its body has departed, how to
 //! stop it) is told through a [`SendState`](partwise_protocol::transport::SendState) in the request's extensions, and what its errors
 //! mean for a retry is what [`failure_kind`] says. A `POST` that can be sent again without harm says so with a
-//! [`Repeat`](partwise_protocol::Repeat) there: the answer to any other is waited for as long as one can that may have made
+//! [`Repeat`](partwise_protocol::transport::Repeat) there: the answer to any other is waited for as long as one can that may have made
 //! something, since it cannot be asked for again.
 //!
 //! ```no_run

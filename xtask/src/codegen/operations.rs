@@ -44,7 +44,7 @@ fn table(operations: &[Operation]) -> Result<String> {
     let date = if operations.iter().any(uses_date) { "use super::date;\n" } else { "" };
     Ok([
         format!(
-            "{HEADER}{}\nuse http::{{Method, StatusCode}};\n\n{date}use crate::{{Dialect, Repeat}};\n",
+            "{HEADER}{}\nuse http::{{Method, StatusCode}};\n\n{date}use crate::{{Dialect, transport::Repeat}};\n",
             file_doc("The operations: methods, paths, statuses, and what repeating one can do.")
         ),
         definition(operations),

@@ -4,7 +4,7 @@ mod destination;
 mod partial;
 mod whole;
 
-use partwise_protocol::{DownloadFile, DownloadWarning};
+use partwise_protocol::{download::DownloadWarning, operations::DownloadFile};
 
 use self::destination::{Destination, Stream};
 use crate::{

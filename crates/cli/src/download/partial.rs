@@ -11,7 +11,7 @@ use std::{
 };
 
 use partwise::{CheckpointJournal, CheckpointStore, FileTarget, Target as _};
-use partwise_protocol::DownloadCheckpoint;
+use partwise_protocol::download::DownloadCheckpoint;
 
 use super::destination::{Target, cannot_write};
 use crate::{

@@ -3,7 +3,7 @@
 use std::{error::Error as StdError, io, pin::pin};
 
 use partwise::{Error, FileDownload};
-use partwise_protocol::{DownloadCheckpoint, DownloadError, DownloadPlan, DownloadProgress};
+use partwise_protocol::download::{DownloadCheckpoint, DownloadError, DownloadPlan, DownloadProgress};
 use tokio::sync::watch;
 
 use super::{
@@ -253,7 +253,7 @@ mod tests {
     #[test]
     fn a_journal_that_cannot_be_written_is_told_like_the_file_beside_it() {
         let full = || io::Error::from(io::ErrorKind::StorageFull);
-        let of_journal = DownloadError::Save(partwise_protocol::SaveError::new(full()));
+        let of_journal = DownloadError::Save(partwise_protocol::machine::SaveError::new(full()));
         for error in [Error::Target(full()), Error::Download(Box::new(of_journal))] {
             assert_eq!(unwritable(&error).map(io::Error::kind), Some(io::ErrorKind::StorageFull));
         }

@@ -1,7 +1,12 @@
 //! What can be done about an answer that says no.
 
 use http::StatusCode;
-use partwise_protocol::{ApiError, ApiErrorKind, Dialect, OperationId, RetryAfter};
+use partwise_protocol::{
+    Dialect,
+    error::{ApiError, ApiErrorKind},
+    operations::OperationId,
+    retry::RetryAfter,
+};
 
 use super::Explain;
 use crate::{size::limit, uploads::now};

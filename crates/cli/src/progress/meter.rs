@@ -2,7 +2,7 @@
 
 use std::{collections::VecDeque, time::Duration};
 
-use partwise_protocol::TransferState;
+use partwise_protocol::machine::TransferState;
 use tokio::time::Instant;
 
 use super::view::Snapshot;

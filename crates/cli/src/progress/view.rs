@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use partwise_protocol::{DownloadProgress, Progress, TransferState};
+use partwise_protocol::{download::DownloadProgress, machine::TransferState, upload::Progress};
 
 /// A shorter wait that the service asks for is no state of its own: it would only flicker.
 const SHORT: Duration = Duration::from_secs(1);

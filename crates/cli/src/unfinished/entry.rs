@@ -10,7 +10,7 @@ use std::{
 };
 
 use partwise::{CheckpointFile, CheckpointStore};
-use partwise_protocol::Checkpoint;
+use partwise_protocol::upload::Checkpoint;
 use serde::{Deserialize, Serialize};
 
 use super::lock::Locked;

@@ -13,7 +13,7 @@ use std::{
 };
 
 use partwise::CheckpointFile;
-use partwise_protocol::Checkpoint;
+use partwise_protocol::upload::Checkpoint;
 
 use self::key::Key;
 pub(crate) use self::{

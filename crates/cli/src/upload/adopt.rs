@@ -4,7 +4,10 @@ use std::{io, time::Duration};
 
 use partwise::{FileSource, Source};
 use partwise_models::{File, FileState};
-use partwise_protocol::{Comparison, Plan, RetrieveFile, SourceStamp};
+use partwise_protocol::{
+    operations::RetrieveFile,
+    upload::{Comparison, Plan, SourceStamp},
+};
 use tokio::{
     sync::watch,
     time::{Instant, timeout_at},

@@ -1,7 +1,11 @@
 //! Going on from where an earlier run was.
 
 use partwise::{Error, Upload};
-use partwise_protocol::{ApiErrorKind, Checkpoint, OperationId, Plan, ResumeError, TransferError};
+use partwise_protocol::{
+    error::ApiErrorKind,
+    operations::OperationId,
+    upload::{Checkpoint, Plan, ResumeError, UploadError},
+};
 
 use super::open;
 use crate::{
@@ -175,23 +179,21 @@ pub(super) fn after(
 ) -> Report {
     let Some(saved) = left(entry) else { return report };
     match error {
-        Error::Transfer(cause) if resumed.is_some() && resumed == saved.upload_id() && is_unknown(cause) => {
+        Error::Upload(cause) if resumed.is_some() && resumed == saved.upload_id() && is_unknown(cause) => {
             let rejection =
                 error.refusal().map(|rejection| unknown_upload(saved.account(), rejection, &connected.sent));
             report.maybe_hint(rejection).also_hint("--no-resume starts over".into())
         }
-        Error::Transfer(cause) if matches!(**cause, TransferError::Cancelled { .. }) => {
-            match saved.upload_id() {
-                Some(id) => report.also_hint(format!("`partwise uploads cancel {id}` tells the service")),
-                None => report,
-            }
-        }
+        Error::Upload(cause) if matches!(**cause, UploadError::Cancelled { .. }) => match saved.upload_id() {
+            Some(id) => report.also_hint(format!("`partwise uploads cancel {id}` tells the service")),
+            None => report,
+        },
         // The endpoint that the redirect names is another service, where nothing is to resume.
         _ if error.refusal().is_some_and(|refusal| refusal.redirect.is_some()) => report,
         // The same parts would be too large again.
         _ if error.refusal().is_some_and(|refusal| refusal.kind() == ApiErrorKind::TooLarge) => report,
-        Error::Transfer(cause) if matches!(**cause, TransferError::Unproven { file: None, .. }) => report,
-        Error::Transfer(cause) if is_rejected_complete(cause) => report.also_hint(
+        Error::Upload(cause) if matches!(**cause, UploadError::Unproven { file: None, .. }) => report,
+        Error::Upload(cause) if is_rejected_complete(cause) => report.also_hint(
             "the same command completes the upload again, --no-resume uploads the file again".into(),
         ),
         _ if saved.may_have_made_a_file() => {
@@ -208,9 +210,9 @@ pub(super) async fn forget(entry: &Entry) -> Result<(), Report> {
 }
 
 /// Whether the service says that it has no such upload, and not that it is over.
-fn is_unknown(cause: &TransferError) -> bool {
+fn is_unknown(cause: &UploadError) -> bool {
     match cause {
-        TransferError::Refused {
+        UploadError::Refused {
             operation: OperationId::AddUploadPart | OperationId::CompleteUpload,
             source,
         } => source.kind() == ApiErrorKind::NotFound && source.is_of_the_api(),
@@ -218,8 +220,8 @@ fn is_unknown(cause: &TransferError) -> bool {
     }
 }
 
-fn is_rejected_complete(cause: &TransferError) -> bool {
-    matches!(cause, TransferError::Refused { operation: OperationId::CompleteUpload, .. })
+fn is_rejected_complete(cause: &UploadError) -> bool {
+    matches!(cause, UploadError::Refused { operation: OperationId::CompleteUpload, .. })
 }
 
 fn left(entry: Option<&Entry>) -> Option<Checkpoint> {

@@ -10,7 +10,7 @@ use std::{error::Error as StdError, time::Instant};
 
 use partwise::{Error, FileSource, Upload};
 use partwise_models::File;
-use partwise_protocol::{Parallel, Plan, RouteChoice, TransferError};
+use partwise_protocol::upload::{Parallel, Plan, RouteChoice, UploadError};
 
 use self::stats::Stats;
 use crate::{
@@ -152,19 +152,19 @@ async fn send(
         entry.close().await;
     }
     match error {
-        Error::Transfer(error) if matches!(*error, TransferError::Stopped { .. }) => {
+        Error::Upload(error) if matches!(*error, UploadError::Stopped { .. }) => {
             Err(going_on::stopped(arguments, entry).maybe_cause(error.source()))
         }
         // The same command continues, once the service can be reached.
-        Error::Transfer(error) if matches!(*error, TransferError::Away { .. }) => {
+        Error::Upload(error) if matches!(*error, UploadError::Away { .. }) => {
             // The last attempt's own words say again that the service could not be reached.
             let last = error.source().and_then(StdError::source);
             Err(going_on::stopped(arguments, entry).also(&error.to_string()).maybe_cause(last))
         }
         error => {
             // The file is there, and its object says what is wrong with it.
-            if let Error::Transfer(error) = &error {
-                if let TransferError::ContentRejected { file } = &**error {
+            if let Error::Upload(error) = &error {
+                if let UploadError::ContentRejected { file } = &**error {
                     print(arguments, Ok((**file).clone()), None)?;
                 }
             }

@@ -6,7 +6,7 @@ use std::{
 };
 
 use partwise_models::File;
-use partwise_protocol::{Phase, Progress, Proof, Warning};
+use partwise_protocol::upload::{Phase, Progress, Proof, Warning};
 
 use crate::{
     duration::Human,

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use partwise_protocol::Statistics;
+use partwise_protocol::upload::Statistics;
 use serde::Serialize;
 
 use crate::{output::Output, report::Report, size::Human};

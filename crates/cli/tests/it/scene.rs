@@ -8,7 +8,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use partwise_protocol::Checkpoint;
+use partwise_protocol::upload::Checkpoint;
 
 use crate::sandbox::{Ran, Sandbox, Serving, noise, signal};
 

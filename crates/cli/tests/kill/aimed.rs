@@ -5,7 +5,9 @@ use std::{
     time::Duration,
 };
 
-use partwise_protocol::OperationId::{self, AddUploadPart, CompleteUpload, CreateFile, CreateUpload};
+use partwise_protocol::operations::OperationId::{
+    self, AddUploadPart, CompleteUpload, CreateFile, CreateUpload,
+};
 
 use crate::{
     command::{Run, Uploader},

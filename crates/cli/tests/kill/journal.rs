@@ -5,7 +5,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use partwise_protocol::{OperationId, Route};
+use partwise_protocol::operations::{OperationId, Route};
 use serde_json::Value;
 
 /// For what must come.

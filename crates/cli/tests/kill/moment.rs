@@ -5,7 +5,7 @@ use std::{
     time::Duration,
 };
 
-use partwise_protocol::OperationId::{AddUploadPart, CompleteUpload, CreateUpload};
+use partwise_protocol::operations::OperationId::{AddUploadPart, CompleteUpload, CreateUpload};
 
 use crate::{
     command::Run,

@@ -12,7 +12,7 @@ use http::{Request, Response};
 use http_body_util::{BodyExt as _, Either, Full};
 use hyper::{body::Incoming, server::conn::http1, service::service_fn};
 use hyper_util::rt::TokioIo;
-use partwise_protocol::{Api, OperationId};
+use partwise_protocol::{Api, operations::OperationId};
 use partwise_server::{Keys, ResponseBody, Server, Store};
 use tokio::{
     net::{TcpListener, TcpStream},

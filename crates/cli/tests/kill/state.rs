@@ -6,7 +6,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use partwise_protocol::Checkpoint;
+use partwise_protocol::upload::Checkpoint;
 use serde_json::Value;
 
 /// The folder.

@@ -5,7 +5,7 @@ use std::{
     time::Duration,
 };
 
-use partwise_protocol::OperationId::{AddUploadPart, CreateUpload};
+use partwise_protocol::operations::OperationId::{AddUploadPart, CreateUpload};
 
 use crate::{command::Uploader, journal::Exchange, moment::Moment, seed, service::Hold, state::Saved};
 

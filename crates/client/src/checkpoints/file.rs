@@ -7,7 +7,7 @@ use std::{
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
-use partwise_protocol::Checkpoint;
+use partwise_protocol::upload::Checkpoint;
 
 use super::CheckpointStore;
 use partwise_net::blocking::Blocking;

@@ -6,7 +6,7 @@ use std::{
     sync::{Arc, Mutex, PoisonError},
 };
 
-use partwise_protocol::{DownloadCheckpoint, DownloadResumeError};
+use partwise_protocol::download::{DownloadCheckpoint, DownloadResumeError};
 
 use super::CheckpointStore;
 use partwise_net::blocking::Blocking;
@@ -18,7 +18,7 @@ use partwise_net::blocking::Blocking;
 /// It happens on threads for blocking work; clones share the file.
 ///
 /// ```no_run
-/// use partwise_protocol::DownloadPlan;
+/// use partwise_protocol::download::DownloadPlan;
 /// use partwise::{CheckpointJournal, Client, FileTarget};
 ///
 /// # async fn example(client: Client) -> Result<(), Box<dyn std::error::Error>> {

@@ -10,8 +10,8 @@ use futures_util::future::BoxFuture;
 pub use self::{file::CheckpointFile, journal::CheckpointJournal};
 use partwise_net::BoxError;
 
-/// Keeps the last checkpoint of one upload ([`Checkpoint`](partwise_protocol::Checkpoint)) or one download
-/// ([`DownloadCheckpoint`](partwise_protocol::DownloadCheckpoint)): a file ([`CheckpointFile`], [`CheckpointJournal`]), or a row
+/// Keeps the last checkpoint of one upload ([`Checkpoint`](partwise_protocol::upload::Checkpoint)) or one download
+/// ([`DownloadCheckpoint`](partwise_protocol::download::DownloadCheckpoint)): a file ([`CheckpointFile`], [`CheckpointJournal`]), or a row
 /// of your own database. One call is under way at a time.
 pub trait CheckpointStore<C>: Send + Sync + 'static {
     /// The cause when a checkpoint cannot be kept or forgotten.

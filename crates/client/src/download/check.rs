@@ -8,8 +8,9 @@ use std::{
 
 use partwise_models::File;
 use partwise_protocol::{
-    ContentCheck, ContentRange, DownloadFile, DownloadHead, DownloadWarning, Failure, FailureKind,
-    RetrieveFile,
+    download::{ContentCheck, DownloadWarning},
+    operations::{ContentRange, DownloadFile, DownloadHead, RetrieveFile},
+    transport::{Failure, FailureKind},
 };
 use tokio::{
     task::JoinSet,

@@ -3,7 +3,10 @@
 use std::{fmt, sync::Arc};
 
 use partwise_net::blocking::Blocking;
-use partwise_protocol::{DownloadCheckpoint, DownloadPlan, DownloadProgress, Fetch, Machine as _};
+use partwise_protocol::{
+    download::{DownloadCheckpoint, DownloadMachine, DownloadPlan, DownloadProgress},
+    machine::Machine as _,
+};
 use tokio::sync::watch;
 
 use super::job::DownloadJob;
@@ -30,7 +33,8 @@ impl Client {
     /// # Errors
     /// [`Error::Entropy`] when the system gives no random numbers.
     pub fn prepare_download(&self, target: impl Target, plan: DownloadPlan) -> Result<FileDownload, Error> {
-        let machine = Fetch::new(self.api(), plan, self.system.entropy()?).with_service(&self.state);
+        let machine =
+            DownloadMachine::new(self.api(), plan, self.system.entropy()?).with_service(&self.state);
         Ok(FileDownload::new(self.clone(), Arc::new(target), machine))
     }
 
@@ -49,7 +53,7 @@ impl Client {
         let target: Arc<dyn Target> = Arc::new(target);
         let asked = target.clone();
         let length = Blocking::start(move || asked.length()).await.map_err(Error::Target)?;
-        let machine = Fetch::resume(self.api(), plan, saved, length, self.system.entropy()?)?;
+        let machine = DownloadMachine::resume(self.api(), plan, saved, length, self.system.entropy()?)?;
         let machine = machine.with_service(&self.state);
         Ok(FileDownload::new(self.clone(), target, machine))
     }
@@ -58,7 +62,7 @@ impl Client {
 /// A download of a whole file that is ready to run.
 ///
 /// ```no_run
-/// use partwise_protocol::DownloadPlan;
+/// use partwise_protocol::download::DownloadPlan;
 /// use partwise::{CheckpointJournal, Client, FileTarget};
 ///
 /// # async fn example(client: Client) -> Result<(), Box<dyn std::error::Error>> {
@@ -85,14 +89,14 @@ pub struct FileDownload {
     client: Client,
     target: Arc<dyn Target>,
     /// Boxed, so that futures that hold a download stay small.
-    machine: Box<Fetch>,
+    machine: Box<DownloadMachine>,
     store: Option<StoreOf<DownloadJob>>,
     signals: Signals,
     progress: watch::Sender<DownloadProgress>,
 }
 
 impl FileDownload {
-    fn new(client: Client, target: Arc<dyn Target>, machine: Fetch) -> Self {
+    fn new(client: Client, target: Arc<dyn Target>, machine: DownloadMachine) -> Self {
         let progress = watch::Sender::new(machine.progress());
         Self {
             client,
@@ -114,7 +118,7 @@ impl FileDownload {
 
     /// Stops the download once this future ends, to be resumed later: a last checkpoint is [saved](Self::save_to) of what was
     /// written. What has come and was not written yet comes again: of each range that is under way at most the last 512 KiB,
-    /// or 1 MiB with [`Writing::Blocking`](crate::Writing), and no more than a second's worth. It then ends with [`DownloadError::Stopped`](partwise_protocol::DownloadError). Dropping
+    /// or 1 MiB with [`Writing::Blocking`](crate::Writing), and no more than a second's worth. It then ends with [`DownloadError::Stopped`](partwise_protocol::download::DownloadError). Dropping
     /// [`run`](Self::run)'s future instead stops at once; the last checkpoint then knows of what was written up to then.
     pub fn stop_when(mut self, signal: impl Future<Output = ()> + Send + 'static) -> Self {
         self.signals.stop = Some(Box::pin(signal));
@@ -137,7 +141,7 @@ impl FileDownload {
     ///
     /// # Errors
     /// [`Error::Download`], also when a checkpoint, or what it speaks of, cannot be made durable
-    /// ([`DownloadError::Save`](partwise_protocol::DownloadError::Save)); [`Error::Target`] when the target cannot be written, [`Error::Encode`] when the identifier cannot
+    /// ([`DownloadError::Save`](partwise_protocol::download::DownloadError::Save)); [`Error::Target`] when the target cannot be written, [`Error::Encode`] when the identifier cannot
     /// be sent.
     pub async fn run(self) -> Result<u64, Error> {
         let writer = Writer::new(self.target, self.client.writing);

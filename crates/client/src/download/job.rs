@@ -6,8 +6,10 @@ use futures_util::future::BoxFuture;
 use partwise_models::File;
 use partwise_net::{BoxError, blocking::Blocking};
 use partwise_protocol::{
-    DownloadError, DownloadProgress, DownloadTask, Failure, FailureKind, Fetch, Machine as _, Now, RequestId,
-    ResponseError,
+    download::{DownloadError, DownloadMachine, DownloadProgress, DownloadTask},
+    error::ResponseError,
+    machine::{Machine as _, Now, RequestId},
+    transport::{Failure, FailureKind},
 };
 use tokio::sync::watch;
 use tracing::Span;
@@ -24,7 +26,7 @@ use crate::{
 
 pub(super) struct DownloadJob {
     client: Client,
-    machine: Box<Fetch>,
+    machine: Box<DownloadMachine>,
     writer: Writer,
     progress: watch::Sender<DownloadProgress>,
     /// The length that the target was given before it was written.
@@ -47,7 +49,7 @@ pub(super) enum Outcome {
 impl DownloadJob {
     pub(super) fn new(
         client: Client,
-        machine: Box<Fetch>,
+        machine: Box<DownloadMachine>,
         writer: Writer,
         progress: watch::Sender<DownloadProgress>,
     ) -> Self {
@@ -120,12 +122,12 @@ impl DownloadJob {
 }
 
 impl Job for DownloadJob {
-    type Machine = Fetch;
+    type Machine = DownloadMachine;
     type Outcome = Outcome;
     /// The length of the file in bytes.
     type Output = u64;
 
-    fn machine(&mut self) -> &mut Fetch {
+    fn machine(&mut self) -> &mut DownloadMachine {
         &mut self.machine
     }
 
@@ -179,7 +181,7 @@ impl Job for DownloadJob {
         self.progress.send_replace(self.machine.progress());
     }
 
-    async fn conclude(&mut self, end: EndOf<Fetch>) -> Result<u64, Error> {
+    async fn conclude(&mut self, end: EndOf<DownloadMachine>) -> Result<u64, Error> {
         self.writer.settled().await;
         end?.map_err(|error: DownloadError| Error::Download(Box::new(error)))?;
         let length = self.machine.length().unwrap_or_default();

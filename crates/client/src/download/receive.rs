@@ -6,7 +6,7 @@ use std::{
 };
 
 use partwise_net::answer::DirectRead;
-use partwise_protocol::ContentCheck;
+use partwise_protocol::download::ContentCheck;
 
 use super::Download;
 use crate::{

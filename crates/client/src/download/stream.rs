@@ -17,7 +17,10 @@ use partwise_net::{
     coding::{self, Coding},
 };
 use partwise_protocol::{
-    ContentRange, DownloadFile, DownloadHead, DownloadWarning, Operation, OperationId, ResponseError,
+    Operation,
+    download::DownloadWarning,
+    error::ResponseError,
+    operations::{ContentRange, DownloadFile, DownloadHead, OperationId},
 };
 
 use super::check::{Check, Object};
@@ -42,7 +45,7 @@ impl Client {
     /// somewhere with [`download_to`](Self::download_to).
     ///
     /// The length of an answer with all of the content is compared with the one in the file's object, which is asked for at
-    /// the same time (see [`ContentCheck`](partwise_protocol::ContentCheck)).
+    /// the same time (see [`ContentCheck`](partwise_protocol::download::ContentCheck)).
     ///
     /// # Errors
     /// As for [`call`](Self::call); [`Error::Garbled`] also for a part of the content that was not asked for.

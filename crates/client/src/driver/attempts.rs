@@ -9,7 +9,10 @@ use std::{
     },
 };
 
-use partwise_protocol::{Failure, FailureKind, RequestId};
+use partwise_protocol::{
+    machine::RequestId,
+    transport::{Failure, FailureKind},
+};
 use tokio::task::{AbortHandle, Id, JoinSet};
 use tracing::Span;
 

@@ -5,7 +5,7 @@ mod attempts;
 use std::{future::pending, sync::Arc, time::Duration};
 
 use futures_util::future::BoxFuture;
-use partwise_protocol::{Action, Machine, Now, RequestId, SaveError};
+use partwise_protocol::machine::{Action, Machine, Now, RequestId, SaveError};
 use tokio::time::Instant;
 
 pub(crate) use self::attempts::{Attempts, Moved};

@@ -9,7 +9,7 @@ use std::{
 };
 
 use partwise_net::files::read_ahead;
-use partwise_protocol::SourceStamp;
+use partwise_protocol::upload::SourceStamp;
 
 use super::Source;
 use crate::positioned::Positioned;

@@ -5,7 +5,7 @@ mod file;
 use std::{fs::File, io, sync::Arc};
 
 use bytes::Bytes;
-use partwise_protocol::{SourceRange, SourceStamp};
+use partwise_protocol::{transport::SourceRange, upload::SourceStamp};
 
 pub use self::file::FileSource;
 
@@ -17,7 +17,7 @@ pub use self::file::FileSource;
 ///
 /// ```
 /// use std::io;
-/// use partwise_protocol::SourceStamp;
+/// use partwise_protocol::upload::SourceStamp;
 /// use partwise::Source;
 ///
 /// /// So many zeros, from nowhere.

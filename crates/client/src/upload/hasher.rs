@@ -12,7 +12,7 @@ use std::{
 };
 
 use md5::{Digest, Md5};
-use partwise_protocol::{SourceError, SourceRange};
+use partwise_protocol::transport::{SourceError, SourceRange};
 use tokio::task::JoinHandle;
 
 use crate::source::{Source, read_exact_at};

@@ -8,8 +8,10 @@ use http::{Request, Response};
 use partwise_models::File;
 use partwise_net::BoxError;
 use partwise_protocol::{
-    Attempt, Body, Comparison, Failure, Machine as _, Now, OperationId, Progress, RequestId, SourceError,
-    SourceStamp, Transfer, UploadTask,
+    machine::{Attempt, Machine as _, Now, RequestId},
+    operations::OperationId,
+    transport::{Body, Failure, SourceError},
+    upload::{Comparison, Progress, SourceStamp, UploadMachine, UploadTask},
 };
 use tokio::sync::watch;
 use tracing::{Instrument as _, Span};
@@ -29,7 +31,7 @@ use crate::{
 pub(super) struct UploadJob {
     client: Client,
     /// Boxed, so that the futures of those who upload stay small.
-    transfer: Box<Transfer>,
+    transfer: Box<UploadMachine>,
     reader: Reader,
     progress: watch::Sender<Progress>,
     trace: Trace,
@@ -62,7 +64,7 @@ impl Moved for Handoff {
 impl UploadJob {
     pub(super) fn new(
         client: Client,
-        transfer: Box<Transfer>,
+        transfer: Box<UploadMachine>,
         reader: Reader,
         progress: watch::Sender<Progress>,
     ) -> Self {
@@ -107,11 +109,11 @@ impl UploadJob {
 }
 
 impl Job for UploadJob {
-    type Machine = Transfer;
+    type Machine = UploadMachine;
     type Outcome = Outcome;
     type Output = File;
 
-    fn machine(&mut self) -> &mut Transfer {
+    fn machine(&mut self) -> &mut UploadMachine {
         &mut self.transfer
     }
 
@@ -177,7 +179,7 @@ impl Job for UploadJob {
         self.progress.send_replace(now);
     }
 
-    async fn conclude(&mut self, end: EndOf<Transfer>) -> Result<File, Error> {
+    async fn conclude(&mut self, end: EndOf<UploadMachine>) -> Result<File, Error> {
         let result = end.and_then(|result| result.map_err(Error::from));
         self.trace.end(&result);
         result

@@ -7,7 +7,10 @@ mod trace;
 use std::{fmt, sync::Arc};
 
 use partwise_models::File;
-use partwise_protocol::{Checkpoint, Machine as _, Plan, Progress, Transfer};
+use partwise_protocol::{
+    machine::Machine as _,
+    upload::{Checkpoint, Plan, Progress, UploadMachine},
+};
 use tokio::sync::watch;
 use tracing::Instrument;
 
@@ -26,12 +29,12 @@ impl Client {
     /// # Tracing
     /// An upload is a span `upload` (info): `service`, `dialect`, `route` (`parts` or `single`, recorded again when a single request goes in parts after all), `bytes`, `id` once the
     /// service has given one, and when it ends or is dropped, `attempts`, `retries`, `bytes_sent`, `bytes_acknowledged`
-    /// and `waited_ms`, as [`Statistics`](partwise_protocol::Statistics) counts them. Each request is a span `attempt`
-    /// (debug) in it: `operation`, `part` and `number` as [`Attempt`](partwise_protocol::Attempt) has them, and in the
+    /// and `waited_ms`, as [`Statistics`](partwise_protocol::upload::Statistics) counts them. Each request is a span `attempt`
+    /// (debug) in it: `operation`, `part` and `number` as [`Attempt`](partwise_protocol::machine::Attempt) has them, and in the
     /// end `status`, or `failure` with the kind of failure, or `abandoned`.
     ///
     /// Events in the upload's span: how it ended (info), what is tried again and why (debug), that the service asked for
-    /// patience, and what [`Warning`](partwise_protocol::Warning) says (both warn). Keys and bodies are in none of them.
+    /// patience, and what [`Warning`](partwise_protocol::upload::Warning) says (both warn). Keys and bodies are in none of them.
     ///
     /// # Errors
     /// As for [`prepare`](Self::prepare) and [`Upload::run`].
@@ -46,8 +49,8 @@ impl Client {
     pub async fn prepare(&self, source: impl Source, plan: Plan) -> Result<Upload, Error> {
         let reader = Reader::new(Arc::new(source), self.reading);
         let stamp = reader.clone().stamp().await?;
-        let transfer =
-            Transfer::new(self.api().clone(), plan, stamp, self.system.entropy()?)?.with_service(&self.state);
+        let transfer = UploadMachine::new(self.api().clone(), plan, stamp, self.system.entropy()?)?
+            .with_service(&self.state);
         Ok(Upload::new(self.clone(), reader, transfer))
     }
 
@@ -60,7 +63,7 @@ impl Client {
     pub async fn resume(&self, source: impl Source, plan: Plan, saved: Checkpoint) -> Result<Upload, Error> {
         let reader = Reader::new(Arc::new(source), self.reading);
         let stamp = reader.clone().stamp().await?;
-        let transfer = Transfer::resume(self.api().clone(), plan, saved, stamp, self.system.entropy()?)?
+        let transfer = UploadMachine::resume(self.api().clone(), plan, saved, stamp, self.system.entropy()?)?
             .with_service(&self.state);
         Ok(Upload::new(self.clone(), reader, transfer))
     }
@@ -70,7 +73,7 @@ impl Client {
 ///
 /// ```no_run
 /// use partwise_models::Purpose;
-/// use partwise_protocol::Plan;
+/// use partwise_protocol::upload::Plan;
 /// use partwise::{CheckpointFile, Client, FileSource};
 ///
 /// # async fn example(client: Client) -> Result<(), Box<dyn std::error::Error>> {
@@ -97,14 +100,14 @@ pub struct Upload {
     client: Client,
     reader: Reader,
     /// Boxed, so that futures that hold an upload stay small.
-    transfer: Box<Transfer>,
+    transfer: Box<UploadMachine>,
     store: Option<StoreOf<UploadJob>>,
     signals: Signals,
     progress: watch::Sender<Progress>,
 }
 
 impl Upload {
-    fn new(client: Client, reader: Reader, transfer: Transfer) -> Self {
+    fn new(client: Client, reader: Reader, transfer: UploadMachine) -> Self {
         let progress = watch::Sender::new(transfer.progress());
         let transfer = Box::new(transfer);
         Self { client, reader, transfer, store: None, signals: Signals::default(), progress }
@@ -119,7 +122,7 @@ impl Upload {
 
     /// Stops the upload once this future ends, to be resumed later: nothing new is sent, what is under way has five
     /// seconds to be acknowledged, and the checkpoint that is saved last knows of all that was. It then ends with
-    /// [`TransferError::Stopped`](partwise_protocol::TransferError). Dropping [`run`](Self::run)'s future instead stops at
+    /// [`UploadError::Stopped`](partwise_protocol::upload::UploadError). Dropping [`run`](Self::run)'s future instead stops at
     /// once; the checkpoint then knows of all but what was acknowledged at that moment.
     pub fn stop_when(mut self, signal: impl Future<Output = ()> + Send + 'static) -> Self {
         self.signals.stop = Some(Box::pin(signal));
@@ -143,8 +146,8 @@ impl Upload {
     /// future is dropped.
     ///
     /// # Errors
-    /// [`Error::Transfer`]; whether resuming may help is said by
-    /// [`TransferError::is_resumable`](partwise_protocol::TransferError::is_resumable).
+    /// [`Error::Upload`]; whether resuming may help is said by
+    /// [`UploadError::is_resumable`](partwise_protocol::upload::UploadError::is_resumable).
     pub async fn run(self) -> Result<File, Error> {
         let clock = self.client.clocks();
         let job = UploadJob::new(self.client, self.transfer, self.reader, self.progress);

@@ -3,7 +3,10 @@
 use std::mem::discriminant;
 
 use partwise_models::File;
-use partwise_protocol::{Attempt, Machine as _, Progress, Retry, Statistics, Transfer, Warning};
+use partwise_protocol::{
+    machine::{Attempt, Machine as _},
+    upload::{Progress, Retry, Statistics, UploadMachine, Warning},
+};
 use tracing::{Span, field::Empty};
 
 use crate::Error;
@@ -17,7 +20,7 @@ pub(super) struct Trace {
 }
 
 impl Trace {
-    pub(super) fn begin(transfer: &Transfer) -> Self {
+    pub(super) fn begin(transfer: &UploadMachine) -> Self {
         let api = transfer.api();
         let span = tracing::info_span!(
             "upload",

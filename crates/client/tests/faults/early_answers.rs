@@ -7,7 +7,10 @@ use partwise::{
     Client,
     stack::{Proxy, Stack, StackOptions},
 };
-use partwise_protocol::{AddUploadPart, Api, Boundary, Credential, Dialect, RetryPolicy, SourceRange};
+use partwise_protocol::{
+    Api, Credential, Dialect, multipart::Boundary, operations::AddUploadPart, retry::RetryPolicy,
+    transport::SourceRange,
+};
 use tokio::{
     io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt},
     net::TcpListener,

@@ -8,7 +8,11 @@ use partwise::{
     stack::{StackOptions, Timeouts},
 };
 use partwise_protocol::{
-    AddUploadPart, Boundary, FailureKind, RetrieveFile, RetryPolicy, SourceRange, TransferError,
+    multipart::Boundary,
+    operations::{AddUploadPart, RetrieveFile},
+    retry::RetryPolicy,
+    transport::{FailureKind, SourceRange},
+    upload::UploadError,
 };
 use tokio::{net::TcpSocket, time::timeout};
 
@@ -78,8 +82,8 @@ async fn a_service_that_is_not_there_at_all_is_what_is_reported() {
     taken.bind("127.0.0.1:0".parse().unwrap()).unwrap();
     let gone = taken.local_addr().unwrap();
     let error = world.client(gone).upload(world.source(), plan()).await.unwrap_err();
-    let Error::Transfer(transfer) = &error else { panic!("{}", line(&error)) };
-    assert!(matches!(**transfer, TransferError::Failed { .. }), "{}", line(&error));
+    let Error::Upload(transfer) = &error else { panic!("{}", line(&error)) };
+    assert!(matches!(**transfer, UploadError::Failed { .. }), "{}", line(&error));
     assert_eq!(error.failure(), Some(FailureKind::Connect), "{}", line(&error));
 }
 

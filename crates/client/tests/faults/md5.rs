@@ -10,7 +10,7 @@ use std::{
 
 use http::StatusCode;
 use partwise::{FileSource, Source};
-use partwise_protocol::{Plan, SourceStamp};
+use partwise_protocol::upload::{Plan, SourceStamp};
 
 use crate::{
     line::line,

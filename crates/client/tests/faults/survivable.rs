@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use partwise::stack::Timeouts;
-use partwise_protocol::RouteChoice;
+use partwise_protocol::upload::RouteChoice;
 use tokio::time::timeout;
 
 use crate::{

@@ -8,7 +8,12 @@ use partwise::{
     stack::{Proxy as NoProxy, Stack, StackOptions, Timeouts},
 };
 use partwise_models::{File, Purpose};
-use partwise_protocol::{Api, Credential, Dialect, DownloadFile, ListFiles, Plan, RetryPolicy, RouteChoice};
+use partwise_protocol::{
+    Api, Credential, Dialect,
+    operations::{DownloadFile, ListFiles},
+    retry::RetryPolicy,
+    upload::{Plan, RouteChoice},
+};
 use partwise_server::{Keys, Server, Stopped, Store};
 use tokio::{
     net::{TcpListener, TcpStream},

@@ -10,7 +10,7 @@ use std::{
 use bytes::Bytes;
 use partwise::{Client, Error, stack::Stack};
 use partwise_models::Purpose;
-use partwise_protocol::{Comparison, Phase, Plan, Proof, RouteChoice, TransferError};
+use partwise_protocol::upload::{Comparison, Phase, Plan, Proof, RouteChoice, UploadError};
 use tokio::{io::AsyncReadExt, net::TcpStream};
 
 use crate::peer::{MIB, Peer, answer, line, options, read_head, read_request};
@@ -212,8 +212,8 @@ async fn where_content_is_not_served_the_candidate_is_named_and_nothing_is_guess
     let store = Store { serves_content: false, ..Store::new(|_| Cut::BeforeAnswer) };
     let peer = store.start().await;
     let error = client(&peer).upload(Bytes::from_static(b"aaaa"), plan()).await.unwrap_err();
-    let Error::Transfer(error) = error else { panic!("{}", line(&error)) };
-    let TransferError::CompletionUnknown { candidates: Some(candidates), .. } = *error else {
+    let Error::Upload(error) = error else { panic!("{}", line(&error)) };
+    let UploadError::CompletionUnknown { candidates: Some(candidates), .. } = *error else {
         panic!("{}", line(&*error));
     };
     assert_eq!(candidates.iter().map(|file| file.id.as_str()).collect::<Vec<_>>(), ["file-000"]);

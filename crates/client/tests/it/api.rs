@@ -2,7 +2,12 @@
 
 use partwise::{Client, Download, Error, FileDownload, FileTarget, Upload, stack::Stack};
 use partwise_models::Purpose;
-use partwise_protocol::{Api, Credential, DownloadFile, DownloadPlan, ListFiles, Plan};
+use partwise_protocol::{
+    Api, Credential,
+    download::DownloadPlan,
+    operations::{DownloadFile, ListFiles},
+    upload::Plan,
+};
 
 fn client() -> Client {
     Client::with_defaults(Api::openai(), Credential::key("test").unwrap())

@@ -8,7 +8,10 @@ use flate2::{
 };
 use http::StatusCode;
 use partwise::{Client, Error};
-use partwise_protocol::{DownloadFile, FailureKind, RetrieveFile};
+use partwise_protocol::{
+    operations::{DownloadFile, RetrieveFile},
+    transport::FailureKind,
+};
 use tokio::{io::AsyncWriteExt, sync::mpsc};
 
 use crate::{

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use partwise::Client;
-use partwise_protocol::{Comparison, RetryPolicy};
+use partwise_protocol::{retry::RetryPolicy, upload::Comparison};
 
 use crate::{
     peer::{Peer, options},

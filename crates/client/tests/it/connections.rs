@@ -4,7 +4,7 @@ use std::{sync::Arc, time::Duration};
 
 use futures_util::future::join_all;
 use partwise::{Client, stack::Stack};
-use partwise_protocol::{Credential, FailureKind, RetrieveFile, RetryPolicy};
+use partwise_protocol::{Credential, operations::RetrieveFile, retry::RetryPolicy, transport::FailureKind};
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::TcpListener,

@@ -12,7 +12,7 @@ use std::{
 
 use http::{HeaderValue, Request, header};
 use partwise::{Client, RequestBody, stack::Stack};
-use partwise_protocol::{Credential, DownloadPlan};
+use partwise_protocol::{Credential, download::DownloadPlan};
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     sync::mpsc,

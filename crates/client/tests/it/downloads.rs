@@ -3,7 +3,7 @@
 use futures_util::StreamExt;
 use http::StatusCode;
 use partwise::{Download, Error};
-use partwise_protocol::{DownloadFile, FailureKind};
+use partwise_protocol::{operations::DownloadFile, transport::FailureKind};
 use tokio::{io::AsyncWriteExt, sync::mpsc};
 
 use crate::peer::{Peer, answer, drain, is_for_content, line, options, read_request};

@@ -82,8 +82,8 @@ async fn the_rest_of_the_body_is_not_sent_after_an_answer() {
 struct Zeros(u64);
 
 impl partwise::Source for Zeros {
-    fn stamp(&self) -> std::io::Result<partwise_protocol::SourceStamp> {
-        Ok(partwise_protocol::SourceStamp::new(self.0))
+    fn stamp(&self) -> std::io::Result<partwise_protocol::upload::SourceStamp> {
+        Ok(partwise_protocol::upload::SourceStamp::new(self.0))
     }
 
     fn read_at(&self, _: u64, buffer: &mut [u8]) -> std::io::Result<usize> {

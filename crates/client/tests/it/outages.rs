@@ -12,8 +12,12 @@ use http_body_util::{BodyExt as _, Full};
 use partwise::{Client, RequestBody};
 use partwise_models::Purpose;
 use partwise_protocol::{
-    Api, Credential, Dialect, Failure, FailureKind, ListFiles, Plan, RetrieveFile, RetryPolicy, RetryReason,
-    RouteChoice, TransferState,
+    Api, Credential, Dialect,
+    machine::TransferState,
+    operations::{ListFiles, RetrieveFile},
+    retry::RetryPolicy,
+    transport::{Failure, FailureKind},
+    upload::{Plan, RetryReason, RouteChoice},
 };
 use tokio::{
     task::JoinSet,

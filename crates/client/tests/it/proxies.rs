@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 
 use partwise::stack::{Proxy, StackOptions};
-use partwise_protocol::{Api, Dialect, FailureKind, RetrieveFile};
+use partwise_protocol::{Api, Dialect, operations::RetrieveFile, transport::FailureKind};
 use tokio::{
     io::{AsyncRead, AsyncWrite, AsyncWriteExt, copy_bidirectional},
     net::TcpStream,

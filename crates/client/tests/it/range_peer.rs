@@ -9,7 +9,10 @@ use std::{
 };
 
 use partwise::{CheckpointJournal, FileTarget};
-use partwise_protocol::{DownloadCheckpoint, DownloadPlan, RetryPolicy};
+use partwise_protocol::{
+    download::{DownloadCheckpoint, DownloadPlan},
+    retry::RetryPolicy,
+};
 use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt};
 
 use crate::{

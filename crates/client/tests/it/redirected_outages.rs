@@ -8,8 +8,12 @@ use http_body_util::{BodyExt as _, Full};
 use partwise::{Client, RequestBody, Upload};
 use partwise_models::Purpose;
 use partwise_protocol::{
-    Api, Credential, Dialect, DownloadFile, Failure, FailureKind, Offline, Plan, RetrieveFile, RetryPolicy,
-    RouteChoice, TransferState,
+    Api, Credential, Dialect,
+    machine::TransferState,
+    operations::{DownloadFile, RetrieveFile},
+    retry::{Offline, RetryPolicy},
+    transport::{Failure, FailureKind},
+    upload::{Plan, RouteChoice},
 };
 use tokio::time::{Instant, sleep, sleep_until};
 
@@ -65,7 +69,7 @@ async fn upload(client: &Client) -> Upload {
 /// A part of the content, so that its object is not asked for beside it.
 fn range() -> DownloadFile {
     let mut operation = DownloadFile::new("file-1");
-    operation.range = Some(partwise_protocol::ByteRange::From { first: 0, last: None });
+    operation.range = Some(partwise_protocol::operations::ByteRange::From { first: 0, last: None });
     operation
 }
 

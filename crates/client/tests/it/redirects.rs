@@ -2,7 +2,11 @@
 
 use http::{HeaderMap, HeaderValue, StatusCode};
 use partwise::{Client, Error};
-use partwise_protocol::{ByteRange, DeleteFile, DownloadFile, FailureKind, RetrieveFile, RetryPolicy};
+use partwise_protocol::{
+    operations::{ByteRange, DeleteFile, DownloadFile, RetrieveFile},
+    retry::RetryPolicy,
+    transport::FailureKind,
+};
 use tokio::{
     io::{AsyncRead, AsyncWrite, AsyncWriteExt},
     sync::mpsc,

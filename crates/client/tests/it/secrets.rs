@@ -6,7 +6,7 @@ use std::{
 };
 
 use partwise_models::Purpose;
-use partwise_protocol::{Plan, RetrieveFile};
+use partwise_protocol::{operations::RetrieveFile, upload::Plan};
 use tracing::Level;
 
 use crate::peer::{A_FILE, MIB, Peer, answer, options, read_request, zeros};

@@ -17,8 +17,9 @@ use http_body_util::BodyExt;
 use partwise::{CheckpointFile, Client, Error, FileSource, Reading, Source, stack::Stack};
 use partwise_models::Purpose;
 use partwise_protocol::{
-    Api, Credential, DeleteFile, Dialect, DownloadFile, ListFiles, OperationId, Plan, RouteChoice,
-    SourceStamp,
+    Api, Credential, Dialect,
+    operations::{DeleteFile, DownloadFile, ListFiles, OperationId},
+    upload::{Plan, RouteChoice, SourceStamp},
 };
 use partwise_server::{Keys, Server, Stopped, Store};
 use tokio::{net::TcpListener, task::JoinHandle};
@@ -220,7 +221,7 @@ async fn an_upload_that_broke_off_is_gone_on_with_and_sends_only_what_is_missing
         "{}",
         line(&error)
     );
-    let Error::Transfer(error) = error else { panic!("{error}") };
+    let Error::Upload(error) = error else { panic!("{error}") };
     assert!(error.is_resumable());
     let saved = checkpoint.load().unwrap().unwrap();
     assert_eq!(saved.acknowledged(), (5 * MIB, 8 * MIB));
@@ -321,7 +322,7 @@ struct Inspected(Arc<dyn Fn(u64, u64) + Send + Sync>, Server);
 
 impl tower_service::Service<http::Request<partwise::RequestBody>> for Inspected {
     type Response = http::Response<partwise_server::ResponseBody>;
-    type Error = partwise_protocol::SourceError;
+    type Error = partwise_protocol::transport::SourceError;
     type Future = futures_util::future::BoxFuture<'static, Result<Self::Response, Self::Error>>;
 
     fn poll_ready(&mut self, _: &mut std::task::Context<'_>) -> std::task::Poll<Result<(), Self::Error>> {

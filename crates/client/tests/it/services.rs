@@ -16,7 +16,12 @@ use http::{Request, Response};
 use http_body_util::{BodyExt, Full};
 use hyper_util::{client::legacy, rt::TokioExecutor};
 use partwise::{Client, Error, RequestBody};
-use partwise_protocol::{Api, Credential, DownloadFile, Failure, FailureKind, RetrieveFile, RetryPolicy};
+use partwise_protocol::{
+    Api, Credential,
+    operations::{DownloadFile, RetrieveFile},
+    retry::RetryPolicy,
+    transport::{Failure, FailureKind},
+};
 use tokio::io::AsyncWriteExt;
 use tower::{ServiceBuilder, timeout::error::Elapsed};
 use tower_service::Service;
@@ -106,7 +111,7 @@ struct Reads;
 
 impl Service<Request<RequestBody>> for Reads {
     type Response = Response<Full<Bytes>>;
-    type Error = partwise_protocol::SourceError;
+    type Error = partwise_protocol::transport::SourceError;
     type Future = futures_util::future::BoxFuture<'static, Result<Self::Response, Self::Error>>;
 
     fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Self::Error>> {

@@ -10,7 +10,12 @@ use std::{
 
 use partwise::Client;
 use partwise_models::Purpose;
-use partwise_protocol::{Plan, RetrieveFile, RetryPolicy, RouteChoice, TransferState};
+use partwise_protocol::{
+    machine::TransferState,
+    operations::RetrieveFile,
+    retry::RetryPolicy,
+    upload::{Plan, RouteChoice},
+};
 
 use crate::peer::{A_FILE, A_PART, MIB, Peer, answer, answer_all, options, read_request, zeros};
 

@@ -9,7 +9,10 @@ use std::{
 
 use bytes::Bytes;
 use partwise_models::Purpose;
-use partwise_protocol::{Plan, RetryPolicy, RouteChoice};
+use partwise_protocol::{
+    retry::RetryPolicy,
+    upload::{Plan, RouteChoice},
+};
 use tokio::io::AsyncReadExt as _;
 use tracing::{
     Event, Metadata, Subscriber,

@@ -4,7 +4,10 @@ use std::time::Duration;
 
 use partwise::stack::{StackOptions, Timeouts};
 use partwise_models::{CompleteUploadRequest, CreateUploadRequest, Purpose};
-use partwise_protocol::{CompleteUpload, CreateUpload, FailureKind, RetrieveFile};
+use partwise_protocol::{
+    operations::{CompleteUpload, CreateUpload, RetrieveFile},
+    transport::FailureKind,
+};
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     sync::mpsc,

@@ -5,7 +5,7 @@ use partwise::{
     Client,
     stack::{CertificateError, CryptoProvider, StackOptions},
 };
-use partwise_protocol::{Api, Dialect, FailureKind, RetrieveFile};
+use partwise_protocol::{Api, Dialect, operations::RetrieveFile, transport::FailureKind};
 use rcgen::{BasicConstraints, Certificate, CertificateParams, DnType, IsCa, KeyPair};
 use tokio::sync::mpsc;
 use tokio_rustls::TlsAcceptor;

@@ -5,7 +5,11 @@ use std::{
     time::Duration,
 };
 
-use partwise_protocol::{OperationId, RetrieveFile, RetryPolicy, RetryReason};
+use partwise_protocol::{
+    operations::{OperationId, RetrieveFile},
+    retry::RetryPolicy,
+    upload::RetryReason,
+};
 
 use crate::peer::{A_FILE, Peer, answer, options, read_request};
 

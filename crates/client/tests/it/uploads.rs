@@ -12,7 +12,7 @@ use bytes::Bytes;
 use http::StatusCode;
 use partwise::{CheckpointFile, Error};
 use partwise_models::Purpose;
-use partwise_protocol::{Phase, Plan, RouteChoice, TransferError};
+use partwise_protocol::upload::{Phase, Plan, RouteChoice, UploadError};
 use tokio::{io::AsyncReadExt, net::TcpStream, sync::mpsc};
 
 use crate::peer::{A_PART, MIB, Peer, answer, line, options, read_body, read_head, zeros};
@@ -23,7 +23,7 @@ const CANCELLED: &str = r#"{"id":"upload_1","object":"upload","status":"cancelle
 fn plan() -> Plan {
     let mut plan = Plan::new("a.jsonl", "application/jsonl", Purpose::Batch);
     (plan.route, plan.part_size, plan.parallel) = (RouteChoice::Parts, Some(16 * MIB), 4.into());
-    plan.retry = partwise_protocol::RetryPolicy::never();
+    plan.retry = partwise_protocol::retry::RetryPolicy::never();
     plan
 }
 
@@ -104,8 +104,8 @@ async fn cancelling_tells_the_service_and_ends_what_flies() {
     until(|| open.load(SeqCst) == 4).await;
     cancel.send(()).unwrap();
     let error = running.await.unwrap().unwrap_err();
-    let Error::Transfer(error) = error else { panic!("{}", line(&error)) };
-    assert!(matches!(*error, TransferError::Cancelled { file_possible: false, .. }), "{error}");
+    let Error::Upload(error) = error else { panic!("{}", line(&error)) };
+    assert!(matches!(*error, UploadError::Cancelled { file_possible: false, .. }), "{error}");
     until(|| open.load(SeqCst) == 0).await;
     let mut last = String::new();
     while let Ok(asked) = was_asked.try_recv() {
@@ -125,7 +125,7 @@ async fn cancelling_does_not_wait_for_an_overloaded_service() {
     .await;
     let (cancel, cancelled) = tokio::sync::oneshot::channel::<()>();
     let mut plan = plan();
-    plan.retry = partwise_protocol::RetryPolicy::default();
+    plan.retry = partwise_protocol::retry::RetryPolicy::default();
     let upload = peer.client(options()).prepare(zeros(64 * MIB), plan).await.unwrap();
     let upload = upload.cancel_when(async { cancelled.await.unwrap_or_default() });
     let mut progress = upload.progress();
@@ -133,8 +133,8 @@ async fn cancelling_does_not_wait_for_an_overloaded_service() {
     progress.wait_for(|now| now.statistics.overloads > 0).await.unwrap();
     cancel.send(()).unwrap();
     let error = running.await.unwrap().unwrap_err();
-    let Error::Transfer(error) = error else { panic!("{}", line(&error)) };
-    assert!(matches!(*error, TransferError::Cancelled { confirmed: true, .. }), "{error}");
+    let Error::Upload(error) = error else { panic!("{}", line(&error)) };
+    assert!(matches!(*error, UploadError::Cancelled { confirmed: true, .. }), "{error}");
 }
 
 #[tokio::test]
@@ -249,8 +249,8 @@ async fn stopping_keeps_what_is_acknowledged_and_begins_no_part() {
     tokio::time::sleep(Duration::from_millis(50)).await;
     answering.send(true).unwrap();
     let error = running.await.unwrap().unwrap_err();
-    let Error::Transfer(error) = error else { panic!("{}", line(&error)) };
-    assert!(matches!(*error, TransferError::Stopped { .. }), "{error}");
+    let Error::Upload(error) = error else { panic!("{}", line(&error)) };
+    assert!(matches!(*error, UploadError::Stopped { .. }), "{error}");
     assert_eq!(checkpoint.load().unwrap().unwrap().acknowledged(), (2 * part, 32 * MIB));
 }
 
@@ -277,8 +277,8 @@ async fn a_checkpoint_that_cannot_be_saved_ends_the_upload() {
     let (peer, _was_asked, _open) = stalling().await;
     let upload = peer.client(options()).prepare(zeros(64 * MIB), plan()).await.unwrap();
     let error = upload.save_to(checkpoint).run().await.unwrap_err();
-    let Error::Transfer(error) = error else { panic!("{}", line(&error)) };
-    assert!(matches!(*error, TransferError::Save(_)), "{}", line(&error));
+    let Error::Upload(error) = error else { panic!("{}", line(&error)) };
+    assert!(matches!(*error, UploadError::Save(_)), "{}", line(&error));
 }
 
 #[tokio::test]

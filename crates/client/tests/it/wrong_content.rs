@@ -3,7 +3,10 @@
 use std::sync::{Arc, Mutex};
 
 use partwise::{Client, Download, Error};
-use partwise_protocol::{ByteRange, DownloadError, DownloadFile, DownloadWarning};
+use partwise_protocol::{
+    download::{DownloadError, DownloadWarning},
+    operations::{ByteRange, DownloadFile},
+};
 use tokio::io::AsyncWriteExt;
 
 use crate::{

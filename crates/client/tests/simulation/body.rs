@@ -12,7 +12,7 @@ use bytes::Bytes;
 use http_body::{Body, Frame, SizeHint};
 use http_body_util::BodyExt;
 use partwise::RequestBody;
-use partwise_protocol::SourceError;
+use partwise_protocol::transport::SourceError;
 use tokio::{sync::mpsc, time::sleep};
 
 /// A server gives up a body of which nothing comes for a minute.

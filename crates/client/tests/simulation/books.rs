@@ -8,7 +8,7 @@ use std::{
 
 use bytes::Bytes;
 use http::Response;
-use partwise_protocol::{Now, OperationId, RetryHint};
+use partwise_protocol::{machine::Now, operations::OperationId, retry::RetryHint};
 use tokio::time::Instant;
 
 use crate::{

@@ -6,7 +6,7 @@ use std::{
 };
 
 use partwise::CheckpointStore;
-use partwise_protocol::Checkpoint;
+use partwise_protocol::upload::Checkpoint;
 use serde_json::Value;
 use tokio::time::sleep;
 

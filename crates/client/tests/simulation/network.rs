@@ -17,7 +17,7 @@ use http::{Request, Response, header, request::Parts};
 use http_body::Frame;
 use http_body_util::{BodyExt, StreamBody, combinators::UnsyncBoxBody};
 use partwise::RequestBody;
-use partwise_protocol::{Api, OperationId};
+use partwise_protocol::{Api, operations::OperationId};
 use partwise_server::Server;
 use tokio::{
     sync::{mpsc, oneshot},

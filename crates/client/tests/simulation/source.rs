@@ -3,7 +3,7 @@
 use std::io;
 
 use partwise::Source;
-use partwise_protocol::SourceStamp;
+use partwise_protocol::upload::SourceStamp;
 use tokio::time::Instant;
 
 const WORD: u64 = 8;

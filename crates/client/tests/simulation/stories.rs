@@ -2,7 +2,10 @@
 
 use std::time::Duration;
 
-use partwise_protocol::{OperationId, RouteChoice, TransferError};
+use partwise_protocol::{
+    operations::OperationId,
+    upload::{RouteChoice, UploadError},
+};
 
 use crate::{
     fate::{Ending, Fate, Rates, Way, bare_refusal, quota_exhausted},
@@ -195,7 +198,7 @@ fn a_cancelled_upload_leaves_neither_file_nor_checkpoint() {
     assert_eq!((end, world.disk.checkpoint()), ("cancelled", None));
     assert!(matches!(
         world.result,
-        Some(Err(TransferError::Cancelled { file_possible: false, confirmed: true }))
+        Some(Err(UploadError::Cancelled { file_possible: false, confirmed: true }))
     ));
 }
 

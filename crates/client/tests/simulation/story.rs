@@ -4,7 +4,7 @@ use std::{future::poll_fn, pin::pin, sync::Arc, task::Poll, time::Duration};
 
 use partwise::{Error, Upload};
 use partwise_models::File;
-use partwise_protocol::{Checkpoint, Phase, Progress, TransferError};
+use partwise_protocol::upload::{Checkpoint, Phase, Progress, UploadError};
 use tokio::{
     task::yield_now,
     time::{Instant, sleep, sleep_until, timeout},
@@ -116,13 +116,13 @@ impl World {
             return None;
         };
         let result = result.map_err(|error| match error {
-            Error::Transfer(error) => *error,
+            Error::Upload(error) => *error,
             other => panic!("an upload never ends with {other}"),
         });
         self.journal.write(&self.clocks, || format!("the upload ends: {result:?}"));
         let late = cancel_at.map(|at| Instant::now().saturating_duration_since(at)).unwrap_or_default();
         self.broken.hold(Rule::Ends, late <= LONGEST_CANCEL, || format!("{late:?} after it was cancelled"));
-        if let (Err(TransferError::Stopped { .. }), Some(at)) = (&result, stop_at) {
+        if let (Err(UploadError::Stopped { .. }), Some(at)) = (&result, stop_at) {
             self.hold_stopped(at);
             return None;
         }
@@ -202,16 +202,16 @@ impl World {
             Err(error) => error,
         };
         let (end, says_so) = match error {
-            TransferError::Refused { .. } => ("refused", may_be_denied),
-            TransferError::Failed { .. } => ("failed", may_be_denied),
-            TransferError::Garbled { .. } => ("garbled", may_be_denied),
-            TransferError::Source(_) => ("source unreadable", may_be_denied),
-            TransferError::SourceChanged { file, .. } => ("source changed", file.is_some()),
-            TransferError::Save(_) => ("not saved", may_be_denied),
-            TransferError::Expired { .. } => ("expired", false),
-            TransferError::Cancelled { file_possible, .. } => ("cancelled", *file_possible),
-            TransferError::CompletionUnknown { .. } => ("unknown", true),
-            TransferError::Unproven { file, .. } => ("unproven", file.is_some()),
+            UploadError::Refused { .. } => ("refused", may_be_denied),
+            UploadError::Failed { .. } => ("failed", may_be_denied),
+            UploadError::Garbled { .. } => ("garbled", may_be_denied),
+            UploadError::Source(_) => ("source unreadable", may_be_denied),
+            UploadError::SourceChanged { file, .. } => ("source changed", file.is_some()),
+            UploadError::Save(_) => ("not saved", may_be_denied),
+            UploadError::Expired { .. } => ("expired", false),
+            UploadError::Cancelled { file_possible, .. } => ("cancelled", *file_possible),
+            UploadError::CompletionUnknown { .. } => ("unknown", true),
+            UploadError::Unproven { file, .. } => ("unproven", file.is_some()),
             other => panic!("a story has no place for {other:?}"),
         };
         sleep(SETTLED).await;

@@ -14,8 +14,10 @@ use object_store::{ObjectStore, memory::InMemory};
 use partwise::{Client, Reading};
 use partwise_models::{File, Purpose};
 use partwise_protocol::{
-    Api, Boundary, CreateFile, Credential, Dialect, DownloadFile, ListFiles, OperationId, Plan, RouteChoice,
-    TransferError,
+    Api, Credential, Dialect,
+    multipart::Boundary,
+    operations::{CreateFile, DownloadFile, ListFiles, OperationId},
+    upload::{Plan, RouteChoice, UploadError},
 };
 use partwise_server::{Keys, Server};
 use tokio::time::Instant;
@@ -56,7 +58,7 @@ pub(crate) struct World {
     pub(crate) reruns_left: u64,
     /// How long the last run took, and how it ended.
     pub(crate) took: Duration,
-    pub(crate) result: Option<Result<File, TransferError>>,
+    pub(crate) result: Option<Result<File, UploadError>>,
     wires: Arc<Wires>,
     store: Arc<InMemory>,
     foreign: Vec<String>,

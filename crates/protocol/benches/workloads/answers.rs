@@ -5,7 +5,10 @@ use std::hint::black_box;
 use bytes::Bytes;
 use http::Response;
 use partwise_models::FileList;
-use partwise_protocol::{AddUploadPart, CompleteUpload, ListFiles, Operation};
+use partwise_protocol::{
+    Operation,
+    operations::{AddUploadPart, CompleteUpload, ListFiles},
+};
 
 use super::{Amount, Round, Workload};
 

@@ -2,7 +2,7 @@
 
 use std::hint::black_box;
 
-use partwise_protocol::Checkpoint;
+use partwise_protocol::upload::Checkpoint;
 
 use super::{Amount, Round, Workload};
 

@@ -5,8 +5,10 @@ use std::hint::black_box;
 use bytes::Bytes;
 use partwise_models::Purpose;
 use partwise_protocol::{
-    AddUploadPart, Api, Boundary, CreateFile, FormEvent, FormLimits, FormReader, FormWriter, Operation,
-    SourceRange, decode_whole,
+    Api, Operation,
+    multipart::{Boundary, FormEvent, FormLimits, FormReader, FormWriter, decode_whole},
+    operations::{AddUploadPart, CreateFile},
+    transport::SourceRange,
 };
 
 use super::{Amount, Round, Workload, content};

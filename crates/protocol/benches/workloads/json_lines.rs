@@ -1,7 +1,7 @@
 //! The check of JSON Lines.
 
 use partwise_models::Purpose;
-use partwise_protocol::JsonLinesCheck;
+use partwise_protocol::jsonl::JsonLinesCheck;
 
 use super::{Amount, Round, Workload, content};
 

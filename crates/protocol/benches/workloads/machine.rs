@@ -6,7 +6,9 @@ use bytes::Bytes;
 use http::Response;
 use partwise_models::{Purpose, UnixSeconds};
 use partwise_protocol::{
-    Action, Api, Checkpoint, Machine as _, Now, Plan, RequestId, SourceStamp, Transfer, UploadTask,
+    Api,
+    machine::{Action, Machine as _, Now, RequestId},
+    upload::{Checkpoint, Plan, SourceStamp, UploadMachine, UploadTask},
 };
 
 use super::{Amount, Round, Workload, answers::PART_JSON, checkpoints};
@@ -41,7 +43,7 @@ fn sending(parts: u64) -> Round {
 
 /// A driver that sends nothing, whose service takes everything, and that saves checkpoints nowhere.
 struct Driver {
-    machine: Transfer,
+    machine: UploadMachine,
     flying: VecDeque<RequestId>,
     now: Now,
 }
@@ -54,7 +56,7 @@ impl Driver {
         let mut source = SourceStamp::new(length);
         source.modified = Some("1700000000.000000000".into());
         source.identity = Some("1234".into());
-        let machine = Transfer::resume(Api::openai(), plan, saved.clone(), source, [7; 32]);
+        let machine = UploadMachine::resume(Api::openai(), plan, saved.clone(), source, [7; 32]);
         let now = Now { monotonic: Duration::ZERO, unix: UnixSeconds(1_719_184_912) };
         let mut driver = Self { machine: machine.expect("it can go on"), flying: VecDeque::new(), now };
         driver.run();

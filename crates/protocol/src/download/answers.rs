@@ -4,10 +4,13 @@ use std::time::Duration;
 
 use http::StatusCode;
 
-use super::{Content, DownloadError, Fetch, Flight, Way, attempt};
+use super::{Content, DownloadError, DownloadMachine, Flight, Way, attempt};
 use crate::{
-    ContentRange, DownloadFile, DownloadHead, Failure, FailureKind, Now, OperationId, Repeat, RequestId,
-    ResponseError, Verdict, service_state::Excuse,
+    error::ResponseError,
+    machine::{Now, RequestId},
+    operations::{ContentRange, DownloadFile, DownloadHead, OperationId},
+    retry::{Verdict, service_state::Excuse},
+    transport::{Failure, FailureKind, Repeat},
 };
 
 const REPEAT: Repeat = OperationId::DownloadFile.repeat();
@@ -23,7 +26,7 @@ struct Setback {
     is_new: bool,
 }
 
-impl Fetch {
+impl DownloadMachine {
     /// The head of an answer has come. When its bytes are wanted, this says from which byte of the content on they are to be
     /// written; else the answer is to be dropped.
     pub fn handle_answer(

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::DownloadHead;
+use crate::operations::DownloadHead;
 
 /// What is known of the content that is downloaded.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]

@@ -7,8 +7,8 @@ use partwise_models::File;
 use serde_json::Value;
 
 use crate::{
-    DownloadHead,
     error::{html_title, one_line, read_error},
+    operations::DownloadHead,
 };
 
 /// Finds out whether what came as a file's content can be that file.

@@ -3,7 +3,12 @@
 use std::time::Duration;
 
 use super::WrongContent;
-use crate::{ApiError, Failure, Garbled, ResponseError, SaveError, transfer::spoken};
+use crate::{
+    error::{ApiError, Garbled, ResponseError},
+    machine::SaveError,
+    transport::Failure,
+    upload::spoken,
+};
 
 /// A download that ended before everything was there.
 #[derive(Debug, thiserror::Error)]

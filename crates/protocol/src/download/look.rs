@@ -5,10 +5,15 @@ use std::time::Duration;
 use partwise_models::File;
 
 use super::{
-    ContentCheck, DownloadAction, DownloadError, DownloadTask, DownloadWarning, Fetch, WrongContent, attempt,
+    ContentCheck, DownloadAction, DownloadError, DownloadMachine, DownloadTask, DownloadWarning,
+    WrongContent, attempt,
 };
 use crate::{
-    Action, DownloadHead, Failure, Now, OperationId, Repeat, RequestId, ResponseError, RetrieveFile, Verdict,
+    error::ResponseError,
+    machine::{Action, Now, RequestId},
+    operations::{DownloadHead, OperationId, RetrieveFile},
+    retry::Verdict,
+    transport::{Failure, Repeat},
 };
 
 const REPEAT: Repeat = OperationId::RetrieveFile.repeat();
@@ -127,7 +132,7 @@ impl Look {
     }
 }
 
-impl Fetch {
+impl DownloadMachine {
     /// The first bytes of the content: those of an answer that is written from byte 0 on, the [few](ContentCheck::BEGINNING) that
     /// are looked at. To be reported before the answer's end; they show a page or an error object that came instead of the file.
     pub fn handle_beginning(&mut self, id: RequestId, bytes: &[u8]) {

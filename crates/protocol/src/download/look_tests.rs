@@ -5,10 +5,14 @@ use std::time::Duration;
 use http::StatusCode;
 use partwise_models::{File, UnixSeconds};
 
-use super::{DownloadError, DownloadPlan, DownloadTask, DownloadWarning, Fetch};
+use super::{DownloadError, DownloadMachine, DownloadPlan, DownloadTask, DownloadWarning};
 use crate::{
-    Action, Api, ApiError, ContentRange, DownloadHead, Failure, FailureKind, Machine as _, Now,
-    Operation as _, RequestId, ResponseError, RetrieveFile, RetryPolicy,
+    Api, Operation as _,
+    error::{ApiError, ResponseError},
+    machine::{Action, Machine as _, Now, RequestId},
+    operations::{ContentRange, DownloadHead, RetrieveFile},
+    retry::RetryPolicy,
+    transport::{Failure, FailureKind},
 };
 
 const NOW: Now = Now { monotonic: Duration::ZERO, unix: UnixSeconds(1) };
@@ -47,7 +51,7 @@ struct Ran {
 fn ran(head: DownloadHead, content: &str, object: impl Fn() -> Result<File, ResponseError>) -> Ran {
     let mut plan = DownloadPlan::new("file-1");
     plan.retry.max_failures = 2;
-    let mut machine = Fetch::new(&Api::openai(), plan, ENTROPY);
+    let mut machine = DownloadMachine::new(&Api::openai(), plan, ENTROPY);
     let mut answer = Some(head);
     let (mut now, mut has_looked) = (NOW, false);
     let result = loop {
@@ -110,7 +114,7 @@ fn an_answer_that_tells_its_length_is_taken_when_the_object_cannot_be_had() {
 
 #[test]
 fn the_object_is_asked_for_together_with_the_content() {
-    let mut machine = Fetch::new(&Api::openai(), DownloadPlan::new("file-1"), ENTROPY);
+    let mut machine = DownloadMachine::new(&Api::openai(), DownloadPlan::new("file-1"), ENTROPY);
     let Action::Start { id, task: DownloadTask::Send { .. } } = machine.poll(at(Duration::ZERO)) else {
         panic!("it asks")
     };
@@ -237,7 +241,7 @@ fn a_part_that_was_not_asked_for_is_not_the_whole() {
     let mut plan = DownloadPlan::new("file-1");
     plan.ranges = false;
     for (total, is_whole) in [(10, true), (11, false)] {
-        let mut machine = Fetch::new(&Api::openai(), plan.clone(), ENTROPY);
+        let mut machine = DownloadMachine::new(&Api::openai(), plan.clone(), ENTROPY);
         let Action::Start { id, task: DownloadTask::Send { .. } } = machine.poll(at(Duration::ZERO)) else {
             panic!("it asks")
         };
@@ -257,10 +261,10 @@ fn a_part_that_was_not_asked_for_is_not_the_whole() {
 }
 
 /// A download whose content came without a length, and whose object is asked for.
-fn looking(retry: RetryPolicy) -> (Fetch, RequestId) {
+fn looking(retry: RetryPolicy) -> (DownloadMachine, RequestId) {
     let mut plan = DownloadPlan::new("file-1");
     plan.retry = retry;
-    let mut machine = Fetch::new(&Api::openai(), plan, ENTROPY);
+    let mut machine = DownloadMachine::new(&Api::openai(), plan, ENTROPY);
     let Action::Start { id, task: DownloadTask::Send { .. } } = machine.poll(at(Duration::ZERO)) else {
         panic!("it asks")
     };

@@ -35,11 +35,15 @@ use self::{
     look::Look,
 };
 use crate::{
-    Action, ActionOf, Api, Attempt, ByteRange, DownloadFile, Failure, Machine, Now, OperationId, RequestId,
-    RetrieveFile, Retry, SaveError, TransferState,
-    activity::Activity,
+    Api,
+    machine::{
+        Action, ActionOf, Attempt, Machine, Now, RequestId, SaveError, TransferState, activity::Activity,
+    },
+    operations::{ByteRange, DownloadFile, OperationId, RetrieveFile},
     random::Random,
-    service_state::{Excuse, Member},
+    retry::service_state::{Excuse, Member},
+    transport::Failure,
+    upload::Retry,
 };
 
 /// A checkpoint is due this long after the one before, when anything more is there: what a crash costs is time.
@@ -50,14 +54,14 @@ const SAVE_AFTER: Duration = Duration::from_secs(2);
 #[derive(Debug)]
 #[allow(clippy::exhaustive_enums, reason = "a driver that ignores one is wrong")]
 pub enum DownloadTask {
-    /// Send this, and report the head of the answer with [`Fetch::handle_answer`]; what follows belongs to the same task.
+    /// Send this, and report the head of the answer with [`DownloadMachine::handle_answer`]; what follows belongs to the same task.
     Send {
         /// The subject of the request.
         attempt: Attempt,
         /// The request.
         operation: DownloadFile,
     },
-    /// Retrieve the file's object, and report it with [`Fetch::handle_retrieved`]: what came is compared with it.
+    /// Retrieve the file's object, and report it with [`DownloadMachine::handle_retrieved`]: what came is compared with it.
     Retrieve {
         /// The subject of the request.
         attempt: Attempt,
@@ -66,8 +70,8 @@ pub enum DownloadTask {
     },
 }
 
-/// The next step of the driver of a [`Fetch`].
-pub type DownloadAction = ActionOf<Fetch>;
+/// The next step of the driver of a [`DownloadMachine`].
+pub type DownloadAction = ActionOf<DownloadMachine>;
 
 /// The progress of a download.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -109,7 +113,7 @@ pub struct DownloadProgress {
 /// object. Another length ends the download with [`DownloadError::WrongContent`]. An object that cannot be had ends it only
 /// when it is [required](ContentCheck::requires_object).
 #[derive(Debug)]
-pub struct Fetch {
+pub struct DownloadMachine {
     place: String,
     plan: DownloadPlan,
     random: Random,
@@ -188,7 +192,7 @@ enum End {
     Told,
 }
 
-impl Machine for Fetch {
+impl Machine for DownloadMachine {
     type Task = DownloadTask;
     type Checkpoint = DownloadCheckpoint;
     type Output = ();
@@ -278,7 +282,7 @@ impl Machine for Fetch {
     }
 }
 
-impl Fetch {
+impl DownloadMachine {
     /// Begins a download from this service. `entropy` must come from a good source and be new each time: waits are drawn
     /// from it.
     #[must_use]

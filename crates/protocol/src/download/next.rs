@@ -3,11 +3,11 @@
 use std::{ops::Range, time::Duration};
 
 use super::{
-    Fetch, Way,
+    DownloadMachine, Way,
     line::{FIRST, Leg, Line, Missing},
 };
 
-impl Fetch {
+impl DownloadMachine {
     /// The next request, if one is due.
     pub(super) fn next_range(&self, now: Duration) -> Option<Range<u64>> {
         let slots = match self.way {

@@ -2,13 +2,17 @@
 
 use std::time::Duration;
 
-use super::{DownloadError, Fetch};
+use super::{DownloadError, DownloadMachine};
 use crate::{
-    Failure, Now, RequestId, ServiceState,
-    service_state::{Blame, Failed, Gate, Member},
+    machine::{Now, RequestId},
+    retry::{
+        ServiceState,
+        service_state::{Blame, Failed, Gate, Member},
+    },
+    transport::Failure,
 };
 
-impl Fetch {
+impl DownloadMachine {
     /// The same download as one of several uploads and downloads of a client, which know together whether the service can be
     /// reached. By default it knows of no other.
     #[must_use]

@@ -1,6 +1,6 @@
 //! What is to be downloaded and how.
 
-use crate::RetryPolicy;
+use crate::retry::RetryPolicy;
 
 /// What is to be downloaded, and how.
 #[derive(Clone, Debug, PartialEq, Eq)]

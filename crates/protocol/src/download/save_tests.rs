@@ -4,16 +4,20 @@ use std::time::Duration;
 
 use partwise_models::UnixSeconds;
 
-use super::{DownloadError, DownloadPlan, DownloadTask, Fetch};
-use crate::{Action, Api, ContentRange, DownloadHead, Machine as _, Now, RequestId, SaveError};
+use super::{DownloadError, DownloadMachine, DownloadPlan, DownloadTask};
+use crate::{
+    Api,
+    machine::{Action, Machine as _, Now, RequestId, SaveError},
+    operations::{ContentRange, DownloadHead},
+};
 
 fn at(seconds: u64) -> Now {
     Now { monotonic: Duration::from_secs(seconds), unix: UnixSeconds(1) }
 }
 
 /// A download of 1000 bytes of which the first 50 were written.
-fn begun() -> Fetch {
-    let mut machine = Fetch::new(&Api::openai(), DownloadPlan::new("file-1"), [3; 32]);
+fn begun() -> DownloadMachine {
+    let mut machine = DownloadMachine::new(&Api::openai(), DownloadPlan::new("file-1"), [3; 32]);
     let Action::Start { id, task: DownloadTask::Send { .. } } = machine.poll(at(0)) else {
         panic!("it asks")
     };
@@ -25,7 +29,7 @@ fn begun() -> Fetch {
 }
 
 /// Polls until a checkpoint is to be saved.
-fn saves(machine: &mut Fetch) {
+fn saves(machine: &mut DownloadMachine) {
     loop {
         match machine.poll(at(60)) {
             Action::Save(_) => return,
@@ -36,7 +40,7 @@ fn saves(machine: &mut Fetch) {
 }
 
 /// Polls until the end, with no checkpoint more.
-fn ends(machine: &mut Fetch) -> DownloadError {
+fn ends(machine: &mut DownloadMachine) -> DownloadError {
     loop {
         match machine.poll(at(60)) {
             Action::Done(result) => return result.unwrap_err(),

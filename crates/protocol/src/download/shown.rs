@@ -2,10 +2,10 @@
 
 use std::time::Duration;
 
-use super::{DownloadProgress, End, Fetch};
-use crate::TransferState;
+use super::{DownloadMachine, DownloadProgress, End};
+use crate::machine::TransferState;
 
-impl Fetch {
+impl DownloadMachine {
     pub(super) fn shown(&self) -> DownloadProgress {
         let rest = self.length().map(|length| length.saturating_sub(self.written.len()));
         DownloadProgress {

@@ -13,10 +13,13 @@ use super::{
     excerpt::{body_excerpt, one_line},
 };
 use crate::{
-    Account, Api, Body, Dialect, EncodeError, RetryAfter, RetryHint,
+    Api, Dialect,
     coding::coding,
+    error::EncodeError,
     json::{insert, json_response},
-    retry::{date_of, message::wait_in},
+    operations::Account,
+    retry::{RetryAfter, RetryHint, date_of, message::wait_in},
+    transport::Body,
 };
 
 /// So much of a page is searched for its title, in bytes.

@@ -3,7 +3,7 @@
 use http::StatusCode;
 use partwise_models::ErrorCode;
 
-use crate::{ApiError, FormError, RouteError};
+use crate::{error::ApiError, multipart::FormError, operations::RouteError};
 
 /// A request that asks for nothing that can be done; turns into the [`ApiError`] that says so.
 #[derive(Debug, thiserror::Error)]

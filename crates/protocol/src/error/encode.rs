@@ -3,7 +3,7 @@
 use http::HeaderName;
 
 use super::excerpt::one_line;
-use crate::{Dialect, FormError, OperationId};
+use crate::{Dialect, multipart::FormError, operations::OperationId};
 
 /// A request that cannot be built: the caller's input is wrong, and sending it again will not help.
 #[derive(Debug, thiserror::Error)]

@@ -32,7 +32,7 @@ pub(crate) fn beginning(text: &str) -> Cow<'_, str> {
 /// characters are escaped; `…` stands for the rest.
 ///
 /// ```
-/// use partwise_protocol::excerpt;
+/// use partwise_protocol::error::excerpt;
 ///
 /// assert_eq!(excerpt("two\nlines"), "two\\nlines");
 /// assert_eq!(excerpt(&"x".repeat(1000)), "x".repeat(64) + "…");

@@ -5,7 +5,7 @@ use std::fmt;
 use http::{HeaderMap, StatusCode, Uri, header};
 
 use super::excerpt::one_line;
-use crate::{OperationId, route::match_path};
+use crate::operations::{OperationId, match_path};
 
 /// The place where a redirect that was not followed leads. `Display` shows it without its query, which may hold a secret.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -28,7 +28,7 @@ impl Redirect {
     ///
     /// ```
     /// use bytes::Bytes;
-    /// use partwise_protocol::ApiError;
+    /// use partwise_protocol::error::ApiError;
     ///
     /// let answer = http::Response::builder().status(301).header("location", "https://gateway.example/v1/files");
     /// let error = ApiError::decode_response(&answer.body(Bytes::new())?);

@@ -5,7 +5,7 @@
 use http::{Method, StatusCode};
 
 use super::date;
-use crate::{Dialect, Repeat};
+use crate::{Dialect, transport::Repeat};
 
 /// One of the operations of the Files and Uploads APIs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]

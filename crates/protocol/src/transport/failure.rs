@@ -2,12 +2,12 @@
 
 use std::{error::Error, fmt, io, sync::Arc};
 
-use crate::SourceError;
+use crate::transport::SourceError;
 
 /// A request that ended without an answer: the kind decides what is done about it, the cause is for people.
 ///
 /// ```
-/// use partwise_protocol::{Failure, FailureKind};
+/// use partwise_protocol::transport::{Failure, FailureKind};
 ///
 /// // 700 bytes of the body had been handed to the system when the connection was reset.
 /// let failure = Failure::with_cause(FailureKind::Interrupted, "connection reset by peer").with_left(700);

@@ -1,10 +1,15 @@
 //! The vocabulary of transports: what became of a request, and how much of its body has left.
 
+mod body;
 mod failure;
 mod send_state;
+mod source_error;
 
 pub(crate) use self::failure::may_have_arrived;
 pub use self::{
+    body::{Body, BodyTooLong, Segment, SourceRange, SourceTooShort},
     failure::{Failure, FailureKind, causes},
     send_state::SendState,
+    source_error::SourceError,
 };
+pub use crate::operation::Repeat;

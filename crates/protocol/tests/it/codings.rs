@@ -2,7 +2,11 @@
 
 use bytes::Bytes;
 use http::Response;
-use partwise_protocol::{DeleteFile, DownloadFile, ListFiles, Operation, ResponseError};
+use partwise_protocol::{
+    Operation,
+    error::ResponseError,
+    operations::{DeleteFile, DownloadFile, ListFiles},
+};
 
 /// A body as compression leaves it: no text.
 const CODED: &[u8] = b"\x1f\x8b\x08\x00\xff";

@@ -5,8 +5,12 @@ use std::error::Error;
 use bytes::Bytes;
 use http::{HeaderName, HeaderValue, Method, Request, Response, StatusCode, Uri};
 use partwise_protocol::{
-    AddUploadPart, Api, ApiError, CancelUpload, CompleteUpload, CreateFile, CreateUpload, DecodeError,
-    DeleteFile, DownloadFile, ImportFile, ListFiles, Operation, ResponseError, RetrieveFile, Route,
+    Api, Operation,
+    error::{ApiError, DecodeError, ResponseError},
+    operations::{
+        AddUploadPart, CancelUpload, CompleteUpload, CreateFile, CreateUpload, DeleteFile, DownloadFile,
+        ImportFile, ListFiles, RetrieveFile, Route,
+    },
 };
 use proptest::{collection::vec, prelude::*, sample::select};
 use serde_json::Value;

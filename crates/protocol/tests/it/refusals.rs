@@ -8,8 +8,13 @@ use partwise_models::{
     Error, ErrorCode, ExpiresAfter, ExpiryAnchor, InnerError, InnerErrorCode, Purpose, UnixSeconds,
 };
 use partwise_protocol::{
-    AddUploadPart, Api, ApiError, Boundary, CompleteUpload, CreateFile, CreateUpload, DecodeError,
-    ImportFile, ListFiles, Operation, OperationId, RetryAfter, RetryHint, Route,
+    Api, Operation,
+    error::{ApiError, DecodeError},
+    multipart::Boundary,
+    operations::{
+        AddUploadPart, CompleteUpload, CreateFile, CreateUpload, ImportFile, ListFiles, OperationId, Route,
+    },
+    retry::{RetryAfter, RetryHint},
 };
 
 use crate::{

@@ -4,7 +4,10 @@ use std::path::Path;
 
 use bytes::Bytes;
 use http::{Method, Request, Response};
-use partwise_protocol::{AddUploadPart, Api, CreateFile, Operation, OperationId};
+use partwise_protocol::{
+    Api, Operation,
+    operations::{AddUploadPart, CreateFile, OperationId},
+};
 use serde_json::Value;
 
 use crate::{

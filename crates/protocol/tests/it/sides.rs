@@ -2,7 +2,12 @@
 
 use bytes::Bytes;
 use http::{HeaderMap, Request, Response, Uri};
-use partwise_protocol::{Api, Body, DecodeError, Operation, OperationId, ResponseError, Route};
+use partwise_protocol::{
+    Api, Operation,
+    error::{DecodeError, ResponseError},
+    operations::{OperationId, Route},
+    transport::Body,
+};
 
 /// Azure's versions at which something changes, by the documents.
 const AZURE: [&str; 5] =

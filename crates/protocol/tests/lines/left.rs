@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use partwise_protocol::{Machine as _, Parallel};
+use partwise_protocol::{machine::Machine as _, upload::Parallel};
 
 use crate::{
     line::{KIB, Line, MBIT, MIB},

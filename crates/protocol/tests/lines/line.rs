@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeMap, time::Duration};
 
-use partwise_protocol::RequestId;
+use partwise_protocol::machine::RequestId;
 
 use crate::dice::Dice;
 

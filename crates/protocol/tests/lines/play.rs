@@ -6,8 +6,10 @@ use bytes::Bytes;
 use http::{Request, Response};
 use partwise_models::{Purpose, UnixSeconds};
 use partwise_protocol::{
-    Action, Api, Body, Checkpoint, Failure, FailureKind, Limits, Machine as _, Now, Plan, RequestId,
-    RouteChoice, Segment, SourceStamp, Transfer, UploadTask,
+    Api, Limits,
+    machine::{Action, Machine as _, Now, RequestId},
+    transport::{Body, Failure, FailureKind, Segment},
+    upload::{Checkpoint, Plan, RouteChoice, SourceStamp, UploadMachine, UploadTask},
 };
 
 use crate::{dice::Dice, line::Line, report::Report};
@@ -38,7 +40,7 @@ pub(crate) struct Play {
     line: Line,
     api: Api,
     plan: Plan,
-    pub(crate) machine: Transfer,
+    pub(crate) machine: UploadMachine,
     saved: Option<Checkpoint>,
     dice: Dice,
     pub(crate) at: Duration,
@@ -72,7 +74,7 @@ impl Play {
         limits.upload = u64::MAX;
         let api = Api::openai().with_limits(limits);
         let stamp = SourceStamp::new(length);
-        let machine = Transfer::new(api.clone(), plan.clone(), stamp, dice.entropy()).unwrap();
+        let machine = UploadMachine::new(api.clone(), plan.clone(), stamp, dice.entropy()).unwrap();
         Self {
             line,
             api,
@@ -126,7 +128,7 @@ impl Play {
         let Some(saved) = self.saved.clone().filter(|_| !self.is_done) else { return };
         let stamp = SourceStamp::new(self.machine.progress().bytes_total);
         let (api, plan, entropy) = (self.api.clone(), self.plan.clone(), self.dice.entropy());
-        self.machine = Transfer::resume(api, plan, saved, stamp, entropy).unwrap();
+        self.machine = UploadMachine::resume(api, plan, saved, stamp, entropy).unwrap();
         self.flights.clear();
         self.idle.clear();
         self.begun.clear();

@@ -2,7 +2,10 @@
 
 use std::time::Duration;
 
-use partwise_protocol::{Api, Parallel, Plan};
+use partwise_protocol::{
+    Api,
+    upload::{Parallel, Plan},
+};
 
 use crate::{
     dice::Dice,

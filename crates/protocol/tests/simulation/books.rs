@@ -9,7 +9,11 @@ use std::{
 };
 
 use http::{Method, Request};
-use partwise_protocol::{Body, Comparison, Parallel, Phase, Plan, Progress, RequestId, Segment};
+use partwise_protocol::{
+    machine::RequestId,
+    transport::{Body, Segment},
+    upload::{Comparison, Parallel, Phase, Plan, Progress},
+};
 
 use crate::{
     line::Line,

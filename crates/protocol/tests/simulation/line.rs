@@ -2,7 +2,7 @@
 
 use std::{ops::RangeInclusive, time::Duration};
 
-use partwise_protocol::FailureKind;
+use partwise_protocol::transport::FailureKind;
 
 use crate::rules::{Rule, hold};
 

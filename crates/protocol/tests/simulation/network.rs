@@ -5,7 +5,9 @@ use std::time::Duration;
 use bytes::Bytes;
 use http::{Method, Request};
 use partwise_protocol::{
-    Body, Comparison, Failure, FailureKind, Machine as _, Phase, RequestId, SaveError, SourceError,
+    machine::{Machine as _, RequestId, SaveError},
+    transport::{Body, Failure, FailureKind, SourceError},
+    upload::{Comparison, Phase},
 };
 
 use crate::books::Asked;
@@ -170,7 +172,7 @@ impl World {
         id: RequestId,
         ending: &Ending<'_>,
         left: Option<u64>,
-        tell: impl FnOnce(&mut Process, partwise_protocol::Now),
+        tell: impl FnOnce(&mut Process, partwise_protocol::machine::Now),
     ) {
         let (now, before) = (self.clock(process), process.transfer.progress());
         let is_past = self.is_past(process, ending);

@@ -6,8 +6,11 @@ use bytes::Bytes;
 use http::{Method, Request, Response};
 use partwise_models::{File, Purpose, UnixSeconds};
 use partwise_protocol::{
-    Action, Api, Body, Comparison, Dialect, Failure, FailureKind, Machine as _, Now, Plan, RequestId,
-    RouteChoice, ServiceState, SourceStamp, Transfer, TransferError, UploadTask,
+    Api, Dialect,
+    machine::{Action, Machine as _, Now, RequestId},
+    retry::ServiceState,
+    transport::{Body, Failure, FailureKind},
+    upload::{Comparison, Plan, RouteChoice, SourceStamp, UploadError, UploadMachine, UploadTask},
 };
 
 use crate::{
@@ -23,9 +26,9 @@ const LONGEST: Duration = Duration::from_secs(4 * 3600);
 
 /// One upload and its file.
 struct Upload {
-    machine: Transfer,
+    machine: UploadMachine,
     content: Vec<u8>,
-    end: Option<Result<File, TransferError>>,
+    end: Option<Result<File, UploadError>>,
 }
 
 /// Something that happens at a moment, to the upload with this number.
@@ -103,7 +106,8 @@ impl World {
         (plan.route, plan.part_size, plan.parallel) = (route, Some(3), 2.into());
         let api = Api::with_base("http://service/v1", Dialect::OpenAi).unwrap();
         let stamp = SourceStamp::new(content.len() as u64);
-        let machine = Transfer::new(api, plan, stamp, self.dice.entropy()).unwrap().with_service(registry);
+        let machine =
+            UploadMachine::new(api, plan, stamp, self.dice.entropy()).unwrap().with_service(registry);
         self.uploads.push(Upload { machine, content, end: None });
     }
 
@@ -237,7 +241,7 @@ impl World {
                         format!("uploads {other:?} and {number} end with {}", file.id)
                     });
                 }
-                Some(Err(TransferError::CompletionUnknown { .. })) => tally.1 += 1,
+                Some(Err(UploadError::CompletionUnknown { .. })) => tally.1 += 1,
                 Some(Err(_)) | None => {}
             }
         }

@@ -4,7 +4,7 @@ use std::{ops::RangeInclusive, time::Duration};
 
 use bytes::Bytes;
 use http::Response;
-use partwise_protocol::{FailureKind, RetryPolicy};
+use partwise_protocol::{retry::RetryPolicy, transport::FailureKind};
 
 use crate::{faults::BODIES, rules::Rule};
 

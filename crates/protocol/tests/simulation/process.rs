@@ -5,9 +5,13 @@ use std::time::Duration;
 use http::Request;
 use partwise_models::File;
 use partwise_protocol::{
-    Action, Api, ApiErrorKind, Body, Checkpoint, Dialect, Machine as _, Now, OperationId, Phase, RequestId,
-    SaveError, Segment, ServiceState, SourceError, Transfer, TransferError, UploadAction, UploadTask,
-    Warning,
+    Api, Dialect,
+    error::ApiErrorKind,
+    machine::{Action, Machine as _, Now, RequestId, SaveError},
+    operations::OperationId,
+    retry::ServiceState,
+    transport::{Body, Segment, SourceError},
+    upload::{Checkpoint, Phase, UploadAction, UploadError, UploadMachine, UploadTask, Warning},
 };
 
 use crate::books::{Asked, Books};
@@ -28,7 +32,7 @@ const LONGEST_STOP: Duration = Duration::from_secs(5 + 3 * 2);
 
 /// The process that runs now.
 pub(crate) struct Process {
-    pub(crate) transfer: Transfer,
+    pub(crate) transfer: UploadMachine,
     service: ServiceState,
     pub(crate) books: Books,
     /// The monotonic clock of a process starts anywhere.
@@ -47,7 +51,7 @@ pub(crate) struct Process {
     pub(crate) rejected_at: Option<Duration>,
 }
 
-type Outcome = Result<File, TransferError>;
+type Outcome = Result<File, UploadError>;
 
 impl World {
     pub(crate) fn clock(&self, process: &Process) -> Now {
@@ -88,7 +92,7 @@ impl World {
         })
     }
 
-    fn begin(&mut self) -> Option<Transfer> {
+    fn begin(&mut self) -> Option<UploadMachine> {
         let files = self.our_files();
         hold(Rule::Announced, files == 0, || "a file was made that no checkpoint knows of".into());
         let stamp = self.source.stamp();
@@ -99,14 +103,14 @@ impl World {
         self.begun_with = self.source.changes;
         self.touched_then = self.source.touches;
         let (api, plan, entropy) = (self.api.clone(), self.plan.clone(), self.dice.entropy());
-        Some(Transfer::new(api, plan, stamp, entropy).expect("the plan works"))
+        Some(UploadMachine::new(api, plan, stamp, entropy).expect("the plan works"))
     }
 
-    fn resume(&mut self, saved: &str) -> Option<Transfer> {
+    fn resume(&mut self, saved: &str) -> Option<UploadMachine> {
         let entropy = self.dice.entropy();
         let resume = |api: Api| {
             let checkpoint: Checkpoint = serde_json::from_str(saved).expect("what was written is read");
-            Transfer::resume(api, self.plan.clone(), checkpoint, self.source.stamp(), entropy)
+            UploadMachine::resume(api, self.plan.clone(), checkpoint, self.source.stamp(), entropy)
         };
         let elsewhere = Api::with_base("http://elsewhere/v1", self.api.dialect().clone());
         let other = Dialect::AzureDated { api_version: "2025-04-01-preview".into() };
@@ -384,9 +388,9 @@ impl World {
         hold(Rule::EndOnce, is_quiet, || format!("after the end: {again:?}, flying: {flies}"));
         let progress = process.transfer.progress();
         process.books.check_counts(&progress, self.time - process.began);
-        let is_told = !process.books.fails || !matches!(result, Ok(_) | Err(TransferError::Stopped { .. }));
+        let is_told = !process.books.fails || !matches!(result, Ok(_) | Err(UploadError::Stopped { .. }));
         hold(Rule::Final, is_told, || format!("what ended it is not told: {result:?}"));
-        if let Err(TransferError::Away { after, .. }) = &result {
+        if let Err(UploadError::Away { after, .. }) = &result {
             let limit = self.plan.retry.give_up_after;
             let since = process.books.line.since.map(|since| self.clock(process).monotonic - since);
             // What was under way may be answered after all while it ends.
@@ -399,27 +403,27 @@ impl World {
                 let is_guess = process.books.has_looked && !process.books.is_proven(&file.id);
                 hold(Rule::NoGuess, !is_guess, || format!("{} is not proven", file.id));
             }
-            Err(TransferError::Cancelled { confirmed, .. }) => {
+            Err(UploadError::Cancelled { confirmed, .. }) => {
                 if *confirmed && progress.upload_id.is_some() {
                     self.check_over(process, progress.upload_id.as_deref());
                 }
                 let is_told = process.books.cancels > 0 || progress.upload_id.is_none();
                 hold(Rule::CancelTells, is_told, || "the service was not told".into());
             }
-            Err(TransferError::Expired { .. }) => {
+            Err(UploadError::Expired { .. }) => {
                 self.check_over(process, progress.upload_id.as_deref());
                 let is_told = process.rejected_at == Some(self.time);
                 hold(Rule::ServiceDecides, is_told, || "nothing was rejected just now".into());
                 let may_restart = self.plan.restart_when_expired && process.books.is_untried;
                 hold(Rule::Restart, !may_restart, || "it was not begun anew".into());
             }
-            Err(error) if error.is_resumable() && !matches!(error, TransferError::Save(_)) => {
+            Err(error) if error.is_resumable() && !matches!(error, UploadError::Save(_)) => {
                 let forgotten = process.books.at_risk(self.disk.as_deref());
                 // Of one that expired at that moment nothing is worth keeping.
                 let is_kept = forgotten == 0 || progress.upload_id.is_none();
                 hold(Rule::StopKeeps, is_kept, || format!("{error} forgets {forgotten} parts"));
             }
-            Err(TransferError::Refused { operation, source }) if process.books.upload.is_some() => {
+            Err(UploadError::Refused { operation, source }) if process.books.upload.is_some() => {
                 // A wrong MD5 and the like would be rejected again, whatever becomes of the upload.
                 let is_final =
                     *operation == OperationId::CompleteUpload && source.kind() == ApiErrorKind::Invalid;

@@ -1,4 +1,4 @@
-//! The rules of the machine as invariants: each of them is named, and numbered as the docs of `Transfer` number it; 10
+//! The rules of the machine as invariants: each of them is named, and numbered as the docs of `UploadMachine` number it; 10
 //! stands for none of these.
 
 use std::{

@@ -8,8 +8,13 @@ use partwise_models::{
     ErrorCode, File, FileList, Purpose, UnixSeconds, Upload, UploadPartResource, UploadStatus,
 };
 use partwise_protocol::{
-    AddUploadPart, Api, ApiError, Body, CancelUpload, CompleteUpload, CreateFile, CreateUpload, ListFiles,
-    Operation, OperationId, RetrieveFile, Segment,
+    Api, Operation,
+    error::ApiError,
+    operations::{
+        AddUploadPart, CancelUpload, CompleteUpload, CreateFile, CreateUpload, ListFiles, OperationId,
+        RetrieveFile,
+    },
+    transport::{Body, Segment},
 };
 
 use crate::{

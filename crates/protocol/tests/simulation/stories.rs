@@ -20,7 +20,7 @@ fn a_crash_between_complete_and_its_answer_makes_no_second_file() {
 #[test]
 fn a_crash_between_a_single_post_and_its_answer_makes_no_second_file() {
     let mut world = World::quiet(95);
-    world.plan.route = partwise_protocol::RouteChoice::Single;
+    world.plan.route = partwise_protocol::upload::RouteChoice::Single;
     world.crash_after_arrival = true;
     assert_eq!(world.run(), "a file");
     assert_eq!(world.our_files(), 1);

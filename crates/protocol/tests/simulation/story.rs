@@ -1,7 +1,7 @@
 //! How a story goes: process after process until one ends for good, which is then held against what the service has.
 
 use partwise_models::File;
-use partwise_protocol::TransferError;
+use partwise_protocol::upload::UploadError;
 
 use crate::rules::{Rule, hold};
 use crate::world::{Event, World};
@@ -46,7 +46,7 @@ impl World {
     }
 
     /// Holds the result against what the service has.
-    fn judge(&mut self, result: Result<File, TransferError>) -> &'static str {
+    fn judge(&mut self, result: Result<File, UploadError>) -> &'static str {
         self.tell(format_args!("the end: {result:?}"));
         match result {
             Ok(file) => {
@@ -57,18 +57,18 @@ impl World {
                 hold(Rule::SameBytes, is_same, || "the file is none that the source ever was".into());
                 self.close("a file", false)
             }
-            Err(TransferError::Refused { .. }) => self.close("refused", false),
-            Err(TransferError::Failed { .. }) => self.close("failed", false),
-            Err(TransferError::Away { .. }) => self.close("away", false),
-            Err(TransferError::Garbled { .. }) => self.close("garbled", false),
-            Err(TransferError::Source(_)) => self.close("source unreadable", false),
-            Err(TransferError::SourceChanged { file, .. }) => self.close("source changed", file.is_none()),
-            Err(TransferError::Save(_)) => self.close("not saved", false),
-            Err(TransferError::Expired { .. }) => self.close("expired", true),
-            Err(TransferError::Cancelled { file_possible, .. }) => self.close("cancelled", !file_possible),
-            Err(TransferError::Stopped { .. }) => self.close("stopped", false),
-            Err(TransferError::Unproven { .. }) => self.close("unproven", false),
-            Err(TransferError::CompletionUnknown { .. }) => self.close("unknown", false),
+            Err(UploadError::Refused { .. }) => self.close("refused", false),
+            Err(UploadError::Failed { .. }) => self.close("failed", false),
+            Err(UploadError::Away { .. }) => self.close("away", false),
+            Err(UploadError::Garbled { .. }) => self.close("garbled", false),
+            Err(UploadError::Source(_)) => self.close("source unreadable", false),
+            Err(UploadError::SourceChanged { file, .. }) => self.close("source changed", file.is_none()),
+            Err(UploadError::Save(_)) => self.close("not saved", false),
+            Err(UploadError::Expired { .. }) => self.close("expired", true),
+            Err(UploadError::Cancelled { file_possible, .. }) => self.close("cancelled", !file_possible),
+            Err(UploadError::Stopped { .. }) => self.close("stopped", false),
+            Err(UploadError::Unproven { .. }) => self.close("unproven", false),
+            Err(UploadError::CompletionUnknown { .. }) => self.close("unknown", false),
             Err(other) => panic!("the story has no place for {other:?}"),
         }
     }

@@ -7,7 +7,10 @@ use std::time::Duration;
 use http::{Request, Response};
 use partwise_models::{Purpose, UnixSeconds};
 use partwise_protocol::{
-    Api, Dialect, FailureKind, Now, Parallel, Plan, RequestId, RouteChoice, SourceStamp,
+    Api, Dialect,
+    machine::{Now, RequestId},
+    transport::FailureKind,
+    upload::{Parallel, Plan, RouteChoice, SourceStamp},
 };
 
 use bytes::Bytes;

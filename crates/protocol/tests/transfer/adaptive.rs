@@ -2,7 +2,12 @@
 
 use std::time::Duration;
 
-use partwise_protocol::{Api, FailureKind, Machine as _, Parallel, Plan, SourceStamp, Transfer};
+use partwise_protocol::{
+    Api,
+    machine::Machine as _,
+    transport::FailureKind,
+    upload::{Parallel, Plan, SourceStamp, UploadMachine},
+};
 
 use crate::bench::{Bench, date, part_json, plan, upload_json};
 
@@ -27,7 +32,8 @@ fn adaptive() -> Plan {
 
 impl Flow {
     fn new() -> Self {
-        let machine = Transfer::new(Api::openai(), adaptive(), SourceStamp::new(7 << 30), [1; 32]).unwrap();
+        let machine =
+            UploadMachine::new(Api::openai(), adaptive(), SourceStamp::new(7 << 30), [1; 32]).unwrap();
         let mut bench = Bench::of(machine);
         bench.run();
         bench.answer(0, 200, &upload_json(3600));
@@ -38,7 +44,7 @@ impl Flow {
     fn resumed() -> Self {
         let saved = Self::new().bench.saved.unwrap();
         let source = SourceStamp::new(7 << 30);
-        let machine = Transfer::resume(Api::openai(), adaptive(), saved, source, [1; 32]).unwrap();
+        let machine = UploadMachine::resume(Api::openai(), adaptive(), saved, source, [1; 32]).unwrap();
         let mut bench = Bench::of(machine);
         bench.run();
         Self { bench, sent: Vec::new(), answered: 0 }
@@ -69,7 +75,7 @@ impl Flow {
 fn the_first_parts_are_small_and_the_next_are_what_their_connection_carries() {
     let mut wanted = plan();
     (wanted.parallel, wanted.part_size) = (Parallel::default(), None);
-    let machine = Transfer::new(Api::openai(), wanted, SourceStamp::new(1 << 30), [1; 32]).unwrap();
+    let machine = UploadMachine::new(Api::openai(), wanted, SourceStamp::new(1 << 30), [1; 32]).unwrap();
     let mut bench = Bench::of(machine);
     bench.run();
     bench.answer(0, 200, &upload_json(3600));

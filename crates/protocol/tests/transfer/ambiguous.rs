@@ -3,8 +3,11 @@
 use std::time::Duration;
 
 use partwise_protocol::{
-    Api, Comparison, Failure, FailureKind, Machine as _, Plan, Proof, RouteChoice, ServiceState, SourceError,
-    SourceStamp, Transfer,
+    Api,
+    machine::Machine as _,
+    retry::ServiceState,
+    transport::{Failure, FailureKind, SourceError},
+    upload::{Comparison, Plan, Proof, RouteChoice, SourceStamp, UploadMachine},
 };
 
 use crate::bench::{BEGAN, Bench, completed_json, file_json, list_json, plan};
@@ -37,7 +40,7 @@ pub(crate) fn searching() -> Bench {
 }
 
 /// A machine whose `complete` was sent twice without an answer, and which searches the list.
-pub(crate) fn searching_for_upload(machine: Transfer) -> Bench {
+pub(crate) fn searching_for_upload(machine: UploadMachine) -> Bench {
     let mut bench = Bench::of(machine);
     bench.run();
     bench.answer(0, 200, &crate::bench::upload_json(3600));
@@ -63,12 +66,12 @@ pub(crate) fn settle(bench: &mut Bench, files: &[String]) {
     }
 }
 
-pub(crate) fn in_parts(registry: &ServiceState) -> Transfer {
-    Transfer::new(Api::openai(), plan(), SourceStamp::new(25), [1; 32]).unwrap().with_service(registry)
+pub(crate) fn in_parts(registry: &ServiceState) -> UploadMachine {
+    UploadMachine::new(Api::openai(), plan(), SourceStamp::new(25), [1; 32]).unwrap().with_service(registry)
 }
 
-pub(crate) fn in_one(registry: &ServiceState) -> Transfer {
-    Transfer::new(Api::openai(), single(), SourceStamp::new(25), [1; 32]).unwrap().with_service(registry)
+pub(crate) fn in_one(registry: &ServiceState) -> UploadMachine {
+    UploadMachine::new(Api::openai(), single(), SourceStamp::new(25), [1; 32]).unwrap().with_service(registry)
 }
 
 pub(crate) fn unknown_size(id: &str) -> String {

@@ -6,16 +6,21 @@ use bytes::Bytes;
 use http::Response;
 use partwise_models::{File, Purpose, UnixSeconds};
 use partwise_protocol::{
-    Action, Api, Attempt, Checkpoint, Comparison, Failure, FailureKind, Machine as _, Now, Offline, Plan,
-    RequestId, RouteChoice, SourceError, SourceStamp, Transfer, TransferError, TransferState, UploadAction,
-    UploadTask,
+    Api,
+    machine::{Action, Attempt, Machine as _, Now, RequestId, TransferState},
+    retry::Offline,
+    transport::{Failure, FailureKind, SourceError},
+    upload::{
+        Checkpoint, Comparison, Plan, RouteChoice, SourceStamp, UploadAction, UploadError, UploadMachine,
+        UploadTask,
+    },
 };
 
 /// Our wall clock when a bench begins.
 pub(crate) const BEGAN: u64 = 1_719_184_911;
 
 pub(crate) struct Bench {
-    pub(crate) machine: Transfer,
+    pub(crate) machine: UploadMachine,
     pub(crate) time: Duration,
     /// Names of the requests under way, in the order in which they left.
     pub(crate) flying: Vec<RequestId>,
@@ -24,7 +29,7 @@ pub(crate) struct Bench {
     /// The Content-Type of every form that left.
     pub(crate) forms: Vec<String>,
     pub(crate) saved: Option<Checkpoint>,
-    pub(crate) end: Option<Result<File, TransferError>>,
+    pub(crate) end: Option<Result<File, UploadError>>,
     /// Whether saves are reported as soon as they are asked for.
     pub(crate) saves_at_once: bool,
     /// By how many seconds our wall clock was set forward or back.
@@ -46,10 +51,10 @@ pub(crate) fn plan() -> Plan {
 impl Bench {
     /// A machine for a source of 25 bytes at OpenAI.
     pub(crate) fn new(plan: Plan) -> Self {
-        Self::of(Transfer::new(Api::openai(), plan, SourceStamp::new(25), [1; 32]).unwrap())
+        Self::of(UploadMachine::new(Api::openai(), plan, SourceStamp::new(25), [1; 32]).unwrap())
     }
 
-    pub(crate) fn of(machine: Transfer) -> Self {
+    pub(crate) fn of(machine: UploadMachine) -> Self {
         Self {
             machine,
             time: Duration::ZERO,
@@ -278,10 +283,10 @@ fn describe(action: &UploadAction) -> String {
         Action::Start { task: UploadTask::Send { request, .. }, .. } => {
             let uri = request.uri().path_and_query().unwrap();
             let content = request.body().segments().iter().find_map(|segment| match segment {
-                partwise_protocol::Segment::Source(range) => {
+                partwise_protocol::transport::Segment::Source(range) => {
                     Some(format!(" {}..{}", range.start(), range.end()))
                 }
-                partwise_protocol::Segment::Bytes(_) => None,
+                partwise_protocol::transport::Segment::Bytes(_) => None,
             });
             let json = request.body().clone().into_bytes().ok().filter(|text| text.starts_with(b"{"));
             let body = content.or_else(|| json.map(|text| format!(" {}", String::from_utf8_lossy(&text))));

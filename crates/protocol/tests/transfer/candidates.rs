@@ -3,7 +3,11 @@
 use std::time::Duration;
 
 use partwise_protocol::{
-    Api, Comparison, FailureKind, Machine as _, Proof, ServiceState, SourceStamp, Transfer, TransferError,
+    Api,
+    machine::Machine as _,
+    retry::ServiceState,
+    transport::FailureKind,
+    upload::{Comparison, Proof, SourceStamp, UploadError, UploadMachine},
 };
 
 use crate::{
@@ -246,7 +250,7 @@ fn a_service_that_was_never_reached_is_looked_for_as_long_as_one_that_was() {
 }
 
 /// An upload of this client that was stopped as its file was being found, and its checkpoint.
-fn stopped(registry: &ServiceState) -> partwise_protocol::Checkpoint {
+fn stopped(registry: &ServiceState) -> partwise_protocol::upload::Checkpoint {
     let mut bench = Bench::of(in_one(registry));
     bench.run();
     bench.fail_with(0, interrupted(None));
@@ -262,7 +266,7 @@ fn a_resumed_upload_finds_the_file_that_its_earlier_run_was_answered_with() {
     let saved = stopped(&registry);
     let resume = |registry: &ServiceState| {
         let saved = saved.clone();
-        let machine = Transfer::resume(Api::openai(), single(), saved, SourceStamp::new(25), [2; 32]);
+        let machine = UploadMachine::resume(Api::openai(), single(), saved, SourceStamp::new(25), [2; 32]);
         let mut bench = Bench::of(machine.unwrap().with_service(registry));
         bench.run();
         bench
@@ -282,7 +286,7 @@ fn a_resumed_upload_is_not_another_one_of_that_second() {
     drop(first);
     let mut wanted = crate::bench::plan();
     wanted.compare_limit = Duration::from_secs(60);
-    let machine = Transfer::resume(Api::openai(), wanted, saved, SourceStamp::new(25), [2; 32]).unwrap();
+    let machine = UploadMachine::resume(Api::openai(), wanted, saved, SourceStamp::new(25), [2; 32]).unwrap();
     let mut bench = Bench::of(machine.with_service(&registry));
     bench.run();
     bench.stamp(25);
@@ -302,7 +306,7 @@ fn an_upload_that_made_nothing_keeps_no_time_from_being_a_proof() {
     other.finish_parts();
     other.stamp(25);
     other.answer(0, 400, r#"{"error":{"message":"no"}}"#);
-    assert!(matches!(other.end, Some(Err(TransferError::Refused { .. }))));
+    assert!(matches!(other.end, Some(Err(UploadError::Refused { .. }))));
     let mut bench = searching_for_upload(in_parts(&registry));
     list(&mut bench, &[file_json("file-1", BEGAN)]);
     bench.compare(Comparison::NotServed);

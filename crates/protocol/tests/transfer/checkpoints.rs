@@ -3,8 +3,11 @@
 use std::time::Duration;
 
 use partwise_protocol::{
-    Account, Api, Checkpoint, Comparison, FailureKind, Machine as _, RouteChoice, SourceStamp, Transfer,
-    TransferError,
+    Api,
+    machine::Machine as _,
+    operations::Account,
+    transport::FailureKind,
+    upload::{Checkpoint, Comparison, RouteChoice, SourceStamp, UploadError, UploadMachine},
 };
 
 use crate::bench::{BEGAN, Bench, completed_json, date, file_json, list_json, part_json, plan, upload_json};
@@ -52,9 +55,9 @@ const VERSION_2: &str = r#"{
     }}
 }"#;
 
-fn resume(text: &str, api: Api, source: SourceStamp) -> Result<Transfer, String> {
+fn resume(text: &str, api: Api, source: SourceStamp) -> Result<UploadMachine, String> {
     let saved = Checkpoint::from_json(text.as_bytes()).map_err(|error| error.to_string())?;
-    Transfer::resume(api, plan(), saved, source, [2; 32]).map_err(|error| error.to_string())
+    UploadMachine::resume(api, plan(), saved, source, [2; 32]).map_err(|error| error.to_string())
 }
 
 #[test]
@@ -73,7 +76,7 @@ fn of_a_checkpoint_of_version_2_the_gaps_are_cut_as_the_plan_wants_it_now() {
     assert_eq!((saved.is_in_parts(), saved.acknowledged()), (true, (17, 25)));
     let mut wanted = plan();
     (wanted.part_size, wanted.parallel) = (Some(4), 1.into());
-    let machine = Transfer::resume(Api::openai(), wanted, saved, SourceStamp::new(25), [2; 32]).unwrap();
+    let machine = UploadMachine::resume(Api::openai(), wanted, saved, SourceStamp::new(25), [2; 32]).unwrap();
     let mut bench = Bench::of(machine);
     bench.run();
     for part in ["part_b", "part_c2", "part_d"] {
@@ -95,7 +98,8 @@ fn a_checkpoint_that_an_earlier_release_left_with_lines_behind_it_is_gone_on_wit
     (stamp.modified, stamp.identity) = (Some("1700000000.000000000".into()), Some("1234".into()));
     let mut wanted = plan();
     (wanted.part_size, wanted.parallel) = (None, 4.into());
-    let machine = Transfer::resume(Api::openai(), wanted, saved.clone(), stamp.clone(), [2; 32]).unwrap();
+    let machine =
+        UploadMachine::resume(Api::openai(), wanted, saved.clone(), stamp.clone(), [2; 32]).unwrap();
     let mut bench = Bench::of(machine);
     bench.run();
     bench.answer(1, 200, &part_json("part_rest"));
@@ -130,7 +134,7 @@ fn a_checkpoint_of_every_dialect_survives_writing_and_reading() {
         Api::azure("https://r.example", "2024-10-21").unwrap(),
         Api::azure_v1("https://r.example").unwrap(),
     ] {
-        let mut bench = Bench::of(Transfer::new(api, plan(), SourceStamp::new(25), [1; 32]).unwrap());
+        let mut bench = Bench::of(UploadMachine::new(api, plan(), SourceStamp::new(25), [1; 32]).unwrap());
         bench.run();
         bench.answer(0, 200, r#"{"id":"upload_1"}"#);
         let saved = bench.saved.unwrap();
@@ -161,12 +165,12 @@ fn a_service_with_a_name_of_its_own_is_known_by_it_and_not_by_its_port() {
         let base = format!("http://127.0.0.1:{port}/v1");
         Api::with_base(&base, partwise_protocol::Dialect::OpenAi).unwrap().with_identity("file:///srv/store")
     };
-    let mut bench = Bench::of(Transfer::new(api(1000), plan(), SourceStamp::new(25), [1; 32]).unwrap());
+    let mut bench = Bench::of(UploadMachine::new(api(1000), plan(), SourceStamp::new(25), [1; 32]).unwrap());
     bench.run();
     bench.answer(0, 200, r#"{"id":"upload_1"}"#);
     let saved = bench.saved.unwrap();
     assert_eq!(saved.place(), "file:///srv/store");
-    assert!(Transfer::resume(api(2000), plan(), saved, SourceStamp::new(25), [2; 32]).is_ok());
+    assert!(UploadMachine::resume(api(2000), plan(), saved, SourceStamp::new(25), [2; 32]).is_ok());
 }
 
 #[test]
@@ -175,7 +179,7 @@ fn after_a_crash_during_complete_it_is_repeated_once_and_then_looked_for() {
     bench.finish_parts();
     bench.stamp(25);
     let saved = bench.saved.unwrap();
-    let machine = Transfer::resume(Api::openai(), plan(), saved, SourceStamp::new(25), [2; 32]).unwrap();
+    let machine = UploadMachine::resume(Api::openai(), plan(), saved, SourceStamp::new(25), [2; 32]).unwrap();
     let mut bench = Bench::of(machine);
     bench.run();
     bench.stamp(25);
@@ -189,7 +193,7 @@ fn next_run(text: &str, restart: bool) -> Bench {
     let mut wanted = plan();
     wanted.restart_when_expired = restart;
     let saved = Checkpoint::from_json(text.as_bytes()).unwrap();
-    let machine = Transfer::resume(Api::openai(), wanted, saved, SourceStamp::new(25), [2; 32]).unwrap();
+    let machine = UploadMachine::resume(Api::openai(), wanted, saved, SourceStamp::new(25), [2; 32]).unwrap();
     let mut bench = Bench::of(machine);
     bench.run();
     if text.contains("part_b") {
@@ -213,7 +217,7 @@ fn a_404_is_no_expiry_and_the_checkpoint_stays() {
             let mut bench = next_run(&text, true);
             bench.answer_with(0, status, &[("date", &date(10))], body);
             let Some(Err(error)) = &bench.end else { panic!("{status} {body}: {}", bench.log()) };
-            assert!(matches!(error, TransferError::Refused { .. }), "{error:?}");
+            assert!(matches!(error, UploadError::Refused { .. }), "{error:?}");
             assert!(error.is_resumable() && bench.machine.is_resumable_after(error), "{error:?}");
         }
     }
@@ -257,7 +261,7 @@ fn an_upload_that_the_service_has_completed_is_not_begun_anew() {
     let mut bench = next_run(VERSION_1, true);
     bench.answer(0, 400, r#"{"error":{"message":"the upload `upload_1` is completed"}}"#);
     let Some(Err(error)) = &bench.end else { panic!("{}", bench.log()) };
-    assert!(matches!(error, TransferError::Refused { .. }) && error.is_resumable());
+    assert!(matches!(error, UploadError::Refused { .. }) && error.is_resumable());
 }
 
 #[test]
@@ -278,7 +282,7 @@ fn a_checkpoint_keeps_for_whom_the_service_has_opened_the_upload() {
     // What rejects says for whom it did.
     bench.answer_with(0, 404, &[("openai-project", "proj_b")], "");
     bench.answer_with(0, 404, &[("openai-project", "proj_b")], "");
-    let Some(Err(TransferError::Refused { source, .. })) = &bench.end else { panic!("{}", bench.log()) };
+    let Some(Err(UploadError::Refused { source, .. })) = &bench.end else { panic!("{}", bench.log()) };
     assert_eq!(source.account.project.as_deref(), Some("proj_b"));
     // An older checkpoint knows of none.
     let saved = Checkpoint::from_json(VERSION_2.as_bytes()).unwrap();
@@ -294,7 +298,7 @@ fn when_our_clock_was_set_back_since_the_content_decides() {
     let mut saved = serde_json::to_value(bench.saved.unwrap()).unwrap();
     saved["route"]["single"]["posted_at"] = (BEGAN + 3600).into();
     let saved = serde_json::from_value(saved).unwrap();
-    let machine = Transfer::resume(Api::openai(), wanted, saved, SourceStamp::new(25), [2; 32]).unwrap();
+    let machine = UploadMachine::resume(Api::openai(), wanted, saved, SourceStamp::new(25), [2; 32]).unwrap();
     let mut bench = Bench::of(machine);
     bench.run();
     let dated = [("date", "Sun, 23 Jun 2024 23:21:51 GMT")];

@@ -2,7 +2,10 @@
 
 use std::time::Duration;
 
-use partwise_protocol::{FailureKind, Machine as _, SaveError, SourceError};
+use partwise_protocol::{
+    machine::{Machine as _, SaveError},
+    transport::{FailureKind, SourceError},
+};
 
 use crate::bench::{Bench, completed_json, date, part_json, plan};
 
@@ -198,7 +201,7 @@ fn a_page_that_refuses_is_no_contact_with_the_service() {
 #[test]
 fn what_reached_nothing_made_no_file() {
     let mut wanted = plan();
-    wanted.route = partwise_protocol::RouteChoice::Single;
+    wanted.route = partwise_protocol::upload::RouteChoice::Single;
     let mut bench = Bench::new(wanted.clone());
     bench.run();
     bench.fail(0, FailureKind::Unsent);
@@ -221,7 +224,7 @@ fn an_exhausted_quota_made_no_file_and_is_not_looked_for() {
 #[test]
 fn a_list_that_cannot_be_read_is_no_list_without_the_file() {
     let mut wanted = plan();
-    wanted.route = partwise_protocol::RouteChoice::Single;
+    wanted.route = partwise_protocol::upload::RouteChoice::Single;
     let mut bench = Bench::new(wanted);
     bench.run();
     bench.fail(0, FailureKind::Interrupted);

@@ -4,8 +4,12 @@ use std::time::Duration;
 
 use partwise_models::Purpose;
 use partwise_protocol::{
-    Api, Failure, FailureKind, Machine as _, OperationId, Phase, Plan, RouteChoice, ServiceState,
-    SourceStamp, Transfer,
+    Api,
+    machine::Machine as _,
+    operations::OperationId,
+    retry::ServiceState,
+    transport::{Failure, FailureKind},
+    upload::{Phase, Plan, RouteChoice, SourceStamp, UploadMachine},
 };
 
 use crate::bench::{BEGAN, Bench, completed_json, file_json, list_json, part_json, upload_json};
@@ -19,7 +23,7 @@ fn plan() -> Plan {
 }
 
 fn single(api: Api, plan: Plan, length: u64) -> Bench {
-    let mut bench = Bench::of(Transfer::new(api, plan, SourceStamp::new(length), [1; 32]).unwrap());
+    let mut bench = Bench::of(UploadMachine::new(api, plan, SourceStamp::new(length), [1; 32]).unwrap());
     bench.run();
     assert!(!bench.machine.is_in_parts());
     bench
@@ -177,7 +181,7 @@ fn a_service_that_opens_no_upload_gets_the_single_request_again() {
 #[test]
 fn a_sleep_of_the_machine_is_no_reason_for_parts() {
     let service = ServiceState::new();
-    let machine = Transfer::new(Api::openai(), plan(), SourceStamp::new(LENGTH), [1; 32]).unwrap();
+    let machine = UploadMachine::new(Api::openai(), plan(), SourceStamp::new(LENGTH), [1; 32]).unwrap();
     let mut bench = Bench::of(machine.with_service(&service));
     bench.run();
     for _ in 0..5 {

@@ -3,7 +3,10 @@
 use std::time::Duration;
 
 use partwise_protocol::{
-    Api, Comparison, FailureKind, Machine as _, PlanError, RouteChoice, SourceStamp, Transfer,
+    Api,
+    machine::Machine as _,
+    transport::FailureKind,
+    upload::{Comparison, PlanError, RouteChoice, SourceStamp, UploadMachine},
 };
 
 use crate::bench::{BEGAN, Bench, file_json, plan, upload_json};
@@ -38,7 +41,7 @@ fn a_source_beyond_all_limits_is_measured_without_overflow() {
     let mut wanted = plan();
     wanted.part_size = Some(u64::MAX / 4);
     let api = Api::openai().with_limits(limits);
-    let mut bench = Bench::of(Transfer::new(api, wanted, SourceStamp::new(u64::MAX), [1; 32]).unwrap());
+    let mut bench = Bench::of(UploadMachine::new(api, wanted, SourceStamp::new(u64::MAX), [1; 32]).unwrap());
     bench.run();
     bench.answer(0, 200, &upload_json(3600));
     bench.machine.handle_moved(bench.flying[0], 1);
@@ -52,7 +55,8 @@ fn a_service_that_takes_no_bytes_is_refused_by_the_plan() {
     limits.part = 0;
     let mut wanted = plan();
     wanted.part_size = None;
-    let refused = Transfer::new(Api::openai().with_limits(limits), wanted, SourceStamp::new(25), [1; 32]);
+    let refused =
+        UploadMachine::new(Api::openai().with_limits(limits), wanted, SourceStamp::new(25), [1; 32]);
     assert_eq!(refused.unwrap_err(), PlanError::PartSize { part_size: 0, limit: 0 });
 }
 
@@ -70,7 +74,7 @@ fn a_list_that_goes_in_circles_is_left() {
     for step in 0..1000 {
         if bench.flying.is_empty() {
             bench.pass(Duration::from_secs(1));
-        } else if bench.machine.progress().phase == partwise_protocol::Phase::Settling {
+        } else if bench.machine.progress().phase == partwise_protocol::upload::Phase::Settling {
             lists += 1;
             bench.answer(0, 200, &page(if step % 2 == 0 { "x" } else { "y" }));
         } else {

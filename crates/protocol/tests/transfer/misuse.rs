@@ -6,8 +6,9 @@ use bytes::Bytes;
 use http::Response;
 use partwise_models::UnixSeconds;
 use partwise_protocol::{
-    Action, Comparison, Failure, FailureKind, Machine as _, Now, RequestId, SaveError, SourceError,
-    SourceStamp,
+    machine::{Action, Machine as _, Now, RequestId, SaveError},
+    transport::{Failure, FailureKind, SourceError},
+    upload::{Comparison, SourceStamp},
 };
 use proptest::prelude::*;
 

@@ -3,7 +3,11 @@
 use std::time::Duration;
 
 use partwise_protocol::{
-    Api, Failure, FailureKind, Machine as _, Plan, RouteChoice, ServiceState, SourceStamp, Transfer,
+    Api,
+    machine::Machine as _,
+    retry::ServiceState,
+    transport::{Failure, FailureKind},
+    upload::{Plan, RouteChoice, SourceStamp, UploadMachine},
 };
 
 use crate::bench::{BEGAN, Bench, file_json, list_json, part_json, plan, upload_json};
@@ -72,7 +76,7 @@ fn a_transfer_that_begins_during_an_outage_waits_its_own_time() {
     let transfer = || {
         let mut plan = plan();
         plan.route = RouteChoice::Parts;
-        let transfer = Transfer::new(Api::openai(), plan, SourceStamp::new(25), [1; 32]).unwrap();
+        let transfer = UploadMachine::new(Api::openai(), plan, SourceStamp::new(25), [1; 32]).unwrap();
         Bench::of(transfer.with_service(&service))
     };
     let mut first = transfer();
@@ -133,7 +137,7 @@ fn a_request_under_way_is_not_given_up() {
 fn answer_to_another(service: &ServiceState, bench: &mut Bench) {
     let mut wanted = plan();
     wanted.route = RouteChoice::Single;
-    let other = Transfer::new(Api::openai(), wanted, SourceStamp::new(25), [9; 32]).unwrap();
+    let other = UploadMachine::new(Api::openai(), wanted, SourceStamp::new(25), [9; 32]).unwrap();
     let mut other = Bench::of(other.with_service(service));
     other.time = bench.time;
     other.run();
@@ -146,7 +150,7 @@ fn a_part_that_breaks_in_one_outage_after_another_spends_its_budget() {
     let service = ServiceState::new();
     let mut wanted = plan();
     (wanted.parallel, wanted.retry.max_failures) = (1.into(), 3);
-    let transfer = Transfer::new(Api::openai(), wanted, SourceStamp::new(25), [1; 32]).unwrap();
+    let transfer = UploadMachine::new(Api::openai(), wanted, SourceStamp::new(25), [1; 32]).unwrap();
     let mut bench = Bench::of(transfer.with_service(&service));
     bench.run();
     bench.answer(0, 200, &upload_json(360_000));
@@ -167,7 +171,7 @@ fn a_part_that_breaks_in_one_outage_after_another_spends_its_budget() {
 fn a_part_that_breaks_again_and_again_with_much_of_it_sent_spends_its_budget() {
     let mut wanted = plan();
     (wanted.parallel, wanted.part_size, wanted.retry.max_failures) = (1.into(), Some(8 << 20), 3);
-    let transfer = Transfer::new(Api::openai(), wanted, SourceStamp::new(20 << 20), [1; 32]).unwrap();
+    let transfer = UploadMachine::new(Api::openai(), wanted, SourceStamp::new(20 << 20), [1; 32]).unwrap();
     let mut bench = Bench::of(transfer);
     bench.run();
     bench.answer(0, 200, &upload_json(360_000));
@@ -210,7 +214,8 @@ fn by_line() -> Plan {
 
 /// An upload of so many bytes whose first parts are under way.
 fn sending(api: &Api, plan: Plan, length: u64) -> Bench {
-    let mut bench = Bench::of(Transfer::new(api.clone(), plan, SourceStamp::new(length), [1; 32]).unwrap());
+    let mut bench =
+        Bench::of(UploadMachine::new(api.clone(), plan, SourceStamp::new(length), [1; 32]).unwrap());
     bench.run();
     bench.answer(0, 200, &upload_json(36_000));
     bench
@@ -262,7 +267,8 @@ fn a_part_that_has_to_be_cut_to_find_out_is_the_least() {
         let service = ServiceState::new();
         let resume = || {
             let stamp = SourceStamp::new(length);
-            let resumed = Transfer::resume(api.clone(), by_line(), saved.clone(), stamp, [2; 32]).unwrap();
+            let resumed =
+                UploadMachine::resume(api.clone(), by_line(), saved.clone(), stamp, [2; 32]).unwrap();
             Bench::of(resumed.with_service(&service))
         };
         let mut resumed = resume();

@@ -2,7 +2,12 @@
 
 use std::time::Duration;
 
-use partwise_protocol::{Failure, FailureKind, Machine as _, RouteChoice, ServiceState, TransferState};
+use partwise_protocol::{
+    machine::{Machine as _, TransferState},
+    retry::ServiceState,
+    transport::{Failure, FailureKind},
+    upload::RouteChoice,
+};
 
 use crate::bench::{BEGAN, Bench, completed_json, file_json, list_json, part_json, plan, upload_json};
 

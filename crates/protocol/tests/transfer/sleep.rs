@@ -3,8 +3,12 @@
 use std::time::Duration;
 
 use partwise_protocol::{
-    Api, FailureKind, Machine as _, OperationId, Plan, RouteChoice, ServiceState, SourceStamp, Transfer,
-    Warning,
+    Api,
+    machine::Machine as _,
+    operations::OperationId,
+    retry::ServiceState,
+    transport::FailureKind,
+    upload::{Plan, RouteChoice, SourceStamp, UploadMachine, Warning},
 };
 
 use crate::bench::{BEGAN, Bench, completed_json, date, file_json, list_json, part_json, plan, upload_json};
@@ -16,7 +20,7 @@ const fn seconds(seconds: u64) -> Duration {
 /// An upload whose first two parts are under way, 10 s after they left.
 fn sending(plan: Plan) -> (Bench, ServiceState) {
     let service = ServiceState::new();
-    let transfer = Transfer::new(Api::openai(), plan, SourceStamp::new(25), [1; 32]).unwrap();
+    let transfer = UploadMachine::new(Api::openai(), plan, SourceStamp::new(25), [1; 32]).unwrap();
     let mut bench = Bench::of(transfer.with_service(&service));
     bench.run();
     bench.answer(0, 200, &upload_json(3600));
@@ -57,7 +61,11 @@ fn what_left_after_a_sleep_tells_of_the_service_again() {
     let woke = bench.time;
     for _ in 0..2 {
         let (id, now) = (bench.flying.remove(0), bench.now());
-        bench.machine.handle_failure(id, partwise_protocol::Failure::new(FailureKind::Interrupted), now);
+        bench.machine.handle_failure(
+            id,
+            partwise_protocol::transport::Failure::new(FailureKind::Interrupted),
+            now,
+        );
     }
     assert_eq!(bench.offline().map(|offline| offline.since), Some(woke));
 }
@@ -111,7 +119,7 @@ fn after_a_sleep_a_file_from_before_a_single_request_is_still_none_of_it() {
         let service = ServiceState::new();
         let mut wanted = plan();
         wanted.route = RouteChoice::Single;
-        let transfer = Transfer::new(Api::openai(), wanted, SourceStamp::new(25), [1; 32]).unwrap();
+        let transfer = UploadMachine::new(Api::openai(), wanted, SourceStamp::new(25), [1; 32]).unwrap();
         let mut bench = Bench::of(transfer.with_service(&service));
         bench.run();
         bench.pass(seconds(5));

@@ -3,8 +3,11 @@
 use std::time::Duration;
 
 use partwise_protocol::{
-    Api, FailureKind, Machine as _, OperationId, Plan, RetryReason, RouteChoice, SourceStamp, Statistics,
-    Transfer,
+    Api,
+    machine::Machine as _,
+    operations::OperationId,
+    transport::FailureKind,
+    upload::{Plan, RetryReason, RouteChoice, SourceStamp, Statistics, UploadMachine},
 };
 
 use crate::bench::{BEGAN, Bench, completed_json, file_json, list_json, part_json, plan};
@@ -201,7 +204,7 @@ fn a_resumed_transfer_counts_anew_and_a_checkpoint_knows_nothing_of_it() {
     bench.answer(0, 200, &part_json("part_a"));
     assert_ne!(statistics(&bench), Statistics::default());
     let saved = bench.saved.unwrap();
-    let machine = Transfer::resume(Api::openai(), plan(), saved, SourceStamp::new(25), [1; 32]).unwrap();
+    let machine = UploadMachine::resume(Api::openai(), plan(), saved, SourceStamp::new(25), [1; 32]).unwrap();
     let progress = machine.progress();
     assert_eq!((progress.bytes_acknowledged, progress.statistics), (10, Statistics::default()));
 }

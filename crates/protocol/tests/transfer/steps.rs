@@ -4,7 +4,10 @@ use std::time::Duration;
 
 use partwise_models::{CompleteUploadRequest, Purpose};
 use partwise_protocol::{
-    Api, Comparison, FailureKind, Machine as _, Phase, Plan, RouteChoice, SourceStamp, Transfer,
+    Api,
+    machine::Machine as _,
+    transport::FailureKind,
+    upload::{Comparison, Phase, Plan, RouteChoice, SourceStamp, UploadMachine},
 };
 
 use crate::bench::{BEGAN, Bench, completed_json, file_json, list_json, part_json, plan, upload_json};
@@ -27,7 +30,7 @@ fn all_of_many_parts_are_named_in_their_order() {
     let mut wanted = plan();
     (wanted.part_size, wanted.parallel) = (Some(1), 1.into());
     let source = SourceStamp::new(PARTS as u64);
-    let mut bench = Bench::of(Transfer::new(Api::openai(), wanted, source, [1; 32]).unwrap());
+    let mut bench = Bench::of(UploadMachine::new(Api::openai(), wanted, source, [1; 32]).unwrap());
     bench.run();
     bench.answer(0, 200, &upload_json(3600));
     let ids: Vec<_> = (0..PARTS).map(|part| format!("part_{part}")).collect();
@@ -197,7 +200,7 @@ fn an_ambiguous_single_request_is_looked_for_before_it_is_sent_again() {
 fn a_dialect_without_uploads_gets_the_file_in_one_request() {
     let api = Api::azure("https://r.example", "2024-06-01").unwrap();
     let plan = Plan::new("train.jsonl", "application/jsonl", Purpose::FineTune);
-    let mut bench = Bench::of(Transfer::new(api, plan, SourceStamp::new(100_000_000), [1; 32]).unwrap());
+    let mut bench = Bench::of(UploadMachine::new(api, plan, SourceStamp::new(100_000_000), [1; 32]).unwrap());
     bench.run();
     insta::assert_snapshot!(bench.log(), @"
     save (0, 100000000)

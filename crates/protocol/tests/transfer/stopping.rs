@@ -3,14 +3,17 @@
 use std::time::Duration;
 
 use partwise_protocol::{
-    Api, Failure, FailureKind, Machine as _, RouteChoice, SourceStamp, Transfer, TransferError,
+    Api,
+    machine::Machine as _,
+    transport::{Failure, FailureKind},
+    upload::{RouteChoice, SourceStamp, UploadError, UploadMachine},
 };
 
 use crate::bench::{Bench, completed_json, file_json, part_json, plan, upload_json};
 
 fn assert_stopped(bench: &mut Bench) {
     let end = bench.end.take().expect("it has ended");
-    assert!(matches!(&end, Err(error @ TransferError::Stopped { .. }) if error.is_resumable()), "{end:?}");
+    assert!(matches!(&end, Err(error @ UploadError::Stopped { .. }) if error.is_resumable()), "{end:?}");
 }
 
 #[test]
@@ -28,8 +31,13 @@ fn what_flies_may_still_be_answered_and_is_saved_and_nothing_new_is_sent() {
     save (20, 25)
     done: the upload was stopped
     "#);
-    let resumed =
-        Transfer::resume(Api::openai(), plan(), bench.saved.take().unwrap(), SourceStamp::new(25), [2; 32]);
+    let resumed = UploadMachine::resume(
+        Api::openai(),
+        plan(),
+        bench.saved.take().unwrap(),
+        SourceStamp::new(25),
+        [2; 32],
+    );
     let mut bench = Bench::of(resumed.unwrap());
     bench.run();
     bench.answer(0, 200, &part_json("part_c"));

@@ -3,7 +3,10 @@
 use std::time::Duration;
 
 use partwise_protocol::{
-    Api, Comparison, FailureKind, Machine as _, Phase, RouteChoice, SourceStamp, Transfer, Warning,
+    Api,
+    machine::Machine as _,
+    transport::FailureKind,
+    upload::{Comparison, Phase, RouteChoice, SourceStamp, UploadMachine, Warning},
 };
 
 use crate::bench::{BEGAN, Bench, completed_json, date, file_json, list_json, part_json, plan, upload_json};
@@ -226,7 +229,7 @@ fn resumed(restart: bool, seconds: u64) -> Bench {
     let mut wanted = plan();
     wanted.restart_when_expired = restart;
     let saved = sending().saved.unwrap();
-    let machine = Transfer::resume(Api::openai(), wanted, saved, SourceStamp::new(25), [2; 32]).unwrap();
+    let machine = UploadMachine::resume(Api::openai(), wanted, saved, SourceStamp::new(25), [2; 32]).unwrap();
     let mut bench = Bench::of(machine);
     bench.pass(Duration::from_secs(seconds));
     bench.log();
@@ -259,7 +262,7 @@ fn an_upload_that_expires_under_the_run_that_sends_it_is_not_begun_anew_and_says
     let mut wanted = plan();
     (wanted.part_size, wanted.restart_when_expired) = (Some(20_000_000), true);
     let source = SourceStamp::new(204_000_000);
-    let mut bench = Bench::of(Transfer::new(Api::openai(), wanted, source, [1; 32]).unwrap());
+    let mut bench = Bench::of(UploadMachine::new(Api::openai(), wanted, source, [1; 32]).unwrap());
     bench.run();
     bench.answer(0, 200, &upload_json(60));
     bench.pass(Duration::from_secs(30));

@@ -2,7 +2,11 @@
 
 use std::time::Duration;
 
-use partwise_protocol::{Api, Parallel, RouteChoice, ServiceState, SourceStamp, Transfer};
+use partwise_protocol::{
+    Api,
+    retry::ServiceState,
+    upload::{Parallel, RouteChoice, SourceStamp, UploadMachine},
+};
 
 use crate::bench::{Bench, file_json, part_json, plan, upload_json};
 
@@ -13,7 +17,7 @@ fn uploads(route: RouteChoice) -> Vec<Bench> {
     let upload = |number: u8| {
         let mut plan = plan();
         (plan.route, plan.parallel) = (route, Parallel::Fixed(4));
-        let transfer = Transfer::new(Api::openai(), plan, SourceStamp::new(25), [number; 32]).unwrap();
+        let transfer = UploadMachine::new(Api::openai(), plan, SourceStamp::new(25), [number; 32]).unwrap();
         let mut bench = Bench::of(transfer.with_service(&service));
         bench.run();
         bench

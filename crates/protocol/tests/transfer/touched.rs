@@ -1,8 +1,11 @@
 //! Sources whose time of the last change alone differs: a chmod, or a rewriting whose modification time was put back.
 
 use partwise_protocol::{
-    Api, Comparison, Failure, FailureKind, Machine as _, Plan, RouteChoice, ServiceState, SourceError,
-    SourceStamp, Transfer,
+    Api,
+    machine::Machine as _,
+    retry::ServiceState,
+    transport::{Failure, FailureKind, SourceError},
+    upload::{Comparison, Plan, RouteChoice, SourceStamp, UploadMachine},
 };
 
 use crate::bench::{BEGAN, Bench, completed_json, file_json, plan};
@@ -14,7 +17,7 @@ fn stamp(changed: &str) -> SourceStamp {
 }
 
 fn of(plan: Plan) -> Bench {
-    let mut bench = Bench::of(Transfer::new(Api::openai(), plan, stamp("100"), [1; 32]).unwrap());
+    let mut bench = Bench::of(UploadMachine::new(Api::openai(), plan, stamp("100"), [1; 32]).unwrap());
     bench.run();
     bench
 }
@@ -119,7 +122,8 @@ fn a_source_that_was_touched_between_two_runs_is_resumed_and_proven_in_the_end()
     first.answer(0, 200, &crate::bench::upload_json(3600));
     first.answer(0, 200, &crate::bench::part_json("part_a"));
     let saved = first.saved.unwrap();
-    let mut bench = Bench::of(Transfer::resume(Api::openai(), plan(), saved, stamp("200"), [2; 32]).unwrap());
+    let mut bench =
+        Bench::of(UploadMachine::resume(Api::openai(), plan(), saved, stamp("200"), [2; 32]).unwrap());
     bench.run();
     for part in ["part_b", "part_c"] {
         bench.answer(0, 200, &crate::bench::part_json(part));
@@ -157,7 +161,7 @@ fn what_cannot_be_compared_is_said_and_stays_resumable() {
         assert_eq!(bench.error(), expected);
     }
     // Who stops or cancels does not wait for a comparison, and is told of the file.
-    for end in [Transfer::stop, Transfer::cancel] {
+    for end in [UploadMachine::stop, UploadMachine::cancel] {
         let mut bench = in_one();
         stamped(&mut bench, "200");
         end(&mut bench.machine);
@@ -180,7 +184,7 @@ fn a_source_without_such_a_time_is_compared_by_what_it_has() {
 fn parts_of_a_touched_source_are_compared_where_the_service_may_ignore_the_md5() {
     let elsewhere = || {
         let api = Api::with_base("http://gateway.example/v1", partwise_protocol::Dialect::OpenAi).unwrap();
-        let mut bench = Bench::of(Transfer::new(api, plan(), stamp("100"), [1; 32]).unwrap());
+        let mut bench = Bench::of(UploadMachine::new(api, plan(), stamp("100"), [1; 32]).unwrap());
         bench.run();
         bench.answer(0, 200, &crate::bench::upload_json(3600));
         bench.finish_parts();
@@ -204,7 +208,8 @@ fn the_time_of_an_upload_that_was_completed_before_its_source_was_touched_is_no_
     let mut first = in_parts(plan());
     stamped(&mut first, "100");
     let saved = first.saved.unwrap();
-    let mut bench = Bench::of(Transfer::resume(Api::openai(), plan(), saved, stamp("200"), [2; 32]).unwrap());
+    let mut bench =
+        Bench::of(UploadMachine::resume(Api::openai(), plan(), saved, stamp("200"), [2; 32]).unwrap());
     bench.run();
     read_again(&mut bench);
     bench.answer(0, 400, r#"{"error":{"message":"no"}}"#);
@@ -260,7 +265,7 @@ fn a_comparison_with_a_digest_says_nothing_of_whether_the_service_is_there() {
     let mut wanted = plan();
     wanted.route = RouteChoice::Single;
     let of_client = |seed| {
-        let transfer = Transfer::new(Api::openai(), wanted.clone(), stamp("100"), [seed; 32]).unwrap();
+        let transfer = UploadMachine::new(Api::openai(), wanted.clone(), stamp("100"), [seed; 32]).unwrap();
         let mut bench = Bench::of(transfer.with_service(&service));
         bench.run();
         bench

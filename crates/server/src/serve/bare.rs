@@ -3,7 +3,7 @@
 use std::time::{Duration, SystemTime};
 
 use http::{Response, StatusCode};
-use partwise_protocol::{Api, ApiError};
+use partwise_protocol::{Api, error::ApiError};
 use tokio::{
     io::{AsyncReadExt as _, AsyncWriteExt as _},
     net::TcpStream,

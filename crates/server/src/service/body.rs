@@ -179,7 +179,7 @@ impl ResponseBody {
     }
 
     /// A body of the protocol's, which names no source when it comes from the server's side.
-    pub(super) fn of(body: partwise_protocol::Body) -> Self {
+    pub(super) fn of(body: partwise_protocol::transport::Body) -> Self {
         Self::bytes(body.into_bytes().unwrap_or_default())
     }
 

@@ -1,7 +1,10 @@
 //! Forms, read as they arrive: their content goes straight into a blob.
 
 use http::{header, request::Parts};
-use partwise_protocol::{DecodeError, FieldHead, FormDecoder, FormFields, FormPoll};
+use partwise_protocol::{
+    error::DecodeError,
+    multipart::{FieldHead, FormDecoder, FormFields, FormPoll},
+};
 
 use super::body::RequestBody;
 use crate::{blob::BlobWriter, refusal::Refusal};

@@ -3,7 +3,10 @@
 use bytes::Bytes;
 use futures_util::{StreamExt, stream};
 use http::{Response, header};
-use partwise_protocol::{Api, FileListEnd, FileListWriter, ListFiles};
+use partwise_protocol::{
+    Api,
+    operations::{FileListEnd, FileListWriter, ListFiles},
+};
 
 use super::body::ResponseBody;
 use crate::{listing::FilePage, refusal::Refusal};

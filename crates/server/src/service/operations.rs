@@ -5,9 +5,12 @@ use std::sync::Arc;
 use bytes::Bytes;
 use http::{Request, Response, request::Parts};
 use partwise_protocol::{
-    AddUploadPart, Api, CancelUpload, CompleteUpload, CreateFile, CreateUpload, Credential, DeleteFile,
-    DownloadFile, DownloadHead, ImportFile, ListFiles, Operation, OperationId, RetrieveFile, Route, Segment,
-    SourceRange,
+    Api, Credential, Operation,
+    operations::{
+        AddUploadPart, CancelUpload, CompleteUpload, CreateFile, CreateUpload, DeleteFile, DownloadFile,
+        DownloadHead, ImportFile, ListFiles, OperationId, RetrieveFile, Route,
+    },
+    transport::{Segment, SourceRange},
 };
 
 use super::{

@@ -2,7 +2,10 @@
 
 use bytes::Bytes;
 use http::{Request, StatusCode};
-use partwise_protocol::{ApiError, CancelUpload, DeleteFile, DownloadFile, ListFiles, RetrieveFile};
+use partwise_protocol::{
+    error::ApiError,
+    operations::{CancelUpload, DeleteFile, DownloadFile, ListFiles, RetrieveFile},
+};
 
 use crate::world::{KEY, World, azure, azure_v1, openai, printed, told};
 

@@ -3,7 +3,7 @@
 use http::StatusCode;
 use object_store::{ObjectStoreExt, path::Path};
 use partwise_models::{Purpose, Upload};
-use partwise_protocol::{DeleteFile, ListFiles, RetrieveFile};
+use partwise_protocol::operations::{DeleteFile, ListFiles, RetrieveFile};
 
 use crate::world::{Caller, World, new_file};
 

@@ -8,7 +8,7 @@ use std::{
 
 use http::StatusCode;
 use partwise_models::{Upload, UploadStatus};
-use partwise_protocol::{CancelUpload, DeleteFile, ListFiles};
+use partwise_protocol::operations::{CancelUpload, DeleteFile, ListFiles};
 use partwise_server::Durability;
 
 use crate::{

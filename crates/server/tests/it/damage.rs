@@ -5,7 +5,7 @@ use std::sync::Arc;
 use http::StatusCode;
 use object_store::{ObjectStore, ObjectStoreExt, memory::InMemory, path::Path};
 use partwise_models::UploadStatus;
-use partwise_protocol::{CancelUpload, DeleteFile, ListFiles, RetrieveFile};
+use partwise_protocol::operations::{CancelUpload, DeleteFile, ListFiles, RetrieveFile};
 
 use crate::{
     sweep::set_to_today,

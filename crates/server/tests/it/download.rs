@@ -1,7 +1,7 @@
 //! Content on its way out.
 
 use http::{Response, StatusCode};
-use partwise_protocol::{ByteRange, DownloadFile};
+use partwise_protocol::operations::{ByteRange, DownloadFile};
 use proptest::prelude::*;
 
 use crate::world::{Caller, World, printed};

@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeSet, mem::MaybeUninit, path::Path};
 
-use partwise_protocol::{CancelUpload, ListFiles};
+use partwise_protocol::operations::{CancelUpload, ListFiles};
 use partwise_server::Durability;
 use rustix::{
     fd::OwnedFd,

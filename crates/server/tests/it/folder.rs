@@ -13,7 +13,7 @@ use http::{Response, StatusCode};
 use http_body::Frame;
 use http_body_util::StreamBody;
 use partwise_models::{Purpose, Upload};
-use partwise_protocol::{CancelUpload, DeleteFile, DownloadFile, ListFiles, RetrieveFile};
+use partwise_protocol::operations::{CancelUpload, DeleteFile, DownloadFile, ListFiles, RetrieveFile};
 use partwise_server::{Durability, Keys, OpenError, Server, Store};
 use tower_service::Service as _;
 

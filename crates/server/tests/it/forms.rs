@@ -11,7 +11,10 @@ use http::{Request, Response, StatusCode};
 use http_body::{Body, Frame};
 use http_body_util::BodyExt;
 use partwise_models::File;
-use partwise_protocol::{AddUploadPart, CreateFile, Operation};
+use partwise_protocol::{
+    Operation,
+    operations::{AddUploadPart, CreateFile},
+};
 use proptest::prelude::*;
 use tower_service::Service;
 
@@ -23,7 +26,7 @@ async fn post(caller: &Caller, path: &str, form: &str) -> Response<Bytes> {
 }
 
 fn message(response: &Response<Bytes>) -> String {
-    let refusal = partwise_protocol::ApiError::decode_response(response);
+    let refusal = partwise_protocol::error::ApiError::decode_response(response);
     crate::world::told(&refusal)
 }
 
@@ -159,7 +162,7 @@ async fn a_filename_has_at_most_512_bytes_and_a_media_type_255() {
         [(longest + "x", "t".repeat(255), "filename"), ("a.txt".to_owned(), "t".repeat(256), "mime_type")]
     {
         let refused = post(&caller, "/files", &form_of(&filename, &media_type)).await;
-        let refused = partwise_protocol::ApiError::decode_response(&refused);
+        let refused = partwise_protocol::error::ApiError::decode_response(&refused);
         assert_eq!(refused.error.param.as_deref(), Some(field));
         let (bytes, limit) = if field == "filename" { (513, 512) } else { (256, 255) };
         let told = format!("400: `{field}` has {bytes} bytes: the longest has {limit}");
@@ -194,7 +197,7 @@ async fn a_lifetime_may_come_as_one_json_field() {
     let mut said = String::new();
     for value in ["3600", "{\"seconds\":3600}", "{\"anchor\":\"created_at\",\"seconds\":1}"] {
         let refused =
-            partwise_protocol::ApiError::decode_response(&post(&caller, "/files", &form(value)).await);
+            partwise_protocol::error::ApiError::decode_response(&post(&caller, "/files", &form(value)).await);
         assert_eq!(refused.error.param.as_deref(), Some("expires_after"), "{value}");
         said += &format!("{}\n", crate::world::told(&refused));
     }
@@ -261,13 +264,14 @@ async fn a_header_of_a_field_that_cannot_be_read_is_named() {
         format!("Content-Disposition: form-data; name=a; filename=\"{}\"", "x".repeat(1 << 20)),
     ] {
         let response = post(&caller, "/files", &format!("--b\n{header}\n\na\n--b--\n")).await;
-        let refused = partwise_protocol::ApiError::decode_response(&response);
+        let refused = partwise_protocol::error::ApiError::decode_response(&response);
         said += &format!("{} ({:?})\n", crate::world::told(&refused), refused.error.param);
     }
     let request = caller.plain("POST", "/files").header("content-type", "multipart/form-data; boundary=b");
     let body = b"--b\r\nContent-Disposition: form-data; name=\xff\r\n\r\na\r\n--b--".as_slice();
-    let refused =
-        partwise_protocol::ApiError::decode_response(&caller.send(request.body(body.into()).unwrap()).await);
+    let refused = partwise_protocol::error::ApiError::decode_response(
+        &caller.send(request.body(body.into()).unwrap()).await,
+    );
     said += &format!("{} ({:?})\n", crate::world::told(&refused), refused.error.param);
     insta::assert_snapshot!(said, @r#"
     400: the multipart form cannot be read: "no colon" in the header of a field cannot be read (Some("Content-Disposition"))

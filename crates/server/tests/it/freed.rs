@@ -3,7 +3,7 @@
 use std::{sync::Arc, time::Duration};
 
 use http::StatusCode;
-use partwise_protocol::{CancelUpload, DeleteFile, ListFiles};
+use partwise_protocol::operations::{CancelUpload, DeleteFile, ListFiles};
 
 use crate::{
     faulty::Faulty,

@@ -4,7 +4,10 @@ use std::sync::Arc;
 
 use http::StatusCode;
 use partwise_models::{Purpose, Upload, UploadStatus};
-use partwise_protocol::{ApiError, CancelUpload, DeleteFile, ListFiles, RetrieveFile};
+use partwise_protocol::{
+    error::ApiError,
+    operations::{CancelUpload, DeleteFile, ListFiles, RetrieveFile},
+};
 
 use crate::{
     faulty::Faulty,

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use http::StatusCode;
 use http_body_util::Full;
 use object_store::{ObjectStore, ObjectStoreExt, memory::InMemory, path::Path};
-use partwise_protocol::{DeleteFile, DownloadFile, RetrieveFile};
+use partwise_protocol::operations::{DeleteFile, DownloadFile, RetrieveFile};
 use tower_service::Service;
 
 use crate::{

@@ -2,7 +2,10 @@
 
 use bytes::Bytes;
 use http::{Method, Request, StatusCode};
-use partwise_protocol::{CreateFile, DownloadFile, ListFiles, Operation, RetrieveFile};
+use partwise_protocol::{
+    Operation,
+    operations::{CreateFile, DownloadFile, ListFiles, RetrieveFile},
+};
 use partwise_server::Keys;
 use tokio::io::AsyncWriteExt;
 
@@ -119,7 +122,7 @@ async fn a_mounted_server_takes_any_host_unless_it_is_told_otherwise() {
         assert_eq!(answer.status(), status, "{host:?}");
         // It has keys: that they are missing is no reason to tell.
         if status == 403 {
-            let refusal = partwise_protocol::ApiError::decode_response(&answer);
+            let refusal = partwise_protocol::error::ApiError::decode_response(&answer);
             insta::assert_snapshot!(crate::world::told(&refusal), @"403: this server takes requests for this machine's own names alone, and the Host of this one is another: use http://127.0.0.1 or http://localhost");
         }
     }

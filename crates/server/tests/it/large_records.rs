@@ -10,7 +10,9 @@ use http_body_util::{BodyExt, Full, StreamBody};
 use object_store::{ObjectStoreExt, memory::InMemory, path::Path};
 use partwise_models::{Upload, UploadStatus};
 use partwise_protocol::{
-    ByteRange, CancelUpload, DeleteFile, DownloadFile, Operation, RetrieveFile, RetryHint,
+    Operation,
+    operations::{ByteRange, CancelUpload, DeleteFile, DownloadFile, RetrieveFile},
+    retry::RetryHint,
 };
 use partwise_server::{Builder, ResponseBody};
 use tokio::sync::oneshot;
@@ -97,7 +99,7 @@ async fn a_completion_that_waits_for_its_body_has_read_no_manifest() {
     assert!(counts.end_bytes() - before < BEGINNING, "{} bytes", counts.end_bytes() - before);
     assert!(!answer.is_finished());
     body.send(()).unwrap();
-    let refusal = partwise_protocol::ApiError::decode_response(&answer.await.unwrap());
+    let refusal = partwise_protocol::error::ApiError::decode_response(&answer.await.unwrap());
     assert_eq!(told(&refusal), format!("400: the upload `{}` was completed with other parts", upload.id));
     assert!(caller.call(&RetrieveFile::new(&file)).await.is_ok());
 }
@@ -167,7 +169,8 @@ async fn a_completion_whose_body_ends_after_the_file_was_deleted_writes_no_recor
     caller.call(&DeleteFile::new(&file)).await.unwrap();
     world.objects.delete(&record).await.unwrap();
     body.send(()).unwrap();
-    let again = partwise_protocol::CompleteUpload::decode_response(answer.await.unwrap()).unwrap();
+    let again =
+        partwise_protocol::operations::CompleteUpload::decode_response(answer.await.unwrap()).unwrap();
     assert_eq!(again.status, Some(UploadStatus::Completed));
     assert!(world.objects.head(&record).await.is_err());
 }
@@ -187,7 +190,8 @@ async fn an_upload_that_is_completed_while_parts_are_named_again_is_answered_the
     world.advance(2 * HOUR);
     world.server.sweep().await.unwrap();
     body.send(()).unwrap();
-    let second = partwise_protocol::CompleteUpload::decode_response(answer.await.unwrap()).unwrap();
+    let second =
+        partwise_protocol::operations::CompleteUpload::decode_response(answer.await.unwrap()).unwrap();
     assert_eq!(second, first);
 }
 

@@ -8,7 +8,7 @@ use std::{
 };
 
 use http::StatusCode;
-use partwise_protocol::{DeleteFile, DownloadFile, ListFiles, RetrieveFile};
+use partwise_protocol::operations::{DeleteFile, DownloadFile, ListFiles, RetrieveFile};
 
 use crate::{
     sweep::set_to_today,

@@ -8,7 +8,10 @@ use http_body::Body;
 use http_body_util::{BodyExt, Full};
 use object_store::{ObjectStoreExt, memory::InMemory};
 use partwise_models::FileList;
-use partwise_protocol::{ListFiles, Operation, RetrieveFile};
+use partwise_protocol::{
+    Operation,
+    operations::{ListFiles, RetrieveFile},
+};
 use partwise_server::ResponseBody;
 use tower_service::Service;
 

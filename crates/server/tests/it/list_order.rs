@@ -12,7 +12,10 @@ use http_body::Frame;
 use http_body_util::{BodyExt, StreamBody};
 use object_store::{ObjectStore, memory::InMemory};
 use partwise_models::{File, UnixSeconds};
-use partwise_protocol::{CreateFile, DeleteFile, ListFiles, Operation, Order};
+use partwise_protocol::{
+    Operation,
+    operations::{CreateFile, DeleteFile, ListFiles, Order},
+};
 use partwise_server::{Builder, Keys, ResponseBody, Server, Tenant};
 use proptest::prelude::*;
 use tokio::sync::mpsc;

@@ -3,7 +3,7 @@
 use http::StatusCode;
 use object_store::ObjectStoreExt;
 use partwise_models::{File, FileList, Purpose};
-use partwise_protocol::{DeleteFile, ListFiles, Order};
+use partwise_protocol::operations::{DeleteFile, ListFiles, Order};
 
 use crate::{
     records::put_record,

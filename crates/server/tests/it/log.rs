@@ -10,7 +10,10 @@ use http::Response;
 use http_body_util::{BodyExt, Full};
 use object_store::{ObjectStoreExt, memory::InMemory};
 use partwise_models::Purpose;
-use partwise_protocol::{DownloadFile, ListFiles, Operation};
+use partwise_protocol::{
+    Operation,
+    operations::{DownloadFile, ListFiles},
+};
 use partwise_server::ResponseBody;
 use tower_service::Service;
 use tracing::{Level, subscriber::DefaultGuard};

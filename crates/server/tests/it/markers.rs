@@ -6,7 +6,7 @@ use std::{
     time::Duration,
 };
 
-use partwise_protocol::ListFiles;
+use partwise_protocol::operations::ListFiles;
 
 use crate::world::World;
 

@@ -4,7 +4,7 @@ use std::collections::HashSet;
 
 use http::StatusCode;
 use partwise_models::{File, Purpose, UploadStatus};
-use partwise_protocol::{CancelUpload, DeleteFile, ListFiles, Order};
+use partwise_protocol::operations::{CancelUpload, DeleteFile, ListFiles, Order};
 use proptest::{prelude::*, sample::Index};
 
 use crate::world::{Caller, HOUR, World, new_file, new_upload};

@@ -2,7 +2,7 @@
 
 use http::StatusCode;
 use partwise_models::UploadStatus;
-use partwise_protocol::{CancelUpload, DeleteFile, RetrieveFile};
+use partwise_protocol::operations::{CancelUpload, DeleteFile, RetrieveFile};
 
 use crate::world::{World, complete};
 

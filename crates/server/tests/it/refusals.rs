@@ -2,7 +2,10 @@
 
 use bytes::Bytes;
 use partwise_models::{CreateUploadRequest, ExpiresAfter, ExpiryAnchor, ImportFileRequest, Purpose};
-use partwise_protocol::{Api, CreateUpload, ImportFile, Operation};
+use partwise_protocol::{
+    Api, Operation,
+    operations::{CreateUpload, ImportFile},
+};
 
 use crate::world::{Caller, World, azure, azure_v1, new_file, openai, printed, told};
 
@@ -259,7 +262,7 @@ async fn a_refusal_is_one_line_whatever_was_sent() {
         [("GET", "/files/a%0Ab%1B%5B2J"), ("POST", "/uploads/a%0D%E2%80%A8b/cancel"), ("GET", "/%0A")]
     {
         let response = caller.send(caller.plain(method, path).body(Bytes::new()).unwrap()).await;
-        said += &format!("{}\n", told(&partwise_protocol::ApiError::decode_response(&response)));
+        said += &format!("{}\n", told(&partwise_protocol::error::ApiError::decode_response(&response)));
     }
     for (purpose, filename) in [(Purpose::FineTune, "a\nb"), (Purpose::from("a\nb"), "a.jsonl")] {
         said += &format!("{}\n", refusal(&caller, &upload_request(purpose, filename, 1)).await);

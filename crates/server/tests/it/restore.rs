@@ -7,7 +7,7 @@ use std::{
     time::{Duration, SystemTime},
 };
 
-use partwise_protocol::ListFiles;
+use partwise_protocol::operations::ListFiles;
 
 use crate::{
     faulty::Faulty,

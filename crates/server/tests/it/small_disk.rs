@@ -8,7 +8,7 @@ use std::{
 
 use http::StatusCode;
 use partwise_models::{Purpose, UploadStatus};
-use partwise_protocol::{CancelUpload, DeleteFile, DownloadFile, ListFiles};
+use partwise_protocol::operations::{CancelUpload, DeleteFile, DownloadFile, ListFiles};
 
 use crate::{
     disks::{self, Filler, Others, TMPFS, runtime},

@@ -5,7 +5,10 @@ use std::path::{Path, PathBuf};
 use futures_util::future::join_all;
 use http::StatusCode;
 use partwise_models::Purpose;
-use partwise_protocol::{ByteRange, CreateFile, DownloadFile, Operation, RetrieveFile};
+use partwise_protocol::{
+    Operation,
+    operations::{ByteRange, CreateFile, DownloadFile, RetrieveFile},
+};
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::TcpStream,

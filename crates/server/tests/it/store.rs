@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use insta::assert_snapshot;
 use object_store::{ObjectStore, ObjectStoreExt, memory::InMemory, path::Path};
-use partwise_protocol::ListFiles;
+use partwise_protocol::operations::ListFiles;
 use partwise_server::{Keys, OpenError, Server, Store, Swept};
 
 use crate::world::World;

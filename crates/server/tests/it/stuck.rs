@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use object_store::ObjectStoreExt;
-use partwise_protocol::{CancelUpload, DeleteFile};
+use partwise_protocol::operations::{CancelUpload, DeleteFile};
 
 use crate::{
     faulty::Faulty,

@@ -12,7 +12,7 @@ use std::{
 use http_body_util::{BodyExt, Full};
 use object_store::{ObjectStoreExt, path::Path};
 use partwise_models::Upload;
-use partwise_protocol::{CancelUpload, DeleteFile, DownloadFile, ListFiles};
+use partwise_protocol::operations::{CancelUpload, DeleteFile, DownloadFile, ListFiles};
 use partwise_server::Swept;
 use tower_service::Service;
 

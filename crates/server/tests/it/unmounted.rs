@@ -2,7 +2,7 @@
 
 use std::{fs, path::PathBuf};
 
-use partwise_protocol::DeleteFile;
+use partwise_protocol::operations::DeleteFile;
 
 use crate::{
     disks::{self, TMPFS, runtime, shell},

@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex};
 use http::StatusCode;
 use object_store::{ObjectStore, ObjectStoreExt, memory::InMemory};
 use partwise_models::{File, FileList};
-use partwise_protocol::{DeleteFile, ListFiles, Order, RetrieveFile};
+use partwise_protocol::operations::{DeleteFile, ListFiles, Order, RetrieveFile};
 use tracing::{
     Event, Level, Metadata, Subscriber,
     field::{Field, Visit},

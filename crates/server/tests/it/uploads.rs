@@ -10,7 +10,7 @@ use http_body_util::StreamBody;
 use md5::{Digest, Md5};
 use object_store::ObjectStoreExt;
 use partwise_models::{ExpiresAfter, ExpiryAnchor, UnixSeconds, UploadStatus};
-use partwise_protocol::{CancelUpload, DeleteFile, RetrieveFile};
+use partwise_protocol::operations::{CancelUpload, DeleteFile, RetrieveFile};
 use tower_service::Service;
 
 use crate::{
@@ -18,7 +18,10 @@ use crate::{
     world::{Caller, HOUR, START, World, azure, complete, new_upload, printed, settle, told},
 };
 
-async fn cancel(caller: &Caller, id: &str) -> Result<partwise_models::Upload, partwise_protocol::ApiError> {
+async fn cancel(
+    caller: &Caller,
+    id: &str,
+) -> Result<partwise_models::Upload, partwise_protocol::error::ApiError> {
     caller.call(&CancelUpload::new(id)).await
 }
 

@@ -4,8 +4,11 @@ use bytes::Bytes;
 use http::Response;
 use partwise_models::{CompleteUploadRequest, CreateUploadRequest, Purpose, Upload};
 use partwise_protocol::{
-    AddUploadPart, Api, ByteRange, CancelUpload, CompleteUpload, CreateUpload, DeleteFile, DownloadFile,
-    ListFiles, Operation, RetrieveFile,
+    Api, Operation,
+    operations::{
+        AddUploadPart, ByteRange, CancelUpload, CompleteUpload, CreateUpload, DeleteFile, DownloadFile,
+        ListFiles, RetrieveFile,
+    },
 };
 
 use crate::world::{Caller, World, azure, azure_v1, boundary, new_file, openai, printed};
@@ -31,7 +34,7 @@ async fn files(api: Api) -> Transcript {
     let mut said = Transcript { caller: world.caller_of(api), text: String::new() };
     said.say(&ListFiles::new()).await;
     let created = said.say(&new_file(Purpose::FineTune, "süß \"train\".jsonl", b"0123456789")).await;
-    let id = partwise_protocol::CreateFile::decode_response(created).unwrap().id;
+    let id = partwise_protocol::operations::CreateFile::decode_response(created).unwrap().id;
     world.advance(1);
     said.say(&new_file(Purpose::FineTune, "later.jsonl", b"{}")).await;
     said.say(&ListFiles::new()).await;

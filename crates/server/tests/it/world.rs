@@ -14,8 +14,10 @@ use partwise_models::{
     CompleteUploadRequest, CreateUploadRequest, File, Purpose, UnixSeconds, Upload, UploadPartResource,
 };
 use partwise_protocol::{
-    AddUploadPart, Api, ApiError, Boundary, CompleteUpload, CreateFile, CreateUpload, Credential, Dialect,
-    DownloadFile, Operation, ResponseError,
+    Api, Credential, Dialect, Operation,
+    error::{ApiError, ResponseError},
+    multipart::Boundary,
+    operations::{AddUploadPart, CompleteUpload, CreateFile, CreateUpload, DownloadFile},
 };
 use partwise_server::{Builder, Durability, Keys, Limits, Server, Store, Tenant};
 use tower_service::Service;

@@ -8,7 +8,7 @@ use hyper_util::client::legacy::connect::{
     HttpConnector,
     dns::{GaiResolver, Name},
 };
-use partwise_protocol::ApiError;
+use partwise_protocol::error::ApiError;
 use tower_service::Service;
 
 #[cfg(feature = "__tls")]

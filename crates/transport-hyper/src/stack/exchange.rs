@@ -6,7 +6,7 @@ use futures_util::FutureExt;
 use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode, Uri, header};
 use hyper::body::Incoming;
 use partwise_net::answer::ReadsDirectly;
-use partwise_protocol::Repeat;
+use partwise_protocol::transport::Repeat;
 use tokio::time::sleep_until;
 
 use super::{

@@ -8,7 +8,7 @@ use http_body_util::{BodyExt as _, Empty};
 use hyper::{body::Incoming, client::conn::http1};
 use hyper_util::rt::TokioIo;
 use partwise_net::coding::{self, Coding};
-use partwise_protocol::ApiError;
+use partwise_protocol::error::ApiError;
 
 use super::{connect::ConnectError, proxy::Server, stream::Stream};
 

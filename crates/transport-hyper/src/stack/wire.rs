@@ -15,7 +15,7 @@ use partwise_net::{
     files::{FileError, Files},
     pacing::do_not_pace_within_machine,
 };
-use partwise_protocol::SourceError;
+use partwise_protocol::transport::SourceError;
 use tokio::{
     io::{AsyncRead, AsyncWrite, ReadBuf},
     net::TcpStream,

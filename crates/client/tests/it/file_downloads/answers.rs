@@ -3,7 +3,7 @@
 use std::fs;
 
 use partwise::CheckpointStore;
-use partwise_protocol::DownloadCheckpoint;
+use partwise_protocol::download::DownloadCheckpoint;
 
 use crate::{
     peer::{MIB, line, options},

@@ -7,7 +7,7 @@ use std::{
 };
 
 use partwise::{CheckpointStore, Error, FileTarget, Target};
-use partwise_protocol::{DownloadCheckpoint, DownloadError};
+use partwise_protocol::download::{DownloadCheckpoint, DownloadError};
 use tokio::sync::mpsc;
 
 use crate::{

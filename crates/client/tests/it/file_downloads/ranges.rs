@@ -2,7 +2,7 @@
 
 use partwise::{Client, Writing};
 use partwise_models::Purpose;
-use partwise_protocol::Plan;
+use partwise_protocol::upload::Plan;
 use tokio::{io::AsyncWriteExt, sync::mpsc};
 
 use crate::{

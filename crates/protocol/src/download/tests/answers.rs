@@ -10,8 +10,11 @@ use super::harness::{
     Dice, Disk, ENTROPY, LONG, Run, Running, Serves, Service, api, at, begun, checkpoint, halfway, plan, sent,
 };
 use crate::{
-    Action, ApiError, DownloadFile, DownloadHead, Machine as _, Now, Operation as _, ResponseError,
-    download::{Content, DownloadError, DownloadTask, Fetch},
+    Operation as _,
+    download::{Content, DownloadError, DownloadMachine, DownloadTask},
+    error::{ApiError, ResponseError},
+    machine::{Action, Machine as _, Now},
+    operations::{DownloadFile, DownloadHead},
 };
 
 #[test]
@@ -42,7 +45,7 @@ fn a_file_that_changes_ends_the_download_and_leaves_nothing_to_go_on_from() {
         let (mut machine, disk) = begun(&service, 1, halfway);
         let saved = checkpoint(&mut machine);
         change(&mut service);
-        let mut machine = Fetch::resume(&api(), plan(2, 100), saved, 1000, ENTROPY).unwrap();
+        let mut machine = DownloadMachine::resume(&api(), plan(2, 100), saved, 1000, ENTROPY).unwrap();
         let mut run = Run::new(&service, disk);
         run.disk.checkpoint = None;
         run.faults = 0;
@@ -67,7 +70,7 @@ fn a_page_after_ranges_keeps_what_has_come() {
     ] {
         let (mut machine, _) = begun(&service, 1, halfway);
         let saved = checkpoint(&mut machine);
-        let mut machine = Fetch::resume(&api(), plan(1, 100), saved, 1000, ENTROPY).unwrap();
+        let mut machine = DownloadMachine::resume(&api(), plan(1, 100), saved, 1000, ENTROPY).unwrap();
         let mut now = Now { monotonic: Duration::ZERO, unix: UnixSeconds(1) };
         let id = sent(&mut machine, &mut now, 1)[0];
         let Action::Start { id: look, task: DownloadTask::Retrieve { .. } } = machine.poll(now) else {
@@ -90,7 +93,7 @@ fn without_ranges_everything_is_asked_for_at_once() {
     let mut one = plan(4, 100);
     one.ranges = false;
     let mut run = Run::new(&service, Disk::default());
-    let mut machine = Fetch::new(&api(), one, ENTROPY);
+    let mut machine = DownloadMachine::new(&api(), one, ENTROPY);
     let Action::Start { id, task: DownloadTask::Send { operation, .. } } = machine.poll(at(Duration::ZERO))
     else {
         panic!("it asks")
@@ -108,7 +111,7 @@ fn what_a_later_answer_says_of_the_content_counts_from_then_on() {
     let (mut machine, disk) = begun(&service, 1, halfway);
     let saved = checkpoint(&mut machine);
     service.etag = Some("\"a\"");
-    let mut machine = Fetch::resume(&api(), plan(1, 100), saved, 1000, ENTROPY).unwrap();
+    let mut machine = DownloadMachine::resume(&api(), plan(1, 100), saved, 1000, ENTROPY).unwrap();
     let mut run = Run::new(&service, disk);
     run.faults = 0;
     let mut dice = Dice([7, 1, 3].iter().cycle());
@@ -123,7 +126,7 @@ fn a_file_that_is_not_found_by_one_key_may_be_found_by_another() {
     let service = Service::new(1000, Serves::Ranges);
     let (mut machine, _) = begun(&service, 1, halfway);
     let saved = checkpoint(&mut machine);
-    let mut machine = Fetch::resume(&api(), plan(1, 100), saved, 1000, ENTROPY).unwrap();
+    let mut machine = DownloadMachine::resume(&api(), plan(1, 100), saved, 1000, ENTROPY).unwrap();
     let mut now = Now { monotonic: Duration::ZERO, unix: UnixSeconds(1) };
     let id = sent(&mut machine, &mut now, 1)[0];
     let refused = Err(ResponseError::Refused(ApiError::new(StatusCode::NOT_FOUND, "no").into()));
@@ -134,7 +137,7 @@ fn a_file_that_is_not_found_by_one_key_may_be_found_by_another() {
 
 #[test]
 fn an_answer_that_is_none_of_this_api_ends_it() {
-    let mut machine = Fetch::new(&api(), plan(1, 100), ENTROPY);
+    let mut machine = DownloadMachine::new(&api(), plan(1, 100), ENTROPY);
     let Action::Start { id, task: DownloadTask::Send { .. } } = machine.poll(at(Duration::ZERO)) else {
         panic!("it asks")
     };
@@ -150,7 +153,7 @@ fn an_answer_that_is_none_of_this_api_ends_it() {
         panic!("it asks")
     };
     assert_eq!(operation.range, None, "a range that does not say which it is: everything is asked for");
-    let range = Some(crate::ContentRange { first: 0, last: 4, total: Some(10) });
+    let range = Some(crate::operations::ContentRange { first: 0, last: 4, total: Some(10) });
     let head = DownloadHead { range, ..DownloadHead::default() };
     assert_eq!(machine.handle_answer(id, Ok(head), now), None);
     let Action::Abandon(abandoned) = machine.poll(at(Duration::ZERO)) else { panic!("it is wanted") };

@@ -8,8 +8,10 @@ use super::harness::{
     Dice, Disk, ENTROPY, LONG, Run, Serves, Service, api, begun, checkpoint, halfway, plan, sent,
 };
 use crate::{
-    Action, Api, DownloadFile, Machine as _, Now,
-    download::{Coverage, DownloadCheckpoint, DownloadPlan, DownloadTask, Fetch},
+    Api,
+    download::{Coverage, DownloadCheckpoint, DownloadMachine, DownloadPlan, DownloadTask},
+    machine::{Action, Machine as _, Now},
+    operations::DownloadFile,
 };
 
 #[test]
@@ -49,7 +51,9 @@ fn what_a_checkpoint_does_not_fit_is_named() {
     let (mut machine, _) = begun(&service, 1, halfway);
     let saved = checkpoint(&mut machine);
     let resume = |api: &Api, file: &str, target| {
-        Fetch::resume(api, DownloadPlan::new(file), saved.clone(), target, ENTROPY).unwrap_err().to_string()
+        DownloadMachine::resume(api, DownloadPlan::new(file), saved.clone(), target, ENTROPY)
+            .unwrap_err()
+            .to_string()
     };
     let azure = Api::azure_v1("https://example.openai.azure.com").unwrap();
     insta::assert_snapshot!(resume(&azure, "file-1", 1000), @"it is of a download from https://api.openai.com/v1, not from https://example.openai.azure.com/openai/v1");
@@ -67,7 +71,7 @@ fn what_comes_whole_after_ranges_waits_until_no_checkpoint_speaks_of_them() {
         let (mut machine, _) = begun(&service, 1, halfway);
         let saved = checkpoint(&mut machine);
         service.serves = serves;
-        let mut machine = Fetch::resume(&api(), plan(1, 100), saved, 1000, ENTROPY).unwrap();
+        let mut machine = DownloadMachine::resume(&api(), plan(1, 100), saved, 1000, ENTROPY).unwrap();
         let mut now = Now { monotonic: Duration::ZERO, unix: UnixSeconds(1) };
         let id = sent(&mut machine, &mut now, 1)[0];
         let (head, _) = service.answer(&DownloadFile::new("file-1"));
@@ -94,7 +98,7 @@ fn a_checkpoint_of_nothing_holds_nobody_to_a_content() {
     let mut saved = checkpoint(&mut machine);
     saved.written = Coverage::NOTHING;
     service.change();
-    let mut machine = Fetch::resume(&api(), plan(2, 100), saved, 1000, ENTROPY).unwrap();
+    let mut machine = DownloadMachine::resume(&api(), plan(2, 100), saved, 1000, ENTROPY).unwrap();
     let mut run = Run::new(&service, Disk::default());
     run.until_end(&mut machine, &mut Dice([1].iter().cycle()), LONG).unwrap().unwrap();
     run.assert_complete();

@@ -6,9 +6,15 @@ use http::StatusCode;
 use partwise_models::{File, UnixSeconds};
 
 use crate::{
-    Action, Api, ApiError, DownloadFile, DownloadHead, Failure, FailureKind, Machine as _, Now, RequestId,
-    ResponseError, RetryPolicy,
-    download::{DownloadCheckpoint, DownloadError, DownloadPlan, DownloadTask, Fetch, coverage::Coverage},
+    Api,
+    download::{
+        DownloadCheckpoint, DownloadError, DownloadMachine, DownloadPlan, DownloadTask, coverage::Coverage,
+    },
+    error::{ApiError, ResponseError},
+    machine::{Action, Machine as _, Now, RequestId},
+    operations::{DownloadFile, DownloadHead},
+    retry::RetryPolicy,
+    transport::{Failure, FailureKind},
 };
 
 /// What a service makes of a request for a range.
@@ -154,7 +160,7 @@ impl<'r> Run<'r> {
     /// Runs to the end, or until it is killed after so many steps.
     pub(super) fn until_end(
         &mut self,
-        machine: &mut Fetch,
+        machine: &mut DownloadMachine,
         dice: &mut Dice<'_>,
         kill: usize,
     ) -> Option<Result<(), DownloadError>> {
@@ -188,7 +194,12 @@ impl<'r> Run<'r> {
         None
     }
 
-    pub(super) fn step(&mut self, machine: &mut Fetch, dice: &mut Dice<'_>, until: Option<Duration>) {
+    pub(super) fn step(
+        &mut self,
+        machine: &mut DownloadMachine,
+        dice: &mut Dice<'_>,
+        until: Option<Duration>,
+    ) {
         assert!(self.running.len() <= 5, "never more than the plan allows");
         assert!(until.is_none_or(|until| until > self.now), "it waits for what has passed");
         self.now += Duration::from_millis(dice.draw(200) as u64);
@@ -203,7 +214,7 @@ impl<'r> Run<'r> {
         }
     }
 
-    pub(super) fn advance(&mut self, machine: &mut Fetch, dice: &mut Dice<'_>, which: usize) {
+    pub(super) fn advance(&mut self, machine: &mut DownloadMachine, dice: &mut Dice<'_>, which: usize) {
         let now = self.now();
         let fails = self.faults > 0 && self.early_faults > 0 && dice.draw(5) == 0;
         let Running { id, operation, answered } = &mut self.running[which];
@@ -265,8 +276,12 @@ pub(super) fn api() -> Api {
 pub(super) const LONG: usize = 100_000;
 
 /// Runs without anything going wrong until `until` says so.
-pub(super) fn begun(service: &Service, parallel: u16, until: impl Fn(&Fetch) -> bool) -> (Fetch, Disk) {
-    let mut machine = Fetch::new(&api(), plan(parallel, 100), ENTROPY);
+pub(super) fn begun(
+    service: &Service,
+    parallel: u16,
+    until: impl Fn(&DownloadMachine) -> bool,
+) -> (DownloadMachine, Disk) {
+    let mut machine = DownloadMachine::new(&api(), plan(parallel, 100), ENTROPY);
     let mut dice = Dice([7, 1, 3].iter().cycle());
     let mut run = Run::new(service, Disk::default());
     run.faults = 0;
@@ -276,7 +291,7 @@ pub(super) fn begun(service: &Service, parallel: u16, until: impl Fn(&Fetch) -> 
     (machine, run.disk)
 }
 
-pub(super) fn checkpoint(machine: &mut Fetch) -> DownloadCheckpoint {
+pub(super) fn checkpoint(machine: &mut DownloadMachine) -> DownloadCheckpoint {
     machine.stop();
     loop {
         match machine.poll(at(Duration::ZERO)) {
@@ -294,18 +309,18 @@ pub(super) fn checkpoint(machine: &mut Fetch) -> DownloadCheckpoint {
     }
 }
 
-pub(super) fn halfway(machine: &Fetch) -> bool {
+pub(super) fn halfway(machine: &DownloadMachine) -> bool {
     machine.progress().bytes_written >= 500
 }
 
 /// Answers that there is no object.
-pub(super) fn retrieved(machine: &mut Fetch, id: RequestId, now: Now) {
+pub(super) fn retrieved(machine: &mut DownloadMachine, id: RequestId, now: Now) {
     let refusal = ApiError::new(StatusCode::NOT_FOUND, "no");
     machine.handle_retrieved(id, Err(ResponseError::Refused(refusal.into())), now);
 }
 
 /// Lets time pass until so many more requests were sent.
-pub(super) fn sent(machine: &mut Fetch, now: &mut Now, requests: usize) -> Vec<RequestId> {
+pub(super) fn sent(machine: &mut DownloadMachine, now: &mut Now, requests: usize) -> Vec<RequestId> {
     let mut sent = Vec::new();
     while sent.len() < requests {
         match machine.poll(*now) {

@@ -7,10 +7,15 @@ use partwise_models::UnixSeconds;
 
 use super::harness::{ENTROPY, Serves, Service, api, at, begun, halfway, plan, sent};
 use crate::{
-    Action, ApiError, ByteRange, DownloadFile, Failure, FailureKind, Machine as _, Now, RequestId,
-    ResponseError, ServiceState, TransferState,
-    download::{DownloadError, DownloadTask, End, Fetch},
-    service_state::{Failed, Member},
+    download::{DownloadError, DownloadMachine, DownloadTask, End},
+    error::{ApiError, ResponseError},
+    machine::{Action, Machine as _, Now, RequestId, TransferState},
+    operations::{ByteRange, DownloadFile},
+    retry::{
+        ServiceState,
+        service_state::{Failed, Member},
+    },
+    transport::{Failure, FailureKind},
 };
 
 #[test]
@@ -79,7 +84,7 @@ fn a_network_that_drops_all_requests_at_once_is_tried_by_one_and_used_by_all_aga
 
 #[test]
 fn a_service_that_never_answered_is_given_up_after_half_a_minute() {
-    let mut machine = Fetch::new(&api(), plan(4, 100), ENTROPY);
+    let mut machine = DownloadMachine::new(&api(), plan(4, 100), ENTROPY);
     let mut now = Now { monotonic: Duration::ZERO, unix: UnixSeconds(1) };
     let ended = loop {
         match machine.poll(now) {
@@ -95,7 +100,7 @@ fn a_service_that_never_answered_is_given_up_after_half_a_minute() {
 
 #[test]
 fn a_service_that_refused_in_the_words_of_the_api_is_there() {
-    let mut machine = Fetch::new(&api(), plan(4, 100), ENTROPY);
+    let mut machine = DownloadMachine::new(&api(), plan(4, 100), ENTROPY);
     let mut now = Now { monotonic: Duration::ZERO, unix: UnixSeconds(1) };
     let allowed = machine.plan.retry.max_failures;
     for failures in 1..=allowed + 1 {
@@ -114,7 +119,7 @@ fn an_overloaded_service_is_left_alone_by_all_requests() {
     let now = Now { monotonic: Duration::ZERO, unix: UnixSeconds(1) };
     let id = machine.flights[0].id;
     let mut refusal = ApiError::new(StatusCode::TOO_MANY_REQUESTS, "later");
-    refusal.retry = crate::RetryHint::after(Duration::from_secs(9));
+    refusal.retry = crate::retry::RetryHint::after(Duration::from_secs(9));
     let refused = Err(ResponseError::Refused(refusal.into()));
     assert_eq!(machine.handle_answer(id, refused, now), None);
     let other = machine.flights[0].id;

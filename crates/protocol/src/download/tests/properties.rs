@@ -3,7 +3,7 @@
 use proptest::prelude::*;
 
 use super::harness::{Dice, Disk, ENTROPY, LONG, Run, Serves, Service, api, plan};
-use crate::download::{DownloadError, Fetch, Machine as _};
+use crate::download::{DownloadError, DownloadMachine, Machine as _};
 
 fn any_serves() -> impl Strategy<Value = Serves> {
     prop_oneof![
@@ -30,7 +30,7 @@ proptest! {
         service.etag = service.etag.filter(|_| has_etag);
         let mut dice = Dice(dice.iter().cycle());
         let mut run = Run::new(&service, Disk::default());
-        let mut machine = Fetch::new(&api(), plan(parallel, range_size), ENTROPY);
+        let mut machine = DownloadMachine::new(&api(), plan(parallel, range_size), ENTROPY);
         let ended = run.until_end(&mut machine, &mut dice, LONG).expect("it ends");
         prop_assert!(ended.is_ok(), "{ended:?}");
         run.assert_complete();
@@ -62,9 +62,9 @@ proptest! {
             let mut machine = match disk.checkpoint.clone() {
                 Some(saved) => {
                     disk.writes.fill(0);
-                    Fetch::resume(&api(), plan(3, range_size), saved, length, ENTROPY).unwrap()
+                    DownloadMachine::resume(&api(), plan(3, range_size), saved, length, ENTROPY).unwrap()
                 }
-                None => Fetch::new(&api(), plan(3, range_size), ENTROPY),
+                None => DownloadMachine::new(&api(), plan(3, range_size), ENTROPY),
             };
             let known = machine.written.clone();
             let mut run = Run::new(&service, std::mem::take(&mut disk));

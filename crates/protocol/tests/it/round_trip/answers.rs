@@ -7,9 +7,11 @@ use partwise_models::{
     DeletedFile, FileList, Purpose, TypeDiscriminator, Upload, UploadPartResource, UploadStatus,
 };
 use partwise_protocol::{
-    AddUploadPart, Api, CancelUpload, CompleteUpload, ContentRange, CreateFile, CreateUpload, DeleteFile,
-    Dialect, DownloadFile, DownloadHead, FileListEnd, FileListWriter, ImportFile, ListFiles, Operation,
-    RetrieveFile,
+    Api, Dialect, Operation,
+    operations::{
+        AddUploadPart, CancelUpload, CompleteUpload, ContentRange, CreateFile, CreateUpload, DeleteFile,
+        DownloadFile, DownloadHead, FileListEnd, FileListWriter, ImportFile, ListFiles, RetrieveFile,
+    },
 };
 use proptest::{collection::vec, option, prelude::*, sample::select};
 

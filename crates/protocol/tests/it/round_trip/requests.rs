@@ -5,9 +5,13 @@ use std::fmt::Debug;
 use bytes::Bytes;
 use partwise_models::{CompleteUploadRequest, CreateUploadRequest, ImportFileRequest};
 use partwise_protocol::{
-    AddUploadPart, Api, ByteRange, CancelUpload, CompleteUpload, CreateFile, CreateUpload, DeleteFile,
-    Dialect, DownloadFile, EncodeError, ImportFile, ListFiles, Operation, Order, RetrieveFile, Segment,
-    SourceRange,
+    Api, Dialect, Operation,
+    error::EncodeError,
+    operations::{
+        AddUploadPart, ByteRange, CancelUpload, CompleteUpload, CreateFile, CreateUpload, DeleteFile,
+        DownloadFile, ImportFile, ListFiles, Order, RetrieveFile,
+    },
+    transport::{Segment, SourceRange},
 };
 use proptest::{collection::vec, option, prelude::*, sample::select};
 
@@ -184,7 +188,7 @@ proptest! {
 /// The bytes that a form cannot carry: see `FormWriter`.
 #[test]
 fn a_name_that_has_the_text_of_an_escape_arrives_unescaped() {
-    let boundary = partwise_protocol::Boundary::from_entropy([7; 16]);
+    let boundary = partwise_protocol::multipart::Boundary::from_entropy([7; 16]);
     let file =
         |name: &str| CreateFile::new("batch".into(), name, "text/plain", Bytes::new(), boundary.clone());
     assert_round_trip(&file("a%22%0D%0Ab.jsonl"), b"", |_| file("a\"\r\nb.jsonl"));

@@ -1,7 +1,7 @@
 //! Values as nobody sane sends them, but somebody will.
 
 use partwise_models::{ExpiresAfter, ExpiryAnchor, File, FileState, Purpose, TypeDiscriminator, UnixSeconds};
-use partwise_protocol::Boundary;
+use partwise_protocol::multipart::Boundary;
 use proptest::{collection::vec, option, prelude::*, sample::select, string::string_regex};
 
 /// Any text, line breaks and control characters included.

@@ -6,8 +6,12 @@ use partwise_models::{
     TypeDiscriminator, UnixSeconds,
 };
 use partwise_protocol::{
-    Boundary, ByteRange, ContentRange, CreateFile, DeleteFile, DownloadFile, DownloadHead, ImportFile,
-    ListFiles, Order, RetrieveFile, SourceRange,
+    multipart::Boundary,
+    operations::{
+        ByteRange, ContentRange, CreateFile, DeleteFile, DownloadFile, DownloadHead, ImportFile, ListFiles,
+        Order, RetrieveFile,
+    },
+    transport::SourceRange,
 };
 
 use super::{Exchange, SOURCE, assert_wire};

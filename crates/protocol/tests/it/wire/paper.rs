@@ -4,7 +4,10 @@ use std::fmt::{Debug, Write as _};
 
 use bytes::Bytes;
 use http::{HeaderMap, Request, Response};
-use partwise_protocol::{Api, Body, Operation, Segment};
+use partwise_protocol::{
+    Api, Operation,
+    transport::{Body, Segment},
+};
 
 use super::{Exchange, SOURCE, sides};
 

@@ -4,7 +4,10 @@ use partwise_models::{
     CompleteUploadRequest, CreateUploadRequest, ExpiresAfter, ExpiryAnchor, Purpose, TypeDiscriminator,
     UnixSeconds, Upload, UploadPartResource, UploadStatus,
 };
-use partwise_protocol::{AddUploadPart, CancelUpload, CompleteUpload, CreateUpload, SourceRange};
+use partwise_protocol::{
+    operations::{AddUploadPart, CancelUpload, CompleteUpload, CreateUpload},
+    transport::SourceRange,
+};
 
 use super::{
     Exchange, assert_wire,

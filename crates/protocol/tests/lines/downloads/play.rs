@@ -4,8 +4,11 @@ use std::{collections::BTreeMap, ops::Range, time::Duration};
 
 use partwise_models::{File, UnixSeconds};
 use partwise_protocol::{
-    Action, Api, ByteRange, ContentRange, DownloadCheckpoint, DownloadFile, DownloadHead, DownloadPlan,
-    DownloadTask, Failure, FailureKind, Fetch, Machine as _, Now, RequestId,
+    Api,
+    download::{DownloadCheckpoint, DownloadMachine, DownloadPlan, DownloadTask},
+    machine::{Action, Machine as _, Now, RequestId},
+    operations::{ByteRange, ContentRange, DownloadFile, DownloadHead},
+    transport::{Failure, FailureKind},
 };
 
 use super::report::Report;
@@ -49,7 +52,7 @@ pub(crate) struct Play {
     outage: Range<Duration>,
     length: u64,
     plan: DownloadPlan,
-    machine: Fetch,
+    machine: DownloadMachine,
     saved: Option<DownloadCheckpoint>,
     dice: Dice,
     at: Duration,
@@ -73,7 +76,7 @@ impl Play {
     /// A download of so many bytes.
     pub(crate) fn new(line: Line, plan: DownloadPlan, length: u64, seed: u64) -> Self {
         let mut dice = Dice::new(seed);
-        let machine = Fetch::new(&Api::openai(), plan.clone(), dice.entropy());
+        let machine = DownloadMachine::new(&Api::openai(), plan.clone(), dice.entropy());
         Self {
             line,
             outage: Duration::MAX..Duration::MAX,
@@ -126,7 +129,7 @@ impl Play {
         let Some(saved) = self.saved.clone().filter(|_| !self.is_done) else { return };
         self.lost += self.report.written() - saved.written().0;
         let (plan, entropy) = (self.plan.clone(), self.dice.entropy());
-        self.machine = Fetch::resume(&Api::openai(), plan, saved, self.length, entropy).unwrap();
+        self.machine = DownloadMachine::resume(&Api::openai(), plan, saved, self.length, entropy).unwrap();
         self.flights.clear();
         self.idle.clear();
     }

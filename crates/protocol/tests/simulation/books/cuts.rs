@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use partwise_protocol::{FailureKind, RouteChoice};
+use partwise_protocol::{transport::FailureKind, upload::RouteChoice};
 
 use super::Books;
 use crate::{

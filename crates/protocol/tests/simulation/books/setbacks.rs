@@ -2,7 +2,10 @@
 
 use std::time::Duration;
 
-use partwise_protocol::{FailureKind, Phase, Progress};
+use partwise_protocol::{
+    transport::FailureKind,
+    upload::{Phase, Progress},
+};
 
 use super::{Asked, Books, Failures, Flight};
 use crate::{

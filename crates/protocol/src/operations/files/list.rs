@@ -1,0 +1,164 @@
+//! `GET /files`: the files of the account, a page at a time.
+
+use std::{fmt, ops::RangeInclusive};
+
+use bytes::Bytes;
+use http::{Request, Response, header};
+use partwise_models::{FileList, Purpose, TypeDiscriminator};
+
+use super::{FileListEnd, FileListWriter};
+use crate::{
+    Api, Dialect, Operation,
+    error::{DecodeError, EncodeError, ResponseError, beginning},
+    json::{bare_request, read_response},
+    operations::{OperationId, Route, route::query_pairs},
+    transport::Body,
+};
+
+/// The numbers of files that a page may be asked to hold.
+const LIMITS: RangeInclusive<u32> = 1..=10_000;
+
+/// Lists files.
+///
+/// Azure's older dated versions page nothing: of the parameters they get `purpose` alone, and their answer needs `object` and
+/// `data` alone; what a service says beside them is written where it is set. [`OperationId::takes_field`] says where the others are.
+///
+/// Of a parameter that a request repeats, the first counts; an empty one counts as absent.
+///
+/// To read all pages, repeat with `after` = [`FileList::last_id`] while [`FileList::has_more`] is true. Stop when
+/// it is missing or a page repeats its last identifier: some services ignore `after`.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct ListFiles {
+    /// Only files with this purpose.
+    pub purpose: Option<Purpose>,
+    /// At most this many: 1 to 10,000. The service's default is 10,000.
+    pub limit: Option<u32>,
+    /// By time of creation; the service's default is [`Order::Descending`].
+    pub order: Option<Order>,
+    /// Only what comes behind the file with this identifier.
+    pub after: Option<String>,
+}
+
+/// The order of a list, by time of creation.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[allow(clippy::exhaustive_enums, reason = "a list has two ends")]
+pub enum Order {
+    /// Oldest first.
+    Ascending,
+    /// Newest first.
+    Descending,
+}
+
+impl Order {
+    /// The value on the wire.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Ascending => "asc",
+            Self::Descending => "desc",
+        }
+    }
+}
+
+impl fmt::Display for Order {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+impl ListFiles {
+    /// All files.
+    #[must_use]
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Returns `true` if the documents of this dialect have pages: Azure's dated versions before 2025-04-01 list all files in one
+    /// answer.
+    #[must_use]
+    pub fn has_pages(dialect: &Dialect) -> bool {
+        Self::ID.takes_field("after", dialect)
+    }
+}
+
+impl Operation for ListFiles {
+    const ID: OperationId = OperationId::ListFiles;
+    type Response = FileList;
+
+    fn encode_request(&self, api: &Api) -> Result<Request<Body>, EncodeError> {
+        if let Some(limit) = self.limit.filter(|limit| !LIMITS.contains(limit)) {
+            return Err(EncodeError::Invalid { field: "limit", problem: out_of_limits(&limit) });
+        }
+        let limit = self.limit.map(|limit| limit.to_string());
+        let mut query = Vec::new();
+        query.extend(self.purpose.as_ref().map(|purpose| ("purpose", purpose.as_str())));
+        if Self::has_pages(api.dialect()) {
+            query.extend(limit.as_deref().map(|limit| ("limit", limit)));
+            query.extend(self.order.map(|order| ("order", order.as_str())));
+            query.extend(self.after.as_deref().map(|after| ("after", after)));
+        }
+        Ok(bare_request(Self::ID.method(), Self::ID.uri(api, None, &query)?))
+    }
+
+    fn decode_response(response: Response<Bytes>) -> Result<FileList, ResponseError> {
+        read_response(&response)
+    }
+
+    fn decode_request(_: &Route, request: Request<Bytes>) -> Result<Self, DecodeError> {
+        let (mut purpose, mut limit, mut order, mut after) = (None, None, None, None);
+        for (name, value) in query_pairs(request.uri()) {
+            let first = match name.as_str() {
+                "purpose" => &mut purpose,
+                "limit" => &mut limit,
+                "order" => &mut order,
+                "after" => &mut after,
+                _ => continue,
+            };
+            first.get_or_insert(value);
+        }
+        // Clients and proxies send what was not set as an empty text.
+        let [purpose, limit, order, after] =
+            [purpose, limit, order, after].map(|value| value.filter(|value| !value.is_empty()));
+        Ok(Self {
+            purpose: purpose.map(Purpose::from),
+            limit: limit.map(|value| read_limit(&value)).transpose()?,
+            order: order.map(|value| read_order(&value)).transpose()?,
+            after,
+        })
+    }
+
+    fn encode_response(list: &FileList, api: &Api) -> Result<Response<Body>, EncodeError> {
+        let object = list.object.as_ref().unwrap_or(&TypeDiscriminator::List);
+        let mut writer = FileListWriter::with_object(api, object)?;
+        for file in &list.data {
+            writer.push(file)?;
+        }
+        let (first_id, last_id) = (list.first_id.as_deref(), list.last_id.as_deref());
+        let text = writer.finish(FileListEnd { first_id, last_id, has_more: list.has_more })?;
+        let mut response = FileListWriter::head(api).map(|()| Body::from(text));
+        let length = response.body().content_length();
+        response.headers_mut().insert(header::CONTENT_LENGTH, length.into());
+        Ok(response)
+    }
+}
+
+fn read_limit(value: &str) -> Result<u32, DecodeError> {
+    let limit = value.parse().ok().filter(|limit| LIMITS.contains(limit));
+    limit.ok_or_else(|| DecodeError::Invalid { field: "limit", problem: out_of_limits(&beginning(value)) })
+}
+
+fn out_of_limits(limit: &dyn fmt::Debug) -> String {
+    format!("must be a whole number from {} to {}, and is {limit:?}", LIMITS.start(), LIMITS.end())
+}
+
+fn read_order(value: &str) -> Result<Order, DecodeError> {
+    match value {
+        "asc" => Ok(Order::Ascending),
+        "desc" => Ok(Order::Descending),
+        _ => Err(DecodeError::Invalid {
+            field: "order",
+            problem: format!("must be asc or desc, and is {:?}", beginning(value)),
+        }),
+    }
+}

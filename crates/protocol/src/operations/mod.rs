@@ -1,0 +1,18 @@
+//! The ten operations of the API, in both directions, and the table of their methods, paths and statuses.
+
+mod account;
+mod files;
+mod route;
+mod uploads;
+
+pub(crate) use self::route::match_path;
+pub use self::{
+    account::Account,
+    files::{
+        ByteRange, ContentRange, CreateFile, DeleteFile, DownloadFile, DownloadHead, FileListEnd,
+        FileListWriter, ImportFile, ListFiles, Order, RetrieveFile,
+    },
+    route::{Route, RouteError},
+    uploads::{AddUploadPart, CancelUpload, CompleteUpload, CreateUpload},
+};
+pub use crate::generated::{OperationId, PathPart};

@@ -1,0 +1,419 @@
+//! When a request is sent again: hints of the service, a policy, and a pure decision.
+
+pub(crate) mod message;
+pub(crate) mod service_state;
+
+use std::time::{Duration, UNIX_EPOCH};
+
+use http::{HeaderMap, HeaderName, HeaderValue, header};
+use partwise_models::UnixSeconds;
+
+use crate::{
+    error::{ApiError, ApiErrorKind},
+    machine::Now,
+    transport::{Failure, Repeat},
+};
+
+pub use self::service_state::{Call, CallAttempt, Offline, ServiceState};
+
+const SHOULD_RETRY: HeaderName = HeaderName::from_static("x-should-retry");
+const RETRY_AFTER_MS: HeaderName = HeaderName::from_static("retry-after-ms");
+/// The last second of the year 9999, behind which HTTP has no dates.
+const LAST_DATE: u64 = 253_402_300_799;
+
+/// What an answer says about trying again: in its headers (`x-should-retry`, `retry-after-ms`, `Retry-After`), or, when it
+/// is a 429 or 503 without such a wait, in its message.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct RetryHint {
+    /// How long to wait, or until when.
+    pub after: Option<RetryAfter>,
+    /// Whether to try again at all; this decides over the status.
+    pub should_retry: Option<bool>,
+}
+
+/// The wait that a service asks for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[allow(clippy::exhaustive_enums, reason = "HTTP knows these two forms")]
+pub enum RetryAfter {
+    /// This long from the answer on.
+    Wait(Duration),
+    /// Until this moment of the wall clock: a date in an answer that names no date of its own to compare with.
+    Until(UnixSeconds),
+}
+
+impl RetryHint {
+    /// A hint to wait this long.
+    #[must_use]
+    pub fn after(wait: Duration) -> Self {
+        Self { after: Some(RetryAfter::Wait(wait)), should_retry: None }
+    }
+
+    /// Reads the hint from an answer's headers. What cannot be read counts as not there.
+    #[must_use]
+    pub fn of_headers(headers: &HeaderMap) -> Self {
+        let should_retry = match text(headers, &SHOULD_RETRY) {
+            Some("true") => Some(true),
+            Some("false") => Some(false),
+            _ => None,
+        };
+        let milliseconds = text(headers, &RETRY_AFTER_MS).and_then(|value| seconds(value, 1e-3));
+        let after = milliseconds.map(RetryAfter::Wait).or_else(|| retry_after(headers));
+        Self { after, should_retry }
+    }
+
+    /// How long to wait from `now` on, if the service said.
+    #[must_use]
+    pub fn wait(&self, now: Now) -> Option<Duration> {
+        Some(match self.after? {
+            RetryAfter::Wait(wait) => wait,
+            RetryAfter::Until(moment) => Duration::from_secs(moment.0.saturating_sub(now.unix.0)),
+        })
+    }
+
+    /// Writes the hint into an answer's headers.
+    pub(crate) fn write_to(self, headers: &mut HeaderMap) {
+        if let Some(should_retry) = self.should_retry {
+            let value = HeaderValue::from_static(if should_retry { "true" } else { "false" });
+            headers.insert(SHOULD_RETRY, value);
+        }
+        match self.after {
+            Some(RetryAfter::Wait(wait)) => {
+                let milliseconds = u64::try_from(wait.as_millis()).unwrap_or(u64::MAX);
+                headers.insert(RETRY_AFTER_MS, milliseconds.into());
+                headers.insert(header::RETRY_AFTER, milliseconds.div_ceil(1000).into());
+            }
+            Some(RetryAfter::Until(moment)) => {
+                let moment = UNIX_EPOCH + Duration::from_secs(moment.0.min(LAST_DATE));
+                let date = httpdate::fmt_http_date(moment);
+                if let Ok(value) = HeaderValue::try_from(date) {
+                    headers.insert(header::RETRY_AFTER, value);
+                }
+            }
+            None => {}
+        }
+    }
+}
+
+/// The moment that an answer's `Date` header names: the service's clock.
+pub(crate) fn date_of(headers: &HeaderMap) -> Option<UnixSeconds> {
+    http_date(text(headers, &header::DATE)?)
+}
+
+fn text<'h>(headers: &'h HeaderMap, name: &HeaderName) -> Option<&'h str> {
+    headers.get(name)?.to_str().ok().map(str::trim)
+}
+
+fn retry_after(headers: &HeaderMap) -> Option<RetryAfter> {
+    let value = text(headers, &header::RETRY_AFTER)?;
+    if let Some(wait) = seconds(value, 1.0) {
+        return Some(RetryAfter::Wait(wait));
+    }
+    let moment = http_date(value)?;
+    // Two readings of the service's own clock need no trust in ours.
+    Some(match date_of(headers) {
+        Some(date) => RetryAfter::Wait(Duration::from_secs(moment.0.saturating_sub(date.0))),
+        None => RetryAfter::Until(moment),
+    })
+}
+
+fn seconds(value: &str, unit: f64) -> Option<Duration> {
+    Duration::try_from_secs_f64(value.parse::<f64>().ok()? * unit).ok()
+}
+
+fn http_date(value: &str) -> Option<UnixSeconds> {
+    let moment = httpdate::parse_http_date(value).ok()?.duration_since(UNIX_EPOCH).ok()?;
+    Some(UnixSeconds(moment.as_secs()))
+}
+
+/// How often and how patiently requests are repeated. Pure data: the caller keeps time and counts.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct RetryPolicy {
+    /// Failures in a row, without any progress between them, after each of which a request goes again; one more ends it for good.
+    pub max_failures: u32,
+    /// The same for a service that has never answered in a way that makes sense: it is not there, or is another one, and the
+    /// caller should soon be told. An error in one of the API's shapes makes sense.
+    pub max_failures_before_contact: u32,
+    /// The upper end of the first wait; it doubles with every failure. The wait itself is drawn between nothing and
+    /// this, so that many clients do not come back at once.
+    pub base_wait: Duration,
+    /// The upper end of every wait that we draw ourselves.
+    pub max_wait: Duration,
+    /// How long a service that cannot be reached is waited for, counted from the first failure behind its last answer.
+    pub give_up_after: Duration,
+    /// The same for one that has never answered, where nothing was begun yet: its name may be mistyped.
+    pub give_up_before_contact: Duration,
+    /// The longest wait asked for by a service that is kept to; beyond it the request has failed. A shorter wait than the
+    /// one that we draw is not kept to.
+    pub max_hinted_wait: Duration,
+}
+
+impl Default for RetryPolicy {
+    fn default() -> Self {
+        Self {
+            max_failures: 8,
+            max_failures_before_contact: 3,
+            base_wait: Duration::from_millis(500),
+            max_wait: Duration::from_secs(20),
+            max_hinted_wait: Duration::from_secs(120),
+            give_up_after: Duration::from_secs(15 * 60),
+            give_up_before_contact: Duration::from_secs(30),
+        }
+    }
+}
+
+/// What to do after a request failed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[allow(clippy::exhaustive_enums, reason = "a caller that ignores one is wrong")]
+pub enum Verdict {
+    /// The failure is final.
+    GiveUp,
+    /// Send it again after this wait.
+    Retry {
+        /// How long to wait.
+        wait: Duration,
+        /// Whether everything else that goes to this service must wait too: it is overloaded.
+        hold_all: bool,
+    },
+}
+
+impl RetryPolicy {
+    /// A policy that never repeats anything.
+    #[must_use]
+    pub fn never() -> Self {
+        let (give_up_after, give_up_before_contact) = (Duration::ZERO, Duration::ZERO);
+        Self { max_failures: 0, give_up_after, give_up_before_contact, ..Self::default() }
+    }
+
+    /// Judges a refusal. `failures` counts this one; `random` is any number, drawn anew each time.
+    #[must_use]
+    pub fn on_refused(
+        &self,
+        repeat: Repeat,
+        failures: u32,
+        error: &ApiError,
+        now: Now,
+        random: u64,
+    ) -> Verdict {
+        // Whatever the service advises: only an answer that says that nothing was executed rules a second file out.
+        let never_executed = !error.is_transient() || error.kind() == ApiErrorKind::RateLimited;
+        let is_ambiguous = repeat == Repeat::Ambiguous && !never_executed;
+        let worth_it = !is_ambiguous && error.retry.should_retry.unwrap_or_else(|| error.is_transient());
+        if !worth_it || error.kind() == ApiErrorKind::QuotaExhausted || failures > self.max_failures {
+            return Verdict::GiveUp;
+        }
+        match error.retry.wait(now) {
+            Some(hint) if hint > self.max_hinted_wait => Verdict::GiveUp,
+            _ => Verdict::Retry {
+                wait: self.wait_after(error, failures, now, random),
+                hold_all: error.is_overload(),
+            },
+        }
+    }
+
+    /// Returns the wait after a refusal: what the service asks for, up to the longest that is kept to, but never less than
+    /// the backoff. Services ask for no wait at all while a limit is still in force.
+    pub(crate) fn wait_after(&self, error: &ApiError, failures: u32, now: Now, random: u64) -> Duration {
+        let hint = error.retry.wait(now).unwrap_or_default();
+        hint.min(self.max_hinted_wait).max(self.wait(failures, random))
+    }
+
+    /// Judges a failure without an answer. `failures` counts this one; `random` is any number, drawn anew each time.
+    #[must_use]
+    pub fn on_failure(&self, repeat: Repeat, failures: u32, failure: &Failure, random: u64) -> Verdict {
+        let never_sent = failure.kind.is_before_sending();
+        if failures > self.max_failures
+            || (repeat == Repeat::Ambiguous && !never_sent)
+            || !failure.kind.is_transient()
+        {
+            return Verdict::GiveUp;
+        }
+        Verdict::Retry { wait: self.wait(failures, random), hold_all: false }
+    }
+
+    /// Exponential with full jitter: anything between nothing and the doubled base, up to the cap.
+    pub(crate) fn wait(&self, failures: u32, random: u64) -> Duration {
+        let doubled =
+            self.base_wait.saturating_mul(1u32.checked_shl(failures.saturating_sub(1)).unwrap_or(u32::MAX));
+        let nanos = u64::try_from(doubled.min(self.max_wait).as_nanos()).unwrap_or(u64::MAX);
+        Duration::from_nanos(random % nanos.saturating_add(1).max(1))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use http::StatusCode;
+
+    use super::*;
+    use crate::transport::FailureKind;
+
+    const NOW: Now = Now { monotonic: Duration::ZERO, unix: UnixSeconds(1_000_000_000) };
+
+    fn hint(headers: &[(&'static str, &str)]) -> RetryHint {
+        let pairs =
+            headers.iter().map(|(name, value)| (HeaderName::from_static(name), value.parse().unwrap()));
+        RetryHint::of_headers(&pairs.collect())
+    }
+
+    #[test]
+    fn milliseconds_come_before_seconds_and_dates() {
+        assert_eq!(
+            hint(&[("retry-after-ms", "1500"), ("retry-after", "9")]).wait(NOW),
+            Some(Duration::from_millis(1500))
+        );
+        assert_eq!(hint(&[("retry-after", "9")]).wait(NOW), Some(Duration::from_secs(9)));
+        assert_eq!(hint(&[("retry-after", "0.5")]).wait(NOW), Some(Duration::from_millis(500)));
+        assert_eq!(
+            hint(&[("retry-after-ms", "soon"), ("retry-after", "2")]).wait(NOW),
+            Some(Duration::from_secs(2))
+        );
+    }
+
+    #[test]
+    fn a_date_is_read_against_the_services_own_clock_when_it_names_it() {
+        let date = ("retry-after", "Sun, 09 Sep 2001 01:47:40 GMT");
+        assert_eq!(hint(&[date]).wait(NOW), Some(Duration::from_secs(60)));
+        assert_eq!(
+            hint(&[date, ("date", "Sun, 09 Sep 2001 01:47:30 GMT")]).wait(NOW),
+            Some(Duration::from_secs(10))
+        );
+        assert_eq!(hint(&[date, ("date", "Sun, 09 Sep 2001 02:00:00 GMT")]).wait(NOW), Some(Duration::ZERO));
+    }
+
+    #[test]
+    fn unreadable_hints_count_as_none() {
+        for value in ["", "-1", "NaN", "inf", "1e300", "tomorrow"] {
+            assert_eq!(
+                hint(&[("retry-after", value), ("x-should-retry", "perhaps")]),
+                RetryHint::default(),
+                "{value}"
+            );
+        }
+    }
+
+    #[test]
+    fn a_hint_is_read_again_as_it_was_written() {
+        let hints = [
+            RetryHint::after(Duration::from_millis(1500)),
+            RetryHint { should_retry: Some(false), after: Some(RetryAfter::Until(UnixSeconds(LAST_DATE))) },
+            RetryHint::default(),
+        ];
+        for hint in hints {
+            let mut headers = HeaderMap::new();
+            hint.write_to(&mut headers);
+            assert_eq!(RetryHint::of_headers(&headers), hint);
+        }
+    }
+
+    #[test]
+    fn a_moment_behind_all_dates_is_written_as_the_last_one() {
+        let mut headers = HeaderMap::new();
+        RetryHint { after: Some(RetryAfter::Until(UnixSeconds(u64::MAX))), should_retry: None }
+            .write_to(&mut headers);
+        assert_eq!(headers[header::RETRY_AFTER], "Fri, 31 Dec 9999 23:59:59 GMT");
+    }
+
+    fn refused(status: u16) -> ApiError {
+        ApiError::new(StatusCode::from_u16(status).unwrap(), "no")
+    }
+
+    fn verdict(repeat: Repeat, error: &ApiError) -> Verdict {
+        RetryPolicy::default().on_refused(repeat, 1, error, NOW, u64::MAX / 3)
+    }
+
+    #[test]
+    fn only_transient_statuses_are_repeated() {
+        for status in [408, 409, 429, 500, 502, 503, 504, 529] {
+            assert_ne!(verdict(Repeat::Orphans, &refused(status)), Verdict::GiveUp, "{status}");
+        }
+        for status in [301, 400, 401, 403, 404, 413, 415, 422, 501, 505, 507] {
+            assert_eq!(verdict(Repeat::Orphans, &refused(status)), Verdict::GiveUp, "{status}");
+        }
+    }
+
+    #[test]
+    fn the_service_decides_over_the_status() {
+        let mut error = refused(500);
+        error.retry.should_retry = Some(false);
+        assert_eq!(verdict(Repeat::Harmless, &error), Verdict::GiveUp);
+        let mut error = refused(400);
+        error.retry.should_retry = Some(true);
+        assert_ne!(verdict(Repeat::Harmless, &error), Verdict::GiveUp);
+    }
+
+    #[test]
+    fn advice_to_retry_never_repeats_what_may_have_been_executed() {
+        for status in [408, 409, 500, 502, 503, 504] {
+            let mut error = refused(status);
+            error.retry.should_retry = Some(true);
+            assert_eq!(verdict(Repeat::Ambiguous, &error), Verdict::GiveUp, "{status}");
+        }
+        // A rejection says that nothing was executed.
+        for status in [400, 429] {
+            let mut error = refused(status);
+            error.retry.should_retry = Some(true);
+            assert_ne!(verdict(Repeat::Ambiguous, &error), Verdict::GiveUp, "{status}");
+        }
+    }
+
+    #[test]
+    fn an_exhausted_quota_is_final_even_when_the_service_says_retry() {
+        let mut error = refused(429).with_code(partwise_models::ErrorCode::InsufficientQuota);
+        error.retry.should_retry = Some(true);
+        assert_eq!(verdict(Repeat::Harmless, &error), Verdict::GiveUp);
+    }
+
+    #[test]
+    fn a_wait_over_the_cap_is_a_failure_and_not_an_hour_of_sleep() {
+        let mut error = refused(429);
+        error.retry = RetryHint::after(Duration::from_secs(121));
+        assert_eq!(verdict(Repeat::Harmless, &error), Verdict::GiveUp);
+        error.retry = RetryHint::after(Duration::from_secs(120));
+        assert_eq!(
+            verdict(Repeat::Harmless, &error),
+            Verdict::Retry { wait: Duration::from_secs(120), hold_all: true }
+        );
+    }
+
+    #[test]
+    fn a_hint_never_makes_a_wait_shorter_than_the_drawn_backoff() {
+        let (policy, random) = (RetryPolicy::default(), u64::MAX / 3);
+        let past = ("retry-after", "Sun, 09 Sep 2001 01:46:30 GMT");
+        for hinted in [("retry-after-ms", "0"), ("retry-after", "0"), ("retry-after-ms", "1"), past] {
+            let mut error = refused(429);
+            error.retry = hint(&[hinted]);
+            assert!(error.retry.after.is_some(), "{hinted:?}");
+            for failures in 1..=8 {
+                let verdict = policy.on_refused(Repeat::Orphans, failures, &error, NOW, random);
+                let wait = policy.wait(failures, random);
+                assert!(wait > Duration::from_millis(1), "{wait:?}");
+                assert_eq!(verdict, Verdict::Retry { wait, hold_all: true }, "{hinted:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn what_may_have_been_done_is_not_done_again() {
+        let policy = RetryPolicy::default();
+        let failed = |kind| policy.on_failure(Repeat::Ambiguous, 1, &Failure::new(kind), 0);
+        assert_eq!(verdict(Repeat::Ambiguous, &refused(500)), Verdict::GiveUp);
+        assert_eq!(failed(FailureKind::Interrupted), Verdict::GiveUp);
+        assert_ne!(verdict(Repeat::Ambiguous, &refused(429)), Verdict::GiveUp);
+        assert_ne!(failed(FailureKind::Connect), Verdict::GiveUp);
+    }
+
+    #[test]
+    fn waits_double_up_to_their_cap_and_are_drawn_from_nothing_on() {
+        let policy = RetryPolicy::default();
+        let longest = |failures| {
+            (0..2000u64).map(|i| policy.wait(failures, i.wrapping_mul(0x9E37_79B9_7F4A_7C15))).max().unwrap()
+        };
+        let near = |wait: Duration, cap: u64| {
+            wait <= Duration::from_millis(cap) && wait > Duration::from_millis(cap * 9 / 10)
+        };
+        assert!(near(longest(1), 500) && near(longest(2), 1000) && near(longest(3), 2000));
+        assert!(near(longest(40), 20_000));
+        assert_eq!(policy.wait(3, 0), Duration::ZERO);
+    }
+}

@@ -1,0 +1,115 @@
+//! A service that cannot be reached: whose failure it is, and how long it is waited for.
+
+use std::time::Duration;
+
+use super::{
+    UploadError, UploadMachine,
+    flights::Flight,
+    setback::Setback,
+    state::{Stage, Way},
+};
+use crate::{
+    machine::Now,
+    retry::service_state::{Blame, Failed, Gate, MOVING},
+    transport::Failure,
+};
+
+impl UploadMachine {
+    /// A request has ended without an answer: the service's own failures take nothing of the request's budget.
+    pub(super) fn blamed(&mut self, flight: &Flight, failure: Failure, now: Now) -> Setback {
+        // Another host, to which a comparison was redirected, is not the service.
+        if !failure.kind.is_transient() || failure.redirected_to.is_some() {
+            self.service.gave_up(flight.id);
+            return Setback::Failed(failure);
+        }
+        let failed = Failed {
+            kind: failure.kind,
+            id: flight.id,
+            left_at: flight.begun_at,
+            was_alone: self.flights.is_empty(),
+        };
+        let blame = self.service.failed(failed, now.monotonic, self.random.next());
+        match blame {
+            // A cancel has a budget of its own.
+            _ if matches!(self.stage, Stage::Cancel { .. }) => Setback::Failed(failure),
+            // A policy that waits for no service repeats nothing for free.
+            _ if self.plan.retry.give_up_after.is_zero() => Setback::Failed(failure),
+            Blame::Sleep => Setback::Away { failure, outage: None, is_broken: false },
+            Blame::Service { outage } => {
+                Setback::Away { failure, outage: Some(outage), is_broken: flight.sent > MOVING }
+            }
+            Blame::Request => Setback::Failed(failure),
+        }
+    }
+
+    /// Takes in that this machine has slept, while the service's clock went on and our monotonic one did not.
+    pub(super) fn watch_sleep(&mut self) {
+        let slept = self.service.slept();
+        let new = slept.saturating_sub(self.slept);
+        self.slept = slept;
+        if new.is_zero() {
+            return;
+        }
+        match &mut self.way {
+            Way::Parts { upload: Some(upload), .. } => upload.clock.slept(new),
+            Way::Single { posted: Some(posted), .. } => posted.slept = posted.slept.saturating_add(new),
+            Way::Single { posted: None, .. } | Way::Parts { upload: None, .. } => {}
+        }
+    }
+
+    /// What may leave now, as far as the service can be reached. A cancel does not wait.
+    pub(super) fn service_gate(&self, now: Now) -> Gate {
+        match self.stage {
+            Stage::Cancel { .. } => Gate::Open,
+            _ => self.service.gate(now.monotonic),
+        }
+    }
+
+    /// Ends a transfer whose service was away for too long. What was acknowledged is kept.
+    pub(super) fn watch_outage(&mut self, now: Now) {
+        let Some((since, limit)) = self.patience(now) else { return };
+        // What is under way may still be answered, and its transport knows when it stalls.
+        let is_waiting = !self.flights.is_empty() || self.stop.is_asked();
+        if now.monotonic.saturating_sub(since) < limit || is_waiting {
+            return;
+        }
+        let cause = self.latest_failure.take();
+        let error = match cause {
+            // A name that was mistyped, more likely than an outage.
+            Some(failure) if !self.is_known() => *failure,
+            cause => UploadError::Away { after: now.monotonic.saturating_sub(since), cause },
+        };
+        match self.stage {
+            Stage::Reconcile(_) => self.search_failed(error),
+            Stage::Commit if self.ambiguous => self.search_failed(error),
+            _ => self.end_in_order(error),
+        }
+    }
+
+    /// The moment at which nothing is waited for any more.
+    pub(super) fn patience_ends(&self, now: Now) -> Option<Duration> {
+        let (since, limit) = self.patience(now)?;
+        let is_waiting = !self.flights.is_empty() || self.stop.is_asked();
+        since.checked_add(limit).filter(|_| !is_waiting)
+    }
+
+    /// Since when the service is away, and for how long that is waited for.
+    fn patience(&self, now: Now) -> Option<(Duration, Duration)> {
+        if matches!(
+            self.stage,
+            Stage::Cancel { .. } | Stage::Verify { .. } | Stage::Prove { .. } | Stage::End { .. }
+        ) {
+            return None;
+        }
+        self.service.patience(&self.plan.retry, self.began.unwrap_or(now.monotonic), self.is_known())
+    }
+
+    /// Says whether the service is known to be there: it has answered in this run, or an earlier run left something on it.
+    fn is_known(&self) -> bool {
+        let is_begun = match &self.way {
+            Way::Parts { upload, .. } => upload.is_some(),
+            Way::Single { .. } => self.ambiguous,
+        };
+        is_begun || self.service.has_answered()
+    }
+}

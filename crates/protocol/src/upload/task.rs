@@ -1,0 +1,50 @@
+//! What an upload asks its driver to do.
+
+use http::Request;
+
+use super::UploadMachine;
+use crate::{
+    machine::{ActionOf, Attempt, RequestId},
+    transport::{Body, SourceRange},
+};
+
+/// What an upload asks its driver to do.
+#[must_use]
+#[derive(Debug)]
+#[allow(
+    clippy::exhaustive_enums,
+    clippy::large_enum_variant,
+    reason = "a driver that ignores one is wrong; one is alive at a time"
+)]
+pub enum UploadTask {
+    /// Apply a credential and send this; report the answer with [`UploadMachine::handle_response`].
+    Send {
+        /// The subject of the request.
+        attempt: Attempt,
+        /// The request, without a credential.
+        request: Request<Body>,
+        /// Read no more than this many bytes of the answer's body; a longer one is a failure.
+        answer_limit: u64,
+    },
+    /// Compare the source with a file of the service. When `sent` names a request whose content the driver has a digest of,
+    /// taken as it was sent, read the source again and compare its digest with that; else download the file's content and
+    /// compare it with the source, byte by byte as it comes, until the first difference. Report the result with
+    /// [`UploadMachine::handle_compared`]. Repeat what fails on its way as for any download; it is
+    /// [abandoned](crate::machine::Action::Abandon) after [`Plan::compare_limit`](super::Plan::compare_limit). A driver that cannot
+    /// download reports [`Comparison::Unknown`](super::Comparison::Unknown) at once.
+    Compare {
+        /// The subject of the request.
+        attempt: Attempt,
+        /// The file whose content is compared.
+        file_id: String,
+        /// The request that sent the file's content, where it is known.
+        sent: Option<RequestId>,
+    },
+    /// Read this range from its start to its end, compute its MD5 and report it with [`UploadMachine::handle_hashed`].
+    Hash(SourceRange),
+    /// Stamp the source anew and report it with [`UploadMachine::handle_stamped`].
+    Stamp,
+}
+
+/// The next step of the driver of a [`UploadMachine`].
+pub type UploadAction = ActionOf<UploadMachine>;
