@@ -17,6 +17,10 @@ use serde::de::{Deserialize, Deserializer, Error, IgnoredAny, MapAccess, SeqAcce
 /// A type that says of every kind of JSON value whether it can be read from it. Each kind is refused unless the
 /// type takes it.
 pub(crate) trait Lenient: Sized {
+    /// The names of an object's members; empty for everything else. A deserializer that is told of them leaves the others to
+    /// whoever flattens the object into one of their own.
+    const MEMBERS: &'static [&'static str] = &[];
+
     fn from_bool(_: bool) -> Option<Self> {
         None
     }
@@ -45,16 +49,20 @@ struct Maybe<T>(Option<T>);
 
 impl<'de, T: Lenient> Deserialize<'de> for Maybe<T> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        deserializer.deserialize_any(LenientVisitor(PhantomData)).map(Self)
+        deserializer.deserialize_any(LenientVisitor { due: "any value", of: PhantomData }).map(Self)
     }
 }
 
 /// Reads a value that has to be there; `due` says what it should have been.
 pub(crate) fn required<'de, T: Lenient, D: Deserializer<'de>>(
     deserializer: D,
-    due: &str,
+    due: &'static str,
 ) -> Result<T, D::Error> {
-    let Maybe(value) = Maybe::deserialize(deserializer)?;
+    let visitor = LenientVisitor { due, of: PhantomData };
+    let value: Option<T> = match T::MEMBERS {
+        [] => deserializer.deserialize_any(visitor)?,
+        members => deserializer.deserialize_struct("", members, visitor)?,
+    };
     value.ok_or_else(|| D::Error::custom(format_args!("expected {due}")))
 }
 
@@ -74,13 +82,16 @@ pub(crate) fn skip<'de, A: MapAccess<'de>>(members: &mut A) -> Result<(), A::Err
     members.next_value::<IgnoredAny>().map(drop)
 }
 
-struct LenientVisitor<T>(PhantomData<T>);
+struct LenientVisitor<T> {
+    due: &'static str,
+    of: PhantomData<T>,
+}
 
 impl<'de, T: Lenient> Visitor<'de> for LenientVisitor<T> {
     type Value = Option<T>;
 
     fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.write_str("any value")
+        formatter.write_str(self.due)
     }
 
     fn visit_bool<E: Error>(self, value: bool) -> Result<Self::Value, E> {

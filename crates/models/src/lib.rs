@@ -26,6 +26,12 @@
 //! missing field, a wrong type and a field that stands twice are errors that name the field. Unknown fields
 //! are ignored there too.
 //!
+//! Types of the API can be flattened into one of your own (`#[serde(flatten)]`): a map beside them gets what they do not know.
+//!
+//! # Formats
+//! Self-describing formats only, such as JSON, CBOR and MessagePack with names: reading asks the input what it has. Formats that
+//! write no names, such as postcard, can be written and not read.
+//!
 //! # Writing
 //! `None` is left out; fields stand in the order of the documents.
 //!
@@ -42,6 +48,9 @@
 //! ```
 
 #![no_std]
+
+#[cfg(feature = "std")]
+extern crate std;
 
 extern crate alloc;
 

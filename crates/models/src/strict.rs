@@ -10,12 +10,16 @@ pub(crate) trait Strict: Sized {
     /// What is due in its place.
     const DUE: &'static str;
 
+    /// The names of its members. A deserializer that is told of them leaves the others to whoever flattens the object into one of
+    /// their own.
+    const MEMBERS: &'static [&'static str];
+
     fn from_object<'de, A: MapAccess<'de>>(members: A) -> Result<Self, A::Error>;
 }
 
 /// Reads one object.
 pub(crate) fn object<'de, T: Strict, D: Deserializer<'de>>(deserializer: D) -> Result<T, D::Error> {
-    deserializer.deserialize_map(StrictVisitor(PhantomData))
+    deserializer.deserialize_struct("", T::MEMBERS, StrictVisitor(PhantomData))
 }
 
 /// Reads the value of the member whose name was just read. An optional member is read as `Option`, so that null

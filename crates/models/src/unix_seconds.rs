@@ -12,6 +12,32 @@ use crate::lenient::{self, Lenient};
 #[expect(clippy::exhaustive_structs, reason = "a number with a meaning, complete as it is")]
 pub struct UnixSeconds(pub u64);
 
+#[cfg(feature = "std")]
+impl UnixSeconds {
+    /// The same moment as the standard library has it; `None` when that cannot represent it.
+    ///
+    /// ```
+    /// use std::time::{Duration, SystemTime};
+    ///
+    /// use partwise_models::UnixSeconds;
+    ///
+    /// let moment = SystemTime::UNIX_EPOCH + Duration::from_millis(1_700_000_000_500);
+    /// let seconds = UnixSeconds::of_system_time(moment);
+    /// assert_eq!(seconds, Some(UnixSeconds(1_700_000_000)));
+    /// ```
+    #[must_use]
+    pub fn to_system_time(self) -> Option<std::time::SystemTime> {
+        std::time::UNIX_EPOCH.checked_add(std::time::Duration::from_secs(self.0))
+    }
+
+    /// The second in which a moment of the standard library lies; `None` before 1970.
+    #[must_use]
+    pub fn of_system_time(moment: std::time::SystemTime) -> Option<Self> {
+        let since = moment.duration_since(std::time::UNIX_EPOCH).ok()?;
+        Some(Self(since.as_secs()))
+    }
+}
+
 impl From<u64> for UnixSeconds {
     fn from(seconds: u64) -> Self {
         Self(seconds)

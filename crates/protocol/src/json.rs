@@ -80,7 +80,7 @@ pub(crate) fn insert(headers: &mut HeaderMap, name: HeaderName, value: &str) -> 
 pub(crate) fn read_response<T: DeserializeOwned>(response: &Response<Bytes>) -> Result<T, ResponseError> {
     refuse_unless_readable(response)?;
     from_json(response.body()).map_err(|source| {
-        ResponseError::Garbled(Box::new(Garbled::new(response.status(), response.body(), source)))
+        ResponseError::Garbled(Box::new(Garbled::new(response.status(), response.body(), problem(&source))))
     })
 }
 

@@ -135,12 +135,12 @@ fn redacted_debug(name: &str, fields: &[Field<'_>]) -> String {
 }
 
 fn lenient(name: &str, fields: &[Field<'_>]) -> String {
-    let due = due(name, fields);
+    let (due, members) = (due(name, fields), members(fields));
     let mut text = format!(
         "impl<'de> Deserialize<'de> for {name} {{\n\
          fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {{\n\
          lenient::required(deserializer, \"{due}\")\n}}\n}}\n\n\
-         impl Lenient for {name} {{\n\
+         impl Lenient for {name} {{\n{members}\
          fn from_object<'de, A: MapAccess<'de>>(mut members: A) -> Result<Option<Self>, A::Error> {{\n"
     );
     text += &slots(fields);
@@ -159,13 +159,13 @@ fn lenient(name: &str, fields: &[Field<'_>]) -> String {
 }
 
 fn strict(name: &str, fields: &[Field<'_>]) -> String {
-    let due = due(name, fields);
+    let (due, members) = (due(name, fields), members(fields));
     let mut text = format!(
         "impl<'de> Deserialize<'de> for {name} {{\n\
          fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {{\n\
          strict::object(deserializer)\n}}\n}}\n\n\
          impl Strict for {name} {{\n\
-         const DUE: &'static str = \"{due}\";\n\n\
+         const DUE: &'static str = \"{due}\";\n\n{members}\
          fn from_object<'de, A: MapAccess<'de>>(mut members: A) -> Result<Self, A::Error> {{\n"
     );
     text += &slots(fields);
@@ -180,6 +180,12 @@ fn strict(name: &str, fields: &[Field<'_>]) -> String {
         };
     }
     text + "})\n}\n}\n"
+}
+
+/// The names of all members, in every spelling.
+fn members(fields: &[Field<'_>]) -> String {
+    let names = fields.iter().flat_map(|field| &field.spellings).map(|name| format!("\"{name}\""));
+    format!("const MEMBERS: &'static [&'static str] = &[{}];\n\n", names.collect::<Vec<_>>().join(", "))
 }
 
 fn slots(fields: &[Field<'_>]) -> String {

@@ -35,6 +35,8 @@ impl<'de> Deserialize<'de> for ErrorResponse {
 }
 
 impl Lenient for ErrorResponse {
+    const MEMBERS: &'static [&'static str] = &["error"];
+
     fn from_object<'de, A: MapAccess<'de>>(mut members: A) -> Result<Option<Self>, A::Error> {
         let mut error = None;
         while let Some(Text(name)) = members.next_key()? {
@@ -100,6 +102,9 @@ impl<'de> Deserialize<'de> for Error {
 }
 
 impl Lenient for Error {
+    const MEMBERS: &'static [&'static str] =
+        &["code", "message", "type", "param", "target", "details", "innererror", "inner_error"];
+
     fn from_object<'de, A: MapAccess<'de>>(mut members: A) -> Result<Option<Self>, A::Error> {
         let mut code = None;
         let mut message = None;
@@ -321,6 +326,8 @@ impl<'de> Deserialize<'de> for InnerError {
 }
 
 impl Lenient for InnerError {
+    const MEMBERS: &'static [&'static str] = &["code", "innererror", "inner_error"];
+
     fn from_object<'de, A: MapAccess<'de>>(mut members: A) -> Result<Option<Self>, A::Error> {
         let mut code = None;
         let mut innererror = None;

@@ -36,6 +36,8 @@ impl<'de> Deserialize<'de> for ExpiresAfter {
 impl Strict for ExpiresAfter {
     const DUE: &'static str = "an ExpiresAfter: an object with `anchor` and `seconds`";
 
+    const MEMBERS: &'static [&'static str] = &["anchor", "seconds"];
+
     fn from_object<'de, A: MapAccess<'de>>(mut members: A) -> Result<Self, A::Error> {
         let mut anchor = None;
         let mut seconds = None;

@@ -74,6 +74,18 @@ impl<'de> Deserialize<'de> for File {
 }
 
 impl Lenient for File {
+    const MEMBERS: &'static [&'static str] = &[
+        "id",
+        "object",
+        "bytes",
+        "created_at",
+        "expires_at",
+        "filename",
+        "purpose",
+        "status",
+        "status_details",
+    ];
+
     fn from_object<'de, A: MapAccess<'de>>(mut members: A) -> Result<Option<Self>, A::Error> {
         let mut id = None;
         let mut object = None;
@@ -231,6 +243,8 @@ impl<'de> Deserialize<'de> for FileList {
 }
 
 impl Lenient for FileList {
+    const MEMBERS: &'static [&'static str] = &["object", "data", "first_id", "last_id", "has_more"];
+
     fn from_object<'de, A: MapAccess<'de>>(mut members: A) -> Result<Option<Self>, A::Error> {
         let mut object = None;
         let mut data = None;
@@ -280,6 +294,8 @@ impl<'de> Deserialize<'de> for DeletedFile {
 }
 
 impl Lenient for DeletedFile {
+    const MEMBERS: &'static [&'static str] = &["id", "object", "deleted"];
+
     fn from_object<'de, A: MapAccess<'de>>(mut members: A) -> Result<Option<Self>, A::Error> {
         let mut id = None;
         let mut object = None;
@@ -336,6 +352,8 @@ impl<'de> Deserialize<'de> for ImportFileRequest {
 
 impl Strict for ImportFileRequest {
     const DUE: &'static str = "an ImportFileRequest: an object with `purpose`, `filename` and `content_url`";
+
+    const MEMBERS: &'static [&'static str] = &["purpose", "filename", "content_url"];
 
     fn from_object<'de, A: MapAccess<'de>>(mut members: A) -> Result<Self, A::Error> {
         let mut purpose = None;

@@ -70,6 +70,9 @@ impl<'de> Deserialize<'de> for Upload {
 }
 
 impl Lenient for Upload {
+    const MEMBERS: &'static [&'static str] =
+        &["id", "object", "bytes", "created_at", "expires_at", "filename", "purpose", "status", "file"];
+
     fn from_object<'de, A: MapAccess<'de>>(mut members: A) -> Result<Option<Self>, A::Error> {
         let mut id = None;
         let mut object = None;
@@ -186,6 +189,8 @@ impl<'de> Deserialize<'de> for UploadPartResource {
 }
 
 impl Lenient for UploadPartResource {
+    const MEMBERS: &'static [&'static str] = &["id", "object", "created_at", "upload_id", "azure_block_id"];
+
     fn from_object<'de, A: MapAccess<'de>>(mut members: A) -> Result<Option<Self>, A::Error> {
         let mut id = None;
         let mut object = None;
@@ -248,6 +253,8 @@ impl Strict for CreateUploadRequest {
     const DUE: &'static str =
         "a CreateUploadRequest: an object with `filename`, `purpose`, `bytes` and `mime_type`";
 
+    const MEMBERS: &'static [&'static str] = &["filename", "purpose", "bytes", "mime_type", "expires_after"];
+
     fn from_object<'de, A: MapAccess<'de>>(mut members: A) -> Result<Self, A::Error> {
         let mut filename = None;
         let mut purpose = None;
@@ -300,6 +307,8 @@ impl<'de> Deserialize<'de> for CompleteUploadRequest {
 
 impl Strict for CompleteUploadRequest {
     const DUE: &'static str = "a CompleteUploadRequest: an object with `part_ids`";
+
+    const MEMBERS: &'static [&'static str] = &["part_ids", "md5"];
 
     fn from_object<'de, A: MapAccess<'de>>(mut members: A) -> Result<Self, A::Error> {
         let mut part_ids = None;

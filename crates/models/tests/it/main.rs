@@ -2,6 +2,7 @@
 
 #![expect(clippy::unwrap_used, reason = "what cannot go on fails its test")]
 
+mod flatten;
 mod lenient;
 mod open_enums;
 mod round_trip;

@@ -69,7 +69,7 @@ fn a_field_that_stands_twice_is_refused() {
 fn what_is_no_object_is_refused() {
     assert_eq!(
         refusal::<CompleteUploadRequest>(r#"["a"]"#),
-        "invalid type: sequence, expected a CompleteUploadRequest: an object with `part_ids` at line 1 column 0"
+        "invalid type: sequence, expected a CompleteUploadRequest: an object with `part_ids` at line 1 column 1"
     );
 }
 
