@@ -5,7 +5,7 @@ use std::fmt;
 use http::Uri;
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 
-use crate::{Dialect, Limits, azure_endpoint::resource_of, error::EncodeError};
+use crate::{Dialect, Limits, azure_endpoint::resource_of, error::EncodeError, openai_endpoint::openai_base};
 
 /// What may stand unescaped in a path segment or a query value: RFC 3986's unreserved characters.
 const ESCAPED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
@@ -60,6 +60,34 @@ impl Api {
     /// [`EncodeError::Endpoint`] when the endpoint is no plain `http(s)://host…` URL.
     pub fn azure_v1(endpoint: &str) -> Result<Self, EncodeError> {
         Self::below_resource(endpoint, "/openai/v1", Dialect::AzureV1 { api_version: None })
+    }
+
+    /// The service at `endpoint`, as people copy it: a resource of Azure or any URL below its `/openai`, as for
+    /// [`azure`](Self::azure); for OpenAI's dialect the base of all paths, an origin, which gets `/v1`, or the URL of an operation.
+    ///
+    /// ```
+    /// use partwise_protocol::{Api, Dialect};
+    ///
+    /// for endpoint in ["https://gateway.example", "https://gateway.example/v1/", "https://gateway.example/v1/chat/completions"] {
+    ///     assert_eq!(Api::at(endpoint, Dialect::OpenAi)?.base(), "https://gateway.example/v1");
+    /// }
+    /// # Ok::<(), partwise_protocol::error::EncodeError>(())
+    /// ```
+    ///
+    /// # Errors
+    /// [`EncodeError::Endpoint`] and [`EncodeError::ApiVersion`], as for the functions of each dialect.
+    pub fn at(endpoint: &str, dialect: Dialect) -> Result<Self, EncodeError> {
+        match dialect {
+            Dialect::AzureDated { api_version } => Self::azure(endpoint, &api_version),
+            Dialect::AzureV1 { .. } => {
+                Self::azure_v1(endpoint).and_then(|api| Self::with_base(api.base(), dialect))
+            }
+            dialect => {
+                // First as it was typed, so that an error quotes that.
+                Self::with_base(endpoint, dialect.clone())?;
+                Self::with_base(&openai_base(endpoint), dialect)
+            }
+        }
     }
 
     fn below_resource(endpoint: &str, prefix: &str, dialect: Dialect) -> Result<Self, EncodeError> {
@@ -146,14 +174,14 @@ impl Api {
         self.limits
     }
 
-    /// The absolute URI of `path` (already escaped, starting with a slash) with these query parameters, and the
-    /// dialect's `api-version` before them.
     /// Whether the service is one of the two whose documents say that `complete` compares an MD5; any other may ignore it.
     pub(crate) fn is_known_to_compare_md5(&self) -> bool {
         let host = Uri::try_from(&self.base).ok().and_then(|uri| uri.host().map(str::to_ascii_lowercase));
         host.is_some_and(|host| host.ends_with(".openai.com") || host.ends_with(".azure.com"))
     }
 
+    /// The absolute URI of `path` (already escaped, starting with a slash) with these query parameters, and the
+    /// dialect's `api-version` before them.
     pub(crate) fn uri(&self, path: &str, query: &[(&str, &str)]) -> Result<Uri, EncodeError> {
         let version = self.dialect.api_version().map(|version| ("api-version", version));
         let mut text = format!("{}{path}", self.base);

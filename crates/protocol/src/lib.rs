@@ -42,6 +42,7 @@ mod json;
 pub mod jsonl;
 pub mod machine;
 pub mod multipart;
+mod openai_endpoint;
 mod operation;
 pub mod operations;
 mod random;

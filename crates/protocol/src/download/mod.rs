@@ -109,6 +109,20 @@ pub struct DownloadProgress {
 /// If so, up to [`DownloadPlan::parallel`] ranges are asked for at once, and one that is interrupted is resumed where it
 /// ended. If not, everything comes in one answer, and comes again from the beginning when that is interrupted.
 ///
+/// ```text
+///   first range ──▶ 206 with a length ──▶ ranges, several at once ──▶ all written ──▶ compare length ──▶ done
+///        │                                  │      ▲                                       │
+///        │                                  └──────┘ interrupted: the rest of the range    ▼
+///        │                                                                           WrongContent
+///        ▼ anything else
+///     everything in one answer ──▶ all written ──▶ compare length ──▶ done
+///        ▲      │
+///        └──────┘ interrupted: from the beginning
+///
+///   a checkpoint is saved every two seconds, once what it speaks of was made durable
+///   another length, ETag or Last-Modified in a later answer ──▶ Changed
+/// ```
+///
 /// The file's object is asked for behind the first request, and the length of what came is compared with the one in the
 /// object. Another length ends the download with [`DownloadError::WrongContent`]. An object that cannot be had ends it only
 /// when it is [required](ContentCheck::requires_object).

@@ -1,6 +1,6 @@
 //! A refusal, in every shape that services and the gateways before them give it, read and written.
 
-use std::fmt;
+use std::{fmt, time::Duration};
 
 use bytes::Bytes;
 use http::{HeaderMap, HeaderName, Response, StatusCode, header};
@@ -108,6 +108,13 @@ impl ApiError {
     #[must_use]
     pub fn with_code(mut self, code: ErrorCode) -> Self {
         self.error.code = Some(code);
+        self
+    }
+
+    /// The same refusal, which asks for this delay before the next request.
+    #[must_use]
+    pub fn with_retry_after(mut self, delay: Duration) -> Self {
+        self.retry.after = Some(RetryAfter::Wait(delay));
         self
     }
 

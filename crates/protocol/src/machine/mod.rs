@@ -19,6 +19,25 @@ pub struct Now {
     pub unix: UnixSeconds,
 }
 
+impl Now {
+    /// Two readings of the standard library's clocks: `now` on a clock that began at `origin`, and the time of day.
+    ///
+    /// ```
+    /// use std::time::{Duration, Instant, SystemTime};
+    ///
+    /// use partwise_protocol::machine::Now;
+    ///
+    /// let origin = Instant::now();
+    /// let now = Now::since(origin, origin + Duration::from_secs(3), SystemTime::now());
+    /// assert_eq!(now.monotonic, Duration::from_secs(3));
+    /// ```
+    #[must_use]
+    pub fn since(origin: std::time::Instant, now: std::time::Instant, of_day: std::time::SystemTime) -> Self {
+        let unix = of_day.duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
+        Self { monotonic: now.saturating_duration_since(origin), unix: unix.as_secs().into() }
+    }
+}
+
 /// Names one task of one machine. Never used twice.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct RequestId(pub(crate) u64);

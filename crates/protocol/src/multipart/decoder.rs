@@ -96,6 +96,14 @@ impl FormDecoder {
         self.content.as_ref()
     }
 
+    /// The fields that have come before the content, once the content's own header has: for a gateway that passes the content on
+    /// while it comes. What comes behind the content is in [`FormPoll::Done`] only.
+    #[must_use]
+    pub fn fields_so_far(&self) -> Option<FormFields> {
+        let content = self.content.clone()?;
+        Some(FormFields { texts: self.texts.clone(), content, boundary: self.boundary.clone() })
+    }
+
     /// Takes the next bytes of the body, as [`FormReader::push`] does.
     pub fn push(&mut self, bytes: Bytes) {
         self.reader.push(bytes);
@@ -217,6 +225,27 @@ mod tests {
 
     fn text(name: &str) -> String {
         format!("Content-Disposition: form-data; name={name}")
+    }
+
+    #[test]
+    fn the_fields_before_the_content_are_known_when_it_begins() {
+        let content_type = HeaderValue::from_static("multipart/form-data; boundary=b");
+        let mut decoder = FormDecoder::new(&content_type, "file").unwrap();
+        decoder.push(Bytes::from_static(
+            b"--b\r\nContent-Disposition: form-data; name=purpose\r\n\r\nbatch\r\n--b\r\nContent-",
+        ));
+        assert_eq!(decoder.poll().unwrap(), FormPoll::NeedInput);
+        assert_eq!(decoder.fields_so_far(), None);
+        decoder
+            .push(Bytes::from_static(b"Disposition: form-data; name=file; filename=a\r\n\r\nsome content"));
+        while decoder.fields_so_far().is_none() {
+            decoder.poll().unwrap();
+        }
+        let fields = decoder.fields_so_far().unwrap();
+        assert_eq!(
+            (fields.text("purpose"), fields.content().filename.as_deref()),
+            (Some("batch"), Some("a"))
+        );
     }
 
     #[test]

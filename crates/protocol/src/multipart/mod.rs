@@ -14,6 +14,7 @@ mod label;
 mod parameters;
 mod reader;
 mod request;
+mod streamed;
 #[cfg(test)]
 mod tests;
 mod writer;
@@ -26,4 +27,5 @@ pub use field::FieldHead;
 pub use label::base_name;
 pub use reader::{FormEvent, FormLimits, FormReader};
 pub(crate) use request::{content_type, form_request};
+pub use streamed::StreamedForm;
 pub use writer::FormWriter;

@@ -1,6 +1,7 @@
 //! The ten operations of the API, in both directions, and the table of their methods, paths and statuses.
 
 mod account;
+mod any;
 mod files;
 mod route;
 mod uploads;
@@ -8,6 +9,7 @@ mod uploads;
 pub(crate) use self::route::match_path;
 pub use self::{
     account::Account,
+    any::AnyOperation,
     files::{
         ByteRange, ContentRange, CreateFile, DeleteFile, DownloadFile, DownloadHead, FileListEnd,
         FileListWriter, ImportFile, ListFiles, Order, RetrieveFile,

@@ -89,6 +89,28 @@ impl Body {
         self.segments
     }
 
+    /// The whole body in memory, with the source's ranges as `read` fills them in: for transports that take bytes.
+    ///
+    /// # Errors
+    /// Those of `read`.
+    pub fn read_with<E>(
+        &self,
+        mut read: impl FnMut(SourceRange, &mut [u8]) -> Result<(), E>,
+    ) -> Result<Vec<u8>, E> {
+        let mut whole = Vec::new();
+        for segment in &self.segments {
+            match segment {
+                Segment::Bytes(bytes) => whole.extend_from_slice(bytes),
+                Segment::Source(range) => {
+                    let start = whole.len();
+                    whole.resize(start.saturating_add(usize::try_from(range.len()).unwrap_or(usize::MAX)), 0);
+                    read(*range, &mut whole[start..])?;
+                }
+            }
+        }
+        Ok(whole)
+    }
+
     /// The whole body, copied only when it has several segments.
     ///
     /// # Errors

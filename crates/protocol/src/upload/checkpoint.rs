@@ -164,6 +164,12 @@ impl Checkpoint {
         lines.map(|line| line.ok().map(|line| format!("\n{line}"))).collect()
     }
 
+    /// The checkpoint as JSON on one line, for [`from_json`](Self::from_json).
+    #[must_use]
+    pub fn to_json(&self) -> String {
+        serde_json::to_string(self).expect("strings and numbers are always JSON")
+    }
+
     fn stored(&self) -> Option<&Stored> {
         match &self.route {
             SavedRoute::Parts { acknowledged, .. } => Some(acknowledged),

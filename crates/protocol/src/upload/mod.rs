@@ -79,6 +79,27 @@ use stop::Stop;
 /// [`Action`](crate::machine::Action) says without waiting for it, and reports results with the `handle_*` methods. Time and entropy are
 /// arguments, so the same inputs always give the same actions.
 ///
+/// # States
+/// ```text
+///                 parts                                        single request
+///
+///   ┌──▶ create upload ──▶ send parts ◀─┐              ┌──▶ announce ──▶ POST /files ──▶ verify source ──▶ file
+///   │          ▲              │         │ a part       │  (checkpoint)       │                │
+///   │          │ expired,     ▼         │ fails        │                     │ ambiguous      ▼ it may have changed
+///   │          │ of an     check source ┘              │                     ▼             compare content
+///   │          │ earlier     and hash                  │  nothing was made   │                │
+///   │          │ run          │                        └── recheck source ◀─ reconcile ◀──────┘
+///   │          └──────────────┤                                              │     │
+///   │ interrupted             ▼                                              │     ▼ not to be told
+///   │ twice               announce ──▶ complete ──▶ file                     │   CompletionUnknown
+///   │                    (checkpoint)      │ ambiguous, twice                │
+///   └── POST /files                        └────────────▶ reconcile ─────────┴─▶ file
+///
+///   cancel, from anywhere: abandon what is in flight, cancel the upload ──▶ Cancelled
+///   stop, from anywhere: wait for what is in flight, save a checkpoint ──▶ Stopped
+///   the service cannot be reached: one probe at a time, in any state ──▶ the same state, or Away
+/// ```
+///
 /// # Rules
 /// 0. Every `Ok` names a file whose content is the source's, as [`Progress::proof`] says: the service answered with it,
 ///    or it was proven otherwise. A file of another size, one with the status `error`, and an answer that came before
@@ -439,6 +460,14 @@ impl UploadMachine {
         if self.chores.stamping.take_if(|stamping| *stamping == id).is_some() {
             self.stamped(stamp);
         }
+    }
+
+    /// Says that the driver does not do this task: it compares nothing, or takes no hashes.
+    pub fn handle_unsupported(&mut self, id: RequestId, now: Now) {
+        if self.chores.hashing == Some(id) {
+            return self.handle_hashed(id, Err(SourceError::new("this driver takes no hashes")));
+        }
+        self.handle_compared(id, Ok(Comparison::Unknown), now);
     }
 
     /// Gives the transfer up: ends with [`UploadError::Cancelled`], after cancelling on the service if it can be

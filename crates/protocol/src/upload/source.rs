@@ -30,6 +30,20 @@ impl SourceStamp {
         Self { length, modified: None, changed: None, identity: None }
     }
 
+    /// The stamp of a file: its length, the time of the last modification, and on Unix the time of the last change of anything
+    /// (ctime) and the inode; a device's number may be another after the next start of the system. Elsewhere a file has no
+    /// identity that can be had without the system's own interfaces, so there another file of the same length and time
+    /// passes for the same.
+    #[must_use]
+    pub fn of(file: &std::fs::Metadata) -> Self {
+        Self {
+            length: file.len(),
+            modified: modified(file),
+            changed: changed(file),
+            identity: identity(file),
+        }
+    }
+
     /// What shows that a later stamp is of other content, in words; `None` when nothing does.
     #[must_use]
     pub fn difference(&self, later: &Self) -> Option<String> {
@@ -49,4 +63,40 @@ impl SourceStamp {
         let differs = matches!((&self.changed, &later.changed), (Some(was), Some(is)) if was != is);
         differs && self.difference(later).is_none()
     }
+}
+
+/// Seconds and nanoseconds since 1970, negative before.
+fn modified(metadata: &std::fs::Metadata) -> Option<String> {
+    let time = metadata.modified().ok()?;
+    Some(match time.duration_since(std::time::UNIX_EPOCH) {
+        Ok(since) => format!("{}.{:09}", since.as_secs(), since.subsec_nanos()),
+        Err(before) => format!("-{}.{:09}", before.duration().as_secs(), before.duration().subsec_nanos()),
+    })
+}
+
+/// Seconds and nanoseconds since 1970.
+#[cfg(unix)]
+#[allow(clippy::unnecessary_wraps, reason = "elsewhere there is none")]
+fn changed(metadata: &std::fs::Metadata) -> Option<String> {
+    use std::os::unix::fs::MetadataExt;
+
+    Some(format!("{}.{:09}", metadata.ctime(), metadata.ctime_nsec()))
+}
+
+#[cfg(not(unix))]
+fn changed(_: &std::fs::Metadata) -> Option<String> {
+    None
+}
+
+#[cfg(unix)]
+#[allow(clippy::unnecessary_wraps, reason = "elsewhere there is none")]
+fn identity(metadata: &std::fs::Metadata) -> Option<String> {
+    use std::os::unix::fs::MetadataExt;
+
+    Some(metadata.ino().to_string())
+}
+
+#[cfg(not(unix))]
+fn identity(_: &std::fs::Metadata) -> Option<String> {
+    None
 }

@@ -95,8 +95,7 @@ fn what_was_written_is_read_again() {
     for api in [Api::openai(), Api::azure("https://r.example", "2024-10-21").unwrap()] {
         let mut refusal = ApiError::new(StatusCode::TOO_MANY_REQUESTS, "slow down");
         refusal.request_id = Some("req_7".into());
-        refusal.retry =
-            RetryHint { should_retry: Some(true), ..RetryHint::after(std::time::Duration::from_secs(3)) };
+        refusal.retry = RetryHint { should_retry: Some(true), ..RetryHint::after(Duration::from_secs(3)) };
         let response = refusal.encode_response(&api).unwrap().map(|body| body.into_bytes().unwrap());
         let read = ApiError::decode_response(&response);
         assert_eq!(
@@ -117,7 +116,7 @@ fn decoded(status: u16, headers: &[(&str, &str)], body: &'static str) -> ApiErro
 fn a_wait_in_the_message_of_an_overloaded_service_is_a_hint_unless_a_header_says_another() {
     let body = r#"{"error":{"code":"429","message":"Rate limit is exceeded. Try again in 60 seconds."}}"#;
     let hint = |status, headers: &[(&str, &str)]| decoded(status, headers, body).retry;
-    let seconds = |seconds| RetryHint::after(std::time::Duration::from_secs(seconds));
+    let seconds = |seconds| RetryHint::after(Duration::from_secs(seconds));
     assert_eq!(hint(429, &[]), seconds(60));
     assert_eq!(hint(503, &[]), seconds(60));
     assert_eq!(hint(500, &[]), RetryHint::default());
@@ -136,7 +135,7 @@ fn a_wait_is_read_only_from_a_message_of_the_api() {
         assert_eq!(decoded(429, &[], body).retry, RetryHint::default(), "{body}");
     }
     let bare = r#"{"statusCode":429,"message":"Rate limit is exceeded. Try again in 60 seconds."}"#;
-    assert_eq!(decoded(429, &[], bare).retry, RetryHint::after(std::time::Duration::from_secs(60)));
+    assert_eq!(decoded(429, &[], bare).retry, RetryHint::after(Duration::from_secs(60)));
 }
 
 #[test]

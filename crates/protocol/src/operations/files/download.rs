@@ -78,6 +78,30 @@ pub struct DownloadHead {
     pub content_type: Option<String>,
 }
 
+impl From<&str> for DownloadFile {
+    fn from(file_id: &str) -> Self {
+        Self::new(file_id)
+    }
+}
+
+impl From<&String> for DownloadFile {
+    fn from(file_id: &String) -> Self {
+        Self::new(file_id)
+    }
+}
+
+impl From<String> for DownloadFile {
+    fn from(file_id: String) -> Self {
+        Self::new(file_id)
+    }
+}
+
+impl From<&Self> for DownloadFile {
+    fn from(operation: &Self) -> Self {
+        operation.clone()
+    }
+}
+
 impl DownloadFile {
     /// Downloads the whole content of the file with this identifier.
     #[must_use]
