@@ -2,9 +2,9 @@
 
 use std::{fs, path::Path};
 
-use http::{HeaderMap, HeaderName, HeaderValue, Uri};
+use http::Uri;
 use partwise::{
-    Client, Reading, Writing,
+    Client, ClientBuilder, Reading, Writing,
     stack::{Proxy, Stack, StackOptions},
 };
 use partwise_protocol::{Api, retry::RetryPolicy};
@@ -42,11 +42,9 @@ pub(crate) struct Connected {
     pub(crate) explain: Explain,
     /// Set when the service outlives this process.
     pub(crate) is_lasting: bool,
-    /// On whose behalf the service is used, where that is said besides the key.
-    pub(crate) account: String,
     /// Where failed attempts are told.
     pub(crate) notices: Notices,
-    /// The same, piece by piece.
+    /// The headers that say on whose behalf the service is used, besides the key.
     pub(crate) sent: Sent,
     embedded: Option<Server>,
 }
@@ -67,9 +65,7 @@ impl<'e, E: Environment> Connection<'e, E> {
         let (credential, key) = service.credential(environment)?;
         let explain = Explain::new(&service, key);
         let sent = service.account_headers(environment)?;
-        let account: Vec<_> = sent.iter().map(|(name, _, value)| format!("{name}: {value}")).collect();
-        let account = account.join(", ");
-        let (client, is_lasting, embedded) = match &service.reach {
+        let (builder, is_lasting, embedded) = match &service.reach {
             Reach::Embedded { store } => {
                 let opened = store::open(store.as_deref(), Durability::Strict, store::Missing::Make)?;
                 // The server is called where it stands: no socket, no port, and nobody else on the machine
@@ -83,26 +79,26 @@ impl<'e, E: Environment> Connection<'e, E> {
                     Some(identity) => service.api.with_identity(identity),
                     None => service.api,
                 };
-                (Client::new(api, credential, server.clone()), opened.identity.is_some(), Some(server))
+                let builder = Client::builder(api, credential).transport(server.clone());
+                let builder = with_headers(builder, &sent)?;
+                (builder, opened.identity.is_some(), Some(server))
             }
             Reach::Network { ca_cert, plain_http } => {
                 let stack = stack(ca_cert.as_deref(), proxy)?;
-                let headers = account_headers(&service, environment)?;
-                let client = Client::new(service.api, credential, stack).account_headers(headers);
-                (in_the_clear(client, *plain_http)?, true, None)
+                let builder = Client::builder(service.api, credential).transport(stack);
+                (in_the_clear(with_headers(builder, &sent)?, *plain_http)?, true, None)
             }
         };
         let mut patience = RetryPolicy::default();
         patience.max_failures = FAILURES_OF_ONE_OPERATION;
         let notices = Notices::default();
         let told = notices.clone();
-        let client = client.on_retry(move |retry| told.retry(retry));
+        let builder = builder.on_retry(move |retry| told.retry(retry));
         Ok(Connected {
-            client: client.reading(Reading::Inline).writing(Writing::Inline).retry(patience),
+            client: builder.reading(Reading::Inline).writing(Writing::Inline).retry(patience).build(),
             notices,
             explain,
             is_lasting,
-            account,
             sent,
             embedded,
         })
@@ -136,12 +132,12 @@ fn proxy(service: &Service) -> Result<Proxy, Report> {
 }
 
 /// The client as it may be used where the key goes over plain http to another machine; nothing is changed where it does not.
-fn in_the_clear(client: Client, is_allowed: bool) -> Result<Client, Report> {
-    let Some(host) = client.plain_http_to() else { return Ok(client) };
+fn in_the_clear<T>(builder: ClientBuilder<T>, is_allowed: bool) -> Result<ClientBuilder<T>, Report> {
+    let Some(host) = builder.plain_http_to() else { return Ok(builder) };
     if !is_allowed {
         let message = format!(
             "{}: the key would go to {host} over plain http, where anyone on the way can read it",
-            client.api().base()
+            builder.api().base()
         );
         return Err(Report::failed(message).hint(
             "use https://, or --allow-plain-http (PARTWISE_ALLOW_PLAIN_HTTP=1) where the network on the way is trusted",
@@ -149,7 +145,7 @@ fn in_the_clear(client: Client, is_allowed: bool) -> Result<Client, Report> {
     }
     // Said to people alone; when they are gone it is not said.
     say(&format!("warning: the key goes to {host} over plain http, where anyone on the way can read it"));
-    Ok(client.allow_plain_http())
+    Ok(builder.allow_plain_http())
 }
 
 fn stack(ca_cert: Option<&Path>, proxy: Proxy) -> Result<Stack, Report> {
@@ -162,11 +158,10 @@ fn stack(ca_cert: Option<&Path>, proxy: Proxy) -> Result<Stack, Report> {
     Ok(Stack::new(options))
 }
 
-fn account_headers(service: &Service, environment: &impl Environment) -> Result<HeaderMap, Report> {
-    let mut headers = HeaderMap::new();
-    for (header, variable, value) in service.account_headers(environment)? {
-        let value = HeaderValue::try_from(value).map_err(|cause| Report::because(variable, &cause))?;
-        headers.insert(HeaderName::from_static(header), value);
+/// With the headers that say on whose behalf the service is used.
+fn with_headers<T>(mut builder: ClientBuilder<T>, sent: &Sent) -> Result<ClientBuilder<T>, Report> {
+    for (header, variable, value) in sent {
+        builder = builder.header(*header, value).map_err(|cause| Report::because(*variable, &cause))?;
     }
-    Ok(headers)
+    Ok(builder)
 }

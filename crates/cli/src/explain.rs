@@ -6,7 +6,7 @@ use std::{error::Error as StdError, io};
 
 use http::StatusCode;
 use partwise::{
-    Error,
+    DEFAULT_AZURE_API_VERSION, Error,
     stack::{ConnectError, StackError, TlsError},
 };
 use partwise_protocol::{
@@ -20,7 +20,7 @@ use partwise_protocol::{
 
 use crate::{
     report::{Report, chain, in_words},
-    service::{AZURE_API_VERSION, Key, Reach, Service},
+    service::{Key, Reach, Service},
     size::Human,
     store::disk_full,
 };
@@ -73,7 +73,7 @@ impl Explain {
             return report;
         }
         let is_full =
-            error.refusal().is_some_and(|refusal| refusal.status == StatusCode::INSUFFICIENT_STORAGE);
+            error.rejection().is_some_and(|refusal| refusal.status == StatusCode::INSUFFICIENT_STORAGE);
         if self.embedded && is_full {
             return disk_full(Some(what));
         }
@@ -83,7 +83,7 @@ impl Explain {
 
     /// The service sent the request elsewhere, and it was not followed there.
     fn redirected(&self, what: &str, error: &Error) -> Option<Report> {
-        let refusal = error.refusal()?;
+        let refusal = error.rejection()?;
         let redirect = refusal.redirect.as_ref()?;
         let request = match error {
             Error::Upload(cause) => match &**cause {
@@ -124,7 +124,7 @@ impl Explain {
     /// What cannot be planned for this file, or for any.
     fn unplannable(&self, what: &str, cause: &PlanError) -> Report {
         let has_uploads = OperationId::CreateUpload.available_in(&self.dialect);
-        let later = || format!("a later api-version has them: --api-version {AZURE_API_VERSION}");
+        let later = || format!("a later api-version has them: --api-version {DEFAULT_AZURE_API_VERSION}");
         match cause {
             PlanError::PartSize { .. } => Report::usage(cause.to_string()),
             PlanError::NoUploads { .. } => self.lacking(cause.to_string()).hint(later()),
@@ -152,7 +152,7 @@ impl Explain {
     }
 
     fn hint(&self, error: &Error) -> Option<String> {
-        if let Some(refusal) = error.refusal() {
+        if let Some(refusal) = error.rejection() {
             if let Some(host) = &refusal.answered_by {
                 return Some(format!(
                     "the service redirected the download to {host}, which rejected it: run the same command again for a new redirect"

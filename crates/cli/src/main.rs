@@ -17,7 +17,6 @@ mod files;
 mod interrupt;
 mod key_file;
 mod log;
-mod mime;
 mod notices;
 mod output;
 mod progress;

@@ -4,16 +4,14 @@ use std::path::PathBuf;
 
 use partwise_protocol::{Api, Credential, Dialect, error::EncodeError};
 
+use partwise::DEFAULT_AZURE_API_VERSION;
+
 use crate::{
     account::Sent,
     args::{Provider, ServiceArguments},
     environment::Environment,
     report::Report,
 };
-
-/// The api-version of `--provider azure` when nothing says another: the first generally available one that
-/// has Uploads.
-pub(crate) const AZURE_API_VERSION: &str = "2024-10-21";
 
 /// Has the meaning of `--allow-plain-http` when it is 1.
 const PLAIN_HTTP: &str = "PARTWISE_ALLOW_PLAIN_HTTP";
@@ -117,7 +115,7 @@ impl ServiceArguments {
         let dialect = self.dialect(provider, environment)?;
         let (api, reach) = if self.local {
             let reach = Reach::Embedded { store: self.store.clone() };
-            (api(dialect, EMBEDDED_ORIGIN).map_err(|cause| Report::of(&cause))?, reach)
+            (Api::at(EMBEDDED_ORIGIN, dialect).map_err(|cause| Report::of(&cause))?, reach)
         } else {
             let plain_http = self.allow_plain_http || environment.flag(PLAIN_HTTP)?;
             let reach = Reach::Network { ca_cert: self.ca_cert.clone(), plain_http };
@@ -165,7 +163,7 @@ impl ServiceArguments {
             Some(version) if is_dated(version) => return Ok(version.clone()),
             Some(version) => Report::usage(format!("--api-version: '{version}' is not a dated version")),
             None => match environment.get("OPENAI_API_VERSION")? {
-                None => return Ok(AZURE_API_VERSION.into()),
+                None => return Ok(DEFAULT_AZURE_API_VERSION.into()),
                 Some(version) if is_dated(&version) => return Ok(version),
                 Some(version) => {
                     Report::failed(format!("OPENAI_API_VERSION: '{version}' is not a dated version"))
@@ -182,13 +180,13 @@ impl ServiceArguments {
         environment: &impl Environment,
     ) -> Result<Api, Report> {
         if let Some(endpoint) = &self.endpoint {
-            return api(dialect, endpoint).map_err(|cause| {
+            return Api::at(endpoint, dialect).map_err(|cause| {
                 Report::usage(cause.to_string()).hint(endpoint_hint("--endpoint ", endpoint))
             });
         }
         let variable = endpoint_variable(provider);
         match environment.get(variable)? {
-            Some(endpoint) => api(dialect, &endpoint).map_err(|cause| {
+            Some(endpoint) => Api::at(&endpoint, dialect).map_err(|cause| {
                 Report::because(variable, &cause).hint(endpoint_hint(&format!("{variable}="), &endpoint))
             }),
             None if provider == Provider::Openai => Ok(Api::openai()),
@@ -202,21 +200,6 @@ fn endpoint_variable(provider: Provider) -> &'static str {
     match provider {
         Provider::Openai => "OPENAI_BASE_URL",
         Provider::Azure | Provider::AzureV1 => "AZURE_OPENAI_ENDPOINT",
-    }
-}
-
-/// The API at `endpoint`, which may be a resource's or the base of all paths.
-fn api(dialect: Dialect, endpoint: &str) -> Result<Api, EncodeError> {
-    match dialect {
-        Dialect::AzureDated { api_version } => Api::azure(endpoint, &api_version),
-        Dialect::AzureV1 { .. } => {
-            Api::azure_v1(endpoint).and_then(|api| Api::with_base(api.base(), dialect))
-        }
-        dialect => {
-            // First as it was typed, so that an error quotes that.
-            Api::with_base(endpoint, dialect.clone())?;
-            Api::with_base(&openai_base(endpoint), dialect)
-        }
     }
 }
 
@@ -294,26 +277,6 @@ fn endpoint_hint(place: &str, endpoint: &str) -> String {
         return "the resource's page `Keys and Endpoint` has it: https://NAME.openai.azure.com".into();
     }
     "an endpoint looks like https://NAME.openai.azure.com or http://127.0.0.1:8080/v1".into()
-}
-
-/// OpenAI's base for what people write: a bare origin gets `/v1`, behind `/v1` an operation is left out, and any other path
-/// is the base itself, as in `OPENAI_BASE_URL`.
-fn openai_base(endpoint: &str) -> String {
-    const OPERATIONS: [&str; 7] =
-        ["/batches", "/chat/completions", "/completions", "/embeddings", "/files", "/responses", "/uploads"];
-
-    let trimmed = endpoint.trim_end_matches('/');
-    let base = OPERATIONS.iter().find_map(|operation| trimmed.strip_suffix(operation));
-    if let Some(base) = base.filter(|base| base.ends_with("/v1")) {
-        return base.to_owned();
-    }
-    let host = endpoint.strip_prefix("https://").or_else(|| endpoint.strip_prefix("http://"));
-    match host.map(|host| host.trim_end_matches('/')) {
-        Some(host) if !host.is_empty() && !host.contains(['/', '?', '#']) => {
-            format!("{}/v1", endpoint.trim_end_matches('/'))
-        }
-        _ => endpoint.to_owned(),
-    }
 }
 
 #[cfg(test)]

@@ -2,6 +2,7 @@
 
 use std::time::{SystemTime, UNIX_EPOCH};
 
+use partwise::{FoundUpload, UnfinishedUpload};
 use partwise_models::{UnixSeconds, UploadStatus};
 use partwise_protocol::{
     error::{ApiError, ApiErrorKind},
@@ -19,12 +20,12 @@ use crate::{
     report::{Report, one_line},
     screen::say,
     size::share,
-    unfinished::{Entry, Found, Unfinished, is_local},
+    unfinished::{directory, unusable},
 };
 
 /// Prints what is unfinished here.
 pub(crate) fn list(arguments: &UploadsListArguments) -> Result<(), Report> {
-    let found = Unfinished::at(arguments.state.state.as_deref())?.list()?;
+    let found = directory(arguments.state.state.as_deref())?.list().map_err(|error| unusable(&error))?;
     let mut output = Output::stdout();
     if arguments.json {
         return found.iter().try_for_each(|found| output.json(&Listed::of(found)));
@@ -70,7 +71,7 @@ impl Known {
 }
 
 impl Listed {
-    fn of(found: &Found) -> Self {
+    fn of(found: &FoundUpload) -> Self {
         Self {
             id: found.id(),
             file: found.file.clone(),
@@ -120,18 +121,19 @@ pub(crate) async fn cancel(
     arguments: &UploadsCancelArguments,
     connection: Connection<'_, impl Environment>,
 ) -> Result<(), Report> {
-    let unfinished = Unfinished::at(arguments.state.state.as_deref())?;
+    let unfinished = directory(arguments.state.state.as_deref())?;
     let id = &arguments.id;
-    let found = unfinished.list()?.into_iter().find(|found| found.id() == *id);
+    let listed = unfinished.list().map_err(|error| unusable(&error))?;
+    let found = listed.into_iter().find(|found| found.id() == *id);
     let entry = match &found {
-        Some(found) => match unfinished.enter_found(found).await? {
+        Some(found) => match unfinished.enter_found(found).await.map_err(|error| unusable(&error))? {
             None => {
                 return Err(Report::failed(format!("another run of partwise is at work on {id}"))
                     .hint("stop it there first; Ctrl-C twice cancels it too"));
             }
             entry => entry,
         },
-        None if is_local(id) => {
+        None if FoundUpload::is_local_id(id) => {
             return Err(Report::failed(format!("nothing here is called {id}"))
                 .hint("`partwise uploads list` shows what is unfinished"));
         }
@@ -143,7 +145,7 @@ pub(crate) async fn cancel(
         Ok(Some(saved)) if saved.upload_id() == Some(id) => {
             cancel_found(arguments, &connection.connect().await?, &entry, &saved).await
         }
-        Ok(Some(saved)) if saved.upload_id().is_none() && is_local(id) => {
+        Ok(Some(saved)) if saved.upload_id().is_none() && FoundUpload::is_local_id(id) => {
             let left = "a file may have been made of it anyway: `partwise files list` shows it";
             forget_with_word(&entry, id, left).await
         }
@@ -155,7 +157,7 @@ pub(crate) async fn cancel(
 async fn cancel_found(
     arguments: &UploadsCancelArguments,
     connected: &Connected,
-    entry: &Entry,
+    entry: &UnfinishedUpload,
     saved: &Checkpoint,
 ) -> Result<(), Report> {
     let (id, api) = (&arguments.id, connected.client.api());
@@ -175,7 +177,7 @@ async fn cancel_found(
         }
         Err(error) => error,
     };
-    let Some(rejection) = error.refusal() else { return Err(explained(id, connected, &error)) };
+    let Some(rejection) = error.rejection() else { return Err(explained(id, connected, &error)) };
     let is_over = says_over(rejection, saved);
     match rejection.kind() {
         ApiErrorKind::NotFound | ApiErrorKind::Invalid if saved.may_have_made_a_file() => {
@@ -207,7 +209,7 @@ fn says_over(rejection: &ApiError, saved: &Checkpoint) -> bool {
 }
 
 /// Forgets one that there is no object of to print: what is said is for people alone.
-async fn forget_with_word(entry: &Entry, id: &str, word: &str) -> Result<(), Report> {
+async fn forget_with_word(entry: &UnfinishedUpload, id: &str, word: &str) -> Result<(), Report> {
     forget(entry).await?;
     say(&format!("{id} is forgotten here; {word}"));
     Ok(())
@@ -229,6 +231,6 @@ fn print(arguments: &UploadsCancelArguments, upload: &partwise_models::Upload) -
     if arguments.output.json { output.json(upload) } else { output.upload(upload) }
 }
 
-async fn forget(entry: &Entry) -> Result<(), Report> {
+async fn forget(entry: &UnfinishedUpload) -> Result<(), Report> {
     entry.forget().await.map_err(|cause| Report::because("cannot remove its checkpoint", &cause))
 }

@@ -1,4 +1,4 @@
-//! Uploads a file to Azure OpenAI with a token of Microsoft Entra, which is fetched anew before it expires: an upload of
+//! Uploads a file to Azure OpenAI with a token of Microsoft Entra, which is fetched again before it expires: an upload of
 //! hours outlives it.
 //!
 //! ```sh
@@ -10,49 +10,33 @@
 use std::{
     env,
     error::Error,
-    sync::Arc,
     time::{Duration, SystemTime},
 };
 
-use partwise::{Client, FileSource};
-use partwise_models::Purpose;
-use partwise_protocol::{Api, Credential, upload::Plan};
-use tokio::{process::Command, sync::Mutex};
+use partwise::{Api, Client, Purpose, RefreshingToken};
+use tokio::process::Command;
 
 const SCOPE: &str = "https://cognitiveservices.azure.com/.default";
-/// Tokens are good for an hour or more.
-const KEEP: Duration = Duration::from_secs(30 * 60);
 
-/// The last token, and when it was fetched: on the wall clock, since the monotonic one stands still while the machine sleeps.
-type Kept = Mutex<Option<(Credential, SystemTime)>>;
-
-async fn token(kept: Arc<Kept>) -> Result<Credential, Box<dyn Error + Send + Sync>> {
-    let mut kept = kept.lock().await;
-    if let Some((token, since)) = &*kept {
-        if since.elapsed().is_ok_and(|age| age < KEEP) {
-            return Ok(token.clone());
-        }
-    }
-    let asked =
-        ["account", "get-access-token", "--scope", SCOPE, "--query", "accessToken", "--output", "tsv"];
+/// The token and the moment at which it expires, from Azure's command line.
+async fn token() -> Result<(String, SystemTime), Box<dyn Error + Send + Sync>> {
+    let query = "[accessToken, expires_on]";
+    let asked = ["account", "get-access-token", "--scope", SCOPE, "--query", query, "--output", "tsv"];
     let answer = Command::new("az").args(asked).output().await?;
     if !answer.status.success() {
         return Err(String::from_utf8_lossy(&answer.stderr).trim().into());
     }
-    let token = Credential::token(std::str::from_utf8(&answer.stdout)?)?;
-    *kept = Some((token.clone(), SystemTime::now()));
-    Ok(token)
+    let answer = String::from_utf8(answer.stdout)?;
+    let (token, expires_on) = answer.trim().split_once('\t').ok_or("az printed no token and time")?;
+    Ok((token.to_owned(), SystemTime::UNIX_EPOCH + Duration::from_secs(expires_on.parse()?)))
 }
 
 #[tokio::main]
 async fn main() -> Result<(), Box<dyn Error>> {
     let path = env::args().nth(1).ok_or("usage: azure_token FILE")?;
     let api = Api::azure(&env::var("AZURE_OPENAI_ENDPOINT")?, "2024-10-21")?;
-    let kept = Arc::new(Kept::default());
-    let client = Client::with_defaults(api, move || token(kept.clone()));
-
-    let plan = Plan::new("train.jsonl", "application/jsonl", Purpose::FineTune);
-    let file = client.upload(FileSource::open(path)?, plan).await?;
+    let client = Client::builder(api, RefreshingToken::new(token)).build();
+    let file = client.upload_file(path, Purpose::FineTune).await?;
     println!("{} {:?}", file.id, file.status);
     Ok(())
 }

@@ -1,5 +1,5 @@
 //! Sends requests over a service of your own: here hyper-util's pooled client, inside a layer that prints what passes.
-//! The documentation of `Client::new` says which errors are retried, and how a service tells of its own: timeouts of tower
+//! The documentation of `ClientBuilder::transport` says which errors are retried, and how a service tells of its own: timeouts of tower
 //! and of reqwest are the examples there.
 //!
 //! ```sh
@@ -47,7 +47,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
     let api = Api::with_base(&env::var("OPENAI_BASE_URL")?, Dialect::OpenAi)?;
     let key = Credential::key(&env::var("OPENAI_API_KEY")?)?;
     let pooled = legacy::Client::builder(TokioExecutor::new()).build_http();
-    let client = Client::new(api, key, Printed(pooled));
+    let client = Client::builder(api, key).transport(Printed(pooled)).build();
     for file in client.call(&ListFiles::new()).await?.data {
         println!("{} {}", file.id, file.filename.unwrap_or_default());
     }

@@ -1,7 +1,7 @@
 //! One attempt of one request: credential, sending, and the whole answer.
 
 use bytes::{Bytes, BytesMut};
-use http::{HeaderValue, Request, Response, header, response};
+use http::{HeaderValue, Request, Response, StatusCode, header, response};
 use http_body::Body as _;
 use http_body_util::BodyExt;
 use partwise_net::{
@@ -33,16 +33,25 @@ impl Client {
         // A request that leaves after a sleep is none that left before it.
         self.clocks().now();
         request.headers_mut().entry(header::USER_AGENT).or_insert(USER_AGENT);
-        let credential = self.credentials.ask().await.map_err(Withheld::NoCredential)?;
+        let mut credential = self.credentials.ask().await.map_err(Withheld::NoCredential)?;
+        let mut is_second_credential = false;
         let mut trail = Trail::new(redirects, request.uri().clone());
         loop {
             let (original, mut sent) = Original::of(request);
             if trail.has_key() {
                 credential.apply(&self.api, &mut sent);
-                sent.headers_mut().extend((*self.account_headers).clone());
+                sent.headers_mut().extend((*self.headers).clone());
             }
             let mut answer = self.send_once(sent).await.map_err(|failure| trail.failed(failure))?;
             let is_of_service = trail.is_at_service();
+            let is_unauthorized = answer.status() == StatusCode::UNAUTHORIZED && trail.has_key();
+            if is_unauthorized && !is_second_credential && self.credentials.hear_rejected(&credential) {
+                is_second_credential = true;
+                redirects::drain(answer).await;
+                credential = self.credentials.ask().await.map_err(Withheld::NoCredential)?;
+                request = original.again();
+                continue;
+            }
             let Some(next) = trail.follow(&mut answer) else { return Ok(answer) };
             // What comes of it elsewhere says nothing of the service, which is there.
             if is_of_service {

@@ -249,7 +249,7 @@ mod tests {
     use http_body_util::BodyExt;
 
     use super::*;
-    use crate::Reading;
+    use crate::{IntoSource as _, Reading};
 
     fn mixed() -> Body {
         Body::from_segments(vec![
@@ -261,7 +261,7 @@ mod tests {
     }
 
     fn reader(content: &'static [u8]) -> Reader {
-        Reader::new(Arc::new(Bytes::from_static(content)), Reading::Inline)
+        Reader::new(Bytes::from_static(content).into_source(), Reading::Inline)
     }
 
     #[tokio::test]

@@ -1,15 +1,9 @@
 //! The client: operations in, answers out.
 
-use std::{fmt, sync::Arc, time::Duration};
+use std::{fmt, sync::Arc};
 
-use bytes::Bytes;
-use http::{HeaderMap, Request, Response};
-use partwise_models::UnixSeconds;
-use partwise_net::{
-    BoxError,
-    loopback::in_the_clear,
-    sleep::{SleepClock, SleepWatch},
-};
+use http::{HeaderMap, Response};
+use partwise_net::sleep::SleepWatch;
 use partwise_protocol::{
     Api, Operation,
     error::Garbled,
@@ -17,13 +11,10 @@ use partwise_protocol::{
     transport::{Failure, FailureKind, Segment},
     upload::Retry,
 };
-#[cfg(feature = "hyper")]
-use partwise_transport_hyper::stack::Stack;
 use tokio::time::Instant;
-use tower_service::Service;
 
 use crate::{
-    CredentialSource, Error, Reading, RequestBody, Source, Writing,
+    ClientBuilder, CredentialSource, Error, GivenTransport, IntoSource, Reading, RequestBody, Writing,
     credentials::AnyCredentials,
     reading::Reader,
     retries::{FailedAttempt, Retries},
@@ -42,7 +33,7 @@ pub(crate) type OnRetry = Arc<dyn Fn(&Retry) + Send + Sync>;
 /// use partwise::{Client, stack::Stack};
 ///
 /// # async fn example() -> Result<(), Box<dyn std::error::Error>> {
-/// let client = Client::new(Api::openai(), Credential::key("sk-…")?, Stack::default());
+/// let client = Client::builder(Api::openai(), Credential::key("sk-…")?).transport(Stack::default()).build();
 /// for file in client.call(&ListFiles::new()).await?.data {
 ///     println!("{} {:?}", file.id, file.bytes);
 /// }
@@ -53,7 +44,7 @@ pub(crate) type OnRetry = Arc<dyn Fn(&Retry) + Send + Sync>;
 pub struct Client {
     pub(crate) api: Arc<Api>,
     pub(crate) credentials: Arc<dyn AnyCredentials>,
-    pub(crate) account_headers: Arc<HeaderMap>,
+    pub(crate) headers: Arc<HeaderMap>,
     pub(crate) service: AnyService,
     pub(crate) reading: Reading,
     pub(crate) writing: Writing,
@@ -62,196 +53,36 @@ pub struct Client {
     pub(crate) on_retry: Option<OnRetry>,
     pub(crate) system: System,
     /// Sees that the machine has slept, once for all of them.
-    sleep: Arc<SleepWatch>,
+    pub(crate) sleep: Arc<SleepWatch>,
     /// The time on this client's clocks, which all its uploads and downloads share.
-    began: Instant,
+    pub(crate) began: Instant,
     /// What its requests know of the service together.
     pub(crate) state: ServiceState,
 }
 
 impl Client {
-    /// A client of the service at `api`, over any tower service: [`Stack`], hyper-util's pooled client, your own.
-    ///
-    /// The client retries what may be retried, so do not put a layer that does the same around the service. Timeouts
-    /// are the service's: `Stack` has them.
-    ///
-    /// # Which errors are retried
-    ///
-    /// Errors of the service and of its answers' bodies are told apart by looking through their causes:
-    ///
-    /// - A [`Failure`](partwise_protocol::transport::Failure) anywhere among them is believed.
-    /// - Those of [`Stack`], hyper, hyper-util's pooled client, rustls and [`std::io::Error`] are known, whatever wraps them.
-    /// - All others are final: [`FailureKind::Other`](partwise_protocol::transport::FailureKind::Other).
-    ///
-    /// So a service with errors of its own says what they mean. A timeout of tower is final unless it does:
-    ///
-    /// ```
-    /// use std::{error::Error, time::Duration};
-    ///
-    /// use partwise_protocol::{Api, Credential, transport::{Failure, FailureKind}};
-    /// use partwise::{Client, stack::Stack};
-    /// use tower::{ServiceBuilder, timeout::error::Elapsed};
-    ///
-    /// # fn client() -> Result<Client, Box<dyn Error>> {
-    /// let service = ServiceBuilder::new()
-    ///     .map_err(|error: Box<dyn Error + Send + Sync>| match error.is::<Elapsed>() {
-    ///         true => Failure::with_cause(FailureKind::Timeout, error).into(),
-    ///         false => error,
-    ///     })
-    ///     .timeout(Duration::from_secs(600))
-    ///     .service(Stack::default());
-    /// let client = Client::new(Api::openai(), Credential::key("sk-…")?, service);
-    /// # Ok(client)
-    /// # }
-    /// ```
-    ///
-    /// For reqwest the errors of an answer's body need the same, since its timeout ends those too:
-    ///
-    /// ```
-    /// use std::error::Error;
-    ///
-    /// use http::{Request, Response};
-    /// use http_body_util::BodyExt as _;
-    /// use partwise_protocol::{Api, Credential, transport::{Failure, FailureKind}};
-    /// use partwise::{Client, RequestBody};
-    ///
-    /// fn failure(error: reqwest::Error) -> Box<dyn Error + Send + Sync> {
-    ///     // A connection that took too long to open is both, and has sent nothing.
-    ///     let kind = match () {
-    ///         () if error.is_connect() => FailureKind::Connect,
-    ///         () if error.is_timeout() => FailureKind::Timeout,
-    ///         // Its causes are hyper's and the system's, and those are known.
-    ///         () => return error.into(),
-    ///     };
-    ///     Failure::with_cause(kind, error).into()
-    /// }
-    ///
-    /// # fn client(http: reqwest::Client) -> Result<Client, Box<dyn Error>> {
-    /// let service = tower::service_fn(move |request: Request<RequestBody>| {
-    ///     let http = http.clone();
-    ///     async move {
-    ///         let request = request.map(reqwest::Body::wrap).try_into().map_err(failure)?;
-    ///         let answer: Response<reqwest::Body> = http.execute(request).await.map_err(failure)?.into();
-    ///         Ok::<_, Box<dyn Error + Send + Sync>>(answer.map(|body| body.map_err(failure)))
-    ///     }
-    /// });
-    /// let client = Client::new(Api::openai(), Credential::key("sk-…")?, service);
-    /// # Ok(client)
-    /// # }
-    /// ```
-    ///
-    /// Say [`FailureKind::Connect`](partwise_protocol::transport::FailureKind::Connect) only where the service has certainly not seen
-    /// the request: it is then sent again even where a second one could make a second file.
-    pub fn new<S, B>(api: Api, credentials: impl CredentialSource, service: S) -> Self
-    where
-        S: Service<Request<RequestBody>, Response = Response<B>> + Clone + Send + Sync + 'static,
-        S::Future: Send + 'static,
-        S::Error: Into<BoxError>,
-        B: http_body::Body<Data = Bytes> + Send + 'static,
-        B::Error: Into<BoxError>,
-    {
-        Self {
-            api: Arc::new(api),
-            credentials: Arc::new(credentials),
-            account_headers: Arc::default(),
-            service: AnyService::new(service),
-            reading: Reading::default(),
-            writing: Writing::default(),
-            plain_http: false,
-            retry: RetryPolicy::default(),
-            on_retry: None,
-            system: System::default(),
-            sleep: Arc::new(SleepWatch::new(SleepClock::default())),
-            began: Instant::now(),
-            state: ServiceState::new(),
-        }
-    }
-
-    /// A client over the default [`Stack`].
-    #[cfg(feature = "hyper")]
-    pub fn with_defaults(api: Api, credentials: impl CredentialSource) -> Self {
-        Self::new(api, credentials, Stack::default())
-    }
-
-    /// Where sources are read; on threads for blocking work by default.
-    #[must_use]
-    pub fn reading(mut self, reading: Reading) -> Self {
-        self.reading = reading;
-        self
-    }
-
-    /// Where targets of downloads are written; on threads for blocking work by default.
-    #[must_use]
-    pub fn writing(mut self, writing: Writing) -> Self {
-        self.writing = writing;
-        self
-    }
-
-    /// Sends these headers with every request that carries the key, and with no other: on whose behalf it is used, such as
-    /// `openai-organization`. A download that is redirected to another host goes without both.
-    #[must_use]
-    pub fn account_headers(mut self, headers: HeaderMap) -> Self {
-        self.account_headers = Arc::new(headers);
-        self
-    }
-
-    /// How patiently single operations are repeated; uploads have their policy in their plan.
-    #[must_use]
-    pub fn retry(mut self, policy: RetryPolicy) -> Self {
-        self.retry = policy;
-        self
-    }
-
-    /// Calls `told` whenever an attempt of a single operation has failed and another one follows, before the wait for it; and
-    /// when an attempt cannot leave because other requests have found the service away, once until it leaves.
-    /// Uploads and downloads to a target show it in their progress instead. [`Retry::number`] is always 1 here.
-    #[must_use]
-    pub fn on_retry(mut self, told: impl Fn(&Retry) + Send + Sync + 'static) -> Self {
-        self.on_retry = Some(Arc::new(told));
-        self
-    }
-
-    /// Sends the key over plain http to hosts other than this machine too, where anyone on the way can read it. By
-    /// default such requests are refused before they leave.
-    #[must_use]
-    pub fn allow_plain_http(mut self) -> Self {
-        self.plain_http = true;
-        self
-    }
-
-    /// The host and port to which the key goes over plain http, where anyone on the way can read it; `None` over https and
-    /// for this machine. Without [`allow_plain_http`](Self::allow_plain_http) it goes nowhere then.
-    #[must_use]
-    pub fn plain_http_to(&self) -> Option<String> {
-        in_the_clear(&self.api.base().parse().ok()?).map(str::to_owned)
-    }
-
-    /// Takes the time of day from here instead of the system, for tests; how long something lasts is always measured on
-    /// tokio's clock.
-    #[must_use]
-    pub fn clock(mut self, clock: impl Fn() -> UnixSeconds + Send + Sync + 'static) -> Self {
-        self.system.set_time_of_day(clock);
-        self
-    }
-
-    /// Takes from here for how long the machine has slept since it was started, instead of from the system, for tests.
-    #[must_use]
-    pub fn sleep_clock(mut self, slept: impl Fn() -> Duration + Send + Sync + 'static) -> Self {
-        self.sleep = Arc::new(SleepWatch::new(SleepClock::of(slept)));
-        self
-    }
-
-    /// Takes random numbers from here instead of the system, for tests; none may come twice.
-    #[must_use]
-    pub fn entropy(mut self, random: impl Fn() -> [u8; 32] + Send + Sync + 'static) -> Self {
-        self.system.set_entropy(random);
-        self
+    /// Begins a client of the service at `api`.
+    pub fn builder(api: Api, credentials: impl CredentialSource) -> ClientBuilder {
+        ClientBuilder::new(api, credentials)
     }
 
     /// The clocks of its uploads and downloads.
     pub(crate) fn clocks(&self) -> Clock {
         let alarm = Alarm { watch: self.sleep.clone(), state: self.state.clone() };
         self.system.clock_since(self.began, alarm)
+    }
+
+    /// Begins a client with the settings of this one, which shares its transport, and what is known of the service.
+    ///
+    /// ```
+    /// use partwise::{Client, protocol::retry::RetryPolicy};
+    ///
+    /// # fn example(client: &Client) {
+    /// let impatient = client.to_builder().retry(RetryPolicy::never()).build();
+    /// # }
+    /// ```
+    pub fn to_builder(&self) -> ClientBuilder<GivenTransport> {
+        ClientBuilder::of(self.clone())
     }
 
     /// The service that this client talks to.
@@ -273,6 +104,25 @@ impl Client {
     /// [`Error::Encode`] before anything is sent, [`Error::Refused`] and [`Error::Garbled`] for answers,
     /// [`Error::Failed`] when there is none.
     pub async fn call<O: Operation>(&self, operation: &O) -> Result<O::Response, Error> {
+        Ok(self.execute(operation, None).await?.into_body())
+    }
+
+    /// Executes an operation as [`call`](Self::call) does, and returns the head of the answer too: its status, and headers such as
+    /// the service's name for the request and what is left of a rate limit.
+    ///
+    /// ```no_run
+    /// use partwise::{Client, protocol::operations::ListFiles};
+    ///
+    /// # async fn example(client: Client) -> Result<(), partwise::Error> {
+    /// let answer = client.call_with_head(&ListFiles::new()).await?;
+    /// println!("{:?}: {} files", answer.headers().get("x-request-id"), answer.body().data.len());
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    /// As for [`call`](Self::call).
+    pub async fn call_with_head<O: Operation>(&self, operation: &O) -> Result<Response<O::Response>, Error> {
         self.execute(operation, None).await
     }
 
@@ -283,16 +133,16 @@ impl Client {
     pub async fn call_with<O: Operation>(
         &self,
         operation: &O,
-        source: impl Source,
+        source: impl IntoSource,
     ) -> Result<O::Response, Error> {
-        self.execute(operation, Some(Reader::new(Arc::new(source), self.reading))).await
+        Ok(self.execute(operation, Some(Reader::new(source.into_source(), self.reading))).await?.into_body())
     }
 
     async fn execute<O: Operation>(
         &self,
         operation: &O,
         reader: Option<Reader>,
-    ) -> Result<O::Response, Error> {
+    ) -> Result<Response<O::Response>, Error> {
         let mut retries = Retries::new(self, O::ID);
         loop {
             let call = retries.start().await?;
@@ -311,7 +161,7 @@ impl Client {
         operation: &O,
         reader: Option<Reader>,
         attempt: u64,
-    ) -> Result<O::Response, FailedAttempt> {
+    ) -> Result<Response<O::Response>, FailedAttempt> {
         let request = operation.encode_request(&self.api).map_err(Error::from)?;
         let has_content = request.body().segments().iter().any(|part| matches!(part, Segment::Source(_)));
         let mut request = request.map(|body| RequestBody::new(body, reader));
@@ -328,9 +178,10 @@ impl Client {
             return Err(FailedAttempt { error: failure.into(), may_have_arrived: true, was_answered: true });
         }
         let (status, body) = (response.status(), response.body().clone());
+        let (head, _) = response.clone().into_parts();
         let answer = O::decode_response(response).map_err(|error| failed(error.into()))?;
         match operation.contradiction(&answer) {
-            None => Ok(answer),
+            None => Ok(Response::from_parts(head, answer)),
             Some(contradiction) => {
                 let garbled = Garbled::contradictory(status, &body, contradiction);
                 Err(failed(Error::Garbled(Box::new(garbled))))

@@ -1,6 +1,6 @@
 //! Comparing what a service has with a source, byte by byte as it comes.
 
-use std::{future::poll_fn, sync::Arc};
+use std::future::poll_fn;
 
 use bytes::{Buf, Bytes};
 use futures_util::future::BoxFuture;
@@ -13,7 +13,7 @@ use partwise_protocol::{
 };
 
 use crate::{
-    Client, Error, Source,
+    Client, Error, IntoSource,
     digest::{Digest, Digester},
     download::Download,
     reading::{Pieces, Reader},
@@ -25,7 +25,7 @@ pub(crate) type Comparing = BoxFuture<'static, Result<Comparison, SourceError>>;
 impl Client {
     /// Waits for as long as an overloaded service asks, if that is kept to: what comes next knows nothing of this answer.
     async fn wait_as_asked(&self, error: &Error) {
-        let asked = error.refusal().filter(|rejection| rejection.is_overload());
+        let asked = error.rejection().filter(|rejection| rejection.is_overload());
         let wait = asked.and_then(|rejection| rejection.retry.wait(self.clocks().now()));
         if let Some(wait) = wait.filter(|wait| *wait <= self.retry.max_hinted_wait) {
             tokio::time::sleep(wait).await;
@@ -42,8 +42,8 @@ impl Client {
     ///
     /// # Errors
     /// [`Error::Source`] when the source cannot be read.
-    pub async fn compare(&self, file_id: &str, source: impl Source) -> Result<Comparison, Error> {
-        let reader = Reader::new(Arc::new(source), self.reading);
+    pub async fn compare(&self, file_id: &str, source: impl IntoSource) -> Result<Comparison, Error> {
+        let reader = Reader::new(source.into_source(), self.reading);
         let length = reader.clone().stamp().await?.length;
         Ok(compare(self.clone(), reader, length, file_id.to_owned()).await?)
     }

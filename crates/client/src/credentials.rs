@@ -29,6 +29,13 @@ pub trait CredentialSource: Send + Sync + 'static {
 
     /// The credential for one attempt.
     fn credential(&self) -> impl Future<Output = Result<Credential, Self::Error>> + Send;
+
+    /// Hears that the service has rejected this credential (401), and returns whether another one may be had: the request then
+    /// goes again, once, with the one that [`credential`](Self::credential) gives next.
+    fn rejected(&self, credential: &Credential) -> bool {
+        let _ = credential;
+        false
+    }
 }
 
 impl CredentialSource for Credential {
@@ -55,10 +62,16 @@ where
 /// Any source behind one type.
 pub(crate) trait AnyCredentials: Send + Sync {
     fn ask(&self) -> BoxFuture<'_, Result<Credential, Box<dyn Error + Send + Sync>>>;
+
+    fn hear_rejected(&self, credential: &Credential) -> bool;
 }
 
 impl<C: CredentialSource> AnyCredentials for C {
     fn ask(&self) -> BoxFuture<'_, Result<Credential, Box<dyn Error + Send + Sync>>> {
         Box::pin(async { self.credential().await.map_err(Into::into) })
+    }
+
+    fn hear_rejected(&self, credential: &Credential) -> bool {
+        self.rejected(credential)
     }
 }

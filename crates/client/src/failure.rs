@@ -8,7 +8,7 @@ use partwise_protocol::transport::{Failure, FailureKind};
 use crate::decoded::Undecodable;
 
 /// Finds out what kind of failure this is by looking through its causes; what is not known is final.
-/// [`Client::new`](crate::Client::new) tells callers of it.
+/// [`ClientBuilder::transport`](crate::ClientBuilder::transport) tells callers of it.
 pub(crate) fn classify(error: BoxError) -> Failure {
     Failure::of(error, kind_of)
 }

@@ -1,18 +1,15 @@
 //! A client for the Files and Uploads APIs of OpenAI and Azure OpenAI: it executes operations, and moves files of any
 //! size up in parallel parts and down in parallel ranges, over hyper or over any tower service.
 //!
-//! This crate never decides what goes on the wire or what an answer means: that is `partwise-protocol`. It owns sockets,
-//! clocks, files and tasks, and it never holds a file or a part in memory as a whole.
+//! This crate never decides what goes on the wire or what an answer means: that is [`protocol`]. It owns clocks, files and tasks,
+//! and it never holds a file or a part in memory as a whole. Sockets are the transport's: `stack`, or any tower service.
 //!
 //! ```no_run
-//! use partwise_models::Purpose;
-//! use partwise_protocol::{Api, Credential, upload::Plan};
-//! use partwise::{Client, FileSource};
-//!
 //! # async fn example() -> Result<(), Box<dyn std::error::Error>> {
-//! let client = Client::with_defaults(Api::openai(), Credential::key(&std::env::var("OPENAI_API_KEY")?)?);
-//! let plan = Plan::new("train.jsonl", "application/jsonl", Purpose::FineTune);
-//! let file = client.upload(FileSource::open("train.jsonl")?, plan).await?;
+//! use partwise::{Client, Purpose};
+//!
+//! let client = Client::from_env()?;
+//! let file = client.upload_file("train.jsonl", Purpose::FineTune).await?;
 //! println!("{} has {:?} bytes", file.id, file.bytes);
 //! # Ok(())
 //! # }
@@ -24,13 +21,17 @@
 //! - [`Target`]: where a whole file is [downloaded to](Client::download_to); [`FileDownload`] for progress, checkpoints and
 //!   stopping.
 //! - [`CredentialSource`]: a key, or a token that is fetched anew when it must be.
-//! - [`stack`]: how requests are sent when you bring no service of your own.
+//! - `blocking`: the same for programs without async (feature `blocking`).
+//! - `stack`: how requests are sent when you bring no service of your own (feature `hyper`, on by default).
 //!
 //! Everything here runs inside a tokio runtime with time and I/O enabled.
 
 mod attempt;
+#[cfg(feature = "blocking")]
+pub mod blocking;
 mod body;
 mod buffers;
+mod builder;
 mod checkpoints;
 mod client;
 mod compare;
@@ -39,13 +40,19 @@ mod decoded;
 mod digest;
 mod download;
 mod driver;
+mod environment;
 mod error;
 mod failure;
+mod listing;
+mod lock;
+mod mime;
 mod positioned;
 mod reading;
 mod redirects;
+mod refreshing;
 mod retries;
 mod service;
+mod single;
 mod source;
 mod system;
 mod target;
@@ -55,19 +62,33 @@ mod writing;
 
 #[cfg(feature = "hyper")]
 pub use partwise_transport_hyper::stack;
-pub use {partwise_models as models, partwise_protocol as protocol};
+pub use {
+    partwise_models::{self as models, File, Purpose},
+    partwise_protocol::{self as protocol, Api, Credential},
+};
 
 pub use self::{
     body::RequestBody,
-    checkpoints::{CheckpointFile, CheckpointJournal, CheckpointStore},
+    builder::{ClientBuilder, DefaultTransport, GivenTransport, HeaderError},
+    checkpoints::{
+        CheckpointDir, CheckpointDirError, CheckpointFile, CheckpointJournal, CheckpointStore, FoundUpload,
+        UnfinishedCheckpoint, UnfinishedUpload, UploadSubject,
+    },
     client::Client,
     credentials::CredentialSource,
-    download::{Download, FileDownload},
-    error::Error,
+    download::{
+        Download, DownloadEvent, DownloadPathError, DownloadReader, DownloadRequest, FileDownload,
+        NotResumable, PathDownload, PreparedPathDownload,
+    },
+    environment::{DEFAULT_AZURE_API_VERSION, EnvironmentError},
+    error::{Error, ErrorKind},
+    listing::FileListing,
+    mime::mime_type,
     reading::Reading,
-    source::{FileSource, Source},
+    refreshing::RefreshingToken,
+    source::{AnySource, AsyncSource, FileSource, IntoSource, Source, from_async},
     target::{FileTarget, Target},
-    upload::Upload,
+    upload::{Upload, UploadBuilder},
     writing::Writing,
 };
 

@@ -4,11 +4,12 @@ use std::{
     fs::File,
     io,
     pin::Pin,
-    sync::Arc,
+    sync::{Arc, Mutex, PoisonError},
     task::{Context, Poll, ready},
 };
 
 use bytes::Bytes;
+use futures_util::stream::BoxStream;
 use partwise_net::blocking::Blocking;
 use partwise_protocol::{
     transport::{SourceError, SourceRange},
@@ -17,7 +18,7 @@ use partwise_protocol::{
 
 use crate::{
     buffers::Buffers,
-    source::{Source, read_exact_at},
+    source::{AnySource, Kind, Source, read_exact_at},
 };
 
 /// Where a [`Source`] is read.
@@ -50,42 +51,49 @@ const PIECE_OF_FILE: usize = 512 * 1024;
 /// A source as bodies read it: all bodies of one upload share it, and its buffers with it.
 #[derive(Clone)]
 pub(crate) struct Reader {
-    source: Arc<dyn Source>,
+    source: AnySource,
     reading: Reading,
     buffers: Arc<Buffers>,
 }
 
 impl Reader {
-    pub(crate) fn new(source: Arc<dyn Source>, reading: Reading) -> Self {
+    pub(crate) fn new(source: AnySource, reading: Reading) -> Self {
         Self { source, reading, buffers: Buffers::of(reading.piece()) }
     }
 
-    pub(crate) fn source(&self) -> &Arc<dyn Source> {
+    pub(crate) fn source(&self) -> &AnySource {
         &self.source
     }
 
     /// The bytes of this range in order, piece by piece.
     pub(crate) fn read(&self, range: SourceRange) -> Pieces {
-        let at = match self.source.in_memory(range) {
-            Some(bytes) => At::Memory(bytes),
-            None => At::Source { rest: range, ahead: None },
+        let at = match &self.source.0 {
+            Kind::Async(source) => At::Stream { left: range.len(), stream: source.read(range).into() },
+            Kind::Blocking(source) => match source.in_memory(range) {
+                Some(bytes) => At::Memory(bytes),
+                None => At::Source { source: source.clone(), rest: range, ahead: None },
+            },
         };
         Pieces { reader: self.clone(), at }
     }
 
     /// What the source looks like now.
     pub(crate) async fn stamp(self) -> Result<SourceStamp, SourceError> {
-        let stamp = match self.reading {
-            Reading::Blocking => Blocking::start(move || self.source.stamp()).await,
-            Reading::Inline => self.source.stamp(),
+        let stamp = match (&self.source.0, self.reading) {
+            (Kind::Async(source), _) => source.stamp().await,
+            (Kind::Blocking(source), Reading::Inline) => source.stamp(),
+            (Kind::Blocking(source), Reading::Blocking) => {
+                let source = source.clone();
+                Blocking::start(move || source.stamp()).await
+            }
         };
         stamp.map_err(SourceError::new)
     }
 
-    fn read_piece(&self, piece: SourceRange) -> io::Result<Bytes> {
+    fn read_piece(&self, source: &dyn Source, piece: SourceRange) -> io::Result<Bytes> {
         // A piece is never longer than a buffer, so the length fits.
         let len = usize::try_from(piece.len()).unwrap_or(usize::MAX);
-        self.buffers.fill(len, |buffer| read_exact_at(&*self.source, piece.start(), buffer))
+        self.buffers.fill(len, |buffer| read_exact_at(source, piece.start(), buffer))
     }
 }
 
@@ -97,7 +105,16 @@ pub(crate) struct Pieces {
 
 enum At {
     Memory(Bytes),
-    Source { rest: SourceRange, ahead: Option<Blocking<Bytes>> },
+    Source {
+        source: Arc<dyn Source>,
+        rest: SourceRange,
+        ahead: Option<Blocking<Bytes>>,
+    },
+    /// In a mutex, which is never locked, so that a body can be shared between threads as HTTP libraries want it.
+    Stream {
+        left: u64,
+        stream: Mutex<BoxStream<'static, io::Result<Bytes>>>,
+    },
 }
 
 impl Pieces {
@@ -108,19 +125,33 @@ impl Pieces {
             At::Memory(rest) if rest.is_empty() => Poll::Ready(None),
             // In pieces as well, so that progress can be seen.
             At::Memory(rest) => Poll::Ready(Some(Ok(rest.split_to(size.min(rest.len()))))),
-            At::Source { rest, ahead: None } if rest.is_empty() => Poll::Ready(None),
-            At::Source { rest, .. } if self.reader.reading == Reading::Inline => {
+            At::Source { rest, ahead: None, .. } if rest.is_empty() => Poll::Ready(None),
+            At::Source { source, rest, .. } if self.reader.reading == Reading::Inline => {
                 let piece = take_piece(rest, size);
-                Poll::Ready(Some(self.reader.read_piece(piece)))
+                Poll::Ready(Some(self.reader.read_piece(&**source, piece)))
             }
-            At::Source { rest, ahead } => {
-                let current = ahead.get_or_insert_with(|| self.reader.clone().start(take_piece(rest, size)));
+            At::Source { source, rest, ahead } => {
+                let start = |rest: &mut SourceRange| {
+                    self.reader.clone().start(source.clone(), take_piece(rest, size))
+                };
+                let current = ahead.get_or_insert_with(|| start(rest));
                 let piece = ready!(Pin::new(current).poll(cx));
                 *ahead = match piece {
-                    Ok(_) if !rest.is_empty() => Some(self.reader.clone().start(take_piece(rest, size))),
+                    Ok(_) if !rest.is_empty() => Some(start(rest)),
                     _ => None,
                 };
                 Poll::Ready(Some(piece))
+            }
+            At::Stream { left: 0, .. } => Poll::Ready(None),
+            At::Stream { left, stream } => {
+                let stream = stream.get_mut().unwrap_or_else(PoisonError::into_inner);
+                let piece = ready!(stream.as_mut().poll_next(cx));
+                let piece = piece.unwrap_or_else(|| Err(io::ErrorKind::UnexpectedEof.into()));
+                Poll::Ready(Some(piece.map(|mut bytes| {
+                    bytes.truncate(usize::try_from(*left).unwrap_or(usize::MAX));
+                    *left -= bytes.len() as u64;
+                    bytes
+                })))
             }
         }
     }
@@ -129,18 +160,18 @@ impl Pieces {
 impl Pieces {
     /// The next piece as a place in a file, where the source is one and is to be read right here.
     pub(crate) fn take_file(&mut self) -> Option<(Arc<File>, SourceRange)> {
-        let At::Source { rest, ahead: None } = &mut self.at else { return None };
+        let At::Source { source, rest, ahead: None } = &mut self.at else { return None };
         if rest.is_empty() || self.reader.reading != Reading::Inline {
             return None;
         }
-        let file = self.reader.source.file()?;
+        let file = source.file()?;
         Some((file, take_piece(rest, PIECE_OF_FILE)))
     }
 }
 
 impl Reader {
-    fn start(self, piece: SourceRange) -> Blocking<Bytes> {
-        Blocking::start(move || self.read_piece(piece))
+    fn start(self, source: Arc<dyn Source>, piece: SourceRange) -> Blocking<Bytes> {
+        Blocking::start(move || self.read_piece(&*source, piece))
     }
 }
 
@@ -154,9 +185,10 @@ fn take_piece(rest: &mut SourceRange, size: usize) -> SourceRange {
 
 #[cfg(test)]
 mod tests {
-    use std::{future::poll_fn, sync::Mutex};
+    use std::future::poll_fn;
 
     use super::*;
+    use crate::source::IntoSource as _;
 
     /// Never in memory, and remembers what was read of it.
     struct Recorded {
@@ -192,7 +224,7 @@ mod tests {
         let content = content(3 * 1024 * 1024 + 17);
         for reading in [Reading::Inline, Reading::Blocking] {
             let source = Arc::new(Recorded { content: content.clone(), reads: Mutex::default() });
-            for source in [source as Arc<dyn Source>, Arc::new(content.clone())] {
+            for source in [source.into_source(), content.clone().into_source()] {
                 let reader = Reader::new(source, reading);
                 let range = SourceRange::new(5, content.len() as u64 - 1);
                 let pieces = collect(&mut reader.read(range)).await.unwrap();
@@ -207,7 +239,7 @@ mod tests {
     async fn one_piece_is_read_ahead_and_no_more() {
         let len = 4 * Reading::Blocking.piece();
         let source = Arc::new(Recorded { content: content(len), reads: Mutex::default() });
-        let reader = Reader::new(source.clone(), Reading::Blocking);
+        let reader = Reader::new(source.clone().into_source(), Reading::Blocking);
         let mut pieces = reader.read(SourceRange::new(0, len as u64));
         let first = poll_fn(|cx| pieces.poll_next(cx)).await.unwrap().unwrap();
         let At::Source { ahead: Some(ahead), .. } = &pieces.at else { panic!("nothing is read ahead") };
@@ -223,7 +255,9 @@ mod tests {
         for reading in [Reading::Inline, Reading::Blocking] {
             let source = Arc::new(Recorded { content: content(1000), reads: Mutex::default() });
             let error =
-                collect(&mut Reader::new(source, reading).read(SourceRange::new(0, 1001))).await.unwrap_err();
+                collect(&mut Reader::new(source.into_source(), reading).read(SourceRange::new(0, 1001)))
+                    .await
+                    .unwrap_err();
             assert_eq!(error.kind(), io::ErrorKind::UnexpectedEof);
         }
     }

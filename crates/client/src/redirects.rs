@@ -114,6 +114,11 @@ impl Original {
         (Self { head: head.clone(), body: body.spare() }, Request::from_parts(head, body))
     }
 
+    /// The same request once more.
+    pub(crate) fn again(self) -> Request<RequestBody> {
+        Request::from_parts(self.head, self.body.into_body())
+    }
+
     /// The same request to `next`. Without the key it says only which content is wanted.
     pub(crate) fn to(self, next: Uri, with_key: bool) -> Request<RequestBody> {
         let Self { mut head, body } = self;

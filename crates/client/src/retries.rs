@@ -236,7 +236,10 @@ mod tests {
         });
         let mut policy = RetryPolicy::default();
         policy.max_failures = 0;
-        let client = Client::new(Api::openai(), Credential::key("key").unwrap(), service).retry(policy);
+        let client = Client::builder(Api::openai(), Credential::key("key").unwrap())
+            .transport(service)
+            .retry(policy)
+            .build();
         let mut retries = Retries::new(&client, OperationId::ListFiles);
         assert_eq!(retries.missed().unwrap(), None);
         let call = client.state.call();

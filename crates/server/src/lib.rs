@@ -8,6 +8,7 @@
 //!   [`Server::serve_on_threads`] with threads of its own.
 //! - [`Store`] is where it keeps everything: [a folder](Store::local), [memory](Store::memory), or any `ObjectStore`.
 //! - [`Keys`] says who may call, and as which [`Tenant`]; they can be replaced while it runs.
+//! - [`testing`] has faults on demand, for tests of clients.
 //! - [`Limits`] bounds what callers can hold: connections, heads, silence, rates.
 //!
 //! ```no_run
@@ -63,6 +64,7 @@ mod store;
 mod summary;
 mod sweeper;
 mod tenant;
+pub mod testing;
 mod uploads;
 
 pub use auth::{KeyPlace, Keys, KeysError};

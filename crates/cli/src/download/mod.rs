@@ -1,7 +1,6 @@
 //! `partwise files download`.
 
 mod destination;
-mod partial;
 mod whole;
 
 use partwise_protocol::{download::DownloadWarning, operations::DownloadFile};
@@ -23,9 +22,9 @@ pub(crate) async fn run(
     connection: Connection<'_, impl Environment>,
 ) -> Result<(), Report> {
     let connected = connection.connect().await?;
-    match Destination::open(&arguments.output, arguments.force)? {
+    match Destination::at(&arguments.output)? {
         Destination::Stream(stream) => pass_on(arguments, stream, &connected).await,
-        Destination::File(target) => Box::pin(whole::download(arguments, &target, &connected)).await,
+        Destination::File => Box::pin(whole::download(arguments, &connected)).await,
     }
 }
 
@@ -49,7 +48,7 @@ async fn pass_on(
     let metered = Metered::new(display);
     let explain = |error| connected.explain.report(&cannot(id), &error);
     let operation = DownloadFile::new(id);
-    let asked = Box::pin(connected.client.download(&operation));
+    let asked = connected.client.download(&operation).into_future();
     let mut download = metered.waiting(asked).await.map_err(explain)?;
     metered.begin(download.head().length);
     while let Some(bytes) = metered.waiting(download.chunk()).await.map_err(explain)? {

@@ -2,14 +2,16 @@
 
 use std::{error::Error as StdError, io, pin::pin};
 
-use partwise::{Error, FileDownload};
-use partwise_protocol::download::{DownloadCheckpoint, DownloadError, DownloadPlan, DownloadProgress};
+use partwise::{DownloadEvent, DownloadPathError, Error, PreparedPathDownload};
+use partwise_protocol::{
+    download::{DownloadCheckpoint, DownloadError, DownloadProgress},
+    retry::RetryPolicy,
+};
 use tokio::sync::watch;
 
 use super::{
     cannot,
-    destination::{Target, cannot_write},
-    partial::Partial,
+    destination::{cannot_write, refused},
     warned,
 };
 use crate::{
@@ -22,21 +24,65 @@ use crate::{
     size::share,
 };
 
-/// Downloads to `target`.
-pub(super) async fn download(
-    arguments: &DownloadArguments,
-    target: &Target,
-    connected: &Connected,
-) -> Result<(), Report> {
-    let partial = Partial::enter(target).await?;
+/// Downloads to the path that was given.
+pub(super) async fn download(arguments: &DownloadArguments, connected: &Connected) -> Result<(), Report> {
+    let (stop, stopped) = watch::channel(false);
+    let prepared = prepare(arguments, connected, stopped).await.map_err(|error| refused(&error))?;
     // From here on, a signal ends nothing half-way.
     let mut signals = Signals::listen()?;
-    let (stop, stopped) = watch::channel(false);
-    let whole = Whole { arguments, target, connected, partial, stopped };
+    let mut whole = Whole { arguments, connected, download: prepared };
     match until_stopped(Box::pin(whole.run()), async || signals.next().await, &stop).await {
-        Some(Ok(())) => whole.partial.complete(target),
+        Some(Ok(())) => whole.download.complete().map_err(|error| refused(&error)),
         Some(Err(ended)) => Err(whole.report(&ended)),
         None => Err(whole.stopped_at_once()),
+    }
+}
+
+async fn prepare(
+    arguments: &DownloadArguments,
+    connected: &Connected,
+    mut stopped: watch::Receiver<bool>,
+) -> Result<PreparedPathDownload, DownloadPathError> {
+    let mut retry = RetryPolicy::default();
+    retry.give_up_after = arguments.give_up_after;
+    let (id, path) = (arguments.id.clone(), arguments.output.display().to_string());
+    let mut download = connected
+        .client
+        .download_file(&arguments.id, &arguments.output)
+        .parallel(arguments.parallel)
+        .retry(retry)
+        .stop_when(async move {
+            // When nobody listens for signals any more, all is done.
+            if stopped.wait_for(|stopped| *stopped).await.is_err() {
+                std::future::pending::<()>().await;
+            }
+        })
+        .on_event(move |event| say_turn(event, &id, &path));
+    if arguments.force {
+        download = download.replace();
+    }
+    if arguments.no_resume {
+        download = download.start_over();
+    }
+    download.prepare().await
+}
+
+/// Says which turn the download takes.
+fn say_turn(event: &DownloadEvent, id: &str, path: &str) {
+    match event {
+        DownloadEvent::Resuming { written, length } => {
+            say(&format!("resuming {id}: {} are written", share((*written, *length))));
+        }
+        DownloadEvent::NotResumable { cause } => {
+            say(&format!(
+                "what an earlier run left of {path} cannot be gone on with ({cause}): starting over"
+            ));
+        }
+        DownloadEvent::Changed { error, with_ranges: true } => say(&format!("{error}: starting over")),
+        DownloadEvent::Changed { error, with_ranges: false } => {
+            say(&format!("{error}: starting over, without ranges"));
+        }
+        _ => {}
     }
 }
 
@@ -59,96 +105,38 @@ async fn until_stopped<T>(
 
 struct Whole<'w> {
     arguments: &'w DownloadArguments,
-    target: &'w Target,
     connected: &'w Connected,
-    partial: Partial,
-    /// Whether somebody wants it to stop.
-    stopped: watch::Receiver<bool>,
+    download: PreparedPathDownload,
 }
 
 impl Whole<'_> {
-    async fn run(&self) -> Result<(), Error> {
-        if let Some(download) = self.resume().await? {
-            match self.receive(download).await {
-                Err(Error::Download(error)) if is_change(&error) => {
-                    say(&format!("{error}: starting over"));
-                }
-                received => return received,
-            }
-        }
-        match self.start_over(self.plan()).await {
-            // Either it changes now, or each of the service's ranges is of another file: one answer is of one file.
-            Err(Error::Download(error)) if is_change(&error) => {
-                say(&format!("{error}: starting over, without ranges"));
-                let mut plan = self.plan();
-                plan.ranges = false;
-                self.start_over(plan).await
-            }
-            received => received,
-        }
-    }
-
-    async fn start_over(&self, plan: DownloadPlan) -> Result<(), Error> {
-        let (target, kept) = self.partial.start_over().map_err(Error::Target)?;
-        self.receive(self.connected.client.prepare_download(target, plan)?.save_to(kept)).await
-    }
-
-    /// The rest of what an earlier run began, if it can be gone on with.
-    async fn resume(&self) -> Result<Option<FileDownload>, Error> {
-        if self.arguments.no_resume {
-            return Ok(None);
-        }
-        let saved = match self.partial.last_checkpoint() {
-            Ok(None) => return Ok(None),
-            Ok(Some(saved)) => saved,
-            Err(cause) => return Ok(self.not_gone_on_with(&cause)),
-        };
-        let ((target, kept), there) = (self.partial.go_on().map_err(Error::Target)?, saved.written());
-        match self.connected.client.resume_download(target, self.plan(), saved).await {
-            Ok(download) => {
-                let (id, there) = (&self.arguments.id, share(there));
-                say(&format!("resuming {id}: {there} are written"));
-                Ok(Some(download.save_to(kept)))
-            }
-            Err(Error::DownloadResume(cause)) => Ok(self.not_gone_on_with(&cause)),
-            Err(error) => Err(error),
-        }
-    }
-
-    fn not_gone_on_with<T>(&self, cause: &dyn std::error::Error) -> Option<T> {
-        let name = self.target.name();
-        say(&format!("what an earlier run left of {name} cannot be gone on with ({cause}): starting over"));
-        None
-    }
-
-    fn plan(&self) -> DownloadPlan {
-        let mut plan = DownloadPlan::new(&self.arguments.id);
-        plan.parallel = self.arguments.parallel;
-        plan.retry.give_up_after = self.arguments.give_up_after;
-        plan
-    }
-
-    async fn receive(&self, download: FileDownload) -> Result<(), Error> {
-        let mut stopped = self.stopped.clone();
-        let download = download.stop_when(async move {
-            // When nobody listens for signals any more, all is done.
-            if stopped.wait_for(|stopped| *stopped).await.is_err() {
-                std::future::pending::<()>().await;
-            }
-        });
+    async fn run(&mut self) -> Result<(), Error> {
         let notices = &self.connected.notices;
         let (id, is_saved) = (&self.arguments.id, self.connected.is_lasting);
-        let mut display = Display::new(self.arguments.progress.progress, Direction::Download, id, is_saved);
-        let progress = download.progress();
-        let mut told = 0;
-        let shown = display.follow(download.progress(), |now: &DownloadProgress| {
-            if let Some(retry) = now.latest_retry.filter(|retry| retry.number > told) {
-                told = retry.number;
-                notices.retry(&retry);
+        let mode = self.arguments.progress.progress;
+        let progress = self.download.progress();
+        let mut shown = self.download.progress();
+        let showing = async {
+            // Nothing is shown before it has begun.
+            if shown.changed().await.is_err() {
+                return;
             }
-        });
-        let ((), received) = tokio::join!(shown, download.run());
-        drop(display);
+            let mut told = 0;
+            let mut display = Display::new(mode, Direction::Download, id, is_saved);
+            let tell = |now: &DownloadProgress| match now.latest_retry {
+                Some(retry) if retry.number > told => {
+                    told = retry.number;
+                    notices.retry(&retry);
+                }
+                // It has started over, and counts again.
+                None => told = 0,
+                Some(_) => {}
+            };
+            // What came first is told like all that follows.
+            shown.mark_changed();
+            display.follow(shown, tell).await;
+        };
+        let ((), received) = tokio::join!(showing, self.download.run());
         if let Some(warning) = progress.borrow().warning {
             say(&warned(&self.arguments.id, warning));
         }
@@ -160,7 +148,7 @@ impl Whole<'_> {
         let left = self.left(error);
         let report = self.stop_told(error, left.as_ref()).unwrap_or_else(|| {
             let report = match unwritable(error) {
-                Some(cause) => cannot_write(self.target.name(), cause),
+                Some(cause) => cannot_write(&self.arguments.output.display().to_string(), cause),
                 None => self.connected.explain.report(&cannot(&self.arguments.id), error),
             };
             match &left {
@@ -172,7 +160,7 @@ impl Whole<'_> {
             }
         });
         if left.is_none() {
-            self.partial.discard();
+            self.download.discard();
         }
         report
     }
@@ -197,7 +185,7 @@ impl Whole<'_> {
 
     /// What is said when nothing more is waited for: what came last may not be in the journal, and may still be written.
     fn stopped_at_once(&self) -> Report {
-        let saved = self.partial.last_checkpoint().ok().flatten().filter(|_| self.connected.is_lasting);
+        let saved = self.download.last_checkpoint().ok().flatten().filter(|_| self.connected.is_lasting);
         match saved {
             Some(saved) => self.stopped(&saved),
             None => Report::stopped(format!("what has come of {} is not known", self.arguments.id)),
@@ -210,7 +198,7 @@ impl Whole<'_> {
 
     /// How much there is, and where.
     fn place(&self, left: &DownloadCheckpoint) -> String {
-        let (there, path) = (share(left.written()), self.partial.path().display());
+        let (there, path) = (share(left.written()), self.download.partial_path().display());
         format!("{there} of {} are in {path}", self.arguments.id)
     }
 
@@ -221,7 +209,7 @@ impl Whole<'_> {
             _ => true,
         };
         // One that cannot be read is told of by the next run.
-        let saved = self.partial.last_checkpoint().ok()?;
+        let saved = self.download.last_checkpoint().ok()?;
         saved.filter(|_| is_resumable && self.connected.is_lasting)
     }
 }
@@ -236,10 +224,6 @@ fn unwritable(error: &Error) -> Option<&io::Error> {
         },
         _ => None,
     }
-}
-
-fn is_change(error: &DownloadError) -> bool {
-    matches!(error, DownloadError::Changed { .. })
 }
 
 #[cfg(test)]

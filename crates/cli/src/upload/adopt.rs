@@ -2,7 +2,7 @@
 
 use std::{io, time::Duration};
 
-use partwise::{FileSource, Source};
+use partwise::{FileSource, Source, UnfinishedUpload};
 use partwise_models::{File, FileState};
 use partwise_protocol::{
     operations::RetrieveFile,
@@ -14,10 +14,7 @@ use tokio::{
 };
 
 use super::open;
-use crate::{
-    args::UploadArguments, connect::Connected, interrupt::Signals, report::Report, screen::say,
-    unfinished::Entry,
-};
+use crate::{args::UploadArguments, connect::Connected, interrupt::Signals, report::Report, screen::say};
 
 const SEND_AGAIN: &str = "--send-again uploads the file again instead";
 
@@ -28,7 +25,7 @@ pub(super) async fn adopt(
     id: &str,
     plan: &Plan,
     connected: &Connected,
-    entry: Option<&Entry>,
+    entry: Option<&UnfinishedUpload>,
     mut signals: Signals,
 ) -> Result<File, Report> {
     let name = arguments.file.display();
@@ -46,7 +43,7 @@ pub(super) async fn adopt(
 }
 
 /// Refuses to adopt a file for an upload that has made none: its checkpoint would be lost for a file of something else.
-fn refuse_if_no_file(entry: &Entry, what: &str) -> Result<(), Report> {
+fn refuse_if_no_file(entry: &UnfinishedUpload, what: &str) -> Result<(), Report> {
     let saved = entry.load().map_err(|cause| {
         Report::because(format!("{what}: its checkpoint cannot be read"), &cause).hint(
             "`partwise uploads list` shows its ID, and `partwise uploads cancel ID` forgets it, then --adopt",

@@ -1,6 +1,6 @@
 //! Going on from where an earlier run was.
 
-use partwise::{Error, Upload};
+use partwise::{Error, UnfinishedUpload, Upload, UploadSubject};
 use partwise_protocol::{
     error::ApiErrorKind,
     operations::OperationId,
@@ -15,7 +15,7 @@ use crate::{
     report::{Report, START_OVER},
     screen::say,
     size::share,
-    unfinished::{Entry, Subject, Unfinished, settled},
+    unfinished::{directory, unusable},
     uploads::now,
 };
 
@@ -25,20 +25,14 @@ pub(super) async fn enter(
     arguments: &UploadArguments,
     plan: &Plan,
     connected: &Connected,
-) -> Result<Option<Entry>, Report> {
+) -> Result<Option<UnfinishedUpload>, Report> {
     if !connected.is_lasting {
         return Ok(None);
     }
-    let file = settled(&arguments.file)
+    let subject = UploadSubject::of_file(&arguments.file, plan, &connected.client)
         .map_err(|cause| Report::because(format!("cannot read {}", arguments.file.display()), &cause))?;
-    let subject = Subject {
-        file,
-        purpose: &plan.purpose,
-        mime_type: &plan.mime_type,
-        place: connected.client.api().identity(),
-        account: &connected.account,
-    };
-    Unfinished::at(arguments.state.state.as_deref())?.enter(&subject).await.map(Some)
+    let entered = directory(arguments.state.state.as_deref())?.enter(&subject).await;
+    entered.map(Some).map_err(|error| unusable(&error))
 }
 
 /// The rest of what an earlier run began, or all of it.
@@ -46,9 +40,9 @@ pub(super) async fn prepare(
     arguments: &UploadArguments,
     plan: Plan,
     connected: &Connected,
-    entry: Option<&Entry>,
+    entry: Option<&UnfinishedUpload>,
 ) -> Result<Upload, Report> {
-    let saved = match entry.map(Entry::load).transpose() {
+    let saved = match entry.map(UnfinishedUpload::load).transpose() {
         Ok(saved) => saved.flatten(),
         // Whatever stands there, it is not asked for.
         Err(_) if arguments.no_resume => None,
@@ -67,7 +61,8 @@ pub(super) async fn prepare(
     }
     connected
         .client
-        .prepare(open(arguments)?, plan)
+        .upload_as(plan, open(arguments)?)
+        .prepare()
         .await
         .map_err(|error| explained(arguments, connected, &error))
 }
@@ -81,7 +76,7 @@ async fn resume(
 ) -> Result<Option<Upload>, Report> {
     // One that has expired since is as if it had never been.
     plan.restart_when_expired = true;
-    match connected.client.resume(open(arguments)?, plan, saved.clone()).await {
+    match connected.client.upload_as(plan, open(arguments)?).resume(saved.clone()).prepare().await {
         Ok(upload) => {
             fits(arguments, &saved)?;
             say(&resuming(&saved));
@@ -143,7 +138,7 @@ fn resuming(saved: &Checkpoint) -> String {
 }
 
 /// The report of a run that was asked to stop.
-pub(super) fn stopped(arguments: &UploadArguments, entry: Option<&Entry>) -> Report {
+pub(super) fn stopped(arguments: &UploadArguments, entry: Option<&UnfinishedUpload>) -> Report {
     let name = arguments.file.display();
     let saved = left(entry);
     if saved.as_ref().is_some_and(Checkpoint::may_have_made_a_file) {
@@ -173,15 +168,16 @@ pub(super) fn given_up(arguments: &UploadArguments) -> Report {
 pub(super) fn after(
     report: Report,
     error: &Error,
-    entry: Option<&Entry>,
+    entry: Option<&UnfinishedUpload>,
     resumed: Option<&str>,
     connected: &Connected,
 ) -> Report {
     let Some(saved) = left(entry) else { return report };
     match error {
         Error::Upload(cause) if resumed.is_some() && resumed == saved.upload_id() && is_unknown(cause) => {
-            let rejection =
-                error.refusal().map(|rejection| unknown_upload(saved.account(), rejection, &connected.sent));
+            let rejection = error
+                .rejection()
+                .map(|rejection| unknown_upload(saved.account(), rejection, &connected.sent));
             report.maybe_hint(rejection).also_hint("--no-resume starts over".into())
         }
         Error::Upload(cause) if matches!(**cause, UploadError::Cancelled { .. }) => match saved.upload_id() {
@@ -189,9 +185,9 @@ pub(super) fn after(
             None => report,
         },
         // The endpoint that the redirect names is another service, where nothing is to resume.
-        _ if error.refusal().is_some_and(|refusal| refusal.redirect.is_some()) => report,
+        _ if error.rejection().is_some_and(|refusal| refusal.redirect.is_some()) => report,
         // The same parts would be too large again.
-        _ if error.refusal().is_some_and(|refusal| refusal.kind() == ApiErrorKind::TooLarge) => report,
+        _ if error.rejection().is_some_and(|refusal| refusal.kind() == ApiErrorKind::TooLarge) => report,
         Error::Upload(cause) if matches!(**cause, UploadError::Unproven { file: None, .. }) => report,
         Error::Upload(cause) if is_rejected_complete(cause) => report.also_hint(
             "the same command completes the upload again, --no-resume uploads the file again".into(),
@@ -204,7 +200,7 @@ pub(super) fn after(
 }
 
 /// Forgets an upload whose file was adopted.
-pub(super) async fn forget(entry: &Entry) -> Result<(), Report> {
+pub(super) async fn forget(entry: &UnfinishedUpload) -> Result<(), Report> {
     let forgotten = entry.forget().await;
     forgotten.map_err(|cause| Report::because("cannot remove the checkpoint of the upload", &cause))
 }
@@ -224,7 +220,7 @@ fn is_rejected_complete(cause: &UploadError) -> bool {
     matches!(cause, UploadError::Refused { operation: OperationId::CompleteUpload, .. })
 }
 
-fn left(entry: Option<&Entry>) -> Option<Checkpoint> {
+fn left(entry: Option<&UnfinishedUpload>) -> Option<Checkpoint> {
     // One that cannot be read is told of by the next run.
     entry?.load().ok()?
 }

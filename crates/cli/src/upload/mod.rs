@@ -8,7 +8,7 @@ mod stats;
 
 use std::{error::Error as StdError, time::Instant};
 
-use partwise::{Error, FileSource, Upload};
+use partwise::{Error, FileSource, UnfinishedUpload, Upload, mime_type};
 use partwise_models::File;
 use partwise_protocol::upload::{Parallel, Plan, RouteChoice, UploadError};
 
@@ -18,12 +18,10 @@ use crate::{
     connect::{Connected, Connection},
     environment::Environment,
     interrupt::Signals,
-    mime,
     output::Output,
     progress::{Direction, Display},
     report::Report,
     size::Human,
-    unfinished::Entry,
 };
 
 /// Uploads one file and prints the stored object.
@@ -93,7 +91,7 @@ fn plan(arguments: &UploadArguments) -> Result<Plan, Report> {
         Report::usage(format!("the name of {path} is not valid UTF-8, and the service takes no other"))
             .hint("rename the file, or upload a link to it that has another name")
     })?;
-    let mime_type = arguments.mime_type.as_deref().unwrap_or_else(|| mime::guess(&arguments.file));
+    let mime_type = arguments.mime_type.as_deref().unwrap_or_else(|| mime_type(&arguments.file));
     let purpose = arguments.purpose.resolve_for(name, "rename it")?;
     let mut plan = Plan::new(name, mime_type, purpose);
     plan.parallel = arguments.parallel.map_or_else(Parallel::default, Parallel::Fixed);
@@ -123,10 +121,10 @@ async fn send(
     mut upload: Upload,
     signals: Signals,
     connected: &Connected,
-    entry: Option<&Entry>,
+    entry: Option<&UnfinishedUpload>,
 ) -> Result<File, Report> {
     if let Some(entry) = entry {
-        upload = upload.save_to(entry.checkpoint());
+        upload = upload.save_to(entry.store());
     }
     let began = upload.progress().borrow().clone();
     // A name is UTF-8, as the plan has made sure.

@@ -1,5 +1,6 @@
 //! Where checkpoints survive a crash.
 
+mod directory;
 mod file;
 mod journal;
 
@@ -7,7 +8,13 @@ use std::{error::Error, sync::Arc};
 
 use futures_util::future::BoxFuture;
 
-pub use self::{file::CheckpointFile, journal::CheckpointJournal};
+pub use self::{
+    directory::{
+        CheckpointDir, CheckpointDirError, FoundUpload, UnfinishedCheckpoint, UnfinishedUpload, UploadSubject,
+    },
+    file::CheckpointFile,
+    journal::CheckpointJournal,
+};
 use partwise_net::BoxError;
 
 /// Keeps the last checkpoint of one upload ([`Checkpoint`](partwise_protocol::upload::Checkpoint)) or one download

@@ -140,7 +140,8 @@ impl Job for DownloadJob {
             }),
             DownloadTask::Retrieve { attempt, operation } => attempts.start(id, async move {
                 let object = client.execute_once(&operation, None, attempt.number).await;
-                Outcome::Retrieved(object.map(Box::new).map_err(|failed| failed.error))
+                let object = object.map(|answer| Box::new(answer.into_body()));
+                Outcome::Retrieved(object.map_err(|failed| failed.error))
             }),
         }
     }

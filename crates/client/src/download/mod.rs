@@ -3,7 +3,14 @@
 mod check;
 mod file;
 mod job;
+mod path;
 mod receive;
+mod request;
 mod stream;
 
-pub use self::{file::FileDownload, stream::Download};
+pub use self::{
+    file::FileDownload,
+    path::{DownloadEvent, DownloadPathError, NotResumable, PathDownload, PreparedPathDownload},
+    request::{DownloadReader, DownloadRequest},
+    stream::Download,
+};

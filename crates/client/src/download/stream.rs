@@ -39,17 +39,7 @@ use crate::{
 const ID: OperationId = DownloadFile::ID;
 
 impl Client {
-    /// Asks for a file's content and hands it out while it comes. Redirects are followed: to another host without the key,
-    /// and never from https to http. Only the asking is repeated; a download that breaks
-    /// off is gone on with by asking for the rest with [`DownloadFile::range`], or by whoever wants the whole file
-    /// somewhere with [`download_to`](Self::download_to).
-    ///
-    /// The length of an answer with all of the content is compared with the one in the file's object, which is asked for at
-    /// the same time (see [`ContentCheck`](partwise_protocol::download::ContentCheck)).
-    ///
-    /// # Errors
-    /// As for [`call`](Self::call); [`Error::Garbled`] also for a part of the content that was not asked for.
-    pub async fn download(&self, operation: &DownloadFile) -> Result<Download, Error> {
+    pub(super) async fn open(&self, operation: &DownloadFile) -> Result<Download, Error> {
         // Of a range it is not known before the answer whether there is anything to compare.
         let object = operation.range.is_none().then(|| Object::ask(self, operation));
         let mut download = self.open_download(operation, Retries::new(self, ID)).await?;
@@ -321,7 +311,7 @@ mod tests {
     }
 
     fn over(api: Api) -> Client {
-        Client::new(api, Credential::key("key").unwrap(), stack())
+        Client::builder(api, Credential::key("key").unwrap()).transport(stack()).build()
     }
 
     fn noise(length: usize) -> Vec<u8> {
@@ -392,7 +382,8 @@ mod tests {
             assert!(whole(download).await == *content, "{why}");
         }
         let api = service(with_length(&long)).await;
-        let layered = Client::new(api, Credential::key("key").unwrap(), Layered(stack()));
+        let layered =
+            Client::builder(api, Credential::key("key").unwrap()).transport(Layered(stack())).build();
         let Err(download) = begin(layered).await.direct().await else { panic!("through a layer") };
         assert!(whole(download).await == long);
     }

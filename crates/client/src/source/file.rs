@@ -5,7 +5,6 @@ use std::{
     io,
     path::{Path, PathBuf},
     sync::Arc,
-    time::UNIX_EPOCH,
 };
 
 use partwise_net::files::read_ahead;
@@ -44,7 +43,14 @@ impl FileSource {
         Ok(Self { file: Positioned::new(file), path })
     }
 
-    /// The path that it was opened with.
+    /// This open file, which has no path.
+    #[must_use]
+    pub fn of(file: File) -> Self {
+        read_ahead(&file);
+        Self { file: Positioned::new(file), path: PathBuf::new() }
+    }
+
+    /// The path that it was opened with; empty when it was not.
     #[must_use]
     pub fn path(&self) -> &Path {
         &self.path
@@ -77,12 +83,7 @@ fn require_regular(metadata: &Metadata) -> io::Result<()> {
 
 impl Source for FileSource {
     fn stamp(&self) -> io::Result<SourceStamp> {
-        let metadata = self.file.with(File::metadata)?;
-        let mut stamp = SourceStamp::new(metadata.len());
-        stamp.modified = modified(&metadata);
-        stamp.changed = changed(&metadata);
-        stamp.identity = identity(&metadata);
-        Ok(stamp)
+        Ok(SourceStamp::of(&self.file.with(File::metadata)?))
     }
 
     fn read_at(&self, offset: u64, buffer: &mut [u8]) -> io::Result<usize> {
@@ -94,45 +95,9 @@ impl Source for FileSource {
     }
 }
 
-/// Seconds and nanoseconds since 1970, negative before.
-fn modified(metadata: &Metadata) -> Option<String> {
-    let time = metadata.modified().ok()?;
-    Some(match time.duration_since(UNIX_EPOCH) {
-        Ok(since) => format!("{}.{:09}", since.as_secs(), since.subsec_nanos()),
-        Err(before) => format!("-{}.{:09}", before.duration().as_secs(), before.duration().subsec_nanos()),
-    })
-}
-
-/// Seconds and nanoseconds since 1970.
-#[cfg(unix)]
-#[allow(clippy::unnecessary_wraps, reason = "elsewhere there is none")]
-fn changed(metadata: &Metadata) -> Option<String> {
-    use std::os::unix::fs::MetadataExt;
-
-    Some(format!("{}.{:09}", metadata.ctime(), metadata.ctime_nsec()))
-}
-
-#[cfg(not(unix))]
-fn changed(_: &Metadata) -> Option<String> {
-    None
-}
-
-#[cfg(unix)]
-#[allow(clippy::unnecessary_wraps, reason = "elsewhere there is none")]
-fn identity(metadata: &Metadata) -> Option<String> {
-    use std::os::unix::fs::MetadataExt;
-
-    Some(metadata.ino().to_string())
-}
-
-#[cfg(not(unix))]
-fn identity(_: &Metadata) -> Option<String> {
-    None
-}
-
 #[cfg(test)]
 mod tests {
-    use std::{error::Error, fs};
+    use std::{error::Error, fs, time::UNIX_EPOCH};
 
     use super::*;
 

@@ -1,13 +1,22 @@
 //! What is uploaded: something of known length that can be read at any place, any number of times.
 
+mod any;
 mod file;
+mod stream;
 
 use std::{fs::File, io, sync::Arc};
 
 use bytes::Bytes;
 use partwise_protocol::{transport::SourceRange, upload::SourceStamp};
 
-pub use self::file::FileSource;
+pub(crate) use self::{
+    any::Kind,
+    stream::{AnyReader, spool},
+};
+pub use self::{
+    any::{AnySource, AsyncSource, IntoSource, from_async},
+    file::FileSource,
+};
 
 /// Content to upload. Several readers read different places of it at the same time, and a part that fails is read
 /// again; nothing is kept in between.

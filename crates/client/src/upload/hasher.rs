@@ -11,11 +11,13 @@ use std::{
     },
 };
 
+use bytes::Bytes;
+use futures_util::{StreamExt as _, stream::BoxStream};
 use md5::{Digest, Md5};
 use partwise_protocol::transport::{SourceError, SourceRange};
 use tokio::task::JoinHandle;
 
-use crate::source::{Source, read_exact_at};
+use crate::source::{AnySource, Kind, Source, read_exact_at};
 
 /// Read in one go, so that the thread notices within milliseconds that nobody waits any more. From 64 KiB to 1 MiB it
 /// makes no difference to the time.
@@ -28,10 +30,13 @@ pub(super) struct Hashing {
 }
 
 impl Hashing {
-    pub(super) fn start(source: Arc<dyn Source>, range: SourceRange) -> Self {
+    pub(super) fn start(source: AnySource, range: SourceRange) -> Self {
         let stopped = Arc::new(AtomicBool::new(false));
         let stop = stopped.clone();
-        let running = tokio::task::spawn_blocking(move || hash(&*source, range, &stop));
+        let running = match source.0 {
+            Kind::Blocking(source) => tokio::task::spawn_blocking(move || hash(&*source, range, &stop)),
+            Kind::Async(source) => tokio::spawn(hash_stream(source.read(range), range.len())),
+        };
         Self { running, stopped }
     }
 
@@ -68,15 +73,32 @@ fn hash(source: &dyn Source, range: SourceRange, stopped: &AtomicBool) -> io::Re
     Ok(md5.finalize().into())
 }
 
+async fn hash_stream(
+    mut stream: BoxStream<'static, io::Result<Bytes>>,
+    mut left: u64,
+) -> io::Result<[u8; 16]> {
+    let mut md5 = Md5::new();
+    while left > 0 {
+        let mut bytes = stream.next().await.unwrap_or_else(|| Err(io::ErrorKind::UnexpectedEof.into()))?;
+        bytes.truncate(usize::try_from(left).unwrap_or(usize::MAX));
+        left -= bytes.len() as u64;
+        for piece in bytes.chunks(PIECE) {
+            md5.update(piece);
+            // It would hold up all else on its thread.
+            tokio::task::yield_now().await;
+        }
+    }
+    Ok(md5.finalize().into())
+}
+
 #[cfg(test)]
 mod tests {
-    use bytes::Bytes;
-
     use super::*;
+    use crate::IntoSource as _;
 
     #[tokio::test]
     async fn the_digest_is_that_of_the_whole_range() {
-        let source: Arc<dyn Source> = Arc::new(Bytes::from(vec![b'a'; PIECE + 1]));
+        let source = Bytes::from(vec![b'a'; PIECE + 1]).into_source();
         let mut hashing =
             Hashing::start(source.clone(), SourceRange::new(PIECE as u64 - 2, PIECE as u64 + 1));
         let expected: [u8; 16] = Md5::digest("aaa").into();

@@ -1,5 +1,6 @@
 //! Uploads: one file's way to the service.
 
+mod builder;
 mod hasher;
 mod job;
 mod trace;
@@ -14,75 +15,26 @@ use partwise_protocol::{
 use tokio::sync::watch;
 use tracing::Instrument;
 
+pub use self::builder::UploadBuilder;
 use self::job::UploadJob;
 use crate::{
-    CheckpointStore, Client, Error, Source,
+    AnySource, CheckpointStore, Client, Error, UnfinishedUpload,
     driver::{Driver, Signals, StoreOf},
     reading::Reader,
 };
 
-impl Client {
-    /// Uploads `source` as the plan says: in parallel parts or in one request.
-    ///
-    /// For progress, checkpoints or cancelling, [prepare](Self::prepare) it and [run](Upload::run) it.
-    ///
-    /// # Tracing
-    /// An upload is a span `upload` (info): `service`, `dialect`, `route` (`parts` or `single`, recorded again when a single request goes in parts after all), `bytes`, `id` once the
-    /// service has given one, and when it ends or is dropped, `attempts`, `retries`, `bytes_sent`, `bytes_acknowledged`
-    /// and `waited_ms`, as [`Statistics`](partwise_protocol::upload::Statistics) counts them. Each request is a span `attempt`
-    /// (debug) in it: `operation`, `part` and `number` as [`Attempt`](partwise_protocol::machine::Attempt) has them, and in the
-    /// end `status`, or `failure` with the kind of failure, or `abandoned`.
-    ///
-    /// Events in the upload's span: how it ended (info), what is tried again and why (debug), that the service asked for
-    /// patience, and what [`Warning`](partwise_protocol::upload::Warning) says (both warn). Keys and bodies are in none of them.
-    ///
-    /// # Errors
-    /// As for [`prepare`](Self::prepare) and [`Upload::run`].
-    pub async fn upload(&self, source: impl Source, plan: Plan) -> Result<File, Error> {
-        self.prepare(source, plan).await?.run().await
-    }
-
-    /// Makes an upload of `source` ready: nothing is sent yet.
-    ///
-    /// # Errors
-    /// [`Error::Source`] when the source cannot be stamped, [`Error::Plan`] when the plan does not suit it.
-    pub async fn prepare(&self, source: impl Source, plan: Plan) -> Result<Upload, Error> {
-        let reader = Reader::new(Arc::new(source), self.reading);
-        let stamp = reader.clone().stamp().await?;
-        let transfer = UploadMachine::new(self.api().clone(), plan, stamp, self.system.entropy()?)?
-            .with_service(&self.state);
-        Ok(Upload::new(self.clone(), reader, transfer))
-    }
-
-    /// Makes the rest of an upload ready that was begun before, as far as `saved` says. What is sent comes from there;
-    /// how it is sent, parallelism and patience, comes from the plan.
-    ///
-    /// # Errors
-    /// [`Error::Source`] when the source cannot be stamped, [`Error::Resume`] when it is not the same any more or the
-    /// checkpoint belongs to another service.
-    pub async fn resume(&self, source: impl Source, plan: Plan, saved: Checkpoint) -> Result<Upload, Error> {
-        let reader = Reader::new(Arc::new(source), self.reading);
-        let stamp = reader.clone().stamp().await?;
-        let transfer = UploadMachine::resume(self.api().clone(), plan, saved, stamp, self.system.entropy()?)?
-            .with_service(&self.state);
-        Ok(Upload::new(self.clone(), reader, transfer))
-    }
-}
-
 /// An upload that is ready to run.
 ///
 /// ```no_run
-/// use partwise_models::Purpose;
-/// use partwise_protocol::upload::Plan;
-/// use partwise::{CheckpointFile, Client, FileSource};
+/// use partwise::{CheckpointFile, Client, Purpose};
 ///
 /// # async fn example(client: Client) -> Result<(), Box<dyn std::error::Error>> {
-/// let plan = Plan::new("train.jsonl", "application/jsonl", Purpose::FineTune);
 /// let upload = client
-///     .prepare(FileSource::open("data/train.jsonl")?, plan)
-///     .await?
+///     .upload_file("data/train.jsonl", Purpose::FineTune)
 ///     .save_to(CheckpointFile::at("data/train.jsonl.partwise"))
-///     .cancel_when(async { tokio::signal::ctrl_c().await.unwrap_or_default() });
+///     .cancel_when(async { tokio::signal::ctrl_c().await.unwrap_or_default() })
+///     .prepare()
+///     .await?;
 /// let mut progress = upload.progress();
 /// tokio::spawn(async move {
 ///     while progress.changed().await.is_ok() {
@@ -95,6 +47,16 @@ impl Client {
 /// # Ok(())
 /// # }
 /// ```
+/// # Tracing
+/// An upload is a span `upload` (info): `service`, `dialect`, `route` (`parts` or `single`, recorded again when a single request
+/// goes in parts after all), `bytes`, `id` once the service has given one, and when it ends or is dropped, `attempts`, `retries`,
+/// `bytes_sent`, `bytes_acknowledged` and `waited_ms`, as [`Statistics`](partwise_protocol::upload::Statistics) counts them. Each
+/// request is a span `attempt` (debug) in it: `operation`, `part` and `number` as
+/// [`Attempt`](partwise_protocol::machine::Attempt) has them, and in the end `status`, or `failure` with the kind of failure, or
+/// `abandoned`.
+///
+/// Events in the upload's span: how it ended (info), what is tried again and why (debug), that the service asked for
+/// patience, and what [`Warning`](partwise_protocol::upload::Warning) says (both warn). Keys and bodies are in none of them.
 #[must_use = "nothing is sent before it runs"]
 pub struct Upload {
     client: Client,
@@ -102,18 +64,37 @@ pub struct Upload {
     /// Boxed, so that futures that hold an upload stay small.
     transfer: Box<UploadMachine>,
     store: Option<StoreOf<UploadJob>>,
+    /// The upload in a directory of unfinished ones, which it is in until the end.
+    entry: Option<UnfinishedUpload>,
     signals: Signals,
     progress: watch::Sender<Progress>,
 }
 
 impl Upload {
+    async fn begin(client: Client, source: AnySource, plan: Plan) -> Result<Self, Error> {
+        let reader = Reader::new(source, client.reading);
+        let stamp = reader.clone().stamp().await?;
+        let machine = UploadMachine::new(client.api().clone(), plan, stamp, client.system.entropy()?)?;
+        let machine = machine.with_service(&client.state);
+        Ok(Self::new(client, reader, machine))
+    }
+
+    async fn resume(client: Client, source: AnySource, plan: Plan, saved: Checkpoint) -> Result<Self, Error> {
+        let reader = Reader::new(source, client.reading);
+        let stamp = reader.clone().stamp().await?;
+        let machine =
+            UploadMachine::resume(client.api().clone(), plan, saved, stamp, client.system.entropy()?)?;
+        let machine = machine.with_service(&client.state);
+        Ok(Self::new(client, reader, machine))
+    }
+
     fn new(client: Client, reader: Reader, transfer: UploadMachine) -> Self {
         let progress = watch::Sender::new(transfer.progress());
         let transfer = Box::new(transfer);
-        Self { client, reader, transfer, store: None, signals: Signals::default(), progress }
+        Self { client, reader, transfer, store: None, entry: None, signals: Signals::default(), progress }
     }
 
-    /// Keeps checkpoints there, so that [`Client::resume`] can go on after a crash. The last one is removed when the
+    /// Keeps checkpoints there, so that [`UploadBuilder::resume`] can go on after a crash. The last one is removed when the
     /// file is complete, and when the upload has ended in a way that cannot be gone on from. By default none are kept.
     pub fn save_to(mut self, store: impl CheckpointStore<Checkpoint>) -> Self {
         self.store = Some(Arc::new(store));
@@ -154,7 +135,11 @@ impl Upload {
         let span = job.span().clone();
         let driver = Driver::new(job, clock, self.store);
         // Boxed, so that the futures of those who upload stay small.
-        Box::pin(driver.run(self.signals)).instrument(span).await
+        let result = Box::pin(driver.run(self.signals)).instrument(span).await;
+        if let Some(entry) = self.entry {
+            entry.close().await;
+        }
+        result
     }
 }
 

@@ -54,7 +54,7 @@ fn dropped_at(fault: Fault, parts: u64, part_size: u64, security: Security) {
     let mut timeouts = Timeouts::default();
     (timeouts.stall, timeouts.answer, timeouts.lookup) = (hour, hour, hour);
     let client = world.client_that_waits(proxy.address, timeouts);
-    let upload = runtimes.client.block_on(client.prepare(world.source(), plan.clone())).unwrap();
+    let upload = runtimes.client.block_on(client.upload_as(plan.clone(), world.source()).prepare()).unwrap();
     let running = runtimes.client.spawn(upload.save_to(world.checkpoint()).run());
     runtimes.until("the fault", || proxy.faults() >= 3 || running.is_finished());
     assert!(!running.is_finished(), "{fault:?}, {security:?}: it should hang");
@@ -68,7 +68,13 @@ fn dropped_at(fault: Fault, parts: u64, part_size: u64, security: Security) {
     assert!(acknowledged > 0, "{fault:?}, {security:?}: nothing had been done");
     let proxy = runtimes.world.block_on(world.proxy(|_| Fault::None));
     let file = runtimes.client.block_on(async {
-        let upload = world.client(proxy.address).resume(world.source(), plan, saved).await.unwrap();
+        let upload = world
+            .client(proxy.address)
+            .upload_as(plan, world.source())
+            .resume(saved)
+            .prepare()
+            .await
+            .unwrap();
         upload.save_to(world.checkpoint()).run().await.unwrap()
     });
     assert_only_the_rest(proxy.taken(), length - acknowledged);

@@ -83,11 +83,12 @@ async fn is_reported(status: StatusCode) {
             let options = StackOptions::new().proxy(Proxy::none());
             let options = options.trust_ca_pem(authority.pem().as_bytes()).unwrap();
             let key = Credential::key("a-key").unwrap();
-            let client = Client::new(api, key, Stack::new(options)).retry(RetryPolicy::never());
+            let client =
+                Client::builder(api, key).transport(Stack::new(options)).retry(RetryPolicy::never()).build();
             for number in 0..TRIES {
                 let error = client.call_with(&part, content.clone()).await.unwrap_err();
                 let story = format!("try {number}, {security:?}, {reads} bytes read");
-                let refusal = error.refusal().unwrap_or_else(|| panic!("{story}: {}", line(&error)));
+                let refusal = error.rejection().unwrap_or_else(|| panic!("{story}: {}", line(&error)));
                 assert_eq!(refusal.status, status, "{story}");
                 assert_eq!(refusal.error.message.as_deref(), Some("This is refused"), "{story}");
             }

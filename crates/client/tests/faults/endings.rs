@@ -33,7 +33,7 @@ async fn goes_on_later(security: Security, fault: Fault) {
     // One after the other, so that what is done by the end is for the proxy to say.
     let mut in_turn = plan();
     in_turn.parallel = 1.into();
-    let upload = world.client(dying.address).prepare(world.source(), in_turn).await.unwrap();
+    let upload = world.client(dying.address).upload_as(in_turn, world.source()).prepare().await.unwrap();
     let error = upload.save_to(world.checkpoint()).run().await.unwrap_err();
     let kind = error.failure().unwrap_or_else(|| panic!("{fault:?}, {security:?}: {}", line(&error)));
     assert!(
@@ -47,7 +47,8 @@ async fn goes_on_later(security: Security, fault: Fault) {
     drop(dying);
 
     let proxy = world.proxy(|_| Fault::None).await;
-    let upload = world.client(proxy.address).resume(world.source(), plan(), saved).await.unwrap();
+    let upload =
+        world.client(proxy.address).upload_as(plan(), world.source()).resume(saved).prepare().await.unwrap();
     let file = upload.save_to(world.checkpoint()).run().await.unwrap();
     world.assert_whole(&file).await;
     assert_only_the_rest(proxy.taken(), length - acknowledged);
@@ -69,8 +70,8 @@ async fn a_key_that_is_no_good_is_what_is_reported() {
     for security in [Security::Plain, Security::Tls] {
         let world = World::new(security).await;
         let client = world.client_with(world.front, "another-key", StackOptions::new());
-        let error = client.upload(world.source(), plan()).await.unwrap_err();
-        assert_eq!(error.refusal().unwrap().status, StatusCode::UNAUTHORIZED, "{}", line(&error));
+        let error = client.upload_as(plan(), world.source()).await.unwrap_err();
+        assert_eq!(error.rejection().unwrap().status, StatusCode::UNAUTHORIZED, "{}", line(&error));
     }
 }
 
@@ -81,7 +82,7 @@ async fn a_service_that_is_not_there_at_all_is_what_is_reported() {
     let taken = TcpSocket::new_v4().unwrap();
     taken.bind("127.0.0.1:0".parse().unwrap()).unwrap();
     let gone = taken.local_addr().unwrap();
-    let error = world.client(gone).upload(world.source(), plan()).await.unwrap_err();
+    let error = world.client(gone).upload_as(plan(), world.source()).await.unwrap_err();
     let Error::Upload(transfer) = &error else { panic!("{}", line(&error)) };
     assert!(matches!(**transfer, UploadError::Failed { .. }), "{}", line(&error));
     assert_eq!(error.failure(), Some(FailureKind::Connect), "{}", line(&error));
@@ -95,7 +96,8 @@ async fn a_handshake_that_is_reset_is_over_at_once() {
     timeouts.connect = Duration::from_secs(3600);
     for after in [0, 1, 100] {
         let proxy = world.proxy(move |_| Fault::Cut { after, by: Ending::Reset }).await;
-        let client = world.client_that_waits(proxy.address, timeouts).retry(RetryPolicy::never());
+        let client =
+            world.client_that_waits(proxy.address, timeouts).to_builder().retry(RetryPolicy::never()).build();
         for _ in 0..20 {
             let asked = timeout(SAFETY, client.call(&RetrieveFile::new("file-1"))).await;
             let error = asked.expect("it ends").unwrap_err();
@@ -114,7 +116,7 @@ async fn a_connection_that_is_closed_at_once_is_never_the_end() {
         .flat_map(|after| [Fault::Cut { after, by: Ending::Fin }, Fault::Cut { after, by: Ending::Reset }])
     {
         let proxy = world.proxy(move |_| fault).await;
-        let client = world.client(proxy.address).retry(RetryPolicy::never());
+        let client = world.client(proxy.address).to_builder().retry(RetryPolicy::never()).build();
         for number in 0..200 {
             let error = client.call_with(&part, world.source()).await.unwrap_err();
             let kind = error.failure();

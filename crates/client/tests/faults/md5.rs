@@ -27,7 +27,7 @@ fn with_md5() -> Plan {
 async fn a_file_that_arrived_as_it_was_read_passes() {
     for security in [Security::Plain, Security::Tls] {
         let world = World::new(security).await;
-        let file = world.client(world.front).upload(world.source(), with_md5()).await.unwrap();
+        let file = world.client(world.front).upload_as(with_md5(), world.source()).await.unwrap();
         world.assert_whole(&file).await;
     }
 }
@@ -61,16 +61,16 @@ async fn a_file_that_is_not_what_was_hashed_is_refused_with_both_digests() {
     for security in [Security::Plain, Security::Tls] {
         let world = World::new(security).await;
         let source = Arc::new(Lying { file: world.source(), times_read: AtomicU64::new(0) });
-        let upload = world.client(world.front).prepare(source, with_md5()).await.unwrap();
+        let upload = world.client(world.front).upload_as(with_md5(), source).prepare().await.unwrap();
         let error = upload.save_to(world.checkpoint()).run().await.unwrap_err();
-        assert_eq!(error.refusal().unwrap().status, StatusCode::BAD_REQUEST, "{}", line(&error));
-        let told = error.refusal().unwrap().error.message.clone().unwrap();
+        assert_eq!(error.rejection().unwrap().status, StatusCode::BAD_REQUEST, "{}", line(&error));
+        let told = error.rejection().unwrap().error.message.clone().unwrap();
         let words: Vec<&str> = told.split(' ').collect();
         let ["the", "parts", "named", "have", "the", "MD5", found, "not", sent] = words[..] else {
             panic!("{told}");
         };
         assert!(found.trim_end_matches(',').len() == 32 && sent.len() == 32, "{told}");
-        assert_eq!(error.refusal().unwrap().error.param.as_deref(), Some("md5"));
+        assert_eq!(error.rejection().unwrap().error.param.as_deref(), Some("md5"));
         assert!(world.files().await.is_empty());
         assert_eq!(world.checkpoint().load().unwrap(), None, "the same parts would be refused again");
     }

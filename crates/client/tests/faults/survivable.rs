@@ -45,7 +45,7 @@ async fn survives_where(
     let mut plan = plan();
     plan.route = route;
     let client = world.client_that_waits(proxy.address, timeouts);
-    let upload = client.prepare(world.source(), plan).await.unwrap().save_to(world.checkpoint());
+    let upload = client.upload_as(plan, world.source()).prepare().await.unwrap().save_to(world.checkpoint());
     let result = timeout(SAFETY, upload.run()).await.unwrap_or_else(|_| panic!("{story}: it never ends"));
     let file = result.unwrap_or_else(|error| panic!("{story}: {}", line(&error)));
     world.assert_whole(&file).await;

@@ -10,7 +10,7 @@ use partwise::{
 use partwise_models::{File, Purpose};
 use partwise_protocol::{
     Api, Credential, Dialect,
-    operations::{DownloadFile, ListFiles},
+    operations::ListFiles,
     retry::RetryPolicy,
     upload::{Plan, RouteChoice},
 };
@@ -114,17 +114,18 @@ impl World {
             Security::Plain => Reading::Inline,
             Security::Tls => Reading::Blocking,
         };
-        Client::new(api, Credential::key(key).unwrap(), Stack::new(options)).reading(reading)
+        Client::builder(api, Credential::key(key).unwrap())
+            .transport(Stack::new(options))
+            .reading(reading)
+            .build()
     }
 
     /// A client of the server itself.
     fn truthful(&self) -> Client {
         let api = Api::with_base(&format!("http://{}/v1", self.server), Dialect::OpenAi).unwrap();
-        Client::new(
-            api,
-            Credential::key(KEY).unwrap(),
-            Stack::new(StackOptions::new().proxy(NoProxy::none())),
-        )
+        Client::builder(api, Credential::key(KEY).unwrap())
+            .transport(Stack::new(StackOptions::new().proxy(NoProxy::none())))
+            .build()
     }
 
     pub(crate) async fn files(&self) -> Vec<File> {
@@ -135,7 +136,7 @@ impl World {
     pub(crate) async fn assert_whole(&self, file: &File) {
         let files = self.files().await;
         assert_eq!(files.iter().map(|file| &file.id).collect::<Vec<_>>(), [&file.id]);
-        let download = self.truthful().download(&DownloadFile::new(&*file.id)).await.unwrap();
+        let download = self.truthful().download(&file.id).await.unwrap();
         let pieces: Vec<_> = download.try_collect().await.unwrap();
         assert!(pieces.concat() == self.content, "other bytes came back");
     }

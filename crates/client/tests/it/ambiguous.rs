@@ -157,7 +157,7 @@ fn plan() -> Plan {
 
 fn client(peer: &Peer) -> Client {
     let key = partwise_protocol::Credential::key("a-secret-key").unwrap();
-    Client::new(peer.api(), key, Stack::new(options()))
+    Client::builder(peer.api(), key).transport(Stack::new(options())).build()
 }
 
 #[tokio::test]
@@ -166,8 +166,8 @@ async fn an_upload_whose_connection_was_cut_in_its_body_is_sent_again_and_not_lo
     let peer = store.start().await;
     let client = client(&peer);
     let [a, b] = [b'a', b'b'].map(|letter| Bytes::from(vec![letter; 64 * MIB as usize]));
-    let first = client.upload(a, plan()).await.unwrap();
-    let second = client.upload(b.clone(), plan()).await.unwrap();
+    let first = client.upload_as(plan(), a).await.unwrap();
+    let second = client.upload_as(plan(), b.clone()).await.unwrap();
     assert_ne!(first.id, second.id);
     assert_eq!(store.content(&second.id), b);
     assert_eq!(store.asked(), ["POST /v1/files HTTP/1.1"; 3]);
@@ -178,8 +178,8 @@ async fn the_file_of_an_earlier_upload_is_never_taken_for_that_of_a_later_one() 
     let store = Store::new(|post| if post == 1 { Cut::BeforeAnswer } else { Cut::Not });
     let peer = store.start().await;
     // Two clients know nothing of each other, so the content has to tell.
-    let first = client(&peer).upload(Bytes::from_static(b"aaaa"), plan()).await.unwrap();
-    let upload = client(&peer).prepare(Bytes::from_static(b"bbbb"), plan()).await.unwrap();
+    let first = client(&peer).upload_as(plan(), Bytes::from_static(b"aaaa")).await.unwrap();
+    let upload = client(&peer).upload_as(plan(), Bytes::from_static(b"bbbb")).prepare().await.unwrap();
     let progress = upload.progress();
     let second = upload.run().await.unwrap();
     assert_eq!((store.content(&first.id), store.content(&second.id)), (b"aaaa".to_vec(), b"bbbb".to_vec()));
@@ -195,7 +195,7 @@ async fn uploads_at_once_that_lose_their_answers_end_each_with_its_own_file() {
     let client = client(&peer);
     let uploads = (0..8).map(|number| {
         let (client, content) = (client.clone(), Bytes::from(format!("file {number}")));
-        tokio::spawn(async move { (client.upload(content.clone(), plan()).await, content) })
+        tokio::spawn(async move { (client.upload_as(plan(), content.clone()).await, content) })
     });
     let mut ids = HashSet::new();
     for upload in uploads.collect::<Vec<_>>() {
@@ -211,7 +211,7 @@ async fn uploads_at_once_that_lose_their_answers_end_each_with_its_own_file() {
 async fn where_content_is_not_served_the_candidate_is_named_and_nothing_is_guessed() {
     let store = Store { serves_content: false, ..Store::new(|_| Cut::BeforeAnswer) };
     let peer = store.start().await;
-    let error = client(&peer).upload(Bytes::from_static(b"aaaa"), plan()).await.unwrap_err();
+    let error = client(&peer).upload_as(plan(), Bytes::from_static(b"aaaa")).await.unwrap_err();
     let Error::Upload(error) = error else { panic!("{}", line(&error)) };
     let UploadError::CompletionUnknown { candidates: Some(candidates), .. } = *error else {
         panic!("{}", line(&*error));
@@ -225,7 +225,7 @@ async fn content_is_compared_with_a_source() {
     let store = Store::new(|_| Cut::Not);
     let peer = store.start().await;
     let client = client(&peer);
-    let file = client.upload(Bytes::from_static(b"aaaa"), plan()).await.unwrap();
+    let file = client.upload_as(plan(), Bytes::from_static(b"aaaa")).await.unwrap();
     let compare = |content: &'static str| client.compare(&file.id, Bytes::from(content));
     assert!(matches!(compare("aaaa").await.unwrap(), Comparison::Equal));
     assert!(matches!(compare("aaab").await.unwrap(), Comparison::Different));

@@ -10,7 +10,7 @@ use partwise_protocol::{
 };
 
 fn client() -> Client {
-    Client::with_defaults(Api::openai(), Credential::key("test").unwrap())
+    Client::builder(Api::openai(), Credential::key("test").unwrap()).build()
 }
 
 #[test]
@@ -32,9 +32,14 @@ fn the_client_goes_between_threads_and_so_do_its_futures() {
     is_sent(&client.call(&list));
     is_sent(&client.call_with(&list, bytes::Bytes::new()));
     is_sent(&client.download(&download));
-    is_sent(&client.upload(bytes::Bytes::new(), Plan::new("a", "text/plain", Purpose::Assistants)));
+    is_sent(&client.upload_as(Plan::new("a", "text/plain", Purpose::Assistants), bytes::Bytes::new()));
     let run = async move {
-        client.prepare(bytes::Bytes::new(), Plan::new("a", "text/plain", Purpose::Batch)).await?.run().await
+        client
+            .upload_as(Plan::new("a", "text/plain", Purpose::Batch), bytes::Bytes::new())
+            .prepare()
+            .await?
+            .run()
+            .await
     };
     is_sent(&run);
     let run = async {

@@ -8,10 +8,7 @@ use flate2::{
 };
 use http::StatusCode;
 use partwise::{Client, Error};
-use partwise_protocol::{
-    operations::{DownloadFile, RetrieveFile},
-    transport::FailureKind,
-};
+use partwise_protocol::{operations::RetrieveFile, transport::FailureKind};
 use tokio::{io::AsyncWriteExt, sync::mpsc};
 
 use crate::{
@@ -113,7 +110,7 @@ async fn a_decoded_answer_is_kept_within_the_limit_of_its_operation() {
     let page = [&b"<title>Down</title>"[..], &vec![b' '; 32 << 20]].concat();
     let coded = answering(502, "Content-Encoding: gzip", gzip(&page)).await;
     let error = retrieve(&coded).await.unwrap_err();
-    assert_eq!(error.refusal().unwrap().status, StatusCode::BAD_GATEWAY);
+    assert_eq!(error.rejection().unwrap().status, StatusCode::BAD_GATEWAY);
     assert!(line(&error).ends_with("502 Bad Gateway: a page with the title “Down”"), "{}", line(&error));
 }
 
@@ -137,7 +134,7 @@ fn content() -> Vec<u8> {
 }
 
 async fn download(client: &Client) -> Result<Vec<u8>, Error> {
-    let mut download = client.download(&DownloadFile::new("file-1")).await?;
+    let mut download = client.download("file-1").await?;
     assert_eq!(download.head().length, None, "the length would be that of the coded bytes");
     let mut all = Vec::new();
     while let Some(bytes) = download.chunk().await? {
@@ -181,6 +178,6 @@ async fn a_coded_download_that_ends_early_is_no_short_file() {
 async fn a_part_of_a_coded_content_is_refused() {
     let headers = "Content-Encoding: gzip\r\nContent-Range: bytes 0-9/100";
     let coded = answering(206, headers, gzip(b"0123456789")[..10].to_vec()).await;
-    let error = coded.client.download(&DownloadFile::new("file-1")).await.unwrap_err();
+    let error = coded.client.download("file-1").await.unwrap_err();
     assert!(matches!(error, Error::Garbled(_)), "{}", line(&error));
 }

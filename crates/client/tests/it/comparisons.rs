@@ -16,7 +16,7 @@ const CONTENT: &[u8] = b"0123456789";
 fn client(peer: &Peer) -> Client {
     let mut policy = RetryPolicy::default();
     (policy.base_wait, policy.max_failures) = (Duration::from_millis(1), 3);
-    peer.client(options()).retry(policy)
+    peer.client(options()).to_builder().retry(policy).build()
 }
 
 async fn compare(peer: &Peer) -> Comparison {

@@ -199,7 +199,7 @@ async fn what_failed_on_the_way_is_tried_again_when_that_is_harmless() {
     .await;
     let mut patient = RetryPolicy::default();
     patient.base_wait = Duration::from_millis(1);
-    let file = peer.client(options()).retry(patient).call(&a_file()).await.unwrap();
+    let file = peer.client(options()).to_builder().retry(patient).build().call(&a_file()).await.unwrap();
     assert_eq!((file.id.as_str(), peer.accepted()), ("file-1", 3));
 }
 
@@ -329,7 +329,8 @@ async fn a_key_does_not_go_over_plain_http_to_another_machine() {
     // An address of the range for documentation: nobody would answer there, and nobody is asked.
     let api =
         partwise_protocol::Api::with_base("http://192.0.2.1/v1", partwise_protocol::Dialect::OpenAi).unwrap();
-    let client = Client::new(api, Credential::key("secret").unwrap(), Stack::new(options()));
+    let client =
+        Client::builder(api, Credential::key("secret").unwrap()).transport(Stack::new(options())).build();
     let error = client.call(&a_file()).await.unwrap_err();
     assert_eq!(
         line(&error),

@@ -80,7 +80,8 @@ async fn a_connection_that_either_side_is_about_to_close_is_not_used_again() {
         .await;
         let folder = Folder::new();
         let stack = Closing { stack: Stack::new(options()), says_so: said_by_us };
-        let client = Client::new(peer.api(), Credential::key("a-secret-key").unwrap(), stack);
+        let client =
+            Client::builder(peer.api(), Credential::key("a-secret-key").unwrap()).transport(stack).build();
         client.download_to(folder.target(), one_at_a_time()).await.unwrap();
         assert!(folder.bytes() == content);
         assert_eq!(asked.lock().unwrap().len(), 3);

@@ -3,7 +3,7 @@
 use futures_util::StreamExt;
 use http::StatusCode;
 use partwise::{Download, Error};
-use partwise_protocol::{operations::DownloadFile, transport::FailureKind};
+use partwise_protocol::transport::FailureKind;
 use tokio::{io::AsyncWriteExt, sync::mpsc};
 
 use crate::peer::{Peer, answer, drain, is_for_content, line, options, read_request};
@@ -26,7 +26,7 @@ async fn saying(text: impl Into<String>) -> Peer {
 }
 
 async fn start(peer: &Peer) -> Result<Download, Error> {
-    peer.client(options()).download(&DownloadFile::new("file-1")).await
+    peer.client(options()).download("file-1").await
 }
 
 async fn read_all(mut download: Download) -> Result<Vec<u8>, Error> {
@@ -82,7 +82,7 @@ async fn a_refusal_is_read_before_any_byte_is_handed_out() {
     })
     .await;
     let error = start(&peer).await.unwrap_err();
-    assert_eq!(error.refusal().unwrap().status, StatusCode::NOT_FOUND);
+    assert_eq!(error.rejection().unwrap().status, StatusCode::NOT_FOUND);
 }
 
 #[tokio::test]
@@ -99,7 +99,7 @@ async fn dropping_a_download_closes_its_connection() {
     })
     .await;
     let client = peer.client(options());
-    let mut download = client.download(&DownloadFile::new("file-1")).await.unwrap();
+    let mut download = client.download("file-1").await.unwrap();
     download.chunk().await.unwrap().unwrap();
     drop(download);
     was_closed.recv().await.unwrap();

@@ -27,7 +27,7 @@ async fn refused_with_a_reset_after(read: u64) {
     for round in 0..40 {
         let error = client.call_with(&part(16 * MIB), source.clone()).await.unwrap_err();
         let refusal =
-            error.refusal().unwrap_or_else(|| panic!("round {round}: {}", crate::peer::line(&error)));
+            error.rejection().unwrap_or_else(|| panic!("round {round}: {}", crate::peer::line(&error)));
         assert_eq!(refusal.status, StatusCode::UNAUTHORIZED);
         assert_eq!(refusal.error.message.as_deref(), Some("Incorrect API key"));
     }
@@ -70,7 +70,7 @@ async fn the_rest_of_the_body_is_not_sent_after_an_answer() {
     let len = 256 * MIB;
     let source: Arc<Zeros> = Arc::new(Zeros(len));
     let error = client.call_with(&part(len), source.clone()).await.unwrap_err();
-    assert_eq!(error.refusal().unwrap().status, StatusCode::PAYLOAD_TOO_LARGE);
+    assert_eq!(error.rejection().unwrap().status, StatusCode::PAYLOAD_TOO_LARGE);
     let (announced, came) = drained.recv().await.unwrap();
     assert!(came < announced / 4, "{came} of {announced} bytes were sent after the answer");
 

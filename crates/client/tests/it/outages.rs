@@ -55,7 +55,7 @@ impl Service {
             }
         });
         let api = Api::with_base("http://127.0.0.1:1/v1", Dialect::OpenAi).unwrap();
-        Client::new(api, Credential::key("a-secret-key").unwrap(), service)
+        Client::builder(api, Credential::key("a-secret-key").unwrap()).transport(service).build()
     }
 
     /// The moments of the attempts while it was away.
@@ -86,7 +86,7 @@ async fn uploads_and_calls_of_one_client_are_one_storm_or_none() {
         });
         uploads.spawn(async move {
             sleep(begins).await;
-            uploader.upload(Bytes::from_static(b"hello"), plan()).await.map_err(|error| line(&error))
+            uploader.upload_as(plan(), Bytes::from_static(b"hello")).await.map_err(|error| line(&error))
         });
     }
     let uploads = uploads.join_all().await;
@@ -113,7 +113,7 @@ async fn a_call_that_cannot_connect_ends_when_its_policy_says() {
             // Nothing is waited for but its own backoff.
             policy.give_up_after = Duration::ZERO;
         }
-        let client = service.client().retry(policy).entropy(|| [0x7f; 32]);
+        let client = service.client().to_builder().retry(policy).entropy(|| [0x7f; 32]).build();
         let began = Instant::now();
         let error = client.call(&ListFiles::new()).await.unwrap_err();
         assert!(line(&error).contains("no route to host"), "{}", line(&error));
@@ -128,16 +128,16 @@ async fn a_call_that_cannot_connect_ends_when_its_policy_says() {
 async fn a_call_that_never_had_its_turn_says_that_the_service_is_away() {
     let service = Service::away_for(Duration::from_secs(3600));
     // By other numbers the call may have its turn before it gives up.
-    let client = service.client().entropy(|| [0x7f; 32]);
+    let client = service.client().to_builder().entropy(|| [0x7f; 32]).build();
     client.call(&RetrieveFile::new("file-1")).await.unwrap();
     sleep(Duration::from_secs(1)).await;
     let uploading = client.clone();
-    let upload = tokio::spawn(async move { uploading.upload(Bytes::from_static(b"hello"), plan()).await });
+    let upload = tokio::spawn(async move { uploading.upload_as(plan(), Bytes::from_static(b"hello")).await });
     sleep(Duration::from_secs(30)).await;
     let before = service.attempts_while_away().len();
     let mut policy = RetryPolicy::default();
     policy.max_failures = 1;
-    let error = client.retry(policy).call(&ListFiles::new()).await.unwrap_err();
+    let error = client.to_builder().retry(policy).build().call(&ListFiles::new()).await.unwrap_err();
     assert!(
         line(&error).starts_with("the service could not be reached: other requests have not reached it for")
     );
@@ -148,10 +148,10 @@ async fn a_call_that_never_had_its_turn_says_that_the_service_is_away() {
 #[tokio::test(start_paused = true)]
 async fn a_call_that_waits_for_its_turn_tells_so_once() {
     let service = Service::away_for(Duration::from_secs(3600));
-    let client = service.client().entropy(|| [0x7f; 32]);
+    let client = service.client().to_builder().entropy(|| [0x7f; 32]).build();
     client.call(&RetrieveFile::new("file-1")).await.unwrap();
     sleep(Duration::from_secs(1)).await;
-    let upload = client.prepare(Bytes::from_static(b"hello"), plan()).await.unwrap();
+    let upload = client.upload_as(plan(), Bytes::from_static(b"hello")).prepare().await.unwrap();
     let running = tokio::spawn(upload.run());
     sleep(Duration::from_secs(30)).await;
     // An attempt has just failed: the next one leaves in more than four seconds.
@@ -164,8 +164,11 @@ async fn a_call_that_waits_for_its_turn_tells_so_once() {
     let (log, mut policy) = (told.clone(), RetryPolicy::default());
     (policy.max_failures, policy.base_wait, policy.max_wait) =
         (1000, Duration::from_millis(200), Duration::from_millis(200));
-    let client =
-        client.retry(policy).on_retry(move |retry| log.lock().unwrap().push((Instant::now(), *retry)));
+    let client = client
+        .to_builder()
+        .retry(policy)
+        .on_retry(move |retry| log.lock().unwrap().push((Instant::now(), *retry)))
+        .build();
     let began = Instant::now();
     let waiting = tokio::time::timeout(Duration::from_secs(4), client.call(&ListFiles::new())).await;
     assert!(waiting.is_err(), "{waiting:?}");
@@ -181,7 +184,7 @@ async fn a_call_that_waits_for_its_turn_tells_so_once() {
 async fn two_calls_in_a_row_without_anything_beside_them_both_send_all_their_attempts() {
     let service = Service::away_for(Duration::from_secs(3600));
     sleep(Duration::from_secs(1)).await;
-    let client = service.client().entropy(|| [0x7f; 32]);
+    let client = service.client().to_builder().entropy(|| [0x7f; 32]).build();
     for all in [9, 18] {
         let error = client.call(&ListFiles::new()).await.unwrap_err();
         assert!(line(&error).contains("no route to host"), "{}", line(&error));
@@ -195,7 +198,7 @@ async fn a_call_that_was_answered_ends_the_outage_for_all() {
     let client = service.client();
     client.call(&RetrieveFile::new("file-1")).await.unwrap();
     sleep(Duration::from_secs(1)).await;
-    let upload = client.prepare(Bytes::from_static(b"hello"), plan()).await.unwrap();
+    let upload = client.upload_as(plan(), Bytes::from_static(b"hello")).prepare().await.unwrap();
     let mut progress = upload.progress();
     let running = tokio::spawn(upload.run());
     progress.wait_for(|now| matches!(now.state, TransferState::Offline(_))).await.unwrap();
@@ -204,7 +207,7 @@ async fn a_call_that_was_answered_ends_the_outage_for_all() {
     }
     let mut policy = RetryPolicy::never();
     policy.max_failures = 0;
-    client.retry(policy).call(&RetrieveFile::new("file-1")).await.unwrap();
+    client.to_builder().retry(policy).build().call(&RetrieveFile::new("file-1")).await.unwrap();
     let answered = Instant::now();
     running.await.unwrap().unwrap();
     assert!(answered.elapsed() <= Duration::from_secs(5), "{:?}", answered.elapsed());

@@ -110,7 +110,7 @@ pub(crate) fn options() -> StackOptions {
 /// A client that tries everything once.
 pub(crate) fn client(api: Api, options: StackOptions) -> Client {
     let key = Credential::key("a-secret-key").unwrap();
-    Client::new(api, key, Stack::new(options)).retry(RetryPolicy::never())
+    Client::builder(api, key).transport(Stack::new(options)).retry(RetryPolicy::never()).build()
 }
 
 /// A request whose body is a form around so many bytes of a source.

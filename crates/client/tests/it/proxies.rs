@@ -87,7 +87,7 @@ async fn plain_http_is_forwarded_by_its_whole_url() {
     })
     .await;
     let client = client(service("http"), through(&format!("http://user:pass@{}", proxy.address)));
-    let client = client.allow_plain_http();
+    let client = client.to_builder().allow_plain_http().build();
     for _ in 0..2 {
         client.call(&RetrieveFile::new("file-1")).await.unwrap();
         let head = was_asked.recv().await.unwrap().to_ascii_lowercase();
@@ -116,7 +116,10 @@ async fn saying(answer: impl Into<String>) -> (Peer, mpsc::UnboundedReceiver<Str
 /// The error of a request through a proxy that answers so, with `PROXY` for its address.
 async fn refused(scheme: &str, answer: impl Into<String>) -> (FailureKind, String) {
     let (proxy, _asked) = saying(answer).await;
-    let client = client(service(scheme), through(&format!("http://{}", proxy.address))).allow_plain_http();
+    let client = client(service(scheme), through(&format!("http://{}", proxy.address)))
+        .to_builder()
+        .allow_plain_http()
+        .build();
     let error = client.call(&RetrieveFile::new("file-1")).await.unwrap_err();
     (error.failure().unwrap(), line(&error).replace(&proxy.address.to_string(), "PROXY"))
 }
@@ -200,7 +203,10 @@ async fn a_forwarding_proxy_that_wants_a_login_is_not_taken_for_the_service() {
 async fn a_proxy_that_is_not_there_is_named() {
     let address = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
     for scheme in ["https", "http"] {
-        let client = client(service(scheme), through(&format!("http://{address}"))).allow_plain_http();
+        let client = client(service(scheme), through(&format!("http://{address}")))
+            .to_builder()
+            .allow_plain_http()
+            .build();
         let error = client.call(&RetrieveFile::new("file-1")).await.unwrap_err();
         assert_eq!(error.failure(), Some(FailureKind::Connect));
         let told = line(&error).replace(&address.to_string(), "PROXY");

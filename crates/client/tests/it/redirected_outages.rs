@@ -56,14 +56,14 @@ impl Service {
             }
         });
         let api = Api::with_base("http://127.0.0.1:1/v1", Dialect::OpenAi).unwrap();
-        Client::new(api, Credential::key("a-secret-key").unwrap(), service)
+        Client::builder(api, Credential::key("a-secret-key").unwrap()).transport(service).build()
     }
 }
 
 async fn upload(client: &Client) -> Upload {
     let mut plan = Plan::new("report.txt", "text/plain", Purpose::Assistants);
     plan.route = RouteChoice::Single;
-    client.prepare(Bytes::from_static(b"hello"), plan).await.unwrap()
+    client.upload_as(plan, Bytes::from_static(b"hello")).prepare().await.unwrap()
 }
 
 /// A part of the content, so that its object is not asked for beside it.
@@ -86,7 +86,14 @@ async fn a_host_that_content_is_redirected_to_and_that_is_away_is_no_outage_of_t
         let now = Instant::now();
         let service = Service { away: now..now, elsewhere: (Duration::ZERO, Err(kind)) };
         let client = service.client();
-        let error = client.clone().retry(RetryPolicy::never()).download(&range()).await.unwrap_err();
+        let error = client
+            .clone()
+            .to_builder()
+            .retry(RetryPolicy::never())
+            .build()
+            .download(range())
+            .await
+            .unwrap_err();
         assert!(line(&error).contains("127.0.0.2:1, to which the service redirected"), "{}", line(&error));
         upload(&client).await.run().await.unwrap();
         assert_eq!(Instant::now(), now, "nothing is waited for");
@@ -99,7 +106,7 @@ async fn an_answer_of_another_host_ends_no_outage() {
     let away = began + Duration::from_secs(1)..began + Duration::from_secs(60);
     let client = Service { away, elsewhere: (Duration::from_secs(10), Ok(())) }.client();
     let downloading = client.clone();
-    let download = tokio::spawn(async move { downloading.download(&range()).await.map(drop) });
+    let download = tokio::spawn(async move { downloading.download(range()).await.map(drop) });
     sleep(Duration::from_secs(2)).await;
     let upload = upload(&client).await;
     let mut progress = upload.progress();
@@ -124,7 +131,9 @@ async fn a_redirect_is_an_answer_of_the_service_for_all() {
     sleep_until(away.end).await;
     let downloading = client.clone();
     let policy = RetryPolicy::never();
-    let download = tokio::spawn(async move { downloading.retry(policy).download(&range()).await.map(drop) });
+    let download = tokio::spawn(async move {
+        downloading.to_builder().retry(policy).build().download(range()).await.map(drop)
+    });
     sleep(Duration::from_millis(1)).await;
     client.call(&RetrieveFile::new("file-1")).await.unwrap();
     assert!(away.end.elapsed() < Duration::from_millis(50), "its turn is now: {:?}", away.end.elapsed());

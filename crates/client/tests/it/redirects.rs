@@ -1,6 +1,6 @@
 //! Redirects: who gets the request again, and who gets the key.
 
-use http::{HeaderMap, HeaderValue, StatusCode};
+use http::StatusCode;
 use partwise::{Client, Error};
 use partwise_protocol::{
     operations::{ByteRange, DeleteFile, DownloadFile, RetrieveFile},
@@ -128,7 +128,7 @@ async fn another_service_gets_no_request_of_the_api_and_is_named() {
         let location = to(format!("{target}?x=y"));
         let (peer, _asked) = peer(move |_, _| (status, location.clone()), A_FILE).await;
         let error = refused(&peer.client(options())).await;
-        let redirect = error.refusal().unwrap().redirect.clone().unwrap();
+        let redirect = error.rejection().unwrap().redirect.clone().unwrap();
         assert_eq!(redirect.base(), Some(format!("http://{}/v1", elsewhere.address)));
         let told = line(&error);
         assert!(
@@ -146,7 +146,7 @@ async fn a_redirect_that_may_change_the_method_is_not_followed_for_the_api() {
         let error = peer.client(options()).call(&DeleteFile::new("file-1")).await.unwrap_err();
         let there = format!("http://{}/v1/there", peer.address);
         assert_eq!(
-            error.refusal().unwrap().redirect.as_ref().unwrap().location,
+            error.rejection().unwrap().redirect.as_ref().unwrap().location,
             there,
             "it is made absolute"
         );
@@ -158,9 +158,9 @@ async fn a_redirect_that_may_change_the_method_is_not_followed_for_the_api() {
 async fn redirects_without_an_end_are_an_error() {
     let (peer, mut asked) = peer(|path, _| (307, to(format!("{path}x"))), A_FILE).await;
     let error = refused(&peer.client(options())).await;
-    assert_eq!(error.refusal().unwrap().status, StatusCode::TEMPORARY_REDIRECT);
-    let error = peer.client(options()).download(&DownloadFile::new("file-1")).await.unwrap_err();
-    assert_eq!(error.refusal().unwrap().status, StatusCode::TEMPORARY_REDIRECT);
+    assert_eq!(error.rejection().unwrap().status, StatusCode::TEMPORARY_REDIRECT);
+    let error = peer.client(options()).download("file-1").await.unwrap_err();
+    assert_eq!(error.rejection().unwrap().status, StatusCode::TEMPORARY_REDIRECT);
     let (mut content, mut object) = (0, 0);
     while let Ok((head, _)) = asked.try_recv() {
         let is_content = head.contains("/content");
@@ -177,9 +177,9 @@ async fn a_redirect_to_no_place_is_told_as_it_came() {
         let (peer, _asked) = peer(move |_, _| (307, to(location)), A_FILE).await;
         for error in [
             refused(&peer.client(options())).await,
-            peer.client(options()).download(&DownloadFile::new("file-1")).await.unwrap_err(),
+            peer.client(options()).download("file-1").await.unwrap_err(),
         ] {
-            assert_eq!(error.refusal().unwrap().status, StatusCode::TEMPORARY_REDIRECT, "{}", line(&error));
+            assert_eq!(error.rejection().unwrap().status, StatusCode::TEMPORARY_REDIRECT, "{}", line(&error));
         }
     }
 }
@@ -187,11 +187,9 @@ async fn a_redirect_to_no_place_is_told_as_it_came() {
 /// The headers that tell a storage service whose key or account it is.
 const SECRETS: [&str; 5] = ["authorization", "api-key", "openai-organization", "openai-project", "secret"];
 
-fn with_account(client: Client) -> Client {
-    let mut headers = HeaderMap::new();
-    headers.insert("openai-organization", HeaderValue::from_static("org-1"));
-    headers.insert("openai-project", HeaderValue::from_static("proj-1"));
-    client.account_headers(headers)
+fn with_account(client: &Client) -> Client {
+    let builder = client.to_builder().header("openai-organization", "org-1").unwrap();
+    builder.header("openai-project", "proj-1").unwrap().build()
 }
 
 #[tokio::test]
@@ -200,7 +198,7 @@ async fn a_download_follows_to_another_host_without_the_key() {
         let (elsewhere, mut asked) = peer(|_, _| (200, String::new()), "the content").await;
         let location = to(format!("http://{}/blob/1?sig=x", elsewhere.address));
         let (peer, mut asked_first) = peer(move |_, _| (status, location.clone()), "").await;
-        let client = with_account(peer.client(options()));
+        let client = with_account(&peer.client(options()));
         let mut operation = DownloadFile::new("file-1");
         operation.range = Some(ByteRange::From { first: 3, last: Some(9) });
         operation.if_range = Some("\"1\"".into());
@@ -242,7 +240,7 @@ async fn the_key_does_not_come_back_with_a_redirect_from_elsewhere() {
         "the content",
     )
     .await;
-    let mut download = home.client(options()).download(&DownloadFile::new("file-1")).await.unwrap();
+    let mut download = home.client(options()).download("file-1").await.unwrap();
     assert_eq!(download.chunk().await.unwrap().unwrap(), "the content");
     assert!(content_asked(&mut asked).await.contains("authorization"));
     assert!(!content_asked(&mut asked).await.contains("authorization"));
@@ -258,7 +256,7 @@ async fn a_download_within_the_service_keeps_the_key() {
         "the content",
     )
     .await;
-    let mut download = peer.client(options()).download(&DownloadFile::new("file-1")).await.unwrap();
+    let mut download = peer.client(options()).download("file-1").await.unwrap();
     assert_eq!(download.chunk().await.unwrap().unwrap(), "the content");
     asked.recv().await.unwrap();
     assert!(asked.recv().await.unwrap().0.contains("\r\nauthorization: bearer a-secret-key\r\n"));
@@ -301,8 +299,8 @@ async fn a_download_never_goes_from_https_to_http() {
     })
     .await;
     let client = client(https(&peer), trusting(&authority));
-    let error = client.download(&DownloadFile::new("file-1")).await.unwrap_err();
-    assert!(error.refusal().unwrap().redirect.is_some(), "{}", line(&error));
+    let error = client.download("file-1").await.unwrap_err();
+    assert!(error.rejection().unwrap().redirect.is_some(), "{}", line(&error));
     assert_eq!(elsewhere.accepted(), 0);
 }
 
@@ -311,8 +309,8 @@ async fn a_rejection_from_elsewhere_names_the_host() {
     let (elsewhere, _asked) = peer(|_, _| (403, String::new()), "").await;
     let location = to(format!("http://{}/blob/1/content", elsewhere.address));
     let (peer, _asked) = peer(move |_, _| (302, location.clone()), "").await;
-    let error = peer.client(options()).download(&DownloadFile::new("file-1")).await.unwrap_err();
-    assert_eq!(error.refusal().unwrap().answered_by, Some(elsewhere.address.to_string()));
+    let error = peer.client(options()).download("file-1").await.unwrap_err();
+    assert_eq!(error.rejection().unwrap().answered_by, Some(elsewhere.address.to_string()));
     let folder = Folder::new();
     let error = peer.client(options()).download_to(folder.target(), plan("file-1", MIB)).await.unwrap_err();
     assert_eq!(
@@ -328,7 +326,7 @@ async fn a_host_that_cannot_be_reached_is_named() {
     let location = to(format!("http://{gone_at}/blob/1"));
     drop(gone);
     let (peer, _asked) = peer(move |_, _| (302, location.clone()), "").await;
-    let error = peer.client(options()).download(&DownloadFile::new("file-1")).await.unwrap_err();
+    let error = peer.client(options()).download("file-1").await.unwrap_err();
     assert_eq!(error.failure(), Some(FailureKind::Interrupted));
     let told = format!(
         "the connection to {gone_at}, to which the service redirected, failed: cannot connect to {gone_at}: "
@@ -388,6 +386,6 @@ async fn a_long_page_beside_a_redirect_is_not_read() {
         }
     })
     .await;
-    let mut download = endless.client(options()).download(&DownloadFile::new("file-1")).await.unwrap();
+    let mut download = endless.client(options()).download("file-1").await.unwrap();
     assert_eq!(download.chunk().await.unwrap().unwrap(), "the content");
 }

@@ -44,8 +44,11 @@ async fn neither_logs_nor_debug_forms_show_the_key() {
     .await;
     let client = peer.client(options());
     client.call(&RetrieveFile::new("file-1")).await.unwrap();
-    let upload =
-        client.prepare(zeros(MIB), Plan::new("a.jsonl", "text/plain", Purpose::Batch)).await.unwrap();
+    let upload = client
+        .upload_as(Plan::new("a.jsonl", "text/plain", Purpose::Batch), zeros(MIB))
+        .prepare()
+        .await
+        .unwrap();
     let shown = format!("{client:?} {upload:?}");
     upload.run().await.unwrap();
 

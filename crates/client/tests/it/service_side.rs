@@ -18,7 +18,7 @@ use partwise::{CheckpointFile, Client, Error, FileSource, Reading, Source, stack
 use partwise_models::Purpose;
 use partwise_protocol::{
     Api, Credential, Dialect,
-    operations::{DeleteFile, DownloadFile, ListFiles, OperationId},
+    operations::{DeleteFile, ListFiles, OperationId},
     upload::{Plan, RouteChoice, SourceStamp},
 };
 use partwise_server::{Keys, Server, Stopped, Store};
@@ -55,7 +55,7 @@ pub(crate) async fn serve() -> Running {
 }
 
 pub(crate) fn client(api: Api, key: &str) -> Client {
-    Client::new(api, Credential::key(key).unwrap(), Stack::new(options()))
+    Client::builder(api, Credential::key(key).unwrap()).transport(Stack::new(options())).build()
 }
 
 pub(crate) fn openai(address: SocketAddr) -> Api {
@@ -98,7 +98,7 @@ fn plan(part_size: u64) -> Plan {
 }
 
 async fn download(client: &Client, id: &str) -> Vec<u8> {
-    let download = client.download(&DownloadFile::new(id)).await.unwrap();
+    let download = client.download(id).await.unwrap();
     let pieces: Vec<Bytes> = download.map(|piece| piece.unwrap()).collect().await;
     pieces.concat()
 }
@@ -119,11 +119,11 @@ async fn a_file_comes_back_as_it_went_in_every_dialect_and_every_way_of_reading(
         let in_parts = OperationId::AddUploadPart.available_in(api.dialect());
         let purpose = if in_parts { Purpose::Batch } else { Purpose::FineTune };
         for reading in [Reading::Blocking, Reading::Inline] {
-            let client = client(api.clone(), KEY).reading(reading);
+            let client = client(api.clone(), KEY).to_builder().reading(reading).build();
             let mut plan = plan(MIB);
             plan.md5 = in_parts;
             plan.purpose = purpose.clone();
-            let upload = client.prepare(content.source(), plan).await.unwrap();
+            let upload = client.upload_as(plan, content.source()).prepare().await.unwrap();
             let progress = upload.progress();
             let file = upload.run().await.unwrap_or_else(|error| panic!("{api}: {}", line(&error)));
             assert_eq!(file.bytes, Some(5 * MIB + 17));
@@ -138,8 +138,8 @@ async fn a_file_comes_back_as_it_went_in_every_dialect_and_every_way_of_reading(
             let listed = client.call(&ListFiles::new()).await.unwrap().data;
             assert!(listed.iter().any(|listed| listed.id == file.id));
             client.call(&DeleteFile::new(&*file.id)).await.unwrap();
-            let gone = client.download(&DownloadFile::new(&*file.id)).await.unwrap_err();
-            assert_eq!(gone.refusal().unwrap().status, StatusCode::NOT_FOUND);
+            let gone = client.download(&file.id).await.unwrap_err();
+            assert_eq!(gone.rejection().unwrap().status, StatusCode::NOT_FOUND);
         }
     }
 }
@@ -149,21 +149,21 @@ async fn bytes_in_memory_go_up_too() {
     let running = serve().await;
     let client = client(openai(running.address), KEY);
     let content = Bytes::from(Content::of(3 * MIB + 1).bytes);
-    let file = client.upload(content.clone(), plan(MIB)).await.unwrap();
+    let file = client.upload_as(plan(MIB), content.clone()).await.unwrap();
     assert!(download(&client, &file.id).await == content);
 }
 
 /// A client of a server inside the process.
 pub(crate) async fn embedded() -> Client {
     let api = Api::with_base("http://embedded.invalid/v1", Dialect::OpenAi).unwrap();
-    Client::new(api, Credential::key(KEY).unwrap(), server().await).allow_plain_http()
+    Client::builder(api, Credential::key(KEY).unwrap()).transport(server().await).allow_plain_http().build()
 }
 
 #[tokio::test]
 async fn a_server_inside_the_process_needs_no_socket() {
     let client = embedded().await;
     let content = Content::of(3 * MIB + 1);
-    let file = client.upload(content.source(), plan(MIB)).await.unwrap();
+    let file = client.upload_as(plan(MIB), content.source()).await.unwrap();
     assert!(download(&client, &file.id).await == content.bytes);
 }
 
@@ -174,11 +174,14 @@ async fn a_wrong_key_is_refused_once_and_for_all() {
     for route in [RouteChoice::Parts, RouteChoice::Single] {
         let mut plan = plan(MIB);
         plan.route = route;
-        let upload =
-            client(openai(running.address), "another-key").prepare(content.source(), plan).await.unwrap();
+        let upload = client(openai(running.address), "another-key")
+            .upload_as(plan, content.source())
+            .prepare()
+            .await
+            .unwrap();
         let progress = upload.progress();
         let error = upload.run().await.unwrap_err();
-        assert_eq!(error.refusal().unwrap().status, StatusCode::UNAUTHORIZED, "{}", line(&error));
+        assert_eq!(error.rejection().unwrap().status, StatusCode::UNAUTHORIZED, "{}", line(&error));
         assert_eq!(progress.borrow().statistics.attempts.total, 1);
     }
 }
@@ -214,7 +217,7 @@ async fn an_upload_that_broke_off_is_gone_on_with_and_sends_only_what_is_missing
     let mut plan = plan(MIB);
     plan.parallel = 1.into();
 
-    let upload = client.prepare(source.clone(), plan.clone()).await.unwrap();
+    let upload = client.upload_as(plan.clone(), source.clone()).prepare().await.unwrap();
     let error = upload.save_to(checkpoint.clone()).run().await.unwrap_err();
     assert!(
         line(&error).ends_with("the source cannot be read: the disk is full of holes"),
@@ -228,7 +231,7 @@ async fn an_upload_that_broke_off_is_gone_on_with_and_sends_only_what_is_missing
 
     source.broken.store(false, SeqCst);
     source.read.lock().unwrap().clear();
-    let upload = client.resume(source.clone(), plan, saved).await.unwrap();
+    let upload = client.upload_as(plan, source.clone()).resume(saved).prepare().await.unwrap();
     let file = upload.save_to(checkpoint.clone()).run().await.unwrap();
     assert!(
         source.read.lock().unwrap().iter().all(|offset| *offset >= 5 * MIB),
@@ -243,7 +246,7 @@ async fn a_file_that_changes_under_the_upload_becomes_no_file() {
     let running = serve().await;
     let client = client(openai(running.address), KEY);
     let content = Content::of(2 * MIB);
-    let upload = client.prepare(content.source(), plan(MIB)).await.unwrap();
+    let upload = client.upload_as(plan(MIB), content.source()).prepare().await.unwrap();
     let file = fs::File::options().write(true).open(content.path()).unwrap();
     file.set_modified(std::time::UNIX_EPOCH).unwrap();
     let error = upload.run().await.unwrap_err();
@@ -275,11 +278,11 @@ impl Source for Unread {
 async fn the_system_sends_a_file_over_plain_http_without_its_being_read() {
     let running = serve().await;
     let content = Content::of(3 * MIB + 5);
-    let inline = client(openai(running.address), KEY).reading(Reading::Inline);
-    let file = inline.upload(Unread(content.source()), plan(MIB)).await.unwrap();
+    let inline = client(openai(running.address), KEY).to_builder().reading(Reading::Inline).build();
+    let file = inline.upload_as(plan(MIB), Unread(content.source())).await.unwrap();
     assert!(download(&inline, &file.id).await == content.bytes);
     let on_threads = client(openai(running.address), KEY);
-    let error = on_threads.upload(Unread(content.source()), plan(MIB)).await.unwrap_err();
+    let error = on_threads.upload_as(plan(MIB), Unread(content.source())).await.unwrap_err();
     assert_eq!(line(&error), "the source cannot be read: it is read");
 }
 
@@ -287,9 +290,9 @@ async fn the_system_sends_a_file_over_plain_http_without_its_being_read() {
 async fn a_file_that_becomes_shorter_under_the_upload_is_told_with_where_it_ends() {
     let running = serve().await;
     for reading in [Reading::Blocking, Reading::Inline] {
-        let client = client(openai(running.address), KEY).reading(reading);
+        let client = client(openai(running.address), KEY).to_builder().reading(reading).build();
         let content = Content::of(4 * MIB);
-        let upload = client.prepare(content.source(), plan(2 * MIB)).await.unwrap();
+        let upload = client.upload_as(plan(2 * MIB), content.source()).prepare().await.unwrap();
         fs::File::options().write(true).open(content.path()).unwrap().set_len(3 * MIB + 7).unwrap();
         let error = upload.run().await.unwrap_err();
         let said = line(&error);
@@ -309,8 +312,9 @@ async fn a_body_is_exactly_as_long_as_its_head_says() {
         Inspected(Arc::new(move |announced, came| seen.lock().unwrap().push((announced, came))), server)
     };
     let api = Api::with_base("http://embedded.invalid/v1", Dialect::OpenAi).unwrap();
-    let client = Client::new(api, Credential::key(KEY).unwrap(), inspected).allow_plain_http();
-    client.upload(content.source(), plan(MIB)).await.unwrap();
+    let client =
+        Client::builder(api, Credential::key(KEY).unwrap()).transport(inspected).allow_plain_http().build();
+    client.upload_as(plan(MIB), content.source()).await.unwrap();
     let seen = seen.lock().unwrap();
     assert_eq!(seen.len(), 6);
     assert!(seen.iter().all(|(announced, came)| announced == came), "{seen:?}");

@@ -18,7 +18,7 @@ use hyper_util::{client::legacy, rt::TokioExecutor};
 use partwise::{Client, Error, RequestBody};
 use partwise_protocol::{
     Api, Credential,
-    operations::{DownloadFile, RetrieveFile},
+    operations::RetrieveFile,
     retry::RetryPolicy,
     transport::{Failure, FailureKind},
 };
@@ -38,7 +38,10 @@ where
     B: http_body::Body<Data = Bytes> + Send + 'static,
     B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
 {
-    Client::new(api, Credential::key("a-secret-key").unwrap(), service).retry(RetryPolicy::never())
+    Client::builder(api, Credential::key("a-secret-key").unwrap())
+        .transport(service)
+        .retry(RetryPolicy::never())
+        .build()
 }
 
 fn pooled() -> impl Service<
@@ -99,7 +102,7 @@ impl Service<Request<RequestBody>> for Short {
 async fn a_service_that_gives_less_than_it_announces_gives_no_whole_download() {
     let client = over(Api::openai(), Short);
     assert_eq!(client.call(&RetrieveFile::new("file-1")).await.unwrap().id, "file-1");
-    let mut download = client.download(&DownloadFile::new("file-1")).await.unwrap();
+    let mut download = client.download("file-1").await.unwrap();
     assert_eq!(download.chunk().await.unwrap().unwrap(), "12345");
     let error = download.chunk().await.unwrap_err();
     assert!(matches!(error, Error::WrongLength { announced: 9, received: 5 }), "{}", line(&error));
@@ -185,10 +188,10 @@ async fn silent_at_first(silent: usize) -> Peer {
 }
 
 /// Retries at once.
-fn impatient(client: Client) -> Client {
+fn impatient(client: &Client) -> Client {
     let mut policy = RetryPolicy::default();
     policy.base_wait = Duration::from_millis(1);
-    client.retry(policy)
+    client.to_builder().retry(policy).build()
 }
 
 const SOON: Duration = Duration::from_millis(200);
@@ -207,7 +210,7 @@ async fn a_timeout_of_tower_is_retried_once_it_is_said_to_be_one() {
             false => error,
         })
         .service(timed());
-    let client = impatient(over(peer.api(), told));
+    let client = impatient(&over(peer.api(), told));
     assert_eq!(client.call(&RetrieveFile::new("file-1")).await.unwrap().id, "file-1");
     assert_eq!(peer.accepted(), 2);
 }
@@ -252,7 +255,7 @@ async fn reqwest_is_one_and_its_failures_are_told_apart() {
     assert_eq!(error.failure(), Some(FailureKind::Timeout), "{}", line(&error));
 
     let peer = silent_at_first(1).await;
-    let client = impatient(over(peer.api(), reqwests(http.clone())));
+    let client = impatient(&over(peer.api(), reqwests(http.clone())));
     assert_eq!(client.call(&RetrieveFile::new("file-1")).await.unwrap().id, "file-1");
     assert_eq!(peer.accepted(), 2);
 

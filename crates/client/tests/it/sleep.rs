@@ -35,7 +35,7 @@ impl Sleep {
 
     /// A client on this machine.
     fn client(&self, peer: &Peer) -> Client {
-        peer.client(options().sleep_clock(self.clock())).sleep_clock(self.clock())
+        peer.client(options().sleep_clock(self.clock())).to_builder().sleep_clock(self.clock()).build()
     }
 }
 
@@ -75,7 +75,14 @@ async fn a_single_operation_that_a_sleep_interrupts_spends_no_budget() {
         }
     })
     .await;
-    sleep.client(&peer).retry(policy(1)).call(&RetrieveFile::new("file-1")).await.unwrap();
+    sleep
+        .client(&peer)
+        .to_builder()
+        .retry(policy(1))
+        .build()
+        .call(&RetrieveFile::new("file-1"))
+        .await
+        .unwrap();
     assert_eq!(peer.accepted(), 11);
 }
 
@@ -108,7 +115,7 @@ async fn an_upload_that_sleeps_interrupt_spends_no_budget_and_waits_for_nothing(
     (plan.route, plan.part_size, plan.parallel) = (RouteChoice::Parts, Some(MIB), 4.into());
     plan.retry = policy(1);
     let client = sleep.client(&peer);
-    let upload = client.prepare(zeros(8 * MIB), plan).await.unwrap();
+    let upload = client.upload_as(plan, zeros(8 * MIB)).prepare().await.unwrap();
     let progress = upload.progress();
     upload.run().await.unwrap();
     let progress = progress.borrow().clone();

@@ -244,7 +244,7 @@ async fn an_early_refusal_is_not_lost_over_tls_either() {
     let content = crate::peer::zeros(16 * MIB);
     for round in 0..20 {
         let error = client.call_with(&part(16 * MIB), content.clone()).await.unwrap_err();
-        let refusal = error.refusal().unwrap_or_else(|| panic!("round {round}: {}", line(&error)));
+        let refusal = error.rejection().unwrap_or_else(|| panic!("round {round}: {}", line(&error)));
         assert_eq!(refusal.status, StatusCode::UNAUTHORIZED);
     }
 }

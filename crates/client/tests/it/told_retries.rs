@@ -32,7 +32,12 @@ async fn each_failed_attempt_of_a_single_operation_is_told_before_the_next() {
     let log = told.clone();
     let mut policy = RetryPolicy::default();
     policy.base_wait = Duration::from_millis(1);
-    let client = peer.client(options()).retry(policy).on_retry(move |retry| log.lock().unwrap().push(*retry));
+    let client = peer
+        .client(options())
+        .to_builder()
+        .retry(policy)
+        .on_retry(move |retry| log.lock().unwrap().push(*retry))
+        .build();
     client.call(&RetrieveFile::new("file-1")).await.unwrap();
     let told = told.lock().unwrap();
     let seen: Vec<_> = told.iter().map(|retry| (retry.reason, retry.attempt.number)).collect();

@@ -85,7 +85,7 @@ async fn dropping_an_upload_to_a_stalled_service_leaves_nothing_behind() {
     let client = peer.client(options());
     let mut plan = plan();
     plan.md5 = true;
-    let upload = client.prepare(zeros(64 * MIB), plan).await.unwrap();
+    let upload = client.upload_as(plan, zeros(64 * MIB)).prepare().await.unwrap();
     let running = tokio::spawn(upload.run());
     until(|| open.load(SeqCst) == 4).await;
     running.abort();
@@ -98,7 +98,7 @@ async fn dropping_an_upload_to_a_stalled_service_leaves_nothing_behind() {
 async fn cancelling_tells_the_service_and_ends_what_flies() {
     let (peer, mut was_asked, open) = stalling().await;
     let (cancel, cancelled) = tokio::sync::oneshot::channel::<()>();
-    let upload = peer.client(options()).prepare(zeros(64 * MIB), plan()).await.unwrap();
+    let upload = peer.client(options()).upload_as(plan(), zeros(64 * MIB)).prepare().await.unwrap();
     let upload = upload.cancel_when(async { cancelled.await.unwrap_or_default() });
     let running = tokio::spawn(upload.run());
     until(|| open.load(SeqCst) == 4).await;
@@ -126,7 +126,7 @@ async fn cancelling_does_not_wait_for_an_overloaded_service() {
     let (cancel, cancelled) = tokio::sync::oneshot::channel::<()>();
     let mut plan = plan();
     plan.retry = partwise_protocol::retry::RetryPolicy::default();
-    let upload = peer.client(options()).prepare(zeros(64 * MIB), plan).await.unwrap();
+    let upload = peer.client(options()).upload_as(plan, zeros(64 * MIB)).prepare().await.unwrap();
     let upload = upload.cancel_when(async { cancelled.await.unwrap_or_default() });
     let mut progress = upload.progress();
     let running = tokio::spawn(upload.run());
@@ -147,9 +147,9 @@ async fn a_key_that_is_refused_in_the_middle_of_a_part_ends_the_upload_with_the_
         })
     })
     .await;
-    let error = peer.client(options()).upload(zeros(64 * MIB), plan()).await.unwrap_err();
-    assert_eq!(error.refusal().unwrap().status, StatusCode::UNAUTHORIZED, "{}", line(&error));
-    assert_eq!(error.refusal().unwrap().error.message.as_deref(), Some("Incorrect API key"));
+    let error = peer.client(options()).upload_as(plan(), zeros(64 * MIB)).await.unwrap_err();
+    assert_eq!(error.rejection().unwrap().status, StatusCode::UNAUTHORIZED, "{}", line(&error));
+    assert_eq!(error.rejection().unwrap().error.message.as_deref(), Some("Incorrect API key"));
 }
 
 #[tokio::test]
@@ -185,9 +185,9 @@ async fn a_key_that_expires_under_the_upload_loses_no_part_that_is_in_flight() {
         })
     })
     .await;
-    let upload = peer.client(options()).prepare(zeros(64 * MIB), plan()).await.unwrap();
+    let upload = peer.client(options()).upload_as(plan(), zeros(64 * MIB)).prepare().await.unwrap();
     let error = upload.save_to(checkpoint.clone()).run().await.unwrap_err();
-    assert_eq!(error.refusal().unwrap().status, StatusCode::UNAUTHORIZED, "{}", line(&error));
+    assert_eq!(error.rejection().unwrap().status, StatusCode::UNAUTHORIZED, "{}", line(&error));
     assert_eq!(open.load(SeqCst), 4, "nothing new is sent");
     assert_eq!(checkpoint.load().unwrap().unwrap().acknowledged(), (48 * MIB, 64 * MIB));
 }
@@ -218,7 +218,7 @@ async fn withholding() -> (Peer, mpsc::UnboundedReceiver<String>, tokio::sync::w
 #[tokio::test]
 async fn progress_tells_bytes_that_have_left_before_they_are_acknowledged() {
     let (peer, _was_asked, answering) = withholding().await;
-    let upload = peer.client(options()).prepare(zeros(32 * MIB), plan()).await.unwrap();
+    let upload = peer.client(options()).upload_as(plan(), zeros(32 * MIB)).prepare().await.unwrap();
     let mut progress = upload.progress();
     assert_eq!((progress.borrow().bytes_total, progress.borrow().phase), (32 * MIB, Phase::Creating));
     let running = tokio::spawn(upload.run());
@@ -238,7 +238,7 @@ async fn stopping_keeps_what_is_acknowledged_and_begins_no_part() {
     let mut plan = plan();
     plan.parallel = 2.into();
     let (stop, stopped) = tokio::sync::oneshot::channel::<()>();
-    let upload = peer.client(options()).prepare(zeros(32 * MIB), plan).await.unwrap();
+    let upload = peer.client(options()).upload_as(plan, zeros(32 * MIB)).prepare().await.unwrap();
     let upload = upload.save_to(checkpoint.clone()).stop_when(async { stopped.await.unwrap_or_default() });
     let mut progress = upload.progress();
     let part = progress.borrow().bytes_total / progress.borrow().parts_total;
@@ -260,7 +260,7 @@ async fn a_checkpoint_is_in_its_place_before_a_part_is_lost() {
     let checkpoint = CheckpointFile::at(folder.path().join("upload.json"));
     assert_eq!(checkpoint.load().unwrap(), None);
     let (peer, _was_asked, open) = stalling().await;
-    let upload = peer.client(options()).prepare(zeros(64 * MIB), plan()).await.unwrap();
+    let upload = peer.client(options()).upload_as(plan(), zeros(64 * MIB)).prepare().await.unwrap();
     let running = tokio::spawn(upload.save_to(checkpoint.clone()).run());
     until(|| open.load(SeqCst) == 4).await;
     until(|| checkpoint.load().unwrap().is_some()).await;
@@ -275,7 +275,7 @@ async fn a_checkpoint_that_cannot_be_saved_ends_the_upload() {
     let folder = tempfile::tempdir().unwrap();
     let checkpoint = CheckpointFile::at(folder.path().join("missing").join("upload.json"));
     let (peer, _was_asked, _open) = stalling().await;
-    let upload = peer.client(options()).prepare(zeros(64 * MIB), plan()).await.unwrap();
+    let upload = peer.client(options()).upload_as(plan(), zeros(64 * MIB)).prepare().await.unwrap();
     let error = upload.save_to(checkpoint).run().await.unwrap_err();
     let Error::Upload(error) = error else { panic!("{}", line(&error)) };
     assert!(matches!(*error, UploadError::Save(_)), "{}", line(&error));
@@ -284,7 +284,7 @@ async fn a_checkpoint_that_cannot_be_saved_ends_the_upload() {
 #[tokio::test]
 async fn a_plan_that_cannot_work_is_refused_before_anything_is_sent() {
     let peer = Peer::start(|_, _| async {}).await;
-    let error = peer.client(options()).upload(Bytes::new(), plan()).await.unwrap_err();
+    let error = peer.client(options()).upload_as(plan(), Bytes::new()).await.unwrap_err();
     assert!(matches!(error, Error::Plan(_)), "{}", line(&error));
     assert_eq!(peer.accepted(), 0);
 }

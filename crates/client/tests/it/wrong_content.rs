@@ -75,7 +75,7 @@ async fn to_target(client: &Client) -> (Result<u64, Error>, Option<DownloadWarni
 }
 
 async fn begin(client: &Client) -> Result<Download, Error> {
-    client.download(&DownloadFile::new("file-1")).await
+    client.download("file-1").await
 }
 
 /// The bytes that were handed out, and how they ended.

@@ -80,12 +80,14 @@ impl World {
 
     async fn begin(&mut self, client: &partwise::Client, saved: Option<Checkpoint>) -> Result<Upload, Error> {
         match saved {
-            Some(saved) => client.resume(self.source.clone(), self.plan.clone(), saved).await,
+            Some(saved) => {
+                client.upload_as(self.plan.clone(), self.source.clone()).resume(saved).prepare().await
+            }
             None => {
                 let files = self.files().await;
                 self.broken.hold(Rule::OneFile, files.is_empty(), || "no checkpoint knows of it".to_owned());
                 self.content = self.source.present().unwrap_or_default();
-                client.prepare(self.source.clone(), self.plan.clone()).await
+                client.upload_as(self.plan.clone(), self.source.clone()).prepare().await
             }
         }
     }

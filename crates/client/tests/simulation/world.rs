@@ -16,7 +16,7 @@ use partwise_models::{File, Purpose};
 use partwise_protocol::{
     Api, Credential, Dialect,
     multipart::Boundary,
-    operations::{CreateFile, DownloadFile, ListFiles, OperationId},
+    operations::{CreateFile, ListFiles, OperationId},
     upload::{Plan, RouteChoice, UploadError},
 };
 use partwise_server::{Keys, Server};
@@ -273,7 +273,8 @@ impl World {
             let mut dice = Dice::of(seed, "entropy", entropy.fetch_add(1, Relaxed));
             std::array::from_fn(|_| dice.next() as u8)
         };
-        let client = self.client_over(network).clock(move || clocks.client()).entropy(random);
+        let client =
+            self.client_over(network).to_builder().clock(move || clocks.client()).entropy(random).build();
         (client, sign)
     }
 
@@ -295,7 +296,7 @@ impl World {
         B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
     {
         let key = Credential::key("a-key").unwrap();
-        Client::new(self.wires.api.clone(), key, service).reading(Reading::Inline)
+        Client::builder(self.wires.api.clone(), key).transport(service).reading(Reading::Inline).build()
     }
 
     /// The files on the server that this story made.
@@ -306,7 +307,7 @@ impl World {
     }
 
     pub(crate) async fn download(&self, id: &str) -> Vec<u8> {
-        let download = self.truthful().download(&DownloadFile::new(id)).await.unwrap();
+        let download = self.truthful().download(id).await.unwrap();
         download.try_collect::<Vec<_>>().await.unwrap().concat()
     }
 

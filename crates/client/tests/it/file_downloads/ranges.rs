@@ -13,7 +13,7 @@ use crate::{
 
 async fn stored(client: &Client, content: &Content) -> String {
     let plan = Plan::new("a.jsonl", "application/jsonl", Purpose::Batch);
-    client.upload(content.source(), plan).await.unwrap().id
+    client.upload_as(plan, content.source()).await.unwrap().id
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -21,7 +21,7 @@ async fn ranges_in_parallel_make_the_same_file_however_it_is_written() {
     let running = serve().await;
     let content = Content::of(9 * MIB + 17);
     for writing in [Writing::Blocking, Writing::Inline] {
-        let client = client(openai(running.address), KEY).writing(writing);
+        let client = client(openai(running.address), KEY).to_builder().writing(writing).build();
         let id = stored(&client, &content).await;
         // One range, several, odd ones, and more than are needed.
         for (parallel, range_size) in [(1, 16 * MIB), (4, MIB), (3, 700_001), (64, 100_000)] {

@@ -44,7 +44,7 @@ async fn a_target_that_takes_no_more_ends_the_download() {
     let (peer, _) = peer(move |_, range| part(&content, within(range, &content), "")).await;
     for writing in [Writing::Blocking, Writing::Inline] {
         let folder = Folder::new();
-        let client = peer.client(options()).writing(writing);
+        let client = peer.client(options()).to_builder().writing(writing).build();
         let error = client.download_to(Full(folder.target()), plan("file-1", MIB)).await.unwrap_err();
         assert!(
             matches!(&error, Error::Target(cause) if cause.kind() == io::ErrorKind::StorageFull),
@@ -83,7 +83,13 @@ async fn a_target_gets_its_length_first_and_last_and_where_it_is_written() {
     for writing in [Writing::Blocking, Writing::Inline] {
         let (folder, noted) = (Folder::new(), Arc::<Mutex<Vec<_>>>::default());
         let target = Noted(folder.target(), noted.clone());
-        peer.client(options()).writing(writing).download_to(target, plan("file-1", MIB)).await.unwrap();
+        peer.client(options())
+            .to_builder()
+            .writing(writing)
+            .build()
+            .download_to(target, plan("file-1", MIB))
+            .await
+            .unwrap();
         let noted = noted.lock().unwrap();
         assert!(matches!(noted[..], [(first, _), (last, _)] if first == 2 * MIB && last == 2 * MIB));
         assert_eq!(noted[0].1 == thread::current().id(), writing == Writing::Inline, "{writing:?}");

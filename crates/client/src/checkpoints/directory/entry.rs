@@ -1,4 +1,4 @@
-//! One upload that this run is at work on.
+//! One unfinished upload that this process is at work on.
 
 use std::{
     io::{self, Read as _, Seek as _, Write as _},
@@ -9,11 +9,10 @@ use std::{
     },
 };
 
-use partwise::{CheckpointFile, CheckpointStore};
 use partwise_protocol::upload::Checkpoint;
 use serde::{Deserialize, Serialize};
 
-use super::lock::Locked;
+use crate::{CheckpointFile, CheckpointStore, lock::Locked};
 
 /// What stands in the locked file.
 #[derive(Serialize, Deserialize)]
@@ -21,15 +20,15 @@ struct Content {
     file: String,
 }
 
-/// An upload that no other run can work on while this is alive. When it is dropped and there is no checkpoint, nothing of
-/// it stays.
+/// An unfinished upload of a [`CheckpointDir`](super::CheckpointDir) that no other process can work on while this is alive. When it
+/// is dropped and there is no checkpoint, nothing of it stays.
 #[derive(Debug)]
-pub(crate) struct Entry {
+pub struct UnfinishedUpload {
     locked: Locked,
-    checkpoint: Kept,
+    checkpoint: UnfinishedCheckpoint,
 }
 
-impl Entry {
+impl UnfinishedUpload {
     pub(super) fn new(mut locked: Locked, checkpoint: CheckpointFile, file: &Path) -> io::Result<Self> {
         let content = serde_json::to_vec(&Content { file: file.to_string_lossy().into_owned() })?;
         let mut before = Vec::new();
@@ -43,32 +42,39 @@ impl Entry {
     }
 
     pub(super) fn of_earlier_run(locked: Locked, checkpoint: CheckpointFile) -> Self {
-        Self { locked, checkpoint: Kept { file: checkpoint, state: Arc::default() } }
+        Self { locked, checkpoint: UnfinishedCheckpoint { file: checkpoint, state: Arc::default() } }
     }
 
-    /// Where this run keeps its checkpoints.
-    pub(crate) fn checkpoint(&self) -> Kept {
+    /// The store of this run's checkpoints.
+    #[must_use]
+    pub fn store(&self) -> UnfinishedCheckpoint {
         self.checkpoint.clone()
     }
 
     /// The last checkpoint, if there is one.
-    pub(crate) fn load(&self) -> io::Result<Option<Checkpoint>> {
+    ///
+    /// # Errors
+    /// When it cannot be read.
+    pub fn load(&self) -> io::Result<Option<Checkpoint>> {
         self.checkpoint.file.load()
     }
 
-    /// The checkpoint of the earlier run is this run's now.
-    pub(crate) fn take_over(&self) {
+    /// Says that this run resumes from the checkpoint of the earlier one, which is its own from now on.
+    pub fn take_over(&self) {
         self.checkpoint.state.is_ours.store(true, Relaxed);
     }
 
     /// Forgets how far it was.
-    pub(crate) async fn forget(&self) -> io::Result<()> {
+    ///
+    /// # Errors
+    /// When the checkpoint cannot be removed.
+    pub async fn forget(&self) -> io::Result<()> {
         self.checkpoint.file.remove().await
     }
 
     /// Forgets an upload that is over; any other is remembered, and so is what an earlier run left as long as this one has
     /// not come so far as to take its place.
-    pub(crate) async fn close(&self) {
+    pub async fn close(&self) {
         let state = &self.checkpoint.state;
         if !state.is_over.load(Relaxed) || !state.is_ours.load(Relaxed) {
             return;
@@ -81,10 +87,10 @@ impl Entry {
     }
 }
 
-/// The checkpoints of one run. The last one outlives the upload: it is removed only when the result has been told, so that
-/// one that nobody heard of is found again.
+/// The checkpoints of one run. The last one outlives the upload: it is removed when the entry is [closed](UnfinishedUpload::close),
+/// so that a caller can tell the result first, and one that nobody heard of is found again.
 #[derive(Clone, Debug)]
-pub(crate) struct Kept {
+pub struct UnfinishedCheckpoint {
     file: CheckpointFile,
     state: Arc<State>,
 }
@@ -97,7 +103,7 @@ struct State {
     is_ours: AtomicBool,
 }
 
-impl CheckpointStore<Checkpoint> for Kept {
+impl CheckpointStore<Checkpoint> for UnfinishedCheckpoint {
     type Error = io::Error;
 
     async fn save(&self, checkpoint: Checkpoint) -> io::Result<()> {
@@ -112,7 +118,7 @@ impl CheckpointStore<Checkpoint> for Kept {
     }
 }
 
-impl Drop for Entry {
+impl Drop for UnfinishedUpload {
     fn drop(&mut self) {
         if !self.checkpoint.file.path().exists() {
             // One that stays does no harm: the next run of the same upload takes it over.

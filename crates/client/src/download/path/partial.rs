@@ -10,13 +10,12 @@ use std::{
     sync::{Mutex, PoisonError},
 };
 
-use partwise::{CheckpointJournal, CheckpointStore, FileTarget, Target as _};
 use partwise_protocol::download::DownloadCheckpoint;
 
-use super::destination::{Target, cannot_write};
+use super::place::{DownloadPathError, Place};
 use crate::{
-    report::Report,
-    unfinished::lock::{self, Locked},
+    CheckpointJournal, CheckpointStore, FileTarget, Target,
+    lock::{self, Locked},
 };
 
 /// An unfinished download that no other run can work on while this is alive.
@@ -27,26 +26,21 @@ pub(super) struct Partial {
 }
 
 impl Partial {
-    /// Begins to work on the download to `target`. What lies at its names and is nothing of an earlier run is taken away
-    /// when the target may be replaced, and else refused.
-    pub(super) async fn enter(target: &Target) -> Result<Self, Report> {
-        let content = beside(target.path(), ".partwise");
-        let journal = beside(target.path(), ".partwise-journal");
-        let refused = |cause: io::Error| cannot_write(target.name(), &cause);
-        while let Some(foreign) = foreign(&content, &journal).map_err(refused)? {
-            if !target.replaces() {
-                let foreign = foreign.display();
-                return Err(Report::failed(format!("{foreign} is there, and no earlier run has left it"))
-                    .hint("move it away, write the download somewhere else, or let --force replace it"));
+    /// Begins to work on the download to a place. What lies at its names and is nothing of an earlier run is removed
+    /// when the file there may be replaced, and else an error.
+    pub(super) async fn enter(place: &Place) -> Result<Self, DownloadPathError> {
+        let content = beside(place.path(), ".partwise");
+        let journal = beside(place.path(), ".partwise-journal");
+        let unwritable = |cause: io::Error| place.unwritable(cause);
+        while let Some(foreign) = foreign(&content, &journal).map_err(unwritable)? {
+            if !place.replaces() {
+                return Err(DownloadPathError::Foreign { path: foreign.to_owned() });
             }
-            fs::remove_file(foreign).map_err(refused)?;
+            fs::remove_file(foreign).map_err(unwritable)?;
         }
-        match lock::patiently(&journal).await.map_err(refused)? {
+        match lock::patiently(&journal).await.map_err(unwritable)? {
             Some(journal) => Ok(Self { content, journal }),
-            None => {
-                Err(Report::failed(format!("another run of partwise is downloading to {}", target.name()))
-                    .hint("wait for it, or stop it first"))
-            }
+            None => Err(DownloadPathError::InUse { path: place.name().to_owned() }),
         }
     }
 
@@ -62,7 +56,7 @@ impl Partial {
     }
 
     /// The bytes that are there, to be completed, and where checkpoints are kept.
-    pub(super) fn go_on(&self) -> io::Result<(FileTarget, Kept)> {
+    pub(super) fn resume(&self) -> io::Result<(FileTarget, Kept)> {
         let content =
             lock::options_here().read(true).write(true).create(true).truncate(false).open(&self.content)?;
         let journal = CheckpointJournal::of(self.journal.file.try_clone()?);
@@ -71,18 +65,18 @@ impl Partial {
 
     /// The same, of which nothing is left as soon as anything is written.
     pub(super) fn start_over(&self) -> io::Result<(Overwrite, Kept)> {
-        let (content, kept) = self.go_on()?;
+        let (content, kept) = self.resume()?;
         let journal = self.journal.file.try_clone()?;
         Ok((Overwrite { content, journal, has_begun: Mutex::new(false) }, kept))
     }
 
     /// Gives the file its name.
-    pub(super) fn complete(self, target: &Target) -> Result<(), Report> {
+    pub(super) fn complete(self, place: &Place) -> Result<(), DownloadPathError> {
         if !cfg!(unix) {
             // There it stays, and must not speak of what has another name by then.
-            self.journal.file.set_len(0).map_err(|cause| cannot_write(target.name(), &cause))?;
+            self.journal.file.set_len(0).map_err(|cause| place.unwritable(cause))?;
         }
-        let named = target.take(&self.content).map_err(|cause| cannot_write(target.name(), &cause));
+        let named = place.take(&self.content).map_err(|cause| place.unwritable(cause));
         if named.is_ok() {
             // One that stays does no harm: what it speaks of is not there.
             let _ = self.journal.remove();
@@ -120,7 +114,7 @@ impl Overwrite {
     }
 }
 
-impl partwise::Target for Overwrite {
+impl Target for Overwrite {
     fn length(&self) -> io::Result<u64> {
         self.content.length()
     }

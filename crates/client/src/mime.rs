@@ -5,7 +5,7 @@ use std::path::Path;
 /// What a file is sent as when its extension says nothing.
 const UNKNOWN: &str = "application/octet-stream";
 
-/// The kinds of file that the services take, by extension; `--mime-type` says any other.
+/// The kinds of file that the services take, by extension.
 const BY_EXTENSION: [(&str, &str); 25] = [
     ("csv", "text/csv"),
     ("css", "text/css"),
@@ -34,8 +34,14 @@ const BY_EXTENSION: [(&str, &str); 25] = [
     ("zip", "application/zip"),
 ];
 
-/// The MIME type that `path` is sent as.
-pub(crate) fn guess(path: &Path) -> &'static str {
+/// The MIME type that a file is sent as, by the extension of its name; `application/octet-stream` when that says nothing.
+///
+/// ```
+/// assert_eq!(partwise::mime_type("data/train.jsonl"), "application/jsonl");
+/// ```
+#[must_use]
+pub fn mime_type(path: impl AsRef<Path>) -> &'static str {
+    let path = path.as_ref();
     let extension = path.extension().map(|extension| extension.to_string_lossy().to_ascii_lowercase());
     BY_EXTENSION
         .iter()
@@ -58,7 +64,7 @@ mod tests {
             (".jsonl", UNKNOWN),
             ("weights.safetensors", UNKNOWN),
         ] {
-            assert_eq!(guess(Path::new(path)), mime, "{path}");
+            assert_eq!(mime_type(path), mime, "{path}");
         }
     }
 }

@@ -1,5 +1,10 @@
 //! What can go wrong when an operation is executed or a file uploaded.
 
+mod kind;
+
+pub use self::kind::ErrorKind;
+
+use partwise_models::{File, FileState};
 use partwise_protocol::{
     download::{DownloadError, DownloadResumeError, WrongContent},
     error::{ApiError, EncodeError, Garbled, ResponseError},
@@ -8,6 +13,8 @@ use partwise_protocol::{
 };
 
 use partwise_net::BoxError;
+
+use crate::{CheckpointDirError, DownloadPathError};
 
 /// An operation, a download or an upload that did not succeed.
 ///
@@ -36,12 +43,21 @@ pub enum Error {
     /// The checkpoint does not suit this file and service.
     #[error(transparent)]
     Resume(#[from] ResumeError),
+    /// The directory of unfinished uploads cannot be used.
+    #[error(transparent)]
+    CheckpointDir(#[from] CheckpointDirError),
+    /// The checkpoint of an earlier run cannot be read.
+    #[error("the checkpoint of an earlier run cannot be read")]
+    Checkpoint(#[source] std::io::Error),
     /// The upload ended without a file.
     #[error(transparent)]
     Upload(Box<UploadError>),
     /// A download to a target ended before everything was there.
     #[error(transparent)]
     Download(Box<DownloadError>),
+    /// Nothing can be written at the path of a download.
+    #[error(transparent)]
+    DownloadPath(#[from] DownloadPathError),
     /// The checkpoint does not suit this download.
     #[error("the checkpoint does not suit this download")]
     DownloadResume(#[from] DownloadResumeError),
@@ -56,56 +72,32 @@ pub enum Error {
         /// What came.
         received: u64,
     },
+    /// The content is longer than the caller wanted to have in memory.
+    #[error("the content is longer than {limit} bytes")]
+    TooLong {
+        /// The limit in bytes.
+        limit: u64,
+    },
     /// What came is not the file.
     #[error(transparent)]
     WrongContent(#[from] WrongContent),
+    /// The service was not ready with the file in time.
+    #[error("the service has not processed {} within {} s", file.id, after.as_secs())]
+    StillProcessing {
+        /// The file as the service had it last.
+        file: Box<File>,
+        /// How long it was waited for.
+        after: std::time::Duration,
+    },
+    /// The service has not processed the file: it has rejected the content, or deleted the file.
+    #[error("{}", not_processed(file))]
+    NotProcessed {
+        /// The file as the service had it last.
+        file: Box<File>,
+    },
     /// The system has no random numbers.
     #[error("the system gives no random numbers")]
     Entropy(#[source] getrandom::Error),
-}
-
-impl Error {
-    /// What the service said, when it refused.
-    #[must_use]
-    pub fn refusal(&self) -> Option<&ApiError> {
-        match self {
-            Self::Refused(refusal) => Some(refusal),
-            Self::Upload(error) => match &**error {
-                UploadError::Refused { source, .. } => Some(source),
-                _ => None,
-            },
-            Self::Download(error) => match &**error {
-                DownloadError::Refused(refusal) => Some(refusal),
-                _ => None,
-            },
-            _ => None,
-        }
-    }
-
-    /// How the request failed, when there was no answer.
-    #[must_use]
-    pub fn failure(&self) -> Option<FailureKind> {
-        match self {
-            Self::Failed(failure) => Some(failure.kind),
-            Self::Upload(error) => match &**error {
-                UploadError::Failed { source, .. } => Some(source.kind),
-                UploadError::Away { cause: Some(cause), .. } => match &**cause {
-                    UploadError::Failed { source, .. } => Some(source.kind),
-                    _ => None,
-                },
-                _ => None,
-            },
-            Self::Download(error) => match &**error {
-                DownloadError::Failed(failure) => Some(failure.kind),
-                DownloadError::Away { cause: Some(cause), .. } => match &**cause {
-                    DownloadError::Failed(failure) => Some(failure.kind),
-                    _ => None,
-                },
-                _ => None,
-            },
-            _ => None,
-        }
-    }
 }
 
 impl From<ResponseError> for Error {
@@ -121,6 +113,20 @@ impl From<ResponseError> for Error {
 impl From<UploadError> for Error {
     fn from(error: UploadError) -> Self {
         Self::Upload(Box::new(error))
+    }
+}
+
+fn not_processed(file: &File) -> String {
+    let id = &file.id;
+    match (&file.status, file.status_details.as_deref()) {
+        (Some(FileState::Error), Some(details)) => {
+            format!("the service rejected the content of {id}: {details}")
+        }
+        (Some(FileState::Error), None) => {
+            format!("the service rejected the content of {id} and does not say why")
+        }
+        (Some(state), _) => format!("the service has not processed {id}: its status is {}", state.as_str()),
+        (None, _) => format!("the service does not say whether it has processed {id}"),
     }
 }
 

@@ -7,8 +7,6 @@ use std::{
     time::Duration,
 };
 
-use fs4::{FileExt, TryLockError};
-
 /// A listing holds the lock for a moment, to see whether anybody has it.
 const TRIES: u32 = 10;
 const BETWEEN_TRIES: Duration = Duration::from_millis(20);
@@ -47,14 +45,13 @@ fn once(path: &Path) -> io::Result<Tried> {
     #[cfg(unix)]
     std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
     let file = options.read(true).write(true).create(true).truncate(false).open(path)?;
-    match FileExt::try_lock(&file) {
+    match system::try_lock(&file)? {
         // Who had it before may have taken the file away, and the next one has another.
-        Ok(()) if !is_at(&file, path)? => Ok(Tried::Busy),
-        Ok(()) => Ok(Tried::Locked(Locked { path: path.to_owned(), file })),
+        true if !is_at(&file, path)? => Ok(Tried::Busy),
+        true => Ok(Tried::Locked(Locked { path: path.to_owned(), file })),
         // A listing shares the lock, a run does not.
-        Err(TryLockError::WouldBlock) if is_held(path)? => Ok(Tried::Taken),
-        Err(TryLockError::WouldBlock) => Ok(Tried::Busy),
-        Err(TryLockError::Error(cause)) => Err(cause),
+        false if is_held(path)? => Ok(Tried::Taken),
+        false => Ok(Tried::Busy),
     }
 }
 
@@ -74,10 +71,56 @@ pub(crate) fn is_held(path: &Path) -> io::Result<bool> {
         Err(cause) if cause.kind() == io::ErrorKind::NotFound => return Ok(false),
         Err(cause) => return Err(cause),
     };
-    match FileExt::try_lock_shared(&file) {
-        Ok(()) => Ok(false),
-        Err(TryLockError::WouldBlock) => Ok(true),
-        Err(TryLockError::Error(cause)) => Err(cause),
+    Ok(!system::try_lock_shared(&file)?)
+}
+
+/// Locks as the system has them, which end with the process that holds them. `false` where another one holds the lock.
+#[cfg(unix)]
+mod system {
+    use std::{fs::File, io};
+
+    use rustix::{
+        fs::{FlockOperation, flock},
+        io::Errno,
+    };
+
+    pub(super) fn try_lock(file: &File) -> io::Result<bool> {
+        lock(file, FlockOperation::NonBlockingLockExclusive)
+    }
+
+    pub(super) fn try_lock_shared(file: &File) -> io::Result<bool> {
+        lock(file, FlockOperation::NonBlockingLockShared)
+    }
+
+    fn lock(file: &File, how: FlockOperation) -> io::Result<bool> {
+        match flock(file, how) {
+            Ok(()) => Ok(true),
+            Err(Errno::WOULDBLOCK) => Ok(false),
+            Err(error) => Err(error.into()),
+        }
+    }
+}
+
+#[cfg(not(unix))]
+mod system {
+    use std::{fs::File, io};
+
+    use fs4::{FileExt, TryLockError};
+
+    pub(super) fn try_lock(file: &File) -> io::Result<bool> {
+        is_locked(FileExt::try_lock(file))
+    }
+
+    pub(super) fn try_lock_shared(file: &File) -> io::Result<bool> {
+        is_locked(FileExt::try_lock_shared(file))
+    }
+
+    fn is_locked(tried: Result<(), TryLockError>) -> io::Result<bool> {
+        match tried {
+            Ok(()) => Ok(true),
+            Err(TryLockError::WouldBlock) => Ok(false),
+            Err(TryLockError::Error(cause)) => Err(cause),
+        }
     }
 }
 
@@ -113,17 +156,17 @@ mod tests {
 
     #[tokio::test]
     async fn only_one_has_it_at_a_time_and_a_file_that_is_gone_locks_nothing() {
-        let folder = tempfile::tempdir().expect("a folder");
+        let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("a.upload");
-        assert!(!is_held(&path).expect("readable"));
-        let first = patiently(&path).await.expect("writable").expect("free");
-        assert!(is_held(&path).expect("readable"));
-        assert!(patiently(&path).await.expect("writable").is_none());
-        first.remove().expect("ours");
-        let second = patiently(&path).await.expect("writable").expect("the first one's file is gone");
+        assert!(!is_held(&path).unwrap());
+        let first = patiently(&path).await.unwrap().unwrap();
+        assert!(is_held(&path).unwrap());
+        assert!(patiently(&path).await.unwrap().is_none());
+        first.remove().unwrap();
+        let second = patiently(&path).await.unwrap().unwrap();
         drop(first);
-        assert!(is_held(&path).expect("readable"), "the first one's end is nothing to the second");
+        assert!(is_held(&path).unwrap(), "the first one's end is nothing to the second");
         drop(second);
-        assert!(!is_held(&path).expect("readable"));
+        assert!(!is_held(&path).unwrap());
     }
 }

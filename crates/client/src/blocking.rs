@@ -1,0 +1,217 @@
+//! The client for programs without async: the same functions, each of which waits for its result.
+
+use std::{
+    fmt,
+    future::IntoFuture,
+    io::{self, Read},
+    path::PathBuf,
+    sync::Arc,
+};
+
+use bytes::Bytes;
+use http::Response;
+use partwise_models::{File, Purpose};
+use partwise_protocol::{Operation, operations::DownloadFile};
+use tokio::{
+    io::AsyncReadExt as _,
+    runtime::{Builder, Runtime},
+};
+
+use crate::{DownloadReader, DownloadRequest, Error, FileListing, IntoSource, PathDownload, UploadBuilder};
+
+/// A [`Client`](crate::Client) whose functions wait for their results, on a runtime that it owns: one thread beside the caller's.
+/// Cheap to clone; clones share both.
+///
+/// Like every function that waits, those of this client must not be called by async code: the runtime that it runs on could do
+/// nothing else meanwhile, and tokio's panics.
+///
+/// ```no_run
+/// use partwise::{Purpose, blocking::Client};
+///
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let client = Client::new(partwise::Client::from_env()?)?;
+/// let file = client.upload_file("train.jsonl", Purpose::FineTune).with(|upload| upload.part_size(8 << 20)).run()?;
+/// println!("{}", file.id);
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Clone)]
+pub struct Client {
+    client: crate::Client,
+    runtime: Arc<Runtime>,
+}
+
+impl Client {
+    /// The client with a runtime of its own.
+    ///
+    /// # Errors
+    /// When the system gives no thread, or nothing to wait with.
+    pub fn new(client: crate::Client) -> io::Result<Self> {
+        let runtime = Builder::new_multi_thread().worker_threads(1).enable_all().build()?;
+        Ok(Self { client, runtime: Arc::new(runtime) })
+    }
+
+    /// Executes an operation: see [`Client::call`](crate::Client::call).
+    ///
+    /// # Errors
+    /// As there.
+    pub fn call<O: Operation>(&self, operation: &O) -> Result<O::Response, Error> {
+        self.runtime.block_on(self.client.call(operation))
+    }
+
+    /// Executes an operation, and returns the head of the answer too: see
+    /// [`Client::call_with_head`](crate::Client::call_with_head).
+    ///
+    /// # Errors
+    /// As there.
+    pub fn call_with_head<O: Operation>(&self, operation: &O) -> Result<Response<O::Response>, Error> {
+        self.runtime.block_on(self.client.call_with_head(operation))
+    }
+
+    /// Lists the files that the service holds, one by one over all pages. `ask` says which: see [`FileListing`].
+    ///
+    /// ```no_run
+    /// use partwise::{Error, Purpose, blocking::Client};
+    ///
+    /// # fn example(client: Client) -> Result<(), Error> {
+    /// for file in client.files(|files| files.purpose(Purpose::Batch)) {
+    ///     println!("{}", file?.id);
+    /// }
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn files(
+        &self,
+        ask: impl FnOnce(FileListing) -> FileListing,
+    ) -> impl Iterator<Item = Result<File, Error>> {
+        let (mut listing, runtime) = (Some(ask(self.client.files())), self.runtime.clone());
+        let mut page = Vec::new().into_iter();
+        std::iter::from_fn(move || {
+            loop {
+                if let Some(file) = page.next() {
+                    return Some(Ok(file));
+                }
+                match runtime.block_on(listing.as_mut()?.next_page()) {
+                    Ok(Some(files)) => page = files.into_iter(),
+                    Ok(None) => listing = None,
+                    Err(error) => {
+                        listing = None;
+                        return Some(Err(error));
+                    }
+                }
+            }
+        })
+    }
+
+    /// Retrieves a file's object.
+    ///
+    /// # Errors
+    /// As for [`Client::file`](crate::Client::file).
+    pub fn file(&self, id: &str) -> Result<File, Error> {
+        self.runtime.block_on(self.client.file(id))
+    }
+
+    /// Deletes a file, and returns whether the service has deleted it.
+    ///
+    /// # Errors
+    /// As for [`Client::delete_file`](crate::Client::delete_file).
+    pub fn delete_file(&self, id: &str) -> Result<bool, Error> {
+        self.runtime.block_on(self.client.delete_file(id))
+    }
+
+    /// Waits until the service has processed a file.
+    ///
+    /// # Errors
+    /// As for [`Client::wait_until_processed`](crate::Client::wait_until_processed).
+    pub fn wait_until_processed(&self, id: &str) -> Result<File, Error> {
+        self.runtime.block_on(self.client.wait_until_processed(id))
+    }
+
+    /// Uploads the file at `path`: see [`Client::upload_file`](crate::Client::upload_file).
+    pub fn upload_file(&self, path: impl Into<PathBuf>, purpose: Purpose) -> Job<UploadBuilder> {
+        self.job(self.client.upload_file(path, purpose))
+    }
+
+    /// Uploads `source` under a name: see [`Client::upload`](crate::Client::upload).
+    pub fn upload(
+        &self,
+        name: impl Into<String>,
+        source: impl IntoSource,
+        purpose: Purpose,
+    ) -> Job<UploadBuilder> {
+        self.job(self.client.upload(name, source, purpose))
+    }
+
+    /// Downloads a file to `path`: see [`Client::download_file`](crate::Client::download_file).
+    pub fn download_file(&self, id: impl Into<String>, path: impl Into<PathBuf>) -> Job<PathDownload> {
+        self.job(self.client.download_file(id, path))
+    }
+
+    /// Asks for a file's content: see [`Client::download`](crate::Client::download).
+    pub fn download(&self, file: impl Into<DownloadFile>) -> Job<DownloadRequest> {
+        self.job(self.client.download(file))
+    }
+
+    fn job<J>(&self, job: J) -> Job<J> {
+        Job { job, runtime: self.runtime.clone() }
+    }
+}
+
+impl fmt::Debug for Client {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.client.fmt(f)
+    }
+}
+
+/// An upload or a download that begins when it is [run](Self::run).
+#[derive(Debug)]
+#[must_use = "nothing is sent before it runs"]
+pub struct Job<J> {
+    job: J,
+    runtime: Arc<Runtime>,
+}
+
+impl<J: IntoFuture> Job<J> {
+    /// The job with other settings.
+    pub fn with(self, set: impl FnOnce(J) -> J) -> Self {
+        Self { job: set(self.job), runtime: self.runtime }
+    }
+
+    /// Runs it to its end.
+    ///
+    /// # Errors
+    /// Those of the job.
+    pub fn run(self) -> J::Output {
+        let Self { job, runtime } = self;
+        runtime.block_on(async { job.await })
+    }
+}
+
+impl Job<DownloadRequest> {
+    /// The whole content in memory, if it has at most `limit` bytes: see [`DownloadRequest::bytes`].
+    ///
+    /// # Errors
+    /// As there.
+    pub fn bytes(self, limit: u64) -> Result<Bytes, Error> {
+        self.runtime.block_on(self.job.bytes(limit))
+    }
+
+    /// A reader of the content, which asks for it when it is first read. Its errors hold an [`Error`].
+    #[must_use]
+    pub fn into_read(self) -> Reader {
+        Reader { reader: self.job.into_async_read(), runtime: self.runtime }
+    }
+}
+
+/// Reads content as it comes: made by [`Job::into_read`].
+#[derive(Debug)]
+pub struct Reader {
+    reader: DownloadReader,
+    runtime: Arc<Runtime>,
+}
+
+impl Read for Reader {
+    fn read(&mut self, room: &mut [u8]) -> io::Result<usize> {
+        self.runtime.block_on(self.reader.read(room))
+    }
+}

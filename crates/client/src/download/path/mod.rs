@@ -1,0 +1,366 @@
+//! Downloads to a path: the file appears when it is complete, and a run that ended before is resumed by the next one.
+
+mod partial;
+mod place;
+
+use std::{
+    fmt,
+    future::IntoFuture,
+    io,
+    path::{Path, PathBuf},
+};
+
+use futures_util::{
+    FutureExt as _,
+    future::{BoxFuture, Shared},
+};
+use partwise_protocol::{
+    download::{DownloadCheckpoint, DownloadError, DownloadPlan, DownloadProgress, DownloadResumeError},
+    retry::RetryPolicy,
+};
+use tokio::sync::watch;
+
+pub use self::place::DownloadPathError;
+use self::{partial::Partial, place::Place};
+use crate::{Client, Error, FileDownload};
+
+impl Client {
+    /// Downloads a file to `path`, in parallel ranges when the service serves ranges. The file appears there when it is complete
+    /// and durable; until then `path` with `.partwise` behind it has the bytes, and with `.partwise-journal` how far they are, so
+    /// that another run to the same path, of the command too, resumes. It replaces nothing unless it is
+    /// [told to](PathDownload::replace).
+    ///
+    /// ```no_run
+    /// # async fn example(client: partwise::Client) -> Result<(), partwise::Error> {
+    /// let length = client.download_file("file-abc123", "result.jsonl").await?;
+    /// println!("{length} bytes");
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn download_file(&self, id: impl Into<String>, path: impl Into<PathBuf>) -> PathDownload {
+        PathDownload {
+            client: self.clone(),
+            plan: DownloadPlan::new(id),
+            path: path.into(),
+            replaces: false,
+            resumes: true,
+            stop: None,
+            on_progress: None,
+            on_event: None,
+        }
+    }
+}
+
+/// A download to a path that begins when it is awaited, made by [`Client::download_file`]. It gives the length of the file in bytes.
+///
+/// # Errors
+/// [`Error::DownloadPath`] when nothing can be written at the path, else as for [`FileDownload::run`]. What can be resumed stays
+/// beside the path: see [`Error::is_resumable`].
+#[must_use = "nothing is asked for before it is awaited"]
+pub struct PathDownload {
+    client: Client,
+    plan: DownloadPlan,
+    path: PathBuf,
+    replaces: bool,
+    resumes: bool,
+    stop: Option<Shared<BoxFuture<'static, ()>>>,
+    on_progress: Option<OnProgress>,
+    on_event: Option<OnEvent>,
+}
+
+type OnProgress = Box<dyn FnMut(&DownloadProgress) + Send>;
+type OnEvent = Box<dyn FnMut(&DownloadEvent) + Send>;
+
+/// A turn that a download to a path takes, for those who tell people of it.
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum DownloadEvent {
+    /// What an earlier run has written is resumed.
+    Resuming {
+        /// The number of bytes that are there.
+        written: u64,
+        /// The length of the file.
+        length: u64,
+    },
+    /// What an earlier run has left cannot be resumed: the download starts over.
+    NotResumable {
+        /// Why.
+        cause: NotResumable,
+    },
+    /// The file changed on the service: the download starts over.
+    Changed {
+        /// The error that said so.
+        error: Box<DownloadError>,
+        /// Whether the service is asked for ranges again.
+        with_ranges: bool,
+    },
+}
+
+/// The reason why what an earlier run has left cannot be resumed.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum NotResumable {
+    /// It cannot be read.
+    #[error(transparent)]
+    Unreadable(io::Error),
+    /// It is of another file, service or length.
+    #[error(transparent)]
+    Other(DownloadResumeError),
+}
+
+impl PathDownload {
+    /// Replaces a file that is at the path.
+    pub fn replace(mut self) -> Self {
+        self.replaces = true;
+        self
+    }
+
+    /// Starts over, whatever an earlier run has left.
+    pub fn start_over(mut self) -> Self {
+        self.resumes = false;
+        self
+    }
+
+    /// Asks for at most so many ranges at once; four by default.
+    pub fn parallel(mut self, ranges: u16) -> Self {
+        self.plan.parallel = ranges;
+        self
+    }
+
+    /// The policy by which requests of this download are retried.
+    pub fn retry(mut self, policy: RetryPolicy) -> Self {
+        self.plan.retry = policy;
+        self
+    }
+
+    /// Stops the download once this future ends, to be resumed later: see [`FileDownload::stop_when`].
+    pub fn stop_when(mut self, signal: impl Future<Output = ()> + Send + 'static) -> Self {
+        self.stop = Some(signal.boxed().shared());
+        self
+    }
+
+    /// Calls `told` with the progress, a few times a second and at every answer, on the task that awaits the download.
+    pub fn on_progress(mut self, told: impl FnMut(&DownloadProgress) + Send + 'static) -> Self {
+        self.on_progress = Some(Box::new(told));
+        self
+    }
+
+    /// Calls `told` when the download resumes or starts over.
+    pub fn on_event(mut self, told: impl FnMut(&DownloadEvent) + Send + 'static) -> Self {
+        self.on_event = Some(Box::new(told));
+        self
+    }
+
+    /// Makes the download ready without asking for anything: from now on no other process can download to the same path. What
+    /// [`on_progress`](Self::on_progress) was given is not called.
+    ///
+    /// # Errors
+    /// [`DownloadPathError`] when nothing can be written at the path.
+    pub async fn prepare(self) -> Result<PreparedPathDownload, DownloadPathError> {
+        let place = Place::at(&self.path, self.replaces)?;
+        let partial = Partial::enter(&place).await?;
+        Ok(PreparedPathDownload {
+            client: self.client,
+            plan: self.plan,
+            resumes: self.resumes,
+            stop: self.stop,
+            on_event: self.on_event,
+            progress: watch::Sender::new(DownloadProgress::default()),
+            place,
+            partial,
+        })
+    }
+}
+
+impl IntoFuture for PathDownload {
+    type Output = Result<u64, Error>;
+    type IntoFuture = BoxFuture<'static, Result<u64, Error>>;
+
+    fn into_future(mut self) -> Self::IntoFuture {
+        Box::pin(async move {
+            let told = self.on_progress.take();
+            let mut download = self.prepare().await?;
+            let mut progress = download.progress();
+            let telling = async {
+                if let Some(mut told) = told {
+                    while progress.changed().await.is_ok() {
+                        told(&progress.borrow_and_update());
+                    }
+                }
+            };
+            let running = async {
+                let received = download.run().await;
+                match &received {
+                    Ok(_) => download.complete()?,
+                    Err(error) => {
+                        let is_over = matches!(error, Error::Download(error) if !error.is_resumable());
+                        if is_over || matches!(download.last_checkpoint(), Ok(None)) {
+                            download.discard();
+                        }
+                    }
+                }
+                received
+            };
+            let ((), received) = tokio::join!(telling, running);
+            received
+        })
+    }
+}
+
+impl fmt::Debug for PathDownload {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("PathDownload")
+            .field("plan", &self.plan)
+            .field("path", &self.path)
+            .finish_non_exhaustive()
+    }
+}
+
+/// A download to a path that is ready to run, made by [`PathDownload::prepare`].
+pub struct PreparedPathDownload {
+    client: Client,
+    plan: DownloadPlan,
+    resumes: bool,
+    stop: Option<Shared<BoxFuture<'static, ()>>>,
+    on_event: Option<OnEvent>,
+    progress: watch::Sender<DownloadProgress>,
+    place: Place,
+    partial: Partial,
+}
+
+impl PreparedPathDownload {
+    /// The progress, now and while it runs. It begins again when the download starts over; the channel closes at the end of
+    /// [`run`](Self::run).
+    #[must_use]
+    pub fn progress(&self) -> watch::Receiver<DownloadProgress> {
+        self.progress.subscribe()
+    }
+
+    /// The path of the bytes until they are complete.
+    #[must_use]
+    pub fn partial_path(&self) -> &Path {
+        self.partial.path()
+    }
+
+    /// The last checkpoint of an earlier run, or of this one; `None` when no byte is there.
+    ///
+    /// # Errors
+    /// When it cannot be read.
+    pub fn last_checkpoint(&self) -> io::Result<Option<DownloadCheckpoint>> {
+        self.partial.last_checkpoint()
+    }
+
+    /// Downloads what is not there yet, and returns the length of the file. It is still beside its path then:
+    /// [`complete`](Self::complete) gives it its name.
+    ///
+    /// # Errors
+    /// As for [`FileDownload::run`].
+    pub async fn run(&mut self) -> Result<u64, Error> {
+        let received = self.received().await;
+        let last = *self.progress.borrow();
+        self.progress = watch::Sender::new(last);
+        received
+    }
+
+    async fn received(&mut self) -> Result<u64, Error> {
+        if let Some(download) = self.resume().await? {
+            match self.receive(download).await {
+                Err(Error::Download(error)) if is_change(&error) => {
+                    self.tell(&DownloadEvent::Changed { error, with_ranges: true });
+                }
+                received => return received,
+            }
+        }
+        match self.start_over(self.plan.clone()).await {
+            // Either it changes now, or each of the service's ranges is of another file: one answer is of one file.
+            Err(Error::Download(error)) if is_change(&error) => {
+                self.tell(&DownloadEvent::Changed { error, with_ranges: false });
+                let mut plan = self.plan.clone();
+                plan.ranges = false;
+                self.start_over(plan).await
+            }
+            received => received,
+        }
+    }
+
+    /// Gives the file its name, and makes that durable.
+    ///
+    /// # Errors
+    /// [`DownloadPathError::Unwritable`]; the bytes then stay where they are.
+    pub fn complete(self) -> Result<(), DownloadPathError> {
+        let Self { place, partial, .. } = self;
+        partial.complete(&place)
+    }
+
+    /// Removes what has come, so that nothing can be resumed.
+    pub fn discard(self) {
+        self.partial.discard();
+    }
+
+    async fn start_over(&mut self, plan: DownloadPlan) -> Result<u64, Error> {
+        let (target, kept) = self.partial.start_over().map_err(Error::Target)?;
+        let download = self.client.prepare_download(target, plan)?.save_to(kept);
+        self.receive(download).await
+    }
+
+    /// The rest of what an earlier run began, if it can be resumed.
+    async fn resume(&mut self) -> Result<Option<FileDownload>, Error> {
+        if !self.resumes {
+            return Ok(None);
+        }
+        let saved = match self.partial.last_checkpoint() {
+            Ok(None) => return Ok(None),
+            Ok(Some(saved)) => saved,
+            Err(cause) => {
+                self.tell(&DownloadEvent::NotResumable { cause: NotResumable::Unreadable(cause) });
+                return Ok(None);
+            }
+        };
+        let ((target, kept), (written, length)) =
+            (self.partial.resume().map_err(Error::Target)?, saved.written());
+        match self.client.resume_download(target, self.plan.clone(), saved).await {
+            Ok(download) => {
+                self.tell(&DownloadEvent::Resuming { written, length });
+                Ok(Some(download.save_to(kept)))
+            }
+            Err(Error::DownloadResume(cause)) => {
+                self.tell(&DownloadEvent::NotResumable { cause: NotResumable::Other(cause) });
+                Ok(None)
+            }
+            Err(error) => Err(error),
+        }
+    }
+
+    async fn receive(&mut self, download: FileDownload) -> Result<u64, Error> {
+        let download = match self.stop.clone() {
+            Some(stop) => download.stop_when(stop),
+            None => download,
+        };
+        let mut progress = download.progress();
+        let passing_on = async {
+            self.progress.send_replace(*progress.borrow_and_update());
+            while progress.changed().await.is_ok() {
+                self.progress.send_replace(*progress.borrow_and_update());
+            }
+        };
+        let ((), received) = tokio::join!(passing_on, download.run());
+        received
+    }
+
+    fn tell(&mut self, event: &DownloadEvent) {
+        tracing::debug!(?event, "the download takes a turn");
+        if let Some(told) = &mut self.on_event {
+            told(event);
+        }
+    }
+}
+
+fn is_change(error: &DownloadError) -> bool {
+    matches!(error, DownloadError::Changed { .. })
+}
+
+impl fmt::Debug for PreparedPathDownload {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("PreparedPathDownload").field("plan", &self.plan).finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,373 @@
+//! An upload as its caller asks for it.
+
+use std::{
+    fmt,
+    future::IntoFuture,
+    path::{Path, PathBuf},
+    sync::Arc,
+    time::Duration,
+};
+
+use futures_util::future::BoxFuture;
+use partwise_models::{ExpiresAfter, ExpiryAnchor, File, Purpose};
+use partwise_protocol::{
+    retry::RetryPolicy,
+    transport::SourceError,
+    upload::{Checkpoint, Parallel, Plan, Progress, ResumeError, RouteChoice},
+};
+use tokio::io::AsyncRead;
+
+use super::Upload;
+use crate::{
+    AnySource, CheckpointDir, CheckpointStore, Client, Error, FileSource, IntoSource, UnfinishedUpload,
+    UploadSubject,
+    driver::{Signals, StoreOf},
+    mime::mime_type,
+    reading::Reader,
+    source::{AnyReader, spool},
+    upload::job::UploadJob,
+};
+
+impl Client {
+    /// Uploads the file at `path`, in parallel parts or in one request, under its own name and with the MIME type of its
+    /// extension.
+    ///
+    /// ```no_run
+    /// use partwise::{Client, Purpose};
+    ///
+    /// # async fn example(client: Client) -> Result<(), partwise::Error> {
+    /// let file = client.upload_file("data/train.jsonl", Purpose::FineTune).await?;
+    /// println!("{}", file.id);
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn upload_file(&self, path: impl Into<PathBuf>, purpose: Purpose) -> UploadBuilder {
+        let path = path.into();
+        let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+        let plan = Plan::new(name, mime_type(&path), purpose);
+        UploadBuilder::new(self.clone(), Content::File(path), plan)
+    }
+
+    /// Uploads `source` under a name, with the MIME type of the name's extension. Bytes, strings and files are sources, and your
+    /// own [`Source`](crate::Source)s.
+    ///
+    /// ```no_run
+    /// use partwise::{Client, Purpose};
+    ///
+    /// # async fn example(client: Client) -> Result<(), partwise::Error> {
+    /// let file = client.upload("notes.md", "# Notes".to_owned(), Purpose::Assistants).await?;
+    /// println!("{}", file.id);
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn upload(
+        &self,
+        name: impl Into<String>,
+        source: impl IntoSource,
+        purpose: Purpose,
+    ) -> UploadBuilder {
+        let name = name.into();
+        let mime_type = mime_type(Path::new(&name));
+        self.upload_as(Plan::new(name, mime_type, purpose), source)
+    }
+
+    /// Uploads what `reader` reads, to its end. It is written to a temporary file first, since a part that fails is read again.
+    ///
+    /// ```no_run
+    /// use partwise::{Client, Purpose};
+    ///
+    /// # async fn example(client: Client) -> Result<(), Box<dyn std::error::Error>> {
+    /// let dump = tokio::net::TcpStream::connect("127.0.0.1:4000").await?;
+    /// let file = client.upload_stream("dump.jsonl", dump, Purpose::Batch).await?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn upload_stream(
+        &self,
+        name: impl Into<String>,
+        reader: impl AsyncRead + Send + 'static,
+        purpose: Purpose,
+    ) -> UploadBuilder {
+        let name = name.into();
+        let mime_type = mime_type(Path::new(&name));
+        let plan = Plan::new(name, mime_type, purpose);
+        UploadBuilder::new(self.clone(), Content::Spool(Box::pin(reader)), plan)
+    }
+
+    /// Uploads `source` as the plan says.
+    pub fn upload_as(&self, plan: Plan, source: impl IntoSource) -> UploadBuilder {
+        UploadBuilder::new(self.clone(), Content::Source(source.into_source()), plan)
+    }
+}
+
+/// An upload that begins when it is awaited, made by [`Client::upload_file`], [`Client::upload`], [`Client::upload_stream`] and
+/// [`Client::upload_as`].
+///
+/// ```no_run
+/// use std::time::Duration;
+///
+/// use partwise::{CheckpointFile, Client, Purpose};
+///
+/// # async fn example(client: Client) -> Result<(), partwise::Error> {
+/// let file = client
+///     .upload_file("data/train.jsonl", Purpose::FineTune)
+///     .part_size(8 << 20)
+///     .expires_after(Duration::from_secs(7 * 24 * 3600))
+///     .save_to(CheckpointFile::at("data/train.jsonl.partwise"))
+///     .on_progress(|now| eprintln!("{} of {} bytes", now.bytes_acknowledged, now.bytes_total))
+///     .await?;
+/// println!("{}", file.id);
+/// # Ok(())
+/// # }
+/// ```
+///
+/// # Errors
+/// [`Error::Source`] when the source cannot be read, [`Error::Plan`] when the plan does not suit it, [`Error::Resume`] when the
+/// checkpoint does not, [`Error::CheckpointDir`] and [`Error::Checkpoint`] when the directory of checkpoints cannot be used, and [`Error::Upload`] for everything that happens later; whether resuming may help is said by
+/// [`Error::is_resumable`].
+#[must_use = "nothing is sent before it is awaited"]
+pub struct UploadBuilder {
+    client: Client,
+    content: Content,
+    plan: Plan,
+    saved: Option<Checkpoint>,
+    resume_in: Option<CheckpointDir>,
+    resumes: bool,
+    store: Option<StoreOf<UploadJob>>,
+    signals: Signals,
+    on_progress: Option<OnProgress>,
+}
+
+enum Content {
+    File(PathBuf),
+    Source(AnySource),
+    Spool(AnyReader),
+}
+
+impl UploadBuilder {
+    fn new(client: Client, content: Content, plan: Plan) -> Self {
+        let signals = Signals::default();
+        Self {
+            client,
+            content,
+            plan,
+            saved: None,
+            resume_in: None,
+            resumes: true,
+            store: None,
+            signals,
+            on_progress: None,
+        }
+    }
+
+    /// Sends the file under this name.
+    pub fn name(mut self, name: impl Into<String>) -> Self {
+        self.plan.filename = name.into();
+        self
+    }
+
+    /// Sends the file with this MIME type.
+    pub fn mime_type(mut self, mime_type: impl Into<String>) -> Self {
+        self.plan.mime_type = mime_type.into();
+        self
+    }
+
+    /// Sends parts of exactly this many bytes; by default parts follow from what the line carries.
+    pub fn part_size(mut self, bytes: u64) -> Self {
+        self.plan.part_size = Some(bytes);
+        self
+    }
+
+    /// Keeps exactly this many parts in flight; by default as many as make the upload faster.
+    pub fn parallel(mut self, parts: u16) -> Self {
+        self.plan.parallel = Parallel::Fixed(parts);
+        self
+    }
+
+    /// Forces parts or a single request.
+    pub fn route(mut self, route: RouteChoice) -> Self {
+        self.plan.route = route;
+        self
+    }
+
+    /// Has the service delete the file this long after its creation; whole seconds count.
+    pub fn expires_after(mut self, age: Duration) -> Self {
+        self.plan.expires_after = Some(ExpiresAfter::new(ExpiryAnchor::CreatedAt, age.as_secs()));
+        self
+    }
+
+    /// Sends the MD5 of the whole file with the last request of an upload in parts, for the service to compare.
+    pub fn md5(mut self) -> Self {
+        self.plan.md5 = true;
+        self
+    }
+
+    /// The policy by which requests of this upload are retried.
+    pub fn retry(mut self, policy: RetryPolicy) -> Self {
+        self.plan.retry = policy;
+        self
+    }
+
+    /// Resumes from this checkpoint of an earlier run. What is sent comes from there; how it is sent, parallelism and policy,
+    /// comes from this builder.
+    pub fn resume(mut self, saved: Checkpoint) -> Self {
+        self.saved = Some(saved);
+        self
+    }
+
+    /// Resumes what an earlier run of the same upload has left in this directory, keeps checkpoints there, and removes them when
+    /// the upload is over. No other process can be at work on the same upload meanwhile: the same file, purpose, MIME type and
+    /// service. A source that has changed since, or an upload that has expired, starts over; so does content that has nothing but a
+    /// length to be known by, such as bytes in memory. The route and the expiry of a resumed upload are those of the earlier run.
+    ///
+    /// It takes the place of [`resume`](Self::resume) and [`save_to`](Self::save_to).
+    pub fn resume_in(mut self, directory: CheckpointDir) -> Self {
+        self.resume_in = Some(directory);
+        self
+    }
+
+    /// Starts over, whatever an earlier run has left in the directory of [`resume_in`](Self::resume_in).
+    pub fn start_over(mut self) -> Self {
+        self.resumes = false;
+        self
+    }
+
+    /// Keeps checkpoints there: see [`Upload::save_to`].
+    pub fn save_to(mut self, store: impl CheckpointStore<Checkpoint>) -> Self {
+        self.store = Some(Arc::new(store));
+        self
+    }
+
+    /// Stops the upload once this future ends, to be resumed later: see [`Upload::stop_when`].
+    pub fn stop_when(mut self, signal: impl Future<Output = ()> + Send + 'static) -> Self {
+        self.signals.stop = Some(Box::pin(signal));
+        self
+    }
+
+    /// Gives the upload up once this future ends, on the service too; it then ends as cancelled.
+    pub fn cancel_when(mut self, signal: impl Future<Output = ()> + Send + 'static) -> Self {
+        self.signals.cancel = Some(Box::pin(signal));
+        self
+    }
+
+    /// Calls `told` with the progress, a few times a second and at every answer, on the task that awaits the upload.
+    pub fn on_progress(mut self, told: impl FnMut(&Progress) + Send + 'static) -> Self {
+        self.on_progress = Some(Box::new(told));
+        self
+    }
+
+    /// Makes the upload ready without sending anything, for those who want to watch its [`progress`](Upload::progress)
+    /// themselves. What [`on_progress`](Self::on_progress) was given is not called.
+    ///
+    /// # Errors
+    /// [`Error::Source`], [`Error::Plan`] and [`Error::Resume`], as above.
+    pub async fn prepare(self) -> Result<Upload, Error> {
+        Ok(self.ready().await?.0)
+    }
+
+    async fn ready(self) -> Result<(Upload, Option<OnProgress>), Error> {
+        let (source, path) = match self.content {
+            Content::Source(source) => (source, None),
+            Content::Spool(reader) => (spool(reader).await.map_err(SourceError::new)?.into_source(), None),
+            Content::File(path) => {
+                (FileSource::open(&path).map_err(SourceError::new)?.into_source(), Some(path))
+            }
+        };
+        let mut upload = match (self.resume_in, self.saved) {
+            (Some(directory), _) => {
+                let subject = match path {
+                    Some(path) => {
+                        UploadSubject::of_file(&path, &self.plan, &self.client).map_err(SourceError::new)?
+                    }
+                    None => UploadSubject::of_name(&self.plan, &self.client),
+                };
+                unfinished(self.client, source, self.plan, directory.enter(&subject).await?, self.resumes)
+                    .await?
+            }
+            (None, Some(saved)) => Upload::resume(self.client, source, self.plan, saved).await?,
+            (None, None) => Upload::begin(self.client, source, self.plan).await?,
+        };
+        upload.store = upload.store.or(self.store);
+        upload.signals = self.signals;
+        Ok((upload, self.on_progress))
+    }
+}
+
+/// The upload from where an earlier run was, if there was one and its source is still the same; else from the beginning.
+async fn unfinished(
+    client: Client,
+    source: AnySource,
+    plan: Plan,
+    entry: UnfinishedUpload,
+    resumes: bool,
+) -> Result<Upload, Error> {
+    let stamp = Reader::new(source.clone(), client.reading).stamp().await?;
+    // Of content that has nothing but a length it cannot be told whether it is still the same.
+    let is_told_apart = stamp.modified.is_some() || stamp.identity.is_some();
+    let saved = match is_told_apart && resumes {
+        true => entry.load().map_err(Error::Checkpoint)?,
+        false => None,
+    };
+    let resumed = match saved {
+        None => None,
+        Some(saved) => {
+            // One that has expired since is as if it had never been.
+            let mut plan = plan.clone();
+            plan.restart_when_expired = true;
+            match Upload::resume(client.clone(), source.clone(), plan, saved).await {
+                Ok(upload) => {
+                    entry.take_over();
+                    Some(upload)
+                }
+                Err(Error::Resume(ResumeError::SourceChanged { difference })) => {
+                    tracing::info!(difference, "the source has changed since an earlier run: starting over");
+                    None
+                }
+                Err(error) => return Err(error),
+            }
+        }
+    };
+    let mut upload = match resumed {
+        Some(upload) => upload,
+        None => Upload::begin(client, source, plan).await?,
+    };
+    upload.store = Some(Arc::new(entry.store()));
+    upload.entry = Some(entry);
+    Ok(upload)
+}
+
+type OnProgress = Box<dyn FnMut(&Progress) + Send>;
+
+impl IntoFuture for UploadBuilder {
+    type Output = Result<File, Error>;
+    type IntoFuture = BoxFuture<'static, Result<File, Error>>;
+
+    fn into_future(self) -> Self::IntoFuture {
+        Box::pin(async move {
+            let (upload, told) = self.ready().await?;
+            match told {
+                None => upload.run().await,
+                Some(told) => told_while_running(upload, told).await,
+            }
+        })
+    }
+}
+
+async fn told_while_running(upload: Upload, mut told: OnProgress) -> Result<File, Error> {
+    let mut progress = upload.progress();
+    let telling = async {
+        told(&progress.borrow_and_update());
+        while progress.changed().await.is_ok() {
+            told(&progress.borrow_and_update());
+        }
+    };
+    // The channel closes with the upload, after its last progress.
+    let ((), result) = tokio::join!(telling, upload.run());
+    result
+}
+
+impl fmt::Debug for UploadBuilder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("UploadBuilder").field("plan", &self.plan).finish_non_exhaustive()
+    }
+}
