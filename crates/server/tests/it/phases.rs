@@ -70,12 +70,13 @@ async fn read_body(stream: &mut TcpStream, length: usize) -> Vec<u8> {
 #[tokio::test]
 async fn a_connection_is_idle_after_an_answer_that_left_a_body_to_be_read() {
     for on_threads in [false, true] {
-        let place = Place::new(b"x", on_threads, |limits| {
-            limits.idle_timeout = Duration::from_millis(500);
-            limits.max_connections = Some(2);
-        })
-        .await;
         for (key, length, status) in [("wrong", 30_000, "401"), (KEY, 300_000, "400")] {
+            // One for each, so that no place is still taken by what the one before has asked at last.
+            let place = Place::new(b"x", on_threads, |limits| {
+                limits.idle_timeout = Duration::from_millis(500);
+                limits.max_connections = Some(2);
+            })
+            .await;
             let mut silent = Vec::new();
             for _ in 0..2 {
                 let mut stream = place.served.connect().await;
