@@ -11,7 +11,7 @@ use std::{
 use bytes::Bytes;
 use http_body::{Frame, SizeHint};
 use partwise_net::request::{FileBody, Portion};
-use partwise_protocol::transport::{Body, Segment, SendState, SourceError, SourceRange};
+use partwise_protocol::transport::{Body, Segment, SendBuffer, SendState, SourceError, SourceRange};
 
 use crate::{
     digest::{Digest, Digester},
@@ -73,6 +73,11 @@ impl Handoff {
     /// How many bytes have left, as far as the transport tells.
     pub(crate) fn sent(&self) -> u64 {
         self.latest().state.departed()
+    }
+
+    /// What the transport may hold of those bytes, once it has said so.
+    pub(crate) fn send_buffer(&self) -> Option<SendBuffer> {
+        self.latest().state.send_buffer()
     }
 
     /// How often bytes that had left were seen to get on.
@@ -299,7 +304,7 @@ mod tests {
         let mut body = RequestBody::new(mixed(), Some(reader(b"0123456789")));
         let handoff = body.handoff();
         body.frame().await.unwrap().unwrap();
-        handoff.state.report_departed();
+        handoff.state.report_departed(SendBuffer::default());
         handoff.state.note_departed(3);
         handoff.state.note_closed();
         assert_eq!((handoff.left(), handoff.len()), (3, 13));

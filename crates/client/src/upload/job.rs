@@ -1,6 +1,6 @@
 //! An upload, as the driver needs it.
 
-use std::future::ready;
+use std::{future::ready, sync::Arc};
 
 use bytes::Bytes;
 use futures_util::future::BoxFuture;
@@ -10,7 +10,7 @@ use partwise_net::BoxError;
 use partwise_protocol::{
     machine::{Attempt, Machine as _, Now, RequestId},
     operations::OperationId,
-    transport::{Body, Failure, SourceError},
+    transport::{Body, Failure, SendBuffer, SourceError},
     upload::{Comparison, Progress, SourceStamp, UploadMachine, UploadTask},
 };
 use tokio::sync::watch;
@@ -37,7 +37,12 @@ pub(super) struct UploadJob {
     trace: Trace,
     /// The digest of what a request sent, which had all of the source.
     digest: Option<(RequestId, Digest)>,
+    /// The request that was sent last, whose transport may have said what it holds of a body.
+    latest: Option<Arc<Handoff>>,
 }
+
+/// What a transport that does not say it may hold of a body: sockets as systems make them.
+const UNKNOWN_BUFFER: SendBuffer = SendBuffer::new(512 << 10, 4 << 20);
 
 /// What a task of an upload came to.
 pub(super) enum Outcome {
@@ -64,12 +69,13 @@ impl Moved for Handoff {
 impl UploadJob {
     pub(super) fn new(
         client: Client,
-        transfer: Box<UploadMachine>,
+        mut transfer: Box<UploadMachine>,
         reader: Reader,
         progress: watch::Sender<Progress>,
     ) -> Self {
         let trace = Trace::begin(&transfer);
-        Self { client, transfer, reader, progress, trace, digest: None }
+        transfer.handle_send_buffer(UNKNOWN_BUFFER);
+        Self { client, transfer, reader, progress, trace, digest: None, latest: None }
     }
 
     /// The span in which it has to run.
@@ -78,7 +84,7 @@ impl UploadJob {
     }
 
     fn send(
-        &self,
+        &mut self,
         id: RequestId,
         about: Attempt,
         request: Request<Body>,
@@ -92,6 +98,7 @@ impl UploadJob {
         let request = if is_whole { request.map(RequestBody::with_digest) } else { request };
         let span = attempt_span(about.operation, about.part, about.number);
         let (client, handoff) = (self.client.clone(), request.body().handoff());
+        self.latest = Some(handoff.clone());
         let (moved, within) = (handoff.clone(), span.clone());
         attempts.start_moving(id, moved, span, async move {
             let answer = attempt(within, client.exchange(request, limit)).await;
@@ -173,6 +180,9 @@ impl Job for UploadJob {
     }
 
     fn publish(&mut self) {
+        if let Some(buffer) = self.latest.as_ref().and_then(|latest| latest.send_buffer()) {
+            self.transfer.handle_send_buffer(buffer);
+        }
         let now = self.transfer.progress();
         self.trace.goes_in_parts(self.transfer.is_in_parts());
         self.trace.changed(&self.progress.borrow(), &now);

@@ -2,6 +2,7 @@
 
 mod body;
 mod failure;
+mod send_buffer;
 mod send_state;
 mod source_error;
 
@@ -9,6 +10,7 @@ pub(crate) use self::failure::may_have_arrived;
 pub use self::{
     body::{Body, BodyTooLong, Segment, SourceRange, SourceTooShort},
     failure::{Failure, FailureKind, causes},
+    send_buffer::SendBuffer,
     send_state::SendState,
     source_error::SourceError,
 };

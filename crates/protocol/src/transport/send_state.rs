@@ -8,6 +8,8 @@ use std::sync::{
     },
 };
 
+use super::SendBuffer;
+
 /// The state of one request's body on its way, shared by the caller, the body and the transport: how many bytes the transport
 /// has taken, how many have departed, and whether it is to stop. Cheap to clone; clones share the state.
 ///
@@ -17,7 +19,7 @@ use std::sync::{
 /// ([`report_departed`](Self::report_departed)) lets the caller see the line as it is.
 ///
 /// ```
-/// use partwise_protocol::transport::SendState;
+/// use partwise_protocol::transport::{SendBuffer, SendState};
 ///
 /// let state = SendState::new(1000);
 /// let mut request = http::Request::new(());
@@ -26,7 +28,7 @@ use std::sync::{
 /// // The body hands out 700 bytes, of which the transport writes 300 before the connection breaks.
 /// assert!(state.take(700));
 /// let reported: SendState = request.extensions().get().cloned().expect("it was put there");
-/// reported.report_departed();
+/// reported.report_departed(SendBuffer::new(512 << 10, 4 << 20));
 /// reported.note_departed(300);
 /// reported.note_closed();
 ///
@@ -45,6 +47,8 @@ struct Shared {
     taken: AtomicU64,
     /// How much of it the socket has taken, where that is known; else [`UNKNOWN`].
     departed: AtomicU64,
+    /// What the transport may hold of those.
+    buffer: OnceLock<SendBuffer>,
     /// How often bytes that had departed were seen to move.
     movements: AtomicU64,
     /// How much of the body has departed at most, once nothing more can depart.
@@ -63,6 +67,7 @@ impl SendState {
             length: AtomicU64::new(length),
             taken: AtomicU64::new(0),
             departed: AtomicU64::new(UNKNOWN),
+            buffer: OnceLock::new(),
             movements: AtomicU64::new(0),
             limit: OnceLock::new(),
         }))
@@ -119,9 +124,16 @@ impl SendState {
         self.0.taken.load(Acquire) & STOPPED != 0
     }
 
-    /// Says that the transport will report what its socket takes, beginning with nothing.
-    pub fn report_departed(&self) {
+    /// Says that the transport will report what its socket takes, beginning with nothing, and how much of that it may hold.
+    pub fn report_departed(&self, buffer: SendBuffer) {
+        let _ = self.0.buffer.set(buffer);
         self.0.departed.store(0, Relaxed);
+    }
+
+    /// Returns what the transport may hold of the bytes that have departed, when it has said so.
+    #[must_use]
+    pub fn send_buffer(&self) -> Option<SendBuffer> {
+        self.0.buffer.get().copied()
     }
 
     /// Counts bytes that the socket has taken.

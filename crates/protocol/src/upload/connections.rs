@@ -1,6 +1,6 @@
 //! How many connections make an upload faster: found by trying more and fewer.
 //!
-//! On a fast line the bytes that leave show it within a moment ([`Knee`]). On a slow one they show what the kernel holds, and
+//! On a fast line the bytes that leave show it within a moment ([`Probe`]). On a slow one they show what the kernel holds, and
 //! only acknowledgements tell: there, each trial takes as long as a part or two.
 
 #[cfg(test)]
@@ -8,7 +8,7 @@ mod tests;
 
 use std::time::Duration;
 
-use super::{cut::SMALLEST, knee::Knee};
+use super::{cut::SMALLEST, probe::Probe};
 
 /// In bytes a second: a line that carries less over all connections is looked at by what is acknowledged from the start.
 const SLOW: f64 = 2e6;
@@ -49,7 +49,7 @@ pub(super) struct Connections {
 #[derive(Clone, Debug)]
 enum Stage {
     /// By what leaves.
-    Leaving(Knee),
+    Leaving(Probe),
     /// By what is acknowledged.
     Acknowledged(Search),
 }
@@ -108,13 +108,13 @@ pub(super) struct Taken {
 
 impl Connections {
     pub(super) fn new(most: u16) -> Self {
-        Self { most, stage: Stage::Leaving(Knee::new(most)), counted: Counted::default(), first: None }
+        Self { most, stage: Stage::Leaving(Probe::new(most)), counted: Counted::default(), first: None }
     }
 
     /// How many parts may be in flight.
     pub(super) fn wanted(&self) -> u16 {
         match &self.stage {
-            Stage::Leaving(knee) => knee.wanted(),
+            Stage::Leaving(probe) => probe.wanted(),
             Stage::Acknowledged(search) => search.wanted,
         }
     }
@@ -134,15 +134,15 @@ impl Connections {
         (rest, largest): (usize, u64),
         window: u16,
     ) {
-        let Stage::Leaving(knee) = &mut self.stage else { return };
-        let before = knee.wanted();
+        let Stage::Leaving(probe) = &mut self.stage else { return };
+        let before = probe.wanted();
         // Overload holds fewer in flight than are to be judged; of a slow line it is not what leaves that tells.
         if window != before || (rate > 0.0 && rate < SLOW) {
-            knee.begin_anew(now, left);
+            probe.begin_anew(now, left);
         } else {
-            knee.look(now, left, rest, largest);
+            probe.look(now, left, rest, largest);
         }
-        if knee.wanted() != before {
+        if probe.wanted() != before {
             self.counted.begin_anew();
         }
     }
@@ -163,13 +163,13 @@ impl Connections {
         let Some(rate) = self.counted.rate(wanted, now) else { return };
         let rate = rate.min(part.lately * GIVE_OR_TAKE);
         match &mut self.stage {
-            Stage::Leaving(knee) => {
+            Stage::Leaving(probe) => {
                 let is_long = part.sending >= LONG_ENOUGH;
                 if !is_long {
                     self.first.get_or_insert(rate);
                 } else if rate < SLOW
-                    || knee.has_found_no_more()
-                    || (knee.is_done() && self.rose_in_vain(rate))
+                    || probe.has_found_no_more()
+                    || (probe.is_done() && self.rose_in_vain(rate))
                 {
                     self.stage = Stage::Acknowledged(Search {
                         wanted,
@@ -211,7 +211,7 @@ impl Connections {
     pub(super) fn begin_anew(&mut self, now: Duration, left: u64) {
         self.counted.begin_anew();
         match &mut self.stage {
-            Stage::Leaving(knee) => knee.begin_anew(now, left),
+            Stage::Leaving(probe) => probe.begin_anew(now, left),
             Stage::Acknowledged(search) => search.give_up_trial(),
         }
     }
@@ -220,7 +220,7 @@ impl Connections {
     pub(super) fn overloaded(&mut self, now: Duration) {
         self.counted.begin_anew();
         match &mut self.stage {
-            Stage::Leaving(knee) => knee.overloaded(now),
+            Stage::Leaving(probe) => probe.overloaded(now),
             Stage::Acknowledged(search) => {
                 search.give_up_trial();
                 search.give_rest(now);
@@ -231,7 +231,7 @@ impl Connections {
     /// When to look next, whether anything is reported or not; `None` when nothing is to be found by looking.
     pub(super) fn next_look(&self) -> Option<Duration> {
         match &self.stage {
-            Stage::Leaving(knee) => knee.next_look(),
+            Stage::Leaving(probe) => probe.next_look(),
             Stage::Acknowledged(_) => None,
         }
     }

@@ -6,7 +6,10 @@ use super::{
     cut::{AT_RISK, Situation, Sizes},
     parts::{Part, Parts, Whole},
 };
-use crate::sizes::{Rates, Slots, bytes};
+use crate::{
+    sizes::{Rates, Slots, bytes},
+    transport::SendBuffer,
+};
 
 /// Connections count as interrupted for so long after the last time.
 const INTERRUPTED: Duration = Duration::from_secs(120);
@@ -14,16 +17,14 @@ const INTERRUPTED: Duration = Duration::from_secs(120);
 const BEGINNING: Duration = Duration::from_secs(6);
 /// A longer wait counts as this much: most of it is the line.
 const LONGEST_ANSWER: Duration = Duration::from_secs(4);
-/// Of a part that is leaving, the kernel seldom holds more.
-const HELD: u64 = 512 << 10;
-/// On a fast line, which has more on its way, at most this.
-const HELD_AT_MOST: u64 = 4 << 20;
 /// Acknowledgements that come this close together count as one.
 const TOGETHER: Duration = Duration::from_millis(50);
 
 /// What was seen of a line in this run.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Line {
+    /// What connections hold of the bytes that count as departed.
+    pub(super) buffer: SendBuffer,
     /// What each connection carried last.
     slots: Slots,
     /// The same with the time that the answer took.
@@ -152,7 +153,7 @@ impl Line {
     /// meanwhile than the kernel holds.
     fn answer(&self, rate: f64) -> Duration {
         let Some(Waited { at_least, at_most }) = self.answer else { return Duration::ZERO };
-        let is_answer = at_most.as_secs_f64() * rate > HELD as f64;
+        let is_answer = at_most.as_secs_f64() * rate > self.buffer.usual as f64;
         (if is_answer { at_most } else { at_least }).min(LONGEST_ANSWER)
     }
 
@@ -183,15 +184,15 @@ impl Line {
         let rate = self.with_answers.of(flying.leg.slot).or_else(|| self.with_answers.usual(usize::MAX));
         let time = now.saturating_sub(flying.leg.since).as_secs_f64();
         let carried = rate.map_or(u64::MAX, |rate| (rate * time) as u64);
-        carried.clamp(flying.left().saturating_sub(HELD), flying.left())
+        carried.clamp(flying.left().saturating_sub(self.buffer.usual), flying.left())
     }
 
-    /// Bytes of a part in flight that have not left, by what its connection carried before: the kernel may have taken up to
-    /// [`HELD_AT_MOST`] more than have.
+    /// Bytes of a part in flight that have not left, by what its connection carried before: the transport may hold up to
+    /// [`SendBuffer::most`] more.
     fn unsent(&self, flying: Flying, usual: f64, now: Duration) -> u64 {
         let time = now.saturating_sub(flying.leg.since).as_secs_f64();
         let carried = bytes(self.slots.of(flying.leg.slot).unwrap_or(usual) * time);
-        flying.part.len() - carried.clamp(flying.left().saturating_sub(HELD_AT_MOST), flying.left())
+        flying.part.len() - carried.clamp(flying.left().saturating_sub(self.buffer.most), flying.left())
     }
 
     /// The seconds until the rest of a part in flight has left, and from then to its answer.
@@ -271,7 +272,7 @@ mod tests {
     }
 
     fn line() -> Line {
-        let mut line = Line::default();
+        let mut line = Line { buffer: SendBuffer::new(512 << 10, 4 << 20), ..Line::default() };
         line.begin(Leg { slot: 1, since: SECOND * 10, epoch: 0 });
         line
     }

@@ -10,13 +10,13 @@ mod error;
 mod expiry;
 mod fallback;
 mod flights;
-mod knee;
 mod line;
 mod machine;
 mod outage;
 mod pace;
 mod parts;
 mod plan;
+mod probe;
 mod progress;
 mod proof;
 mod reconcile;
@@ -57,7 +57,7 @@ use crate::{
     multipart::base_name,
     random::Random,
     retry::{ServiceState, service_state::Member},
-    transport::{Failure, FailureKind, SourceError, SourceRange},
+    transport::{Failure, FailureKind, SendBuffer, SourceError, SourceRange},
 };
 use connections::Connections;
 use fallback::Fallback;
@@ -413,6 +413,12 @@ impl UploadMachine {
             self.answered(flight, response, left, now);
             self.settle(flight);
         }
+    }
+
+    /// Takes note of what the driver's transport may hold of the bytes that it reports as departed: the rates that sizes of parts
+    /// and the number of connections follow from leave it out. Until then it is taken to hold nothing.
+    pub fn handle_send_buffer(&mut self, buffer: SendBuffer) {
+        self.line.buffer = buffer;
     }
 
     /// A file's content was compared with the source as [`UploadTask::Compare`] asked.

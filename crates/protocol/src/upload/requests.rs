@@ -9,9 +9,9 @@ use super::{
     checkpoint::SavedRoute,
     connections::Connections,
     flights::Asked,
-    knee,
     line::Line,
     parts::Parts,
+    probe,
     reconcile::Question,
     registry::Identity,
     state::{Hash, OpenUpload, Posted, Solo, Stage, Way},
@@ -305,7 +305,10 @@ impl UploadMachine {
             return;
         }
         let Way::Parts { parts, .. } = &self.way else { return };
-        let flying = self.flights.parts().map(|flying| knee::left_of_part(flying.sent, flying.part.len()));
+        let flying = self
+            .flights
+            .parts()
+            .map(|flying| probe::left_of_part(flying.sent, flying.part.len(), self.line.buffer));
         let left = self.statistics.bytes_acknowledged.saturating_add(flying.sum());
         let rest = usize::try_from(parts.rest()).unwrap_or(usize::MAX);
         let largest = self.flights.parts().map(|flying| flying.part.len()).max().unwrap_or_default();

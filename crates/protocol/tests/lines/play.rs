@@ -8,7 +8,7 @@ use partwise_models::{Purpose, UnixSeconds};
 use partwise_protocol::{
     Api, Limits,
     machine::{Action, Machine as _, Now, RequestId},
-    transport::{Body, Failure, FailureKind, Segment},
+    transport::{Body, Failure, FailureKind, Segment, SendBuffer},
     upload::{Checkpoint, Plan, RouteChoice, SourceStamp, UploadMachine, UploadTask},
 };
 
@@ -19,6 +19,8 @@ const COUNTING: Duration = Duration::from_millis(250);
 /// Nothing takes longer than this.
 const LONGEST: Duration = Duration::from_secs(48 * 3600);
 const EPOCH: u64 = 1_700_000_000;
+/// What the transport of these connections says that it may hold.
+const SEND_BUFFER: SendBuffer = SendBuffer::new(512 << 10, 4 << 20);
 
 /// One request under way.
 struct Flight {
@@ -74,7 +76,8 @@ impl Play {
         limits.upload = u64::MAX;
         let api = Api::openai().with_limits(limits);
         let stamp = SourceStamp::new(length);
-        let machine = UploadMachine::new(api.clone(), plan.clone(), stamp, dice.entropy()).unwrap();
+        let mut machine = UploadMachine::new(api.clone(), plan.clone(), stamp, dice.entropy()).unwrap();
+        machine.handle_send_buffer(SEND_BUFFER);
         Self {
             line,
             api,
@@ -129,6 +132,7 @@ impl Play {
         let stamp = SourceStamp::new(self.machine.progress().bytes_total);
         let (api, plan, entropy) = (self.api.clone(), self.plan.clone(), self.dice.entropy());
         self.machine = UploadMachine::resume(api, plan, saved, stamp, entropy).unwrap();
+        self.machine.handle_send_buffer(SEND_BUFFER);
         self.flights.clear();
         self.idle.clear();
         self.begun.clear();

@@ -10,7 +10,7 @@ use partwise_protocol::{
     machine::{Action, Machine as _, Now, RequestId, SaveError},
     operations::OperationId,
     retry::ServiceState,
-    transport::{Body, Segment, SourceError},
+    transport::{Body, Segment, SendBuffer, SourceError},
     upload::{Checkpoint, Phase, UploadAction, UploadError, UploadMachine, UploadTask, Warning},
 };
 
@@ -52,6 +52,12 @@ pub(crate) struct Process {
 }
 
 type Outcome = Result<File, UploadError>;
+
+/// A machine that is told what its connections may hold, as the client's driver tells it.
+fn with_send_buffer(mut machine: UploadMachine) -> UploadMachine {
+    machine.handle_send_buffer(SendBuffer::new(512 << 10, 4 << 20));
+    machine
+}
 
 impl World {
     pub(crate) fn clock(&self, process: &Process) -> Now {
@@ -103,7 +109,8 @@ impl World {
         self.begun_with = self.source.changes;
         self.touched_then = self.source.touches;
         let (api, plan, entropy) = (self.api.clone(), self.plan.clone(), self.dice.entropy());
-        Some(UploadMachine::new(api, plan, stamp, entropy).expect("the plan works"))
+        let machine = UploadMachine::new(api, plan, stamp, entropy).expect("the plan works");
+        Some(with_send_buffer(machine))
     }
 
     fn resume(&mut self, saved: &str) -> Option<UploadMachine> {
@@ -124,7 +131,7 @@ impl World {
         hold(Rule::ResumeChecks, resumed.is_ok() == is_same, || {
             format!("same source: {is_same}, {resumed:?}")
         });
-        resumed.ok()
+        resumed.ok().map(with_send_buffer)
     }
 
     /// Drives one process to its end; `None` when it crashed.

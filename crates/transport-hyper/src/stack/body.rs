@@ -16,6 +16,8 @@ use partwise_net::{
 use partwise_protocol::transport::SendState;
 use pin_project_lite::pin_project;
 
+use super::wire::SEND_BUFFER;
+
 /// A body whose files are sent by the system, when the connection has `files`, and whose bytes are counted as HTTP and the socket
 /// take them. The type of the caller's body is forgotten, so that one connection serves requests of any.
 pub(super) struct StackBody {
@@ -209,7 +211,7 @@ impl StackBody {
     /// Makes ready for a connection, whose `files` go there.
     pub(super) fn begin(&mut self, files: Option<Files>) {
         self.files = files;
-        self.sending.tell(SendState::report_departed);
+        self.sending.tell(|state| state.report_departed(SEND_BUFFER));
     }
 }
 

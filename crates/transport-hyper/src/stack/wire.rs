@@ -15,7 +15,7 @@ use partwise_net::{
     files::{FileError, Files},
     pacing::do_not_pace_within_machine,
 };
-use partwise_protocol::transport::SourceError;
+use partwise_protocol::transport::{SendBuffer, SourceError};
 use tokio::{
     io::{AsyncRead, AsyncWrite, ReadBuf},
     net::TcpStream,
@@ -136,6 +136,8 @@ struct BrokenSource(#[source] SourceError);
 
 const LEAST_UNSENT: u32 = 16 * 1024;
 const MOST_UNSENT: u32 = 512 * 1024;
+/// What a connection holds of the bytes that it has taken: what the kernel cannot send yet, and at most what systems let a socket hold.
+pub(super) const SEND_BUFFER: SendBuffer = SendBuffer::new(MOST_UNSENT as u64, 4 << 20);
 /// A body takes a line some seconds, as long as it is cut for the line.
 const BODIES_UNSENT: u64 = 16;
 

@@ -1,14 +1,17 @@
-//! How many parts in flight make an upload faster: found by trying, from the bytes that leave.
+//! The concurrency probe of fast lines: finds how many parts in flight make an upload faster, from the bytes that leave.
 //!
 //! Answers come too late for that: on a slow line, minutes after the first byte.
 
 use std::time::Duration;
 
+use crate::transport::SendBuffer;
+
 /// With so many an upload begins, where it may choose.
 const FIRST: u16 = 8;
-/// So many bytes of a request may be reported as sent and not have left: the kernel and TLS hold them. They say nothing
-/// about the line.
-const HELD: u64 = 1 << 20;
+/// A rate that is counted from fewer bytes of each request says little.
+const SAMPLE: u64 = 512 << 10;
+/// Parts up to this size begin and end together, and have to be counted whole: else it is their rhythm that is measured.
+const RHYTHMIC: u64 = 4 << 20;
 /// How long bytes are counted at least.
 const COUNTING: Duration = Duration::from_millis(100);
 /// What is not decided yet is looked at this often, and ever more seldom while nothing leaves.
@@ -23,13 +26,14 @@ const PATIENCE: Duration = Duration::from_millis(1500);
 const REST: Duration = Duration::from_secs(10);
 const LONGEST_REST: Duration = Duration::from_secs(160);
 
-/// How much of a part has left for certain, when the transport has taken so much of it. What the transport may still hold
-/// is made good bit by bit until the end, so that the end of a part is no leap.
-pub(super) fn left_of_part(taken: u64, length: u64) -> u64 {
-    match length.checked_sub(HELD) {
+/// How much of a part has left for certain, when so much of it has departed. What the transport may still hold, twice the usual
+/// to be sure, says nothing about the line; it is made good bit by bit until the end, so that the end of a part is no leap.
+pub(super) fn left_of_part(departed: u64, length: u64, buffer: SendBuffer) -> u64 {
+    let held = buffer.usual.saturating_mul(2);
+    match length.checked_sub(held) {
         None | Some(0) => 0,
         Some(beyond) => {
-            let share = taken.saturating_sub(HELD).min(beyond) as f64 / beyond as f64;
+            let share = departed.saturating_sub(held).min(beyond) as f64 / beyond as f64;
             (share * length as f64) as u64
         }
     }
@@ -37,7 +41,7 @@ pub(super) fn left_of_part(taken: u64, length: u64) -> u64 {
 
 /// Doubles the parts in flight as long as that pays.
 #[derive(Clone, Debug)]
-pub(super) struct Knee {
+pub(super) struct Probe {
     most: u16,
     wanted: u16,
     stage: Stage,
@@ -92,7 +96,7 @@ impl Mark {
     }
 }
 
-impl Knee {
+impl Probe {
     pub(super) fn new(most: u16) -> Self {
         Self {
             most,
@@ -159,10 +163,9 @@ impl Knee {
         self.looked = Mark { at, bytes };
     }
 
-    /// So many bytes in all make every request send something that certainly leaves. Small parts, which begin and end
-    /// together, have to be counted whole: else it is their rhythm that is measured.
+    /// So many bytes in all make every request send something that certainly leaves.
     fn much(&self, largest: u64) -> u64 {
-        let each = if largest < 4 * HELD { largest.max(HELD / 2) } else { HELD / 2 };
+        let each = if largest < RHYTHMIC { largest.max(SAMPLE) } else { SAMPLE };
         u64::from(self.wanted) * each
     }
 
@@ -235,6 +238,8 @@ mod tests {
     use super::*;
 
     const MBIT: f64 = 1e6 / 8.0;
+    const MIB: u64 = 1 << 20;
+    const BUFFER: SendBuffer = SendBuffer::new(512 << 10, 4 << 20);
 
     /// A line: so many bytes a second on each connection and on all together, reached after a while.
     struct Line {
@@ -243,23 +248,23 @@ mod tests {
         ramp: Duration,
     }
 
-    /// What the knee wants in the end, and how much of what `most` in flight would have sent has been sent.
+    /// What the probe wants in the end, and how much of what `most` in flight would have sent has been sent.
     fn found(line: &Line, most: u16, parts: usize, seconds: u64) -> (u16, f64) {
         let step = Duration::from_millis(10);
-        let mut knee = Knee::new(most);
+        let mut probe = Probe::new(most);
         let (mut opened, mut bytes, mut best) = (Vec::new(), 0.0, 0.0);
         for tick in 0..seconds * 100 {
             let now = step * u32::try_from(tick).unwrap();
-            opened.resize(usize::from(knee.wanted()).max(opened.len()), now);
+            opened.resize(usize::from(probe.wanted()).max(opened.len()), now);
             let reached = |since: &Duration| {
                 line.each * (now.saturating_sub(*since).as_secs_f64() / line.ramp.as_secs_f64()).min(1.0)
             };
-            let rate: f64 = opened.iter().take(knee.wanted().into()).map(reached).sum();
+            let rate: f64 = opened.iter().take(probe.wanted().into()).map(reached).sum();
             bytes += rate.min(line.all) * step.as_secs_f64();
             best += (f64::from(most) * reached(&Duration::ZERO)).min(line.all) * step.as_secs_f64();
-            knee.look(now, bytes as u64, parts, 64 << 20);
+            probe.look(now, bytes as u64, parts, 64 << 20);
         }
-        (knee.wanted(), bytes / best)
+        (probe.wanted(), bytes / best)
     }
 
     #[test]
@@ -282,11 +287,11 @@ mod tests {
 
     /// The same with parts of this size, all of which begin together.
     fn found_in_parts(line: &Line, part: u64, seconds: u64) -> u16 {
-        let mut knee = Knee::new(16);
+        let mut probe = Probe::new(16);
         let (mut flying, mut acknowledged): (Vec<f64>, u64) = (Vec::new(), 0);
         for tick in 0..seconds * 100 {
             // Those that fly are not called back.
-            flying.resize(usize::from(knee.wanted()).max(flying.len()), 0.0);
+            flying.resize(usize::from(probe.wanted()).max(flying.len()), 0.0);
             let rate = line.each.min(line.all / flying.len() as f64);
             for sent in &mut flying {
                 *sent += rate / 100.0;
@@ -296,10 +301,10 @@ mod tests {
                 acknowledged += if is_there { part } else { 0 };
                 !is_there
             });
-            let left: u64 = flying.iter().map(|sent| left_of_part(*sent as u64, part)).sum();
-            knee.look(Duration::from_millis(10 * tick), acknowledged + left, 1000, part);
+            let left: u64 = flying.iter().map(|sent| left_of_part(*sent as u64, part, BUFFER)).sum();
+            probe.look(Duration::from_millis(10 * tick), acknowledged + left, 1000, part);
         }
-        knee.wanted()
+        probe.wanted()
     }
 
     #[test]
@@ -314,7 +319,7 @@ mod tests {
     }
 
     #[test]
-    fn the_knee_lies_where_more_do_not_pay_any_more() {
+    fn the_probe_ends_where_more_do_not_pay_any_more() {
         let line = Line { each: 100.0 * MBIT, all: 1400.0 * MBIT, ramp: Duration::from_millis(1) };
         assert_eq!(found(&line, 64, 1000, 8).0, 16);
         let (wanted, share) = found(&line, 6, 1000, 8);
@@ -323,10 +328,11 @@ mod tests {
 
     #[test]
     fn what_the_transport_may_hold_of_a_part_has_not_left() {
-        let of_16 = |mib: u64| left_of_part(mib << 20, 16 << 20);
+        let of_16 = |mib: u64| left_of_part(mib << 20, 16 << 20, BUFFER);
         assert_eq!([0, 1, 16, 17].map(of_16), [0, 0, 16 << 20, 16 << 20]);
         assert_eq!(of_16(2), (16 << 20) / 15);
-        assert_eq!([left_of_part(5, 10), left_of_part(HELD, HELD)], [0, 0]);
+        assert_eq!([left_of_part(5, 10, BUFFER), left_of_part(MIB, MIB, BUFFER)], [0, 0]);
+        assert_eq!(left_of_part(5, 10, SendBuffer::default()), 5);
     }
 
     #[test]
@@ -338,25 +344,25 @@ mod tests {
 
     #[test]
     fn a_service_that_asks_for_patience_is_not_tried_with_more_for_a_while() {
-        let mut knee = Knee::new(16);
+        let mut probe = Probe::new(16);
         let seconds = Duration::from_secs;
         for (at, bytes) in [(0, 0), (1, 1), (2, 200)] {
-            knee.look(seconds(at), bytes * HELD, 1000, 64 << 20);
+            probe.look(seconds(at), bytes * MIB, 1000, 64 << 20);
         }
-        assert_eq!(knee.wanted(), 16);
-        knee.overloaded(seconds(3));
-        assert_eq!((knee.wanted(), knee.next_look()), (8, Some(seconds(13))));
-        knee.overloaded(seconds(4));
-        assert_eq!((knee.wanted(), knee.next_look()), (8, Some(seconds(24))));
+        assert_eq!(probe.wanted(), 16);
+        probe.overloaded(seconds(3));
+        assert_eq!((probe.wanted(), probe.next_look()), (8, Some(seconds(13))));
+        probe.overloaded(seconds(4));
+        assert_eq!((probe.wanted(), probe.next_look()), (8, Some(seconds(24))));
     }
 
     #[test]
     fn bytes_that_were_taken_back_begin_the_count_anew() {
-        let mut knee = Knee::new(16);
+        let mut probe = Probe::new(16);
         let seconds = Duration::from_secs;
         for (at, bytes) in [(0, 10), (1, 12), (2, 9), (3, 12), (4, 15), (5, 16)] {
-            knee.look(seconds(at), bytes * HELD, 1000, 64 << 20);
-            assert_eq!(knee.wanted(), if at < 5 { 8 } else { 16 }, "after {at} s");
+            probe.look(seconds(at), bytes * MIB, 1000, 64 << 20);
+            assert_eq!(probe.wanted(), if at < 5 { 8 } else { 16 }, "after {at} s");
         }
     }
 }
