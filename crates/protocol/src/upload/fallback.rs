@@ -38,7 +38,8 @@ impl UploadMachine {
         }
         let Some(sizes) = self.plan.sizes_after_all(&self.api, self.source.length) else { return };
         let not_before = self.solo.not_before;
-        let single = std::mem::replace(&mut self.way, Way::parts(self.source.length, sizes));
+        let single =
+            std::mem::replace(&mut self.way, Way::parts(self.source.length, sizes, self.plan.parallel));
         self.fallback = Fallback::InParts(Box::new(single));
         self.line.interrupted(now.monotonic);
         (self.committed, self.commits_since) = (None, None);

@@ -303,7 +303,7 @@ impl UploadMachine {
     /// [`PlanError`] when the plan cannot work for this source and service.
     pub fn new(api: Api, plan: Plan, source: SourceStamp, entropy: [u8; 32]) -> Result<Self, PlanError> {
         let (way, stage) = match plan.decide(&api, source.length)? {
-            Decided::Parts(sizes) => (Way::parts(source.length, sizes), Stage::Create),
+            Decided::Parts(sizes) => (Way::parts(source.length, sizes, plan.parallel), Stage::Create),
             Decided::Single => {
                 (Way::Single { posted_at: None, posted: None, clock: None }, Stage::Announce { change: None })
             }
@@ -320,7 +320,7 @@ impl UploadMachine {
         stage: Stage,
     ) -> Self {
         let connections = match plan.parallel {
-            Parallel::Fixed(_) => None,
+            Parallel::Fixed(_) | Parallel::InOrder => None,
             Parallel::Adaptive { most } => Some(Connections::new(most)),
         };
         Self {

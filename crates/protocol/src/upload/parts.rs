@@ -1,4 +1,7 @@
-//! What of a file is still to be sent, what flies, and what the service has.
+//! Keeps track of what of a file is still to be sent, what is in flight, and what the service has.
+
+#[cfg(test)]
+mod tests;
 
 use std::{collections::BTreeMap, time::Duration};
 
@@ -29,6 +32,8 @@ pub(super) struct Parts {
     numbered: u64,
     /// The size of the last one.
     last: u64,
+    /// Only the lowest one is sent: the next ones follow when it is acknowledged.
+    is_in_order: bool,
     /// When what was to be cut had to stay so, until something is acknowledged or comes back.
     held_at: Option<Duration>,
 }
@@ -104,13 +109,19 @@ impl Parts {
             stored,
             cut: 0,
             last: 0,
+            is_in_order: false,
             held_at: None,
         }
     }
 
+    /// The same parts, of which only the lowest is ever sent, if so asked for.
+    pub(super) fn in_order(self, is_in_order: bool) -> Self {
+        Self { is_in_order, ..self }
+    }
+
     /// The same file for another upload.
     pub(super) fn anew(&self) -> Self {
-        Self::new(self.length, self.sizes)
+        Self::new(self.length, self.sizes).in_order(self.is_in_order)
     }
 
     pub(super) fn sizes(&self) -> Sizes {
@@ -178,7 +189,7 @@ impl Parts {
     ) -> Option<(Part, Tries)> {
         self.held_at = None;
         let ready = |(_, left): &(&u64, &Left)| left.state.not_before() <= now;
-        let (start, left) = self.left.iter().find(ready).map(|(start, left)| (*start, *left))?;
+        let (start, left) = self.eligible().find(ready).map(|(start, left)| (*start, *left))?;
         if let State::Part { .. } = left.state {
             return self.take(start);
         }
@@ -193,7 +204,7 @@ impl Parts {
         self.held_at = Some(now);
         let is_part = |left: &Left| matches!(left.state, State::Part { .. });
         let ready =
-            self.left.iter().find(|entry| ready(entry) && is_part(entry.1)).map(|(start, _)| *start)?;
+            self.eligible().find(|entry| ready(entry) && is_part(entry.1)).map(|(start, _)| *start)?;
         self.take(ready)
     }
 
@@ -212,7 +223,7 @@ impl Parts {
                 State::Split { .. } => size(self, whole).map(|size| size.min(whole.length)),
             }
         };
-        let ready = self.left.iter().filter(|(_, left)| left.state.not_before() <= now);
+        let ready = self.eligible().filter(|(_, left)| left.state.not_before() <= now);
         let sizes = ready.filter_map(|entry| Some((of(&entry)?, *entry.0, *entry.1)));
         match (self.sizes, sizes.min_by_key(|(size, ..)| *size)) {
             (Sizes::Equal(_), _) | (_, None) => self.take_next(now, size),
@@ -266,7 +277,12 @@ impl Parts {
             (Some(held), State::Split { not_before, .. }) => not_before > held,
             (Some(_), State::Uncut) => false,
         };
-        self.left.values().filter(may_go).map(|left| left.state.not_before()).min()
+        self.eligible().map(|(_, left)| left).filter(may_go).map(|left| left.state.not_before()).min()
+    }
+
+    /// Everything of which a part may be sent when its time has come, the lowest first.
+    fn eligible(&self) -> impl Iterator<Item = (&u64, &Left)> {
+        self.left.iter().take(if self.is_in_order { 1 } else { usize::MAX })
     }
 
     /// The service has this part.
@@ -330,149 +346,6 @@ impl State {
         match self {
             Self::Uncut => Duration::ZERO,
             Self::Part { not_before, .. } | Self::Split { not_before, .. } => not_before,
-        }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn equal(length: u64, size: u64) -> Parts {
-        Parts::new(length, Sizes::Equal(size))
-    }
-
-    fn by_line(length: u64) -> Parts {
-        Parts::new(length, Sizes::ByLine { largest: 1000, parts: 10_000 })
-    }
-
-    fn take(parts: &mut Parts, now: u64, size: Option<u64>) -> Option<(Part, Tries)> {
-        parts.take_next(Duration::from_secs(now), |_, _| size)
-    }
-
-    /// Where the next part lies, and how often it was sent.
-    fn next(parts: &mut Parts, now: u64) -> Option<(u64, u64, u64)> {
-        take(parts, now, None).map(|(part, tries)| (part.start, part.end, tries.sent))
-    }
-
-    #[test]
-    fn the_lowest_part_that_may_go_goes_next() {
-        let mut parts = equal(25, 10);
-        let now = Duration::from_secs(1);
-        let (first, first_tries) = take(&mut parts, 1, None).unwrap();
-        let (second, second_tries) = take(&mut parts, 1, None).unwrap();
-        assert_eq!((first.range(), first.number, first_tries.sent), (SourceRange::new(0, 10), 1, 1));
-        assert_eq!((second.range(), second.number, second_tries.sent), (SourceRange::new(10, 20), 2, 1));
-        parts.give_back(first, first_tries, Duration::from_secs(9));
-        parts.give_back(second, second_tries, now);
-        assert_eq!(next(&mut parts, 1), Some((10, 20, 2)));
-        assert_eq!(next(&mut parts, 1), Some((20, 25, 1)));
-        assert_eq!((next(&mut parts, 1), parts.next_at()), (None, Some(Duration::from_secs(9))));
-        assert_eq!(next(&mut parts, 9), Some((0, 10, 2)));
-        assert_eq!((parts.expected(), parts.rest(), parts.at_risk()), (3, 3, 25));
-    }
-
-    #[test]
-    fn progress_refills_the_budget_of_parts_that_wait_and_of_parts_that_fly() {
-        let mut parts = equal(25, 10);
-        let (_, mut tries) = take(&mut parts, 0, None).unwrap();
-        let (other, _) = take(&mut parts, 0, None).unwrap();
-        for failures in 1..=3 {
-            tries = parts.failed_again(tries, false, false);
-            assert_eq!(tries.failures, failures);
-        }
-        parts.acknowledge(other, "b");
-        tries = parts.failed_again(tries, false, false);
-        assert_eq!(tries.failures, 1);
-        assert_eq!(parts.failed_again(tries, false, false).failures, 2);
-    }
-
-    #[test]
-    fn what_a_checkpoint_knows_is_not_sent_again_and_the_rest_is_cut_as_it_is_wanted_now() {
-        let mut stored = Stored::default();
-        assert!(stored.insert(0, 10, "a") && stored.insert(25, 10, "c"));
-        let mut parts = Parts::with_stored(40, Sizes::Equal(7), stored);
-        assert_eq!((parts.uncut, parts.expected()), (20, 6));
-        let ranges: Vec<_> =
-            std::iter::from_fn(|| next(&mut parts, 0)).map(|(start, end, _)| (start, end)).collect();
-        assert_eq!(ranges, [(10, 17), (17, 24), (24, 25), (35, 40)]);
-        for (start, end) in ranges {
-            assert!(!parts.is_complete());
-            parts.acknowledge(Part { start, end, number: 0 }, "x");
-        }
-        assert!(parts.is_complete());
-        assert_eq!(parts.count(), 6);
-    }
-
-    #[test]
-    fn what_may_not_be_cut_yet_waits_and_parts_that_were_cut_go_on() {
-        let mut parts = by_line(300);
-        let (part, tries) = take(&mut parts, 0, Some(100)).unwrap();
-        let (later, _) = take(&mut parts, 0, Some(100)).unwrap();
-        assert_eq!((next(&mut parts, 0), parts.next_at()), (None, None));
-        parts.give_back(part, parts.failed_again(tries, true, false), Duration::from_secs(5));
-        assert_eq!((next(&mut parts, 0), parts.next_at()), (None, Some(Duration::from_secs(5))));
-        assert_eq!(next(&mut parts, 5), Some((0, 100, 2)), "as it was");
-        parts.acknowledge(later, "b");
-        assert_eq!(take(&mut parts, 5, Some(100)).unwrap().0.range(), SourceRange::new(200, 300));
-    }
-
-    #[test]
-    fn what_is_to_be_cut_anew_has_its_moment_while_the_rest_may_not_be_cut() {
-        let mut parts = by_line(300);
-        let (part, tries) = take(&mut parts, 0, Some(100)).unwrap();
-        let tries = parts.failed_again(parts.failed_again(tries, true, false), true, false);
-        parts.give_back(part, tries, Duration::from_secs(5));
-        let pieces_alone = |_: &Parts, whole: Whole| whole.pieces;
-        assert_eq!(parts.take_next(Duration::ZERO, pieces_alone), None);
-        assert_eq!(parts.next_at(), Some(Duration::from_secs(5)));
-        assert!(parts.take_next(Duration::from_secs(5), pieces_alone).is_some());
-        // What comes back or is acknowledged may make room again.
-        assert_eq!(parts.take_next(Duration::from_secs(5), pieces_alone), None);
-        assert_eq!(parts.next_at(), None);
-        parts.acknowledge(part, "a");
-        assert_eq!(parts.next_at(), Some(Duration::ZERO));
-    }
-
-    #[test]
-    fn a_part_that_was_interrupted_twice_may_be_cut_anew() {
-        let mut parts = by_line(200);
-        let (mut part, mut tries) = take(&mut parts, 0, Some(100)).unwrap();
-        for interruption in 1..=2 {
-            assert_eq!(part.range(), SourceRange::new(0, 100), "after {interruption}");
-            tries = parts.failed_again(tries, true, false);
-            parts.give_back(part, tries, Duration::ZERO);
-            if interruption < 2 {
-                (part, tries) = take(&mut parts, 0, Some(30)).unwrap();
-            }
-        }
-        assert_eq!((parts.at_risk(), parts.uncut), (100, 100));
-        let again = parts.take_next(Duration::ZERO, |_, whole| {
-            assert_eq!(whole, Whole { length: 100, pieces: Some(SMALLEST) });
-            Some(30)
-        });
-        let (part, tries) = again.unwrap();
-        assert_eq!((part.range(), tries.sent, tries.failures), (SourceRange::new(0, 30), 3, 2));
-        // What was rejected is no interruption.
-        let mut parts = by_line(200);
-        let (part, mut tries) = take(&mut parts, 0, Some(100)).unwrap();
-        for _ in 0..5 {
-            tries = parts.failed_again(tries, false, false);
-        }
-        parts.give_back(part, tries, Duration::ZERO);
-        assert_eq!(take(&mut parts, 0, Some(30)).unwrap().0, part);
-    }
-
-    #[test]
-    fn a_part_that_cannot_be_smaller_keeps_what_it_has_spent() {
-        for length in [1, 1000] {
-            let mut parts = by_line(length);
-            for failures in 1..=5 {
-                let (part, mut tries) = take(&mut parts, 0, Some(length)).unwrap();
-                tries = parts.failed_again(tries, true, false);
-                assert_eq!(tries.failures, failures, "of {length} bytes");
-                parts.give_back(part, tries, Duration::ZERO);
-            }
         }
     }
 }

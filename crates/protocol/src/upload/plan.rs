@@ -50,7 +50,7 @@ pub struct Plan {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Parallel {
-    /// So many.
+    /// Exactly this many.
     Fixed(u16),
     /// As many as make the upload faster, found by trying while it runs: eight at first, more as long as that pays, and fewer
     /// where they are no slower.
@@ -58,6 +58,10 @@ pub enum Parallel {
         /// Never more than this.
         most: u16,
     },
+    /// One at a time, in the order of the source: no byte is read before all parts before it are acknowledged, so that a source that
+    /// cannot go back has to keep one part. Files go in parts however small they are, where the service takes parts; a single
+    /// request may have to be read from its beginning again, and so may a comparison after an ambiguous request.
+    InOrder,
 }
 
 impl Parallel {
@@ -66,6 +70,7 @@ impl Parallel {
     pub fn most(self) -> u16 {
         match self {
             Self::Fixed(most) | Self::Adaptive { most } => most,
+            Self::InOrder => 1,
         }
     }
 
@@ -73,6 +78,7 @@ impl Parallel {
         match self {
             Self::Fixed(parallel) => Self::Fixed(parallel.max(1)),
             Self::Adaptive { most } => Self::Adaptive { most: most.max(1) },
+            Self::InOrder => Self::InOrder,
         }
     }
 }
@@ -85,7 +91,7 @@ impl Default for Parallel {
 }
 
 impl From<u16> for Parallel {
-    /// So many.
+    /// Exactly this many.
     fn from(parallel: u16) -> Self {
         Self::Fixed(parallel)
     }
@@ -207,7 +213,8 @@ impl Plan {
             RouteChoice::Single => false,
             RouteChoice::Automatic => {
                 // MD5 can only be sent with parts, so wanting it is a reason to cut even a small file.
-                has_uploads && self.is_uploadable(dialect) && (length > largest_part || self.md5)
+                let needs_parts = self.md5 || self.parallel == Parallel::InOrder;
+                has_uploads && self.is_uploadable(dialect) && (length > largest_part || needs_parts)
             }
         };
         let (limit, way) = match in_parts {
@@ -287,6 +294,7 @@ mod tests {
         assert!(parts(Plan { md5: true, ..plan(Purpose::Batch) }, &openai, 1));
         assert!(parts(Plan { route: RouteChoice::Parts, ..plan(Purpose::UserData) }, &openai, 1));
         assert!(!parts(Plan { route: RouteChoice::Single, ..plan(Purpose::Batch) }, &openai, 100 * MIB));
+        assert!(parts(Plan { parallel: Parallel::InOrder, ..plan(Purpose::Batch) }, &openai, 1));
         assert!(!parts(Plan { part_size: Some(10), ..plan(Purpose::Batch) }, &openai, 10));
         assert!(parts(Plan { part_size: Some(10), ..plan(Purpose::Batch) }, &openai, 11));
     }

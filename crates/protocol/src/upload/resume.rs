@@ -1,7 +1,7 @@
 //! Going on from a checkpoint.
 
 use super::{
-    Checkpoint, Plan, ResumeError, SourceStamp, UploadMachine,
+    Checkpoint, Parallel, Plan, ResumeError, SourceStamp, UploadMachine,
     checkpoint::SavedRoute,
     clock::ServiceClock,
     parts::Parts,
@@ -52,7 +52,8 @@ impl UploadMachine {
             } => {
                 let clock = ServiceClock::saved(clock_offset);
                 let upload = OpenUpload { id: upload_id, created_at, expires_at, clock, account };
-                let parts = Parts::with_stored(length, plan.sizes(&api, length), acknowledged);
+                let parts = Parts::with_stored(length, plan.sizes(&api, length), acknowledged)
+                    .in_order(plan.parallel == Parallel::InOrder);
                 ambiguous = completing;
                 let stage = if parts.is_complete() { Stage::Check { asked: false } } else { Stage::Send };
                 (Way::Parts { upload: Some(Box::new(upload)), parts }, stage)

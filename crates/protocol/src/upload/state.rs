@@ -7,7 +7,7 @@ use partwise_models::{File, UnixSeconds};
 use crate::{machine::RequestId, operations::Account, retry::service_state::Excuse};
 
 use super::{
-    Phase, UploadError,
+    Parallel, Phase, UploadError,
     clock::{ClockOffset, ServiceClock},
     cut::Sizes,
     parts::Parts,
@@ -85,8 +85,9 @@ pub(super) struct OpenUpload {
 }
 
 impl Way {
-    pub(super) fn parts(length: u64, sizes: Sizes) -> Self {
-        Self::Parts { upload: None, parts: Parts::new(length, sizes) }
+    pub(super) fn parts(length: u64, sizes: Sizes, parallel: Parallel) -> Self {
+        let parts = Parts::new(length, sizes).in_order(parallel == Parallel::InOrder);
+        Self::Parts { upload: None, parts }
     }
 
     pub(super) fn upload(&self) -> Option<&OpenUpload> {

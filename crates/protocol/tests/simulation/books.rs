@@ -298,7 +298,7 @@ impl Books {
             }
         }
         let ready = self.waiting.iter().filter(|(_, until)| **until <= now).map(|(other, _)| *other);
-        if self.line.is_away() && self.plan.part_size.is_none() {
+        if self.size_decides() {
             self.is_smallest(start, ready);
         } else {
             let lower = ready.into_iter().find(|other| *other < start);

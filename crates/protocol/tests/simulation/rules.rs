@@ -45,6 +45,8 @@ rules! {
     3 NotSentAgain,
     /// The lowest part that may go goes.
     3 LowestFirst,
+    /// In order, nothing of the source is read before all that lies before it is acknowledged.
+    3 InOrder,
     /// Never more in flight than the plan allows.
     3 Parallel,
     /// Nothing but a cancel leaves before the gate opens.

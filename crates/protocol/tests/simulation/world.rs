@@ -351,7 +351,11 @@ fn draw_plan(dice: &mut Dice) -> Plan {
     let part_size = 1 + dice.below(60);
     plan.part_size = dice.chance(600).then_some(part_size);
     let most = 1 + dice.below(6) as u16;
-    plan.parallel = if dice.chance(200) { Parallel::Adaptive { most } } else { Parallel::Fixed(most) };
+    plan.parallel = match most {
+        _ if dice.chance(200) => Parallel::Adaptive { most },
+        1 if part_size % 2 == 0 => Parallel::InOrder,
+        _ => Parallel::Fixed(most),
+    };
     plan.route =
         *dice.pick(&[RouteChoice::Automatic, RouteChoice::Parts, RouteChoice::Parts, RouteChoice::Single]);
     plan.md5 = plan.route == RouteChoice::Parts && dice.chance(300);

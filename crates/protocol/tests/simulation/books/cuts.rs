@@ -2,7 +2,10 @@
 
 use std::time::Duration;
 
-use partwise_protocol::{transport::FailureKind, upload::RouteChoice};
+use partwise_protocol::{
+    transport::FailureKind,
+    upload::{Parallel, RouteChoice},
+};
 
 use super::Books;
 use crate::{
@@ -59,6 +62,11 @@ impl Books {
         }
     }
 
+    /// Says whether the next part is the smallest, since it finds out whether the service is back.
+    pub(super) fn size_decides(&self) -> bool {
+        self.line.is_away() && self.plan.part_size.is_none() && self.plan.parallel != Parallel::InOrder
+    }
+
     /// The part at `start` finds out whether the service is back: none of those that could go as well is smaller.
     pub(super) fn is_smallest(&self, start: u64, ready: impl Iterator<Item = u64>) {
         let length_of = |start| self.ends[&start] - start;
@@ -77,6 +85,10 @@ impl Books {
     /// What goes again is the same range. A part that has not left before overlaps no other, and has the size that the plan
     /// asks for, or any that the service takes, unless another part or the end of the file comes first.
     pub(super) fn part_is_whole(&mut self, (start, end): (u64, u64)) {
+        let is_there = |start: &u64| self.known.contains(start) || self.acknowledged.contains(start);
+        let is_missing = self.ends.keys().take_while(|other| **other < start).any(|other| !is_there(other));
+        let is_allowed = self.plan.parallel != Parallel::InOrder || !is_missing;
+        hold(Rule::InOrder, is_allowed, || format!("{start} goes before what lies before it"));
         let before = self.ends.range(..start).next_back().map_or(0, |(_, end)| *end);
         let next = self.ends.range(start..).next().map_or(self.length, |(start, _)| *start);
         let most = (start + self.plan.part_size.unwrap_or(self.limit)).min(next);
