@@ -29,8 +29,8 @@ pub(crate) fn run(arguments: &CheckArguments) -> Result<(), Report> {
     let purpose = arguments.purpose.into();
     let mut found = Found::new(&name, arguments.json);
     let lines = match read(&arguments.file, &purpose, &mut found)? {
-        Content::Lines(lines) => lines,
-        Content::Foreign(format) => {
+        FileContent::Lines(lines) => lines,
+        FileContent::Foreign(format) => {
             found.say_of_file(&format.to_string())?;
             return Err(foreign(&name, format));
         }
@@ -119,7 +119,7 @@ fn thousands(number: u64) -> String {
 }
 
 /// What a file has in it.
-enum Content {
+enum FileContent {
     /// So many lines.
     Lines(u64),
     /// No text that could be checked line by line.
@@ -127,13 +127,13 @@ enum Content {
 }
 
 /// Reads the file to its end, unless it is no text.
-fn read(path: &Path, purpose: &Purpose, found: &mut Found<'_>) -> Result<Content, Report> {
+fn read(path: &Path, purpose: &Purpose, found: &mut Found<'_>) -> Result<FileContent, Report> {
     let failed = |cause| Report::because(format!("cannot read {}", path.display()), &cause);
     let mut file = File::open(path).map_err(failed)?;
     let mut beginning = Vec::new();
     file.by_ref().take(ForeignFormat::BEGINNING as u64).read_to_end(&mut beginning).map_err(failed)?;
     if let Some(format) = ForeignFormat::of(&beginning) {
-        return Ok(Content::Foreign(format));
+        return Ok(FileContent::Foreign(format));
     }
     let (mut check, mut piece) = (JsonLinesCheck::new(purpose), vec![0; PIECE]);
     check.read(&beginning, |bad| found.say(&bad));
@@ -147,7 +147,7 @@ fn read(path: &Path, purpose: &Purpose, found: &mut Found<'_>) -> Result<Content
         mem::replace(&mut found.said, Ok(()))?;
     }
     let lines = check.finish(|bad| found.say(&bad));
-    mem::replace(&mut found.said, Ok(())).map(|()| Content::Lines(lines))
+    mem::replace(&mut found.said, Ok(())).map(|()| FileContent::Lines(lines))
 }
 
 /// What was found, and where it is said.

@@ -42,19 +42,19 @@ pub enum Writing {
 pub(crate) struct Writer {
     target: Arc<dyn Target>,
     writing: Writing,
-    free: Arc<Mutex<Vec<Piece>>>,
+    free: Arc<Mutex<Vec<PageBuffer>>>,
     /// Held by everyone who writes, so that it can be waited for.
     at_work: Arc<RwLock<()>>,
 }
 
 /// Bytes that are gathered. They begin at a page's beginning, so that a target may hand them to the disk as they are.
-struct Piece {
+struct PageBuffer {
     memory: Vec<u8>,
     start: usize,
     filled: usize,
 }
 
-impl Piece {
+impl PageBuffer {
     fn new() -> Self {
         let memory = vec![0; PAGE + PIECE];
         let start = memory.as_ptr().align_offset(PAGE).min(PAGE);
@@ -75,10 +75,10 @@ pub(crate) struct Filling {
     writer: Writer,
     /// Where the buffer's first byte belongs.
     offset: u64,
-    buffer: Piece,
+    buffer: PageBuffer,
     /// When the buffer was last empty.
     since: Instant,
-    under_way: Option<Blocking<Piece>>,
+    under_way: Option<Blocking<PageBuffer>>,
     /// How many bytes were written.
     written: Arc<AtomicU64>,
 }
@@ -120,12 +120,12 @@ impl Writer {
         drop(self.at_work.write().await);
     }
 
-    fn take(&self) -> Piece {
+    fn take(&self) -> PageBuffer {
         let free = self.free.lock().unwrap_or_else(PoisonError::into_inner).pop();
-        free.unwrap_or_else(Piece::new)
+        free.unwrap_or_else(PageBuffer::new)
     }
 
-    fn give_back(&self, mut buffer: Piece) {
+    fn give_back(&self, mut buffer: PageBuffer) {
         buffer.filled = 0;
         self.free.lock().unwrap_or_else(PoisonError::into_inner).push(buffer);
     }

@@ -4,7 +4,7 @@
 //! socket is given the stand-in, which it knows by its address, it sends that many bytes of the file instead. The two
 //! count each other's bytes: should hyper ever copy the stand-in, the connection breaks before a byte of the copy leaves.
 //!
-//! A body gives hyper [`Piece`]s, and the stream below hyper writes through [`Files::poll_write_vectored`]; one [`Files`]
+//! A body gives hyper [`FileOrBytes`]s, and the stream below hyper writes through [`Files::poll_write_vectored`]; one [`Files`]
 //! belongs to one connection. Where the system has no such way (anything but 64-bit Linux), there are no [`Files`]; where
 //! a file system has none, its files are read and written by the way.
 
@@ -91,12 +91,12 @@ impl Files {
     /// These bytes of the file, which is held open until they have left. Pieces leave in the order in which they are made,
     /// so each has to be given to the connection before the next is made.
     #[must_use]
-    pub fn piece(&self, file: Arc<File>, range: Range<u64>) -> Piece {
+    pub fn piece(&self, file: Arc<File>, range: Range<u64>) -> FileOrBytes {
         let remaining = usize::try_from(range.end.saturating_sub(range.start)).unwrap_or(usize::MAX);
         if remaining > 0 {
             self.lock().stretches.push_back((file, range));
         }
-        Piece::File(StandIn { remaining, files: self.clone() })
+        FileOrBytes::File(StandIn { remaining, files: self.clone() })
     }
 
     /// Writes the slices as the socket would, and what is a stand-in among them as the file that it stands for.
@@ -216,7 +216,7 @@ fn by_hand(_: &TcpStream, _: &File, _: u64, _: usize, _: &mut Vec<u8>) -> io::Re
 /// What hyper is given to write.
 #[derive(Debug)]
 #[non_exhaustive]
-pub enum Piece {
+pub enum FileOrBytes {
     /// These bytes.
     Bytes(Bytes),
     /// Bytes of a file, made by [`Files::piece`].
@@ -239,7 +239,7 @@ impl Drop for StandIn {
     }
 }
 
-impl Buf for Piece {
+impl Buf for FileOrBytes {
     fn remaining(&self) -> usize {
         match self {
             Self::Bytes(bytes) => bytes.remaining(),
@@ -312,9 +312,9 @@ mod tests {
     async fn bytes_and_files_leave_in_their_order() {
         let mut connection = Connection::open().await;
         let mut pieces = [
-            Piece::Bytes(Bytes::from_static(b"head ")),
+            FileOrBytes::Bytes(Bytes::from_static(b"head ")),
             connection.files.piece(file(b"0123456789"), 2..5),
-            Piece::Bytes(Bytes::from_static(b" tail ")),
+            FileOrBytes::Bytes(Bytes::from_static(b" tail ")),
             connection.files.piece(file(b"nothing"), 3..3),
             connection.files.piece(file(b"abc"), 0..3),
         ];

@@ -25,10 +25,10 @@ use crate::{refusal::Refusal, tenant::Tenant};
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 #[derive(Clone, Debug)]
-pub struct Keys(Taken);
+pub struct Keys(Accepted);
 
 #[derive(Clone, Debug)]
-enum Taken {
+enum Accepted {
     Any,
     Listed(HashMap<Digest, Tenant>),
 }
@@ -94,13 +94,13 @@ impl Keys {
     /// Any key at all, and all callers are one tenant: for a server that only its own machine can reach.
     #[must_use]
     pub fn any() -> Self {
-        Self(Taken::Any)
+        Self(Accepted::Any)
     }
 
     /// These keys and no others; with none of them, nobody may call. Of a key that comes twice, the last tenant counts.
     #[must_use]
     pub fn new<'a>(keys: impl IntoIterator<Item = (&'a str, Tenant)>) -> Self {
-        Self(Taken::Listed(keys.into_iter().map(|(key, tenant)| (digest(key), tenant)).collect()))
+        Self(Accepted::Listed(keys.into_iter().map(|(key, tenant)| (digest(key), tenant)).collect()))
     }
 
     /// Reads a file of keys, one `key` or `tenant:key` a line; blank lines, lines that begin with `#` and a byte
@@ -142,19 +142,21 @@ impl Keys {
                 return Err(KeysError::Shared { place });
             }
         }
-        if keys.is_empty() { Err(KeysError::Empty) } else { Ok(Self(Taken::Listed(keys))) }
+        if keys.is_empty() { Err(KeysError::Empty) } else { Ok(Self(Accepted::Listed(keys))) }
     }
 
     pub(crate) fn is_any(&self) -> bool {
-        matches!(self.0, Taken::Any)
+        matches!(self.0, Accepted::Any)
     }
 
     /// The tenant whose request this is.
     pub(crate) fn tenant(&self, credential: Option<&Credential>) -> Result<Tenant, Refusal> {
         let credential = credential.ok_or(Refusal::NoKey)?;
         match &self.0 {
-            Taken::Any => Ok(Tenant::everyone()),
-            Taken::Listed(keys) => keys.get(&digest(credential.secret())).cloned().ok_or(Refusal::WrongKey),
+            Accepted::Any => Ok(Tenant::everyone()),
+            Accepted::Listed(keys) => {
+                keys.get(&digest(credential.secret())).cloned().ok_or(Refusal::WrongKey)
+            }
         }
     }
 }

@@ -14,7 +14,7 @@ use crate::{
 
 /// A whole blob as a stretch of a file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub(crate) struct Piece {
+pub(crate) struct BlobStretch {
     pub(crate) blob: BlobName,
     pub(crate) bytes: u64,
 }
@@ -36,7 +36,7 @@ pub(crate) enum Manifest {
 }
 
 impl Manifest {
-    pub(crate) fn pieces(&self) -> impl Iterator<Item = Piece> {
+    pub(crate) fn pieces(&self) -> impl Iterator<Item = BlobStretch> {
         (0..self.len()).filter_map(|index| self.get(index))
     }
 
@@ -63,14 +63,14 @@ impl Manifest {
         }
     }
 
-    fn get(&self, index: usize) -> Option<Piece> {
+    fn get(&self, index: usize) -> Option<BlobStretch> {
         match self {
             Self::Whole { stem, bytes } => {
-                (index == 0).then_some(Piece { blob: BlobName::Whole(*stem), bytes: *bytes })
+                (index == 0).then_some(BlobStretch { blob: BlobName::Whole(*stem), bytes: *bytes })
             }
             Self::Parts { upload, parts } => parts
                 .get(index)
-                .map(|piece| Piece { blob: BlobName::Part(*upload, piece.part), bytes: piece.bytes }),
+                .map(|piece| BlobStretch { blob: BlobName::Part(*upload, piece.part), bytes: piece.bytes }),
         }
     }
 
@@ -129,7 +129,7 @@ impl Section {
         let (mut index, mut start) = (0, 0u64);
         std::iter::from_fn(move || {
             loop {
-                let Piece { blob, bytes } = self.pieces.get(index)?;
+                let BlobStretch { blob, bytes } = self.pieces.get(index)?;
                 let end = start.saturating_add(bytes);
                 let wanted = self.range.start.max(start)..self.range.end.min(end);
                 let range = wanted.start.saturating_sub(start)..wanted.end.saturating_sub(start);
@@ -165,18 +165,18 @@ impl<'de> Visitor<'de> for Reader {
 
     fn visit_seq<A: SeqAccess<'de>>(self, mut pieces: A) -> Result<Manifest, A::Error> {
         let other = || de::Error::custom("the content mixes blobs that do not belong together");
-        let first: Piece = pieces.next_element()?.ok_or_else(|| de::Error::invalid_length(0, &self))?;
+        let first: BlobStretch = pieces.next_element()?.ok_or_else(|| de::Error::invalid_length(0, &self))?;
         let (upload, part) = match first.blob {
             BlobName::Part(upload, part) => (upload, part),
             BlobName::Whole(stem) => {
-                return match pieces.next_element::<Piece>()? {
+                return match pieces.next_element::<BlobStretch>()? {
                     None => Ok(Manifest::Whole { stem, bytes: first.bytes }),
                     Some(_) => Err(other()),
                 };
             }
         };
         let mut parts = vec![PartPiece { part, bytes: first.bytes }];
-        while let Some(Piece { blob, bytes }) = pieces.next_element()? {
+        while let Some(BlobStretch { blob, bytes }) = pieces.next_element()? {
             match blob {
                 BlobName::Part(of, part) if of == upload => parts.push(PartPiece { part, bytes }),
                 _ => return Err(other()),

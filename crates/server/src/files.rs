@@ -12,7 +12,7 @@ use crate::{
     content::{Manifest, Section},
     id::{Attributes, ObjectId, Stem},
     layout::{self, BlobName},
-    record::{FileRecord, FinalRecord, Outcome},
+    record::{FileRecord, FinalRecord, UploadEnd},
     refusal::Refusal,
     store::StoreError,
     summary::{End, Summarized as _, Summary},
@@ -235,7 +235,7 @@ impl Backend {
     async fn completed_file(&self, tenant: &Tenant, id: ObjectId) -> Result<Option<FileRecord>, StoreError> {
         let end: Option<FinalRecord> = self.store.read(&layout::upload_final(tenant, id)).await?;
         Ok(match end {
-            Some(FinalRecord { outcome: Outcome::Completed { file, .. }, .. }) => Some(file),
+            Some(FinalRecord { outcome: UploadEnd::Completed { file, .. }, .. }) => Some(file),
             _ => None,
         })
     }

@@ -16,11 +16,11 @@ const UNCOUNTED: usize = 16 * 1024;
 #[derive(Clone, Debug)]
 pub(crate) struct MemoryBudget {
     limit: usize,
-    taken: Arc<Mutex<Taken>>,
+    taken: Arc<Mutex<Usage>>,
 }
 
 #[derive(Debug, Default)]
-struct Taken {
+struct Usage {
     total: usize,
     by_tenant: HashMap<Tenant, usize>,
 }
@@ -42,7 +42,7 @@ impl MemoryBudget {
         MemoryShare { budget: self.clone(), tenant, taken: 0 }
     }
 
-    fn taken(&self) -> MutexGuard<'_, Taken> {
+    fn taken(&self) -> MutexGuard<'_, Usage> {
         // Nothing that holds it panics.
         self.taken.lock().unwrap_or_else(PoisonError::into_inner)
     }

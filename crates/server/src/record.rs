@@ -67,12 +67,12 @@ pub(crate) struct PartRecord {
 pub(crate) struct FinalRecord {
     pub(crate) at: UnixSeconds,
     #[serde(flatten)]
-    pub(crate) outcome: Outcome,
+    pub(crate) outcome: UploadEnd,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[serde(tag = "status", rename_all = "snake_case")]
-pub(crate) enum Outcome {
+pub(crate) enum UploadEnd {
     /// The file has the digits of the upload.
     Completed {
         file: FileRecord,
@@ -112,9 +112,9 @@ impl TryFrom<EndFields<FileRecord>> for FinalRecord {
 
     fn try_from(end: EndFields<FileRecord>) -> Result<Self, NoFile> {
         let outcome = match end.status {
-            EndStatus::Completed => Outcome::Completed { file: end.file.ok_or(NoFile)?, md5: end.md5 },
-            EndStatus::Cancelled => Outcome::Cancelled,
-            EndStatus::Expired => Outcome::Expired,
+            EndStatus::Completed => UploadEnd::Completed { file: end.file.ok_or(NoFile)?, md5: end.md5 },
+            EndStatus::Cancelled => UploadEnd::Cancelled,
+            EndStatus::Expired => UploadEnd::Expired,
         };
         Ok(Self { at: end.at, outcome })
     }

@@ -10,7 +10,7 @@ use std::{
 
 use http_body::{Body, Frame, SizeHint};
 use partwise_net::{
-    files::{FileError, Files, Piece, read_ahead},
+    files::{FileError, FileOrBytes, Files, read_ahead},
     pacing::do_not_pace_within_machine,
 };
 use partwise_protocol::{Operation as _, operations::DownloadFile};
@@ -45,21 +45,21 @@ impl SocketBody {
 }
 
 impl Body for SocketBody {
-    type Data = Piece;
+    type Data = FileOrBytes;
     type Error = BrokenContent;
 
     fn poll_frame(
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Piece>, BrokenContent>>> {
+    ) -> Poll<Option<Result<Frame<FileOrBytes>, BrokenContent>>> {
         let Some(files) = self.files.clone() else {
             let frame = ready!(Pin::new(&mut self.body).poll_frame(context)?);
-            return Poll::Ready(frame.map(|frame| Ok(frame.map_data(Piece::Bytes))));
+            return Poll::Ready(frame.map(|frame| Ok(frame.map_data(FileOrBytes::Bytes))));
         };
         loop {
             let Some(portion) = ready!(self.body.poll_portion(context)?) else { return Poll::Ready(None) };
             let piece = match portion {
-                Portion::Bytes(bytes) => Piece::Bytes(bytes),
+                Portion::Bytes(bytes) => FileOrBytes::Bytes(bytes),
                 Portion::File(file, range) if range.end - range.start < WORTH_SENDING => {
                     self.body.read(file, range);
                     continue;

@@ -254,7 +254,7 @@ mod tests {
     use crate::{
         content::{Manifest, PartPiece},
         id::{Attributes, ObjectId, PartId, Stem},
-        record::{FinalRecord, Outcome},
+        record::{FinalRecord, UploadEnd},
     };
 
     fn upload() -> ObjectId {
@@ -291,7 +291,7 @@ mod tests {
                 };
                 assert_eq!((&summary.filename, summary.bytes), (&record.filename, bytes));
                 if parts > 0 {
-                    let outcome = Outcome::Completed { file: record, md5: has_md5.then(|| "0".repeat(32)) };
+                    let outcome = UploadEnd::Completed { file: record, md5: has_md5.then(|| "0".repeat(32)) };
                     let end = FinalRecord { at: partwise_models::UnixSeconds(bytes), outcome };
                     store.put_once(&Path::from("end"), &end).await.unwrap();
                     let end = End::read(&store, &Path::from("end")).await.unwrap().unwrap();
@@ -325,7 +325,7 @@ mod tests {
     #[tokio::test]
     async fn a_large_end_that_breaks_off_is_damaged() {
         let (store, path) = (Store::memory(), Path::from("end"));
-        let outcome = Outcome::Completed { file: record("a".into(), 7, 1000), md5: Some("0".repeat(32)) };
+        let outcome = UploadEnd::Completed { file: record("a".into(), 7, 1000), md5: Some("0".repeat(32)) };
         let end = FinalRecord { at: partwise_models::UnixSeconds(7), outcome };
         let text = serde_json::to_vec(&end).unwrap();
         for missing in 1..200 {

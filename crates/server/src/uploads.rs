@@ -13,7 +13,7 @@ use crate::{
     id::{ObjectId, PartId},
     layout::{self, BlobName},
     memory::MemoryShare,
-    record::{FileRecord, FinalRecord, Outcome, PartRecord, UploadRecord},
+    record::{FileRecord, FinalRecord, PartRecord, UploadEnd, UploadRecord},
     refusal::Refusal,
     removal::Freed,
     rules::NewUpload,
@@ -168,7 +168,7 @@ impl Backend {
             upload.end = Some(End::Expired);
             return Err(upload.over());
         }
-        let outcome = Outcome::Completed { file: file.clone(), md5: md5.clone() };
+        let outcome = UploadEnd::Completed { file: file.clone(), md5: md5.clone() };
         let (end, created) = self.end(tenant, upload.id, outcome).await?;
         upload.end = Some(end);
         match created {
@@ -189,7 +189,7 @@ impl Backend {
             upload => upload?,
         };
         if upload.end.is_none() {
-            upload.end = Some(self.end(tenant, upload.id, Outcome::Cancelled).await?.0);
+            upload.end = Some(self.end(tenant, upload.id, UploadEnd::Cancelled).await?.0);
         }
         if upload.end == Some(End::Cancelled) { Ok(upload.to_model()) } else { Err(upload.over()) }
     }
@@ -209,7 +209,7 @@ impl Backend {
                     error = &damage as &dyn std::error::Error,
                     "an upload is cancelled although its record is damaged"
                 );
-                self.end(tenant, id, Outcome::Cancelled).await?.0
+                self.end(tenant, id, UploadEnd::Cancelled).await?.0
             }
         };
         let status = end.status();
@@ -245,7 +245,7 @@ impl Backend {
     /// Ends an upload whose time is over, unless a request has ended it first. Where a full disk has no room for the record,
     /// it is over without.
     pub(crate) async fn expire(&self, tenant: &Tenant, id: ObjectId) -> Result<End, StoreError> {
-        match self.end(tenant, id, Outcome::Expired).await {
+        match self.end(tenant, id, UploadEnd::Expired).await {
             Err(error) if error.is_full() => Ok(End::Expired),
             ended => ended.map(|(end, _)| end),
         }
@@ -256,25 +256,25 @@ impl Backend {
         &self,
         tenant: &Tenant,
         id: ObjectId,
-        outcome: Outcome,
+        outcome: UploadEnd,
     ) -> Result<(End, Created), StoreError> {
         let path = layout::upload_final(tenant, id);
         let end = FinalRecord { at: self.now(), outcome };
         let created = match &end.outcome {
-            Outcome::Cancelled => match self.create_removing(tenant, id, &path, &end).await {
+            UploadEnd::Cancelled => match self.create_removing(tenant, id, &path, &end).await {
                 Err(error) if error.is_full() => return self.cancel_without_record(tenant, id, error).await,
                 created => created?,
             },
-            Outcome::Completed { file, .. } => {
+            UploadEnd::Completed { file, .. } => {
                 let (parts, end) = (file.content.len(), end.clone());
                 self.store.create_with_parts(&path, end, parts).await?
             }
-            Outcome::Expired => self.store.create(&path, &end).await?,
+            UploadEnd::Expired => self.store.create(&path, &end).await?,
         };
         let own = match end.outcome {
-            Outcome::Completed { file, .. } => End::Completed(Summary::from(&file)),
-            Outcome::Cancelled => End::Cancelled,
-            Outcome::Expired => End::Expired,
+            UploadEnd::Completed { file, .. } => End::Completed(Summary::from(&file)),
+            UploadEnd::Cancelled => End::Cancelled,
+            UploadEnd::Expired => End::Expired,
         };
         match created {
             Created::Now => {
@@ -321,7 +321,7 @@ impl Backend {
         let has_record = self.store.exists(&layout::file(tenant, id)).await?;
         let (names_md5, mut share) = (md5.is_some(), self.parts.share(tenant.clone()));
         let compare = move |end: FinalRecord| match end.outcome {
-            Outcome::Completed { file, md5 } if file.content.is_of(id, &parts) => {
+            UploadEnd::Completed { file, md5 } if file.content.is_of(id, &parts) => {
                 let is_needed = !has_record || names_md5 && md5.is_none();
                 if is_needed {
                     share.hold(Manifest::size_of(parts.len()))?;

@@ -24,11 +24,11 @@ pub(super) enum Destination {
 pub(super) struct Stream {
     /// As the person wrote it.
     name: String,
-    way: Way,
+    sink: Sink,
 }
 
 #[derive(Debug)]
-enum Way {
+enum Sink {
     Stdout(io::Stdout),
     Special(fs::File),
 }
@@ -37,15 +37,15 @@ impl Destination {
     /// Looks at `path`; `-` is standard output.
     pub(super) fn at(path: &Path) -> Result<Self, Report> {
         if path == Path::new("-") {
-            let way = Way::Stdout(io::stdout());
-            return Ok(Self::Stream(Stream { name: "standard output".into(), way }));
+            let sink = Sink::Stdout(io::stdout());
+            return Ok(Self::Stream(Stream { name: "standard output".into(), sink }));
         }
         match fs::metadata(path) {
             Ok(found) if !found.is_dir() && !found.is_file() => {
                 let name = path.display().to_string();
                 let file = fs::OpenOptions::new().write(true).open(path);
                 let file = file.map_err(|cause| cannot_write(&name, &cause))?;
-                Ok(Self::Stream(Stream { name, way: Way::Special(file) }))
+                Ok(Self::Stream(Stream { name, sink: Sink::Special(file) }))
             }
             _ => Ok(Self::File),
         }
@@ -55,18 +55,18 @@ impl Destination {
 impl Stream {
     /// Says whether a person looks at what is written.
     pub(super) fn is_terminal(&self) -> bool {
-        match &self.way {
-            Way::Stdout(stdout) => stdout.is_terminal(),
-            Way::Special(file) => file.is_terminal(),
+        match &self.sink {
+            Sink::Stdout(stdout) => stdout.is_terminal(),
+            Sink::Special(file) => file.is_terminal(),
         }
     }
 
     /// Writes all of `bytes`, and says whether anybody still reads.
     pub(super) fn write(&mut self, bytes: &[u8]) -> Result<bool, Report> {
-        let written = match &mut self.way {
+        let written = match &mut self.sink {
             // What stayed in its buffer would be written when the process is to end at once.
-            Way::Stdout(stdout) => stdout.write_all(bytes).and_then(|()| stdout.flush()),
-            Way::Special(file) => file.write_all(bytes),
+            Sink::Stdout(stdout) => stdout.write_all(bytes).and_then(|()| stdout.flush()),
+            Sink::Special(file) => file.write_all(bytes),
         };
         self.is_read(written)
     }

@@ -10,7 +10,7 @@ const MOST_PROGRESS: usize = 8;
 /// Lines that stay, in the order in which they came, and the line that changes below them.
 #[derive(Debug)]
 pub(super) struct Queue {
-    lines: VecDeque<Line>,
+    lines: VecDeque<QueuedLine>,
     /// Lines of progress among them.
     progress: usize,
     /// Lines that there was no room for.
@@ -22,7 +22,7 @@ pub(super) struct Queue {
 }
 
 #[derive(Debug)]
-enum Line {
+enum QueuedLine {
     Kept(Vec<u8>),
     Progress(Vec<u8>),
 }
@@ -55,17 +55,19 @@ impl Queue {
     /// Adds lines that are kept although there is no room for more.
     pub(super) fn keep_always(&mut self, lines: Vec<u8>) {
         self.count_dropped();
-        self.lines.push_back(Line::Kept(lines));
+        self.lines.push_back(QueuedLine::Kept(lines));
     }
 
     /// Adds a line that is worth nothing once newer ones of its kind wait.
     pub(super) fn add_progress(&mut self, line: Vec<u8>) {
         if self.progress < MOST_PROGRESS {
             self.progress += 1;
-        } else if let Some(oldest) = self.lines.iter().position(|line| matches!(line, Line::Progress(_))) {
+        } else if let Some(oldest) =
+            self.lines.iter().position(|line| matches!(line, QueuedLine::Progress(_)))
+        {
             self.lines.remove(oldest);
         }
-        self.lines.push_back(Line::Progress(line));
+        self.lines.push_back(QueuedLine::Progress(line));
     }
 
     /// Replaces the line that changes.
@@ -86,7 +88,7 @@ impl Queue {
         self.count_dropped();
         self.progress = 0;
         let lines = self.lines.drain(..).flat_map(|line| match line {
-            Line::Kept(bytes) | Line::Progress(bytes) => bytes,
+            QueuedLine::Kept(bytes) | QueuedLine::Progress(bytes) => bytes,
         });
         let lines = lines.collect();
         let clears = mem::replace(&mut self.drawn, self.wanted.clone()).is_some();
@@ -100,7 +102,7 @@ impl Queue {
             1 => "1 line is missing here: standard error was not read in time\n".to_owned(),
             many => format!("{many} lines are missing here: standard error was not read in time\n"),
         };
-        self.lines.push_back(Line::Kept(line.into_bytes()));
+        self.lines.push_back(QueuedLine::Kept(line.into_bytes()));
     }
 }
 

@@ -36,7 +36,7 @@ pub(super) struct DownloadJob {
 }
 
 /// What a task of a download came to.
-pub(super) enum Outcome {
+pub(super) enum DownloadTaskResult {
     /// The head has come; the bytes wait.
     Answered(Result<Box<Download>, Error>),
     /// The answer has been written to its end, or as far as it came. With it the first bytes of the content, when the answer
@@ -61,7 +61,7 @@ impl DownloadJob {
         id: RequestId,
         download: Download,
         now: Now,
-        attempts: &mut Attempts<Outcome>,
+        attempts: &mut Attempts<DownloadTaskResult>,
     ) -> Result<(), Error> {
         let head = download.head().clone();
         let Some(offset) = self.machine.handle_answer(id, Ok(head), now) else { return Ok(()) };
@@ -79,7 +79,7 @@ impl DownloadJob {
             }
             let mut beginning = Beginning::from(offset);
             let received = receive(download, &writer, offset, written, &mut beginning).await;
-            Outcome::Received(received, beginning.into_bytes())
+            DownloadTaskResult::Received(received, beginning.into_bytes())
         });
         Ok(())
     }
@@ -123,7 +123,7 @@ impl DownloadJob {
 
 impl Job for DownloadJob {
     type Machine = DownloadMachine;
-    type Outcome = Outcome;
+    type Outcome = DownloadTaskResult;
     /// The length of the file in bytes.
     type Output = u64;
 
@@ -131,17 +131,17 @@ impl Job for DownloadJob {
         &mut self.machine
     }
 
-    fn start(&mut self, id: RequestId, task: DownloadTask, attempts: &mut Attempts<Outcome>) {
+    fn start(&mut self, id: RequestId, task: DownloadTask, attempts: &mut Attempts<DownloadTaskResult>) {
         let client = self.client.clone();
         match task {
             DownloadTask::Send { attempt, operation } => attempts.start(id, async move {
                 let answer = client.download_once(&operation, attempt.number).await;
-                Outcome::Answered(answer.map(Box::new).map_err(|failed| failed.error))
+                DownloadTaskResult::Answered(answer.map(Box::new).map_err(|failed| failed.error))
             }),
             DownloadTask::Retrieve { attempt, operation } => attempts.start(id, async move {
                 let object = client.execute_once(&operation, None, attempt.number).await;
                 let object = object.map(|answer| Box::new(answer.into_body()));
-                Outcome::Retrieved(object.map_err(|failed| failed.error))
+                DownloadTaskResult::Retrieved(object.map_err(|failed| failed.error))
             }),
         }
     }
@@ -149,22 +149,28 @@ impl Job for DownloadJob {
     async fn ended(
         &mut self,
         id: RequestId,
-        outcome: Outcome,
+        outcome: DownloadTaskResult,
         now: Now,
-        attempts: &mut Attempts<Outcome>,
+        attempts: &mut Attempts<DownloadTaskResult>,
     ) -> Result<(), Error> {
         match outcome {
-            Outcome::Answered(Ok(download)) => return self.answered(id, *download, now, attempts).await,
-            Outcome::Answered(Err(Error::Refused(refusal))) => {
+            DownloadTaskResult::Answered(Ok(download)) => {
+                return self.answered(id, *download, now, attempts).await;
+            }
+            DownloadTaskResult::Answered(Err(Error::Refused(refusal))) => {
                 self.machine.handle_answer(id, Err(ResponseError::Refused(refusal)), now);
             }
-            Outcome::Answered(Err(Error::Garbled(garbled))) => {
+            DownloadTaskResult::Answered(Err(Error::Garbled(garbled))) => {
                 self.machine.handle_answer(id, Err(ResponseError::Garbled(garbled)), now);
             }
-            Outcome::Answered(Err(Error::Failed(failure))) => self.machine.handle_failure(id, failure, now),
-            Outcome::Answered(Err(error)) => return Err(error),
-            Outcome::Received(received, beginning) => return self.received(id, received, &beginning, now),
-            Outcome::Retrieved(retrieved) => self.retrieved(id, retrieved.map(|file| *file), now),
+            DownloadTaskResult::Answered(Err(Error::Failed(failure))) => {
+                self.machine.handle_failure(id, failure, now);
+            }
+            DownloadTaskResult::Answered(Err(error)) => return Err(error),
+            DownloadTaskResult::Received(received, beginning) => {
+                return self.received(id, received, &beginning, now);
+            }
+            DownloadTaskResult::Retrieved(retrieved) => self.retrieved(id, retrieved.map(|file| *file), now),
         }
         Ok(())
     }

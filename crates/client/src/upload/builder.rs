@@ -45,7 +45,7 @@ impl Client {
         let path = path.into();
         let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
         let plan = Plan::new(name, mime_type(&path), purpose);
-        UploadBuilder::new(self.clone(), Content::File(path), plan)
+        UploadBuilder::new(self.clone(), GivenContent::File(path), plan)
     }
 
     /// Uploads `source` under a name, with the MIME type of the name's extension. Bytes, strings and files are sources, and your
@@ -91,12 +91,12 @@ impl Client {
         let name = name.into();
         let mime_type = mime_type(Path::new(&name));
         let plan = Plan::new(name, mime_type, purpose);
-        UploadBuilder::new(self.clone(), Content::Spool(Box::pin(reader)), plan)
+        UploadBuilder::new(self.clone(), GivenContent::Spool(Box::pin(reader)), plan)
     }
 
     /// Uploads `source` as the plan says.
     pub fn upload_as(&self, plan: Plan, source: impl IntoSource) -> UploadBuilder {
-        UploadBuilder::new(self.clone(), Content::Source(source.into_source()), plan)
+        UploadBuilder::new(self.clone(), GivenContent::Source(source.into_source()), plan)
     }
 }
 
@@ -128,7 +128,7 @@ impl Client {
 #[must_use = "nothing is sent before it is awaited"]
 pub struct UploadBuilder {
     client: Client,
-    content: Content,
+    content: GivenContent,
     plan: Plan,
     saved: Option<Checkpoint>,
     resume_in: Option<CheckpointDir>,
@@ -138,14 +138,14 @@ pub struct UploadBuilder {
     on_progress: Option<OnProgress>,
 }
 
-enum Content {
+enum GivenContent {
     File(PathBuf),
     Source(AnySource),
     Spool(AnyReader),
 }
 
 impl UploadBuilder {
-    fn new(client: Client, content: Content, plan: Plan) -> Self {
+    fn new(client: Client, content: GivenContent, plan: Plan) -> Self {
         let signals = Signals::default();
         Self {
             client,
@@ -267,9 +267,11 @@ impl UploadBuilder {
 
     async fn ready(self) -> Result<(Upload, Option<OnProgress>), Error> {
         let (source, path) = match self.content {
-            Content::Source(source) => (source, None),
-            Content::Spool(reader) => (spool(reader).await.map_err(SourceError::new)?.into_source(), None),
-            Content::File(path) => {
+            GivenContent::Source(source) => (source, None),
+            GivenContent::Spool(reader) => {
+                (spool(reader).await.map_err(SourceError::new)?.into_source(), None)
+            }
+            GivenContent::File(path) => {
                 (FileSource::open(&path).map_err(SourceError::new)?.into_source(), Some(path))
             }
         };

@@ -45,7 +45,7 @@ pub(super) struct UploadJob {
 const UNKNOWN_BUFFER: SendBuffer = SendBuffer::new(512 << 10, 4 << 20);
 
 /// What a task of an upload came to.
-pub(super) enum Outcome {
+pub(super) enum UploadTaskResult {
     Answered {
         answer: Result<Response<Bytes>, Failure>,
         /// Of the content that was sent, if it was taken.
@@ -89,7 +89,7 @@ impl UploadJob {
         about: Attempt,
         request: Request<Body>,
         limit: u64,
-        attempts: &mut Attempts<Outcome>,
+        attempts: &mut Attempts<UploadTaskResult>,
     ) {
         let mut request = request.map(|body| RequestBody::new(body, Some(self.reader.clone())));
         request.extensions_mut().insert(about.operation.repeat());
@@ -102,7 +102,7 @@ impl UploadJob {
         let (moved, within) = (handoff.clone(), span.clone());
         attempts.start_moving(id, moved, span, async move {
             let answer = attempt(within, client.exchange(request, limit)).await;
-            Outcome::Answered { answer, digest: handoff.digest() }
+            UploadTaskResult::Answered { answer, digest: handoff.digest() }
         });
     }
 
@@ -117,14 +117,14 @@ impl UploadJob {
 
 impl Job for UploadJob {
     type Machine = UploadMachine;
-    type Outcome = Outcome;
+    type Outcome = UploadTaskResult;
     type Output = File;
 
     fn machine(&mut self) -> &mut UploadMachine {
         &mut self.transfer
     }
 
-    fn start(&mut self, id: RequestId, task: UploadTask, attempts: &mut Attempts<Outcome>) {
+    fn start(&mut self, id: RequestId, task: UploadTask, attempts: &mut Attempts<UploadTaskResult>) {
         match task {
             UploadTask::Send { attempt, request, answer_limit } => {
                 self.send(id, attempt, request, answer_limit, attempts);
@@ -132,15 +132,15 @@ impl Job for UploadJob {
             UploadTask::Compare { file_id, sent, .. } => {
                 let comparing = self.compare(file_id, sent);
                 let comparing = comparing.instrument(self.trace.span().clone());
-                attempts.start(id, async move { Outcome::Compared(comparing.await) });
+                attempts.start(id, async move { UploadTaskResult::Compared(comparing.await) });
             }
             UploadTask::Hash(range) => {
                 let mut hashing = Hashing::start(self.reader.source().clone(), range);
-                attempts.start(id, async move { Outcome::Hashed(hashing.finish().await) });
+                attempts.start(id, async move { UploadTaskResult::Hashed(hashing.finish().await) });
             }
             UploadTask::Stamp => {
                 let stamping = self.reader.clone().stamp();
-                attempts.start(id, async move { Outcome::Stamped(stamping.await) });
+                attempts.start(id, async move { UploadTaskResult::Stamped(stamping.await) });
             }
         }
     }
@@ -148,12 +148,12 @@ impl Job for UploadJob {
     async fn ended(
         &mut self,
         id: RequestId,
-        outcome: Outcome,
+        outcome: UploadTaskResult,
         now: Now,
-        _: &mut Attempts<Outcome>,
+        _: &mut Attempts<UploadTaskResult>,
     ) -> Result<(), Error> {
         match outcome {
-            Outcome::Answered { answer, digest } => {
+            UploadTaskResult::Answered { answer, digest } => {
                 self.digest = digest.map(|digest| (id, digest)).or(self.digest);
                 match answer {
                     Ok(response) => {
@@ -163,9 +163,9 @@ impl Job for UploadJob {
                     Err(failure) => self.transfer.handle_failure(id, failure, now),
                 }
             }
-            Outcome::Compared(result) => self.transfer.handle_compared(id, result, now),
-            Outcome::Hashed(digest) => self.transfer.handle_hashed(id, digest),
-            Outcome::Stamped(stamp) => self.transfer.handle_stamped(id, stamp),
+            UploadTaskResult::Compared(result) => self.transfer.handle_compared(id, result, now),
+            UploadTaskResult::Hashed(digest) => self.transfer.handle_hashed(id, digest),
+            UploadTaskResult::Stamped(stamp) => self.transfer.handle_stamped(id, stamp),
         }
         Ok(())
     }

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use http::StatusCode;
 
-use super::{Content, DownloadError, DownloadMachine, Flight, Way, attempt};
+use super::{Delivery, DownloadError, DownloadMachine, PendingRange, RemoteContent, attempt};
 use crate::{
     error::ResponseError,
     machine::{Now, RequestId},
@@ -17,7 +17,7 @@ const REPEAT: Repeat = OperationId::DownloadFile.repeat();
 
 /// A failure as it was counted.
 #[derive(Clone, Copy)]
-struct Setback {
+struct CountedFailure {
     /// The request that failed.
     id: RequestId,
     /// How many there are in a row.
@@ -35,22 +35,22 @@ impl DownloadMachine {
         answer: Result<DownloadHead, ResponseError>,
         now: Now,
     ) -> Option<u64> {
-        let position = self.flights.iter().position(|flight| flight.id == id)?;
+        let position = self.pending.iter().position(|pending| pending.id == id)?;
         self.service.answered(now.monotonic);
         match answer {
             Ok(head) => {
                 self.is_understood = true;
                 match head.range {
-                    Some(range) if self.way != Way::Whole => {
+                    Some(range) if self.delivery != Delivery::Whole => {
                         let from = self.accept_range(position, range, &head)?;
-                        self.line.answered(&mut self.flights[position].leg, now.monotonic);
+                        self.line.answered(&mut self.pending[position].leg, now.monotonic);
                         Some(from)
                     }
                     _ => self.accept_whole(position, head),
                 }
             }
             Err(error) => {
-                self.flights.swap_remove(position);
+                self.pending.swap_remove(position);
                 self.refused(id, error, now);
                 None
             }
@@ -58,10 +58,10 @@ impl DownloadMachine {
     }
 
     pub(super) fn written(&mut self, id: RequestId, bytes: u64) {
-        let Some(flight) = self.flights.iter_mut().find(|flight| flight.id == id) else { return };
-        let end = flight.rest.start.saturating_add(bytes);
-        self.written.insert(flight.rest.start..end);
-        flight.rest.start = end;
+        let Some(pending) = self.pending.iter_mut().find(|pending| pending.id == id) else { return };
+        let end = pending.rest.start.saturating_add(bytes);
+        self.written.insert(pending.rest.start..end);
+        pending.rest.start = end;
         let written = self.written.len();
         if written > self.furthest {
             self.furthest = written;
@@ -73,32 +73,32 @@ impl DownloadMachine {
 
     /// An answer has come to its end, and all its bytes were reported.
     pub fn handle_end(&mut self, id: RequestId, now: Now) {
-        let Some(flight) = self.take(id) else { return };
-        let is_short = match self.way {
+        let Some(pending) = self.take(id) else { return };
+        let is_short = match self.delivery {
             // A service may send less than it was asked for, but not less than it said.
-            Way::Unknown | Way::Ranges => !flight.rest.is_empty(),
-            Way::Whole => match &self.content {
+            Delivery::Unknown | Delivery::Ranges => !pending.rest.is_empty(),
+            Delivery::Whole => match &self.content {
                 Some(content) => self.written.len() != content.length,
                 None => {
-                    self.content = Some(Content::new(self.written.len(), &DownloadHead::default()));
+                    self.content = Some(RemoteContent::new(self.written.len(), &DownloadHead::default()));
                     false
                 }
             },
         };
         if is_short {
-            self.failed(&flight, Failure::new(FailureKind::Interrupted), now);
-        } else if self.way == Way::Ranges {
-            self.line.came(flight.leg, flight.rest.start - flight.first, now.monotonic);
+            self.failed(&pending, Failure::new(FailureKind::Interrupted), now);
+        } else if self.delivery == Delivery::Ranges {
+            self.line.came(pending.leg, pending.rest.start - pending.first, now.monotonic);
         }
     }
 
-    pub(super) fn take(&mut self, id: RequestId) -> Option<Flight> {
-        let position = self.flights.iter().position(|flight| flight.id == id)?;
-        Some(self.flights.swap_remove(position))
+    pub(super) fn take(&mut self, id: RequestId) -> Option<PendingRange> {
+        let position = self.pending.iter().position(|pending| pending.id == id)?;
+        Some(self.pending.swap_remove(position))
     }
 
     fn accept_range(&mut self, position: usize, range: ContentRange, head: &DownloadHead) -> Option<u64> {
-        let asked = &self.flights[position].rest;
+        let asked = &self.pending[position].rest;
         let is_asked_for = range.first == asked.start && range.last < asked.end;
         let is_whole_length = head.length.is_none_or(|length| length == range.len());
         let (Some(total), true, true) = (range.total, is_asked_for, is_whole_length) else {
@@ -108,10 +108,10 @@ impl DownloadMachine {
         if self.is_foreign(Some(total), head) || self.is_another(Some(total), head) {
             return None;
         }
-        self.content.get_or_insert_with(|| Content::new(total, head)).learn(head);
-        self.way = Way::Ranges;
+        self.content.get_or_insert_with(|| RemoteContent::new(total, head)).learn(head);
+        self.delivery = Delivery::Ranges;
         self.look.begin_range(head, range.first);
-        let rest = &mut self.flights[position].rest;
+        let rest = &mut self.pending[position].rest;
         rest.end = range.last + 1;
         Some(rest.start)
     }
@@ -124,26 +124,26 @@ impl DownloadMachine {
             return None;
         }
         head.length = head.length.or_else(|| head.range.map(ContentRange::len));
-        if self.way != Way::Whole && self.is_foreign(head.length, &head) {
+        if self.delivery != Delivery::Whole && self.is_foreign(head.length, &head) {
             return None;
         }
         // What comes whole is one content in itself, but what came before was of the one that is known.
-        if self.way != Way::Whole && self.is_another(head.length, &head) {
+        if self.delivery != Delivery::Whole && self.is_another(head.length, &head) {
             return None;
         }
-        if self.way != Way::Whole && self.is_checkpoint_in_force() {
+        if self.delivery != Delivery::Whole && self.is_checkpoint_in_force() {
             // Nothing may be written over while a checkpoint says that it is there: everything is asked for after the next
             // one.
             self.begin_whole();
             return None;
         }
-        let content = head.length.map(|length| Content::new(length, &head));
+        let content = head.length.map(|length| RemoteContent::new(length, &head));
         self.look.begin_whole(&head);
-        let mut flight = self.flights.swap_remove(position);
+        let mut pending = self.pending.swap_remove(position);
         self.begin_whole();
-        flight.rest = 0..content.as_ref().map_or(u64::MAX, |content| content.length);
+        pending.rest = 0..content.as_ref().map_or(u64::MAX, |content| content.length);
         self.content = content;
-        self.flights.push(flight);
+        self.pending.push(pending);
         Some(0)
     }
 
@@ -172,7 +172,7 @@ impl DownloadMachine {
     /// The service serves no ranges that could be used, so it is asked for everything.
     fn begin_whole(&mut self) {
         self.abandon_all();
-        self.way = Way::Whole;
+        self.delivery = Delivery::Whole;
         self.written = super::Coverage::NOTHING;
     }
 
@@ -181,8 +181,8 @@ impl DownloadMachine {
             ResponseError::Refused(refusal) if refusal.status == StatusCode::RANGE_NOT_SATISFIABLE => {
                 match &self.content {
                     // Of an empty file nothing can be asked for but everything.
-                    None if self.way == Way::Unknown => self.begin_whole(),
-                    Some(content) if self.way != Way::Whole => {
+                    None if self.delivery == Delivery::Unknown => self.begin_whole(),
+                    Some(content) if self.delivery != Delivery::Whole => {
                         let difference = format!("it had {} bytes and has less", content.length);
                         self.finish(Err(DownloadError::Changed { difference }));
                     }
@@ -191,13 +191,13 @@ impl DownloadMachine {
             }
             ResponseError::Refused(refusal) => {
                 self.is_understood |= refusal.is_of_the_api();
-                let setback = self.count_failure(id);
+                let counted = self.count_failure(id);
                 let random = self.random.next();
-                let verdict = self.plan.retry.on_refused(REPEAT, setback.failures, &refusal, now, random);
-                self.follow(setback, verdict, DownloadError::Refused(refusal), now.monotonic);
+                let verdict = self.plan.retry.on_refused(REPEAT, counted.failures, &refusal, now, random);
+                self.follow(counted, verdict, DownloadError::Refused(refusal), now.monotonic);
             }
             ResponseError::Garbled(garbled)
-                if garbled.status == StatusCode::PARTIAL_CONTENT && self.way != Way::Whole =>
+                if garbled.status == StatusCode::PARTIAL_CONTENT && self.delivery != Delivery::Whole =>
             {
                 self.begin_whole();
             }
@@ -205,38 +205,38 @@ impl DownloadMachine {
         }
     }
 
-    pub(super) fn failed(&mut self, flight: &Flight, failure: Failure, now: Now) {
+    pub(super) fn failed(&mut self, pending: &PendingRange, failure: Failure, now: Now) {
         // The service has answered with a redirect.
         self.is_understood |= failure.redirected_to.is_some();
-        if let Some(wait) = self.away(flight.id, flight.leg.since, &failure, now) {
+        if let Some(wait) = self.away(pending.id, pending.leg.since, &failure, now) {
             self.pauses.push(now.monotonic.saturating_add(wait));
             self.tell_retry(
-                attempt(flight.id, OperationId::DownloadFile),
+                attempt(pending.id, OperationId::DownloadFile),
                 DownloadError::Failed(failure),
                 wait,
             );
-            if self.way == Way::Whole {
+            if self.delivery == Delivery::Whole {
                 self.begin_whole();
             }
             return;
         }
-        let setback = self.count_failure(flight.id);
-        let verdict = self.plan.retry.on_failure(REPEAT, setback.failures, &failure, self.random.next());
-        self.follow(setback, verdict, DownloadError::Failed(failure), now.monotonic);
+        let counted = self.count_failure(pending.id);
+        let verdict = self.plan.retry.on_failure(REPEAT, counted.failures, &failure, self.random.next());
+        self.follow(counted, verdict, DownloadError::Failed(failure), now.monotonic);
     }
 
     /// Counts the failure of this request. What was under way together fails together when the network drops, and that is
     /// one failure.
-    fn count_failure(&mut self, id: RequestId) -> Setback {
+    fn count_failure(&mut self, id: RequestId) -> CountedFailure {
         let is_new = id >= self.counted_before;
         if is_new {
             self.failures += 1;
             self.counted_before = RequestId(self.next_id);
         }
-        Setback { id, failures: self.failures.max(1), is_new }
+        CountedFailure { id, failures: self.failures.max(1), is_new }
     }
 
-    fn follow(&mut self, setback: Setback, verdict: Verdict, error: DownloadError, now: Duration) {
+    fn follow(&mut self, counted: CountedFailure, verdict: Verdict, error: DownloadError, now: Duration) {
         let is_nobody_there =
             !self.is_understood && self.failures > self.plan.retry.max_failures_before_contact;
         match verdict {
@@ -244,19 +244,19 @@ impl DownloadMachine {
             Verdict::GiveUp => self.finish(Err(error)),
             Verdict::Retry { wait, hold_all } => {
                 let mut until = now.saturating_add(wait);
-                if setback.is_new {
+                if counted.is_new {
                     self.again = until;
                 } else if !hold_all {
                     // What failed together is asked for together again, or each would fail on its own.
                     until = self.again;
                 }
                 self.pauses.push(until);
-                let failed = attempt(setback.id, OperationId::DownloadFile);
+                let failed = attempt(counted.id, OperationId::DownloadFile);
                 self.tell_retry(failed, error, until.saturating_sub(now));
                 if hold_all {
                     self.service.hold(until);
                 }
-                if self.way == Way::Whole {
+                if self.delivery == Delivery::Whole {
                     self.begin_whole();
                 }
             }

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{Content, coverage::Coverage};
+use super::{RemoteContent, coverage::Coverage};
 use crate::Api;
 
 const VERSION: u16 = 1;
@@ -27,7 +27,7 @@ pub struct DownloadCheckpoint {
     version: u16,
     place: String,
     file_id: String,
-    pub(super) content: Content,
+    pub(super) content: RemoteContent,
     pub(super) written: Coverage,
 }
 
@@ -77,7 +77,7 @@ pub enum DownloadResumeError {
 }
 
 impl DownloadCheckpoint {
-    pub(super) fn new(place: &str, file_id: &str, content: Content, written: Coverage) -> Self {
+    pub(super) fn new(place: &str, file_id: &str, content: RemoteContent, written: Coverage) -> Self {
         Self { version: VERSION, place: place.to_owned(), file_id: file_id.to_owned(), content, written }
     }
 

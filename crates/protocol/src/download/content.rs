@@ -6,13 +6,13 @@ use crate::operations::DownloadHead;
 
 /// What is known of the content that is downloaded.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub(super) struct Content {
+pub(super) struct RemoteContent {
     pub(super) length: u64,
     etag: Option<String>,
     last_modified: Option<String>,
 }
 
-impl Content {
+impl RemoteContent {
     pub(super) fn new(length: u64, head: &DownloadHead) -> Self {
         Self { length, etag: head.etag.clone(), last_modified: head.last_modified.clone() }
     }

@@ -2,7 +2,7 @@
 
 use std::{ops::Range, time::Duration};
 
-use crate::sizes::{LARGEST, LAST_ROUND, LASTS, Piece, Slots};
+use crate::sizes::{LARGEST, LAST_ROUND, LASTS, PieceSizing, Slots};
 
 const KIB: u64 = 1 << 10;
 const MIB: u64 = 1 << 20;
@@ -23,7 +23,7 @@ const SHORTEST: Duration = Duration::from_millis(10);
 
 /// What was seen of a line in this run.
 #[derive(Debug, Default)]
-pub(super) struct Line {
+pub(super) struct DownlinkEstimate {
     slots: Slots,
     /// The largest range that came whole.
     largest: u64,
@@ -51,7 +51,7 @@ pub(super) struct Missing {
     pub(super) window: usize,
 }
 
-impl Line {
+impl DownlinkEstimate {
     /// The way of the next range: a connection that is free takes it.
     pub(super) fn leg(since: Duration, is_taken: impl Fn(usize) -> bool) -> Leg {
         Leg { slot: Slots::free(is_taken), since, answered: None }
@@ -90,7 +90,7 @@ impl Line {
         missing: Missing,
     ) -> Range<u64> {
         let asking = self.asking.unwrap_or_default();
-        let piece = Piece {
+        let piece = PieceSizing {
             rates: self.slots.rates(slot, others, missing.window),
             first: FIRST,
             largest_before: self.largest,
@@ -122,10 +122,10 @@ mod tests {
 
     /// A line on which so many connections have each carried so many bytes in so many seconds, behind heads that took
     /// 40 ms.
-    fn line(connections: usize, bytes: u64, seconds: u32) -> Line {
-        let mut line = Line::default();
+    fn line(connections: usize, bytes: u64, seconds: u32) -> DownlinkEstimate {
+        let mut line = DownlinkEstimate::default();
         for slot in 0..connections {
-            let mut leg = Line::leg(Duration::ZERO, |other| other < slot);
+            let mut leg = DownlinkEstimate::leg(Duration::ZERO, |other| other < slot);
             line.answered(&mut leg, Duration::from_millis(40));
             line.came(leg, bytes, Duration::from_millis(40) + SECOND * seconds);
         }
@@ -133,7 +133,7 @@ mod tests {
     }
 
     /// The mebibytes of the range from `at` on, of a gap that ends at `end`, when nothing else is missing.
-    fn mib(line: &Line, at: u64, end: u64) -> f64 {
+    fn mib(line: &DownlinkEstimate, at: u64, end: u64) -> f64 {
         let missing = Missing { bytes: end - at, window: 4 };
         let range = line.next(at..end, 0, [1, 2, 3].into_iter(), missing);
         assert_eq!(range.start, at);
@@ -142,7 +142,7 @@ mod tests {
 
     #[test]
     fn a_range_is_what_its_connection_carries_in_four_seconds() {
-        assert_eq!(mib(&Line::default(), 0, GIB), 4.0, "as long as nothing is known");
+        assert_eq!(mib(&DownlinkEstimate::default(), 0, GIB), 4.0, "as long as nothing is known");
         assert_eq!(mib(&line(4, 8 * MIB, 1), 0, GIB), 32.0);
         assert_eq!(mib(&line(4, 64 * MIB, 1), 0, GIB), 64.0, "no more than the largest");
         assert_eq!(mib(&line(4, MIB, 100), 0, GIB), 0.25, "no less than the smallest");
@@ -193,7 +193,7 @@ mod tests {
     #[test]
     fn the_rest_of_an_interrupted_range_says_nothing_of_a_line() {
         let mut line = line(4, 8 * MIB, 1);
-        let leg = Line::leg(Duration::ZERO, |_| false);
+        let leg = DownlinkEstimate::leg(Duration::ZERO, |_| false);
         line.came(leg, 100 * KIB, SECOND);
         assert_eq!(mib(&line, 0, GIB), 32.0);
     }
@@ -207,7 +207,7 @@ mod tests {
             others in prop::collection::vec(0..8_usize, 0..8),
             (bytes, window) in (any::<u64>(), 1..70_000_usize),
         ) {
-            let mut line = Line::default();
+            let mut line = DownlinkEstimate::default();
             for (slot, bytes, asking, moving) in came {
                 let mut leg = Leg { slot, since: SECOND, answered: None };
                 line.answered(&mut leg, SECOND + Duration::from_millis(asking));

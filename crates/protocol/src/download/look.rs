@@ -136,7 +136,7 @@ impl DownloadMachine {
     /// The first bytes of the content: those of an answer that is written from byte 0 on, the [few](ContentCheck::BEGINNING) that
     /// are looked at. To be reported before the answer's end; they show a page or an error object that came instead of the file.
     pub fn handle_beginning(&mut self, id: RequestId, bytes: &[u8]) {
-        let is_under_way = self.flights.iter().any(|flight| flight.id == id);
+        let is_under_way = self.pending.iter().any(|pending| pending.id == id);
         if let Some(check) = self.look.check.as_mut().filter(|_| is_under_way) {
             check.read(bytes);
         }

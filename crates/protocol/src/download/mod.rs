@@ -29,9 +29,9 @@ pub use self::{
     plan::DownloadPlan,
 };
 use self::{
-    content::Content,
+    content::RemoteContent,
     coverage::Coverage,
-    line::{Leg, Line},
+    line::{DownlinkEstimate, Leg},
     look::Look,
 };
 use crate::{
@@ -131,8 +131,8 @@ pub struct DownloadMachine {
     place: String,
     plan: DownloadPlan,
     random: Random,
-    way: Way,
-    content: Option<Content>,
+    delivery: Delivery,
+    content: Option<RemoteContent>,
     written: Coverage,
     /// What is known of the service together with others.
     service: Member,
@@ -140,8 +140,8 @@ pub struct DownloadMachine {
     excuse: Excuse,
     /// The moment of the first poll.
     began: Option<Duration>,
-    flights: Vec<Flight>,
-    line: Line,
+    pending: Vec<PendingRange>,
+    line: DownlinkEstimate,
     next_id: u64,
     abandoned: Vec<RequestId>,
     /// Until when each request that failed keeps its slot empty.
@@ -159,7 +159,7 @@ pub struct DownloadMachine {
     latest_retry: Option<Retry>,
     /// The failure of that request, until something comes.
     latest_failure: Option<Box<DownloadError>>,
-    saver: Saver,
+    saver: CheckpointSaver,
     look: Look,
     /// What moves, for people.
     activity: Activity,
@@ -169,7 +169,7 @@ pub struct DownloadMachine {
 
 /// The way in which the bytes come.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Way {
+enum Delivery {
     /// One request has asked, or will ask, for a range; nobody knows yet what will come.
     Unknown,
     /// In ranges, several at once.
@@ -180,7 +180,7 @@ enum Way {
 
 /// One request.
 #[derive(Debug)]
-struct Flight {
+struct PendingRange {
     id: RequestId,
     /// The first byte that it was sent for.
     first: u64,
@@ -190,10 +190,10 @@ struct Flight {
 }
 
 #[derive(Debug, Default)]
-struct Saver {
+struct CheckpointSaver {
     is_saving: bool,
     /// The content that the last checkpoint is of.
-    content: Option<Content>,
+    content: Option<RemoteContent>,
     /// The number of bytes that it knows of.
     known: u64,
     last: Duration,
@@ -273,8 +273,8 @@ impl Machine for DownloadMachine {
     fn handle_failure(&mut self, id: RequestId, failure: Failure, now: Now) {
         if self.look.is_asked(id) {
             self.look_failed(id, failure, now);
-        } else if let Some(flight) = self.take(id) {
-            self.failed(&flight, failure, now);
+        } else if let Some(pending) = self.take(id) {
+            self.failed(&pending, failure, now);
         }
     }
 
@@ -303,7 +303,7 @@ impl DownloadMachine {
     pub fn new(api: &Api, plan: DownloadPlan, entropy: [u8; 32]) -> Self {
         Self {
             place: api.identity().to_owned(),
-            way: if plan.ranges { Way::Unknown } else { Way::Whole },
+            delivery: if plan.ranges { Delivery::Unknown } else { Delivery::Whole },
             plan,
             random: Random::new(entropy),
             content: None,
@@ -311,8 +311,8 @@ impl DownloadMachine {
             service: Member::default(),
             excuse: Excuse::default(),
             began: None,
-            flights: Vec::new(),
-            line: Line::default(),
+            pending: Vec::new(),
+            line: DownlinkEstimate::default(),
             next_id: 0,
             abandoned: Vec::new(),
             pauses: Vec::new(),
@@ -324,7 +324,7 @@ impl DownloadMachine {
             retries: 0,
             latest_retry: None,
             latest_failure: None,
-            saver: Saver::default(),
+            saver: CheckpointSaver::default(),
             look: Look::default(),
             activity: Activity::default(),
             stopping: false,
@@ -349,7 +349,7 @@ impl DownloadMachine {
         machine.saver.known = machine.furthest;
         machine.saver.content = Some(saved.content.clone());
         // Where nothing is there, any content will do.
-        if machine.way != Way::Whole && machine.furthest > 0 {
+        if machine.delivery != Delivery::Whole && machine.furthest > 0 {
             machine.content = Some(saved.content);
             machine.written = saved.written;
         }
@@ -375,9 +375,9 @@ impl DownloadMachine {
     }
 
     fn is_complete(&self) -> bool {
-        let everything = |content: &Content| self.written.len() == content.length;
+        let everything = |content: &RemoteContent| self.written.len() == content.length;
         // An answer of no bytes has to end as well: it may be longer than it said.
-        self.flights.is_empty() && self.content.as_ref().is_some_and(everything)
+        self.pending.is_empty() && self.content.as_ref().is_some_and(everything)
     }
 
     /// The first result is the one that counts.
@@ -391,7 +391,7 @@ impl DownloadMachine {
     }
 
     fn abandon_all(&mut self) {
-        self.abandoned.extend(self.flights.drain(..).map(|flight| flight.id));
+        self.abandoned.extend(self.pending.drain(..).map(|pending| pending.id));
     }
 
     /// The next task. Its attempt is counted with all requests of this run.
@@ -404,14 +404,14 @@ impl DownloadMachine {
     fn send(&mut self, rest: Range<u64>, now: Duration) -> DownloadAction {
         let (id, attempt) = self.start(OperationId::DownloadFile);
         let mut operation = DownloadFile::new(&self.plan.file_id);
-        if self.way != Way::Whole {
+        if self.delivery != Delivery::Whole {
             operation.range = Some(ByteRange::From { first: rest.start, last: Some(rest.end - 1) });
             operation.if_range =
                 self.content.as_ref().and_then(|known| known.strong_etag().map(str::to_owned));
         }
         self.service.leaves(id, now);
         self.line.begin();
-        self.flights.push(Flight { id, first: rest.start, rest, leg: self.leg(now) });
+        self.pending.push(PendingRange { id, first: rest.start, rest, leg: self.leg(now) });
         Action::Start { id, task: DownloadTask::Send { attempt, operation } }
     }
 
@@ -442,17 +442,21 @@ impl DownloadMachine {
         };
         let content = self.unsaved()?.clone();
         let is_time = now >= self.saver.last + SAVE_AFTER;
-        if !(is_over || is_time || self.way == Way::Whole) {
+        if !(is_over || is_time || self.delivery == Delivery::Whole) {
             return None;
         }
         let written = self.lasting().clone();
-        self.saver =
-            Saver { is_saving: true, content: Some(content.clone()), known: written.len(), last: now };
+        self.saver = CheckpointSaver {
+            is_saving: true,
+            content: Some(content.clone()),
+            known: written.len(),
+            last: now,
+        };
         Some(DownloadCheckpoint::new(&self.place, &self.plan.file_id, content, written))
     }
 
     /// The content of which a checkpoint can be saved now that says more than the last one, or less.
-    fn unsaved(&self) -> Option<&Content> {
+    fn unsaved(&self) -> Option<&RemoteContent> {
         let is_new = self.lasting().len() != self.saver.known;
         // Of an answer that does not say how long it is nothing is known, but then nothing of it is saved either.
         let content = self.content.as_ref().or(self.saver.content.as_ref());
@@ -467,7 +471,7 @@ impl DownloadMachine {
     /// The bytes from which a download can be resumed: one answer with everything restarts from the beginning.
     fn lasting(&self) -> &Coverage {
         const NOTHING: &Coverage = &Coverage::NOTHING;
-        if self.way == Way::Whole { NOTHING } else { &self.written }
+        if self.delivery == Delivery::Whole { NOTHING } else { &self.written }
     }
 }
 

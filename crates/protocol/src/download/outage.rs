@@ -43,7 +43,7 @@ impl DownloadMachine {
             kind: failure.kind,
             id,
             left_at,
-            was_alone: self.flights.is_empty() && !self.look.is_under_way(),
+            was_alone: self.pending.is_empty() && !self.look.is_under_way(),
         };
         let random = self.random.next();
         let blame = self.service.failed(failed, now.monotonic, random);
@@ -95,7 +95,7 @@ impl DownloadMachine {
     }
 
     fn is_waiting(&self) -> bool {
-        !self.flights.is_empty() || self.look.is_under_way()
+        !self.pending.is_empty() || self.look.is_under_way()
     }
 
     fn is_known(&self) -> bool {

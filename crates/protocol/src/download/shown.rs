@@ -16,7 +16,7 @@ impl DownloadMachine {
             bytes_resumable: self.lasting().len(),
             rate: self.activity.rate(),
             time_left: rest.and_then(|rest| self.activity.time_for(rest)),
-            requests: self.flights.len(),
+            requests: self.pending.len(),
             retries: self.retries,
             latest_retry: self.latest_retry,
             warning: self.warning(),
@@ -26,7 +26,7 @@ impl DownloadMachine {
     /// Looks at what moves.
     pub(super) fn watch_activity(&mut self, now: Duration) {
         let written = self.written.len();
-        let moved = (!self.flights.is_empty()).then_some((written, 0));
+        let moved = (!self.pending.is_empty()).then_some((written, 0));
         let is_coming = self.is_understood && written > 0 && !self.is_complete();
         self.activity.look(now, moved);
         if self.activity.is_due() {
@@ -38,11 +38,11 @@ impl DownloadMachine {
     /// What keeps the download from receiving; `None` while content comes.
     fn hindrance(&self) -> Option<TransferState> {
         if let Some(offline) = self.service.offline() {
-            let was_under_way = self.flights.iter().any(|flight| flight.leg.since < offline.since);
+            let was_under_way = self.pending.iter().any(|pending| pending.leg.since < offline.since);
             let comes = was_under_way && self.activity.moved_at() > offline.since;
             return (!comes).then_some(TransferState::Offline(offline));
         }
-        let until = self.service.held_until(self.activity.now()).filter(|_| self.flights.is_empty())?;
+        let until = self.service.held_until(self.activity.now()).filter(|_| self.pending.is_empty())?;
         Some(TransferState::RateLimited { until })
     }
 

@@ -25,7 +25,7 @@ const SHARE_OF_THE_REST: f64 = 0.85;
 
 /// What the size of the next piece follows from.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Piece {
+pub(crate) struct PieceSizing {
     pub(crate) rates: Rates,
     /// The size while nothing is known.
     pub(crate) first: u64,
@@ -46,7 +46,7 @@ pub(crate) struct Piece {
     pub(crate) last_round: Duration,
 }
 
-impl Piece {
+impl PieceSizing {
     /// The size that it should have, as far as rates decide.
     pub(crate) fn size(&self) -> u64 {
         let Some(own) = self.rates.own else { return self.first };

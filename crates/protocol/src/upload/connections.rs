@@ -40,14 +40,14 @@ const LONGEST_REST: Duration = Duration::from_secs(160);
 #[derive(Clone, Debug)]
 pub(super) struct Connections {
     most: u16,
-    stage: Stage,
+    evidence: Evidence,
     counted: Counted,
     /// What the first parts showed.
     first: Option<f64>,
 }
 
 #[derive(Clone, Debug)]
-enum Stage {
+enum Evidence {
     /// By what leaves.
     Leaving(Probe),
     /// By what is acknowledged.
@@ -95,7 +95,7 @@ impl Counted {
 
 /// A part that was acknowledged.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Taken {
+pub(super) struct AcknowledgedPart {
     pub(super) bytes: u64,
     pub(super) took: Duration,
     /// The same without what any answer takes.
@@ -108,14 +108,14 @@ pub(super) struct Taken {
 
 impl Connections {
     pub(super) fn new(most: u16) -> Self {
-        Self { most, stage: Stage::Leaving(Probe::new(most)), counted: Counted::default(), first: None }
+        Self { most, evidence: Evidence::Leaving(Probe::new(most)), counted: Counted::default(), first: None }
     }
 
     /// How many parts may be in flight.
     pub(super) fn wanted(&self) -> u16 {
-        match &self.stage {
-            Stage::Leaving(probe) => probe.wanted(),
-            Stage::Acknowledged(search) => search.wanted,
+        match &self.evidence {
+            Evidence::Leaving(probe) => probe.wanted(),
+            Evidence::Acknowledged(search) => search.wanted,
         }
     }
 
@@ -124,8 +124,8 @@ impl Connections {
         self.counted.epoch
     }
 
-    /// `left` bytes have left so far, `rest` parts are not acknowledged yet, and of those that fly the largest has so many
-    /// bytes; `rate` bytes a second were acknowledged lately. `window` parts may fly.
+    /// `left` bytes have left so far, `rest` parts are not acknowledged yet, and of those in flight the largest has so many
+    /// bytes; `rate` bytes a second were acknowledged lately. `window` parts may be in flight.
     pub(super) fn look(
         &mut self,
         now: Duration,
@@ -134,7 +134,7 @@ impl Connections {
         (rest, largest): (usize, u64),
         window: u16,
     ) {
-        let Stage::Leaving(probe) = &mut self.stage else { return };
+        let Evidence::Leaving(probe) = &mut self.evidence else { return };
         let before = probe.wanted();
         // Overload holds fewer in flight than are to be judged; of a slow line it is not what leaves that tells.
         if window != before || (rate > 0.0 && rate < SLOW) {
@@ -148,7 +148,7 @@ impl Connections {
     }
 
     /// A part was acknowledged while `window` might fly.
-    pub(super) fn taken(&mut self, now: Duration, part: Taken, window: u16) {
+    pub(super) fn acknowledged(&mut self, now: Duration, part: AcknowledgedPart, window: u16) {
         let wanted = self.wanted();
         if window != wanted {
             return self.counted.begin_anew();
@@ -162,8 +162,8 @@ impl Connections {
         self.counted.took += part.took;
         let Some(rate) = self.counted.rate(wanted, now) else { return };
         let rate = rate.min(part.lately * GIVE_OR_TAKE);
-        match &mut self.stage {
-            Stage::Leaving(probe) => {
+        match &mut self.evidence {
+            Evidence::Leaving(probe) => {
                 let is_long = part.sending >= LONG_ENOUGH;
                 if !is_long {
                     self.first.get_or_insert(rate);
@@ -171,7 +171,7 @@ impl Connections {
                     || probe.has_found_no_more()
                     || (probe.is_done() && self.rose_in_vain(rate))
                 {
-                    self.stage = Stage::Acknowledged(Search {
+                    self.evidence = Evidence::Acknowledged(Search {
                         wanted,
                         before: None,
                         until: Duration::ZERO,
@@ -182,7 +182,7 @@ impl Connections {
                     self.judge(now, rate);
                 }
             }
-            Stage::Acknowledged(_) => self.judge(now, rate),
+            Evidence::Acknowledged(_) => self.judge(now, rate),
         }
     }
 
@@ -193,7 +193,7 @@ impl Connections {
 
     fn judge(&mut self, now: Duration, rate: f64) {
         let most = self.most;
-        let Stage::Acknowledged(search) = &mut self.stage else { return };
+        let Evidence::Acknowledged(search) = &mut self.evidence else { return };
         let wanted = search.wanted;
         search.judge(now, rate, most);
         // What is known of a number grows old while it stays.
@@ -210,18 +210,18 @@ impl Connections {
     /// What was counted so far says nothing any more.
     pub(super) fn begin_anew(&mut self, now: Duration, left: u64) {
         self.counted.begin_anew();
-        match &mut self.stage {
-            Stage::Leaving(probe) => probe.begin_anew(now, left),
-            Stage::Acknowledged(search) => search.give_up_trial(),
+        match &mut self.evidence {
+            Evidence::Leaving(probe) => probe.begin_anew(now, left),
+            Evidence::Acknowledged(search) => search.give_up_trial(),
         }
     }
 
     /// The service has asked for patience: whatever was being tried was too much.
     pub(super) fn overloaded(&mut self, now: Duration) {
         self.counted.begin_anew();
-        match &mut self.stage {
-            Stage::Leaving(probe) => probe.overloaded(now),
-            Stage::Acknowledged(search) => {
+        match &mut self.evidence {
+            Evidence::Leaving(probe) => probe.overloaded(now),
+            Evidence::Acknowledged(search) => {
                 search.give_up_trial();
                 search.give_rest(now);
             }
@@ -230,9 +230,9 @@ impl Connections {
 
     /// When to look next, whether anything is reported or not; `None` when nothing is to be found by looking.
     pub(super) fn next_look(&self) -> Option<Duration> {
-        match &self.stage {
-            Stage::Leaving(probe) => probe.next_look(),
-            Stage::Acknowledged(_) => None,
+        match &self.evidence {
+            Evidence::Leaving(probe) => probe.next_look(),
+            Evidence::Acknowledged(_) => None,
         }
     }
 }

@@ -6,9 +6,9 @@ use partwise_models::UploadStatus;
 
 use super::{
     UploadError, UploadMachine, Warning, clock,
-    flights::Asked,
-    setback::Setback,
-    state::{Stage, Way},
+    failed_attempt::FailedAttempt,
+    pending::Asked,
+    state::{Stage, UploadRoute},
 };
 use crate::{machine::Now, operations::OperationId};
 
@@ -18,7 +18,7 @@ const RATE_NEEDS: Duration = Duration::from_secs(5);
 impl UploadMachine {
     /// Warns of an upload that will expire before it is complete, or seems to have expired.
     pub(super) fn watch_expiry(&mut self, now: Now) {
-        if let Way::Parts { upload: Some(upload), .. } = &mut self.way {
+        if let UploadRoute::Parts { upload: Some(upload), .. } = &mut self.route {
             upload.clock.keep(now);
         }
         match self.time_left(now) {
@@ -33,10 +33,10 @@ impl UploadMachine {
 
     /// How long the upload has, while that matters: what was sent to make the file is past expiring.
     fn time_left(&self, now: Now) -> Option<Duration> {
-        let upload = self.way.upload()?;
+        let upload = self.route.upload()?;
         let matters = match self.stage {
             Stage::Send | Stage::Check { .. } | Stage::Announce { .. } => true,
-            Stage::Commit => !self.flights.is_flying(Asked::Commit),
+            Stage::Commit => !self.pending.is_pending(Asked::Commit),
             _ => false,
         };
         matters.then_some(clock::until(upload.expires_at?, &upload.clock, now))
@@ -62,7 +62,7 @@ impl UploadMachine {
         if elapsed < RATE_NEEDS || sent == 0 {
             return None;
         }
-        let (_, _, acknowledged) = self.way.counts(self.source.length, &self.stage);
+        let (_, _, acknowledged) = self.route.counts(self.source.length, &self.stage);
         let rest = self.source.length.saturating_sub(acknowledged.saturating_add(self.left_in_flight()));
         let needed = elapsed.as_secs_f64() * (rest as f64 / sent as f64);
         Some(Duration::try_from_secs_f64(needed).unwrap_or(Duration::MAX))
@@ -79,9 +79,9 @@ impl UploadMachine {
 
     /// Whether this rejection means that the upload has expired: the service says so, or its clock, as an answer of this run
     /// has shown it, is past the expiry that it named. Without an answer there is nothing that could say so.
-    fn is_expired(&self, setback: &Setback, now: Now) -> bool {
-        let (Setback::Refused(_), Some(upload)) = (setback, self.way.upload()) else { return false };
-        match setback.upload_status() {
+    fn is_expired(&self, failed: &FailedAttempt, now: Now) -> bool {
+        let (FailedAttempt::Refused(_), Some(upload)) = (failed, self.route.upload()) else { return false };
+        match failed.upload_status() {
             Some(status) => status == UploadStatus::Expired,
             None => upload
                 .expires_at
@@ -92,29 +92,29 @@ impl UploadMachine {
 
     /// Whether this rejection means that there is no such upload any more. A 404 does not: another key, project or tenant
     /// gets one too.
-    pub(super) fn is_over(&self, setback: &Setback, now: Now) -> bool {
-        self.is_expired(setback, now) || setback.upload_status() == Some(UploadStatus::Cancelled)
+    pub(super) fn is_over(&self, failed: &FailedAttempt, now: Now) -> bool {
+        self.is_expired(failed, now) || failed.upload_status() == Some(UploadStatus::Cancelled)
     }
 
     /// Follows a rejection which means that there is no such upload any more: starts over when it was an earlier run's. One
     /// that expired under this run would expire again.
-    pub(super) fn end_upload(&mut self, setback: Setback, operation: OperationId, now: Now) {
+    pub(super) fn end_upload(&mut self, failed: FailedAttempt, operation: OperationId, now: Now) {
         if self.ambiguous {
             self.reconcile();
         } else if self.may_restart() {
             self.start_over();
-        } else if self.is_expired(&setback, now) {
+        } else if self.is_expired(&failed, now) {
             let (length, measured, needed) = (self.source.length, self.rate(now), self.rate_needed());
             self.finish(Err(UploadError::Expired { length, measured, needed }));
         } else {
-            self.finish(Err(setback.into_error(operation)));
+            self.finish(Err(failed.into_error(operation)));
         }
     }
 
     fn start_over(&mut self) {
         self.is_untried = false;
         self.abandon_all();
-        if let Way::Parts { upload, parts } = &mut self.way {
+        if let UploadRoute::Parts { upload, parts } = &mut self.route {
             *upload = None;
             *parts = parts.anew();
         }
@@ -138,7 +138,7 @@ impl UploadMachine {
 
     /// Bytes per second that send the whole source while an upload lives.
     fn rate_needed(&self) -> Option<u64> {
-        let upload = self.way.upload()?;
+        let upload = self.route.upload()?;
         let lifetime = upload.expires_at?.0.checked_sub(upload.created_at.0)?;
         (lifetime > 0).then(|| self.source.length.div_ceil(lifetime))
     }

@@ -2,8 +2,8 @@
 
 use super::{
     UploadMachine,
-    setback::Setback,
-    state::{Stage, Way},
+    failed_attempt::FailedAttempt,
+    state::{Stage, UploadRoute},
 };
 use crate::{machine::Now, transport::FailureKind};
 
@@ -16,7 +16,7 @@ pub(super) enum Fallback {
     #[default]
     Possible,
     /// It goes in parts, as long as the service has them: else it goes this way again.
-    InParts(Box<Way>),
+    InParts(Box<UploadRoute>),
     /// The service has no parts.
     Impossible,
 }
@@ -24,12 +24,12 @@ pub(super) enum Fallback {
 impl UploadMachine {
     /// Sends the file in parts from now on if the single request, which certainly made no file and would go again, was
     /// interrupted often enough, and the plan and the service leave that open. `left` is how much of its body had left.
-    pub(super) fn fall_back_to_parts(&mut self, setback: &Setback, left: Option<u64>, now: Now) {
+    pub(super) fn fall_back_to_parts(&mut self, failed: &FailedAttempt, left: Option<u64>, now: Now) {
         // After an attempt that may have made a file, nothing but that file or the same request may follow: the list of the
         // service may lag.
         let may_be_made = self.ambiguous || self.reposts > 0;
         let is_possible = matches!(self.fallback, Fallback::Possible) && !self.is_in_parts();
-        if may_be_made || !is_possible || !setback.is_cut_short(left) {
+        if may_be_made || !is_possible || !failed.is_cut_short(left) {
             return;
         }
         self.solo.interruptions += 1;
@@ -38,8 +38,10 @@ impl UploadMachine {
         }
         let Some(sizes) = self.plan.sizes_after_all(&self.api, self.source.length) else { return };
         let not_before = self.solo.not_before;
-        let single =
-            std::mem::replace(&mut self.way, Way::parts(self.source.length, sizes, self.plan.parallel));
+        let single = std::mem::replace(
+            &mut self.route,
+            UploadRoute::parts(self.source.length, sizes, self.plan.parallel),
+        );
         self.fallback = Fallback::InParts(Box::new(single));
         self.line.interrupted(now.monotonic);
         (self.committed, self.commits_since) = (None, None);
@@ -49,12 +51,14 @@ impl UploadMachine {
     }
 
     /// Goes back to the single request when the service opens no upload for the file. Returns whether it does.
-    pub(super) fn fall_back_to_single(&mut self, setback: &Setback) -> bool {
-        let is_final = match setback {
+    pub(super) fn fall_back_to_single(&mut self, failed: &FailedAttempt) -> bool {
+        let is_final = match failed {
             // A key that is rejected here is rejected there.
-            Setback::Refused(error) => !error.is_transient() && !matches!(error.status.as_u16(), 401 | 403),
-            Setback::Garbled(_) => true,
-            Setback::Failed(_) | Setback::Away { .. } => false,
+            FailedAttempt::Refused(error) => {
+                !error.is_transient() && !matches!(error.status.as_u16(), 401 | 403)
+            }
+            FailedAttempt::Garbled(_) => true,
+            FailedAttempt::Failed(_) | FailedAttempt::Away { .. } => false,
         };
         if !is_final || !matches!(self.fallback, Fallback::InParts(_)) {
             return false;
@@ -62,13 +66,13 @@ impl UploadMachine {
         let Fallback::InParts(single) = std::mem::replace(&mut self.fallback, Fallback::Impossible) else {
             return false;
         };
-        self.way = *single;
+        self.route = *single;
         self.enter(Stage::Announce { change: None });
         true
     }
 }
 
-impl Setback {
+impl FailedAttempt {
     /// Says whether the connection broke or fell silent in the middle of the body, of which `left` bytes had left.
     fn is_cut_short(&self, left: Option<u64>) -> bool {
         let (Self::Failed(failure) | Self::Away { failure, .. }) = self else { return false };

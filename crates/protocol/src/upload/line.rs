@@ -22,7 +22,7 @@ const TOGETHER: Duration = Duration::from_millis(50);
 
 /// What was seen of a line in this run.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Line {
+pub(super) struct UplinkEstimate {
     /// What connections hold of the bytes that count as departed.
     pub(super) buffer: SendBuffer,
     /// What each connection carried last.
@@ -51,7 +51,7 @@ pub(super) struct Leg {
 
 /// A part's way that has ended with an answer.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Flown {
+pub(super) struct AnsweredPart {
     pub(super) at: Duration,
     pub(super) took: Duration,
     pub(super) epoch: u32,
@@ -81,12 +81,12 @@ impl Waited {
 
 impl Leg {
     /// It ends now.
-    pub(super) fn answered(self, departure: Departure, now: Duration) -> Flown {
+    pub(super) fn answered(self, departure: Departure, now: Duration) -> AnsweredPart {
         let waited = Waited {
             at_least: departure.by.map_or(Duration::ZERO, |by| now.saturating_sub(by)),
             at_most: now.saturating_sub(departure.after),
         };
-        Flown {
+        AnsweredPart {
             slot: self.slot,
             epoch: self.epoch,
             at: now,
@@ -96,7 +96,7 @@ impl Leg {
     }
 }
 
-impl Flown {
+impl AnsweredPart {
     /// When the part began to leave.
     pub(super) fn left_at(&self) -> Duration {
         self.at.saturating_sub(self.took)
@@ -105,23 +105,23 @@ impl Flown {
 
 /// One part in flight, and how much of it has left.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Flying {
+pub(super) struct PartInFlight {
     pub(super) part: Part,
     pub(super) leg: Leg,
     pub(super) sent: u64,
 }
 
-impl Flying {
+impl PartInFlight {
     /// Bytes of the part that have left.
     pub(super) fn left(&self) -> u64 {
         self.sent.min(self.part.len())
     }
 }
 
-impl Line {
+impl UplinkEstimate {
     /// The way of the next part: a connection that is free takes it.
-    pub(super) fn leg(since: Duration, epoch: u32, flying: &[Flying]) -> Leg {
-        let is_taken = |slot| flying.iter().any(|other| other.leg.slot == slot);
+    pub(super) fn leg(since: Duration, epoch: u32, in_flight: &[PartInFlight]) -> Leg {
+        let is_taken = |slot| in_flight.iter().any(|other| other.leg.slot == slot);
         Leg { slot: Slots::free(is_taken), since, epoch }
     }
 
@@ -132,8 +132,8 @@ impl Line {
 
     /// A part was acknowledged. Returns how long it was sent, without what the service
     /// takes to answer anything.
-    pub(super) fn acknowledged(&mut self, flown: Flown, bytes: u64) -> Duration {
-        let Flown { slot, at: now, took, waited, .. } = flown;
+    pub(super) fn acknowledged(&mut self, answered: AnsweredPart, bytes: u64) -> Duration {
+        let AnsweredPart { slot, at: now, took, waited, .. } = answered;
         self.answer = Some(self.answer.map_or(waited, |answer| answer.min(waited)));
         let sending = took.saturating_sub(self.answer(bytes as f64 / took.as_secs_f64()));
         self.slots.carried(slot, bytes, took, sending);
@@ -180,40 +180,41 @@ impl Line {
 
     /// How much of a part in flight has arrived, if its connection carries what it, or the others, carried before: of what has
     /// left, the kernel may still hold some. At first, all that has left.
-    pub(super) fn arrived(&self, flying: Flying, now: Duration) -> u64 {
-        let rate = self.with_answers.of(flying.leg.slot).or_else(|| self.with_answers.usual(usize::MAX));
-        let time = now.saturating_sub(flying.leg.since).as_secs_f64();
+    pub(super) fn arrived(&self, in_flight: PartInFlight, now: Duration) -> u64 {
+        let rate = self.with_answers.of(in_flight.leg.slot).or_else(|| self.with_answers.usual(usize::MAX));
+        let time = now.saturating_sub(in_flight.leg.since).as_secs_f64();
         let carried = rate.map_or(u64::MAX, |rate| (rate * time) as u64);
-        carried.clamp(flying.left().saturating_sub(self.buffer.usual), flying.left())
+        carried.clamp(in_flight.left().saturating_sub(self.buffer.usual), in_flight.left())
     }
 
     /// Bytes of a part in flight that have not left, by what its connection carried before: the transport may hold up to
     /// [`SendBuffer::most`] more.
-    fn unsent(&self, flying: Flying, usual: f64, now: Duration) -> u64 {
-        let time = now.saturating_sub(flying.leg.since).as_secs_f64();
-        let carried = bytes(self.slots.of(flying.leg.slot).unwrap_or(usual) * time);
-        flying.part.len() - carried.clamp(flying.left().saturating_sub(self.buffer.most), flying.left())
+    fn unsent(&self, in_flight: PartInFlight, usual: f64, now: Duration) -> u64 {
+        let time = now.saturating_sub(in_flight.leg.since).as_secs_f64();
+        let carried = bytes(self.slots.of(in_flight.leg.slot).unwrap_or(usual) * time);
+        in_flight.part.len()
+            - carried.clamp(in_flight.left().saturating_sub(self.buffer.most), in_flight.left())
     }
 
     /// The seconds until the rest of a part in flight has left, and from then to its answer.
-    fn busy(&self, flying: Flying, usual: f64, now: Duration) -> (f64, f64) {
-        let rate = self.slots.of(flying.leg.slot).unwrap_or(usual).max(1.0);
-        let answer = self.answer(self.with_answers.of(flying.leg.slot).unwrap_or(usual)).as_secs_f64();
-        let unsent = self.unsent(flying, usual, now);
+    fn busy(&self, in_flight: PartInFlight, usual: f64, now: Duration) -> (f64, f64) {
+        let rate = self.slots.of(in_flight.leg.slot).unwrap_or(usual).max(1.0);
+        let answer = self.answer(self.with_answers.of(in_flight.leg.slot).unwrap_or(usual)).as_secs_f64();
+        let unsent = self.unsent(in_flight, usual, now);
         if unsent > 0 {
             return (unsent as f64 / rate, answer);
         }
-        let time = now.saturating_sub(flying.leg.since).as_secs_f64();
-        let waited = (time - flying.part.len() as f64 / rate).max(0.0);
+        let time = now.saturating_sub(in_flight.leg.since).as_secs_f64();
+        let waited = (time - in_flight.part.len() as f64 / rate).max(0.0);
         (0.0, (answer - waited).max(0.0))
     }
 
     /// Bytes that have to leave before all of `to_cut` can: those in flight that have not left, and those that connections would
     /// carry while they wait for their answers, if they get another part afterwards.
-    fn ahead(&self, flying: &[Flying], to_cut: u64, rates: Rates, now: Duration) -> u64 {
-        let unsent: u64 = flying.iter().map(|other| self.unsent(*other, rates.usual, now)).sum();
+    fn ahead(&self, in_flight: &[PartInFlight], to_cut: u64, rates: Rates, now: Duration) -> u64 {
+        let unsent: u64 = in_flight.iter().map(|other| self.unsent(*other, rates.usual, now)).sum();
         let end = to_cut.saturating_add(unsent) as f64 / rates.together.max(1.0);
-        let waiting = flying.iter().filter_map(|other| {
+        let waiting = in_flight.iter().filter_map(|other| {
             let (leaving, answer) = self.busy(*other, rates.usual, now);
             let rate = self.slots.of(other.leg.slot).unwrap_or(rates.usual);
             (leaving + answer < end).then(|| bytes(rate * answer))
@@ -230,7 +231,7 @@ impl Line {
     pub(super) fn situation(
         &self,
         leg: Leg,
-        flying: &[Flying],
+        in_flight: &[PartInFlight],
         window: u16,
         parts: &Parts,
         whole: Whole,
@@ -239,7 +240,7 @@ impl Line {
         let is_within =
             |since: Option<Duration>, time| since.is_some_and(|at| leg.since.saturating_sub(at) < time);
         let (to_cut, ranges) = parts.to_cut();
-        let others = flying.iter().map(|other| other.leg.slot);
+        let others = in_flight.iter().map(|other| other.leg.slot);
         let rates = self.slots.rates(leg.slot, others, usize::from(window));
         Some(Situation {
             rates,
@@ -249,10 +250,10 @@ impl Line {
             to_cut,
             // Of each range, a rest may be a part of its own.
             parts_left: most_parts.saturating_sub(parts.count()).saturating_sub(ranges),
-            ahead: self.ahead(flying, to_cut, rates, leg.since),
+            ahead: self.ahead(in_flight, to_cut, rates, leg.since),
             at_risk: parts.at_risk(),
             whole,
-            busy: flying.len() + 1,
+            busy: in_flight.len() + 1,
             acknowledged: self.rate(leg.since),
             is_short: is_within(self.began, BEGINNING) || is_within(self.interrupted, INTERRUPTED),
         })
@@ -265,14 +266,15 @@ mod tests {
 
     const SECOND: Duration = Duration::from_secs(1);
 
-    fn flown(slot: usize, since: u32, at: u32, waited: u32) -> Flown {
+    fn answered(slot: usize, since: u32, at: u32, waited: u32) -> AnsweredPart {
         let leg = Leg { slot, since: SECOND * since, epoch: 0 };
         let left = SECOND * (at - waited);
         leg.answered(Departure { after: left, by: Some(left) }, SECOND * at)
     }
 
-    fn line() -> Line {
-        let mut line = Line { buffer: SendBuffer::new(512 << 10, 4 << 20), ..Line::default() };
+    fn line() -> UplinkEstimate {
+        let mut line =
+            UplinkEstimate { buffer: SendBuffer::new(512 << 10, 4 << 20), ..UplinkEstimate::default() };
         line.begin(Leg { slot: 1, since: SECOND * 10, epoch: 0 });
         line
     }
@@ -281,10 +283,10 @@ mod tests {
     fn the_rate_is_what_was_acknowledged_over_the_last_twelve_seconds_or_since_the_first_byte() {
         let mut line = line();
         assert_eq!(line.rate(SECOND * 10), 0.0);
-        line.acknowledged(flown(0, 10, 12, 0), 100);
+        line.acknowledged(answered(0, 10, 12, 0), 100);
         assert_eq!(line.rate(SECOND * 12), 50.0);
         assert_eq!(line.rate(SECOND * 20), 10.0);
-        line.acknowledged(flown(0, 12, 24, 0), 140);
+        line.acknowledged(answered(0, 12, 24, 0), 140);
         assert_eq!(line.rate(SECOND * 24), 20.0);
         assert_eq!(line.rate(SECOND * 30), 140.0 / 12.0);
         assert_eq!(line.rate(SECOND * 60), 0.0);
@@ -293,27 +295,27 @@ mod tests {
     #[test]
     fn a_service_that_is_slow_to_answer_is_no_slow_line() {
         let mut line = line();
-        line.acknowledged(flown(0, 10, 14, 2), 100);
+        line.acknowledged(answered(0, 10, 14, 2), 100);
         assert_eq!(line.slots.of(0), Some(50.0));
         // Once an answer came soon, waiting is the line's.
-        line.acknowledged(flown(0, 14, 18, 0), 100);
+        line.acknowledged(answered(0, 14, 18, 0), 100);
         assert_eq!(line.slots.of(0), Some(25.0));
-        line.acknowledged(flown(1, 14, 22, 7), 100);
+        line.acknowledged(answered(1, 14, 22, 7), 100);
         assert_eq!(line.slots.of(1), Some(12.5));
     }
 
     #[test]
     fn what_the_kernel_holds_of_a_part_does_not_make_a_line_faster_than_twice_what_it_is() {
         let mut line = line();
-        line.acknowledged(flown(0, 10, 14, 4), 100);
+        line.acknowledged(answered(0, 10, 14, 4), 100);
         assert_eq!(line.slots.of(0), Some(50.0));
     }
 
     #[test]
     fn what_connections_carried_that_are_given_up_does_not_count() {
         let mut line = line();
-        line.acknowledged(flown(0, 10, 14, 0), 100);
-        line.acknowledged(flown(1, 10, 20, 0), 100);
+        line.acknowledged(answered(0, 10, 14, 0), 100);
+        line.acknowledged(answered(1, 10, 20, 0), 100);
         assert_eq!([2, 1, 0].map(|window| line.carried(window)), [35.0, 25.0, 0.0]);
     }
 
@@ -326,9 +328,9 @@ mod tests {
             let departure = Departure { after: SECOND * 10, by: None };
             (leg.answered(departure, SECOND * 10 + Duration::from_millis(millis)), kib * KIB)
         };
-        let carried = |parts: &[(Flown, u64)]| {
+        let carried = |parts: &[(AnsweredPart, u64)]| {
             let mut line = line();
-            parts.iter().for_each(|(flown, bytes)| _ = line.acknowledged(*flown, *bytes));
+            parts.iter().for_each(|(answered, bytes)| _ = line.acknowledged(*answered, *bytes));
             line.carried(2) / KIB as f64
         };
         // The first one came after 40 ms, so no answer takes longer; on a fast line, the second took 100 ms besides.
@@ -343,12 +345,13 @@ mod tests {
     fn what_the_kernel_holds_and_waits_for_answers_comes_before_the_end() {
         const MIB: u64 = 1 << 20;
         let mut line = line();
-        line.acknowledged(flown(0, 10, 12, 1), 10 * MIB);
-        line.acknowledged(flown(1, 10, 12, 1), 10 * MIB);
+        line.acknowledged(answered(0, 10, 12, 1), 10 * MIB);
+        line.acknowledged(answered(1, 10, 12, 1), 10 * MIB);
         let part = Part { start: 0, end: 100 * MIB, number: 1 };
-        let flying = |sent| [Flying { part, leg: Leg { slot: 1, since: SECOND * 20, epoch: 0 }, sent }];
+        let in_flight =
+            |sent| [PartInFlight { part, leg: Leg { slot: 1, since: SECOND * 20, epoch: 0 }, sent }];
         let rates = Rates { own: None, usual: 0.0, together: (20 * MIB) as f64 };
-        let ahead = |sent, to_cut| line.ahead(&flying(sent * MIB), to_cut * MIB, rates, SECOND * 22) / MIB;
+        let ahead = |sent, to_cut| line.ahead(&in_flight(sent * MIB), to_cut * MIB, rates, SECOND * 22) / MIB;
         // It carries 10 MiB a second, of which what was handed to the kernel may be ahead or behind.
         assert_eq!([22, 18, 30].map(|sent| ahead(sent, 0)), [80, 82, 74]);
         // Its next part has to wait for an answer of a second, if there is one.
@@ -356,7 +359,8 @@ mod tests {
         assert_eq!(ahead(22, 110), 90);
         // Of the answer to a part that has left, what is over does not count.
         let part = Part { start: 0, end: 15 * MIB, number: 1 };
-        let waiting = [Flying { part, leg: Leg { slot: 1, since: SECOND * 20, epoch: 0 }, sent: 15 * MIB }];
+        let waiting =
+            [PartInFlight { part, leg: Leg { slot: 1, since: SECOND * 20, epoch: 0 }, sent: 15 * MIB }];
         assert_eq!(line.ahead(&waiting, 100 * MIB, rates, SECOND * 22) / MIB, 5);
         assert_eq!(line.ahead(&waiting, 100 * MIB, rates, SECOND * 30) / MIB, 0);
     }
@@ -364,9 +368,10 @@ mod tests {
     #[test]
     fn a_free_connection_takes_the_next_part() {
         let part = Part { start: 0, end: 1, number: 1 };
-        let flying = [0, 2].map(|slot| Flying { part, leg: Leg { slot, since: SECOND, epoch: 0 }, sent: 0 });
-        assert_eq!(Line::leg(SECOND, 0, &flying).slot, 1);
-        assert_eq!(Line::leg(SECOND, 0, &flying[..1]).slot, 1);
-        assert_eq!(Line::leg(SECOND, 0, &[]).slot, 0);
+        let in_flight =
+            [0, 2].map(|slot| PartInFlight { part, leg: Leg { slot, since: SECOND, epoch: 0 }, sent: 0 });
+        assert_eq!(UplinkEstimate::leg(SECOND, 0, &in_flight).slot, 1);
+        assert_eq!(UplinkEstimate::leg(SECOND, 0, &in_flight[..1]).slot, 1);
+        assert_eq!(UplinkEstimate::leg(SECOND, 0, &[]).slot, 0);
     }
 }

@@ -29,7 +29,7 @@ impl Machine for UploadMachine {
         self.began.get_or_insert(now.monotonic);
         self.watch_activity(now);
         self.watch_outage(now);
-        self.flights.note_left(now.monotonic);
+        self.pending.note_left(now.monotonic);
         self.watch_time(now);
         self.watch_comparison(now);
         self.watch_stop(now);
@@ -37,7 +37,7 @@ impl Machine for UploadMachine {
         if let Some(id) = self.abandoned.pop_front() {
             return Action::Abandon(id);
         }
-        if let Some(result) = self.outcome.take() {
+        if let Some(result) = self.end.take() {
             return Action::Done(result);
         }
         if let Some(action) = self.next_chore(now) {
@@ -56,9 +56,9 @@ impl Machine for UploadMachine {
     /// So many more bytes of a request's body have left. Statistics, warnings and, where it is left open, the number of parts in
     /// flight depend on it.
     fn handle_moved(&mut self, id: RequestId, bytes: u64) {
-        if self.flights.was_started(id) {
+        if self.pending.was_started(id) {
             self.moves = self.moves.wrapping_add(1);
-            let sent = self.flights.sent(id, bytes);
+            let sent = self.pending.sent(id, bytes);
             self.service.moved(id, sent);
             self.statistics.bytes_sent = self.statistics.bytes_sent.saturating_add(bytes);
         }
@@ -71,9 +71,9 @@ impl Machine for UploadMachine {
         if self.chores.stamping == Some(id) {
             return self.handle_stamped(id, Err(SourceError::new(failure)));
         }
-        if let Some(flight) = self.flights.end(id) {
-            self.failed(flight, failure, now);
-            self.settle(flight);
+        if let Some(pending) = self.pending.end(id) {
+            self.failed(pending, failure, now);
+            self.settle(pending);
         }
     }
 
@@ -86,7 +86,7 @@ impl Machine for UploadMachine {
     }
 
     /// Stops for now: ends with [`UploadError::Stopped`], to be gone on with from the last checkpoint. Nothing new is
-    /// sent; what flies has a few seconds to be answered, and what was acknowledged is saved. A file that is made in
+    /// sent; what is in flight has a few seconds to be answered, and what was acknowledged is saved. A file that is made in
     /// these seconds is reported as a success. [`cancel`](Self::cancel) may still follow.
     fn stop(&mut self) {
         self.stop.ask(UploadError::Stopped { cause: None });
@@ -99,6 +99,6 @@ impl Machine for UploadMachine {
     /// Whether the checkpoint that was saved last may still lead to a file after this end. It may not when all that it
     /// says is that a single request was about to leave, and that request is known to have made nothing.
     fn is_resumable_after(&self, error: &UploadError) -> bool {
-        error.is_resumable() && (self.ambiguous || self.way.upload().is_some())
+        error.is_resumable() && (self.ambiguous || self.route.upload().is_some())
     }
 }

@@ -3,18 +3,20 @@
 mod acknowledged;
 mod answers;
 mod checkpoint;
+mod chores;
 mod clock;
 mod connections;
 mod cut;
 mod error;
 mod expiry;
+mod failed_attempt;
 mod fallback;
-mod flights;
 mod line;
 mod machine;
 mod outage;
 mod pace;
 mod parts;
+mod pending;
 mod plan;
 mod probe;
 mod progress;
@@ -24,7 +26,6 @@ mod registry;
 mod requests;
 mod resume;
 mod saver;
-mod setback;
 mod shown;
 mod source;
 mod state;
@@ -57,20 +58,20 @@ use crate::{
     multipart::base_name,
     random::Random,
     retry::{ServiceState, service_state::Member},
-    transport::{Failure, FailureKind, SendBuffer, SourceError, SourceRange},
+    transport::{Failure, FailureKind, SourceError},
 };
 use connections::Connections;
+use failed_attempt::FailedAttempt;
 use fallback::Fallback;
-use flights::{Asked, Flight, Flights};
-use line::Line;
+use line::UplinkEstimate;
 use pace::Pace;
+use pending::{Asked, PendingRequest, PendingRequests};
 use plan::Decided;
 use proof::Reread;
 use registry::{Identity, Likeness, Registration};
-use saver::Saver;
-use setback::Setback;
+use saver::CheckpointSaver;
 use shown::Measuring;
-use state::{Chores, Hash, Outcome, Solo, Stage, Way};
+use state::{Chores, FinalResult, Hash, Solo, Stage, UploadRoute};
 use stop::Stop;
 
 /// One file's way to the service, in parallel parts or in one request, as a state machine.
@@ -129,7 +130,7 @@ use stop::Stop;
 ///    [`max_hinted_wait`](crate::retry::RetryPolicy::max_hinted_wait) has failed, and one that has never answered in the API's
 ///    words fails [sooner](crate::retry::RetryPolicy::max_failures_before_contact), as long as it cannot have made a file. A
 ///    429 or 503 holds back the whole upload, not one part, and all machines that share a [`ServiceState`], of which
-///    one goes first when the wait is over; it halves the parts in flight, once for all that flew together; success
+///    one goes first when the wait is over; it halves the parts in flight, once for all that were in flight together; success
 ///    raises them again, one for each full window. A part's retry budget is refilled whenever any part is acknowledged.
 ///    An exhausted quota is final. A request that failed without an answer, while nothing else was answered since it
 ///    left, is a failure of the service and costs no budget, unless the same request failed so in an earlier outage or
@@ -175,7 +176,7 @@ use stop::Stop;
 ///    of what the source is now, which OpenAI and Azure compare; a file that another service made of them is compared
 ///    by us. A single request is compared with the digest of what was sent, or with what the service has. What cannot
 ///    be told is [`UploadError::Unproven`], and the checkpoint stays.
-/// 8. An MD5, if wanted, is computed by the driver in file order while parts fly, and sent with `complete`, which waits
+/// 8. An MD5, if wanted, is computed by the driver in file order while parts are in flight, and sent with `complete`, which waits
 ///    for it.
 /// 9. Cancelling abandons what is in flight and cancels on the service at once, whatever rule 4 holds back, with a
 ///    budget of its own of ten seconds; it ends even when the service is gone. Stopping leaves the upload on the
@@ -236,11 +237,11 @@ pub struct UploadMachine {
     plan: Plan,
     source: SourceStamp,
     random: Random,
-    way: Way,
+    route: UploadRoute,
     stage: Stage,
     /// The request that is not a part: at most one of these is under way.
     solo: Solo,
-    flights: Flights,
+    pending: PendingRequests,
     /// What is known of the service together with others.
     service: Member,
     /// How long this machine had slept when that was last looked at.
@@ -249,7 +250,7 @@ pub struct UploadMachine {
     began: Option<Duration>,
     pace: Pace,
     /// What the parts show of the line.
-    line: Line,
+    line: UplinkEstimate,
     /// What moves, for people.
     activity: Activity,
     measuring: Measuring,
@@ -257,7 +258,7 @@ pub struct UploadMachine {
     moves: u64,
     /// Looks for the number of parts in flight, when the plan leaves it open.
     connections: Option<Connections>,
-    saver: Saver,
+    saver: CheckpointSaver,
     hash: Hash,
     chores: Chores,
     /// This upload's entry among those of its client.
@@ -284,7 +285,7 @@ pub struct UploadMachine {
     /// Why it is not known what became of the request that makes the file.
     cause_of_doubt: Option<Box<UploadError>>,
     abandoned: VecDeque<RequestId>,
-    outcome: Outcome,
+    end: FinalResult,
     statistics: Statistics,
     latest_retry: Option<Retry>,
     /// How that attempt failed, until something succeeds.
@@ -302,13 +303,14 @@ impl UploadMachine {
     /// # Errors
     /// [`PlanError`] when the plan cannot work for this source and service.
     pub fn new(api: Api, plan: Plan, source: SourceStamp, entropy: [u8; 32]) -> Result<Self, PlanError> {
-        let (way, stage) = match plan.decide(&api, source.length)? {
-            Decided::Parts(sizes) => (Way::parts(source.length, sizes, plan.parallel), Stage::Create),
-            Decided::Single => {
-                (Way::Single { posted_at: None, posted: None, clock: None }, Stage::Announce { change: None })
-            }
+        let (route, stage) = match plan.decide(&api, source.length)? {
+            Decided::Parts(sizes) => (UploadRoute::parts(source.length, sizes, plan.parallel), Stage::Create),
+            Decided::Single => (
+                UploadRoute::Single { posted_at: None, posted: None, clock: None },
+                Stage::Announce { change: None },
+            ),
         };
-        Ok(Self::assemble(api, plan, source, entropy, way, stage))
+        Ok(Self::assemble(api, plan, source, entropy, route, stage))
     }
 
     fn assemble(
@@ -316,7 +318,7 @@ impl UploadMachine {
         plan: Plan,
         source: SourceStamp,
         entropy: [u8; 32],
-        way: Way,
+        route: UploadRoute,
         stage: Stage,
     ) -> Self {
         let connections = match plan.parallel {
@@ -337,18 +339,18 @@ impl UploadMachine {
             plan,
             source,
             random: Random::new(entropy),
-            way,
+            route,
             stage,
             solo: Solo::default(),
-            flights: Flights::default(),
+            pending: PendingRequests::default(),
             service: Member::default(),
             slept: Duration::ZERO,
             began: None,
-            line: Line::default(),
+            line: UplinkEstimate::default(),
             activity: Activity::default(),
             measuring: Measuring::default(),
             moves: 0,
-            saver: Saver::default(),
+            saver: CheckpointSaver::default(),
             committed: None,
             commits_since: None,
             fallback: Fallback::default(),
@@ -362,7 +364,7 @@ impl UploadMachine {
             reposts: 0,
             cause_of_doubt: None,
             abandoned: VecDeque::new(),
-            outcome: Outcome::Open,
+            end: FinalResult::Open,
             statistics: Statistics::default(),
             latest_retry: None,
             latest_failure: None,
@@ -379,12 +381,12 @@ impl UploadMachine {
         self.service = Member::of(service);
         self.slept = self.service.slept();
         self.registration.move_to(&service.uploads);
-        match &self.way {
-            Way::Parts { upload: Some(upload), .. } => {
+        match &self.route {
+            UploadRoute::Parts { upload: Some(upload), .. } => {
                 self.registration.resume(Identity::Upload(upload.id.clone()));
                 self.registration.begun(upload.created_at);
             }
-            Way::Single { posted_at: Some(posted_at), .. } => {
+            UploadRoute::Single { posted_at: Some(posted_at), .. } => {
                 self.registration.resume(Identity::Post(*posted_at, self.source.clone()));
             }
             _ => {}
@@ -403,29 +405,23 @@ impl UploadMachine {
     /// ([`RouteChoice::Automatic`]).
     #[must_use]
     pub fn is_in_parts(&self) -> bool {
-        matches!(self.way, Way::Parts { .. })
+        matches!(self.route, UploadRoute::Parts { .. })
     }
 
     /// A request was answered. `left` is an upper bound of the bytes of its body that may have reached the service, as in
     /// [`Failure::left`]: less than its length when the service answered early; `None` when the driver does not count.
     pub fn handle_response(&mut self, id: RequestId, response: Response<Bytes>, left: Option<u64>, now: Now) {
-        if let Some(flight) = self.flights.end(id) {
-            self.answered(flight, response, left, now);
-            self.settle(flight);
+        if let Some(pending) = self.pending.end(id) {
+            self.answered(pending, response, left, now);
+            self.settle(pending);
         }
-    }
-
-    /// Takes note of what the driver's transport may hold of the bytes that it reports as departed: the rates that sizes of parts
-    /// and the number of connections follow from leave it out. Until then it is taken to hold nothing.
-    pub fn handle_send_buffer(&mut self, buffer: SendBuffer) {
-        self.line.buffer = buffer;
     }
 
     /// A file's content was compared with the source as [`UploadTask::Compare`] asked.
     ///
     /// A source that cannot be read ends the transfer, and leaves open what the file is.
     pub fn handle_compared(&mut self, id: RequestId, result: Result<Comparison, SourceError>, now: Now) {
-        let Some(flight) = self.flights.end(id) else { return };
+        let Some(pending) = self.pending.end(id) else { return };
         match &result {
             Ok(Comparison::Unknown) | Err(_) => self.service.gave_up(id),
             // With a digest, nobody was asked.
@@ -433,8 +429,13 @@ impl UploadMachine {
             Ok(_) => self.service.answered(now.monotonic),
         }
         match result {
-            Ok(result) if flight.asked == Asked::Content => self.compared(flight.attempt, &result, now),
-            Ok(_) => self.set_back(flight, Setback::Failed(Failure::new(FailureKind::Other)), None, now),
+            Ok(result) if pending.asked == Asked::Content => self.compared(pending.attempt, &result, now),
+            Ok(_) => self.attempt_failed(
+                pending,
+                FailedAttempt::Failed(Failure::new(FailureKind::Other)),
+                None,
+                now,
+            ),
             Err(error) if matches!(self.stage, Stage::Prove { .. }) => {
                 self.unproven(Some(UploadError::Source(error)));
             }
@@ -443,37 +444,10 @@ impl UploadMachine {
     }
 
     /// What another upload of this client may take is known once the answer was taken in.
-    fn settle(&mut self, flight: Flight) {
-        if flight.asked == Asked::Commit {
+    fn settle(&mut self, pending: PendingRequest) {
+        if pending.asked == Asked::Commit {
             self.registration.settle(self.ambiguous);
         }
-    }
-
-    /// The source was hashed as [`UploadTask::Hash`] asked: its MD5, or why it could not be read.
-    pub fn handle_hashed(&mut self, id: RequestId, digest: Result<[u8; 16], SourceError>) {
-        if self.chores.hashing.take_if(|hashing| *hashing == id).is_none() {
-            return;
-        }
-        match (self.hash, digest) {
-            (Hash::Running, Ok(digest)) => self.hash = Hash::Known(digest),
-            (Hash::Running, Err(error)) => self.end_in_order(UploadError::Source(error)),
-            _ => {}
-        }
-    }
-
-    /// The source was stamped as [`UploadTask::Stamp`] asked.
-    pub fn handle_stamped(&mut self, id: RequestId, stamp: Result<SourceStamp, SourceError>) {
-        if self.chores.stamping.take_if(|stamping| *stamping == id).is_some() {
-            self.stamped(stamp);
-        }
-    }
-
-    /// Says that the driver does not do this task: it compares nothing, or takes no hashes.
-    pub fn handle_unsupported(&mut self, id: RequestId, now: Now) {
-        if self.chores.hashing == Some(id) {
-            return self.handle_hashed(id, Err(SourceError::new("this driver takes no hashes")));
-        }
-        self.handle_compared(id, Ok(Comparison::Unknown), now);
     }
 
     /// Gives the transfer up: ends with [`UploadError::Cancelled`], after cancelling on the service if it can be
@@ -484,13 +458,8 @@ impl UploadMachine {
 
     /// Drops everything that is under way.
     fn abandon_all(&mut self) {
-        self.abandoned.extend(self.flights.end_all());
+        self.abandoned.extend(self.pending.end_all());
         self.service.gave_up_all();
-    }
-
-    /// The whole source, as [`UploadTask::Hash`] names it.
-    fn whole(&self) -> SourceRange {
-        SourceRange::new(0, self.source.length)
     }
 
     /// Ends the transfer at once: what is still in flight is abandoned. The first end counts. An error that leaves something
@@ -499,6 +468,6 @@ impl UploadMachine {
         self.abandon_all();
         self.registration.settle(self.ambiguous);
         self.stage = Stage::End { made: result.is_ok() };
-        self.outcome.set(result);
+        self.end.set(result);
     }
 }

@@ -4,9 +4,9 @@ use std::time::Duration;
 
 use super::{
     UploadError, UploadMachine,
-    flights::Flight,
-    setback::Setback,
-    state::{Stage, Way},
+    failed_attempt::FailedAttempt,
+    pending::PendingRequest,
+    state::{Stage, UploadRoute},
 };
 use crate::{
     machine::Now,
@@ -16,29 +16,29 @@ use crate::{
 
 impl UploadMachine {
     /// A request has ended without an answer: the service's own failures take nothing of the request's budget.
-    pub(super) fn blamed(&mut self, flight: &Flight, failure: Failure, now: Now) -> Setback {
+    pub(super) fn blamed(&mut self, pending: &PendingRequest, failure: Failure, now: Now) -> FailedAttempt {
         // Another host, to which a comparison was redirected, is not the service.
         if !failure.kind.is_transient() || failure.redirected_to.is_some() {
-            self.service.gave_up(flight.id);
-            return Setback::Failed(failure);
+            self.service.gave_up(pending.id);
+            return FailedAttempt::Failed(failure);
         }
         let failed = Failed {
             kind: failure.kind,
-            id: flight.id,
-            left_at: flight.begun_at,
-            was_alone: self.flights.is_empty(),
+            id: pending.id,
+            left_at: pending.begun_at,
+            was_alone: self.pending.is_empty(),
         };
         let blame = self.service.failed(failed, now.monotonic, self.random.next());
         match blame {
             // A cancel has a budget of its own.
-            _ if matches!(self.stage, Stage::Cancel { .. }) => Setback::Failed(failure),
+            _ if matches!(self.stage, Stage::Cancel { .. }) => FailedAttempt::Failed(failure),
             // A policy that waits for no service repeats nothing for free.
-            _ if self.plan.retry.give_up_after.is_zero() => Setback::Failed(failure),
-            Blame::Sleep => Setback::Away { failure, outage: None, is_broken: false },
+            _ if self.plan.retry.give_up_after.is_zero() => FailedAttempt::Failed(failure),
+            Blame::Sleep => FailedAttempt::Away { failure, outage: None, is_broken: false },
             Blame::Service { outage } => {
-                Setback::Away { failure, outage: Some(outage), is_broken: flight.sent > MOVING }
+                FailedAttempt::Away { failure, outage: Some(outage), is_broken: pending.sent > MOVING }
             }
-            Blame::Request => Setback::Failed(failure),
+            Blame::Request => FailedAttempt::Failed(failure),
         }
     }
 
@@ -50,10 +50,12 @@ impl UploadMachine {
         if new.is_zero() {
             return;
         }
-        match &mut self.way {
-            Way::Parts { upload: Some(upload), .. } => upload.clock.slept(new),
-            Way::Single { posted: Some(posted), .. } => posted.slept = posted.slept.saturating_add(new),
-            Way::Single { posted: None, .. } | Way::Parts { upload: None, .. } => {}
+        match &mut self.route {
+            UploadRoute::Parts { upload: Some(upload), .. } => upload.clock.slept(new),
+            UploadRoute::Single { posted: Some(posted), .. } => {
+                posted.slept = posted.slept.saturating_add(new);
+            }
+            UploadRoute::Single { posted: None, .. } | UploadRoute::Parts { upload: None, .. } => {}
         }
     }
 
@@ -69,7 +71,7 @@ impl UploadMachine {
     pub(super) fn watch_outage(&mut self, now: Now) {
         let Some((since, limit)) = self.patience(now) else { return };
         // What is under way may still be answered, and its transport knows when it stalls.
-        let is_waiting = !self.flights.is_empty() || self.stop.is_asked();
+        let is_waiting = !self.pending.is_empty() || self.stop.is_asked();
         if now.monotonic.saturating_sub(since) < limit || is_waiting {
             return;
         }
@@ -80,8 +82,8 @@ impl UploadMachine {
             cause => UploadError::Away { after: now.monotonic.saturating_sub(since), cause },
         };
         match self.stage {
-            Stage::Reconcile(_) => self.search_failed(error),
-            Stage::Commit if self.ambiguous => self.search_failed(error),
+            Stage::Reconcile(_) => self.give_up_search(error),
+            Stage::Commit if self.ambiguous => self.give_up_search(error),
             _ => self.end_in_order(error),
         }
     }
@@ -89,7 +91,7 @@ impl UploadMachine {
     /// The moment at which nothing is waited for any more.
     pub(super) fn patience_ends(&self, now: Now) -> Option<Duration> {
         let (since, limit) = self.patience(now)?;
-        let is_waiting = !self.flights.is_empty() || self.stop.is_asked();
+        let is_waiting = !self.pending.is_empty() || self.stop.is_asked();
         since.checked_add(limit).filter(|_| !is_waiting)
     }
 
@@ -106,9 +108,9 @@ impl UploadMachine {
 
     /// Says whether the service is known to be there: it has answered in this run, or an earlier run left something on it.
     fn is_known(&self) -> bool {
-        let is_begun = match &self.way {
-            Way::Parts { upload, .. } => upload.is_some(),
-            Way::Single { .. } => self.ambiguous,
+        let is_begun = match &self.route {
+            UploadRoute::Parts { upload, .. } => upload.is_some(),
+            UploadRoute::Single { .. } => self.ambiguous,
         };
         is_begun || self.service.has_answered()
     }

@@ -37,7 +37,7 @@ impl Pace {
         self.window
     }
 
-    /// More or fewer may fly from now on. What overload has taken away comes back by success alone.
+    /// More or fewer may be in flight from now on. What overload has taken away comes back by success alone.
     pub(super) fn set_ceiling(&mut self, ceiling: u16) {
         self.window = if self.window == self.ceiling { ceiling } else { self.window.min(ceiling) };
         self.ceiling = ceiling;
@@ -60,7 +60,7 @@ impl Pace {
     }
 
     /// The service is overloaded: nothing goes before `until`, and half as much at a time from then on. Whether that is
-    /// news: of requests that flew together, the first refusal says all.
+    /// news: of requests that were in flight together, the first refusal says all.
     pub(super) fn hold(
         &mut self,
         now: Duration,

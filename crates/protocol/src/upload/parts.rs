@@ -26,7 +26,7 @@ pub(super) struct Parts {
     left: BTreeMap<u64, Left>,
     /// How much of it was never cut.
     uncut: u64,
-    /// How many parts fly or wait for their turn again.
+    /// How many parts are in flight or wait for their turn again.
     cut: usize,
     /// How often a part was cut, those included that an earlier run's checkpoint knew.
     numbered: u64,

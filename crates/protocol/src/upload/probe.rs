@@ -44,7 +44,7 @@ pub(super) fn left_of_part(departed: u64, length: u64, buffer: SendBuffer) -> u6
 pub(super) struct Probe {
     most: u16,
     wanted: u16,
-    stage: Stage,
+    stage: ProbeStage,
     looked: Mark,
     /// How long after that it is looked at again, at least.
     pause: Duration,
@@ -54,7 +54,7 @@ pub(super) struct Probe {
 }
 
 #[derive(Clone, Copy, Debug)]
-enum Stage {
+enum ProbeStage {
     /// Until more than these have left, nothing can be said.
     Waiting {
         bytes: u64,
@@ -101,7 +101,7 @@ impl Probe {
         Self {
             most,
             wanted: FIRST.min(most),
-            stage: Stage::Waiting { bytes: 0 },
+            stage: ProbeStage::Waiting { bytes: 0 },
             looked: Mark { at: Duration::ZERO, bytes: 0 },
             pause: Duration::ZERO,
             rest: REST,
@@ -111,12 +111,12 @@ impl Probe {
 
     /// Whether more were tried or not allowed, and nothing shows that as many as are wanted pay.
     pub(super) fn has_found_no_more(&self) -> bool {
-        matches!(self.stage, Stage::Resting { .. } | Stage::Done) && !self.has_gained
+        matches!(self.stage, ProbeStage::Resting { .. } | ProbeStage::Done) && !self.has_gained
     }
 
     /// Whether as many fly as may, or as are of use.
     pub(super) fn is_done(&self) -> bool {
-        matches!(self.stage, Stage::Done)
+        matches!(self.stage, ProbeStage::Done)
     }
 
     /// How many parts may be in flight.
@@ -124,36 +124,36 @@ impl Probe {
         self.wanted
     }
 
-    /// `bytes` have left so far, `rest` parts are not acknowledged yet, and of those that fly the largest has so many bytes.
+    /// `bytes` have left so far, `rest` parts are not acknowledged yet, and of those in flight the largest has so many bytes.
     pub(super) fn look(&mut self, at: Duration, bytes: u64, rest: usize, largest: u64) {
         self.note_look(at, bytes);
         let now = Mark { at, bytes };
         let much = self.much(largest);
         match self.stage {
-            Stage::Waiting { bytes: before } if bytes > before => {
-                self.stage = Stage::Counting { from: now };
+            ProbeStage::Waiting { bytes: before } if bytes > before => {
+                self.stage = ProbeStage::Counting { from: now };
             }
-            Stage::Resting { until } if at >= until => self.stage = Stage::Counting { from: now },
+            ProbeStage::Resting { until } if at >= until => self.stage = ProbeStage::Counting { from: now },
             // What had left is taken back since its request failed.
-            Stage::Counting { from } if bytes < from.bytes => self.stage = Stage::Waiting { bytes },
-            Stage::Counting { from } => {
+            ProbeStage::Counting { from } if bytes < from.bytes => self.stage = ProbeStage::Waiting { bytes },
+            ProbeStage::Counting { from } => {
                 if let Some(rate) = from.rate(now, much) {
                     self.try_more(now, rate, rest);
                 }
             }
-            Stage::Trying(trial) => self.judge(now, much, trial),
-            Stage::Waiting { .. } | Stage::Resting { .. } | Stage::Done => {}
+            ProbeStage::Trying(trial) => self.judge(now, much, trial),
+            ProbeStage::Waiting { .. } | ProbeStage::Resting { .. } | ProbeStage::Done => {}
         }
     }
 
     /// What was counted so far says nothing any more; the last number that is known to be good stays.
     pub(super) fn begin_anew(&mut self, at: Duration, bytes: u64) {
         self.note_look(at, bytes);
-        if let Stage::Trying(trial) = self.stage {
+        if let ProbeStage::Trying(trial) = self.stage {
             self.wanted = trial.fewer;
         }
-        if !matches!(self.stage, Stage::Resting { .. }) {
-            self.stage = Stage::Waiting { bytes };
+        if !matches!(self.stage, ProbeStage::Resting { .. }) {
+            self.stage = ProbeStage::Waiting { bytes };
         }
     }
 
@@ -171,18 +171,18 @@ impl Probe {
 
     fn try_more(&mut self, now: Mark, rate: f64, rest: usize) {
         if self.wanted == self.most || rest <= usize::from(self.wanted) {
-            self.stage = Stage::Done;
+            self.stage = ProbeStage::Done;
             return;
         }
         let fewer = self.wanted;
         self.wanted = fewer.saturating_mul(2).min(self.most);
-        self.stage = Stage::Trying(Trial { fewer, rate, from: now, settled: None });
+        self.stage = ProbeStage::Trying(Trial { fewer, rate, from: now, settled: None });
     }
 
     fn judge(&mut self, now: Mark, much: u64, trial: Trial) {
         let Trial { fewer, rate: before, from, settled } = trial;
         if now.bytes < settled.unwrap_or(from).bytes {
-            self.stage = Stage::Trying(Trial { from: now, settled: None, ..trial });
+            self.stage = ProbeStage::Trying(Trial { from: now, settled: None, ..trial });
         } else if from.rate(now, much).is_some_and(|rate| rate >= before * CLEAR_GAIN) {
             self.take(now);
         } else if let Some(settled) = settled {
@@ -197,7 +197,7 @@ impl Probe {
                 }
             }
         } else if from.rate(now, 2 * much).is_some() {
-            self.stage = Stage::Trying(Trial { settled: Some(now), ..trial });
+            self.stage = ProbeStage::Trying(Trial { settled: Some(now), ..trial });
         }
     }
 
@@ -205,17 +205,17 @@ impl Probe {
     fn take(&mut self, now: Mark) {
         self.rest = REST;
         self.has_gained = true;
-        self.stage = Stage::Counting { from: now };
+        self.stage = ProbeStage::Counting { from: now };
     }
 
     fn give_rest(&mut self, now: Duration) {
-        self.stage = Stage::Resting { until: now.saturating_add(self.rest) };
+        self.stage = ProbeStage::Resting { until: now.saturating_add(self.rest) };
         self.rest = (self.rest * 2).min(LONGEST_REST);
     }
 
     /// The service has asked for patience: whatever was being tried was too much.
     pub(super) fn overloaded(&mut self, now: Duration) {
-        if let Stage::Trying(trial) = self.stage {
+        if let ProbeStage::Trying(trial) = self.stage {
             self.wanted = trial.fewer;
         }
         self.give_rest(now);
@@ -224,10 +224,12 @@ impl Probe {
     /// When to look next, whether anything is reported or not; `None` when nothing is to be found any more.
     pub(super) fn next_look(&self) -> Option<Duration> {
         let due = match self.stage {
-            Stage::Counting { from } | Stage::Trying(Trial { from, .. }) => from.at.saturating_add(COUNTING),
-            Stage::Resting { until } => until,
-            Stage::Waiting { .. } => Duration::ZERO,
-            Stage::Done => return None,
+            ProbeStage::Counting { from } | ProbeStage::Trying(Trial { from, .. }) => {
+                from.at.saturating_add(COUNTING)
+            }
+            ProbeStage::Resting { until } => until,
+            ProbeStage::Waiting { .. } => Duration::ZERO,
+            ProbeStage::Done => return None,
         };
         Some(due.max(self.looked.at.saturating_add(self.pause)))
     }
@@ -288,20 +290,20 @@ mod tests {
     /// The same with parts of this size, all of which begin together.
     fn found_in_parts(line: &Line, part: u64, seconds: u64) -> u16 {
         let mut probe = Probe::new(16);
-        let (mut flying, mut acknowledged): (Vec<f64>, u64) = (Vec::new(), 0);
+        let (mut in_flight, mut acknowledged): (Vec<f64>, u64) = (Vec::new(), 0);
         for tick in 0..seconds * 100 {
-            // Those that fly are not called back.
-            flying.resize(usize::from(probe.wanted()).max(flying.len()), 0.0);
-            let rate = line.each.min(line.all / flying.len() as f64);
-            for sent in &mut flying {
+            // Those in flight are not called back.
+            in_flight.resize(usize::from(probe.wanted()).max(in_flight.len()), 0.0);
+            let rate = line.each.min(line.all / in_flight.len() as f64);
+            for sent in &mut in_flight {
                 *sent += rate / 100.0;
             }
-            flying.retain(|sent| {
+            in_flight.retain(|sent| {
                 let is_there = *sent >= part as f64;
                 acknowledged += if is_there { part } else { 0 };
                 !is_there
             });
-            let left: u64 = flying.iter().map(|sent| left_of_part(*sent as u64, part, BUFFER)).sum();
+            let left: u64 = in_flight.iter().map(|sent| left_of_part(*sent as u64, part, BUFFER)).sum();
             probe.look(Duration::from_millis(10 * tick), acknowledged + left, 1000, part);
         }
         probe.wanted()

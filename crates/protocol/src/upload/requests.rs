@@ -8,13 +8,13 @@ use super::{
     Checkpoint, Comparison, UploadAction, UploadError, UploadMachine, UploadTask,
     checkpoint::SavedRoute,
     connections::Connections,
-    flights::Asked,
-    line::Line,
+    line::UplinkEstimate,
     parts::Parts,
+    pending::Asked,
     probe,
     reconcile::Question,
     registry::Identity,
-    state::{Hash, OpenUpload, Posted, Solo, Stage, Way},
+    state::{Hash, OpenUpload, Posted, Solo, Stage, UploadRoute},
     stop::Stop,
 };
 use crate::{
@@ -62,7 +62,7 @@ impl UploadMachine {
             }
             Stage::Announce { change: change @ None } => {
                 *change = Some(self.saver.change());
-                if let Way::Single { posted_at: posted_at @ None, posted, .. } = &mut self.way {
+                if let UploadRoute::Single { posted_at: posted_at @ None, posted, .. } = &mut self.route {
                     let just_now = Posted { at: now.monotonic, slept: Duration::ZERO };
                     (*posted_at, *posted) = (Some(now.unix), Some(just_now));
                     self.registration.identify(Identity::Post(now.unix, self.source.clone()));
@@ -80,7 +80,7 @@ impl UploadMachine {
 
     /// A task that is no request.
     fn chore(&mut self, task: UploadTask) -> UploadAction {
-        let id = self.flights.name();
+        let id = self.pending.name();
         let before = match &task {
             UploadTask::Hash(_) => self.chores.hashing.replace(id),
             UploadTask::Stamp => self.chores.stamping.replace(id),
@@ -107,7 +107,7 @@ impl UploadMachine {
         if matches!(self.stage, Stage::Send) {
             return self.next_part(gate == Gate::OneRequest, now);
         }
-        if !self.flights.is_empty() || now.monotonic < self.solo.not_before {
+        if !self.pending.is_empty() || now.monotonic < self.solo.not_before {
             return Ok(None);
         }
         if let Stage::Reconcile(search) = &self.stage {
@@ -122,12 +122,12 @@ impl UploadMachine {
             return Ok(Some(self.compare(file_id, sent, now)));
         }
         let boundary = Boundary::from_entropy(self.random.bytes());
-        let (asked, operation, request) = match (&self.stage, &self.way) {
+        let (asked, operation, request) = match (&self.stage, &self.route) {
             (Stage::Create, _) => (Asked::Create, OperationId::CreateUpload, self.create_request()),
-            (Stage::Commit, Way::Single { .. }) => {
+            (Stage::Commit, UploadRoute::Single { .. }) => {
                 (Asked::Commit, OperationId::CreateFile, self.post_request(boundary))
             }
-            (Stage::Commit, Way::Parts { upload: Some(upload), parts }) => {
+            (Stage::Commit, UploadRoute::Parts { upload: Some(upload), parts }) => {
                 (Asked::Commit, OperationId::CompleteUpload, self.complete_request(upload, parts))
             }
             (Stage::Reconcile(search), _) => match search.question() {
@@ -140,7 +140,7 @@ impl UploadMachine {
                     (Asked::List, OperationId::ListFiles, list.encode_request(&self.api))
                 }
             },
-            (Stage::Cancel { .. }, Way::Parts { upload: Some(upload), .. }) => {
+            (Stage::Cancel { .. }, UploadRoute::Parts { upload: Some(upload), .. }) => {
                 let cancel = CancelUpload::new(upload.id.clone());
                 (Asked::Cancel, OperationId::CancelUpload, cancel.encode_request(&self.api))
             }
@@ -163,13 +163,13 @@ impl UploadMachine {
         if !self.may_send_part(now) {
             return Ok(None);
         }
-        let flying: Vec<_> = self.flights.parts().collect();
+        let in_flight: Vec<_> = self.pending.parts().collect();
         let window = self.pace.window();
         let epoch = self.connections.as_ref().map_or(0, Connections::epoch);
-        let Way::Parts { upload: Some(upload), parts } = &mut self.way else { return Ok(None) };
-        let leg = Line::leg(now.monotonic, epoch, &flying);
+        let UploadRoute::Parts { upload: Some(upload), parts } = &mut self.route else { return Ok(None) };
+        let leg = UplinkEstimate::leg(now.monotonic, epoch, &in_flight);
         let line = &self.line;
-        let situation = |parts: &Parts, whole| line.situation(leg, &flying, window, parts, whole);
+        let situation = |parts: &Parts, whole| line.situation(leg, &in_flight, window, parts, whole);
         let taken = match is_probe {
             true => {
                 parts.take_smallest(now.monotonic, |parts, whole| situation(parts, whole)?.size_of_probe())
@@ -185,13 +185,13 @@ impl UploadMachine {
         self.send(Asked::Part { part, tries, leg }, OperationId::AddUploadPart, request, now).map(Some)
     }
 
-    /// Not more than the window, and not more than a crash may cost: what flies may be acknowledged before the
+    /// Not more than the window, and not more than a crash may cost: what is in flight may be acknowledged before the
     /// checkpoint under way is durable.
     fn may_send_part(&self, now: Now) -> bool {
-        let flying = self.flights.count();
+        let in_flight = self.pending.count();
         let window = if self.is_in_question(now) { 1 } else { self.pace.window() };
-        flying < usize::from(window)
-            && flying + self.saver.parts_at_risk() < usize::from(self.plan.parallel.most())
+        in_flight < usize::from(window)
+            && in_flight + self.saver.parts_at_risk() < usize::from(self.plan.parallel.most())
     }
 
     fn send(
@@ -208,7 +208,7 @@ impl UploadMachine {
             _ => (None, of_its_kind),
         };
         let attempt = Attempt { operation, part, number };
-        let id = self.flights.start(asked, attempt, request.body().content_length(), now.monotonic);
+        let id = self.pending.start(asked, attempt, request.body().content_length(), now.monotonic);
         self.leaves(id, now);
         if asked == Asked::Commit {
             self.registration.commits();
@@ -230,7 +230,7 @@ impl UploadMachine {
         let operation = OperationId::DownloadFile;
         let number = self.statistics.attempts.count(operation);
         let attempt = Attempt { operation, part: None, number };
-        let id = self.flights.start(Asked::Content, attempt, 0, now.monotonic);
+        let id = self.pending.start(Asked::Content, attempt, 0, now.monotonic);
         // With a digest, nothing leaves.
         if sent.is_none() {
             self.leaves(id, now);
@@ -265,8 +265,8 @@ impl UploadMachine {
     /// What must survive a crash now; `None` while there is nothing worth keeping.
     fn checkpoint(&self) -> Option<Checkpoint> {
         let committing = self.ambiguous || matches!(self.stage, Stage::Announce { .. } | Stage::Commit);
-        let route = match &self.way {
-            Way::Parts { upload, parts } => {
+        let route = match &self.route {
+            UploadRoute::Parts { upload, parts } => {
                 let upload = upload.as_ref()?;
                 SavedRoute::Parts {
                     upload_id: upload.id.clone(),
@@ -278,7 +278,7 @@ impl UploadMachine {
                     completing: committing,
                 }
             }
-            Way::Single { posted_at, .. } => SavedRoute::Single { posted_at: (*posted_at)? },
+            UploadRoute::Single { posted_at, .. } => SavedRoute::Single { posted_at: (*posted_at)? },
         };
         Some(Checkpoint::new(&self.api, &self.plan, &self.source, route))
     }
@@ -295,7 +295,7 @@ impl UploadMachine {
     }
 
     fn next_look_for_connections(&self) -> Option<Duration> {
-        let is_sending = matches!(self.stage, Stage::Send) && !self.flights.is_empty();
+        let is_sending = matches!(self.stage, Stage::Send) && !self.pending.is_empty();
         self.connections.as_ref().filter(|_| is_sending && !self.stop.is_under_way())?.next_look()
     }
 
@@ -304,14 +304,14 @@ impl UploadMachine {
         if self.next_look_for_connections().is_none_or(|at| now.monotonic < at) {
             return;
         }
-        let Way::Parts { parts, .. } = &self.way else { return };
-        let flying = self
-            .flights
+        let UploadRoute::Parts { parts, .. } = &self.route else { return };
+        let in_flight = self
+            .pending
             .parts()
-            .map(|flying| probe::left_of_part(flying.sent, flying.part.len(), self.line.buffer));
-        let left = self.statistics.bytes_acknowledged.saturating_add(flying.sum());
+            .map(|in_flight| probe::left_of_part(in_flight.sent, in_flight.part.len(), self.line.buffer));
+        let left = self.statistics.bytes_acknowledged.saturating_add(in_flight.sum());
         let rest = usize::try_from(parts.rest()).unwrap_or(usize::MAX);
-        let largest = self.flights.parts().map(|flying| flying.part.len()).max().unwrap_or_default();
+        let largest = self.pending.parts().map(|in_flight| in_flight.part.len()).max().unwrap_or_default();
         let window = self.pace.window();
         let rate = self.line.carried(window);
         self.with_connections(|connections| {
@@ -333,17 +333,17 @@ impl UploadMachine {
             Gate::Closed { until } => self.gate().max(until),
             Gate::Open | Gate::OneRequest => self.gate(),
         };
-        let request = match (&self.stage, &self.way) {
-            (Stage::Send, Way::Parts { parts, .. }) if self.may_send_part(now) => {
+        let request = match (&self.stage, &self.route) {
+            (Stage::Send, UploadRoute::Parts { parts, .. }) if self.may_send_part(now) => {
                 parts.next_at().map(|at| at.max(gate))
             }
             (Stage::Create | Stage::Commit | Stage::Reconcile(_) | Stage::Prove { .. }, _)
-                if self.flights.is_empty() =>
+                if self.pending.is_empty() =>
             {
                 Some(self.solo.not_before.max(gate))
             }
             (Stage::Cancel { until, .. }, _) => {
-                let next = self.flights.is_empty().then(|| self.solo.not_before.max(gate));
+                let next = self.pending.is_empty().then(|| self.solo.not_before.max(gate));
                 Some(next.map_or(*until, |next| next.min(*until)))
             }
             _ => None,
@@ -372,14 +372,14 @@ impl UploadMachine {
             // Comparing it takes too long for somebody who gives up.
             Stage::Prove { .. } => return self.proven(&Comparison::Unknown),
             Stage::Reconcile(_) => true,
-            _ => self.ambiguous || self.flights.is_flying(Asked::Commit),
+            _ => self.ambiguous || self.pending.is_pending(Asked::Commit),
         };
         self.ambiguous = file_possible;
         self.stop = Stop::NotWanted;
         // One that was just being opened may stay open.
-        let is_opening = self.flights.is_flying(Asked::Create);
+        let is_opening = self.pending.is_pending(Asked::Create);
         self.abandon_all();
-        if self.way.upload().is_some() {
+        if self.route.upload().is_some() {
             self.enter(Stage::Cancel { until: now.monotonic.saturating_add(CANCEL_BUDGET), file_possible });
         } else {
             self.finish(Err(UploadError::Cancelled { confirmed: !is_opening, file_possible }));

@@ -5,7 +5,7 @@ use super::{
     checkpoint::SavedRoute,
     clock::ServiceClock,
     parts::Parts,
-    state::{OpenUpload, Stage, Way},
+    state::{OpenUpload, Stage, UploadRoute},
 };
 use crate::Api;
 
@@ -40,7 +40,7 @@ impl UploadMachine {
         };
         let length = source.length;
         let ambiguous;
-        let (way, stage) = match saved.route {
+        let (route, stage) = match saved.route {
             SavedRoute::Parts {
                 upload_id,
                 created_at,
@@ -56,15 +56,15 @@ impl UploadMachine {
                     .in_order(plan.parallel == Parallel::InOrder);
                 ambiguous = completing;
                 let stage = if parts.is_complete() { Stage::Check { asked: false } } else { Stage::Send };
-                (Way::Parts { upload: Some(Box::new(upload)), parts }, stage)
+                (UploadRoute::Parts { upload: Some(Box::new(upload)), parts }, stage)
             }
             SavedRoute::Single { posted_at } => {
                 ambiguous = true;
-                let way = Way::Single { posted_at: Some(posted_at), posted: None, clock: None };
-                (way, Stage::Reconcile(Box::default()))
+                let route = UploadRoute::Single { posted_at: Some(posted_at), posted: None, clock: None };
+                (route, Stage::Reconcile(Box::default()))
             }
         };
-        let mut transfer = Self::assemble(api, plan, source, entropy, way, stage);
+        let mut transfer = Self::assemble(api, plan, source, entropy, route, stage);
         transfer.ambiguous = ambiguous;
         transfer.is_untried = true;
         Ok(transfer)

@@ -2,7 +2,7 @@
 
 /// Counts changes against what is durable.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Saver {
+pub(super) struct CheckpointSaver {
     changes: u64,
     saved: u64,
     in_flight: Option<u64>,
@@ -10,7 +10,7 @@ pub(super) struct Saver {
     parts_since: usize,
 }
 
-impl Saver {
+impl CheckpointSaver {
     /// Something changed that must survive a crash. Gives the change's number.
     pub(super) fn change(&mut self) -> u64 {
         self.changes += 1;
@@ -68,7 +68,7 @@ mod tests {
 
     #[test]
     fn one_save_is_under_way_at_a_time_and_a_change_during_it_needs_another() {
-        let mut saver = Saver::default();
+        let mut saver = CheckpointSaver::default();
         assert!(!saver.begin());
         saver.part();
         let first = saver.change();

@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::{
     Progress, Statistics, UploadMachine,
     cut::Sizes,
-    state::{Stage, Way},
+    state::{Stage, UploadRoute},
 };
 use crate::machine::{Now, TransferState};
 
@@ -46,12 +46,12 @@ impl Measuring {
 impl UploadMachine {
     pub(super) fn shown(&self) -> Progress {
         let (parts_total, parts_acknowledged, bytes_acknowledged) =
-            self.way.counts(self.source.length, &self.stage);
+            self.route.counts(self.source.length, &self.stage);
         Progress {
             now: self.activity.now(),
             phase: self.phase(),
             state: self.shown_state(),
-            upload_id: self.way.upload().map(|upload| upload.id.clone()),
+            upload_id: self.route.upload().map(|upload| upload.id.clone()),
             bytes_total: self.source.length,
             bytes_acknowledged,
             bytes_in_flight: self.left_in_flight(),
@@ -73,7 +73,7 @@ impl UploadMachine {
         let moved = (self.moves, self.statistics.bytes_acknowledged);
         let moved = self.has_content_in_flight().then_some(moved);
         self.activity.look(now.monotonic, moved);
-        self.flights.note_moved(now.monotonic);
+        self.pending.note_moved(now.monotonic);
         if !self.activity.is_due() {
             return;
         }
@@ -93,27 +93,30 @@ impl UploadMachine {
         if !self.sends_content() {
             return None;
         }
-        let (_, _, acknowledged) = self.way.counts(self.source.length, &self.stage);
+        let (_, _, acknowledged) = self.route.counts(self.source.length, &self.stage);
         let there = acknowledged.saturating_add(self.arrived_in_flight(self.activity.now()));
         self.activity.time_for(self.source.length.saturating_sub(there))
     }
 
     /// Bytes of content that have left in requests in flight.
     pub(super) fn left_in_flight(&self) -> u64 {
-        match &self.way {
-            Way::Parts { .. } => self.flights.parts().map(|flying| flying.left()).sum(),
-            Way::Single { .. } => self.flights.commit().map_or(0, |post| post.sent.min(self.source.length)),
+        match &self.route {
+            UploadRoute::Parts { .. } => self.pending.parts().map(|in_flight| in_flight.left()).sum(),
+            UploadRoute::Single { .. } => {
+                self.pending.commit().map_or(0, |post| post.sent.min(self.source.length))
+            }
         }
     }
 
     /// Bytes of content that this run has brought to the service; `None` while no rate can be told from them.
     fn arrived(&self, now: Now) -> Option<u64> {
-        let has_begun = match (&self.way, self.measuring) {
-            (Way::Single { .. }, _) => self.left_in_flight() > 0,
-            (Way::Parts { .. }, Measuring::NotYet) => false,
-            (Way::Parts { .. }, Measuring::Measured) => true,
-            (Way::Parts { parts, .. }, Measuring::Since(began, _)) => {
-                let is_leaving = self.flights.parts().any(|flying| flying.left() < flying.part.len());
+        let has_begun = match (&self.route, self.measuring) {
+            (UploadRoute::Single { .. }, _) => self.left_in_flight() > 0,
+            (UploadRoute::Parts { .. }, Measuring::NotYet) => false,
+            (UploadRoute::Parts { .. }, Measuring::Measured) => true,
+            (UploadRoute::Parts { parts, .. }, Measuring::Since(began, _)) => {
+                let is_leaving =
+                    self.pending.parts().any(|in_flight| in_flight.left() < in_flight.part.len());
                 let is_filled = now.monotonic.saturating_sub(began) >= RATE_BEGINS;
                 matches!(parts.sizes(), Sizes::Equal(_)) && is_leaving && is_filled
             }
@@ -124,9 +127,11 @@ impl UploadMachine {
 
     /// How much of the content in flight has arrived, as far as can be told: the kernel takes more than the line.
     fn arrived_in_flight(&self, now: Duration) -> u64 {
-        match &self.way {
-            Way::Parts { .. } => self.flights.parts().map(|flying| self.line.arrived(flying, now)).sum(),
-            Way::Single { .. } => self.left_in_flight(),
+        match &self.route {
+            UploadRoute::Parts { .. } => {
+                self.pending.parts().map(|in_flight| self.line.arrived(in_flight, now)).sum()
+            }
+            UploadRoute::Single { .. } => self.left_in_flight(),
         }
     }
 
@@ -134,16 +139,16 @@ impl UploadMachine {
     fn sends_content(&self) -> bool {
         match self.stage {
             Stage::Send => true,
-            Stage::Commit => matches!(self.way, Way::Single { .. }),
+            Stage::Commit => matches!(self.route, UploadRoute::Single { .. }),
             _ => false,
         }
     }
 
     fn has_content_in_flight(&self) -> bool {
         match self.stage {
-            Stage::Send => !self.flights.is_empty(),
-            Stage::Commit if matches!(self.way, Way::Single { .. }) => {
-                self.flights.commit().is_some_and(|post| !post.has_left())
+            Stage::Send => !self.pending.is_empty(),
+            Stage::Commit if matches!(self.route, UploadRoute::Single { .. }) => {
+                self.pending.commit().is_some_and(|post| !post.has_left())
             }
             _ => false,
         }
@@ -151,18 +156,18 @@ impl UploadMachine {
 
     /// What keeps the upload from sending; `None` while anything of it moves, or nothing is to be sent.
     fn hindrance(&self) -> Option<TransferState> {
-        let is_committing = matches!(self.stage, Stage::Commit) && !self.flights.is_empty();
+        let is_committing = matches!(self.stage, Stage::Commit) && !self.pending.is_empty();
         let sends = matches!(self.stage, Stage::Create | Stage::Send | Stage::Commit | Stage::Reconcile(_));
         if !sends || (is_committing && !self.has_content_in_flight()) {
             return None;
         }
         if let Some(offline) = self.service.offline() {
-            let moves = self.has_content_in_flight() && self.flights.moves_since(offline.since);
+            let moves = self.has_content_in_flight() && self.pending.moves_since(offline.since);
             return (!moves).then_some(TransferState::Offline(offline));
         }
         let now = self.activity.now();
         let until = self.service.held_until(now).max(Some(self.pace.gate()).filter(|gate| *gate > now));
-        until.filter(|_| self.flights.is_empty()).map(|until| TransferState::RateLimited { until })
+        until.filter(|_| self.pending.is_empty()).map(|until| TransferState::RateLimited { until })
     }
 
     fn shown_state(&self) -> TransferState {
@@ -200,11 +205,13 @@ impl UploadMachine {
 
     fn committing(&self) -> TransferState {
         let now = self.activity.now();
-        match (&self.way, self.flights.commit()) {
-            (Way::Parts { .. }, _) => TransferState::Assembling { since: self.commits_since.unwrap_or(now) },
-            (Way::Single { .. }, None) => TransferState::Connecting,
-            (Way::Single { .. }, Some(post)) if !post.has_left() => self.sending(),
-            (Way::Single { .. }, Some(post)) => {
+        match (&self.route, self.pending.commit()) {
+            (UploadRoute::Parts { .. }, _) => {
+                TransferState::Assembling { since: self.commits_since.unwrap_or(now) }
+            }
+            (UploadRoute::Single { .. }, None) => TransferState::Connecting,
+            (UploadRoute::Single { .. }, Some(post)) if !post.has_left() => self.sending(),
+            (UploadRoute::Single { .. }, Some(post)) => {
                 TransferState::Assembling { since: post.left_at.unwrap_or(now) }
             }
         }

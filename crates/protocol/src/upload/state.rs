@@ -44,7 +44,7 @@ pub(super) enum Stage {
 
 /// The route that the file takes, with what is known on it.
 #[derive(Debug)]
-pub(super) enum Way {
+pub(super) enum UploadRoute {
     Parts {
         upload: Option<Box<OpenUpload>>,
         parts: Parts,
@@ -84,7 +84,7 @@ pub(super) struct OpenUpload {
     pub(super) account: Account,
 }
 
-impl Way {
+impl UploadRoute {
     pub(super) fn parts(length: u64, sizes: Sizes, parallel: Parallel) -> Self {
         let parts = Parts::new(length, sizes).in_order(parallel == Parallel::InOrder);
         Self::Parts { upload: None, parts }
@@ -154,13 +154,13 @@ impl Hash {
 
 /// The end, which is given out once.
 #[derive(Debug)]
-pub(super) enum Outcome {
+pub(super) enum FinalResult {
     Open,
     Ready(Box<Result<File, UploadError>>),
     Given,
 }
 
-impl Outcome {
+impl FinalResult {
     pub(super) fn set(&mut self, result: Result<File, UploadError>) {
         if matches!(self, Self::Open) {
             *self = Self::Ready(Box::new(result));
@@ -189,9 +189,9 @@ impl super::UploadMachine {
             | Stage::Recheck { .. }
             | Stage::Verify { .. }
             | Stage::Prove { .. } => Phase::Checking,
-            Stage::Commit => match self.way {
-                Way::Parts { .. } => Phase::Completing,
-                Way::Single { .. } => Phase::Sending,
+            Stage::Commit => match self.route {
+                UploadRoute::Parts { .. } => Phase::Completing,
+                UploadRoute::Single { .. } => Phase::Sending,
             },
             Stage::Reconcile(_) => Phase::Settling,
             Stage::Cancel { .. } => Phase::Cancelling,

@@ -4,8 +4,8 @@ use std::{mem::replace, time::Duration};
 
 use super::{
     Comparison, UploadError, UploadMachine,
-    flights::Asked,
-    state::{Stage, Way},
+    pending::Asked,
+    state::{Stage, UploadRoute},
 };
 use crate::machine::Now;
 
@@ -70,7 +70,7 @@ impl UploadMachine {
             Stop::UnderWay { until, error } => (until, error),
         };
         if now.monotonic >= until {
-            self.ambiguous |= self.flights.is_flying(Asked::Commit);
+            self.ambiguous |= self.pending.is_pending(Asked::Commit);
             self.abandon_all();
         }
         if matches!(self.stage, Stage::Prove { .. }) {
@@ -79,7 +79,7 @@ impl UploadMachine {
         }
         // A file that is known to exist is told of before anything else.
         let has_file = matches!(self.stage, Stage::Verify { .. });
-        if !has_file && self.flights.is_empty() && (self.saver.is_done() || !self.has_checkpoint()) {
+        if !has_file && self.pending.is_empty() && (self.saver.is_done() || !self.has_checkpoint()) {
             if let UploadError::Stopped { cause } = &mut *error {
                 *cause = self.latest_failure.take();
             }
@@ -92,16 +92,16 @@ impl UploadMachine {
     /// The moment after which no answer to what is in flight is waited for.
     pub(super) fn stop_deadline(&self) -> Option<Duration> {
         match self.stop {
-            Stop::UnderWay { until, .. } if !self.flights.is_empty() => Some(until),
+            Stop::UnderWay { until, .. } if !self.pending.is_empty() => Some(until),
             _ => None,
         }
     }
 
     /// Whether there is anything that a checkpoint could say.
     fn has_checkpoint(&self) -> bool {
-        match &self.way {
-            Way::Parts { upload, .. } => upload.is_some(),
-            Way::Single { posted_at, .. } => posted_at.is_some(),
+        match &self.route {
+            UploadRoute::Parts { upload, .. } => upload.is_some(),
+            UploadRoute::Single { posted_at, .. } => posted_at.is_some(),
         }
     }
 }

@@ -135,7 +135,7 @@ impl RequestBody {
 /// The body of an answer: bytes that are there, or what the store gives as it is read. The length of a long list is not known
 /// beforehand.
 pub struct ResponseBody {
-    content: Content,
+    content: AnswerContent,
     request: RequestName,
 }
 
@@ -146,7 +146,7 @@ struct RequestName {
     operation: &'static str,
 }
 
-enum Content {
+enum AnswerContent {
     Bytes(Bytes),
     Stored(Stored),
     Pieces(Pieces),
@@ -175,7 +175,7 @@ pub struct BrokenContent(#[source] BoxError);
 
 impl ResponseBody {
     pub(super) fn bytes(bytes: Bytes) -> Self {
-        Self::of_content(Content::Bytes(bytes))
+        Self::of_content(AnswerContent::Bytes(bytes))
     }
 
     /// A body of the protocol's, which names no source when it comes from the server's side.
@@ -184,10 +184,10 @@ impl ResponseBody {
     }
 
     pub(super) fn stream(stretches: Stretches, length: u64) -> Self {
-        Self::of_content(Content::Stored(Stored { stretches, chunks: None, remaining: length }))
+        Self::of_content(AnswerContent::Stored(Stored { stretches, chunks: None, remaining: length }))
     }
 
-    fn of_content(content: Content) -> Self {
+    fn of_content(content: AnswerContent) -> Self {
         Self { content, request: RequestName::default() }
     }
 
@@ -198,14 +198,14 @@ impl ResponseBody {
 
     /// Takes a file back that came as a portion, to be read after all.
     pub(crate) fn read(&mut self, file: File, range: Range<u64>) {
-        if let Content::Stored(stored) = &mut self.content {
+        if let AnswerContent::Stored(stored) = &mut self.content {
             stored.read(file, range);
         }
     }
 
     /// Pieces that are not made before they are asked for.
     pub(super) fn pieces(pieces: impl Stream<Item = Result<Bytes, Refusal>> + Send + 'static) -> Self {
-        Self::of_content(Content::Pieces(Pieces { pieces: pieces.boxed(), span: Span::current() }))
+        Self::of_content(AnswerContent::Pieces(Pieces { pieces: pieces.boxed(), span: Span::current() }))
     }
 
     /// The next portion; files are not read.
@@ -215,11 +215,11 @@ impl ResponseBody {
     ) -> Poll<Option<Result<Portion, BrokenContent>>> {
         let RequestName { id, operation } = &self.request;
         match &mut self.content {
-            Content::Bytes(bytes) => {
+            AnswerContent::Bytes(bytes) => {
                 let bytes = std::mem::take(bytes);
                 Poll::Ready((!bytes.is_empty()).then_some(Ok(Portion::Bytes(bytes))))
             }
-            Content::Stored(stored) => stored.poll_portion(context).map(|portion| {
+            AnswerContent::Stored(stored) => stored.poll_portion(context).map(|portion| {
                 portion.map(|portion| {
                     portion.map_err(|error| {
                         let cause: &dyn std::error::Error = &error;
@@ -228,7 +228,7 @@ impl ResponseBody {
                     })
                 })
             }),
-            Content::Pieces(Pieces { pieces, span }) => {
+            AnswerContent::Pieces(Pieces { pieces, span }) => {
                 let _entered = span.enter();
                 let piece = ready!(pieces.poll_next_unpin(context));
                 Poll::Ready(piece.map(|piece| {
@@ -301,9 +301,9 @@ impl Body for ResponseBody {
 
     fn size_hint(&self) -> SizeHint {
         match &self.content {
-            Content::Bytes(bytes) => SizeHint::with_exact(bytes.len() as u64),
-            Content::Stored(stored) => SizeHint::with_exact(stored.remaining),
-            Content::Pieces(_) => SizeHint::default(),
+            AnswerContent::Bytes(bytes) => SizeHint::with_exact(bytes.len() as u64),
+            AnswerContent::Stored(stored) => SizeHint::with_exact(stored.remaining),
+            AnswerContent::Pieces(_) => SizeHint::default(),
         }
     }
 }

@@ -13,7 +13,7 @@ use crate::{blob::BlobWriter, refusal::Refusal};
 const OVERHEAD: u64 = 1024 * 1024;
 
 /// The content of a form: the field that it is in, how large it may be, and what its header has to be.
-pub(super) struct Content<'a> {
+pub(super) struct ContentField<'a> {
     pub(super) field: &'static str,
     pub(super) limit: u64,
     pub(super) check: &'a (dyn Fn(&FieldHead) -> Result<(), Refusal> + Sync),
@@ -23,7 +23,7 @@ pub(super) struct Content<'a> {
 pub(super) async fn receive<N>(
     parts: &Parts,
     body: &mut RequestBody,
-    content: Content<'_>,
+    content: ContentField<'_>,
     blob: &mut BlobWriter<N>,
 ) -> Result<FormFields, Refusal> {
     let content_type = parts.headers.get(header::CONTENT_TYPE);

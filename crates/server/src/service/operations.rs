@@ -16,7 +16,7 @@ use partwise_protocol::{
 use super::{
     body::{RequestBody, ResponseBody},
     codings,
-    form::{self, Content},
+    form::{self, ContentField},
     list,
 };
 use crate::{Server, id::PartId, memory::MemoryShare, refusal::Refusal, tenant::Tenant};
@@ -95,7 +95,7 @@ impl Server {
         let Call { api, tenant, parts, body, .. } = call;
         let rules = self.rules(api.dialect());
         let mut blob = self.backend().begin_file(&tenant)?;
-        let content = Content {
+        let content = ContentField {
             field: CreateFile::CONTENT_FIELD,
             limit: api.limits().file,
             check: &|head| rules.check_head(head),
@@ -114,8 +114,11 @@ impl Server {
         let Call { api, tenant, route, parts, body, .. } = call;
         let upload_id = route.id.unwrap_or_default();
         let mut part = self.backend().begin_part(&tenant, &upload_id).await?;
-        let content =
-            Content { field: AddUploadPart::CONTENT_FIELD, limit: api.limits().part, check: &|_| Ok(()) };
+        let content = ContentField {
+            field: AddUploadPart::CONTENT_FIELD,
+            limit: api.limits().part,
+            check: &|_| Ok(()),
+        };
         form::receive(parts, body, content, &mut part.blob).await?;
         let part = self.backend().finish_part(&tenant, part).await?;
         answer::<AddUploadPart>(&part, api)

@@ -12,7 +12,7 @@ use crate::{
     backend::Backend,
     id::ObjectId,
     layout::{self, BlobName, Owner},
-    record::{FileRecord, FinalRecord, Outcome, UploadRecord},
+    record::{FileRecord, FinalRecord, UploadEnd, UploadRecord},
     rules::LONGEST_UPLOAD,
     store::StoreError,
     tenant::Tenant,
@@ -121,12 +121,12 @@ impl Backend {
     fn state_after(&self, id: ObjectId, end: FinalRecord, has_file: bool) -> State {
         let FinalRecord { at, outcome } = end;
         match outcome {
-            Outcome::Completed { file, .. } => match id.expires_at().filter(|end| *end <= self.now()) {
+            UploadEnd::Completed { file, .. } => match id.expires_at().filter(|end| *end <= self.now()) {
                 Some(expired) => State::Gone(expired),
                 None => State::Lives { at, file },
             },
-            Outcome::Cancelled | Outcome::Expired if has_file => State::Kept,
-            Outcome::Cancelled | Outcome::Expired => State::Gone(at),
+            UploadEnd::Cancelled | UploadEnd::Expired if has_file => State::Kept,
+            UploadEnd::Cancelled | UploadEnd::Expired => State::Gone(at),
         }
     }
 

@@ -10,7 +10,7 @@ use http::{Method, Request, header, request};
 use http_body::{Body, Frame, SizeHint};
 use partwise_net::{
     BoxError,
-    files::{Files, Piece},
+    files::{FileOrBytes, Files},
     request::{Portion, SendsFiles},
 };
 use partwise_protocol::transport::SendState;
@@ -37,7 +37,7 @@ pub(super) struct Sending {
 
 /// A piece of it.
 pub(super) struct Counted {
-    piece: Piece,
+    piece: FileOrBytes,
     sending: Sending,
 }
 
@@ -49,7 +49,7 @@ trait Outgoing: Send {
         cx: &mut Context<'_>,
         files: Option<&Files>,
         sending: &Sending,
-    ) -> Poll<Option<Result<Frame<Piece>, BoxError>>>;
+    ) -> Poll<Option<Result<Frame<FileOrBytes>, BoxError>>>;
 
     fn is_end_stream(&self) -> bool;
 
@@ -74,7 +74,7 @@ where
         cx: &mut Context<'_>,
         files: Option<&Files>,
         sending: &Sending,
-    ) -> Poll<Option<Result<Frame<Piece>, BoxError>>> {
+    ) -> Poll<Option<Result<Frame<FileOrBytes>, BoxError>>> {
         let this = self.project();
         if let (Some(sends_files), Some(files)) = (*this.sends_files, files) {
             let Some(portion) = ready!(sends_files.poll_portion(this.body, cx)?) else {
@@ -85,7 +85,7 @@ where
                 return Poll::Pending;
             }
             return Poll::Ready(Some(Ok(Frame::data(match portion {
-                Portion::Bytes(bytes) => Piece::Bytes(bytes),
+                Portion::Bytes(bytes) => FileOrBytes::Bytes(bytes),
                 Portion::File(file, range) => files.piece(file, range),
             }))));
         }
@@ -95,7 +95,7 @@ where
         if !sending.take(frame.data_ref().map_or(0, |data| data.len() as u64)) {
             return Poll::Pending;
         }
-        Poll::Ready(Some(Ok(frame.map_data(Piece::Bytes))))
+        Poll::Ready(Some(Ok(frame.map_data(FileOrBytes::Bytes))))
     }
 
     fn is_end_stream(&self) -> bool {

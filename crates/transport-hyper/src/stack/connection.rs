@@ -67,14 +67,14 @@ impl Connection {
 
     /// Takes the stream out of HTTP's hands, with what HTTP has read of the answer and not handed out; `None` when the
     /// connection has ended.
-    pub(super) async fn take(&mut self) -> Option<Taken> {
+    pub(super) async fn take(&mut self) -> Option<RawStream> {
         // A task that has ended asks nobody.
         let _ = self.release.take()?.send(());
         self.join().await
     }
 
     /// Waits until the task has ended. Who asked for the stream gets it.
-    async fn join(&mut self) -> Option<Taken> {
+    async fn join(&mut self) -> Option<RawStream> {
         if self.ended.is_some() {
             return None;
         }
@@ -140,11 +140,11 @@ struct Speaking {
 /// How the task of a connection ended.
 enum Ended {
     Closed(hyper::Result<()>),
-    Taken(Box<Taken>),
+    Taken(Box<RawStream>),
 }
 
 /// A stream that HTTP is no longer spoken on.
-pub(super) struct Taken {
+pub(super) struct RawStream {
     pub(super) stream: Stream,
     /// What HTTP has read from it and not handed out.
     pub(super) read: Bytes,
@@ -170,7 +170,7 @@ async fn speak(
         biased;
         Ok(()) = wanted => {
             let http1::Parts { io, read_buf, .. } = connection.into_parts();
-            Ended::Taken(Box::new(Taken { stream: io.into_inner(), read: read_buf }))
+            Ended::Taken(Box::new(RawStream { stream: io.into_inner(), read: read_buf }))
         }
         closed = &mut connection => Ended::Closed(closed),
     }

@@ -15,7 +15,7 @@ use tokio::io::{AsyncRead, ReadBuf};
 
 use super::{
     connect::host_and_port,
-    connection::{Lease, Taken},
+    connection::{Lease, RawStream},
     error::StackError,
     silence::ReadSilence,
     stream::Stream,
@@ -41,13 +41,13 @@ impl DirectAnswer {
     /// What HTTP has read and handed out, and what is to come from the stream, which are `remaining` bytes.
     pub(super) fn new(
         mut early: VecDeque<Bytes>,
-        taken: Taken,
+        taken: RawStream,
         remaining: u64,
         lease: Lease,
         silence: ReadSilence,
         uri: Uri,
     ) -> Self {
-        let Taken { stream, mut read } = taken;
+        let RawStream { stream, mut read } = taken;
         let wanted = usize::try_from(remaining).unwrap_or(usize::MAX);
         let is_overfull = read.len() > wanted;
         read.truncate(wanted);
@@ -136,7 +136,7 @@ mod tests {
         let uri = Uri::try_from(format!("http://{}/", listener.local_addr().unwrap())).unwrap();
         let slots = Arc::new(Slots::new(StackOptions::new().proxy(Proxy::none()).connector(), 1));
         let mut lease = slots.lease(&uri).await.unwrap();
-        let taken = Taken { read: read.into(), ..lease.connection.take().await.unwrap() };
+        let taken = RawStream { read: read.into(), ..lease.connection.take().await.unwrap() };
         let early = VecDeque::from([Bytes::from(handed_out)]);
         let remaining = 5 - handed_out.len() as u64;
         let silence = ReadSilence::new(Duration::from_secs(60), lease.connection.gauge.traffic());

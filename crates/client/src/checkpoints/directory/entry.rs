@@ -16,7 +16,7 @@ use crate::{CheckpointFile, CheckpointStore, lock::Locked};
 
 /// What stands in the locked file.
 #[derive(Serialize, Deserialize)]
-struct Content {
+struct EntryRecord {
     file: String,
 }
 
@@ -30,7 +30,7 @@ pub struct UnfinishedUpload {
 
 impl UnfinishedUpload {
     pub(super) fn new(mut locked: Locked, checkpoint: CheckpointFile, file: &Path) -> io::Result<Self> {
-        let content = serde_json::to_vec(&Content { file: file.to_string_lossy().into_owned() })?;
+        let content = serde_json::to_vec(&EntryRecord { file: file.to_string_lossy().into_owned() })?;
         let mut before = Vec::new();
         locked.file.read_to_end(&mut before)?;
         if before != content {
@@ -129,5 +129,5 @@ impl Drop for UnfinishedUpload {
 
 /// The file that an entry says it is of.
 pub(super) fn file_of(json: &[u8]) -> Option<String> {
-    serde_json::from_slice(json).ok().map(|content: Content| content.file)
+    serde_json::from_slice(json).ok().map(|record: EntryRecord| record.file)
 }

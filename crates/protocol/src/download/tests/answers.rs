@@ -11,7 +11,7 @@ use super::harness::{
 };
 use crate::{
     Operation as _,
-    download::{Content, DownloadError, DownloadMachine, DownloadTask},
+    download::{DownloadError, DownloadMachine, DownloadTask, RemoteContent},
     error::{ApiError, ResponseError},
     machine::{Action, Machine as _, Now},
     operations::{DownloadFile, DownloadHead},
@@ -118,7 +118,7 @@ fn what_a_later_answer_says_of_the_content_counts_from_then_on() {
     while machine.progress().bytes_written < 700 {
         assert!(run.until_end(&mut machine, &mut dice, 1).is_none());
     }
-    assert_eq!(machine.content.as_ref().and_then(Content::strong_etag), Some("\"a\""));
+    assert_eq!(machine.content.as_ref().and_then(RemoteContent::strong_etag), Some("\"a\""));
 }
 
 #[test]

@@ -34,7 +34,7 @@ fn patience_ends_when_nothing_comes_and_what_had_come_is_saved() {
                 saved = Some(checkpoint.written());
                 machine.handle_saved(Ok(()));
             }
-            Action::Wait { until } => match machine.flights.first().map(|flight| flight.id) {
+            Action::Wait { until } => match machine.pending.first().map(|pending| pending.id) {
                 Some(id) => {
                     failures += 1;
                     machine.handle_failure(id, Failure::new(FailureKind::Timeout), now);
@@ -58,7 +58,7 @@ fn a_network_that_drops_all_requests_at_once_is_tried_by_one_and_used_by_all_aga
     let service = Service::new(10_000, Serves::Ranges);
     let (mut machine, _) = begun(&service, 4, |machine| machine.progress().requests == 4);
     let mut now = Now { monotonic: Duration::ZERO, unix: UnixSeconds(1) };
-    let under_way: Vec<_> = machine.flights.iter().map(|flight| flight.id).collect();
+    let under_way: Vec<_> = machine.pending.iter().map(|pending| pending.id).collect();
     for id in under_way {
         machine.handle_failure(id, Failure::new(FailureKind::Interrupted), now);
     }
@@ -73,7 +73,7 @@ fn a_network_that_drops_all_requests_at_once_is_tried_by_one_and_used_by_all_aga
     }
     let id = sent(&mut machine, &mut now, 1)[0];
     let operation = DownloadFile { range: None, ..DownloadFile::new("file-1") };
-    let rest = machine.flights[0].rest.clone();
+    let rest = machine.pending[0].rest.clone();
     let range = ByteRange::From { first: rest.start, last: Some(rest.end - 1) };
     let (head, _) = service.answer(&DownloadFile { range: Some(range), ..operation });
     let at = now.monotonic;
@@ -117,12 +117,12 @@ fn an_overloaded_service_is_left_alone_by_all_requests() {
     let service = Service::new(10_000, Serves::Ranges);
     let (mut machine, _) = begun(&service, 2, |machine| machine.progress().requests == 2);
     let now = Now { monotonic: Duration::ZERO, unix: UnixSeconds(1) };
-    let id = machine.flights[0].id;
+    let id = machine.pending[0].id;
     let mut refusal = ApiError::new(StatusCode::TOO_MANY_REQUESTS, "later");
     refusal.retry = crate::retry::RetryHint::after(Duration::from_secs(9));
     let refused = Err(ResponseError::Refused(refusal.into()));
     assert_eq!(machine.handle_answer(id, refused, now), None);
-    let other = machine.flights[0].id;
+    let other = machine.pending[0].id;
     machine.handle_end(other, now);
     let Action::Wait { until: Some(until) } = machine.poll(at(Duration::ZERO)) else { panic!("it asks") };
     assert!(until <= Duration::from_secs(9));
@@ -146,7 +146,7 @@ fn what_left_before_a_sleep_is_asked_for_again_at_once_and_spends_no_budget() {
     for _ in 0..50 {
         now.monotonic += Duration::from_secs(1);
         state.woke(now.monotonic, Duration::from_secs(60));
-        let under_way: Vec<_> = machine.flights.iter().map(|flight| flight.id).collect();
+        let under_way: Vec<_> = machine.pending.iter().map(|pending| pending.id).collect();
         assert_eq!(under_way.len(), 4);
         for id in under_way {
             machine.handle_failure(id, Failure::new(FailureKind::Interrupted), now);
@@ -165,7 +165,7 @@ fn what_fails_behind_a_redirect_is_a_failure_of_the_request_and_no_outage() {
         let state = ServiceState::new();
         let mut machine = machine.with_service(&state);
         let now = at(Duration::from_secs(1));
-        let id = machine.flights[0].id;
+        let id = machine.pending[0].id;
         machine.handle_failure(id, Failure::new(kind).behind_redirect("blob.example"), now);
         assert_eq!((state.offline(), machine.failures), (None, 1), "{kind:?}");
     }
@@ -180,7 +180,7 @@ fn what_others_meet_is_not_told_of_a_download_that_receives_all_the_same() {
     let mut other = Member::of(&state);
     other.hold(Duration::from_secs(100));
     for second in 1..=5 {
-        machine.handle_moved(machine.flights[0].id, 10);
+        machine.handle_moved(machine.pending[0].id, 10);
         assert!(matches!(
             machine.poll(at(Duration::from_secs(second))),
             Action::Wait { .. } | Action::Save(_)
@@ -196,7 +196,7 @@ fn what_others_meet_is_not_told_of_a_download_that_receives_all_the_same() {
         was_alone: true,
     };
     other.failed(connect, Duration::from_secs(5), 0);
-    machine.handle_moved(machine.flights[0].id, 10);
+    machine.handle_moved(machine.pending[0].id, 10);
     assert!(matches!(machine.poll(at(Duration::from_secs(6))), Action::Wait { .. } | Action::Save(_)));
     assert!(state.offline().is_some());
     let progress = machine.progress();

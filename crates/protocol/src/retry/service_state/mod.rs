@@ -14,7 +14,7 @@ use std::{
 pub use self::call::{Call, CallAttempt};
 use self::{
     hold::Pass,
-    outage::{Line, Probe},
+    outage::{Probe, Reachability},
 };
 use crate::{machine::RequestId, retry::RetryPolicy, transport::FailureKind, upload::UploadRegistry};
 
@@ -41,7 +41,7 @@ use crate::{machine::RequestId, retry::RetryPolicy, transport::FailureKind, uplo
 /// ```
 #[derive(Clone, Debug, Default)]
 pub struct ServiceState {
-    line: Arc<Mutex<Line>>,
+    line: Arc<Mutex<Reachability>>,
     pub(crate) uploads: UploadRegistry,
 }
 
@@ -139,7 +139,7 @@ impl ServiceState {
         self.lock().answered(now);
     }
 
-    fn lock(&self) -> MutexGuard<'_, Line> {
+    fn lock(&self) -> MutexGuard<'_, Reachability> {
         self.line.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

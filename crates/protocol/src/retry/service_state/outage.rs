@@ -26,7 +26,7 @@ pub(super) type Probe = Arc<()>;
 pub(super) type Caller = Arc<()>;
 
 #[derive(Debug, Default)]
-pub(super) struct Line {
+pub(super) struct Reachability {
     answered_at: Option<Duration>,
     /// The failures since then, if there are any.
     failing: Option<Failing>,
@@ -64,7 +64,7 @@ enum State {
     Confirmed { next_attempt: Duration, probe: Weak<()>, probed_at: Option<Duration> },
 }
 
-impl Line {
+impl Reachability {
     pub(super) fn has_answered(&self) -> bool {
         self.answered_at.is_some()
     }

@@ -70,7 +70,7 @@ struct TailRun {
 /// Parts that were acknowledged since the checkpoint before was written: one of version 3, or some by their positions.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-pub(super) struct Line {
+pub(super) struct JournalLine {
     start: Option<u64>,
     length: Option<u64>,
     id: Option<String>,
@@ -79,16 +79,16 @@ pub(super) struct Line {
 
 impl Read {
     /// Takes what a line says.
-    pub(super) fn take(&mut self, line: Line) -> Result<(), ResumeError> {
+    pub(super) fn take(&mut self, line: JournalLine) -> Result<(), ResumeError> {
         let ReadRoute::Parts { acknowledged, part_ids, .. } = &mut self.route else {
             return Err(ResumeError::Damaged);
         };
         match (acknowledged, line) {
             (
                 Some(acknowledged),
-                Line { start: Some(start), length: Some(length), id: Some(id), part_ids: None },
+                JournalLine { start: Some(start), length: Some(length), id: Some(id), part_ids: None },
             ) => acknowledged.insert(start, length, &id).then_some(()).ok_or(ResumeError::Damaged),
-            (None, Line { start: None, length: None, id: None, part_ids: Some(new) }) => {
+            (None, JournalLine { start: None, length: None, id: None, part_ids: Some(new) }) => {
                 for (index, id) in new {
                     *part_ids.get_mut(index).ok_or(ResumeError::Damaged)? = Some(id);
                 }

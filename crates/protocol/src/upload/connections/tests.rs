@@ -19,29 +19,29 @@ fn wanted(line: &Line, most: u16, seconds: u64) -> Vec<(u64, u16)> {
 fn wanted_after(connections: &mut Connections, from: u64, line: &Line, seconds: u64) -> Vec<(u64, u16)> {
     let mut changes = vec![(from, connections.wanted())];
     // When each part began, its epoch, its size, and what was sent of it.
-    let mut flying: Vec<(Duration, u32, f64, f64)> = Vec::new();
+    let mut in_flight: Vec<(Duration, u32, f64, f64)> = Vec::new();
     let (mut known, mut left) = (None, 0.0);
     for tick in from * 100..(from + seconds) * 100 {
         let now = Duration::from_millis(10 * tick);
         let window = connections.wanted();
-        while flying.len() < usize::from(window) {
+        while in_flight.len() < usize::from(window) {
             // They do not all begin together.
             let size = known.unwrap_or(0.25 * MIB as f64) * (0.8 + 0.05 * (tick % 5) as f64);
-            flying.push((now, connections.epoch(), size, 0.0));
+            in_flight.push((now, connections.epoch(), size, 0.0));
         }
-        let rate = line.each.min(line.all / flying.len() as f64);
-        for (_, _, _, sent) in &mut flying {
+        let rate = line.each.min(line.all / in_flight.len() as f64);
+        for (_, _, _, sent) in &mut in_flight {
             *sent += rate / 100.0;
         }
-        left += rate / 100.0 * flying.len() as f64;
+        left += rate / 100.0 * in_flight.len() as f64;
         let is_there = |part: &(Duration, u32, f64, f64)| part.3 >= part.2;
-        for (began, epoch, size, _) in flying.iter().copied().filter(is_there).collect::<Vec<_>>() {
+        for (began, epoch, size, _) in in_flight.iter().copied().filter(is_there).collect::<Vec<_>>() {
             let took = now + Duration::from_millis(50) - began;
             known = Some((size / took.as_secs_f64() * 4.0).min(64.0 * MIB as f64));
-            let taken = Taken { bytes: size as u64, took, sending: took, lately: line.all, epoch };
-            connections.taken(now, taken, window);
+            let part = AcknowledgedPart { bytes: size as u64, took, sending: took, lately: line.all, epoch };
+            connections.acknowledged(now, part, window);
         }
-        flying.retain(|part| !is_there(part));
+        in_flight.retain(|part| !is_there(part));
         let carried = if known.is_some() { rate * f64::from(window) } else { 0.0 };
         connections.look(now, left as u64, carried, (1000, 4 * MIB), window);
         if connections.wanted() != changes.last().unwrap().1 {

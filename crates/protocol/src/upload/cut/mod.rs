@@ -6,7 +6,7 @@ mod tests;
 use std::time::Duration;
 
 use super::parts::Whole;
-use crate::sizes::{LARGEST, LAST_ROUND, LASTS, Piece, Rates, bytes};
+use crate::sizes::{LARGEST, LAST_ROUND, LASTS, PieceSizing, Rates, bytes};
 
 const KIB: u64 = 1 << 10;
 const MIB: u64 = 1 << 20;
@@ -115,8 +115,8 @@ impl Situation {
         self.to_cut.div_ceil(self.parts_left.max(1)).clamp(smallest, self.largest)
     }
 
-    fn piece(&self) -> Piece {
-        Piece {
+    fn piece(&self) -> PieceSizing {
+        PieceSizing {
             rates: self.rates,
             first: FIRST,
             largest_before: self.largest_before,

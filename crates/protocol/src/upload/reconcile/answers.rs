@@ -15,7 +15,7 @@ use crate::{
     upload::{
         Attempt, Retry, UploadError, UploadMachine,
         clock::{self, CLOCK_SLACK, ClockOffset},
-        state::{Stage, Way},
+        state::{Stage, UploadRoute},
     },
 };
 
@@ -35,7 +35,7 @@ impl UploadMachine {
         shown: Option<ClockOffset>,
         now: Now,
     ) {
-        if let Way::Single { clock, .. } = &mut self.way {
+        if let UploadRoute::Single { clock, .. } = &mut self.route {
             *clock = shown.or(*clock);
         }
         self.reconcile_with(attempt, now, |search, context| search.page(list, context));
@@ -80,11 +80,11 @@ impl UploadMachine {
             }
             Step::Unclear(candidates) => self.unknown(Some(candidates)),
             Step::Found(file, proof) => self.made(*file, proof),
-            Step::Missing { told_apart } => match self.way {
+            Step::Missing { told_apart } => match self.route {
                 // What differs from the source may be made of what it was.
-                Way::Parts { .. } => self.unknown(Some(told_apart)),
+                UploadRoute::Parts { .. } => self.unknown(Some(told_apart)),
                 // The list has settled without it, so the service has not made it.
-                Way::Single { .. } => self.post_again(attempt, told_apart, now),
+                UploadRoute::Single { .. } => self.post_again(attempt, told_apart, now),
             },
         }
     }
@@ -139,7 +139,7 @@ impl UploadMachine {
     }
 
     /// A question of the search has failed for good.
-    pub(in crate::upload) fn search_failed(&mut self, error: UploadError) {
+    pub(in crate::upload) fn give_up_search(&mut self, error: UploadError) {
         self.cause_of_doubt = Some(Box::new(error));
         let stage = std::mem::replace(&mut self.stage, Stage::End { made: false });
         let candidates = match stage {
@@ -159,22 +159,24 @@ impl UploadMachine {
         if until.is_none_or(|until| now.monotonic < until) {
             return;
         }
-        let flight = self.flights.end_only();
-        self.abandoned.extend(flight.map(|flight| flight.id));
+        let pending = self.pending.end_only();
+        self.abandoned.extend(pending.map(|pending| pending.id));
         self.service.gave_up_all();
         let none_sent = Attempt { operation: OperationId::DownloadFile, part: None, number: 0 };
-        let attempt = flight.map_or(none_sent, |flight| flight.attempt);
+        let attempt = pending.map_or(none_sent, |pending| pending.attempt);
         self.compared(attempt, &Comparison::Unknown, now);
     }
 
     /// The features of the file that is looked for.
     fn wanted(&self, now: Now) -> Wanted {
-        let created = match &self.way {
+        let created = match &self.route {
             // What is listed is not of the future, whatever our clock says.
-            Way::Parts { upload: Some(upload), .. } => Some(upload.created_at..=UnixSeconds(u64::MAX)),
+            UploadRoute::Parts { upload: Some(upload), .. } => {
+                Some(upload.created_at..=UnixSeconds(u64::MAX))
+            }
             // Our clock was read before the request left, and the service's is known to the second. A clock that was set
             // since says nothing.
-            Way::Single { posted_at: Some(posted_at), posted, clock: Some(clock) }
+            UploadRoute::Single { posted_at: Some(posted_at), posted, clock: Some(clock) }
                 if !clock::was_set(*posted_at, posted.map(|posted| posted.since(now.monotonic)), now) =>
             {
                 // Between two runs our clock may have been set forward or back, unseen.
@@ -191,7 +193,7 @@ impl UploadMachine {
             purpose: self.plan.purpose.clone(),
             created,
             upload: self
-                .way
+                .route
                 .upload()
                 .map(|upload| Origin { id: upload.id.clone(), created_at: upload.created_at }),
         }

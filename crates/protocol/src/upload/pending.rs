@@ -3,7 +3,7 @@
 use std::{collections::BTreeMap, time::Duration};
 
 use super::{
-    line::{Departure, Flying, Leg},
+    line::{Departure, Leg, PartInFlight},
     parts::{Part, Tries},
 };
 use crate::machine::{Attempt, RequestId};
@@ -29,7 +29,7 @@ pub(super) enum Asked {
 
 /// One request in flight.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Flight {
+pub(super) struct PendingRequest {
     pub(super) id: RequestId,
     pub(super) asked: Asked,
     pub(super) attempt: Attempt,
@@ -49,7 +49,7 @@ pub(super) struct Flight {
     pub(super) left_at: Option<Duration>,
 }
 
-impl Flight {
+impl PendingRequest {
     /// Whether all of its body was seen to leave.
     pub(super) fn has_left(&self) -> bool {
         self.sent >= self.length
@@ -63,12 +63,12 @@ impl Flight {
 
 /// All requests in flight, by name.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Flights {
+pub(super) struct PendingRequests {
     next: u64,
-    flying: BTreeMap<RequestId, Flight>,
+    requests: BTreeMap<RequestId, PendingRequest>,
 }
 
-impl Flights {
+impl PendingRequests {
     pub(super) fn start(
         &mut self,
         asked: Asked,
@@ -77,9 +77,9 @@ impl Flights {
         begun_at: Duration,
     ) -> RequestId {
         let id = self.name();
-        self.flying.insert(
+        self.requests.insert(
             id,
-            Flight {
+            PendingRequest {
                 id,
                 asked,
                 attempt,
@@ -103,46 +103,46 @@ impl Flights {
     }
 
     /// Ends a request; `None` when the name is stale.
-    pub(super) fn end(&mut self, id: RequestId) -> Option<Flight> {
-        self.flying.remove(&id)
+    pub(super) fn end(&mut self, id: RequestId) -> Option<PendingRequest> {
+        self.requests.remove(&id)
     }
 
     /// Ends the first request, where there is one at a time.
-    pub(super) fn end_only(&mut self) -> Option<Flight> {
-        self.flying.pop_first().map(|(_, flight)| flight)
+    pub(super) fn end_only(&mut self) -> Option<PendingRequest> {
+        self.requests.pop_first().map(|(_, pending)| pending)
     }
 
     /// Ends all requests.
     pub(super) fn end_all(&mut self) -> Vec<RequestId> {
-        std::mem::take(&mut self.flying).into_keys().collect()
+        std::mem::take(&mut self.requests).into_keys().collect()
     }
 
     /// More bytes of a request have left. Returns how many have in all.
     pub(super) fn sent(&mut self, id: RequestId, bytes: u64) -> u64 {
-        let Some(flight) = self.flying.get_mut(&id) else { return 0 };
-        flight.has_moved = true;
-        flight.sent = flight.sent.saturating_add(bytes);
-        flight.sent
+        let Some(pending) = self.requests.get_mut(&id) else { return 0 };
+        pending.has_moved = true;
+        pending.sent = pending.sent.saturating_add(bytes);
+        pending.sent
     }
 
     /// Notes which requests have moved by now.
     pub(super) fn note_moved(&mut self, now: Duration) {
-        for flight in self.flying.values_mut().filter(|flight| flight.has_moved) {
-            (flight.has_moved, flight.moved_at) = (false, now);
+        for pending in self.requests.values_mut().filter(|pending| pending.has_moved) {
+            (pending.has_moved, pending.moved_at) = (false, now);
         }
     }
 
     /// Notes which requests have left by now, and which have not.
     pub(super) fn note_left(&mut self, now: Duration) {
-        for flight in self.flying.values_mut() {
-            match flight.has_left() {
-                true => _ = flight.left_at.get_or_insert(now),
-                false => flight.leaving_at = now,
+        for pending in self.requests.values_mut() {
+            match pending.has_left() {
+                true => _ = pending.left_at.get_or_insert(now),
+                false => pending.leaving_at = now,
             }
         }
     }
 
-    /// Whether this is the name of a request that flies or has flown.
+    /// Whether this is the name of a request that is or was in flight.
     pub(super) fn was_started(&self, id: RequestId) -> bool {
         id < self.next_id()
     }
@@ -152,32 +152,32 @@ impl Flights {
         RequestId(self.next)
     }
 
-    pub(super) fn is_flying(&self, asked: Asked) -> bool {
-        self.flying.values().any(|flight| flight.asked == asked)
+    pub(super) fn is_pending(&self, asked: Asked) -> bool {
+        self.requests.values().any(|pending| pending.asked == asked)
     }
 
     /// Whether any that was in flight at this moment has moved since.
     pub(super) fn moves_since(&self, moment: Duration) -> bool {
-        self.flying.values().any(|flight| flight.begun_at < moment && flight.moved_at > moment)
+        self.requests.values().any(|pending| pending.begun_at < moment && pending.moved_at > moment)
     }
 
     pub(super) fn count(&self) -> usize {
-        self.flying.len()
+        self.requests.len()
     }
 
     pub(super) fn is_empty(&self) -> bool {
-        self.flying.is_empty()
+        self.requests.is_empty()
     }
 
     /// The request that makes the file.
-    pub(super) fn commit(&self) -> Option<&Flight> {
-        self.flying.values().find(|flight| flight.asked == Asked::Commit)
+    pub(super) fn commit(&self) -> Option<&PendingRequest> {
+        self.requests.values().find(|pending| pending.asked == Asked::Commit)
     }
 
-    /// The parts that fly.
-    pub(super) fn parts(&self) -> impl Iterator<Item = Flying> {
-        self.flying.values().filter_map(|flight| match flight.asked {
-            Asked::Part { part, leg, .. } => Some(Flying { part, leg, sent: flight.sent }),
+    /// The parts in flight.
+    pub(super) fn parts(&self) -> impl Iterator<Item = PartInFlight> {
+        self.requests.values().filter_map(|pending| match pending.asked {
+            Asked::Part { part, leg, .. } => Some(PartInFlight { part, leg, sent: pending.sent }),
             _ => None,
         })
     }
@@ -193,18 +193,18 @@ mod tests {
     #[test]
     fn the_last_of_a_body_left_between_two_looks() {
         let attempt = Attempt::new(OperationId::AddUploadPart, 1);
-        let mut flights = Flights::default();
-        let id = flights.start(Asked::Create, attempt, 10, SECOND);
-        let departure = |flights: &Flights| flights.flying[&id].departure();
-        assert_eq!(departure(&flights), Departure { after: SECOND, by: None });
-        flights.sent(id, 9);
-        flights.note_left(SECOND * 2);
-        assert_eq!(departure(&flights), Departure { after: SECOND * 2, by: None });
+        let mut requests = PendingRequests::default();
+        let id = requests.start(Asked::Create, attempt, 10, SECOND);
+        let departure = |requests: &PendingRequests| requests.requests[&id].departure();
+        assert_eq!(departure(&requests), Departure { after: SECOND, by: None });
+        requests.sent(id, 9);
+        requests.note_left(SECOND * 2);
+        assert_eq!(departure(&requests), Departure { after: SECOND * 2, by: None });
         // Until somebody looks, nobody knows.
-        flights.sent(id, 1);
-        assert_eq!(departure(&flights), Departure { after: SECOND * 2, by: None });
-        flights.note_left(SECOND * 3);
-        flights.note_left(SECOND * 4);
-        assert_eq!(departure(&flights), Departure { after: SECOND * 2, by: Some(SECOND * 3) });
+        requests.sent(id, 1);
+        assert_eq!(departure(&requests), Departure { after: SECOND * 2, by: None });
+        requests.note_left(SECOND * 3);
+        requests.note_left(SECOND * 4);
+        assert_eq!(departure(&requests), Departure { after: SECOND * 2, by: Some(SECOND * 3) });
     }
 }

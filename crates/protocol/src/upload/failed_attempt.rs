@@ -14,7 +14,7 @@ use crate::{
 
 /// Why a request brought nothing.
 #[derive(Clone)]
-pub(super) enum Setback {
+pub(super) enum FailedAttempt {
     Refused(Box<ApiError>),
     Garbled(Box<Garbled>),
     Failed(Failure),
@@ -27,7 +27,7 @@ pub(super) enum Setback {
     },
 }
 
-impl From<ResponseError> for Setback {
+impl From<ResponseError> for FailedAttempt {
     fn from(error: ResponseError) -> Self {
         match error {
             ResponseError::Refused(error) => Self::Refused(error),
@@ -36,7 +36,7 @@ impl From<ResponseError> for Setback {
     }
 }
 
-impl Setback {
+impl FailedAttempt {
     /// Whether the service has certainly not done what was asked.
     pub(super) fn was_never_done(&self) -> bool {
         match self {

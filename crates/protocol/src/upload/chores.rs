@@ -1,0 +1,38 @@
+//! Takes in what the driver did beside the requests: hashes and stamps of the source.
+
+use super::{Comparison, Now, RequestId, SourceStamp, UploadError, UploadMachine, state::Hash};
+use crate::transport::{SourceError, SourceRange};
+
+impl UploadMachine {
+    /// The source was hashed as [`UploadTask::Hash`] asked: its MD5, or why it could not be read.
+    pub fn handle_hashed(&mut self, id: RequestId, digest: Result<[u8; 16], SourceError>) {
+        if self.chores.hashing.take_if(|hashing| *hashing == id).is_none() {
+            return;
+        }
+        match (self.hash, digest) {
+            (Hash::Running, Ok(digest)) => self.hash = Hash::Known(digest),
+            (Hash::Running, Err(error)) => self.end_in_order(UploadError::Source(error)),
+            _ => {}
+        }
+    }
+
+    /// The source was stamped as [`UploadTask::Stamp`] asked.
+    pub fn handle_stamped(&mut self, id: RequestId, stamp: Result<SourceStamp, SourceError>) {
+        if self.chores.stamping.take_if(|stamping| *stamping == id).is_some() {
+            self.stamped(stamp);
+        }
+    }
+
+    /// Says that the driver does not do this task: it compares nothing, or takes no hashes.
+    pub fn handle_unsupported(&mut self, id: RequestId, now: Now) {
+        if self.chores.hashing == Some(id) {
+            return self.handle_hashed(id, Err(SourceError::new("this driver takes no hashes")));
+        }
+        self.handle_compared(id, Ok(Comparison::Unknown), now);
+    }
+
+    /// The whole source, as [`UploadTask::Hash`] names it.
+    pub(super) fn whole(&self) -> SourceRange {
+        SourceRange::new(0, self.source.length)
+    }
+}
