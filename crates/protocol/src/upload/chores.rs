@@ -4,7 +4,7 @@ use super::{Comparison, Now, RequestId, SourceStamp, UploadError, UploadMachine,
 use crate::transport::{SourceError, SourceRange};
 
 impl UploadMachine {
-    /// The source was hashed as [`UploadTask::Hash`] asked: its MD5, or why it could not be read.
+    /// The source was hashed as [`UploadTask::Hash`](super::UploadTask::Hash) asked: its MD5, or why it could not be read.
     pub fn handle_hashed(&mut self, id: RequestId, digest: Result<[u8; 16], SourceError>) {
         if self.chores.hashing.take_if(|hashing| *hashing == id).is_none() {
             return;
@@ -16,7 +16,7 @@ impl UploadMachine {
         }
     }
 
-    /// The source was stamped as [`UploadTask::Stamp`] asked.
+    /// The source was stamped as [`UploadTask::Stamp`](super::UploadTask::Stamp) asked.
     pub fn handle_stamped(&mut self, id: RequestId, stamp: Result<SourceStamp, SourceError>) {
         if self.chores.stamping.take_if(|stamping| *stamping == id).is_some() {
             self.stamped(stamp);
@@ -31,7 +31,7 @@ impl UploadMachine {
         self.handle_compared(id, Ok(Comparison::Unknown), now);
     }
 
-    /// The whole source, as [`UploadTask::Hash`] names it.
+    /// The whole source, as [`UploadTask::Hash`](super::UploadTask::Hash) names it.
     pub(super) fn whole(&self) -> SourceRange {
         SourceRange::new(0, self.source.length)
     }
