@@ -1,10 +1,11 @@
 //! What can go wrong when an operation is executed or a file uploaded.
 
+mod display;
 mod kind;
 
 pub use self::kind::ErrorKind;
 
-use partwise_models::{File, FileState};
+use partwise_models::File;
 use partwise_protocol::{
     download::{DownloadError, DownloadResumeError, WrongContent},
     error::{ApiError, EncodeError, Garbled, ResponseError},
@@ -18,54 +19,51 @@ use crate::{CheckpointDirError, DownloadPathError};
 
 /// An operation, a download or an upload that did not succeed.
 ///
-/// `Display` speaks of its own layer alone; the causes are in [`source`](std::error::Error::source).
-#[derive(Debug, thiserror::Error)]
+/// `Display` says what failed and, when the service answered, the answer: its status, its code and its message. All other causes
+/// are in [`source`](std::error::Error::source), and none of them repeats what `Display` says, so a chain can be printed as it is:
+///
+/// ```
+/// use std::error::Error as _;
+///
+/// use partwise::{Error, protocol::error::ApiError};
+///
+/// let rejection = ApiError::new(http::StatusCode::NOT_FOUND, "No such File object: file-1");
+/// let error = Error::Refused(Box::new(rejection));
+/// assert_eq!(error.to_string(), "the service refused: 404 Not Found: No such File object: file-1");
+/// assert!(error.source().is_none());
+/// ```
+#[derive(Debug)]
 #[non_exhaustive]
 pub enum Error {
     /// What was asked for cannot be sent: the input is wrong.
-    #[error(transparent)]
-    Encode(#[from] EncodeError),
+    Encode(EncodeError),
     /// The service answered no.
-    #[error("the service refused")]
-    Refused(#[source] Box<ApiError>),
+    Refused(Box<ApiError>),
     /// The service answered yes, with something that cannot be read.
-    #[error(transparent)]
     Garbled(Box<Garbled>),
     /// There was no answer.
-    #[error(transparent)]
-    Failed(#[from] Failure),
+    Failed(Failure),
     /// The source cannot be read.
-    #[error(transparent)]
-    Source(#[from] SourceError),
+    Source(SourceError),
     /// The plan does not suit this file and service.
-    #[error(transparent)]
-    Plan(#[from] PlanError),
+    Plan(PlanError),
     /// The checkpoint does not suit this file and service.
-    #[error(transparent)]
-    Resume(#[from] ResumeError),
+    Resume(ResumeError),
     /// The directory of unfinished uploads cannot be used.
-    #[error(transparent)]
-    CheckpointDir(#[from] CheckpointDirError),
+    CheckpointDir(CheckpointDirError),
     /// The checkpoint of an earlier run cannot be read.
-    #[error("the checkpoint of an earlier run cannot be read")]
-    Checkpoint(#[source] std::io::Error),
+    Checkpoint(std::io::Error),
     /// The upload ended without a file.
-    #[error(transparent)]
     Upload(Box<UploadError>),
     /// A download to a target ended before everything was there.
-    #[error(transparent)]
     Download(Box<DownloadError>),
     /// Nothing can be written at the path of a download.
-    #[error(transparent)]
-    DownloadPath(#[from] DownloadPathError),
+    DownloadPath(DownloadPathError),
     /// The checkpoint does not suit this download.
-    #[error("the checkpoint does not suit this download")]
-    DownloadResume(#[from] DownloadResumeError),
+    DownloadResume(DownloadResumeError),
     /// The target of a download cannot be written.
-    #[error("the target cannot be written")]
-    Target(#[source] std::io::Error),
+    Target(std::io::Error),
     /// A download ended before its end, or went on behind it.
-    #[error("the download has {received} bytes instead of {announced}")]
     WrongLength {
         /// What the service announced.
         announced: u64,
@@ -73,16 +71,13 @@ pub enum Error {
         received: u64,
     },
     /// The content is longer than the caller wanted to have in memory.
-    #[error("the content is longer than {limit} bytes")]
     TooLong {
         /// The limit in bytes.
         limit: u64,
     },
     /// What came is not the file.
-    #[error(transparent)]
-    WrongContent(#[from] WrongContent),
+    WrongContent(WrongContent),
     /// The service was not ready with the file in time.
-    #[error("the service has not processed {} within {} s", file.id, after.as_secs())]
     StillProcessing {
         /// The file as the service had it last.
         file: Box<File>,
@@ -90,14 +85,35 @@ pub enum Error {
         after: std::time::Duration,
     },
     /// The service has not processed the file: it has rejected the content, or deleted the file.
-    #[error("{}", not_processed(file))]
     NotProcessed {
         /// The file as the service had it last.
         file: Box<File>,
     },
     /// The system has no random numbers.
-    #[error("the system gives no random numbers")]
-    Entropy(#[source] getrandom::Error),
+    Entropy(getrandom::Error),
+}
+
+/// Wraps an error of another layer.
+macro_rules! wrap {
+    ($($error:ident => $variant:ident,)*) => {$(
+        impl From<$error> for Error {
+            fn from(error: $error) -> Self {
+                Self::$variant(error)
+            }
+        }
+    )*};
+}
+
+wrap! {
+    EncodeError => Encode,
+    Failure => Failed,
+    SourceError => Source,
+    PlanError => Plan,
+    ResumeError => Resume,
+    CheckpointDirError => CheckpointDir,
+    DownloadPathError => DownloadPath,
+    DownloadResumeError => DownloadResume,
+    WrongContent => WrongContent,
 }
 
 impl From<ResponseError> for Error {
@@ -113,20 +129,6 @@ impl From<ResponseError> for Error {
 impl From<UploadError> for Error {
     fn from(error: UploadError) -> Self {
         Self::Upload(Box::new(error))
-    }
-}
-
-fn not_processed(file: &File) -> String {
-    let id = &file.id;
-    match (&file.status, file.status_details.as_deref()) {
-        (Some(FileState::Error), Some(details)) => {
-            format!("the service rejected the content of {id}: {details}")
-        }
-        (Some(FileState::Error), None) => {
-            format!("the service rejected the content of {id} and does not say why")
-        }
-        (Some(state), _) => format!("the service has not processed {id}: its status is {}", state.as_str()),
-        (None, _) => format!("the service does not say whether it has processed {id}"),
     }
 }
 

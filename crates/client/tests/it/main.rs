@@ -10,6 +10,7 @@ mod connections;
 mod direct_bodies;
 mod downloads;
 mod early_answers;
+mod error_texts;
 mod everyday;
 mod file_downloads;
 mod outages;
