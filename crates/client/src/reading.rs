@@ -12,7 +12,7 @@ use bytes::Bytes;
 use futures_util::stream::BoxStream;
 use partwise_net::blocking::Blocking;
 use partwise_protocol::{
-    transport::{SourceError, SourceRange},
+    transport::{Body, Segment, SourceError, SourceRange},
     upload::SourceStamp,
 };
 
@@ -69,6 +69,7 @@ impl Reader {
     pub(crate) fn read(&self, range: SourceRange) -> Pieces {
         let at = match &self.source.0 {
             Kind::Async(source) => At::Stream { left: range.len(), stream: source.read(range).into() },
+            Kind::Once(source) => At::Stream { left: range.len(), stream: source.clone().read(range).into() },
             Kind::Blocking(source) => match source.in_memory(range) {
                 Some(bytes) => At::Memory(bytes),
                 None => At::Source { source: source.clone(), rest: range, ahead: None },
@@ -77,10 +78,28 @@ impl Reader {
         Pieces { reader: self.clone(), at }
     }
 
+    /// Returns `true` if the source cannot be read from its beginning again.
+    pub(crate) fn comes_once(&self) -> bool {
+        matches!(self.source.0, Kind::Once(_))
+    }
+
+    /// Waits until a source that comes once has what the body needs, so that no connection waits for it.
+    ///
+    /// A source that fails is found out by the body.
+    pub(crate) async fn wait_for(&self, body: &Body) {
+        let Kind::Once(source) = &self.source.0 else { return };
+        for segment in body.segments() {
+            if let Segment::Source(range) = segment {
+                let _ = source.fill(*range).await;
+            }
+        }
+    }
+
     /// What the source looks like now.
     pub(crate) async fn stamp(self) -> Result<SourceStamp, SourceError> {
         let stamp = match (&self.source.0, self.reading) {
             (Kind::Async(source), _) => source.stamp().await,
+            (Kind::Once(source), _) => source.stamp().await,
             (Kind::Blocking(source), Reading::Inline) => source.stamp(),
             (Kind::Blocking(source), Reading::Blocking) => {
                 let source = source.clone();

@@ -6,7 +6,7 @@ use bytes::Bytes;
 use futures_util::{future::BoxFuture, stream::BoxStream};
 use partwise_protocol::{transport::SourceRange, upload::SourceStamp};
 
-use super::{FileSource, Source};
+use super::{FileSource, Source, once::OnceSource};
 
 /// Content to upload that is read asynchronously, such as an object in another store. Several parts of it are read at the same
 /// time, and one that fails is read again.
@@ -67,6 +67,8 @@ pub struct AnySource(pub(crate) Kind);
 pub(crate) enum Kind {
     Blocking(Arc<dyn Source>),
     Async(Arc<dyn ReadAsync>),
+    /// Read in its order alone.
+    Once(Arc<OnceSource>),
 }
 
 /// An [`AsyncSource`] of any type.
@@ -140,6 +142,7 @@ impl fmt::Debug for AnySource {
         f.write_str(match &self.0 {
             Kind::Blocking(_) => "AnySource::Blocking",
             Kind::Async(_) => "AnySource::Async",
+            Kind::Once(_) => "AnySource::Once",
         })
     }
 }

@@ -2,6 +2,7 @@
 
 mod any;
 mod file;
+mod once;
 mod stream;
 
 use std::{fs::File, io, sync::Arc};
@@ -11,7 +12,8 @@ use partwise_protocol::{transport::SourceRange, upload::SourceStamp};
 
 pub(crate) use self::{
     any::Kind,
-    stream::{AnyReader, spool},
+    once::OnceSource,
+    stream::{AnyReader, collect, spool},
 };
 pub use self::{
     any::{AnySource, AsyncSource, IntoSource, from_async},

@@ -13,12 +13,12 @@ use tokio::io::{AsyncRead, ReadBuf};
 use super::FileSource;
 
 /// So much is read at a time.
-const PIECE: usize = 256 * 1024;
+pub(super) const PIECE: usize = 256 * 1024;
 
 pub(crate) type AnyReader = Pin<Box<dyn AsyncRead + Send>>;
 
-/// At most so many bytes; none at the end.
-async fn read_some(reader: &mut AnyReader, most: usize) -> io::Result<Bytes> {
+/// Reads at most `most` bytes; none at the end. May be dropped and called again.
+pub(super) async fn read_some(reader: &mut AnyReader, most: usize) -> io::Result<Bytes> {
     let mut room = BytesMut::zeroed(most);
     let count = std::future::poll_fn(|cx| {
         let mut room = ReadBuf::new(&mut room);
@@ -45,6 +45,19 @@ pub(crate) async fn spool(mut reader: AnyReader) -> io::Result<FileSource> {
     }
     file.rewind()?;
     Ok(FileSource::of(file))
+}
+
+/// The whole stream in memory, which holds at most `length` bytes and one more that shows that the stream is longer.
+pub(crate) async fn collect(mut reader: AnyReader, length: u64) -> io::Result<Bytes> {
+    let mut all = BytesMut::new();
+    loop {
+        let most = (length + 1).saturating_sub(all.len() as u64).min(PIECE as u64);
+        let bytes = read_some(&mut reader, usize::try_from(most).unwrap_or(PIECE)).await?;
+        if bytes.is_empty() {
+            return Ok(all.freeze());
+        }
+        all.extend_from_slice(&bytes);
+    }
 }
 
 #[cfg(test)]

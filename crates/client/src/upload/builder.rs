@@ -19,13 +19,11 @@ use tokio::io::AsyncRead;
 
 use super::Upload;
 use crate::{
-    AnySource, CheckpointDir, CheckpointStore, Client, Error, FileSource, IntoSource, UnfinishedUpload,
-    UploadSubject,
+    AnySource, CheckpointDir, CheckpointStore, Client, Error, IntoSource, UnfinishedUpload, UploadSubject,
     driver::{Signals, StoreOf},
     mime::mime_type,
     reading::Reader,
-    source::{AnyReader, spool},
-    upload::job::UploadJob,
+    upload::{content::GivenContent, job::UploadJob},
 };
 
 impl Client {
@@ -71,7 +69,8 @@ impl Client {
         self.upload_as(Plan::new(name, mime_type, purpose), source)
     }
 
-    /// Uploads what `reader` reads, to its end. It is written to a temporary file first, since a part that fails is read again.
+    /// Uploads what `reader` reads, to its end. It is written to a temporary file first, since a part that fails is read again,
+    /// unless its [`length`](UploadBuilder::length) is known: then it is sent part by part as it comes.
     ///
     /// ```no_run
     /// use partwise::{Client, Purpose};
@@ -91,7 +90,7 @@ impl Client {
         let name = name.into();
         let mime_type = mime_type(Path::new(&name));
         let plan = Plan::new(name, mime_type, purpose);
-        UploadBuilder::new(self.clone(), GivenContent::Spool(Box::pin(reader)), plan)
+        UploadBuilder::new(self.clone(), GivenContent::Stream(Box::pin(reader)), plan)
     }
 
     /// Uploads `source` as the plan says.
@@ -129,6 +128,7 @@ impl Client {
 pub struct UploadBuilder {
     client: Client,
     content: GivenContent,
+    length: Option<u64>,
     plan: Plan,
     saved: Option<Checkpoint>,
     resume_in: Option<CheckpointDir>,
@@ -138,18 +138,13 @@ pub struct UploadBuilder {
     on_progress: Option<OnProgress>,
 }
 
-enum GivenContent {
-    File(PathBuf),
-    Source(AnySource),
-    Spool(AnyReader),
-}
-
 impl UploadBuilder {
     fn new(client: Client, content: GivenContent, plan: Plan) -> Self {
         let signals = Signals::default();
         Self {
             client,
             content,
+            length: None,
             plan,
             saved: None,
             resume_in: None,
@@ -169,6 +164,20 @@ impl UploadBuilder {
     /// Sends the file with this MIME type.
     pub fn mime_type(mut self, mime_type: impl Into<String>) -> Self {
         self.plan.mime_type = mime_type.into();
+        self
+    }
+
+    /// Says how many bytes the content has. Content of another length is an error, and no file is made of it.
+    ///
+    /// A stream of known length is sent as it comes: one part after the other, each read whole before it is sent, with one part in
+    /// memory (8 MiB, unless [`part_size`](Self::part_size) says otherwise). No more than that is kept, so such an upload cannot be
+    /// resumed by another run, and after a lost answer its content cannot be compared
+    /// ([`CompletionUnknown`](partwise_protocol::upload::UploadError::CompletionUnknown)). Where that does not do, the stream is
+    /// written to a temporary file first, as one of unknown length: with [`md5`](Self::md5), with more than one part in flight
+    /// ([`parallel`](Self::parallel)), with checkpoints ([`resume`](Self::resume), [`resume_in`](Self::resume_in),
+    /// [`save_to`](Self::save_to)), and where the service takes such a file in one request alone.
+    pub fn length(mut self, bytes: u64) -> Self {
+        self.length = Some(bytes);
         self
     }
 
@@ -265,16 +274,10 @@ impl UploadBuilder {
         Ok(self.ready().await?.0)
     }
 
-    async fn ready(self) -> Result<(Upload, Option<OnProgress>), Error> {
-        let (source, path) = match self.content {
-            GivenContent::Source(source) => (source, None),
-            GivenContent::Spool(reader) => {
-                (spool(reader).await.map_err(SourceError::new)?.into_source(), None)
-            }
-            GivenContent::File(path) => {
-                (FileSource::open(&path).map_err(SourceError::new)?.into_source(), Some(path))
-            }
-        };
+    async fn ready(mut self) -> Result<(Upload, Option<OnProgress>), Error> {
+        let is_once_enough = self.resume_in.is_none() && self.saved.is_none() && self.store.is_none();
+        let opened = self.content.open(&self.client, &mut self.plan, self.length, is_once_enough).await;
+        let (source, path) = opened?;
         let mut upload = match (self.resume_in, self.saved) {
             (Some(directory), _) => {
                 let subject = match path {

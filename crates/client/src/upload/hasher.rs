@@ -36,6 +36,7 @@ impl Hashing {
         let running = match source.0 {
             Kind::Blocking(source) => tokio::task::spawn_blocking(move || hash(&*source, range, &stop)),
             Kind::Async(source) => tokio::spawn(hash_stream(source.read(range), range.len())),
+            Kind::Once(source) => tokio::spawn(hash_stream(source.read(range), range.len())),
         };
         Self { running, stopped }
     }

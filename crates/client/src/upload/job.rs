@@ -91,6 +91,7 @@ impl UploadJob {
         limit: u64,
         attempts: &mut Attempts<UploadTaskResult>,
     ) {
+        let (reader, body) = (self.reader.clone(), request.body().clone());
         let mut request = request.map(|body| RequestBody::new(body, Some(self.reader.clone())));
         request.extensions_mut().insert(about.operation.repeat());
         // The one request whose content cannot be looked at once more before it becomes a file.
@@ -101,6 +102,7 @@ impl UploadJob {
         self.latest = Some(handoff.clone());
         let (moved, within) = (handoff.clone(), span.clone());
         attempts.start_moving(id, moved, span, async move {
+            reader.wait_for(&body).await;
             let answer = attempt(within, client.exchange(request, limit)).await;
             UploadTaskResult::Answered { answer, digest: handoff.digest() }
         });
@@ -108,6 +110,9 @@ impl UploadJob {
 
     fn compare(&self, file_id: String, sent: Option<RequestId>) -> Comparing {
         let (reader, length) = (self.reader.clone(), self.transfer.progress().bytes_total);
+        if reader.comes_once() {
+            return Box::pin(ready(Ok(Comparison::Unknown)));
+        }
         match self.digest.filter(|(request, _)| Some(*request) == sent) {
             Some((_, digest)) => Box::pin(compare_digest(reader, length, digest)),
             None => Box::pin(compare(self.client.clone(), reader, length, file_id)),

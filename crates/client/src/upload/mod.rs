@@ -1,6 +1,7 @@
 //! Uploads: one file's way to the service.
 
 mod builder;
+mod content;
 mod hasher;
 mod job;
 mod trace;

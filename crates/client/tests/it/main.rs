@@ -25,6 +25,7 @@ mod services;
 mod sleep;
 mod spans;
 mod stalls;
+mod streams;
 mod tls;
 mod told_retries;
 mod uploads;

@@ -188,6 +188,14 @@ impl Plan {
         }
     }
 
+    /// Returns `true` if content of this length goes to this service in parts, at least at first.
+    ///
+    /// # Errors
+    /// [`PlanError`] when the plan cannot work for it.
+    pub fn goes_in_parts(&self, api: &Api, length: u64) -> Result<bool, PlanError> {
+        Ok(matches!(self.decide(api, length)?, Decided::Parts(_)))
+    }
+
     /// The one place where it is decided which way a file of this length goes.
     pub(super) fn decide(&self, api: &Api, length: u64) -> Result<Decided, PlanError> {
         if base_name(&self.filename).is_empty() {
@@ -286,7 +294,7 @@ mod tests {
     fn small_files_and_purposes_without_uploads_go_in_one_request() {
         let openai = Api::openai();
         let old = Api::azure("https://r.example", "2024-06-01").unwrap();
-        let parts = |plan: Plan, api: &Api, length| matches!(plan.decide(api, length), Ok(Decided::Parts(_)));
+        let parts = |plan: Plan, api: &Api, length| plan.goes_in_parts(api, length).unwrap();
         assert!(parts(plan(Purpose::Batch), &openai, 100 * MIB));
         assert!(!parts(plan(Purpose::Batch), &openai, 8 * MIB));
         assert!(!parts(plan(Purpose::UserData), &openai, 100 * MIB));
