@@ -101,7 +101,7 @@ pub(super) struct Registration {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Taking {
     /// It is this upload's from now on.
-    AcknowledgedPart,
+    Taken,
     /// Another upload was answered with it.
     OfAnother,
     /// Another upload like this one waits for its answer.
@@ -240,7 +240,7 @@ impl Registration {
     pub(super) fn take(&self, file_id: &str) -> Taking {
         let mut uploads = self.registry.lock();
         match uploads.file_owners.get(file_id) {
-            Some(owner) if *owner == self.number => return Taking::AcknowledgedPart,
+            Some(owner) if *owner == self.number => return Taking::Taken,
             Some(_) => return Taking::OfAnother,
             None => {}
         }
@@ -251,7 +251,7 @@ impl Registration {
             return Taking::PerhapsOfAnother;
         }
         uploads.own(file_id, self.number);
-        Taking::AcknowledgedPart
+        Taking::Taken
     }
 
     /// Whether a file with this time can be of no other upload of this client: none of this name and size was opened in

@@ -261,7 +261,7 @@ impl Reconcile {
     /// Takes the file for this upload, unless it is or may be another one's.
     fn take(&mut self, file: &File, proof: Proof, context: &Context<'_>) -> Step {
         match context.registration.take(&file.id) {
-            Taking::AcknowledgedPart => Step::Found(Box::new(file.clone()), proof),
+            Taking::Taken => Step::Found(Box::new(file.clone()), proof),
             Taking::OfAnother => {
                 self.candidates.retain(|candidate| candidate.id != file.id);
                 self.judge(context)
