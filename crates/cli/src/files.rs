@@ -81,9 +81,7 @@ pub(crate) async fn delete(
     connected.sweep().await;
     let deleted = answer.unwrap_or_else(|| {
         // Azure up to 2024-06-01 answers without a body; this says the same.
-        let mut deleted = DeletedFile::new(id);
-        deleted.deleted = Some(true);
-        deleted
+        DeletedFile::new(id).deleted(true)
     });
     let refused = deleted.deleted == Some(false);
     let mut output = Output::stdout();

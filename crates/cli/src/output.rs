@@ -157,11 +157,8 @@ mod tests {
     use super::*;
 
     fn file(id: &str, name: &str, bytes: Option<u64>) -> File {
-        let mut file = File::new(id);
-        file.filename = Some(name.into());
+        let mut file = File::new(id).filename(name).purpose(Purpose::FineTune).status(FileState::Processed);
         file.bytes = bytes;
-        file.purpose = Some(Purpose::FineTune);
-        file.status = Some(FileState::Processed);
         file
     }
 

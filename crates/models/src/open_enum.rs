@@ -7,6 +7,15 @@ use core::fmt;
 ///
 /// Only the conversions of the enums build one, from text that is none of their known values: a known value
 /// never hides in it, and `==` on the enum compares what stands on the wire.
+///
+/// ```
+/// use partwise_models::FileState;
+///
+/// let state = FileState::from("quarantined");
+/// let FileState::Other(unrecognized) = &state else { panic!("this release knows {state}") };
+/// assert_eq!(unrecognized.as_str(), "quarantined");
+/// assert_eq!(unrecognized.to_string(), "quarantined");
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Unrecognized(Box<str>);
 

@@ -7,6 +7,15 @@ use serde::{Deserialize, Deserializer, Serialize};
 use crate::lenient::{self, Lenient};
 
 /// A point in time in whole seconds since 1970-01-01T00:00:00Z, without leap seconds.
+///
+/// ```
+/// use partwise_models::UnixSeconds;
+///
+/// let created_at: UnixSeconds = serde_json::from_str("1719185911")?;
+/// assert_eq!(created_at, UnixSeconds(1_719_185_911));
+/// assert!(created_at < UnixSeconds::from(1_719_188_511));
+/// # Ok::<(), serde_json::Error>(())
+/// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
 #[serde(transparent)]
 #[expect(clippy::exhaustive_structs, reason = "a number with a meaning, complete as it is")]

@@ -32,14 +32,14 @@ pub(crate) struct StoredFile {
 impl StoredFile {
     pub(crate) fn into_model(self) -> File {
         let Self { id, summary: Summary { filename, bytes } } = self;
-        let mut file = File::new(id.file_id());
-        file.object = Some(TypeDiscriminator::File);
-        file.bytes = Some(bytes);
-        file.created_at = Some(id.created_at());
+        let mut file = File::new(id.file_id())
+            .object(TypeDiscriminator::File)
+            .bytes(bytes)
+            .created_at(id.created_at())
+            .filename(filename)
+            .purpose(id.purpose())
+            .status(FileState::Processed);
         file.expires_at = id.expires_at();
-        file.filename = Some(filename);
-        file.purpose = Some(id.purpose());
-        file.status = Some(FileState::Processed);
         file
     }
 }
@@ -199,10 +199,7 @@ impl Backend {
         if !is_there || !self.remove_file(tenant, id).await? {
             return Err(missing(file_id));
         }
-        let mut deleted = DeletedFile::new(file_id);
-        deleted.object = Some(TypeDiscriminator::File);
-        deleted.deleted = Some(true);
-        Ok(deleted)
+        Ok(DeletedFile::new(file_id).object(TypeDiscriminator::File).deleted(true))
     }
 
     /// Returns `true` if something is at the place of a record, even if it cannot be opened.

@@ -51,14 +51,14 @@ pub(crate) struct NewPart {
 
 impl StoredUpload {
     pub(crate) fn to_model(&self) -> Upload {
-        let mut upload = Upload::new(self.id.upload_id());
-        upload.object = Some(TypeDiscriminator::Upload);
-        upload.bytes = Some(self.record.bytes);
-        upload.created_at = Some(self.id.created_at());
-        upload.expires_at = Some(self.record.expires_at);
-        upload.filename = Some(self.record.filename.clone());
-        upload.purpose = Some(self.id.purpose());
-        upload.status = Some(self.status());
+        let mut upload = Upload::new(self.id.upload_id())
+            .object(TypeDiscriminator::Upload)
+            .bytes(self.record.bytes)
+            .created_at(self.id.created_at())
+            .expires_at(self.record.expires_at)
+            .filename(self.record.filename.clone())
+            .purpose(self.id.purpose())
+            .status(self.status());
         if let Some(End::Completed(summary)) = &self.end {
             upload.file = Some(StoredFile { id: self.id, summary: summary.clone() }.into_model());
         }
@@ -109,13 +109,12 @@ impl Backend {
         let (path, blob) =
             (layout::part(tenant, upload, id), layout::blob(tenant, BlobName::Part(upload, id)));
         self.put_record_of(&blob, &path, &PartRecord { bytes }).await?;
-        let mut resource = UploadPartResource::new(id.part_id());
-        resource.object = Some(TypeDiscriminator::UploadPart);
-        resource.created_at = Some(id.created_at());
-        resource.upload_id = Some(upload.upload_id());
-        // The dialects that have none leave it out of their answer.
-        resource.azure_block_id = Some(id.azure_block_id());
-        Ok(resource)
+        Ok(UploadPartResource::new(id.part_id())
+            .object(TypeDiscriminator::UploadPart)
+            .created_at(id.created_at())
+            .upload_id(upload.upload_id())
+            // The dialects that have none leave it out of their answer.
+            .azure_block_id(id.azure_block_id()))
     }
 
     /// An upload that is open, or was completed and may be so again.
@@ -216,12 +215,11 @@ impl Backend {
         if end != End::Cancelled {
             return Err(Refusal::UploadOver { id: id.upload_id(), status });
         }
-        let mut upload = Upload::new(id.upload_id());
-        upload.object = Some(TypeDiscriminator::Upload);
-        upload.created_at = Some(id.created_at());
-        upload.purpose = Some(id.purpose());
-        upload.status = Some(status);
-        Ok(upload)
+        Ok(Upload::new(id.upload_id())
+            .object(TypeDiscriminator::Upload)
+            .created_at(id.created_at())
+            .purpose(id.purpose())
+            .status(status))
     }
 
     /// An upload, ended if its time is over.

@@ -1,29 +1,33 @@
 //! Enums of the contract, open to values that are not in it.
 
+use anyhow::Result;
+
+use crate::codegen::examples;
 use crate::codegen::rust::{doc, pascal_case, with_availability};
 use crate::contract::{EnumValue, Schema};
 
 /// The enum and its conversions.
-pub(super) fn item(name: &str, schema: &Schema) -> String {
+pub(super) fn item(name: &str, schema: &Schema) -> Result<String> {
     let due = if schema.reads_integers { "a string or a whole number" } else { "a string" };
-    [
-        definition(name, schema),
+    let items = [
+        definition(name, schema)?,
         names(name, schema),
         format!("open_enum!({name}, \"{due}\");\n"),
         lenient(name, schema),
-    ]
-    .join("\n")
+    ];
+    Ok(items.join("\n"))
 }
 
-fn definition(name: &str, schema: &Schema) -> String {
+fn definition(name: &str, schema: &Schema) -> Result<String> {
     let mut text = doc(&with_availability(&schema.description, &schema.availability), 0);
+    text += &examples::of_enum(name, schema)?;
     text += &format!("#[derive(Clone, Debug, PartialEq, Eq, Hash)]\n#[non_exhaustive]\npub enum {name} {{\n");
     for value in &schema.values {
         text += &doc(&value_doc(value), 1);
         text += &format!("{},\n", pascal_case(&value.value));
     }
     text += &doc("A value that this release does not know, as it came.", 1);
-    text + "Other(Unrecognized),\n}\n"
+    Ok(text + "Other(Unrecognized),\n}\n")
 }
 
 fn value_doc(value: &EnumValue) -> String {

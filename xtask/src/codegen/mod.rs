@@ -2,11 +2,14 @@
 
 mod conditions;
 mod enums;
+mod examples;
 mod fields;
 mod models;
 mod operations;
 mod purposes;
 mod rust;
+mod setters;
+mod struct_fields;
 mod structs;
 
 use std::fs;

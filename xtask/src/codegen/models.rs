@@ -58,8 +58,9 @@ fn subject(contract: &Contract, module: &str, schemas: &[(&str, &Schema)]) -> Re
         body += &if schema.is_enum() {
             enums::item(name, schema)
         } else {
-            structs::items(contract, name, schema).with_context(|| format!("the schema {name}"))?
-        };
+            structs::items(contract, name, schema)
+        }
+        .with_context(|| format!("the schema {name}"))?;
     }
     let text = rust::HEADER.to_owned() + &rust::file_doc(about) + "\n" + &imports(&body, schemas)? + &body;
     Ok(Generated { path: format!("{FOLDER}/{module}.rs").into(), text })

@@ -1,21 +1,11 @@
 //! Objects of the contract as structs.
 
-use anyhow::{Context, Result, ensure};
+use anyhow::Result;
 
-use crate::codegen::rust::{doc, pascal_case, quoted_list, with_article, with_availability};
-use crate::contract::{Contract, Kind, Property, Reading, Schema};
-
-/// One field of a struct.
-struct Field<'a> {
-    /// Its name in Rust and, unless `spellings` says otherwise, in JSON.
-    name: &'a str,
-    property: &'a Property,
-    kind: Kind,
-    /// The names in JSON; the first one is written, all are read.
-    spellings: Vec<&'a str>,
-    required: bool,
-    boxed: bool,
-}
+use crate::codegen::rust::{doc, quoted_list, with_article, with_availability};
+use crate::codegen::struct_fields::{Field, fields};
+use crate::codegen::{examples, setters};
+use crate::contract::{Contract, Kind, Reading, Schema};
 
 /// The struct, its constructor, and how it is read.
 pub(super) fn items(contract: &Contract, name: &str, schema: &Schema) -> Result<String> {
@@ -24,7 +14,8 @@ pub(super) fn items(contract: &Contract, name: &str, schema: &Schema) -> Result<
         Reading::Lenient => lenient(name, &fields),
         Reading::Strict => strict(name, &fields),
     };
-    let mut items = vec![definition(name, schema, &fields), constructor(name, &fields)];
+    let example = examples::of_object(contract, name, schema)?;
+    let mut items = vec![definition(name, schema, &fields, &example), methods(name, &fields)];
     if has_secret(&fields) {
         items.push(redacted_debug(name, &fields));
     }
@@ -32,46 +23,11 @@ pub(super) fn items(contract: &Contract, name: &str, schema: &Schema) -> Result<
     Ok(items.join("\n"))
 }
 
-fn fields<'a>(contract: &Contract, schema: &'a Schema) -> Result<Vec<Field<'a>>> {
-    let mut fields: Vec<Field<'a>> = Vec::new();
-    for (json, property) in schema.properties.iter() {
-        let at = || format!("the property {json}");
-        if let Some(other) = &property.same_as {
-            let field = fields.iter_mut().find(|field| field.spellings.contains(&other.as_str()));
-            field
-                .with_context(|| format!("{json} is the same as {other}, which does not stand before it"))?
-                .spellings
-                .push(json);
-            continue;
-        }
-        let kind = property.kind().with_context(at)?;
-        let boxed = match &kind {
-            Kind::Named(target) => holds_itself(contract, target)?,
-            _ => false,
-        };
-        let required = schema.required.iter().any(|name| name == json);
-        ensure!(!(required && boxed), "{json} is required and recursive, which can never be written");
-        let name = property.rust_name.as_deref().unwrap_or(json);
-        fields.push(Field { name, property, kind, spellings: vec![json], required, boxed });
-    }
-    Ok(fields)
-}
-
-/// Whether an object may hold another of its own kind directly, so that it needs a box.
-fn holds_itself(contract: &Contract, name: &str) -> Result<bool> {
-    let schema = contract.schemas.get(name).with_context(|| format!("there is no schema {name}"))?;
-    for (_, property) in schema.properties.iter() {
-        if property.kind()? == Kind::Named(name.to_owned()) {
-            return Ok(true);
-        }
-    }
-    Ok(false)
-}
-
-fn definition(name: &str, schema: &Schema, fields: &[Field<'_>]) -> String {
+fn definition(name: &str, schema: &Schema, fields: &[Field<'_>], example: &str) -> String {
     let debug = if has_secret(fields) { "" } else { "Debug, " };
     let default = if fields.iter().any(|field| field.required) { "" } else { "Default, " };
     let mut text = doc(&with_availability(&schema.description, &schema.availability), 0);
+    text += example;
     text += &format!(
         "#[derive(Clone, {debug}{default}PartialEq, Eq, Serialize)]\n#[non_exhaustive]\npub struct {name} {{\n"
     );
@@ -90,17 +46,22 @@ fn definition(name: &str, schema: &Schema, fields: &[Field<'_>]) -> String {
     text + "}\n"
 }
 
-fn constructor(name: &str, fields: &[Field<'_>]) -> String {
+fn methods(name: &str, fields: &[Field<'_>]) -> String {
+    let single = fields.iter().filter(|field| field.property.constructor).map(setters::constructor);
+    let setters = fields.iter().filter(|field| field.has_setter()).map(setters::setter);
+    let methods: Vec<_> = [constructor(fields)].into_iter().chain(single).chain(setters).collect();
+    format!("impl {name} {{\n{}}}\n", methods.join("\n"))
+}
+
+fn constructor(fields: &[Field<'_>]) -> String {
     let required: Vec<_> = fields.iter().filter(|field| field.required).collect();
     if required.is_empty() {
-        return format!(
-            "impl {name} {{\n/// One that says nothing yet.\npub fn new() -> Self {{\nSelf::default()\n}}\n}}\n"
-        );
+        return "/// Creates one that says nothing yet.\npub fn new() -> Self {\nSelf::default()\n}\n"
+            .to_owned();
     }
     let names: Vec<_> = required.iter().map(|field| field.name).collect();
-    let rest = if required.len() == fields.len() { "" } else { "; the rest is missing" };
-    let mut text = format!("impl {name} {{\n");
-    text += &doc(&format!("One with {}{rest}.", quoted_list(&names)), 1);
+    let rest = if required.len() == fields.len() { "" } else { "; the rest is absent" };
+    let mut text = doc(&format!("Creates one with {}{rest}.", quoted_list(&names)), 1);
     let parameters: Vec<_> =
         required.iter().map(|field| format!("{}: {}", field.name, field.parameter_type())).collect();
     text += &format!("pub fn new({}) -> Self {{\nSelf {{", parameters.join(", "));
@@ -112,7 +73,7 @@ fn constructor(name: &str, fields: &[Field<'_>]) -> String {
             (false, _) => format!("{}: None,", field.name),
         };
     }
-    text + "}\n}\n}\n"
+    text + "}\n}\n"
 }
 
 fn has_secret(fields: &[Field<'_>]) -> bool {
@@ -208,34 +169,5 @@ fn due(name: &str, fields: &[Field<'_>]) -> String {
     match required.as_slice() {
         [] => format!("{}: an object", with_article(name)),
         required => format!("{}: an object with {}", with_article(name), quoted_list(required)),
-    }
-}
-
-impl Field<'_> {
-    fn is_list(&self) -> bool {
-        matches!(self.kind, Kind::List(_))
-    }
-
-    fn type_name(&self) -> String {
-        let mut name = rust_type(&self.kind);
-        if self.boxed {
-            name = format!("Box<{name}>");
-        }
-        if self.required || self.is_list() { name } else { format!("Option<{name}>") }
-    }
-
-    fn parameter_type(&self) -> String {
-        if self.kind == Kind::Text { "impl Into<String>".to_owned() } else { self.type_name() }
-    }
-}
-
-fn rust_type(kind: &Kind) -> String {
-    match kind {
-        Kind::Text => "String".to_owned(),
-        Kind::Flag => "bool".to_owned(),
-        Kind::Count => "u64".to_owned(),
-        Kind::Time => "UnixSeconds".to_owned(),
-        Kind::Named(name) => pascal_case(name),
-        Kind::List(items) => format!("Vec<{}>", rust_type(items)),
     }
 }

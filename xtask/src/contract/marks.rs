@@ -4,9 +4,11 @@ use anyhow::{Result, bail};
 use yaml_serde::Value;
 
 /// All of them; `docs/contract/README.md` says what each means.
-pub(crate) const MARKS: [&str; 14] = [
+pub(crate) const MARKS: [&str; 16] = [
     "x-answer-limit",
     "x-availability",
+    "x-constructor",
+    "x-example",
     "x-module",
     "x-open",
     "x-reading",

@@ -2,6 +2,7 @@
 
 use anyhow::{Context, Result, bail};
 use serde::Deserialize;
+use yaml_serde::Value;
 
 use crate::contract::{Availability, Ordered};
 
@@ -22,6 +23,9 @@ pub(crate) struct Schema {
     /// The generated file that holds its Rust type; without one it has no type.
     #[serde(rename = "x-module")]
     pub(crate) module: Option<String>,
+    /// An object of this kind, for the documentation of its Rust type.
+    #[serde(rename = "x-example")]
+    pub(crate) example: Option<Value>,
     /// Whether services send values of this enum that no document lists.
     #[serde(rename = "x-open")]
     _open: Option<bool>,
@@ -89,6 +93,9 @@ pub(crate) struct Property {
     /// The property whose other spelling this is.
     #[serde(rename = "x-same-as")]
     pub(crate) same_as: Option<String>,
+    /// Whether an object can be made of it alone, though it is not required.
+    #[serde(default, rename = "x-constructor")]
+    pub(crate) constructor: bool,
     #[serde(rename = "x-rust-name")]
     pub(crate) rust_name: Option<String>,
     /// Whether it must not be seen in logs.

@@ -14,6 +14,17 @@ use crate::open_enum::{Unrecognized, open_enum};
 use crate::text::Text;
 
 /// The body of a refusal.
+///
+/// ```
+/// use partwise_models::{Error, ErrorCode, ErrorResponse};
+/// use serde_json::json;
+///
+/// let response = ErrorResponse::new(Error::message("Try again in two seconds.").code(ErrorCode::TooManyRequests));
+/// let json = json!({"error": {"code": "tooManyRequests", "message": "Try again in two seconds."}});
+/// assert_eq!(serde_json::to_value(&response)?, json);
+/// assert_eq!(serde_json::from_value::<ErrorResponse>(json)?, response);
+/// # Ok::<(), serde_json::Error>(())
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[non_exhaustive]
 pub struct ErrorResponse {
@@ -22,7 +33,7 @@ pub struct ErrorResponse {
 }
 
 impl ErrorResponse {
-    /// One with `error`.
+    /// Creates one with `error`.
     pub fn new(error: Error) -> Self {
         Self { error }
     }
@@ -51,6 +62,23 @@ impl Lenient for ErrorResponse {
 }
 
 /// Why a request was refused, or one detail of it.
+///
+/// ```
+/// use partwise_models::{Error, ErrorCode};
+/// use serde_json::json;
+///
+/// let error = Error::message("The key is wrong.")
+///     .code(ErrorCode::InvalidApiKey)
+///     .kind("invalid_request_error");
+/// let json = json!({
+///     "code": "invalid_api_key",
+///     "message": "The key is wrong.",
+///     "type": "invalid_request_error"
+/// });
+/// assert_eq!(serde_json::to_value(&error)?, json);
+/// assert_eq!(serde_json::from_value::<Error>(json)?, error);
+/// # Ok::<(), serde_json::Error>(())
+/// ```
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 #[non_exhaustive]
 pub struct Error {
@@ -89,9 +117,51 @@ pub struct Error {
 }
 
 impl Error {
-    /// One that says nothing yet.
+    /// Creates one that says nothing yet.
     pub fn new() -> Self {
         Self::default()
+    }
+
+    /// Creates one with `message` alone. What went wrong, for people.
+    pub fn message(message: impl Into<String>) -> Self {
+        Self { message: Some(message.into()), ..Self::default() }
+    }
+
+    /// Sets `code`. The kind of error, for programs. On Azure often the HTTP status, as text; on OpenAI often
+    /// null.
+    #[must_use]
+    pub fn code(self, code: ErrorCode) -> Self {
+        Self { code: Some(code), ..self }
+    }
+
+    /// Sets `kind`. The class of error, such as `invalid_request_error`.
+    #[must_use]
+    pub fn kind(self, kind: impl Into<String>) -> Self {
+        Self { kind: Some(kind.into()), ..self }
+    }
+
+    /// Sets `param`. The field or parameter that is at fault.
+    #[must_use]
+    pub fn param(self, param: impl Into<String>) -> Self {
+        Self { param: Some(param.into()), ..self }
+    }
+
+    /// Sets `target`. What the error is about.
+    #[must_use]
+    pub fn target(self, target: impl Into<String>) -> Self {
+        Self { target: Some(target.into()), ..self }
+    }
+
+    /// Sets `details`. The single errors behind this one.
+    #[must_use]
+    pub fn details(self, details: Vec<Error>) -> Self {
+        Self { details, ..self }
+    }
+
+    /// Sets `innererror`. A more specific error. Azure v1 spells it `inner_error`, which is read as well.
+    #[must_use]
+    pub fn innererror(self, innererror: InnerError) -> Self {
+        Self { innererror: Some(Box::new(innererror)), ..self }
     }
 }
 
@@ -139,6 +209,17 @@ impl Lenient for Error {
 
 /// The kind of error, for programs. Azure's codes come without statuses in its documents; gateways and OpenAI
 /// send codes of their own. A number is read as its decimal text.
+///
+/// ```
+/// use partwise_models::ErrorCode;
+///
+/// assert_eq!(ErrorCode::from("conflict"), ErrorCode::Conflict);
+/// assert_eq!(ErrorCode::Conflict.as_str(), "conflict");
+///
+/// let unknown = ErrorCode::from("from_the_future");
+/// assert!(matches!(unknown, ErrorCode::Other(_)));
+/// assert_eq!(unknown.as_str(), "from_the_future");
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum ErrorCode {
@@ -299,6 +380,19 @@ impl Lenient for ErrorCode {
 /// A more specific error inside an error; each may hold another.
 ///
 /// Where: dated Azure, Azure v1.
+///
+/// ```
+/// use partwise_models::{InnerError, InnerErrorCode};
+/// use serde_json::json;
+///
+/// let error = InnerError::new()
+///     .code(InnerErrorCode::InvalidPayload)
+///     .innererror(InnerError::new().code(InnerErrorCode::from("moreSpecific")));
+/// let json = json!({"code": "invalidPayload", "innererror": {"code": "moreSpecific"}});
+/// assert_eq!(serde_json::to_value(&error)?, json);
+/// assert_eq!(serde_json::from_value::<InnerError>(json)?, error);
+/// # Ok::<(), serde_json::Error>(())
+/// ```
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 #[non_exhaustive]
 pub struct InnerError {
@@ -313,9 +407,22 @@ pub struct InnerError {
 }
 
 impl InnerError {
-    /// One that says nothing yet.
+    /// Creates one that says nothing yet.
     pub fn new() -> Self {
         Self::default()
+    }
+
+    /// Sets `code`. The kind of error, for programs.
+    #[must_use]
+    pub fn code(self, code: InnerErrorCode) -> Self {
+        Self { code: Some(code), ..self }
+    }
+
+    /// Sets `innererror`. A still more specific error. Azure v1 spells it `inner_error`, which is read as
+    /// well.
+    #[must_use]
+    pub fn innererror(self, innererror: InnerError) -> Self {
+        Self { innererror: Some(Box::new(innererror)), ..self }
     }
 }
 
@@ -345,6 +452,17 @@ impl Lenient for InnerError {
 /// The kind of an inner error.
 ///
 /// Where: dated Azure, Azure v1.
+///
+/// ```
+/// use partwise_models::InnerErrorCode;
+///
+/// assert_eq!(InnerErrorCode::from("invalidPayload"), InnerErrorCode::InvalidPayload);
+/// assert_eq!(InnerErrorCode::InvalidPayload.as_str(), "invalidPayload");
+///
+/// let unknown = InnerErrorCode::from("from_the_future");
+/// assert!(matches!(unknown, InnerErrorCode::Other(_)));
+/// assert_eq!(unknown.as_str(), "from_the_future");
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum InnerErrorCode {

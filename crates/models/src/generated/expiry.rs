@@ -11,6 +11,17 @@ use crate::strict::{self, Strict};
 use crate::text::Text;
 
 /// How long a file is to live.
+///
+/// ```
+/// use partwise_models::{ExpiresAfter, ExpiryAnchor};
+/// use serde_json::json;
+///
+/// let expiry = ExpiresAfter::new(ExpiryAnchor::CreatedAt, 86_400);
+/// let json = json!({"anchor": "created_at", "seconds": 86400});
+/// assert_eq!(serde_json::to_value(&expiry)?, json);
+/// assert_eq!(serde_json::from_value::<ExpiresAfter>(json)?, expiry);
+/// # Ok::<(), serde_json::Error>(())
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[non_exhaustive]
 pub struct ExpiresAfter {
@@ -21,7 +32,7 @@ pub struct ExpiresAfter {
 }
 
 impl ExpiresAfter {
-    /// One with `anchor` and `seconds`.
+    /// Creates one with `anchor` and `seconds`.
     pub fn new(anchor: ExpiryAnchor, seconds: u64) -> Self {
         Self { anchor, seconds }
     }
@@ -56,6 +67,17 @@ impl Strict for ExpiresAfter {
 }
 
 /// The moment that the life of a file is counted from.
+///
+/// ```
+/// use partwise_models::ExpiryAnchor;
+///
+/// assert_eq!(ExpiryAnchor::from("created_at"), ExpiryAnchor::CreatedAt);
+/// assert_eq!(ExpiryAnchor::CreatedAt.as_str(), "created_at");
+///
+/// let unknown = ExpiryAnchor::from("from_the_future");
+/// assert!(matches!(unknown, ExpiryAnchor::Other(_)));
+/// assert_eq!(unknown.as_str(), "from_the_future");
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum ExpiryAnchor {

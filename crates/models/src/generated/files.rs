@@ -17,6 +17,31 @@ use crate::text::Text;
 use crate::{Purpose, TypeDiscriminator, UnixSeconds};
 
 /// A stored file, as the service describes it.
+///
+/// ```
+/// use partwise_models::{File, FileState, Purpose, TypeDiscriminator, UnixSeconds};
+/// use serde_json::json;
+///
+/// let file = File::new("file-abc123")
+///     .object(TypeDiscriminator::File)
+///     .bytes(120_000)
+///     .created_at(UnixSeconds(1_719_185_911))
+///     .filename("train.jsonl")
+///     .purpose(Purpose::FineTune)
+///     .status(FileState::Processed);
+/// let json = json!({
+///     "id": "file-abc123",
+///     "object": "file",
+///     "bytes": 120000,
+///     "created_at": 1719185911,
+///     "filename": "train.jsonl",
+///     "purpose": "fine-tune",
+///     "status": "processed"
+/// });
+/// assert_eq!(serde_json::to_value(&file)?, json);
+/// assert_eq!(serde_json::from_value::<File>(json)?, file);
+/// # Ok::<(), serde_json::Error>(())
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[non_exhaustive]
 pub struct File {
@@ -51,7 +76,7 @@ pub struct File {
 }
 
 impl File {
-    /// One with `id`; the rest is missing.
+    /// Creates one with `id`; the rest is absent.
     pub fn new(id: impl Into<String>) -> Self {
         Self {
             id: id.into(),
@@ -64,6 +89,54 @@ impl File {
             status: None,
             status_details: None,
         }
+    }
+
+    /// Sets `object`. Always `file`.
+    #[must_use]
+    pub fn object(self, object: TypeDiscriminator) -> Self {
+        Self { object: Some(object), ..self }
+    }
+
+    /// Sets `bytes`. The size in bytes. Azure leaves it out, or sends null, while it does not know.
+    #[must_use]
+    pub fn bytes(self, bytes: u64) -> Self {
+        Self { bytes: Some(bytes), ..self }
+    }
+
+    /// Sets `created_at`. When the file was created. A file made of an upload bears the upload's time.
+    #[must_use]
+    pub fn created_at(self, created_at: UnixSeconds) -> Self {
+        Self { created_at: Some(created_at), ..self }
+    }
+
+    /// Sets `expires_at`. When the service deletes the file by itself; missing or null when it does not.
+    #[must_use]
+    pub fn expires_at(self, expires_at: UnixSeconds) -> Self {
+        Self { expires_at: Some(expires_at), ..self }
+    }
+
+    /// Sets `filename`. The name that was sent with the content.
+    #[must_use]
+    pub fn filename(self, filename: impl Into<String>) -> Self {
+        Self { filename: Some(filename.into()), ..self }
+    }
+
+    /// Sets `purpose`. What the file is for.
+    #[must_use]
+    pub fn purpose(self, purpose: Purpose) -> Self {
+        Self { purpose: Some(purpose), ..self }
+    }
+
+    /// Sets `status`. How far the service is with the file. OpenAI calls it deprecated.
+    #[must_use]
+    pub fn status(self, status: FileState) -> Self {
+        Self { status: Some(status), ..self }
+    }
+
+    /// Sets `status_details`. Why the file cannot be used. OpenAI calls it deprecated.
+    #[must_use]
+    pub fn status_details(self, status_details: impl Into<String>) -> Self {
+        Self { status_details: Some(status_details.into()), ..self }
     }
 }
 
@@ -126,6 +199,17 @@ impl Lenient for File {
 }
 
 /// How far the service is with a file.
+///
+/// ```
+/// use partwise_models::FileState;
+///
+/// assert_eq!(FileState::from("uploaded"), FileState::Uploaded);
+/// assert_eq!(FileState::Uploaded.as_str(), "uploaded");
+///
+/// let unknown = FileState::from("from_the_future");
+/// assert!(matches!(unknown, FileState::Other(_)));
+/// assert_eq!(unknown.as_str(), "from_the_future");
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum FileState {
@@ -204,6 +288,27 @@ impl Lenient for FileState {
 }
 
 /// A page of files, or all of them where the service does not page.
+///
+/// ```
+/// use partwise_models::{File, FileList, TypeDiscriminator};
+/// use serde_json::json;
+///
+/// let files = FileList::new(vec![File::new("file-abc123").filename("train.jsonl")])
+///     .object(TypeDiscriminator::List)
+///     .first_id("file-abc123")
+///     .last_id("file-abc123")
+///     .has_more(false);
+/// let json = json!({
+///     "object": "list",
+///     "data": [{"id": "file-abc123", "filename": "train.jsonl"}],
+///     "first_id": "file-abc123",
+///     "last_id": "file-abc123",
+///     "has_more": false
+/// });
+/// assert_eq!(serde_json::to_value(&files)?, json);
+/// assert_eq!(serde_json::from_value::<FileList>(json)?, files);
+/// # Ok::<(), serde_json::Error>(())
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[non_exhaustive]
 pub struct FileList {
@@ -230,9 +335,33 @@ pub struct FileList {
 }
 
 impl FileList {
-    /// One with `data`; the rest is missing.
+    /// Creates one with `data`; the rest is absent.
     pub fn new(data: Vec<File>) -> Self {
         Self { object: None, data, first_id: None, last_id: None, has_more: None }
+    }
+
+    /// Sets `object`. Always `list`.
+    #[must_use]
+    pub fn object(self, object: TypeDiscriminator) -> Self {
+        Self { object: Some(object), ..self }
+    }
+
+    /// Sets `first_id`. The id of the first file of this page.
+    #[must_use]
+    pub fn first_id(self, first_id: impl Into<String>) -> Self {
+        Self { first_id: Some(first_id.into()), ..self }
+    }
+
+    /// Sets `last_id`. The id of the last file of this page; the next page comes after it.
+    #[must_use]
+    pub fn last_id(self, last_id: impl Into<String>) -> Self {
+        Self { last_id: Some(last_id.into()), ..self }
+    }
+
+    /// Sets `has_more`. Whether another page follows.
+    #[must_use]
+    pub fn has_more(self, has_more: bool) -> Self {
+        Self { has_more: Some(has_more), ..self }
     }
 }
 
@@ -267,6 +396,17 @@ impl Lenient for FileList {
 }
 
 /// What became of a file that was to be deleted.
+///
+/// ```
+/// use partwise_models::{DeletedFile, TypeDiscriminator};
+/// use serde_json::json;
+///
+/// let file = DeletedFile::new("file-abc123").object(TypeDiscriminator::File).deleted(true);
+/// let json = json!({"id": "file-abc123", "object": "file", "deleted": true});
+/// assert_eq!(serde_json::to_value(&file)?, json);
+/// assert_eq!(serde_json::from_value::<DeletedFile>(json)?, file);
+/// # Ok::<(), serde_json::Error>(())
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[non_exhaustive]
 pub struct DeletedFile {
@@ -281,9 +421,21 @@ pub struct DeletedFile {
 }
 
 impl DeletedFile {
-    /// One with `id`; the rest is missing.
+    /// Creates one with `id`; the rest is absent.
     pub fn new(id: impl Into<String>) -> Self {
         Self { id: id.into(), object: None, deleted: None }
+    }
+
+    /// Sets `object`. Always `file`.
+    #[must_use]
+    pub fn object(self, object: TypeDiscriminator) -> Self {
+        Self { object: Some(object), ..self }
+    }
+
+    /// Sets `deleted`. Whether this request deleted the file; Azure says false of one that was gone before.
+    #[must_use]
+    pub fn deleted(self, deleted: bool) -> Self {
+        Self { deleted: Some(deleted), ..self }
     }
 }
 
@@ -314,6 +466,21 @@ impl Lenient for DeletedFile {
 }
 
 /// Where the service fetches a file by itself.
+///
+/// ```
+/// use partwise_models::{ImportFileRequest, Purpose};
+/// use serde_json::json;
+///
+/// let request = ImportFileRequest::new(Purpose::Batch, "batch.jsonl", "https://example.com/batch.jsonl");
+/// let json = json!({
+///     "purpose": "batch",
+///     "filename": "batch.jsonl",
+///     "content_url": "https://example.com/batch.jsonl"
+/// });
+/// assert_eq!(serde_json::to_value(&request)?, json);
+/// assert_eq!(serde_json::from_value::<ImportFileRequest>(json)?, request);
+/// # Ok::<(), serde_json::Error>(())
+/// ```
 #[derive(Clone, PartialEq, Eq, Serialize)]
 #[non_exhaustive]
 pub struct ImportFileRequest {
@@ -327,7 +494,7 @@ pub struct ImportFileRequest {
 }
 
 impl ImportFileRequest {
-    /// One with `purpose`, `filename` and `content_url`.
+    /// Creates one with `purpose`, `filename` and `content_url`.
     pub fn new(purpose: Purpose, filename: impl Into<String>, content_url: impl Into<String>) -> Self {
         Self { purpose, filename: filename.into(), content_url: content_url.into() }
     }

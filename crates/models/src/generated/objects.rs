@@ -6,6 +6,17 @@ use crate::lenient::Lenient;
 use crate::open_enum::{Unrecognized, open_enum};
 
 /// What kind of object a JSON object is, in its member `object`.
+///
+/// ```
+/// use partwise_models::TypeDiscriminator;
+///
+/// assert_eq!(TypeDiscriminator::from("list"), TypeDiscriminator::List);
+/// assert_eq!(TypeDiscriminator::List.as_str(), "list");
+///
+/// let unknown = TypeDiscriminator::from("from_the_future");
+/// assert!(matches!(unknown, TypeDiscriminator::Other(_)));
+/// assert_eq!(unknown.as_str(), "from_the_future");
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum TypeDiscriminator {

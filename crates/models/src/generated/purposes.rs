@@ -6,6 +6,17 @@ use crate::lenient::Lenient;
 use crate::open_enum::{Unrecognized, open_enum};
 
 /// What a file is for. The service checks content and name by it.
+///
+/// ```
+/// use partwise_models::Purpose;
+///
+/// assert_eq!(Purpose::from("assistants"), Purpose::Assistants);
+/// assert_eq!(Purpose::Assistants.as_str(), "assistants");
+///
+/// let unknown = Purpose::from("from_the_future");
+/// assert!(matches!(unknown, Purpose::Other(_)));
+/// assert_eq!(unknown.as_str(), "from_the_future");
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Purpose {

@@ -15,6 +15,35 @@ use crate::text::Text;
 use crate::{ExpiresAfter, File, Purpose, TypeDiscriminator, UnixSeconds};
 
 /// A file on its way in parts, as the service describes it.
+///
+/// ```
+/// use partwise_models::{File, Purpose, TypeDiscriminator, UnixSeconds, Upload, UploadStatus};
+/// use serde_json::json;
+///
+/// let upload = Upload::new("upload_abc123")
+///     .object(TypeDiscriminator::Upload)
+///     .bytes(1_500_000_000)
+///     .created_at(UnixSeconds(1_719_184_911))
+///     .expires_at(UnixSeconds(1_719_188_511))
+///     .filename("train.jsonl")
+///     .purpose(Purpose::FineTune)
+///     .status(UploadStatus::Completed)
+///     .file(File::new("file-abc123").bytes(1_500_000_000));
+/// let json = json!({
+///     "id": "upload_abc123",
+///     "object": "upload",
+///     "bytes": 1500000000,
+///     "created_at": 1719184911,
+///     "expires_at": 1719188511,
+///     "filename": "train.jsonl",
+///     "purpose": "fine-tune",
+///     "status": "completed",
+///     "file": {"id": "file-abc123", "bytes": 1500000000}
+/// });
+/// assert_eq!(serde_json::to_value(&upload)?, json);
+/// assert_eq!(serde_json::from_value::<Upload>(json)?, upload);
+/// # Ok::<(), serde_json::Error>(())
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[non_exhaustive]
 pub struct Upload {
@@ -47,7 +76,7 @@ pub struct Upload {
 }
 
 impl Upload {
-    /// One with `id`; the rest is missing.
+    /// Creates one with `id`; the rest is absent.
     pub fn new(id: impl Into<String>) -> Self {
         Self {
             id: id.into(),
@@ -60,6 +89,54 @@ impl Upload {
             status: None,
             file: None,
         }
+    }
+
+    /// Sets `object`. Always `upload`.
+    #[must_use]
+    pub fn object(self, object: TypeDiscriminator) -> Self {
+        Self { object: Some(object), ..self }
+    }
+
+    /// Sets `bytes`. The size of the whole file in bytes, as announced.
+    #[must_use]
+    pub fn bytes(self, bytes: u64) -> Self {
+        Self { bytes: Some(bytes), ..self }
+    }
+
+    /// Sets `created_at`. When the upload was created.
+    #[must_use]
+    pub fn created_at(self, created_at: UnixSeconds) -> Self {
+        Self { created_at: Some(created_at), ..self }
+    }
+
+    /// Sets `expires_at`. Until when the upload can be completed.
+    #[must_use]
+    pub fn expires_at(self, expires_at: UnixSeconds) -> Self {
+        Self { expires_at: Some(expires_at), ..self }
+    }
+
+    /// Sets `filename`. The name of the file to be.
+    #[must_use]
+    pub fn filename(self, filename: impl Into<String>) -> Self {
+        Self { filename: Some(filename.into()), ..self }
+    }
+
+    /// Sets `purpose`. What the file is for.
+    #[must_use]
+    pub fn purpose(self, purpose: Purpose) -> Self {
+        Self { purpose: Some(purpose), ..self }
+    }
+
+    /// Sets `status`. How far the upload is.
+    #[must_use]
+    pub fn status(self, status: UploadStatus) -> Self {
+        Self { status: Some(status), ..self }
+    }
+
+    /// Sets `file`. The file that the upload became. Azure's samples show one in every status.
+    #[must_use]
+    pub fn file(self, file: File) -> Self {
+        Self { file: Some(file), ..self }
     }
 }
 
@@ -103,6 +180,17 @@ impl Lenient for Upload {
 }
 
 /// How far an upload is. All but `pending` are final.
+///
+/// ```
+/// use partwise_models::UploadStatus;
+///
+/// assert_eq!(UploadStatus::from("pending"), UploadStatus::Pending);
+/// assert_eq!(UploadStatus::Pending.as_str(), "pending");
+///
+/// let unknown = UploadStatus::from("from_the_future");
+/// assert!(matches!(unknown, UploadStatus::Other(_)));
+/// assert_eq!(unknown.as_str(), "from_the_future");
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum UploadStatus {
@@ -153,6 +241,25 @@ impl Lenient for UploadStatus {
 }
 
 /// One part of an upload.
+///
+/// ```
+/// use partwise_models::{TypeDiscriminator, UnixSeconds, UploadPartResource};
+/// use serde_json::json;
+///
+/// let part = UploadPartResource::new("part_def456")
+///     .object(TypeDiscriminator::UploadPart)
+///     .created_at(UnixSeconds(1_719_185_911))
+///     .upload_id("upload_abc123");
+/// let json = json!({
+///     "id": "part_def456",
+///     "object": "upload.part",
+///     "created_at": 1719185911,
+///     "upload_id": "upload_abc123"
+/// });
+/// assert_eq!(serde_json::to_value(&part)?, json);
+/// assert_eq!(serde_json::from_value::<UploadPartResource>(json)?, part);
+/// # Ok::<(), serde_json::Error>(())
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[non_exhaustive]
 pub struct UploadPartResource {
@@ -176,9 +283,34 @@ pub struct UploadPartResource {
 }
 
 impl UploadPartResource {
-    /// One with `id`; the rest is missing.
+    /// Creates one with `id`; the rest is absent.
     pub fn new(id: impl Into<String>) -> Self {
         Self { id: id.into(), object: None, created_at: None, upload_id: None, azure_block_id: None }
+    }
+
+    /// Sets `object`. Always `upload.part`.
+    #[must_use]
+    pub fn object(self, object: TypeDiscriminator) -> Self {
+        Self { object: Some(object), ..self }
+    }
+
+    /// Sets `created_at`. When the part was stored.
+    #[must_use]
+    pub fn created_at(self, created_at: UnixSeconds) -> Self {
+        Self { created_at: Some(created_at), ..self }
+    }
+
+    /// Sets `upload_id`. The id of the upload.
+    #[must_use]
+    pub fn upload_id(self, upload_id: impl Into<String>) -> Self {
+        Self { upload_id: Some(upload_id.into()), ..self }
+    }
+
+    /// Sets `azure_block_id`. The part's name in Azure's storage. Azure's sample completes an upload with
+    /// such names where its text speaks of part ids; working clients send `id`.
+    #[must_use]
+    pub fn azure_block_id(self, azure_block_id: impl Into<String>) -> Self {
+        Self { azure_block_id: Some(azure_block_id.into()), ..self }
     }
 }
 
@@ -213,6 +345,24 @@ impl Lenient for UploadPartResource {
 }
 
 /// Announces a file that will come in parts.
+///
+/// ```
+/// use partwise_models::{CreateUploadRequest, ExpiresAfter, ExpiryAnchor, Purpose};
+/// use serde_json::json;
+///
+/// let request = CreateUploadRequest::new("train.jsonl", Purpose::FineTune, 1_500_000_000, "application/jsonl")
+///     .expires_after(ExpiresAfter::new(ExpiryAnchor::CreatedAt, 86_400));
+/// let json = json!({
+///     "filename": "train.jsonl",
+///     "purpose": "fine-tune",
+///     "bytes": 1500000000,
+///     "mime_type": "application/jsonl",
+///     "expires_after": {"anchor": "created_at", "seconds": 86400}
+/// });
+/// assert_eq!(serde_json::to_value(&request)?, json);
+/// assert_eq!(serde_json::from_value::<CreateUploadRequest>(json)?, request);
+/// # Ok::<(), serde_json::Error>(())
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[non_exhaustive]
 pub struct CreateUploadRequest {
@@ -232,7 +382,7 @@ pub struct CreateUploadRequest {
 }
 
 impl CreateUploadRequest {
-    /// One with `filename`, `purpose`, `bytes` and `mime_type`; the rest is missing.
+    /// Creates one with `filename`, `purpose`, `bytes` and `mime_type`; the rest is absent.
     pub fn new(
         filename: impl Into<String>,
         purpose: Purpose,
@@ -240,6 +390,12 @@ impl CreateUploadRequest {
         mime_type: impl Into<String>,
     ) -> Self {
         Self { filename: filename.into(), purpose, bytes, mime_type: mime_type.into(), expires_after: None }
+    }
+
+    /// Sets `expires_after`. How long the file is to live, counted from its creation.
+    #[must_use]
+    pub fn expires_after(self, expires_after: ExpiresAfter) -> Self {
+        Self { expires_after: Some(expires_after), ..self }
     }
 }
 
@@ -282,6 +438,21 @@ impl Strict for CreateUploadRequest {
 }
 
 /// Names the parts that make the file.
+///
+/// ```
+/// use partwise_models::CompleteUploadRequest;
+/// use serde_json::json;
+///
+/// let request = CompleteUploadRequest::new(vec!["part_def456".to_owned(), "part_ghi789".to_owned()])
+///     .md5("5eb63bbbe01eeed093cb22bb8f5acdc3");
+/// let json = json!({
+///     "part_ids": ["part_def456", "part_ghi789"],
+///     "md5": "5eb63bbbe01eeed093cb22bb8f5acdc3"
+/// });
+/// assert_eq!(serde_json::to_value(&request)?, json);
+/// assert_eq!(serde_json::from_value::<CompleteUploadRequest>(json)?, request);
+/// # Ok::<(), serde_json::Error>(())
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[non_exhaustive]
 pub struct CompleteUploadRequest {
@@ -293,9 +464,16 @@ pub struct CompleteUploadRequest {
 }
 
 impl CompleteUploadRequest {
-    /// One with `part_ids`; the rest is missing.
+    /// Creates one with `part_ids`; the rest is absent.
     pub fn new(part_ids: Vec<String>) -> Self {
         Self { part_ids, md5: None }
+    }
+
+    /// Sets `md5`. The md5 of the whole file. No document states its form; lower-case hexadecimal is the
+    /// common reading.
+    #[must_use]
+    pub fn md5(self, md5: impl Into<String>) -> Self {
+        Self { md5: Some(md5.into()), ..self }
     }
 }
 

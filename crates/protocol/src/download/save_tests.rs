@@ -82,8 +82,7 @@ fn a_checkpoint_that_cannot_be_saved_is_told_although_everything_has_come() {
     let asked = RequestId(0);
     machine.handle_moved(asked, 950);
     machine.handle_end(asked, at(61));
-    let mut file = partwise_models::File::new("file-1");
-    file.bytes = Some(1000);
+    let file = partwise_models::File::new("file-1").bytes(1000);
     machine.handle_retrieved(object, Ok(file), at(61));
     assert!(matches!(machine.poll(at(61)), Action::Wait { .. }), "the checkpoint is on its way");
     machine.handle_saved(Err(SaveError::new("input/output error")));

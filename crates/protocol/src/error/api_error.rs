@@ -88,11 +88,9 @@ impl ApiError {
     /// A refusal with this status and message, for a service to answer with.
     #[must_use]
     pub fn new(status: StatusCode, message: impl Into<String>) -> Self {
-        let mut error = Error::new();
-        error.message = Some(message.into());
         Self {
             status,
-            error,
+            error: Error::message(message),
             request_id: None,
             retry: RetryHint::default(),
             redirect: None,
@@ -133,7 +131,7 @@ impl ApiError {
             status: response.status(),
             is_of_the_api: in_shape.as_ref().is_some_and(|error| *error != Error::new()),
             error: match coding(response.headers()) {
-                Some(line) => error_of(format!("the answer came coded ({})", one_line(&line))),
+                Some(line) => Error::message(format!("the answer came coded ({})", one_line(&line))),
                 None => in_shape.unwrap_or_else(|| read_page(response.headers(), response.body())),
             },
             request_id: request_id(response.headers()),
@@ -308,7 +306,7 @@ pub(crate) fn read_error(headers: &HeaderMap, body: &[u8]) -> Error {
 fn read_shape(body: &[u8]) -> Option<Error> {
     let Value::Object(mut top) = serde_json::from_slice(body).ok()? else { return None };
     match top.remove("error") {
-        Some(Value::String(message)) => Some(error_of(message)),
+        Some(Value::String(message)) => Some(Error::message(message)),
         Some(error @ Value::Object(_)) => serde_json::from_value(error).ok(),
         // Azure's gateway puts `message` and a status at the top, without `error`.
         _ => serde_json::from_value::<Error>(Value::Object(top)).ok().filter(|error| error.message.is_some()),
@@ -318,10 +316,10 @@ fn read_shape(body: &[u8]) -> Option<Error> {
 /// Reads anything else that refuses: a page, a text, nothing.
 fn read_page(headers: &HeaderMap, body: &[u8]) -> Error {
     match page(body) {
-        Some(page) => error_of(page),
-        None if is_page(headers, body) => error_of(UNTITLED.to_owned()),
+        Some(page) => Error::message(page),
+        None if is_page(headers, body) => Error::message(UNTITLED),
         None if body.trim_ascii().is_empty() => Error::new(),
-        None => error_of(body_excerpt(body)),
+        None => Error::message(body_excerpt(body)),
     }
 }
 
@@ -349,12 +347,6 @@ fn is_page(headers: &HeaderMap, body: &[u8]) -> bool {
     // Some gateways send their errors as JSON and forget to say so.
     let is_json = body.trim_ascii_start().starts_with(b"{");
     !is_json && (is_html || html_title(body).is_some())
-}
-
-fn error_of(message: String) -> Error {
-    let mut error = Error::new();
-    error.message = Some(message);
-    error
 }
 
 pub(crate) fn html_title(body: &[u8]) -> Option<String> {

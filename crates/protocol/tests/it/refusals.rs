@@ -211,15 +211,15 @@ fn each_dialect_words_a_refusal_in_its_own_way() {
     slow_down.retry.after = Some(RetryAfter::Until(UnixSeconds(1_719_184_911)));
     let _ = writeln!(page, "with a moment\n{}", in_each_dialect(&slow_down));
 
-    let mut inner = InnerError::new();
-    inner.code = Some(InnerErrorCode::InvalidPayload);
-    let mut detail = Error::new();
-    detail.message = Some("line 3".into());
+    let inner = InnerError::new().code(InnerErrorCode::InvalidPayload);
+    let detail = Error::message("line 3");
     let mut full = ApiError::new(StatusCode::BAD_REQUEST, "not JSONL").with_param("file");
-    full.error.code = Some(ErrorCode::JsonlValidationFailed);
-    full.error.kind = Some("invalid_request_error".into());
-    full.error.details = vec![detail];
-    full.error.innererror = Some(Box::new(inner));
+    full.error = full
+        .error
+        .code(ErrorCode::JsonlValidationFailed)
+        .kind("invalid_request_error")
+        .details(vec![detail])
+        .innererror(inner);
     let _ = writeln!(page, "with all that an error can have\n{}", in_each_dialect(&full));
     assert_page("refusals", "statuses", &page);
 }

@@ -232,13 +232,13 @@ impl Service {
 
     fn create(&mut self, create: CreateUpload, clock: u64) -> Upload {
         let request = create.request;
-        let mut upload = Upload::new(self.id("upload_"));
-        upload.bytes = Some(request.bytes);
-        upload.filename = Some(request.filename);
-        upload.purpose = Some(request.purpose);
-        upload.status = Some(UploadStatus::Pending);
-        upload.created_at = Some(UnixSeconds(clock / 1000));
-        upload.expires_at = Some(UnixSeconds(clock / 1000 + self.lifetime));
+        let mut upload = Upload::new(self.id("upload_"))
+            .bytes(request.bytes)
+            .filename(request.filename)
+            .purpose(request.purpose)
+            .status(UploadStatus::Pending)
+            .created_at(UnixSeconds(clock / 1000))
+            .expires_at(UnixSeconds(clock / 1000 + self.lifetime));
         self.uploads.insert(upload.id.clone(), Open { upload: upload.clone(), parts: BTreeMap::new() });
         if self.names_nonsense {
             upload.expires_at = Some(UnixSeconds(clock / 1000 - 57_615));
@@ -274,10 +274,7 @@ impl Service {
         assert!(content.len() as u64 <= api.limits().part, "a part is over the limit");
         let open = self.pending(&part.upload_id, clock)?;
         open.parts.insert(id.clone(), content.to_vec());
-        let mut resource = UploadPartResource::new(id);
-        resource.upload_id = Some(part.upload_id);
-        resource.created_at = Some(UnixSeconds(clock / 1000));
-        Ok(resource)
+        Ok(UploadPartResource::new(id).upload_id(part.upload_id).created_at(UnixSeconds(clock / 1000)))
     }
 
     fn complete(&mut self, complete: CompleteUpload, clock: u64) -> Result<Upload, ApiError> {
@@ -325,11 +322,11 @@ impl Service {
         created: u64,
         clock: u64,
     ) -> File {
-        let mut file = File::new(self.id("file-"));
-        file.filename = Some(filename.to_owned());
-        file.purpose = Some(purpose);
-        file.bytes = Some(content.len() as u64);
-        file.created_at = Some(UnixSeconds(created));
+        let file = File::new(self.id("file-"))
+            .filename(filename.to_owned())
+            .purpose(purpose)
+            .bytes(content.len() as u64)
+            .created_at(UnixSeconds(created));
         let (listed_from, sized_from) = (clock + self.list_lag, clock + self.size_lag);
         self.files.push(Stored { file: file.clone(), content, listed_from, sized_from });
         file

@@ -76,8 +76,7 @@ fn a_page_after_ranges_keeps_what_has_come() {
         let Action::Start { id: look, task: DownloadTask::Retrieve { .. } } = machine.poll(now) else {
             panic!("it looks")
         };
-        let mut file = File::new("file-1");
-        file.bytes = Some(1000);
+        let file = File::new("file-1").bytes(1000);
         machine.handle_retrieved(look, Ok(file), now);
         assert_eq!(machine.handle_answer(id, Ok(head), now), None);
         let Action::Abandon(_) = machine.poll(now) else { panic!("it is wanted") };

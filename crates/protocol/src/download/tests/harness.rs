@@ -170,8 +170,7 @@ impl<'r> Run<'r> {
                     self.running.push(Running { id, operation, answered: None });
                 }
                 Action::Start { id, task: DownloadTask::Retrieve { .. } } => {
-                    let mut file = File::new("file-1");
-                    file.bytes = Some(self.service.length());
+                    let file = File::new("file-1").bytes(self.service.length());
                     machine.handle_retrieved(id, Ok(file), self.now());
                 }
                 Action::Abandon(id) => self.running.retain(|running| running.id != id),

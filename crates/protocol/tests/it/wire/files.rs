@@ -22,15 +22,14 @@ pub(super) fn boundary() -> Boundary {
 
 /// A file with every member that a service knows of it.
 pub(super) fn file() -> File {
-    let mut file = File::new("file-abc123");
-    file.object = Some(TypeDiscriminator::File);
-    file.bytes = Some(18);
-    file.created_at = Some(UnixSeconds(1_719_184_911));
-    file.expires_at = Some(UnixSeconds(1_721_776_911));
-    file.filename = Some("train.jsonl".into());
-    file.purpose = Some(Purpose::FineTune);
-    file.status = Some(FileState::Processed);
-    file
+    File::new("file-abc123")
+        .object(TypeDiscriminator::File)
+        .bytes(18)
+        .created_at(UnixSeconds(1_719_184_911))
+        .expires_at(UnixSeconds(1_721_776_911))
+        .filename("train.jsonl")
+        .purpose(Purpose::FineTune)
+        .status(FileState::Processed)
 }
 
 #[test]
@@ -41,14 +40,13 @@ fn list_files() {
     everything.order = Some(Order::Ascending);
     everything.after = Some("file-000".into());
 
-    let mut page = FileList::new(vec![file(), File::new("file-with-an-id-alone")]);
-    page.object = Some(TypeDiscriminator::List);
-    page.first_id = Some("file-abc123".into());
-    page.last_id = Some("file-with-an-id-alone".into());
-    page.has_more = Some(true);
+    let page = FileList::new(vec![file(), File::new("file-with-an-id-alone")])
+        .object(TypeDiscriminator::List)
+        .first_id("file-abc123")
+        .last_id("file-with-an-id-alone")
+        .has_more(true);
 
-    let mut whole = FileList::new(vec![file()]);
-    whole.has_more = Some(false);
+    let whole = FileList::new(vec![file()]).has_more(false);
 
     assert_wire(
         "list_files",
@@ -117,9 +115,7 @@ fn retrieve_file() {
 #[test]
 fn delete_file() {
     let delete = || DeleteFile::new("file-abc123");
-    let mut deleted = DeletedFile::new("file-abc123");
-    deleted.object = Some(TypeDiscriminator::File);
-    deleted.deleted = Some(true);
+    let deleted = DeletedFile::new("file-abc123").object(TypeDiscriminator::File).deleted(true);
     assert_wire(
         "delete_file",
         &[

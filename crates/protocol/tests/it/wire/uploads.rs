@@ -15,22 +15,20 @@ use super::{
 };
 
 fn upload(status: UploadStatus) -> Upload {
-    let mut upload = Upload::new("upload_abc123");
-    upload.object = Some(TypeDiscriminator::Upload);
-    upload.bytes = Some(18);
-    upload.created_at = Some(UnixSeconds(1_719_184_911));
-    upload.expires_at = Some(UnixSeconds(1_719_188_511));
-    upload.filename = Some("train.jsonl".into());
-    upload.purpose = Some(Purpose::FineTune);
-    upload.status = Some(status);
-    upload
+    Upload::new("upload_abc123")
+        .object(TypeDiscriminator::Upload)
+        .bytes(18)
+        .created_at(UnixSeconds(1_719_184_911))
+        .expires_at(UnixSeconds(1_719_188_511))
+        .filename("train.jsonl")
+        .purpose(Purpose::FineTune)
+        .status(status)
 }
 
 #[test]
 fn create_upload() {
     let create = || CreateUploadRequest::new("data/train.jsonl", Purpose::FineTune, 18, "application/jsonl");
-    let mut expiring = create();
-    expiring.expires_after = Some(ExpiresAfter::new(ExpiryAnchor::CreatedAt, 3600));
+    let expiring = create().expires_after(ExpiresAfter::new(ExpiryAnchor::CreatedAt, 3600));
     let mut nameless = create();
     nameless.filename = "data/".into();
     let pending = || upload(UploadStatus::Pending);
@@ -55,21 +53,19 @@ fn create_upload() {
 #[test]
 fn add_upload_part() {
     let request = AddUploadPart::new("upload_abc123", SourceRange::new(9, 18), boundary());
-    let mut part = UploadPartResource::new("part_def456");
-    part.object = Some(TypeDiscriminator::UploadPart);
-    part.created_at = Some(UnixSeconds(1_719_185_911));
-    part.upload_id = Some("upload_abc123".into());
-    part.azure_block_id = Some("LnmictL3p0u4LH/ko343nw==".into());
+    let part = UploadPartResource::new("part_def456")
+        .object(TypeDiscriminator::UploadPart)
+        .created_at(UnixSeconds(1_719_185_911))
+        .upload_id("upload_abc123")
+        .azure_block_id("LnmictL3p0u4LH/ko343nw==");
     assert_wire("add_upload_part", &[Exchange { about: "a range of a source", request, response: part }]);
 }
 
 #[test]
 fn complete_upload() {
     let complete = CompleteUploadRequest::new(vec!["part_def456".into(), "part_ghi789".into()]);
-    let mut checked = complete.clone();
-    checked.md5 = Some("d41d8cd98f00b204e9800998ecf8427e".into());
-    let mut completed = upload(UploadStatus::Completed);
-    completed.file = Some(file());
+    let checked = complete.clone().md5("d41d8cd98f00b204e9800998ecf8427e");
+    let completed = upload(UploadStatus::Completed).file(file());
     let exchange = |about, request| Exchange {
         about,
         request: CompleteUpload::new("upload_abc123", request),

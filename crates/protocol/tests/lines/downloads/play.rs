@@ -274,8 +274,7 @@ impl Play {
         let Some(range) = flight.range.clone() else {
             self.idle.push(flight.connection);
             self.flights.remove(&id);
-            let mut file = File::new("file-1");
-            file.bytes = Some(self.length);
+            let file = File::new("file-1").bytes(self.length);
             return self.machine.handle_retrieved(id, Ok(file), now);
         };
         if !flight.is_told {
