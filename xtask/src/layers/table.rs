@@ -47,7 +47,7 @@ pub(super) const LAYERS: &[Layer] = &[
     Layer {
         package: "partwise-protocol",
         ours: &["partwise-models"],
-        ours_in_tests: &[],
+        ours_in_tests: &["partwise-testkit"],
         others: Others::Only(&[
             "bytes",
             "http",
@@ -108,7 +108,7 @@ pub(super) const LAYERS: &[Layer] = &[
         package: "partwise",
         ours: &["partwise-models", "partwise-protocol", "partwise-net", "partwise-transport-hyper"],
         // The client is tested against the server; neither knows the other otherwise.
-        ours_in_tests: &["partwise-server"],
+        ours_in_tests: &["partwise-server", "partwise-testkit"],
         others: Others::Only(&[
             "bytes",
             "fs4",
@@ -166,7 +166,7 @@ pub(super) const LAYERS: &[Layer] = &[
     Layer {
         package: "partwise-cli",
         ours: &["partwise", "partwise-models", "partwise-protocol", "partwise-server"],
-        ours_in_tests: &[],
+        ours_in_tests: &["partwise-testkit"],
         others: Others::Only(&[
             "clap",
             "console",
@@ -181,6 +181,14 @@ pub(super) const LAYERS: &[Layer] = &[
             "tracing",
             "tracing-subscriber",
         ]),
+        pure: false,
+    },
+    // Tests alone; it does not know the client, so that the tests of everything else can use it.
+    Layer {
+        package: "partwise-testkit",
+        ours: &["partwise-protocol", "partwise-server"],
+        ours_in_tests: &[],
+        others: Others::Any,
         pure: false,
     },
     // Benches alone.

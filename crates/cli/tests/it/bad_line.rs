@@ -6,10 +6,10 @@ use std::{
     time::{Duration, Instant},
 };
 
+use partwise_testkit::line::Line;
 use serde_json::Value;
 
 use crate::{
-    line::Line,
     sandbox::{Ran, Sandbox, signal},
     scene::{KEY, Scene, until},
 };

@@ -1,11 +1,14 @@
 //! Messages that point at the cause: what an answer that says no is about, and what came last before a stop.
 
 use insta::assert_snapshot;
+use partwise_testkit::{
+    content::noise,
+    scripted::{Answer, Request, Scripted},
+};
 
 use crate::{
-    sandbox::{Ran, Sandbox, noise, signal},
+    sandbox::{Ran, Sandbox, signal},
     scene::{line_of, stderr_of},
-    scripted::{Answer, Request, Scripted},
 };
 
 const KEY: (&str, &str) = ("OPENAI_API_KEY", "k-0123456789");

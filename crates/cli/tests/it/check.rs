@@ -1,11 +1,9 @@
 //! `partwise check`: files of JSON Lines before they are uploaded.
 
 use insta::assert_snapshot;
+use partwise_testkit::scripted::{Answer, Scripted};
 
-use crate::{
-    sandbox::Sandbox,
-    scripted::{Answer, Scripted},
-};
+use crate::sandbox::Sandbox;
 
 fn check(content: &str, purpose: &str, more: &[&str]) -> (i32, String, String) {
     let sandbox = Sandbox::new();

@@ -8,10 +8,10 @@ use std::{
 };
 
 use insta::assert_snapshot;
+use partwise_testkit::{content::noise, range_server::RangeServer};
 
 use crate::{
-    range_server::RangeServer,
-    sandbox::{Ran, Sandbox, noise, signal},
+    sandbox::{Ran, Sandbox, signal},
     scene::until,
 };
 

@@ -8,11 +8,9 @@ use std::{
 };
 
 use insta::assert_snapshot;
+use partwise_testkit::{content::noise, listener::answering};
 
-use crate::{
-    listener::answering,
-    sandbox::{Ran, Sandbox, noise},
-};
+use crate::sandbox::{Ran, Sandbox};
 
 const KEY: (&str, &str) = ("OPENAI_API_KEY", "sk-very-secret-0123456789");
 

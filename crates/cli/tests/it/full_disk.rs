@@ -1,11 +1,12 @@
 //! A store whose disk is full: told at once.
 
 use insta::assert_snapshot;
-
-use crate::{
-    sandbox::{Sandbox, noise},
+use partwise_testkit::{
+    content::noise,
     scripted::{Answer, Scripted},
 };
+
+use crate::sandbox::Sandbox;
 
 /// Runs the command over a store on a small file system of its own, which `script` mounts at `store`.
 #[cfg(target_os = "linux")]

@@ -3,9 +3,10 @@
 use std::{io::Read as _, net::TcpListener, process::Stdio};
 
 use insta::assert_snapshot;
+use partwise_testkit::content::noise;
 
 use crate::{
-    sandbox::{Ran, Sandbox, noise, signal},
+    sandbox::{Ran, Sandbox, signal},
     scene::{BETWEEN_PRESSES, KEY, Scene, interrupt_twice, line_of, plain, stderr_of},
 };
 

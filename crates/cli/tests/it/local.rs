@@ -3,8 +3,9 @@
 use std::process::Stdio;
 
 use insta::assert_snapshot;
+use partwise_testkit::content::noise;
 
-use crate::sandbox::{Ran, Sandbox, noise};
+use crate::sandbox::{Ran, Sandbox};
 
 const MIB: usize = 1 << 20;
 

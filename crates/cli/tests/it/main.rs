@@ -12,9 +12,6 @@ mod errors;
 mod files;
 mod full_disk;
 mod interruption;
-#[cfg(unix)]
-mod line;
-mod listener;
 mod local;
 mod network;
 #[cfg(unix)]
@@ -22,11 +19,9 @@ mod outages;
 mod outcomes;
 #[cfg(unix)]
 mod progress;
-mod range_server;
 mod resume;
 mod sandbox;
 mod scene;
-mod scripted;
 mod serve;
 #[cfg(unix)]
 mod serving;

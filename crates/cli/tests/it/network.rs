@@ -3,12 +3,10 @@
 use std::{net::TcpListener, sync::Arc, thread};
 
 use insta::assert_snapshot;
+use partwise_testkit::listener::{answering, exchange, recording};
 use rustls::{ServerConfig, ServerConnection, StreamOwned, pki_types::PrivateKeyDer};
 
-use crate::{
-    listener::{answering, exchange, recording},
-    sandbox::Sandbox,
-};
+use crate::sandbox::Sandbox;
 
 const EMPTY_LIST: &[u8] =
     b"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: 27\r\n\r\n{\"object\":\"list\",\"data\":[]}";

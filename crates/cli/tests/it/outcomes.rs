@@ -8,11 +8,11 @@ use std::{
 };
 
 use insta::assert_snapshot;
+use partwise_testkit::scripted::{Answer, Request, Scripted};
 
 use crate::{
     sandbox::{Ran, Sandbox, signal},
     scene::until,
-    scripted::{Answer, Request, Scripted},
 };
 
 const KEY: (&str, &str) = ("OPENAI_API_KEY", "k");

@@ -12,13 +12,15 @@ use std::{
 };
 
 use console::measure_text_width;
+use partwise_testkit::{
+    range_server::RangeServer,
+    scripted::{Answer, Scripted},
+};
 use serde_json::Value;
 
 use crate::{
-    range_server::RangeServer,
     sandbox::{Ran, Sandbox, signal},
     scene::{KEY, LENGTH, Scene, until},
-    scripted::{Answer, Scripted},
     terminal::{self, Terminal},
 };
 

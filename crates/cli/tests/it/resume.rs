@@ -3,10 +3,11 @@
 use std::process::Stdio;
 
 use insta::assert_snapshot;
+use partwise_testkit::content::noise;
 use serde_json::Value;
 
 use crate::{
-    sandbox::{Ran, Sandbox, noise},
+    sandbox::{Ran, Sandbox},
     scene::{KEY, LENGTH, Scene, plain, until},
 };
 

@@ -194,17 +194,3 @@ pub(crate) fn signal(child: &Child, names: &[&str]) {
     let sent = Command::new("sh").args(["-c", &commands.join(" && ")]).status().unwrap();
     assert!(sent.success());
 }
-
-/// `length` bytes that no compression and no repetition would leave alone: a test that mixes up two places sees it.
-pub(crate) fn noise(length: usize) -> Vec<u8> {
-    let mut state = 0x9e37_79b9_7f4a_7c15_u64;
-    std::iter::repeat_with(|| {
-        state ^= state << 13;
-        state ^= state >> 7;
-        state ^= state << 17;
-        state.to_le_bytes()
-    })
-    .flatten()
-    .take(length)
-    .collect()
-}

@@ -9,8 +9,9 @@ use std::{
 };
 
 use partwise_protocol::upload::Checkpoint;
+use partwise_testkit::content::noise;
 
-use crate::sandbox::{Ran, Sandbox, Serving, noise, signal};
+use crate::sandbox::{Ran, Sandbox, Serving, signal};
 
 const MIB: usize = 1 << 20;
 pub(crate) const LENGTH: usize = 24 * MIB;

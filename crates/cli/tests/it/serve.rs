@@ -7,8 +7,9 @@ use std::{
 };
 
 use insta::assert_snapshot;
+use partwise_testkit::content::noise;
 
-use crate::sandbox::{Sandbox, Serving, noise};
+use crate::sandbox::{Sandbox, Serving};
 
 const MIB: usize = 1 << 20;
 

@@ -1,11 +1,12 @@
 //! What is said while nothing seems to happen: the first failed attempt, and each long wait.
 
 use insta::assert_snapshot;
-
-use crate::{
-    sandbox::{Sandbox, noise},
+use partwise_testkit::{
+    content::noise,
     scripted::{Answer, Request, Scripted},
 };
+
+use crate::sandbox::Sandbox;
 
 const KEY: (&str, &str) = ("OPENAI_API_KEY", "k");
 const FILE: &str = r#"{"id": "file-1", "object": "file", "data": []}"#;

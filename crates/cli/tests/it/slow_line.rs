@@ -5,9 +5,10 @@ use std::{
     process::{Command, Output},
 };
 
+use partwise_testkit::content::noise;
 use serde_json::Value;
 
-use crate::sandbox::{Ran, Sandbox, noise};
+use crate::sandbox::{Ran, Sandbox};
 
 /// Packets as on other networks, at 100 kbit/s, of which the line holds 32 KiB.
 const LINE: &str = "ip link set lo up mtu 1500 gso_max_segs 1 && \

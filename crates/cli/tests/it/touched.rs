@@ -9,11 +9,9 @@ use std::{
 
 use insta::assert_snapshot;
 use md5::{Digest as _, Md5};
+use partwise_testkit::scripted::{Answer, Request, Scripted};
 
-use crate::{
-    sandbox::{Ran, Sandbox},
-    scripted::{Answer, Request, Scripted},
-};
+use crate::sandbox::{Ran, Sandbox};
 
 const LENGTH: usize = 96 * 1024;
 const OLD: u8 = b'a';

@@ -8,10 +8,11 @@ use std::{
     time::Duration,
 };
 
+use partwise_testkit::scripted::{Answer, Scripted};
+
 use crate::{
     sandbox::{Sandbox, signal},
     scene::{KEY, Scene, until},
-    scripted::{Answer, Scripted},
 };
 
 /// A standard error that has no room, and its reader, who never reads.

@@ -3,11 +3,11 @@
 use std::time::{Duration, SystemTime};
 
 use insta::assert_snapshot;
+use partwise_testkit::scripted::{Answer, Scripted};
 
 use crate::{
     sandbox::{Ran, Sandbox},
     scene::{KEY, Scene, plain},
-    scripted::{Answer, Scripted},
 };
 
 #[test]

@@ -1,11 +1,9 @@
 //! Downloads that bring something else than the file: exit status 1, what it is, and no file under its name.
 
 use insta::assert_snapshot;
+use partwise_testkit::scripted::{Answer, Scripted};
 
-use crate::{
-    sandbox::{Ran, Sandbox},
-    scripted::{Answer, Scripted},
-};
+use crate::sandbox::{Ran, Sandbox};
 
 const OBJECT: &str = r#"{"id": "file-1", "object": "file", "filename": "a.jsonl", "bytes": 51200}"#;
 const WITHOUT_BYTES: &str = r#"{"id": "file-1", "object": "file", "filename": "a.jsonl", "bytes": null}"#;

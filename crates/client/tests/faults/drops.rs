@@ -3,15 +3,13 @@
 use std::time::Duration;
 
 use partwise::stack::Timeouts;
+use partwise_testkit::proxy::Fault;
 use tokio::{
     runtime::Runtime,
     time::{sleep, timeout},
 };
 
-use crate::{
-    proxy::Fault,
-    world::{KIB, SAFETY, Security, World, assert_only_the_rest, plan},
-};
+use crate::world::{KIB, SAFETY, Security, World, assert_only_the_rest, plan};
 
 /// Everything but the client runs in a runtime of its own, so that what is alive in the client's is the client's.
 struct Runtimes {

@@ -11,17 +11,18 @@ use partwise_protocol::{
     Api, Credential, Dialect, multipart::Boundary, operations::AddUploadPart, retry::RetryPolicy,
     transport::SourceRange,
 };
+use partwise_testkit::{
+    certificates::Authority,
+    errors::line,
+    http1::{answer, read_head, read_some},
+};
 use tokio::{
-    io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt},
+    io::{AsyncRead, AsyncWrite},
     net::TcpListener,
 };
 use tokio_rustls::TlsAcceptor;
 
-use crate::{
-    certificates::Authority,
-    line::line,
-    world::{KIB, Security},
-};
+use crate::world::{KIB, Security};
 
 const TRIES: usize = 100;
 /// More than all buffers on the way hold.
@@ -30,21 +31,9 @@ const WORDS: &str = r#"{"error":{"message":"This is refused","type":"invalid_req
 
 /// Takes the head and so much of the body, answers, and closes: with bytes unread the kernel sends a reset.
 async fn refuse(stream: &mut (impl AsyncRead + AsyncWrite + Unpin), status: u16, reads: u64) {
-    let mut read = Vec::new();
-    let head = loop {
-        if let Some(end) = read.windows(4).position(|window| window == b"\r\n\r\n") {
-            break end as u64 + 4;
-        }
-        if stream.read_buf(&mut read).await.unwrap() == 0 {
-            return;
-        }
-    };
-    let missing = (head + reads).saturating_sub(read.len() as u64);
-    (&mut *stream).take(missing).read_to_end(&mut read).await.unwrap();
-    let head =
-        format!("HTTP/1.1 {status} Told\r\nConnection: close\r\nContent-Length: {}\r\n\r\n", WORDS.len());
-    stream.write_all(format!("{head}{WORDS}").as_bytes()).await.unwrap();
-    stream.flush().await.unwrap();
+    let Some(head) = read_head(stream).await else { return };
+    read_some(stream, head, reads).await.unwrap();
+    answer(stream, status, "Connection: close\r\n", WORDS).await;
 }
 
 /// A service that refuses whatever comes.

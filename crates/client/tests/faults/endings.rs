@@ -14,13 +14,13 @@ use partwise_protocol::{
     transport::{FailureKind, SourceRange},
     upload::UploadError,
 };
+use partwise_testkit::{
+    errors::line,
+    proxy::{Ending, Fault},
+};
 use tokio::{net::TcpSocket, time::timeout};
 
-use crate::{
-    line::line,
-    proxy::{Ending, Fault},
-    world::{KIB, SAFETY, Security, World, assert_only_the_rest, plan},
-};
+use crate::world::{KIB, SAFETY, Security, World, assert_only_the_rest, plan};
 
 /// Uploads to a service that is gone from the third connection on; then it is back.
 async fn goes_on_later(security: Security, fault: Fault) {

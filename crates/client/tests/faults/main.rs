@@ -4,13 +4,9 @@
 //! No test asserts how long anything takes; where one waits, it is for something that must come.
 #![allow(clippy::unwrap_used, reason = "a test that cannot be set up has failed")]
 
-#[path = "../it/certificates.rs"]
-mod certificates;
 mod drops;
 mod early_answers;
 mod endings;
-mod line;
 mod md5;
-mod proxy;
 mod survivable;
 mod world;

@@ -11,11 +11,9 @@ use std::{
 use http::StatusCode;
 use partwise::{FileSource, Source};
 use partwise_protocol::upload::{Plan, SourceStamp};
+use partwise_testkit::errors::line;
 
-use crate::{
-    line::line,
-    world::{KIB, Security, World, plan},
-};
+use crate::world::{KIB, Security, World, plan};
 
 fn with_md5() -> Plan {
     let mut plan = plan();

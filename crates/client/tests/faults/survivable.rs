@@ -4,13 +4,13 @@ use std::time::Duration;
 
 use partwise::stack::Timeouts;
 use partwise_protocol::upload::RouteChoice;
+use partwise_testkit::{
+    errors::line,
+    proxy::{Ending, Fault},
+};
 use tokio::time::timeout;
 
-use crate::{
-    line::line,
-    proxy::{Ending, Fault},
-    world::{KIB, SAFETY, Security, World, impatience, plan},
-};
+use crate::world::{KIB, SAFETY, Security, World, impatience, plan};
 
 /// Uploads in parts through connections of which every third, up to the ninth, has this fault.
 async fn survives(faults: impl IntoIterator<Item = Fault>) {

@@ -15,16 +15,16 @@ use partwise_protocol::{
     upload::{Plan, RouteChoice},
 };
 use partwise_server::{Keys, Server, Stopped, Store};
+use partwise_testkit::{
+    certificates::Authority,
+    content::noise,
+    proxy::{Fault, Proxy},
+};
 use tokio::{
     net::{TcpListener, TcpStream},
     task::JoinHandle,
 };
 use tokio_rustls::TlsAcceptor;
-
-use crate::{
-    certificates::Authority,
-    proxy::{Fault, Proxy},
-};
 
 pub(crate) const KIB: u64 = 1024;
 pub(crate) const KEY: &str = "a-secret-key";
@@ -59,7 +59,7 @@ impl World {
 
     pub(crate) async fn with_file_of(length: u64, security: Security) -> Self {
         let folder = tempfile::tempdir().unwrap();
-        let content = content(length);
+        let content = noise(length);
         std::fs::write(folder.path().join("content.jsonl"), &content).unwrap();
         let store = Store::local(folder.path().join("store")).unwrap();
         let keys = Keys::of_entries(&format!("team:{KEY}")).unwrap();
@@ -189,14 +189,4 @@ pub(crate) fn plan() -> Plan {
     (retry.give_up_after, retry.give_up_before_contact) = (Duration::from_secs(10), Duration::from_secs(2));
     plan.retry = retry;
     plan
-}
-
-/// Bytes that repeat nowhere near.
-fn content(length: u64) -> Vec<u8> {
-    let mut state = 0x9E37_79B9_7F4A_7C15_u64;
-    let bytes = (0..length).map(|_| {
-        state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
-        (state >> 56) as u8
-    });
-    bytes.collect()
 }

@@ -11,9 +11,13 @@ use bytes::Bytes;
 use partwise::{Client, Error, stack::Stack};
 use partwise_models::Purpose;
 use partwise_protocol::upload::{Comparison, Phase, Plan, Proof, RouteChoice, UploadError};
+use partwise_testkit::{
+    errors::line,
+    http1::{answer, read_head, read_request},
+};
 use tokio::{io::AsyncReadExt, net::TcpStream};
 
-use crate::peer::{MIB, Peer, answer, line, options, read_head, read_request};
+use crate::peer::{MIB, Peer, options};
 
 /// What becomes of a `POST /files`.
 #[derive(Clone, Copy, PartialEq)]

@@ -9,10 +9,14 @@ use flate2::{
 use http::StatusCode;
 use partwise::{Client, Error};
 use partwise_protocol::{operations::RetrieveFile, transport::FailureKind};
+use partwise_testkit::{
+    errors::line,
+    http1::{answer, read_request},
+};
 use tokio::{io::AsyncWriteExt, sync::mpsc};
 
 use crate::{
-    peer::{A_FILE, Peer, answer, line, options, read_request},
+    peer::{A_FILE, Peer, options},
     range_peer::{Folder, plan},
 };
 

@@ -5,6 +5,10 @@ use std::{sync::Arc, time::Duration};
 use futures_util::future::join_all;
 use partwise::{Client, stack::Stack};
 use partwise_protocol::{Credential, operations::RetrieveFile, retry::RetryPolicy, transport::FailureKind};
+use partwise_testkit::{
+    errors::line,
+    http1::{answer, answer_all, read_head, read_request},
+};
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::TcpListener,
@@ -12,10 +16,7 @@ use tokio::{
     time::timeout,
 };
 
-use crate::peer::{
-    A_FILE, A_PART, MIB, Peer, answer, answer_all, client, line, options, part, read_head, read_request,
-    zeros,
-};
+use crate::peer::{A_FILE, A_PART, MIB, Peer, client, options, part, zeros};
 
 /// For whoever waits for what must come.
 const SAFETY: Duration = Duration::from_secs(60);

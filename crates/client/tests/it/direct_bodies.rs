@@ -13,6 +13,12 @@ use std::{
 use http::{HeaderValue, Request, header};
 use partwise::{Client, RequestBody, stack::Stack};
 use partwise_protocol::{Credential, download::DownloadPlan};
+use partwise_testkit::{
+    certificates::Authority,
+    content::noise,
+    errors::line,
+    http1::{answer, read_request},
+};
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     sync::mpsc,
@@ -20,9 +26,8 @@ use tokio::{
 use tower_service::Service;
 
 use crate::{
-    certificates::Authority,
-    peer::{MIB, Peer, answer, client, is_for_content, line, options, read_request, tls_peer},
-    range_peer::{Asked, ETAG, Folder, Reply, answer_ranges, noise, part, peer, plan, within},
+    peer::{MIB, Peer, client, is_for_content, options, tls_peer},
+    range_peer::{Asked, ETAG, Folder, Reply, answer_ranges, part, peer, plan, within},
     stalls::{SHORT, timeouts},
     tls::{https, trusting},
 };

@@ -4,9 +4,13 @@ use futures_util::StreamExt;
 use http::StatusCode;
 use partwise::{Download, Error};
 use partwise_protocol::transport::FailureKind;
+use partwise_testkit::{
+    errors::line,
+    http1::{answer, drain, read_request},
+};
 use tokio::{io::AsyncWriteExt, sync::mpsc};
 
-use crate::peer::{Peer, answer, drain, is_for_content, line, options, read_request};
+use crate::peer::{Peer, is_for_content, options};
 
 /// A peer that gives this answer to a request for content, byte by byte, and then closes. It gives no object of the file.
 async fn saying(text: impl Into<String>) -> Peer {

@@ -3,13 +3,17 @@
 use std::{sync::Arc, time::Duration};
 
 use http::StatusCode;
+use partwise_testkit::{
+    errors::line,
+    http1::{answer, drain, read_head, read_request},
+};
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     sync::mpsc,
     time::timeout,
 };
 
-use crate::peer::{A_PART, MIB, Peer, answer, drain, options, part, read_head, read_request, zeros};
+use crate::peer::{A_PART, MIB, Peer, options, part, zeros};
 
 const REFUSAL: &str = r#"{"error":{"message":"Incorrect API key","code":"invalid_api_key"}}"#;
 
@@ -26,8 +30,7 @@ async fn refused_with_a_reset_after(read: u64) {
     let source = zeros(16 * MIB);
     for round in 0..40 {
         let error = client.call_with(&part(16 * MIB), source.clone()).await.unwrap_err();
-        let refusal =
-            error.rejection().unwrap_or_else(|| panic!("round {round}: {}", crate::peer::line(&error)));
+        let refusal = error.rejection().unwrap_or_else(|| panic!("round {round}: {}", line(&error)));
         assert_eq!(refusal.status, StatusCode::UNAUTHORIZED);
         assert_eq!(refusal.error.message.as_deref(), Some("Incorrect API key"));
     }

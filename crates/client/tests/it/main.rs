@@ -3,7 +3,6 @@
 
 mod ambiguous;
 mod api;
-mod certificates;
 mod codings;
 mod comparisons;
 mod connections;

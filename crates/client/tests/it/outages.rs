@@ -19,12 +19,13 @@ use partwise_protocol::{
     transport::{Failure, FailureKind},
     upload::{Plan, RetryReason, RouteChoice},
 };
+use partwise_testkit::errors::line;
 use tokio::{
     task::JoinSet,
     time::{Instant, sleep},
 };
 
-use crate::peer::{A_FILE, line};
+use crate::peer::A_FILE;
 
 /// A service that cannot be reached for a while.
 #[derive(Clone)]

@@ -1,7 +1,6 @@
 //! Peers written by hand: what they do with a connection is up to each test.
 
 use std::{
-    error::Error,
     net::SocketAddr,
     sync::{
         Arc, Once,
@@ -19,7 +18,6 @@ use partwise_protocol::{
     transport::SourceRange,
 };
 use tokio::{
-    io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt},
     net::{TcpListener, TcpStream},
     task::JoinHandle,
 };
@@ -126,83 +124,7 @@ pub(crate) const MIB: u64 = 1024 * 1024;
 pub(crate) const A_PART: &str = r#"{"id":"part_1","object":"upload.part"}"#;
 pub(crate) const A_FILE: &str = r#"{"id":"file-1","object":"file"}"#;
 
-/// The head of a request, and what was read behind it.
-pub(crate) struct Head {
-    pub(crate) text: String,
-    pub(crate) content_length: u64,
-    behind: Vec<u8>,
-}
-
-/// Reads a request's head; `None` when the connection ends first.
-pub(crate) async fn read_head(stream: &mut (impl AsyncRead + Unpin)) -> Option<Head> {
-    let mut read = Vec::new();
-    loop {
-        if let Some(end) = read.windows(4).position(|window| window == b"\r\n\r\n") {
-            let behind = read.split_off(end + 4);
-            let text = String::from_utf8(read).unwrap();
-            let content_length = text
-                .lines()
-                .find_map(|line| line.to_ascii_lowercase().strip_prefix("content-length: ")?.parse().ok())
-                .unwrap_or(0);
-            return Some(Head { text, content_length, behind });
-        }
-        if stream.read_buf(&mut read).await.ok()? == 0 {
-            return None;
-        }
-    }
-}
-
 /// Whether this head asks for a file's content, and not for its object.
 pub(crate) fn is_for_content(head: &str) -> bool {
     head.split(' ').nth(1).is_some_and(|path| path.ends_with("/content"))
-}
-
-/// Reads the body that belongs to the head; `None` when the connection ends first.
-pub(crate) async fn read_body(stream: &mut (impl AsyncRead + Unpin), head: Head) -> Option<Vec<u8>> {
-    let mut body = head.behind;
-    let missing = head.content_length - body.len() as u64;
-    stream.take(missing).read_to_end(&mut body).await.ok()?;
-    (body.len() as u64 == head.content_length).then_some(body)
-}
-
-/// Reads a whole request; `None` when the connection ends first.
-pub(crate) async fn read_request(stream: &mut (impl AsyncRead + Unpin)) -> Option<(String, Vec<u8>)> {
-    let head = read_head(stream).await?;
-    let text = head.text.clone();
-    Some((text, read_body(stream, head).await?))
-}
-
-/// Sends a whole answer. `headers` are lines that end with CRLF.
-pub(crate) async fn answer(stream: &mut (impl AsyncWrite + Unpin), status: u16, headers: &str, body: &str) {
-    let head = format!("HTTP/1.1 {status} Told\r\nContent-Length: {}\r\n{headers}\r\n", body.len());
-    stream.write_all(format!("{head}{body}").as_bytes()).await.unwrap();
-    // What was written over TLS may still wait for its turn.
-    stream.flush().await.unwrap();
-}
-
-/// Answers every request on a connection with this body.
-pub(crate) async fn answer_all(mut stream: impl AsyncRead + AsyncWrite + Unpin, body: &'static str) {
-    while read_request(&mut stream).await.is_some() {
-        answer(&mut stream, 200, "", body).await;
-    }
-}
-
-/// Reads until the connection ends, and counts the bytes.
-pub(crate) async fn drain(stream: &mut (impl AsyncRead + Unpin), drained: &mut u64) {
-    let mut buffer = vec![0; 64 * 1024];
-    while let Ok(read @ 1..) = stream.read(&mut buffer).await {
-        *drained += read as u64;
-    }
-}
-
-/// An error and its causes, as a command would print them.
-pub(crate) fn line(error: &dyn Error) -> String {
-    let mut line = error.to_string();
-    let mut cause = error.source();
-    while let Some(inner) = cause {
-        line.push_str(": ");
-        line.push_str(&inner.to_string());
-        cause = inner.source();
-    }
-    line
 }

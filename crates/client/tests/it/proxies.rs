@@ -4,19 +4,18 @@ use std::net::SocketAddr;
 
 use partwise::stack::{Proxy, StackOptions};
 use partwise_protocol::{Api, Dialect, operations::RetrieveFile, transport::FailureKind};
+use partwise_testkit::{
+    certificates::Authority,
+    errors::line,
+    http1::{answer, answer_all, read_head, read_request},
+};
 use tokio::{
     io::{AsyncRead, AsyncWrite, AsyncWriteExt, copy_bidirectional},
     net::TcpStream,
     sync::mpsc,
 };
 
-use crate::{
-    certificates::Authority,
-    peer::{
-        A_FILE, A_PART, MIB, Peer, answer, answer_all, client, line, options, part, read_head, read_request,
-        tls_peer, zeros,
-    },
-};
+use crate::peer::{A_FILE, A_PART, MIB, Peer, client, options, part, tls_peer, zeros};
 
 fn through(proxy: &str) -> StackOptions {
     options().proxy(Proxy::at(proxy).unwrap())

@@ -13,12 +13,10 @@ use partwise_protocol::{
     download::{DownloadCheckpoint, DownloadPlan},
     retry::RetryPolicy,
 };
+use partwise_testkit::http1::{answer, read_request};
 use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt};
 
-use crate::{
-    peer::{Peer, answer, is_for_content, read_request},
-    service_side::Content,
-};
+use crate::peer::{Peer, is_for_content};
 
 pub(crate) const ETAG: &str = "ETag: \"1\"\r\n";
 
@@ -142,10 +140,6 @@ pub(crate) async fn answer_ranges(
             return;
         }
     }
-}
-
-pub(crate) fn noise(length: u64) -> Vec<u8> {
-    Content::of(length).bytes
 }
 
 pub(crate) fn within(range: Option<Range<usize>>, content: &[u8]) -> Range<usize> {

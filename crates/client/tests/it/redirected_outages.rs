@@ -15,9 +15,10 @@ use partwise_protocol::{
     transport::{Failure, FailureKind},
     upload::{Plan, RouteChoice},
 };
+use partwise_testkit::errors::line;
 use tokio::time::{Instant, sleep, sleep_until};
 
-use crate::peer::{A_FILE, line};
+use crate::peer::A_FILE;
 
 /// A service that is away for some time and redirects content to another host, which answers or fails after this long.
 #[derive(Clone)]

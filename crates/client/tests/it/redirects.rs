@@ -7,18 +7,20 @@ use partwise_protocol::{
     retry::RetryPolicy,
     transport::FailureKind,
 };
+use partwise_testkit::{
+    certificates::Authority,
+    content::noise,
+    errors::line,
+    http1::{answer, read_head, read_request},
+};
 use tokio::{
     io::{AsyncRead, AsyncWrite, AsyncWriteExt},
     sync::mpsc,
 };
 
 use crate::{
-    certificates::Authority,
-    peer::{
-        A_FILE, A_PART, MIB, Peer, answer, client, is_for_content, line, options, part, read_head,
-        read_request, tls_peer, zeros,
-    },
-    range_peer::{Folder, noise, plan},
+    peer::{A_FILE, A_PART, MIB, Peer, client, is_for_content, options, part, tls_peer, zeros},
+    range_peer::{Folder, plan},
     tls::{https, trusting},
 };
 

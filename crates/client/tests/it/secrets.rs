@@ -7,9 +7,10 @@ use std::{
 
 use partwise_models::Purpose;
 use partwise_protocol::{operations::RetrieveFile, upload::Plan};
+use partwise_testkit::http1::{answer, read_request};
 use tracing::Level;
 
-use crate::peer::{A_FILE, MIB, Peer, answer, options, read_request, zeros};
+use crate::peer::{A_FILE, MIB, Peer, options, zeros};
 
 #[derive(Clone, Default)]
 struct Log(Arc<Mutex<Vec<u8>>>);

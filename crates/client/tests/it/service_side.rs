@@ -22,9 +22,10 @@ use partwise_protocol::{
     upload::{Plan, RouteChoice, SourceStamp},
 };
 use partwise_server::{Keys, Server, Stopped, Store};
+use partwise_testkit::{content::noise, errors::line};
 use tokio::{net::TcpListener, task::JoinHandle};
 
-use crate::peer::{MIB, line, options};
+use crate::peer::{MIB, options};
 
 pub(crate) const KEY: &str = "a-secret-key";
 
@@ -71,13 +72,7 @@ pub(crate) struct Content {
 impl Content {
     pub(crate) fn of(len: u64) -> Self {
         let folder = tempfile::tempdir().unwrap();
-        let mut state = 0x9E37_79B9_7F4A_7C15_u64;
-        let bytes: Vec<u8> = (0..len)
-            .map(|_| {
-                state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
-                (state >> 56) as u8
-            })
-            .collect();
+        let bytes = noise(len);
         fs::write(folder.path().join("content.jsonl"), &bytes).unwrap();
         Self { folder, bytes }
     }

@@ -22,11 +22,15 @@ use partwise_protocol::{
     retry::RetryPolicy,
     transport::{Failure, FailureKind},
 };
+use partwise_testkit::{
+    errors::line,
+    http1::{answer, answer_all, read_request},
+};
 use tokio::io::AsyncWriteExt;
 use tower::{ServiceBuilder, timeout::error::Elapsed};
 use tower_service::Service;
 
-use crate::peer::{A_FILE, A_PART, MIB, Peer, answer, answer_all, line, part, read_request, zeros};
+use crate::peer::{A_FILE, A_PART, MIB, Peer, part, zeros};
 
 type BoxError = Box<dyn std::error::Error + Send + Sync>;
 

@@ -16,8 +16,9 @@ use partwise_protocol::{
     retry::RetryPolicy,
     upload::{Plan, RouteChoice},
 };
+use partwise_testkit::http1::{answer, answer_all, read_request};
 
-use crate::peer::{A_FILE, A_PART, MIB, Peer, answer, answer_all, options, read_request, zeros};
+use crate::peer::{A_FILE, A_PART, MIB, Peer, options, zeros};
 
 /// How long this machine has slept, as its tests say.
 #[derive(Clone, Default)]

@@ -13,6 +13,7 @@ use partwise_protocol::{
     retry::RetryPolicy,
     upload::{Plan, RouteChoice},
 };
+use partwise_testkit::http1::{answer, read_body, read_head, read_request};
 use tokio::io::AsyncReadExt as _;
 use tracing::{
     Event, Metadata, Subscriber,
@@ -21,7 +22,7 @@ use tracing::{
 };
 use tracing_subscriber::{Layer, layer::Context, layer::SubscriberExt as _, registry::LookupSpan};
 
-use crate::peer::{A_PART, MIB, Peer, answer, options, read_body, read_head, read_request, zeros};
+use crate::peer::{A_PART, MIB, Peer, options, zeros};
 
 #[derive(Clone, Debug, Default)]
 struct Fields(BTreeMap<&'static str, String>);

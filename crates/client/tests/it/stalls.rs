@@ -8,17 +8,18 @@ use partwise_protocol::{
     operations::{CompleteUpload, CreateUpload, RetrieveFile},
     transport::FailureKind,
 };
+use partwise_testkit::{
+    certificates::Authority,
+    errors::line,
+    http1::{answer, read_head, read_request},
+};
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     sync::mpsc,
 };
 
 use crate::{
-    certificates::Authority,
-    peer::{
-        A_FILE, A_PART, MIB, Peer, answer, client, line, options, part, read_head, read_request, tls_peer,
-        zeros,
-    },
+    peer::{A_FILE, A_PART, MIB, Peer, client, options, part, tls_peer, zeros},
     tls::{https, trusting},
 };
 

@@ -6,17 +6,16 @@ use partwise::{
     stack::{CertificateError, CryptoProvider, StackOptions},
 };
 use partwise_protocol::{Api, Dialect, operations::RetrieveFile, transport::FailureKind};
+use partwise_testkit::{
+    certificates::{Authority, acceptor},
+    errors::line,
+    http1::{answer, answer_all, read_head, read_request},
+};
 use rcgen::{BasicConstraints, Certificate, CertificateParams, DnType, IsCa, KeyPair};
 use tokio::sync::mpsc;
 use tokio_rustls::TlsAcceptor;
 
-use crate::{
-    certificates::{Authority, acceptor},
-    peer::{
-        A_FILE, A_PART, MIB, Peer, answer, answer_all, client, line, options, part, read_head, read_request,
-        tls_peer,
-    },
-};
+use crate::peer::{A_FILE, A_PART, MIB, Peer, client, options, part, tls_peer};
 
 pub(crate) fn https(peer: &Peer) -> Api {
     Api::with_base(&format!("https://localhost:{}/v1", peer.address.port()), Dialect::OpenAi).unwrap()

@@ -10,8 +10,9 @@ use partwise_protocol::{
     retry::RetryPolicy,
     upload::RetryReason,
 };
+use partwise_testkit::http1::{answer, read_request};
 
-use crate::peer::{A_FILE, Peer, answer, options, read_request};
+use crate::peer::{A_FILE, Peer, options};
 
 #[tokio::test]
 async fn each_failed_attempt_of_a_single_operation_is_told_before_the_next() {

@@ -13,9 +13,13 @@ use http::StatusCode;
 use partwise::{CheckpointFile, Error};
 use partwise_models::Purpose;
 use partwise_protocol::upload::{Phase, Plan, RouteChoice, UploadError};
+use partwise_testkit::{
+    errors::line,
+    http1::{answer, drain, read_body, read_head},
+};
 use tokio::{io::AsyncReadExt, net::TcpStream, sync::mpsc};
 
-use crate::peer::{A_PART, MIB, Peer, answer, line, options, read_body, read_head, zeros};
+use crate::peer::{A_PART, MIB, Peer, options, zeros};
 
 const AN_UPLOAD: &str = r#"{"id":"upload_1","object":"upload","status":"pending"}"#;
 const CANCELLED: &str = r#"{"id":"upload_1","object":"upload","status":"cancelled"}"#;
@@ -173,7 +177,7 @@ async fn a_key_that_expires_under_the_upload_loses_no_part_that_is_in_flight() {
                 }
                 let (mut rejected, mut taken) = (rejecting.subscribe(), 0);
                 tokio::select! {
-                    () = crate::peer::drain(&mut stream, &mut taken) => {}
+                    () = drain(&mut stream, &mut taken) => {}
                     _ = rejected.wait_for(|rejected| *rejected) => {}
                 }
                 // All of the part has to be there before it is acknowledged, and the client must not end by the rejection.
@@ -202,7 +206,7 @@ async fn withholding() -> (Peer, mpsc::UnboundedReceiver<String>, tokio::sync::w
             let mut may_answer = may_answer.clone();
             async move {
                 let mut taken = 0;
-                let reading = crate::peer::drain(&mut stream, &mut taken);
+                let reading = drain(&mut stream, &mut taken);
                 tokio::select! {
                     () = reading => {}
                     _ = may_answer.wait_for(|may| *may) => {}

@@ -7,10 +7,14 @@ use partwise_protocol::{
     download::{DownloadError, DownloadWarning},
     operations::{ByteRange, DownloadFile},
 };
+use partwise_testkit::{
+    errors::line,
+    http1::{answer, read_request},
+};
 use tokio::io::AsyncWriteExt;
 
 use crate::{
-    peer::{Peer, answer, is_for_content, line, options, read_request},
+    peer::{Peer, is_for_content, options},
     range_peer::{Folder, plan},
 };
 

@@ -7,13 +7,11 @@ use std::{
 
 use partwise::CheckpointStore;
 use partwise_protocol::upload::Checkpoint;
+use partwise_testkit::dice::Dice;
 use serde_json::Value;
 use tokio::time::sleep;
 
-use crate::{
-    dice::Dice,
-    rules::{Broken, Rule},
-};
+use crate::rules::{Broken, Rule};
 
 /// A store of checkpoints that survives whatever happens to an upload.
 #[derive(Clone, Debug)]

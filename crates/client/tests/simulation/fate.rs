@@ -4,8 +4,9 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use http::Response;
+use partwise_testkit::dice::Dice;
 
-use crate::{clocks::Clocks, dice::Dice};
+use crate::clocks::Clocks;
 
 /// How long a way takes on which nothing happens.
 const MOMENT: Duration = Duration::from_millis(10);

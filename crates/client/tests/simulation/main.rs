@@ -14,7 +14,6 @@
 mod body;
 mod books;
 mod clocks;
-mod dice;
 mod disk;
 mod fate;
 mod journal;
@@ -34,35 +33,19 @@ use std::{
         atomic::{AtomicU64, Ordering::Relaxed},
     },
     thread,
-    time::UNIX_EPOCH,
 };
 
 use journal::Journal;
+use partwise_testkit::seeds::{Window, again};
 use world::World;
 
-/// How many seeds each run looks at, and how often others come.
-const WINDOW: u64 = 1000;
-const HOUR: u64 = 3600;
 /// So many seeds are needed before every end has to be among theirs.
 const ENOUGH: u64 = 10_000;
 
-/// Seeds that somebody chose with `PARTWISE_SEEDS=FROM..TO`.
-fn chosen_seeds() -> Option<Range<u64>> {
-    let asked = std::env::var("PARTWISE_SEEDS").ok()?;
-    let (from, to) = asked.split_once("..").expect("PARTWISE_SEEDS is FROM..TO");
-    Some(from.parse().expect("FROM is a number")..to.parse().expect("TO is a number"))
-}
-
-/// The seeds of this run: another thousand every hour.
+/// The seeds of this run.
 fn seeds() -> &'static Range<u64> {
     static SEEDS: OnceLock<Range<u64>> = OnceLock::new();
-    SEEDS.get_or_init(|| {
-        chosen_seeds().unwrap_or_else(|| {
-            let now = UNIX_EPOCH.elapsed().unwrap_or_default().as_secs();
-            let first = now / HOUR * WINDOW;
-            first..first + WINDOW
-        })
-    })
+    SEEDS.get_or_init(|| Window::of_the_run().seeds)
 }
 
 /// Runs a story in a runtime of its own, whose time passes only when everybody waits.
@@ -77,9 +60,7 @@ fn story_of(seed: u64, journal: Journal) -> &'static str {
 
 /// Tells the story of a seed that breaks a rule, up to where it breaks it.
 fn tell(seed: u64) -> ! {
-    let next = seed + 1;
-    println!("seed {seed} breaks a rule; tell it again:");
-    println!("PARTWISE_SEEDS={seed}..{next} cargo test -p partwise --test simulation the_driver");
+    println!("seed {seed} breaks a rule; tell it again:\n{}", again(seed, "the_driver"));
     story_of(seed, Journal::kept());
     unreachable!("a seed tells the same story every time")
 }

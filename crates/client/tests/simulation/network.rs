@@ -19,6 +19,7 @@ use http_body_util::{BodyExt, StreamBody, combinators::UnsyncBoxBody};
 use partwise::RequestBody;
 use partwise_protocol::{Api, operations::OperationId};
 use partwise_server::Server;
+use partwise_testkit::dice::Dice;
 use tokio::{
     sync::{mpsc, oneshot},
     time::sleep,
@@ -29,7 +30,6 @@ use crate::{
     body::{Incoming, Outgoing, Sent},
     books::Books,
     clocks::Clocks,
-    dice::Dice,
     fate::{Ending, Fate, Rates, Way, quota_exhausted},
     journal::Journal,
     source::Content,

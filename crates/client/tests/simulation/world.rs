@@ -20,12 +20,12 @@ use partwise_protocol::{
     upload::{Plan, RouteChoice, UploadError},
 };
 use partwise_server::{Keys, Server};
+use partwise_testkit::dice::Dice;
 use tokio::time::Instant;
 
 use crate::{
     books::Books,
     clocks::Clocks,
-    dice::Dice,
     disk::Disk,
     fate::{Fate, Rates},
     journal::Journal,
@@ -271,7 +271,7 @@ impl World {
         let (seed, entropy) = (self.wires.seed, self.entropy.clone());
         let random = move || {
             let mut dice = Dice::of(seed, "entropy", entropy.fetch_add(1, Relaxed));
-            std::array::from_fn(|_| dice.next() as u8)
+            std::array::from_fn(|_| dice.word() as u8)
         };
         let client =
             self.client_over(network).to_builder().clock(move || clocks.client()).entropy(random).build();

@@ -3,8 +3,7 @@
 use std::{collections::BTreeMap, time::Duration};
 
 use partwise_protocol::machine::RequestId;
-
-use crate::dice::Dice;
+use partwise_testkit::dice::Dice;
 
 pub(crate) const KIB: u64 = 1024;
 pub(crate) const MIB: u64 = 1024 * KIB;

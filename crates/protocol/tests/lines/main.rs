@@ -13,14 +13,10 @@
     reason = "a line that cannot be played fails, and says so; bytes and seconds are far from what would not fit"
 )]
 
-#[path = "../simulation/dice.rs"]
-mod dice;
 mod downloads;
 mod left;
 mod line;
 mod play;
 mod report;
 mod rules;
-#[path = "../simulation/seeds.rs"]
-mod seeds;
 mod table;

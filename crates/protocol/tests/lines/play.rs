@@ -11,8 +11,9 @@ use partwise_protocol::{
     transport::{Body, Failure, FailureKind, Segment, SendBuffer},
     upload::{Checkpoint, Plan, RouteChoice, SourceStamp, UploadMachine, UploadTask},
 };
+use partwise_testkit::dice::Dice;
 
-use crate::{dice::Dice, line::Line, report::Report};
+use crate::{line::Line, report::Report};
 
 /// How often moved bytes are reported.
 const COUNTING: Duration = Duration::from_millis(250);

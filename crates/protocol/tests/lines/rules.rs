@@ -6,13 +6,15 @@ use partwise_protocol::{
     Api,
     upload::{Parallel, Plan},
 };
+use partwise_testkit::{
+    dice::Dice,
+    seeds::{Window, for_each},
+};
 
 use crate::{
-    dice::Dice,
     line::{GIB, KIB, Line, MIB},
     play::{Play, plan},
     report::Report,
-    seeds::{Window, for_each},
 };
 
 /// However the line is: what was cut and is not acknowledged was never more, when something was cut for the first time, than

@@ -2,8 +2,9 @@
 
 use std::{fmt::Write as _, time::Duration};
 
+use partwise_testkit::dice::Dice;
+
 use crate::{
-    dice::Dice,
     line::{GIB, Line, MIB},
     play::Play,
     report::Report,

@@ -2,8 +2,7 @@
 
 use bytes::Bytes;
 use http::{Response, StatusCode};
-
-use crate::dice::Dice;
+use partwise_testkit::dice::Dice;
 
 /// Rates per mille; most stories have only some faults, so that they get somewhere.
 #[derive(Clone, Debug)]

@@ -13,7 +13,6 @@
 )]
 
 mod books;
-mod dice;
 mod faults;
 mod line;
 mod network;
@@ -23,13 +22,12 @@ mod patience;
 mod process;
 mod rules;
 mod saved;
-mod seeds;
 mod service;
 mod stories;
 mod story;
 mod world;
 
-use seeds::{Window, for_each};
+use partwise_testkit::seeds::{Window, for_each};
 use world::World;
 
 /// So many seeds are needed before what they show together is held against what they must show.

@@ -12,11 +12,13 @@ use partwise_protocol::{
     transport::{Body, Failure, FailureKind},
     upload::{Comparison, Plan, RouteChoice, SourceStamp, UploadError, UploadMachine, UploadTask},
 };
+use partwise_testkit::{
+    dice::Dice,
+    seeds::{Window, for_each},
+};
 
 use crate::{
-    dice::Dice,
     rules::{Rule, hold},
-    seeds::{Window, for_each},
     service::{Habits, Service},
     world::EPOCH,
 };

@@ -16,11 +16,9 @@ use partwise_protocol::{
     },
     transport::{Body, Segment},
 };
+use partwise_testkit::dice::Dice;
 
-use crate::{
-    dice::Dice,
-    world::{digest, hex},
-};
+use crate::world::{digest, hex};
 
 /// A file that came into being, with its content.
 #[derive(Clone, Debug)]

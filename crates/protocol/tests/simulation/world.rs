@@ -13,11 +13,10 @@ use partwise_protocol::{
     upload::{Parallel, Plan, RouteChoice, SourceStamp},
 };
 
-use bytes::Bytes;
-
-use crate::dice::Dice;
 use crate::faults::Faults;
 use crate::service::{Habits, Service};
+use bytes::Bytes;
+use partwise_testkit::dice::Dice;
 
 const FILENAME: &str = "train.jsonl";
 /// Our wall clock at the beginning of every story.
@@ -222,7 +221,7 @@ impl World {
         length: usize,
         skew: i64,
     ) -> Self {
-        let content: Vec<u8> = (0..length).map(|_| dice.next() as u8).collect();
+        let content: Vec<u8> = (0..length).map(|_| dice.word() as u8).collect();
         Self {
             dice,
             faults,

@@ -4,10 +4,11 @@ use std::fs;
 
 use partwise::CheckpointStore;
 use partwise_protocol::download::DownloadCheckpoint;
+use partwise_testkit::{content::noise, errors::line};
 
 use crate::{
-    peer::{MIB, line, options},
-    range_peer::{ETAG, Folder, Reply, noise, part, peer, plan, whole, within},
+    peer::{MIB, options},
+    range_peer::{ETAG, Folder, Reply, part, peer, plan, whole, within},
 };
 
 #[tokio::test]

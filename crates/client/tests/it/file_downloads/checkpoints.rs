@@ -8,11 +8,12 @@ use std::{
 
 use partwise::{CheckpointStore, Error, FileTarget, Target};
 use partwise_protocol::download::{DownloadCheckpoint, DownloadError};
+use partwise_testkit::{content::noise, errors::line};
 use tokio::sync::mpsc;
 
 use crate::{
-    peer::{MIB, line, options},
-    range_peer::{ETAG, Folder, noise, part, peer, plan, sum, within},
+    peer::{MIB, options},
+    range_peer::{ETAG, Folder, part, peer, plan, sum, within},
 };
 
 #[tokio::test]

@@ -3,11 +3,16 @@
 use partwise::{Client, Writing};
 use partwise_models::Purpose;
 use partwise_protocol::upload::Plan;
+use partwise_testkit::{
+    content::noise,
+    errors::line,
+    http1::{drain, read_request},
+};
 use tokio::{io::AsyncWriteExt, sync::mpsc};
 
 use crate::{
-    peer::{MIB, Peer, drain, line, options, read_request},
-    range_peer::{ETAG, Folder, noise, part, peer, plan, within},
+    peer::{MIB, Peer, options},
+    range_peer::{ETAG, Folder, part, peer, plan, within},
     service_side::{Content, KEY, client, embedded, openai, serve},
 };
 

@@ -8,10 +8,11 @@ use std::{
 };
 
 use partwise::{Error, FileTarget, Target, Writing};
+use partwise_testkit::content::noise;
 
 use crate::{
     peer::{MIB, options},
-    range_peer::{Folder, noise, part, peer, plan, within},
+    range_peer::{Folder, part, peer, plan, within},
 };
 
 /// Takes half of everything, and then nothing more.

@@ -10,9 +10,10 @@ use partwise_protocol::{
     operations::{ByteRange, ContentRange, DownloadFile, DownloadHead},
     transport::{Failure, FailureKind},
 };
+use partwise_testkit::dice::Dice;
 
 use super::report::Report;
-use crate::{dice::Dice, line::Line};
+use crate::line::Line;
 
 /// How often bytes that have come are reported.
 const COUNTING: Duration = Duration::from_millis(250);

@@ -6,11 +6,12 @@ use super::{
     play::{Play, plan},
     report::Report,
 };
-use crate::{
+use partwise_testkit::{
     dice::Dice,
-    line::{GIB, KIB, Line, MIB},
     seeds::{Window, for_each},
 };
+
+use crate::line::{GIB, KIB, Line, MIB};
 
 /// However the line is: everything comes, unless the line is cut before anything can; nothing comes twice but what a killed
 /// process had not saved; and there are never more requests at once than may be, nor many more than the length needs.

@@ -6,10 +6,9 @@ use super::{
     play::{Play, plan},
     report::Report,
 };
-use crate::{
-    dice::Dice,
-    line::{GIB, Line, MIB},
-};
+use partwise_testkit::dice::Dice;
+
+use crate::line::{GIB, Line, MIB};
 
 fn row(name: &str, line: &Line, length: u64, report: &Report) -> String {
     let ideal = length as f64 / line.most(plan().parallel);

@@ -16,8 +16,9 @@ use socket2::{Domain, Socket, Type};
 const PIECE: usize = 16 * 1024;
 
 /// A proxy that passes on so many bytes a second for each connection and direction.
-pub(crate) struct Line {
-    pub(crate) address: SocketAddr,
+pub struct Line {
+    /// The address that it listens at.
+    pub address: SocketAddr,
     state: Arc<State>,
 }
 
@@ -36,7 +37,7 @@ struct State {
 
 impl Line {
     /// A line to the server at this origin.
-    pub(crate) fn to(origin: &str, rate: u64) -> Self {
+    pub fn to(origin: &str, rate: u64) -> Self {
         let listener = listen("127.0.0.1:0".parse().unwrap());
         let address = listener.local_addr().unwrap();
         let state = Arc::new(State {
@@ -54,25 +55,28 @@ impl Line {
         line
     }
 
-    pub(crate) fn origin(&self) -> String {
+    /// Returns the origin for a client behind it.
+    pub fn origin(&self) -> String {
         format!("http://{}", self.address)
     }
 
-    pub(crate) fn accepted(&self) -> usize {
+    /// Returns how many connections there were.
+    pub fn accepted(&self) -> usize {
         self.state.accepted.load(SeqCst)
     }
 
-    pub(crate) fn passed(&self) -> u64 {
+    /// Returns how many bytes were passed on, either way.
+    pub fn passed(&self) -> u64 {
         self.state.passed.load(SeqCst)
     }
 
     /// The connections that are open carry nothing any more, and nobody says so. New ones do.
-    pub(crate) fn go_silent(&self) {
+    pub fn go_silent(&self) {
         self.state.silent_below.store(self.accepted(), SeqCst);
     }
 
     /// Resets all connections, and refuses new ones.
-    pub(crate) fn refuse(&self) {
+    pub fn refuse(&self) {
         self.state.is_refusing.store(true, SeqCst);
         for stream in self.state.open.lock().unwrap().drain(..) {
             // One that is closed already is as good.
@@ -80,7 +84,8 @@ impl Line {
         }
     }
 
-    pub(crate) fn take_again(&self) {
+    /// Accepts connections again.
+    pub fn take_again(&self) {
         self.state.is_refusing.store(false, SeqCst);
     }
 }

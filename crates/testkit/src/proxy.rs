@@ -23,32 +23,59 @@ use tokio::{
 
 /// What happens to one connection.
 #[derive(Clone, Copy, Debug)]
-pub(crate) enum Fault {
+pub enum Fault {
     /// Nothing.
     None,
     /// Every piece of at most 64 KiB is held up for so long, in both directions.
     Delay(Duration),
     /// It ends once the client has sent so many bytes.
-    Cut { after: u64, by: Ending },
+    Cut {
+        /// The number of bytes.
+        after: u64,
+        /// The way it ends.
+        by: Ending,
+    },
     /// It ends once so many bytes of answers have come back.
-    CutAnswers { after: u64, by: Ending },
+    CutAnswers {
+        /// The number of bytes.
+        after: u64,
+        /// The way it ends.
+        by: Ending,
+    },
     /// Of the answers, or of those from a request on whose first line ends so, only so many bytes are what they were.
-    GarbleAnswers { to: Option<&'static str>, after: u64 },
+    GarbleAnswers {
+        /// The end of the request's first line; any request when there is none.
+        to: Option<&'static str>,
+        /// The number of bytes.
+        after: u64,
+    },
     /// Once the client has sent so many bytes, nobody reads any more, and nobody says so.
-    Stall { after: u64 },
+    Stall {
+        /// The number of bytes.
+        after: u64,
+    },
     /// Once so many bytes of answers have come back, no more come, and nobody says so.
-    StallAnswers { after: u64 },
+    StallAnswers {
+        /// The number of bytes.
+        after: u64,
+    },
     /// Once the client has sent so many bytes it is told that no answer will come; what it sends is still read.
-    HalfClose { after: u64 },
+    HalfClose {
+        /// The number of bytes.
+        after: u64,
+    },
     /// Once the client has sent so many bytes it is told to come back later, and the connection is closed.
-    SendAway { after: u64 },
+    SendAway {
+        /// The number of bytes.
+        after: u64,
+    },
     /// The client's bytes are read slowly, out of small buffers.
     SlowReader,
 }
 
 impl Fault {
     /// Whether nobody may ever say that anything is wrong: a garbled length is one to wait for.
-    pub(crate) fn may_be_silent(self) -> bool {
+    pub fn may_be_silent(self) -> bool {
         matches!(self, Self::Stall { .. } | Self::StallAnswers { .. } | Self::GarbleAnswers { .. })
     }
 }
@@ -58,7 +85,7 @@ const SENT_AWAY: &str = "HTTP/1.1 429 Too Many Requests\r\nConnection: close\r\n
 
 /// How a connection ends.
 #[derive(Clone, Copy, Debug)]
-pub(crate) enum Ending {
+pub enum Ending {
     /// As if nothing were wrong.
     Fin,
     /// By a reset.
@@ -66,8 +93,9 @@ pub(crate) enum Ending {
 }
 
 /// Accepts connections until it is dropped.
-pub(crate) struct Proxy {
-    pub(crate) address: SocketAddr,
+pub struct Proxy {
+    /// The address that it listens at.
+    pub address: SocketAddr,
     counts: Arc<Counts>,
     task: AbortHandle,
 }
@@ -85,7 +113,7 @@ struct Open(Arc<Counts>);
 
 impl Proxy {
     /// Passes connections on to `upstream`; `fault` says what becomes of each, counted from 0.
-    pub(crate) async fn start(upstream: SocketAddr, fault: impl Fn(usize) -> Fault + Send + 'static) -> Self {
+    pub async fn start(upstream: SocketAddr, fault: impl Fn(usize) -> Fault + Send + 'static) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         // Inherited by what it accepts: what nobody reads soon stops whoever writes.
         SockRef::from(&listener).set_recv_buffer_size(64 * 1024).unwrap();
@@ -108,17 +136,17 @@ impl Proxy {
     }
 
     /// How many connections the client has open.
-    pub(crate) fn open(&self) -> usize {
+    pub fn open(&self) -> usize {
         self.counts.open.load(SeqCst)
     }
 
     /// How many connections met with their fault.
-    pub(crate) fn faults(&self) -> usize {
+    pub fn faults(&self) -> usize {
         self.counts.faults.load(SeqCst)
     }
 
     /// How many bytes clients have sent that were passed on.
-    pub(crate) fn taken(&self) -> u64 {
+    pub fn taken(&self) -> u64 {
         self.counts.taken.load(SeqCst)
     }
 }
@@ -248,7 +276,7 @@ async fn pass(
 }
 
 /// Waits until the client has closed a connection that nobody reads from.
-pub(crate) async fn gone(client: &TcpStream) -> io::Result<()> {
+pub async fn gone(client: &TcpStream) -> io::Result<()> {
     loop {
         let ready = client.ready(Interest::ERROR | Interest::READABLE).await?;
         if ready.is_error() || ready.is_read_closed() {

@@ -11,11 +11,12 @@ use std::{
     time::Duration,
 };
 
-use crate::sandbox::noise;
+use crate::content::noise;
 
 /// It serves until the test's process ends.
-pub(crate) struct RangeServer {
-    pub(crate) origin: String,
+pub struct RangeServer {
+    /// The origin that it listens at.
+    pub origin: String,
     shared: Arc<Shared>,
 }
 
@@ -31,7 +32,8 @@ struct Shared {
 }
 
 impl RangeServer {
-    pub(crate) fn new(length: usize) -> Self {
+    /// Starts one whose file has so many bytes.
+    pub fn new(length: usize) -> Self {
         let shared = Arc::new(Shared {
             content: noise(length),
             etag: Mutex::new("\"1\""),
@@ -53,31 +55,33 @@ impl RangeServer {
         Self { origin, shared }
     }
 
-    pub(crate) fn content(&self) -> &[u8] {
+    /// Returns the file.
+    pub fn content(&self) -> &[u8] {
         &self.shared.content
     }
 
     /// From now on only so many bytes more come.
-    pub(crate) fn allow(&self, bytes: usize) {
+    pub fn allow(&self, bytes: usize) {
         self.shared.budget.store(bytes, SeqCst);
     }
 
-    pub(crate) fn change_etag(&self) {
+    /// From now on the file seems to be another.
+    pub fn change_etag(&self) {
         *self.shared.etag.lock().unwrap() = "\"2\"";
     }
 
     /// From now on no two ranges seem to be of the same file.
-    pub(crate) fn let_etags_differ(&self) {
+    pub fn let_etags_differ(&self) {
         self.shared.etags_differ.store(true, SeqCst);
     }
 
     /// From now on it has no such file, or has it again.
-    pub(crate) fn set_gone(&self, is_gone: bool) {
+    pub fn set_gone(&self, is_gone: bool) {
         self.shared.is_gone.store(is_gone, SeqCst);
     }
 
     /// How many bytes were asked for since this was asked last.
-    pub(crate) fn asked(&self) -> usize {
+    pub fn asked(&self) -> usize {
         self.shared.asked.lock().unwrap().drain(..).map(|range| range.len()).sum()
     }
 }

@@ -8,10 +8,12 @@ use rcgen::{
 use rustls::pki_types::PrivateKeyDer;
 use tokio_rustls::TlsAcceptor;
 
-pub(crate) struct Authority(CertifiedIssuer<'static, KeyPair>);
+/// An authority that signs the certificates of a test's services.
+pub struct Authority(CertifiedIssuer<'static, KeyPair>);
 
 impl Authority {
-    pub(crate) fn new() -> Self {
+    /// Makes one with a key of its own.
+    pub fn new() -> Self {
         let mut params = CertificateParams::default();
         params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
         params.key_usages = vec![KeyUsagePurpose::KeyCertSign];
@@ -20,17 +22,17 @@ impl Authority {
     }
 
     /// Its certificate, to be trusted.
-    pub(crate) fn pem(&self) -> String {
+    pub fn pem(&self) -> String {
         self.0.pem()
     }
 
     /// TLS for a service with this name.
-    pub(crate) fn acceptor(&self, name: &str) -> TlsAcceptor {
+    pub fn acceptor(&self, name: &str) -> TlsAcceptor {
         self.acceptor_with(&CertificateParams::new([name.to_owned()]).unwrap())
     }
 
     /// TLS with such a certificate.
-    pub(crate) fn acceptor_with(&self, params: &CertificateParams) -> TlsAcceptor {
+    pub fn acceptor_with(&self, params: &CertificateParams) -> TlsAcceptor {
         let key = KeyPair::generate().unwrap();
         let certificate = params.signed_by(&key, &self.0).unwrap();
         acceptor(&certificate, &key)
@@ -38,7 +40,7 @@ impl Authority {
 }
 
 /// TLS with this certificate.
-pub(crate) fn acceptor(certificate: &Certificate, key: &KeyPair) -> TlsAcceptor {
+pub fn acceptor(certificate: &Certificate, key: &KeyPair) -> TlsAcceptor {
     let provider = Arc::new(rustls::crypto::ring::default_provider());
     let mut config = rustls::ServerConfig::builder_with_provider(provider)
         .with_safe_default_protocol_versions()

@@ -8,29 +8,32 @@ use std::{
 };
 
 /// It answers until the test's process ends.
-pub(crate) struct Scripted {
-    pub(crate) origin: String,
+pub struct Scripted {
+    /// The origin that it listens at.
+    pub origin: String,
     requests: Arc<Mutex<Vec<Request>>>,
 }
 
 /// A request whose head and body came.
 #[derive(Clone, Debug)]
-pub(crate) struct Request {
+pub struct Request {
     /// Such as `POST /v1/files`.
-    pub(crate) line: String,
-    pub(crate) body: Vec<u8>,
+    pub line: String,
+    /// The body, as it came.
+    pub body: Vec<u8>,
     /// How many came before it.
-    pub(crate) number: usize,
+    pub number: usize,
 }
 
 /// What goes over the wire, and whether the connection is closed behind it.
-pub(crate) struct Answer {
+pub struct Answer {
     bytes: Vec<u8>,
     closes: bool,
 }
 
 impl Scripted {
-    pub(crate) fn new(answer: impl Fn(&Request) -> Answer + Send + Sync + 'static) -> Self {
+    /// Starts one that answers so.
+    pub fn new(answer: impl Fn(&Request) -> Answer + Send + Sync + 'static) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let origin = format!("http://{}", listener.local_addr().unwrap());
         let requests = Arc::<Mutex<Vec<Request>>>::default();
@@ -46,34 +49,36 @@ impl Scripted {
     }
 
     /// What was asked for so far.
-    pub(crate) fn requests(&self) -> Vec<Request> {
+    pub fn requests(&self) -> Vec<Request> {
         self.requests.lock().unwrap().clone()
     }
 
     /// The lines of what was asked for so far, such as `POST /v1/files`.
-    pub(crate) fn lines(&self) -> Vec<String> {
+    pub fn lines(&self) -> Vec<String> {
         self.requests().into_iter().map(|request| request.line).collect()
     }
 }
 
 impl Answer {
     /// These bytes, head included, and then the end of the connection.
-    pub(crate) fn raw(bytes: impl Into<Vec<u8>>) -> Self {
+    pub fn raw(bytes: impl Into<Vec<u8>>) -> Self {
         Self { bytes: bytes.into(), closes: true }
     }
 
     /// A whole answer; the headers are lines that end with CRLF.
-    pub(crate) fn with(status: &str, headers: &str, body: impl AsRef<[u8]>) -> Self {
+    pub fn with(status: &str, headers: &str, body: impl AsRef<[u8]>) -> Self {
         let body = body.as_ref();
         let head = format!("HTTP/1.1 {status}\r\nContent-Length: {}\r\n{headers}\r\n", body.len());
         Self { bytes: [head.as_bytes(), body].concat(), closes: false }
     }
 
-    pub(crate) fn json(status: &str, body: &str) -> Self {
+    /// A whole answer with JSON.
+    pub fn json(status: &str, body: &str) -> Self {
         Self::with(status, "Content-Type: application/json\r\n", body)
     }
 
-    pub(crate) fn page(status: &str, title: &str) -> Self {
+    /// A whole answer with a page of this title, as a gateway sends it.
+    pub fn page(status: &str, title: &str) -> Self {
         let page = format!("<html><title>{title}</title></html>");
         Self::with(status, "Content-Type: text/html\r\n", page)
     }

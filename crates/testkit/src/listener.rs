@@ -8,12 +8,12 @@ use std::{
 };
 
 /// A listener that says the same to everyone.
-pub(crate) fn answering(answer: &'static [u8]) -> SocketAddr {
+pub fn answering(answer: &'static [u8]) -> SocketAddr {
     recording(answer).0
 }
 
 /// A listener that says the same to everyone, and what everyone said first.
-pub(crate) fn recording(answer: &'static [u8]) -> (SocketAddr, Receiver<String>) {
+pub fn recording(answer: &'static [u8]) -> (SocketAddr, Receiver<String>) {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = listener.local_addr().unwrap();
     let (heard, receiver) = channel();
@@ -28,7 +28,7 @@ pub(crate) fn recording(answer: &'static [u8]) -> (SocketAddr, Receiver<String>)
 }
 
 /// Hears a head, and answers. A peer that has gone is as good.
-pub(crate) fn exchange(connection: &mut (impl Read + Write), answer: &[u8]) -> String {
+pub fn exchange(connection: &mut (impl Read + Write), answer: &[u8]) -> String {
     let mut head = vec![0; 4096];
     let length = connection.read(&mut head).unwrap_or(0);
     let _ = connection.write_all(answer).and_then(|()| connection.flush());
