@@ -14,8 +14,7 @@ use partwise_protocol::{
     transport::{Failure, FailureKind, SourceError},
     upload::{PlanError, UploadError},
 };
-
-use crate::peer::line;
+use partwise_testkit::errors::line;
 
 fn rejection() -> Box<ApiError> {
     let mut rejection = ApiError::new(StatusCode::NOT_FOUND, "No such File object: file-1");
