@@ -1,6 +1,6 @@
 //! The contract between the machines and their drivers.
 
-use std::{error::Error, fmt, sync::Arc, time::Duration};
+use std::{error::Error, fmt, io, sync::Arc, time::Duration};
 
 pub(crate) mod activity;
 
@@ -155,6 +155,12 @@ impl SaveError {
     /// An error with its cause.
     pub fn new(cause: impl Into<Box<dyn Error + Send + Sync>>) -> Self {
         Self(Arc::from(cause.into()))
+    }
+}
+
+impl From<io::Error> for SaveError {
+    fn from(error: io::Error) -> Self {
+        Self::new(error)
     }
 }
 

@@ -1,6 +1,6 @@
 //! A source that fails while it is sent.
 
-use std::{error::Error, fmt, sync::Arc};
+use std::{error::Error, fmt, io, sync::Arc};
 
 /// The source could not be read, hashed or stamped.
 #[derive(Clone, Debug)]
@@ -19,6 +19,12 @@ impl SourceError {
 
     pub(crate) fn into_cause(self) -> Arc<dyn Error + Send + Sync> {
         self.0
+    }
+}
+
+impl From<io::Error> for SourceError {
+    fn from(error: io::Error) -> Self {
+        Self::new(error)
     }
 }
 

@@ -1,9 +1,24 @@
-//! Takes in what the driver did beside the requests: hashes and stamps of the source.
+//! Takes in what the driver did: hashes and stamps of the source, and requests whose transport counts nothing.
+
+use bytes::Bytes;
+use http::Response;
 
 use super::{Comparison, Now, RequestId, SourceStamp, UploadError, UploadMachine, state::Hash};
-use crate::transport::{SourceError, SourceRange};
+use crate::{
+    machine::Machine as _,
+    transport::{Failure, SourceError, SourceRange},
+};
 
 impl UploadMachine {
+    /// A request ended with an answer or a failure: for transports that do not count how much of a body has left, so that all of it
+    /// may have arrived. Those that count call [`handle_response`](Self::handle_response).
+    pub fn handle_sent(&mut self, id: RequestId, sent: Result<Response<Bytes>, Failure>, now: Now) {
+        match sent {
+            Ok(response) => self.handle_response(id, response, None, now),
+            Err(failure) => self.handle_failure(id, failure, now),
+        }
+    }
+
     /// The source was hashed as [`UploadTask::Hash`](super::UploadTask::Hash) asked: its MD5, or why it could not be read.
     pub fn handle_hashed(&mut self, id: RequestId, digest: Result<[u8; 16], SourceError>) {
         if self.chores.hashing.take_if(|hashing| *hashing == id).is_none() {

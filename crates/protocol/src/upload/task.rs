@@ -17,7 +17,8 @@ use crate::{
     reason = "a driver that ignores one is wrong; one is alive at a time"
 )]
 pub enum UploadTask {
-    /// Apply a credential and send this; report the answer with [`UploadMachine::handle_response`].
+    /// Apply a credential and send this; report the answer with [`UploadMachine::handle_response`], or either
+    /// end with [`UploadMachine::handle_sent`].
     Send {
         /// The subject of the request.
         attempt: Attempt,

@@ -175,7 +175,10 @@ impl Bench {
         }
         let response = response.body(Bytes::copy_from_slice(body.as_bytes())).unwrap();
         let now = self.now();
-        self.machine.handle_response(id, response, left, now);
+        match left {
+            None => self.machine.handle_sent(id, Ok(response), now),
+            left => self.machine.handle_response(id, response, left, now),
+        }
         self.run()
     }
 
@@ -188,7 +191,7 @@ impl Bench {
         let id = self.flying.remove(position);
         self.log.push(format!("  <- {:?}", failure.kind));
         let now = self.now();
-        self.machine.handle_failure(id, failure, now);
+        self.machine.handle_sent(id, Err(failure), now);
         self.run()
     }
 
