@@ -46,6 +46,8 @@ mod failure;
 mod listing;
 mod lock;
 mod mime;
+#[cfg(feature = "object_store")]
+mod object;
 mod positioned;
 mod reading;
 mod redirects;
@@ -60,6 +62,8 @@ mod trace;
 mod upload;
 mod writing;
 
+#[cfg(feature = "object_store")]
+pub use self::object::{ObjectSource, ObjectTarget};
 #[cfg(feature = "hyper")]
 pub use partwise_transport_hyper::stack;
 pub use {
@@ -86,8 +90,8 @@ pub use self::{
     mime::mime_type,
     reading::Reading,
     refreshing::RefreshingToken,
-    source::{AnySource, AsyncSource, FileSource, IntoSource, Source, from_async},
-    target::{FileTarget, Target},
+    source::{AnySource, AsyncSource, FileSource, IntoSource, Source},
+    target::{AnyTarget, AsyncTarget, FileTarget, IntoTarget, Target},
     upload::{Upload, UploadBuilder},
     writing::Writing,
 };

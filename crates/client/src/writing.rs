@@ -9,13 +9,19 @@ use std::{
     time::Duration,
 };
 
+use bytes::Bytes;
+use futures_util::future::BoxFuture;
 use partwise_net::blocking::Blocking;
-use tokio::{sync::RwLock, time::Instant};
+use tokio::{
+    sync::{OwnedRwLockReadGuard, RwLock},
+    task::JoinSet,
+    time::Instant,
+};
 
-use crate::target::{Target, write_all_at};
+use crate::target::{AnyTarget, Target, TargetKind, WriteAsync, write_all_at};
 
 /// Bytes are gathered to pieces of this size, which begin at multiples of it: the kernel takes whole large pages for the
-/// price of small ones. Each answer that comes holds one piece, or two with [`Writing::Blocking`].
+/// price of small ones. Each answer that comes holds one piece, or two unless it is [`Writing::Inline`].
 const PIECE: usize = 512 * 1024;
 
 /// What memory and disks are cut in.
@@ -24,7 +30,7 @@ const PAGE: usize = 4096;
 /// On a slow line a piece is written before it is full, so that a crash costs little.
 const LONGEST_KEPT: Duration = Duration::from_secs(1);
 
-/// Where a [`Target`] is written.
+/// Where a [`Target`] is written. It does not concern an [`AsyncTarget`](crate::AsyncTarget).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Writing {
@@ -40,12 +46,14 @@ pub enum Writing {
 /// A target as answers are written to it: all answers of one download share it, and its buffers with it.
 #[derive(Clone)]
 pub(crate) struct Writer {
-    target: Arc<dyn Target>,
+    target: AnyTarget,
     writing: Writing,
-    free: Arc<Mutex<Vec<PageBuffer>>>,
+    free: FreeBuffers,
     /// Held by everyone who writes, so that it can be waited for.
     at_work: Arc<RwLock<()>>,
 }
+
+type FreeBuffers = Arc<Mutex<Vec<PageBuffer>>>;
 
 /// Bytes that are gathered. They begin at a page's beginning, so that a target may hand them to the disk as they are.
 struct PageBuffer {
@@ -78,26 +86,27 @@ pub(crate) struct Filling {
     buffer: PageBuffer,
     /// When the buffer was last empty.
     since: Instant,
-    under_way: Option<Blocking<PageBuffer>>,
+    in_flight: Option<PieceInFlight>,
     /// How many bytes were written.
     written: Arc<AtomicU64>,
 }
 
 impl Writer {
-    pub(crate) fn new(target: Arc<dyn Target>, writing: Writing) -> Self {
+    pub(crate) fn new(target: AnyTarget, writing: Writing) -> Self {
         Self { target, writing, free: Arc::default(), at_work: Arc::default() }
     }
 
-    pub(crate) fn target(&self) -> &Arc<dyn Target> {
+    pub(crate) fn target(&self) -> &AnyTarget {
         &self.target
     }
 
     /// Gives the target this length, where it may be written.
     pub(crate) async fn set_length(&self, length: u64) -> io::Result<()> {
-        match self.writing {
-            Writing::Inline => self.target.set_length(length),
-            Writing::Blocking => {
-                let target = self.target.clone();
+        match (&self.target.0, self.writing) {
+            (TargetKind::Async(target), _) => target.set_length(length).await,
+            (TargetKind::Blocking(target), Writing::Inline) => target.set_length(length),
+            (TargetKind::Blocking(target), Writing::Blocking) => {
+                let target = target.clone();
                 Blocking::start(move || target.set_length(length)).await
             }
         }
@@ -110,7 +119,7 @@ impl Writer {
             offset,
             buffer: self.take(),
             since: Instant::now(),
-            under_way: None,
+            in_flight: None,
             written,
         }
     }
@@ -125,9 +134,86 @@ impl Writer {
         free.unwrap_or_else(PageBuffer::new)
     }
 
-    fn give_back(&self, mut buffer: PageBuffer) {
-        buffer.filled = 0;
-        self.free.lock().unwrap_or_else(PoisonError::into_inner).push(buffer);
+    fn give_back(&self, buffer: PageBuffer) {
+        give_back(&self.free, buffer);
+    }
+}
+
+fn give_back(free: &FreeBuffers, mut buffer: PageBuffer) {
+    buffer.filled = 0;
+    free.lock().unwrap_or_else(PoisonError::into_inner).push(buffer);
+}
+
+/// A piece that is being written, while the next one comes. Dropped, it is written no further, but for what has begun on a thread for
+/// blocking work.
+struct PieceInFlight {
+    length: u64,
+    written: BoxFuture<'static, io::Result<()>>,
+}
+
+impl PieceInFlight {
+    fn blocking(
+        target: Arc<dyn Target>,
+        offset: u64,
+        full: PageBuffer,
+        free: FreeBuffers,
+        at_work: OwnedRwLockReadGuard<()>,
+    ) -> Self {
+        let length = full.filled as u64;
+        let writing = Blocking::start(move || {
+            let written = write_all_at(&*target, offset, full.bytes());
+            drop(at_work);
+            written.map(|()| full)
+        });
+        let written = async move {
+            give_back(&free, writing.await?);
+            Ok(())
+        };
+        Self { length, written: Box::pin(written) }
+    }
+
+    fn asynchronous(
+        target: Arc<dyn WriteAsync>,
+        offset: u64,
+        bytes: Bytes,
+        at_work: OwnedRwLockReadGuard<()>,
+    ) -> Self {
+        let length = bytes.len() as u64;
+        // A task, so that it is written while nobody waits for it; dropped, the set ends it.
+        let mut writing = JoinSet::new();
+        writing.spawn(async move {
+            let written = target.write(offset, bytes).await;
+            drop(at_work);
+            written
+        });
+        let written = async move {
+            match writing.join_next().await {
+                Some(Ok(written)) => written,
+                Some(Err(broken)) => Err(broken.into()),
+                None => Ok(()),
+            }
+        };
+        Self { length, written: Box::pin(written) }
+    }
+}
+
+/// A full buffer that an asynchronous target has. It goes back when the last [`Bytes`] of it is dropped.
+struct LentBuffer {
+    buffer: Option<PageBuffer>,
+    home: FreeBuffers,
+}
+
+impl AsRef<[u8]> for LentBuffer {
+    fn as_ref(&self) -> &[u8] {
+        self.buffer.as_ref().map_or(&[], PageBuffer::bytes)
+    }
+}
+
+impl Drop for LentBuffer {
+    fn drop(&mut self) {
+        if let Some(buffer) = self.buffer.take() {
+            give_back(&self.home, buffer);
+        }
     }
 }
 
@@ -175,38 +261,49 @@ impl Filling {
             return Ok(());
         }
         let at_work = self.writer.at_work.clone().read_owned().await;
-        let offset = self.offset;
-        match self.writer.writing {
-            Writing::Inline => {
-                write_all_at(&*self.writer.target, offset, self.buffer.bytes())?;
+        let (offset, target) = (self.offset, self.writer.target.0.clone());
+        match (target, self.writer.writing) {
+            (TargetKind::Blocking(target), Writing::Inline) => {
+                write_all_at(&*target, offset, self.buffer.bytes())?;
                 self.written.fetch_add(length, Relaxed);
-                self.offset += length;
                 self.buffer.filled = 0;
                 drop(at_work);
             }
-            Writing::Blocking => {
+            (TargetKind::Blocking(target), Writing::Blocking) => {
                 self.land().await?;
                 let full = mem::replace(&mut self.buffer, self.writer.take());
-                self.offset += length;
-                let target = self.writer.target.clone();
-                self.under_way = Some(Blocking::start(move || {
-                    let written = write_all_at(&*target, offset, full.bytes());
-                    drop(at_work);
-                    written.map(|()| full)
-                }));
+                let free = self.writer.free.clone();
+                self.in_flight = Some(PieceInFlight::blocking(target, offset, full, free, at_work));
+            }
+            (TargetKind::Async(target), _) => {
+                self.land().await?;
+                let bytes = self.take_bytes();
+                self.in_flight = Some(PieceInFlight::asynchronous(target, offset, bytes, at_work));
             }
         }
+        self.offset += length;
         Ok(())
     }
 
-    /// Waits for the piece that is under way.
+    /// The bytes that were gathered, for a target that may keep them.
+    fn take_bytes(&mut self) -> Bytes {
+        if self.buffer.filled < PIECE {
+            // So that many small pieces of a slow line do not hold a whole buffer each.
+            let bytes = Bytes::copy_from_slice(self.buffer.bytes());
+            self.buffer.filled = 0;
+            return bytes;
+        }
+        let buffer = Some(mem::replace(&mut self.buffer, self.writer.take()));
+        Bytes::from_owner(LentBuffer { buffer, home: self.writer.free.clone() })
+    }
+
+    /// Waits for the piece that is being written.
     async fn land(&mut self) -> io::Result<()> {
-        let Some(under_way) = &mut self.under_way else { return Ok(()) };
-        let landed = under_way.await;
-        self.under_way = None;
-        let full = landed?;
-        self.written.fetch_add(full.filled as u64, Relaxed);
-        self.writer.give_back(full);
+        let Some(in_flight) = &mut self.in_flight else { return Ok(()) };
+        let (landed, length) = ((&mut in_flight.written).await, in_flight.length);
+        self.in_flight = None;
+        landed?;
+        self.written.fetch_add(length, Relaxed);
         Ok(())
     }
 }
@@ -214,6 +311,7 @@ impl Filling {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::target::IntoTarget as _;
 
     /// Remembers what was written where.
     #[derive(Default)]
@@ -245,7 +343,7 @@ mod tests {
         let bytes: Vec<u8> = (0..3 * PIECE).map(|at| (at % 251) as u8).collect();
         for writing in WAYS {
             let target = Arc::new(Recorded::default());
-            let writer = Writer::new(target.clone(), writing);
+            let writer = Writer::new(target.clone().into_target(), writing);
             let written = Arc::<AtomicU64>::default();
             let mut filling = writer.fill(1000, written.clone());
             for crumb in bytes.chunks(70_000) {
@@ -265,7 +363,7 @@ mod tests {
     async fn on_a_slow_line_a_piece_is_written_before_it_is_full() {
         for writing in WAYS {
             let target = Arc::new(Recorded::default());
-            let mut filling = Writer::new(target.clone(), writing).fill(0, Arc::default());
+            let mut filling = Writer::new(target.clone().into_target(), writing).fill(0, Arc::default());
             filling.push(b"ab").await.unwrap();
             assert!(target.0.lock().unwrap().is_empty());
             tokio::time::advance(LONGEST_KEPT).await;
@@ -279,7 +377,7 @@ mod tests {
     #[tokio::test]
     async fn buffers_are_used_again() {
         for writing in WAYS {
-            let writer = Writer::new(Arc::new(Recorded::default()), writing);
+            let writer = Writer::new(Recorded::default().into_target(), writing);
             for _ in 0..3 {
                 let mut filling = writer.fill(0, Arc::default());
                 filling.push(&vec![0; 2 * PIECE]).await.unwrap();

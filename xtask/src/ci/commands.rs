@@ -24,7 +24,10 @@ pub(super) fn clippy(root: &Path) -> Result<()> {
 }
 
 pub(super) fn docs(root: &Path) -> Result<()> {
-    let mut command = cargo(root, ["doc", "--workspace", "--no-deps"]);
+    let mut command = cargo(
+        root,
+        ["doc", "--workspace", "--no-deps", "--features", "partwise/blocking,partwise/object_store"],
+    );
     run(command.env("RUSTDOCFLAGS", "--deny warnings"), "mend the documentation that is shown above")
 }
 

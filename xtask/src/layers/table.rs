@@ -107,8 +107,8 @@ pub(super) const LAYERS: &[Layer] = &[
     Layer {
         package: "partwise",
         ours: &["partwise-models", "partwise-protocol", "partwise-net", "partwise-transport-hyper"],
-        // The client is tested against the server; neither knows the other otherwise.
-        ours_in_tests: &["partwise-server", "partwise-testkit"],
+        // The client is tested with its features, and against the server; neither of the two knows the other otherwise.
+        ours_in_tests: &["partwise", "partwise-server", "partwise-testkit"],
         others: Others::Only(&[
             "bytes",
             "fs4",
@@ -119,6 +119,7 @@ pub(super) const LAYERS: &[Layer] = &[
             "http-body",
             "http-body-util",
             "md-5",
+            "object_store",
             "rustix",
             "serde",
             "serde_json",

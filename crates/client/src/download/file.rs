@@ -2,7 +2,6 @@
 
 use std::{fmt, sync::Arc};
 
-use partwise_net::blocking::Blocking;
 use partwise_protocol::{
     download::{DownloadCheckpoint, DownloadMachine, DownloadPlan, DownloadProgress},
     machine::Machine as _,
@@ -11,7 +10,7 @@ use tokio::sync::watch;
 
 use super::job::DownloadJob;
 use crate::{
-    CheckpointStore, Client, Error, Target,
+    AnyTarget, CheckpointStore, Client, Error, IntoTarget,
     driver::{Driver, Signals, StoreOf},
     writing::Writer,
 };
@@ -24,7 +23,7 @@ impl Client {
     ///
     /// # Errors
     /// As for [`FileDownload::run`].
-    pub async fn download_to(&self, target: impl Target, plan: DownloadPlan) -> Result<u64, Error> {
+    pub async fn download_to(&self, target: impl IntoTarget, plan: DownloadPlan) -> Result<u64, Error> {
         self.prepare_download(target, plan)?.run().await
     }
 
@@ -32,10 +31,16 @@ impl Client {
     ///
     /// # Errors
     /// [`Error::Entropy`] when the system gives no random numbers.
-    pub fn prepare_download(&self, target: impl Target, plan: DownloadPlan) -> Result<FileDownload, Error> {
+    pub fn prepare_download(
+        &self,
+        target: impl IntoTarget,
+        plan: DownloadPlan,
+    ) -> Result<FileDownload, Error> {
+        let target = target.into_target();
+        let plan = suited(plan, &target);
         let machine =
             DownloadMachine::new(self.api(), plan, self.system.entropy()?).with_service(&self.state);
-        Ok(FileDownload::new(self.clone(), Arc::new(target), machine))
+        Ok(FileDownload::new(self.clone(), target, machine))
     }
 
     /// Makes the rest of a download ready that was begun before, as far as `saved` says. What the target has of it is not
@@ -46,17 +51,25 @@ impl Client {
     /// the checkpoint is of another service or file.
     pub async fn resume_download(
         &self,
-        target: impl Target,
+        target: impl IntoTarget,
         plan: DownloadPlan,
         saved: DownloadCheckpoint,
     ) -> Result<FileDownload, Error> {
-        let target: Arc<dyn Target> = Arc::new(target);
-        let asked = target.clone();
-        let length = Blocking::start(move || asked.length()).await.map_err(Error::Target)?;
+        let target = target.into_target();
+        let plan = suited(plan, &target);
+        let length = target.length().await.map_err(Error::Target)?;
         let machine = DownloadMachine::resume(self.api(), plan, saved, length, self.system.entropy()?)?;
         let machine = machine.with_service(&self.state);
         Ok(FileDownload::new(self.clone(), target, machine))
     }
+}
+
+/// The plan as the target can take it.
+fn suited(mut plan: DownloadPlan, target: &AnyTarget) -> DownloadPlan {
+    if target.is_sequential() {
+        plan.parallel = 1;
+    }
+    plan
 }
 
 /// A download of a whole file that is ready to run.
@@ -87,7 +100,7 @@ impl Client {
 #[must_use = "nothing is asked for before it runs"]
 pub struct FileDownload {
     client: Client,
-    target: Arc<dyn Target>,
+    target: AnyTarget,
     /// Boxed, so that futures that hold a download stay small.
     machine: Box<DownloadMachine>,
     store: Option<StoreOf<DownloadJob>>,
@@ -96,7 +109,7 @@ pub struct FileDownload {
 }
 
 impl FileDownload {
-    fn new(client: Client, target: Arc<dyn Target>, machine: DownloadMachine) -> Self {
+    fn new(client: Client, target: AnyTarget, machine: DownloadMachine) -> Self {
         let progress = watch::Sender::new(machine.progress());
         Self {
             client,
@@ -109,7 +122,7 @@ impl FileDownload {
     }
 
     /// Keeps checkpoints there, so that [`Client::resume_download`] can go on after a crash: each once what it speaks of was
-    /// [synced](Target::sync). The last one is removed when the file is complete, and when nothing can be resumed. By default none
+    /// [synced](crate::Target::sync). The last one is removed when the file is complete, and when nothing can be resumed. By default none
     /// are kept.
     pub fn save_to(mut self, store: impl CheckpointStore<DownloadCheckpoint>) -> Self {
         self.store = Some(Arc::new(store));
@@ -133,7 +146,7 @@ impl FileDownload {
     }
 
     /// Downloads, and says how many bytes the file has: all of them were written, and the target
-    /// [synced](Target::sync). Everything that it starts ends when this future is dropped, but for a write that a thread for
+    /// [synced](crate::Target::sync). Everything that it starts ends when this future is dropped, but for a write that a thread for
     /// blocking work has already begun.
     ///
     /// A range that breaks off is gone on with from where it broke, as patiently as the plan says. Every range must be of

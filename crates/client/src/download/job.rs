@@ -4,7 +4,7 @@ use std::sync::{Arc, atomic::AtomicU64};
 
 use futures_util::future::BoxFuture;
 use partwise_models::File;
-use partwise_net::{BoxError, blocking::Blocking};
+use partwise_net::BoxError;
 use partwise_protocol::{
     download::{DownloadError, DownloadMachine, DownloadProgress, DownloadTask},
     error::ResponseError,
@@ -181,7 +181,7 @@ impl Job for DownloadJob {
 
     fn sync(&self) -> BoxFuture<'static, Result<(), BoxError>> {
         let target = self.writer.target().clone();
-        Box::pin(async move { Ok(Blocking::start(move || target.sync()).await?) })
+        Box::pin(async move { Ok(target.sync().await?) })
     }
 
     fn publish(&mut self) {
@@ -190,14 +190,14 @@ impl Job for DownloadJob {
 
     async fn conclude(&mut self, end: EndOf<DownloadMachine>) -> Result<u64, Error> {
         self.writer.settled().await;
-        end?.map_err(|error: DownloadError| Error::Download(Box::new(error)))?;
+        let end = end.and_then(|end| end.map_err(|error: DownloadError| Error::Download(Box::new(error))));
+        let target = self.writer.target();
+        if let Err(error) = end {
+            target.abort().await;
+            return Err(error);
+        }
         let length = self.machine.length().unwrap_or_default();
-        let target = self.writer.target().clone();
-        let finish = move || {
-            target.set_length(length)?;
-            target.sync()
-        };
-        Blocking::start(finish).await.map_err(Error::Target)?;
+        target.finish(length).await.map_err(Error::Target)?;
         Ok(length)
     }
 }

@@ -17,7 +17,7 @@ use super::{FileSource, Source, once::OnceSource};
 /// use bytes::Bytes;
 /// use futures_util::stream::{self, BoxStream, StreamExt as _};
 /// use partwise::{
-///     AsyncSource,
+///     AnySource, AsyncSource,
 ///     protocol::{transport::SourceRange, upload::SourceStamp},
 /// };
 ///
@@ -37,7 +37,7 @@ use super::{FileSource, Source, once::OnceSource};
 ///
 /// # async fn example(client: partwise::Client) -> Result<(), partwise::Error> {
 /// # use partwise::Purpose;
-/// let file = client.upload("zeros", partwise::from_async(Zeros(1000)), Purpose::UserData).await?;
+/// let file = client.upload("zeros", AnySource::from_async(Zeros(1000)), Purpose::UserData).await?;
 /// # Ok(())
 /// # }
 /// ```
@@ -54,14 +54,16 @@ pub trait AsyncSource: Send + Sync + 'static {
     fn read(&self, range: SourceRange) -> BoxStream<'static, io::Result<Bytes>>;
 }
 
-/// Makes a source of one that is read asynchronously.
-pub fn from_async(source: impl AsyncSource) -> AnySource {
-    AnySource(Kind::Async(Arc::new(source)))
-}
-
 /// A source whose type is forgotten. Cheap to clone.
 #[derive(Clone)]
 pub struct AnySource(pub(crate) Kind);
+
+impl AnySource {
+    /// Makes a source of one that is read asynchronously.
+    pub fn from_async(source: impl AsyncSource) -> Self {
+        Self(Kind::Async(Arc::new(source)))
+    }
+}
 
 #[derive(Clone)]
 pub(crate) enum Kind {
@@ -88,7 +90,7 @@ impl<S: AsyncSource> ReadAsync for S {
     }
 }
 
-/// What can be uploaded: any [`Source`], what becomes one without a copy, and with [`from_async`] any [`AsyncSource`].
+/// Content that can be uploaded: any [`Source`], what becomes one without a copy, and with [`AnySource::from_async`] any [`AsyncSource`].
 pub trait IntoSource {
     /// The source.
     fn into_source(self) -> AnySource;

@@ -16,7 +16,7 @@ pub(crate) use self::{
     stream::{AnyReader, collect, spool},
 };
 pub use self::{
-    any::{AnySource, AsyncSource, IntoSource, from_async},
+    any::{AnySource, AsyncSource, IntoSource},
     file::FileSource,
 };
 

@@ -1,5 +1,6 @@
 //! Where a download goes: something that is written at any place.
 
+mod any;
 mod direct;
 mod file;
 #[cfg(target_os = "linux")]
@@ -7,7 +8,11 @@ mod preallocate;
 
 use std::{io, sync::Arc};
 
-pub use self::file::FileTarget;
+pub(crate) use self::any::{TargetKind, WriteAsync};
+pub use self::{
+    any::{AnyTarget, AsyncTarget, IntoTarget},
+    file::FileTarget,
+};
 
 /// Where a download's bytes go. Several ranges of them come at the same time, so they are written at places.
 ///

@@ -12,6 +12,7 @@ mod early_answers;
 mod error_texts;
 mod everyday;
 mod file_downloads;
+mod objects;
 mod outages;
 mod peer;
 mod proxies;

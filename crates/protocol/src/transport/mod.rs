@@ -14,6 +14,6 @@ pub use self::{
     failure::{Failure, FailureKind, causes},
     send_buffer::SendBuffer,
     send_state::SendState,
-    source_error::SourceError,
+    source_error::{SourceChanged, SourceError},
 };
 pub use crate::operation::Repeat;

@@ -26,7 +26,7 @@ impl UploadMachine {
         }
         match (self.hash, digest) {
             (Hash::Running, Ok(digest)) => self.hash = Hash::Known(digest),
-            (Hash::Running, Err(error)) => self.end_in_order(UploadError::Source(error)),
+            (Hash::Running, Err(error)) => self.end_in_order(UploadError::of_source(error)),
             _ => {}
         }
     }

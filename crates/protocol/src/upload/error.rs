@@ -202,6 +202,14 @@ fn found(candidates: Option<&[File]>) -> String {
 }
 
 impl UploadError {
+    /// The source could not be read, or found that it has changed.
+    pub(super) fn of_source(error: SourceError) -> Self {
+        match error.difference() {
+            Some(difference) => Self::SourceChanged { difference: difference.to_owned(), file: None },
+            None => Self::Source(error),
+        }
+    }
+
     /// The source may have changed, and the service made no file of it.
     pub(super) fn unproven(cause: Self) -> Self {
         Self::Unproven { file: None, cause: Some(Box::new(cause)) }

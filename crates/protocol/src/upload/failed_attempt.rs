@@ -138,7 +138,7 @@ impl FailedAttempt {
             Self::Refused(source) => UploadError::Refused { operation, source },
             Self::Garbled(source) => UploadError::Garbled { operation, source },
             Self::Failed(source) if source.kind == FailureKind::Source => {
-                UploadError::Source(match source.cause {
+                UploadError::of_source(match source.cause {
                     Some(cause) => SourceError::of_cause(cause),
                     None => SourceError::new("no cause was given"),
                 })

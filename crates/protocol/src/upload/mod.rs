@@ -439,7 +439,7 @@ impl UploadMachine {
             Err(error) if matches!(self.stage, Stage::Prove { .. }) => {
                 self.unproven(Some(UploadError::Source(error)));
             }
-            Err(error) => self.finish(Err(UploadError::Source(error))),
+            Err(error) => self.finish(Err(UploadError::of_source(error))),
         }
     }
 
