@@ -89,8 +89,7 @@ impl<'e, E: Environment> Connection<'e, E> {
                 (in_the_clear(with_headers(builder, &sent)?, *plain_http)?, true, None)
             }
         };
-        let mut patience = RetryPolicy::default();
-        patience.max_failures = FAILURES_OF_ONE_OPERATION;
+        let patience = RetryPolicy::default().max_failures(FAILURES_OF_ONE_OPERATION);
         let notices = Notices::default();
         let told = notices.clone();
         let builder = builder.on_retry(move |retry| told.retry(retry));

@@ -283,7 +283,20 @@ impl<T> ClientBuilder<T> {
         self
     }
 
-    /// The policy by which single operations are retried; uploads have theirs in their plan.
+    /// Sets the policy by which requests are retried: those of single operations, uploads and downloads. A single upload or download
+    /// can have another one ([`UploadBuilder::retry`](crate::UploadBuilder::retry), [`PathDownload::retry`](crate::PathDownload::retry),
+    /// and in a [`Plan`](partwise_protocol::upload::Plan) or [`DownloadPlan`](partwise_protocol::download::DownloadPlan)). It is
+    /// [`RetryPolicy::DEFAULT`] by default.
+    ///
+    /// ```
+    /// use partwise::{Client, Credential, protocol::{Api, retry::RetryPolicy}};
+    ///
+    /// # fn client() -> Result<Client, Box<dyn std::error::Error>> {
+    /// let policy = RetryPolicy::default().max_failures(3);
+    /// let client = Client::builder(Api::openai(), Credential::key("sk-…")?).retry(policy).build();
+    /// # Ok(client)
+    /// # }
+    /// ```
     pub fn retry(mut self, policy: RetryPolicy) -> Self {
         self.retry = policy;
         self

@@ -85,6 +85,12 @@ impl Client {
         ClientBuilder::of(self.clone())
     }
 
+    /// The client for an upload or a download: both have the policy of the plan, or else that of this client.
+    pub(crate) fn with_retry_of(mut self, plan: &mut Option<RetryPolicy>) -> Self {
+        self.retry = plan.get_or_insert(self.retry).clone();
+        self
+    }
+
     /// The service that this client talks to.
     #[must_use]
     pub fn api(&self) -> &Api {

@@ -43,14 +43,12 @@ async fn prepare(
     connected: &Connected,
     mut stopped: watch::Receiver<bool>,
 ) -> Result<PreparedPathDownload, DownloadPathError> {
-    let mut retry = RetryPolicy::default();
-    retry.give_up_after = arguments.give_up_after;
     let (id, path) = (arguments.id.clone(), arguments.output.display().to_string());
     let mut download = connected
         .client
         .download_file(&arguments.id, &arguments.output)
         .parallel(arguments.parallel)
-        .retry(retry)
+        .retry(RetryPolicy::default().give_up_after(arguments.give_up_after))
         .stop_when(async move {
             // When nobody listens for signals any more, all is done.
             if stopped.wait_for(|stopped| *stopped).await.is_err() {

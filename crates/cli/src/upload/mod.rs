@@ -10,7 +10,10 @@ use std::{error::Error as StdError, time::Instant};
 
 use partwise::{Error, FileSource, UnfinishedUpload, Upload, mime_type};
 use partwise_models::File;
-use partwise_protocol::upload::{Parallel, Plan, RouteChoice, UploadError};
+use partwise_protocol::{
+    retry::RetryPolicy,
+    upload::{Parallel, Plan, RouteChoice, UploadError},
+};
 
 use self::stats::Stats;
 use crate::{
@@ -96,7 +99,7 @@ fn plan(arguments: &UploadArguments) -> Result<Plan, Report> {
     let mut plan = Plan::new(name, mime_type, purpose);
     plan.parallel = arguments.parallel.map_or_else(Parallel::default, Parallel::Fixed);
     plan.part_size = arguments.part_size;
-    plan.retry.give_up_after = arguments.give_up_after;
+    plan.retry = Some(RetryPolicy::default().give_up_after(arguments.give_up_after));
     plan.md5 = arguments.md5;
     plan.route = match arguments.route {
         None => RouteChoice::Automatic,

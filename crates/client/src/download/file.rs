@@ -37,10 +37,11 @@ impl Client {
         plan: DownloadPlan,
     ) -> Result<FileDownload, Error> {
         let target = target.into_target();
-        let plan = suited(plan, &target);
+        let mut plan = suited(plan, &target);
+        let client = self.clone().with_retry_of(&mut plan.retry);
         let machine =
             DownloadMachine::new(self.api(), plan, self.system.entropy()?).with_service(&self.state);
-        Ok(FileDownload::new(self.clone(), target, machine))
+        Ok(FileDownload::new(client, target, machine))
     }
 
     /// Makes the rest of a download ready that was begun before, as far as `saved` says. What the target has of it is not
@@ -56,11 +57,12 @@ impl Client {
         saved: DownloadCheckpoint,
     ) -> Result<FileDownload, Error> {
         let target = target.into_target();
-        let plan = suited(plan, &target);
+        let mut plan = suited(plan, &target);
+        let client = self.clone().with_retry_of(&mut plan.retry);
         let length = target.length().await.map_err(Error::Target)?;
         let machine = DownloadMachine::resume(self.api(), plan, saved, length, self.system.entropy()?)?;
         let machine = machine.with_service(&self.state);
-        Ok(FileDownload::new(self.clone(), target, machine))
+        Ok(FileDownload::new(client, target, machine))
     }
 }
 

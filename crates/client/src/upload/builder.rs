@@ -93,7 +93,7 @@ impl Client {
         UploadBuilder::new(self.clone(), GivenContent::Stream(Box::pin(reader)), plan)
     }
 
-    /// Uploads `source` as the plan says.
+    /// Uploads `source` as the plan says. A plan without a retry policy takes the [client's](crate::ClientBuilder::retry).
     pub fn upload_as(&self, plan: Plan, source: impl IntoSource) -> UploadBuilder {
         UploadBuilder::new(self.clone(), GivenContent::Source(source.into_source()), plan)
     }
@@ -211,9 +211,9 @@ impl UploadBuilder {
         self
     }
 
-    /// The policy by which requests of this upload are retried.
+    /// Sets the policy by which requests of this upload are retried; by default the [client's](crate::ClientBuilder::retry).
     pub fn retry(mut self, policy: RetryPolicy) -> Self {
-        self.plan.retry = policy;
+        self.plan.retry = Some(policy);
         self
     }
 

@@ -72,7 +72,8 @@ pub struct Upload {
 }
 
 impl Upload {
-    async fn begin(client: Client, source: AnySource, plan: Plan) -> Result<Self, Error> {
+    async fn begin(client: Client, source: AnySource, mut plan: Plan) -> Result<Self, Error> {
+        let client = client.with_retry_of(&mut plan.retry);
         let reader = Reader::new(source, client.reading);
         let stamp = reader.clone().stamp().await?;
         let machine = UploadMachine::new(client.api().clone(), plan, stamp, client.system.entropy()?)?;
@@ -80,7 +81,13 @@ impl Upload {
         Ok(Self::new(client, reader, machine))
     }
 
-    async fn resume(client: Client, source: AnySource, plan: Plan, saved: Checkpoint) -> Result<Self, Error> {
+    async fn resume(
+        client: Client,
+        source: AnySource,
+        mut plan: Plan,
+        saved: Checkpoint,
+    ) -> Result<Self, Error> {
+        let client = client.with_retry_of(&mut plan.retry);
         let reader = Reader::new(source, client.reading);
         let stamp = reader.clone().stamp().await?;
         let machine =

@@ -187,6 +187,6 @@ pub(crate) fn plan() -> Plan {
     let mut retry = RetryPolicy::default();
     (retry.base_wait, retry.max_wait) = (Duration::from_millis(5), Duration::from_millis(50));
     (retry.give_up_after, retry.give_up_before_contact) = (Duration::from_secs(10), Duration::from_secs(2));
-    plan.retry = retry;
+    plan.retry = Some(retry);
     plan
 }

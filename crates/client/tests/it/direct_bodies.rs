@@ -174,7 +174,7 @@ async fn an_answer_that_breaks_off_says_how_much_is_missing() {
     let (peer, _) = peer(move |_, range| part(&content, within(range, &content), ETAG).cut(700_000)).await;
     let folder = Folder::new();
     let mut plan = one_at_a_time();
-    plan.retry.max_failures = 0;
+    plan.retry.get_or_insert_default().max_failures = 0;
     let error = peer.client(options()).download_to(folder.target(), plan).await.unwrap_err();
     let said = format!(
         "the connection to {} was closed before the answer was complete: 348576 bytes are missing",

@@ -21,15 +21,15 @@ use partwise_server::{
 };
 use tokio::io::AsyncReadExt as _;
 
-async fn server() -> Server {
+pub(crate) async fn server() -> Server {
     Server::builder(Store::memory()).keys(Keys::any()).build().await.unwrap()
 }
 
-fn api() -> Api {
+pub(crate) fn api() -> Api {
     Api::with_base("http://localhost/v1", Dialect::OpenAi).unwrap()
 }
 
-fn client_with(faults: &Faults, server: Server) -> Client {
+pub(crate) fn client_with(faults: &Faults, server: Server) -> Client {
     Client::builder(api(), Credential::key("key").unwrap()).transport(faults.around(server)).build()
 }
 
@@ -37,7 +37,7 @@ async fn client() -> Client {
     client_with(&Faults::new(), server().await)
 }
 
-fn content(length: usize) -> Vec<u8> {
+pub(crate) fn content(length: usize) -> Vec<u8> {
     (0..length).map(|at| (at % 251) as u8).collect()
 }
 

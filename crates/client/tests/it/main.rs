@@ -11,6 +11,7 @@ mod downloads;
 mod early_answers;
 mod error_texts;
 mod everyday;
+mod everyday_settings;
 mod file_downloads;
 mod objects;
 mod outages;

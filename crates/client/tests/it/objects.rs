@@ -332,7 +332,7 @@ async fn a_download_to_an_object_that_is_to_be_resumed_is_an_error() {
     })
     .await;
     let (folder, (store, _), mut plan) = (Folder::new(), Noted::store(), plan("file-1", MIB));
-    plan.retry = RetryPolicy::never();
+    plan.retry = Some(RetryPolicy::never());
     let download = peer.client(options()).prepare_download(ObjectTarget::new(store, data()), plan).unwrap();
     let error = download.save_to(folder.store()).run().await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Storage, "{error}");

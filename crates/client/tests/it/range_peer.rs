@@ -23,9 +23,7 @@ pub(crate) const ETAG: &str = "ETag: \"1\"\r\n";
 pub(crate) fn plan(id: &str, range_size: u64) -> DownloadPlan {
     let mut plan = DownloadPlan::new(id);
     plan.range_size = Some(range_size);
-    plan.retry = RetryPolicy::default();
-    plan.retry.base_wait = Duration::from_millis(1);
-    plan.retry.max_failures = 3;
+    plan.retry = Some(RetryPolicy::default().base_wait(Duration::from_millis(1)).max_failures(3));
     plan
 }
 

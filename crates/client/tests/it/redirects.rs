@@ -359,7 +359,7 @@ async fn a_host_whose_answer_breaks_off_is_named() {
         };
         assert!(line(&error).starts_with(&told), "{}", line(&error));
         let (folder, mut plan) = (Folder::new(), plan("file-1", MIB));
-        plan.retry = RetryPolicy::never();
+        plan.retry = Some(RetryPolicy::never());
         let error = peer.client(options()).download_to(folder.target(), plan).await.unwrap_err();
         assert!(line(&error).contains(&told), "{}", line(&error));
     }

@@ -114,7 +114,7 @@ async fn an_upload_that_sleeps_interrupt_spends_no_budget_and_waits_for_nothing(
     .await;
     let mut plan = Plan::new("a.bin", "application/octet-stream", Purpose::Assistants);
     (plan.route, plan.part_size, plan.parallel) = (RouteChoice::Parts, Some(MIB), 4.into());
-    plan.retry = policy(1);
+    plan.retry = Some(policy(1));
     let client = sleep.client(&peer);
     let upload = client.upload_as(plan, zeros(8 * MIB)).prepare().await.unwrap();
     let progress = upload.progress();

@@ -161,7 +161,7 @@ async fn an_upload_is_a_span_with_one_below_it_for_each_attempt() {
     .await;
     let mut plan = plan();
     // No backoff of our own, which would be drawn.
-    plan.retry.base_wait = Duration::ZERO;
+    plan.retry.get_or_insert_default().base_wait = Duration::ZERO;
     peer.client(options()).upload_as(plan, zeros(2 * MIB)).await.unwrap();
 
     let upload = seen.upload();
@@ -196,7 +196,7 @@ async fn an_attempt_without_an_answer_is_recorded_with_its_kind_of_failure() {
     let _guard = tracing::subscriber::set_default(tracing_subscriber::registry().with(seen.clone()));
     let peer = peer(|request, _| (!request.contains("/parts ")).then_some((200, "", AN_UPLOAD))).await;
     let mut plan = plan();
-    plan.retry = RetryPolicy::never();
+    plan.retry = Some(RetryPolicy::never());
     peer.client(options()).upload_as(plan, zeros(MIB)).await.unwrap_err();
     assert_eq!(seen.attempts(), ["createUpload - 1 200 -", "addUploadPart 1 1 - interrupted"]);
     assert_eq!(seen.upload().line(["attempts", "retries", "bytes_acknowledged"]), "2 0 0");
@@ -211,7 +211,12 @@ async fn an_upload_that_is_dropped_has_recorded_what_it_took_and_warned_of_what_
         _ => Some((503, "retry-after: 100\r\n", "")),
     })
     .await;
-    let upload = peer.client(options()).upload_as(plan(), zeros(MIB)).prepare().await.unwrap();
+    let upload = peer
+        .client(options())
+        .upload_as(plan().retry(RetryPolicy::default()), zeros(MIB))
+        .prepare()
+        .await
+        .unwrap();
     let mut progress = upload.progress();
     tokio::select! {
         ended = upload.run() => panic!("{ended:?}"),
@@ -246,7 +251,7 @@ async fn a_comparison_of_a_file_with_the_source_is_attempts_of_the_upload() {
         }
     })
     .await;
-    let plan = Plan::new("a.jsonl", "application/jsonl", Purpose::Batch);
+    let plan = Plan::new("a.jsonl", "application/jsonl", Purpose::Batch).retry(RetryPolicy::default());
     let file = peer.client(options()).upload_as(plan, Bytes::from_static(b"hello")).await.unwrap();
     assert_eq!(file.id, "file-1");
     assert_eq!(
@@ -293,6 +298,7 @@ async fn the_route_of_a_file_that_goes_in_parts_after_all_is_told() {
     let mut plan = Plan::new("a.jsonl", "application/jsonl", Purpose::Batch);
     // The most that goes in one request, and more than the system takes of one.
     plan.parallel = 1.into();
+    plan.retry = Some(RetryPolicy::default());
     peer.client(options()).upload_as(plan, zeros(64 * MIB)).await.unwrap();
     assert_eq!(seen.upload().line(["route", "id"]), "parts upload_1");
     let attempts = seen.attempts();

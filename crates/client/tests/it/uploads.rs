@@ -27,7 +27,7 @@ const CANCELLED: &str = r#"{"id":"upload_1","object":"upload","status":"cancelle
 fn plan() -> Plan {
     let mut plan = Plan::new("a.jsonl", "application/jsonl", Purpose::Batch);
     (plan.route, plan.part_size, plan.parallel) = (RouteChoice::Parts, Some(16 * MIB), 4.into());
-    plan.retry = partwise_protocol::retry::RetryPolicy::never();
+    plan.retry = Some(partwise_protocol::retry::RetryPolicy::never());
     plan
 }
 
@@ -129,7 +129,7 @@ async fn cancelling_does_not_wait_for_an_overloaded_service() {
     .await;
     let (cancel, cancelled) = tokio::sync::oneshot::channel::<()>();
     let mut plan = plan();
-    plan.retry = partwise_protocol::retry::RetryPolicy::default();
+    plan.retry = Some(partwise_protocol::retry::RetryPolicy::default());
     let upload = peer.client(options()).upload_as(plan, zeros(64 * MIB)).prepare().await.unwrap();
     let upload = upload.cancel_when(async { cancelled.await.unwrap_or_default() });
     let mut progress = upload.progress();

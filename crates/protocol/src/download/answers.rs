@@ -193,7 +193,8 @@ impl DownloadMachine {
                 self.is_understood |= refusal.is_of_the_api();
                 let counted = self.count_failure(id);
                 let random = self.random.next();
-                let verdict = self.plan.retry.on_refused(REPEAT, counted.failures, &refusal, now, random);
+                let verdict =
+                    self.plan.retry_policy().on_refused(REPEAT, counted.failures, &refusal, now, random);
                 self.follow(counted, verdict, DownloadError::Refused(refusal), now.monotonic);
             }
             ResponseError::Garbled(garbled)
@@ -221,7 +222,8 @@ impl DownloadMachine {
             return;
         }
         let counted = self.count_failure(pending.id);
-        let verdict = self.plan.retry.on_failure(REPEAT, counted.failures, &failure, self.random.next());
+        let verdict =
+            self.plan.retry_policy().on_failure(REPEAT, counted.failures, &failure, self.random.next());
         self.follow(counted, verdict, DownloadError::Failed(failure), now.monotonic);
     }
 
@@ -238,7 +240,7 @@ impl DownloadMachine {
 
     fn follow(&mut self, counted: CountedFailure, verdict: Verdict, error: DownloadError, now: Duration) {
         let is_nobody_there =
-            !self.is_understood && self.failures > self.plan.retry.max_failures_before_contact;
+            !self.is_understood && self.failures > self.plan.retry_policy().max_failures_before_contact;
         match verdict {
             _ if is_nobody_there => self.finish(Err(error)),
             Verdict::GiveUp => self.finish(Err(error)),

@@ -161,7 +161,13 @@ impl DownloadMachine {
             }
         };
         self.look.failures += 1;
-        match self.plan.retry.on_refused(REPEAT, self.look.failures, &refusal, now, self.random.next()) {
+        match self.plan.retry_policy().on_refused(
+            REPEAT,
+            self.look.failures,
+            &refusal,
+            now,
+            self.random.next(),
+        ) {
             Verdict::Retry { wait, .. } => self.look_again(id, DownloadError::Refused(refusal), wait, now),
             // A service that has no such object says nothing of the file; one that is overloaded may.
             Verdict::GiveUp if refusal.is_transient() => {
@@ -177,7 +183,7 @@ impl DownloadMachine {
             return self.look_again(id, DownloadError::Failed(failure), wait, now);
         }
         self.look.failures += 1;
-        match self.plan.retry.on_failure(REPEAT, self.look.failures, &failure, self.random.next()) {
+        match self.plan.retry_policy().on_failure(REPEAT, self.look.failures, &failure, self.random.next()) {
             Verdict::Retry { wait, .. } => self.look_again(id, DownloadError::Failed(failure), wait, now),
             Verdict::GiveUp => self.look.object = Object::Failed(DownloadError::Failed(failure)),
         }

@@ -50,7 +50,7 @@ struct Ran {
 /// Gives the machine one answer with all of this content, and the object when it asks for it.
 fn ran(head: DownloadHead, content: &str, object: impl Fn() -> Result<File, ResponseError>) -> Ran {
     let mut plan = DownloadPlan::new("file-1");
-    plan.retry.max_failures = 2;
+    plan.retry.get_or_insert_default().max_failures = 2;
     let mut machine = DownloadMachine::new(&Api::openai(), plan, ENTROPY);
     let mut answer = Some(head);
     let (mut now, mut has_looked) = (NOW, false);
@@ -263,7 +263,7 @@ fn a_part_that_was_not_asked_for_is_not_the_whole() {
 /// A download whose content came without a length, and whose object is asked for.
 fn looking(retry: RetryPolicy) -> (DownloadMachine, RequestId) {
     let mut plan = DownloadPlan::new("file-1");
-    plan.retry = retry;
+    plan.retry = Some(retry);
     let mut machine = DownloadMachine::new(&Api::openai(), plan, ENTROPY);
     let Action::Start { id, task: DownloadTask::Send { .. } } = machine.poll(at(Duration::ZERO)) else {
         panic!("it asks")

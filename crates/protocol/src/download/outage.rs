@@ -36,7 +36,7 @@ impl DownloadMachine {
         if failure.redirected_to.is_some() {
             self.service.gave_up(id);
             let is_excused =
-                self.service.has_slept_since(left_at) && !self.plan.retry.give_up_after.is_zero();
+                self.service.has_slept_since(left_at) && !self.plan.retry_policy().give_up_after.is_zero();
             return is_excused.then_some(Duration::ZERO);
         }
         let failed = Failed {
@@ -48,7 +48,7 @@ impl DownloadMachine {
         let random = self.random.next();
         let blame = self.service.failed(failed, now.monotonic, random);
         // A policy that waits for no service repeats nothing for free.
-        if self.plan.retry.give_up_after.is_zero() {
+        if self.plan.retry_policy().give_up_after.is_zero() {
             return None;
         }
         let outage = match blame {
@@ -57,7 +57,7 @@ impl DownloadMachine {
             Blame::Request => return None,
         };
         let is_own = self.excuse.is_spent(outage);
-        (!is_own).then(|| self.service.wait(&self.plan.retry, now.monotonic, random))
+        (!is_own).then(|| self.service.wait(self.plan.retry_policy(), now.monotonic, random))
     }
 
     /// The moment before which nothing may leave.
@@ -91,7 +91,7 @@ impl DownloadMachine {
 
     /// Since when the service is away, and for how long that is waited for.
     fn patience(&self, now: Duration) -> Option<(Duration, Duration)> {
-        self.service.patience(&self.plan.retry, self.began.unwrap_or(now), self.is_known())
+        self.service.patience(self.plan.retry_policy(), self.began.unwrap_or(now), self.is_known())
     }
 
     fn is_waiting(&self) -> bool {

@@ -16,20 +16,56 @@ pub struct DownloadPlan {
     /// connection carries in about 4 seconds, between 256 KiB and 64 MiB, and for less towards the end, so that all
     /// connections end together.
     pub range_size: Option<u64>,
-    /// How patiently failed requests are repeated.
-    pub retry: RetryPolicy,
+    /// The policy by which failed requests are retried. `None` is the policy of the client that runs it, and
+    /// [`RetryPolicy::DEFAULT`] for a driver of your own.
+    pub retry: Option<RetryPolicy>,
 }
 
 impl DownloadPlan {
     /// Four ranges at once.
     #[must_use]
     pub fn new(file_id: impl Into<String>) -> Self {
-        Self {
-            file_id: file_id.into(),
-            ranges: true,
-            parallel: 4,
-            range_size: None,
-            retry: RetryPolicy::default(),
-        }
+        Self { file_id: file_id.into(), ranges: true, parallel: 4, range_size: None, retry: None }
+    }
+
+    /// Sets [`file_id`](#structfield.file_id).
+    #[must_use]
+    pub fn file_id(mut self, file_id: impl Into<String>) -> Self {
+        self.file_id = file_id.into();
+        self
+    }
+
+    /// Sets [`ranges`](#structfield.ranges).
+    #[must_use]
+    pub fn ranges(mut self, ranges: bool) -> Self {
+        self.ranges = ranges;
+        self
+    }
+
+    /// Sets [`parallel`](#structfield.parallel).
+    #[must_use]
+    pub fn parallel(mut self, ranges: u16) -> Self {
+        self.parallel = ranges;
+        self
+    }
+
+    /// Sets [`range_size`](#structfield.range_size), in bytes.
+    #[must_use]
+    pub fn range_size(mut self, bytes: u64) -> Self {
+        self.range_size = Some(bytes);
+        self
+    }
+
+    /// Sets [`retry`](#structfield.retry).
+    #[must_use]
+    pub fn retry(mut self, policy: RetryPolicy) -> Self {
+        self.retry = Some(policy);
+        self
+    }
+
+    /// The policy that holds for this download.
+    #[must_use]
+    pub fn retry_policy(&self) -> &RetryPolicy {
+        self.retry.as_ref().unwrap_or(&RetryPolicy::DEFAULT)
     }
 }

@@ -126,7 +126,20 @@ fn http_date(value: &str) -> Option<UnixSeconds> {
     Some(UnixSeconds(moment.as_secs()))
 }
 
-/// How often and how patiently requests are repeated. Pure data: the caller keeps time and counts.
+/// The number of times and the delays with which failed requests are retried. Pure data: the caller keeps time and counts.
+///
+/// One policy is for everything that a client does: its single operations, its uploads and its downloads. An upload or a download
+/// that needs another one has it in its [`Plan`](crate::upload::Plan::retry) or
+/// [`DownloadPlan`](crate::download::DownloadPlan::retry). Where none is set, it is [`DEFAULT`](Self::DEFAULT).
+///
+/// ```
+/// use std::time::Duration;
+///
+/// use partwise_protocol::retry::RetryPolicy;
+///
+/// let policy = RetryPolicy::default().max_failures(3).give_up_after(Duration::from_secs(60));
+/// assert_eq!((policy.max_failures, policy.base_wait), (3, Duration::from_millis(500)));
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct RetryPolicy {
@@ -150,16 +163,9 @@ pub struct RetryPolicy {
 }
 
 impl Default for RetryPolicy {
+    /// [`RetryPolicy::DEFAULT`].
     fn default() -> Self {
-        Self {
-            max_failures: 8,
-            max_failures_before_contact: 3,
-            base_wait: Duration::from_millis(500),
-            max_wait: Duration::from_secs(20),
-            max_hinted_wait: Duration::from_secs(120),
-            give_up_after: Duration::from_secs(15 * 60),
-            give_up_before_contact: Duration::from_secs(30),
-        }
+        Self::DEFAULT
     }
 }
 
@@ -179,11 +185,73 @@ pub enum Verdict {
 }
 
 impl RetryPolicy {
+    /// The policy where none is set: eight retries without progress between them, three while the service has never answered, with
+    /// delays of up to 20 seconds, or two minutes where the service asks for that; a service that cannot be reached is waited for
+    /// for 15 minutes, or 30 seconds before its first answer.
+    pub const DEFAULT: Self = Self {
+        max_failures: 8,
+        max_failures_before_contact: 3,
+        base_wait: Duration::from_millis(500),
+        max_wait: Duration::from_secs(20),
+        max_hinted_wait: Duration::from_secs(120),
+        give_up_after: Duration::from_secs(15 * 60),
+        give_up_before_contact: Duration::from_secs(30),
+    };
+
     /// A policy that never repeats anything.
     #[must_use]
     pub fn never() -> Self {
         let (give_up_after, give_up_before_contact) = (Duration::ZERO, Duration::ZERO);
-        Self { max_failures: 0, give_up_after, give_up_before_contact, ..Self::default() }
+        Self { max_failures: 0, give_up_after, give_up_before_contact, ..Self::DEFAULT }
+    }
+
+    /// Sets [`max_failures`](#structfield.max_failures).
+    #[must_use]
+    pub fn max_failures(mut self, failures: u32) -> Self {
+        self.max_failures = failures;
+        self
+    }
+
+    /// Sets [`max_failures_before_contact`](#structfield.max_failures_before_contact).
+    #[must_use]
+    pub fn max_failures_before_contact(mut self, failures: u32) -> Self {
+        self.max_failures_before_contact = failures;
+        self
+    }
+
+    /// Sets [`base_wait`](#structfield.base_wait).
+    #[must_use]
+    pub fn base_wait(mut self, wait: Duration) -> Self {
+        self.base_wait = wait;
+        self
+    }
+
+    /// Sets [`max_wait`](#structfield.max_wait).
+    #[must_use]
+    pub fn max_wait(mut self, wait: Duration) -> Self {
+        self.max_wait = wait;
+        self
+    }
+
+    /// Sets [`give_up_after`](#structfield.give_up_after).
+    #[must_use]
+    pub fn give_up_after(mut self, time: Duration) -> Self {
+        self.give_up_after = time;
+        self
+    }
+
+    /// Sets [`give_up_before_contact`](#structfield.give_up_before_contact).
+    #[must_use]
+    pub fn give_up_before_contact(mut self, time: Duration) -> Self {
+        self.give_up_before_contact = time;
+        self
+    }
+
+    /// Sets [`max_hinted_wait`](#structfield.max_hinted_wait).
+    #[must_use]
+    pub fn max_hinted_wait(mut self, wait: Duration) -> Self {
+        self.max_hinted_wait = wait;
+        self
     }
 
     /// Judges a refusal. `failures` counts this one; `random` is any number, drawn anew each time.

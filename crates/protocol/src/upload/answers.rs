@@ -293,16 +293,22 @@ impl UploadMachine {
                 Verdict::Retry { wait: Duration::ZERO, hold_all: false }
             }
             FailedAttempt::Away { .. } => {
-                let wait = self.service.wait(&self.plan.retry, now.monotonic, random);
+                let wait = self.service.wait(self.plan.retry_policy(), now.monotonic, random);
                 Verdict::Retry { wait, hold_all: false }
             }
-            _ if !is_known && failures > self.plan.retry.max_failures_before_contact => Verdict::GiveUp,
-            FailedAttempt::Refused(error) => self.plan.retry.on_refused(repeat, failures, error, now, random),
-            FailedAttempt::Failed(failure) => self.plan.retry.on_failure(repeat, failures, failure, random),
+            _ if !is_known && failures > self.plan.retry_policy().max_failures_before_contact => {
+                Verdict::GiveUp
+            }
+            FailedAttempt::Refused(error) => {
+                self.plan.retry_policy().on_refused(repeat, failures, error, now, random)
+            }
+            FailedAttempt::Failed(failure) => {
+                self.plan.retry_policy().on_failure(repeat, failures, failure, random)
+            }
             // An answer broken on its way is like a broken connection, unless nothing there ever made sense.
             FailedAttempt::Garbled(_) if is_known => {
                 let broken = Failure::new(FailureKind::Interrupted);
-                self.plan.retry.on_failure(repeat, failures, &broken, random)
+                self.plan.retry_policy().on_failure(repeat, failures, &broken, random)
             }
             FailedAttempt::Garbled(_) => Verdict::GiveUp,
         };
@@ -338,12 +344,12 @@ impl UploadMachine {
         }
         let wait = match verdict {
             Verdict::Retry { wait, .. } => wait,
-            Verdict::GiveUp if error.retry.wait(now) > Some(self.plan.retry.max_hinted_wait) => {
+            Verdict::GiveUp if error.retry.wait(now) > Some(self.plan.retry_policy().max_hinted_wait) => {
                 Duration::ZERO
             }
             Verdict::GiveUp => {
                 let (failures, random) = (self.solo.failures.max(1), self.random.next());
-                self.plan.retry.wait_after(error, failures, now, random)
+                self.plan.retry_policy().wait_after(error, failures, now, random)
             }
         };
         self.statistics.overloads += 1;
@@ -388,7 +394,7 @@ impl UploadMachine {
                 self.ambiguous = true;
                 // Once in any case, whatever the policy says of it: another try shows more than the list does.
                 let wait = self.judge(pending, Repeat::Orphans, 1, &failed, now).unwrap_or_else(|| {
-                    let wait = self.plan.retry.base_wait;
+                    let wait = self.plan.retry_policy().base_wait;
                     self.count_again(pending, &failed, wait);
                     wait
                 });

@@ -33,7 +33,7 @@ impl UploadMachine {
             // A cancel has a budget of its own.
             _ if matches!(self.stage, Stage::Cancel { .. }) => FailedAttempt::Failed(failure),
             // A policy that waits for no service repeats nothing for free.
-            _ if self.plan.retry.give_up_after.is_zero() => FailedAttempt::Failed(failure),
+            _ if self.plan.retry_policy().give_up_after.is_zero() => FailedAttempt::Failed(failure),
             Blame::Sleep => FailedAttempt::Away { failure, outage: None, is_broken: false },
             Blame::Service { outage } => {
                 FailedAttempt::Away { failure, outage: Some(outage), is_broken: pending.sent > MOVING }
@@ -103,7 +103,7 @@ impl UploadMachine {
         ) {
             return None;
         }
-        self.service.patience(&self.plan.retry, self.began.unwrap_or(now.monotonic), self.is_known())
+        self.service.patience(self.plan.retry_policy(), self.began.unwrap_or(now.monotonic), self.is_known())
     }
 
     /// Says whether the service is known to be there: it has answered in this run, or an earlier run left something on it.

@@ -14,6 +14,17 @@ const MOST_PARTS: u64 = 1_000_000;
 const COMPARE_LIMIT: Duration = Duration::from_secs(15 * 60);
 
 /// What is to be uploaded, and how.
+///
+/// ```
+/// use partwise_models::Purpose;
+/// use partwise_protocol::upload::{Parallel, Plan};
+///
+/// let plan = Plan::new("train.jsonl", "application/jsonl", Purpose::FineTune)
+///     .part_size(8 << 20)
+///     .parallel(Parallel::Adaptive { most: 4 })
+///     .md5(true);
+/// assert_eq!(plan.part_size, Some(8 << 20));
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Plan {
@@ -35,8 +46,9 @@ pub struct Plan {
     pub parallel: Parallel,
     /// Whether the service is given the file's MD5 to compare with what it received.
     pub md5: bool,
-    /// How patiently failed requests are repeated.
-    pub retry: RetryPolicy,
+    /// The policy by which failed requests are retried. `None` is the policy of the client that runs it, and
+    /// [`RetryPolicy::DEFAULT`] for a driver of your own.
+    pub retry: Option<RetryPolicy>,
     /// How long comparing a file's content with the source may take after an ambiguous request: 15 minutes by default.
     /// What takes longer ends as [`UploadError::CompletionUnknown`](super::UploadError::CompletionUnknown).
     pub compare_limit: Duration,
@@ -182,7 +194,7 @@ impl Plan {
             part_size: None,
             parallel: Parallel::default(),
             md5: false,
-            retry: RetryPolicy::default(),
+            retry: None,
             compare_limit: COMPARE_LIMIT,
             restart_when_expired: false,
         }
@@ -194,6 +206,89 @@ impl Plan {
     /// [`PlanError`] when the plan cannot work for it.
     pub fn goes_in_parts(&self, api: &Api, length: u64) -> Result<bool, PlanError> {
         Ok(matches!(self.decide(api, length)?, Decided::Parts(_)))
+    }
+
+    /// Sets [`filename`](#structfield.filename).
+    #[must_use]
+    pub fn filename(mut self, filename: impl Into<String>) -> Self {
+        self.filename = filename.into();
+        self
+    }
+
+    /// Sets [`mime_type`](#structfield.mime_type).
+    #[must_use]
+    pub fn mime_type(mut self, mime_type: impl Into<String>) -> Self {
+        self.mime_type = mime_type.into();
+        self
+    }
+
+    /// Sets [`purpose`](#structfield.purpose).
+    #[must_use]
+    pub fn purpose(mut self, purpose: Purpose) -> Self {
+        self.purpose = purpose;
+        self
+    }
+
+    /// Sets [`expires_after`](#structfield.expires_after).
+    #[must_use]
+    pub fn expires_after(mut self, expires_after: ExpiresAfter) -> Self {
+        self.expires_after = Some(expires_after);
+        self
+    }
+
+    /// Sets [`route`](#structfield.route).
+    #[must_use]
+    pub fn route(mut self, route: RouteChoice) -> Self {
+        self.route = route;
+        self
+    }
+
+    /// Sets [`part_size`](#structfield.part_size), in bytes.
+    #[must_use]
+    pub fn part_size(mut self, bytes: u64) -> Self {
+        self.part_size = Some(bytes);
+        self
+    }
+
+    /// Sets [`parallel`](#structfield.parallel): a number is exactly so many.
+    #[must_use]
+    pub fn parallel(mut self, parallel: impl Into<Parallel>) -> Self {
+        self.parallel = parallel.into();
+        self
+    }
+
+    /// Sets [`md5`](#structfield.md5).
+    #[must_use]
+    pub fn md5(mut self, md5: bool) -> Self {
+        self.md5 = md5;
+        self
+    }
+
+    /// Sets [`retry`](#structfield.retry).
+    #[must_use]
+    pub fn retry(mut self, policy: RetryPolicy) -> Self {
+        self.retry = Some(policy);
+        self
+    }
+
+    /// Sets [`compare_limit`](#structfield.compare_limit).
+    #[must_use]
+    pub fn compare_limit(mut self, limit: Duration) -> Self {
+        self.compare_limit = limit;
+        self
+    }
+
+    /// Sets [`restart_when_expired`](#structfield.restart_when_expired).
+    #[must_use]
+    pub fn restart_when_expired(mut self, restarts: bool) -> Self {
+        self.restart_when_expired = restarts;
+        self
+    }
+
+    /// The policy that holds for this upload.
+    #[must_use]
+    pub fn retry_policy(&self) -> &RetryPolicy {
+        self.retry.as_ref().unwrap_or(&RetryPolicy::DEFAULT)
     }
 
     /// The one place where it is decided which way a file of this length goes.

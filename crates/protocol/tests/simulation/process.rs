@@ -398,7 +398,7 @@ impl World {
         let is_told = !process.books.fails || !matches!(result, Ok(_) | Err(UploadError::Stopped { .. }));
         hold(Rule::Final, is_told, || format!("what ended it is not told: {result:?}"));
         if let Err(UploadError::Away { after, .. }) = &result {
-            let limit = self.plan.retry.give_up_after;
+            let limit = self.plan.retry_policy().give_up_after;
             let since = process.books.line.since.map(|since| self.clock(process).monotonic - since);
             // What was under way may be answered after all while it ends.
             let is_right = *after >= limit && since.is_none_or(|since| since >= *after);

@@ -9,6 +9,7 @@ use partwise_models::{Purpose, UnixSeconds};
 use partwise_protocol::{
     Api, Dialect,
     machine::{Now, RequestId},
+    retry::RetryPolicy,
     transport::FailureKind,
     upload::{Parallel, Plan, RouteChoice, SourceStamp},
 };
@@ -359,10 +360,11 @@ fn draw_plan(dice: &mut Dice) -> Plan {
         *dice.pick(&[RouteChoice::Automatic, RouteChoice::Parts, RouteChoice::Parts, RouteChoice::Single]);
     plan.md5 = plan.route == RouteChoice::Parts && dice.chance(300);
     plan.restart_when_expired = dice.chance(300);
-    plan.retry.max_failures = *dice.pick(&[1, 3, 8, 8]);
+    let mut retry = RetryPolicy::default();
+    retry.max_failures = *dice.pick(&[1, 3, 8, 8]);
     plan.compare_limit = Duration::from_secs(*dice.pick(&[10, 900]));
-    plan.retry.max_failures_before_contact = *dice.pick(&[1, 3, 3]);
-    plan.retry.give_up_after = Duration::from_secs(*dice.pick(&[20, 900, 900]));
-    plan.retry.give_up_before_contact = Duration::from_secs(*dice.pick(&[5, 30]));
-    plan
+    retry.max_failures_before_contact = *dice.pick(&[1, 3, 3]);
+    retry.give_up_after = Duration::from_secs(*dice.pick(&[20, 900, 900]));
+    retry.give_up_before_contact = Duration::from_secs(*dice.pick(&[5, 30]));
+    plan.retry(retry)
 }

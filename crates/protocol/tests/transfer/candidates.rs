@@ -235,7 +235,7 @@ fn what_comes_of_the_search_is_told_with_why_it_failed_and_what_it_found() {
 #[test]
 fn a_service_that_was_never_reached_is_looked_for_as_long_as_one_that_was() {
     let mut wanted = single();
-    wanted.retry.max_failures_before_contact = 1;
+    wanted.retry.get_or_insert_default().max_failures_before_contact = 1;
     let mut bench = Bench::new(wanted);
     bench.run();
     bench.fail_with(0, interrupted(None));

@@ -121,7 +121,7 @@ fn a_source_that_cannot_be_stamped_ends_it_after_what_was_acknowledged_is_saved(
 fn a_part_that_fails_too_often_without_progress_ends_the_transfer() {
     let mut wanted = plan();
     wanted.part_size = Some(25);
-    let allowed = wanted.retry.max_failures;
+    let allowed = wanted.retry_policy().max_failures;
     let mut bench = Bench::sending(wanted);
     for _ in 0..allowed {
         bench.answer(0, 500, "");
@@ -175,7 +175,7 @@ fn a_service_that_refused_in_the_words_of_the_api_is_there_and_has_the_whole_bud
     let body = r#"{"error":{"code":"429","message":"Rate limit is exceeded. Try again in 60 seconds."}}"#;
     let mut bench = Bench::new(plan());
     bench.run();
-    for _ in 0..plan().retry.max_failures {
+    for _ in 0..plan().retry_policy().max_failures {
         let until = bench.answer(0, 429, body).expect("it waits");
         assert_eq!(until, bench.time + Duration::from_secs(60));
         bench.pass(Duration::from_secs(60));
@@ -189,7 +189,7 @@ fn a_service_that_refused_in_the_words_of_the_api_is_there_and_has_the_whole_bud
 fn a_page_that_refuses_is_no_contact_with_the_service() {
     let mut bench = Bench::new(plan());
     bench.run();
-    for _ in 0..plan().retry.max_failures_before_contact {
+    for _ in 0..plan().retry_policy().max_failures_before_contact {
         bench.answer(0, 502, "<html><head><title>Bad Gateway</title></head></html>");
         bench.pass(Duration::from_secs(20));
         assert!(bench.end.is_none());

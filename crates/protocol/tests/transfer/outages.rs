@@ -98,7 +98,7 @@ fn a_part_that_breaks_while_others_are_answered_spends_its_budget() {
     let mut wanted = plan();
     wanted.part_size = Some(1);
     wanted.parallel = 2.into();
-    wanted.retry.max_failures = 2;
+    wanted.retry.get_or_insert_default().max_failures = 2;
     let mut bench = Bench::sending(wanted);
     let mut rounds = 0;
     while bench.end.is_none() {
@@ -118,7 +118,7 @@ fn a_request_under_way_is_not_given_up() {
     for route in [RouteChoice::Single, RouteChoice::Parts] {
         let mut wanted = plan();
         (wanted.route, wanted.part_size) = (route, None);
-        wanted.retry.give_up_after = seconds(30);
+        wanted.retry.get_or_insert_default().give_up_after = seconds(30);
         let mut bench = Bench::new(wanted);
         bench.run();
         if route == RouteChoice::Parts {
@@ -149,7 +149,7 @@ fn answer_to_another(service: &ServiceState, bench: &mut Bench) {
 fn a_part_that_breaks_in_one_outage_after_another_spends_its_budget() {
     let service = ServiceState::new();
     let mut wanted = plan();
-    (wanted.parallel, wanted.retry.max_failures) = (1.into(), 3);
+    (wanted.parallel, wanted.retry.get_or_insert_default().max_failures) = (1.into(), 3);
     let transfer = UploadMachine::new(Api::openai(), wanted, SourceStamp::new(25), [1; 32]).unwrap();
     let mut bench = Bench::of(transfer.with_service(&service));
     bench.run();
@@ -170,7 +170,8 @@ fn a_part_that_breaks_in_one_outage_after_another_spends_its_budget() {
 #[test]
 fn a_part_that_breaks_again_and_again_with_much_of_it_sent_spends_its_budget() {
     let mut wanted = plan();
-    (wanted.parallel, wanted.part_size, wanted.retry.max_failures) = (1.into(), Some(8 << 20), 3);
+    (wanted.parallel, wanted.part_size, wanted.retry.get_or_insert_default().max_failures) =
+        (1.into(), Some(8 << 20), 3);
     let transfer = UploadMachine::new(Api::openai(), wanted, SourceStamp::new(20 << 20), [1; 32]).unwrap();
     let mut bench = Bench::of(transfer);
     bench.run();

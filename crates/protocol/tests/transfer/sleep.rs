@@ -33,7 +33,7 @@ fn sending(plan: Plan) -> (Bench, ServiceState) {
 fn what_left_before_a_sleep_goes_again_at_once_and_spends_no_budget() {
     for kind in [FailureKind::Interrupted, FailureKind::Timeout, FailureKind::Connect] {
         let mut wanted = plan();
-        wanted.retry.max_failures = 1;
+        wanted.retry.get_or_insert_default().max_failures = 1;
         let (mut bench, service) = sending(wanted);
         for _ in 0..20 {
             bench.pass(seconds(1));
@@ -73,7 +73,7 @@ fn what_left_after_a_sleep_tells_of_the_service_again() {
 #[test]
 fn the_time_of_a_sleep_is_no_part_of_the_patience_and_the_service_is_tried_at_once() {
     let mut wanted = plan();
-    wanted.retry.give_up_after = seconds(60);
+    wanted.retry.get_or_insert_default().give_up_after = seconds(60);
     let (mut bench, service) = sending(wanted);
     bench.fail(0, FailureKind::Connect);
     bench.fail(0, FailureKind::Connect);

@@ -129,7 +129,7 @@ fn a_complete_that_is_repeated_whatever_the_policy_says_is_a_retry_all_the_same(
     bench.answer(0, 200, &completed_json());
     let counted = statistics(&bench);
     assert_eq!((counted.attempts.complete_upload, counted.retries.http_5xx), (2, 1));
-    assert_eq!(counted.backed_off, plan().retry.base_wait);
+    assert_eq!(counted.backed_off, plan().retry_policy().base_wait);
 }
 
 #[test]

@@ -127,9 +127,9 @@ impl PathDownload {
         self
     }
 
-    /// The policy by which requests of this download are retried.
+    /// Sets the policy by which requests of this download are retried; by default the [client's](crate::ClientBuilder::retry).
     pub fn retry(mut self, policy: RetryPolicy) -> Self {
-        self.plan.retry = policy;
+        self.plan.retry = Some(policy);
         self
     }
 

@@ -47,7 +47,7 @@ fn patience_ends_when_nothing_comes_and_what_had_come_is_saved() {
         }
     };
     assert!(matches!(&ended, DownloadError::Away { .. }) && ended.is_resumable(), "{ended}");
-    assert!(now.monotonic >= machine.plan.retry.give_up_after);
+    assert!(now.monotonic >= machine.plan.retry_policy().give_up_after);
     // One at a time, every five seconds in the end.
     assert!((150..230).contains(&failures), "{failures}");
     assert_eq!(saved, Some((machine.progress().bytes_written, 1000)));
@@ -95,14 +95,14 @@ fn a_service_that_never_answered_is_given_up_after_half_a_minute() {
         }
     };
     assert!(matches!(ended, Err(DownloadError::Failed(_))), "{ended:?}");
-    assert_eq!(now.monotonic, machine.plan.retry.give_up_before_contact);
+    assert_eq!(now.monotonic, machine.plan.retry_policy().give_up_before_contact);
 }
 
 #[test]
 fn a_service_that_refused_in_the_words_of_the_api_is_there() {
     let mut machine = DownloadMachine::new(&api(), plan(4, 100), ENTROPY);
     let mut now = Now { monotonic: Duration::ZERO, unix: UnixSeconds(1) };
-    let allowed = machine.plan.retry.max_failures;
+    let allowed = machine.plan.retry_policy().max_failures;
     for failures in 1..=allowed + 1 {
         let id = sent(&mut machine, &mut now, 1)[0];
         let refusal = ApiError::new(StatusCode::TOO_MANY_REQUESTS, "later");

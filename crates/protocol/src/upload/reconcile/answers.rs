@@ -95,10 +95,10 @@ impl UploadMachine {
             return self.finish(Err(rejection));
         }
         self.reposts += 1;
-        if self.reposts > self.plan.retry.max_failures {
+        if self.reposts > self.plan.retry_policy().max_failures {
             return self.unknown(Some(Vec::new()));
         }
-        let wait = self.plan.retry.wait(self.reposts, self.random.next());
+        let wait = self.plan.retry_policy().wait(self.reposts, self.random.next());
         self.count_retry(Retry::not_listed(attempt, wait), false);
         let again_at = now.monotonic.saturating_add(wait);
         self.enter(Stage::Recheck { asked: false, again_at, told_apart });
@@ -108,7 +108,7 @@ impl UploadMachine {
     /// or asks for too long a wait.
     fn take_final_rejection(&mut self, now: Now) -> Option<UploadError> {
         let UploadError::Refused { source, .. } = self.cause_of_doubt.as_deref()? else { return None };
-        let verdict = self.plan.retry.on_refused(Repeat::Harmless, 1, source, now, 0);
+        let verdict = self.plan.retry_policy().on_refused(Repeat::Harmless, 1, source, now, 0);
         let cause = self.cause_of_doubt.take_if(|_| verdict == Verdict::GiveUp);
         cause.map(|cause| *cause)
     }

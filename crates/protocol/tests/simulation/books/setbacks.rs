@@ -48,7 +48,7 @@ impl Books {
             hold(Rule::StopSilent, again.is_none(), || format!("{setback:?} leads to {again:?}"));
         }
         if setback.is_overload() && !was_ending {
-            let hint = setback.hint().filter(|hint| *hint <= self.plan.retry.max_hinted_wait);
+            let hint = setback.hint().filter(|hint| *hint <= self.plan.retry_policy().max_hinted_wait);
             let until = now + hint.max(again).unwrap_or_default();
             self.pace.overloaded(until, flight.number, self.requests);
         }
@@ -60,7 +60,7 @@ impl Books {
                 let failures = if is_away { Failures::default() } else { self.count_failure(start) };
                 let expected = match is_away {
                     true => self.expected_of_outage(flight.left_at, now),
-                    false => setback.expected(failures.since, self.understood, &self.plan.retry),
+                    false => setback.expected(failures.since, self.understood, self.plan.retry_policy()),
                 };
                 let is_refilled = failures.since < failures.all && expected.again.is_some();
                 let is_over = matches!(after.phase, Phase::Done | Phase::Creating);
@@ -87,7 +87,7 @@ impl Books {
                 let is_known = self.understood || may_be_made;
                 let expected = match is_away {
                     true => self.expected_of_outage(flight.left_at, now),
-                    false => setback.expected(self.solo.1, is_known, &self.plan.retry),
+                    false => setback.expected(self.solo.1, is_known, self.plan.retry_policy()),
                 };
                 // Where no upload is opened, the file goes as one request again.
                 let is_single_again =
@@ -137,7 +137,7 @@ impl Books {
 
     /// Whether the service was away for as long as the policy waits at least.
     pub(super) fn is_out_of_patience(&self, now: Duration) -> bool {
-        let retry = &self.plan.retry;
+        let retry = self.plan.retry_policy();
         let shortest = retry.give_up_after.min(retry.give_up_before_contact);
         self.line.since.is_some_and(|since| now - since >= shortest)
     }
@@ -146,7 +146,8 @@ impl Books {
         if self.line.has_slept_since(left_at) {
             return Expected { rule: Rule::Sleep, again: Some(Duration::ZERO..=Duration::ZERO) };
         }
-        let again = self.line.wait(now, self.plan.retry.base_wait.min(self.plan.retry.max_wait));
+        let again =
+            self.line.wait(now, self.plan.retry_policy().base_wait.min(self.plan.retry_policy().max_wait));
         Expected { rule: Rule::Outage, again: Some(again) }
     }
 
