@@ -12,6 +12,7 @@ mod disks;
 mod download;
 #[cfg(target_os = "linux")]
 mod durability;
+mod faults;
 mod faulty;
 #[cfg(unix)]
 mod folder;
