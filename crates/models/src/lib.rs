@@ -1,5 +1,5 @@
 //! The JSON that the OpenAI and Azure OpenAI Files and Uploads APIs send and take, as Rust types. This crate
-//! never sends, waits, logs or reads a clock: it is `no_std` with `alloc`, and depends on `serde` alone.
+//! never sends, waits, logs or reads a clock: without features it is `no_std` with `alloc`, and depends on `serde` alone.
 //!
 //! The types are generated from the description in `docs/contract/`, a superset of both providers; the
 //! documentation of each field and value says where it exists. All of them read and write, for clients and
@@ -35,6 +35,22 @@
 //! # Writing
 //! `None` is left out; fields stand in the order of the documents.
 //!
+//! # Features
+//! None is on by default.
+//!
+//! | feature | adds |
+//! |---|---|
+//! | `std` | [`UnixSeconds`] to and from `SystemTime` |
+//! | `schemars` | `JsonSchema` for every type, of what is read and of what is written; needs no `std` |
+//! | `utoipa` | `ToSchema` for every type, of what is read |
+//! | `proptest` | `Arbitrary` for every type: values that are the same after they were written and read |
+//!
+//! Schemas say what the documents say, and no more than the types hold: an optional field may be null when it is read; an enum lists its
+//! known values with their descriptions and takes any other text; fields that are not described are allowed. They are stricter than
+//! reading in one point: a value of a wrong type does not fit, though it is read as missing.
+//!
+//! # Example
+//!
 //! ```
 //! use partwise_models::{File, FileState, Purpose};
 //!
@@ -54,9 +70,13 @@ extern crate std;
 
 extern crate alloc;
 
+#[cfg(feature = "proptest")]
+mod arbitrary;
 mod generated;
 mod lenient;
 mod open_enum;
+#[cfg(any(feature = "schemars", feature = "utoipa"))]
+mod schema;
 mod strict;
 mod text;
 mod unix_seconds;

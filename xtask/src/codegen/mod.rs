@@ -1,6 +1,8 @@
 //! `cargo xtask codegen`: the Rust code that follows from the contract.
 
+mod arbitrary;
 mod conditions;
+mod descriptions;
 mod enums;
 mod examples;
 mod fields;

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use anyhow::{Context, Result};
 
-use crate::codegen::{Generated, enums, rust, structs};
+use crate::codegen::{Generated, arbitrary, descriptions, enums, rust, structs};
 use crate::contract::{Contract, Schema};
 
 const FOLDER: &str = "crates/models/src/generated";
@@ -27,6 +27,14 @@ pub(super) fn files(contract: &Contract) -> Result<Vec<Generated>> {
         }
     }
     let mut files = vec![list(modules.keys().copied())];
+    let all: Vec<_> = modules.values().flatten().copied().collect();
+    let optional = [
+        ("arbitrary", arbitrary::file(contract, &all)?),
+        ("descriptions", descriptions::file(contract, &all)?),
+    ];
+    for (module, text) in optional {
+        files.push(Generated { path: format!("{FOLDER}/{module}.rs").into(), text });
+    }
     for (module, schemas) in modules {
         files.push(subject(contract, module, &schemas)?);
     }
@@ -36,7 +44,8 @@ pub(super) fn files(contract: &Contract) -> Result<Vec<Generated>> {
 fn list<'a>(modules: impl Iterator<Item = &'a str> + Clone) -> Generated {
     let mut text =
         rust::HEADER.to_owned() + &rust::file_doc("The types of the contract, one file for each subject.");
-    text += "\n";
+    text += "\n#[cfg(feature = \"proptest\")]\nmod arbitrary;\n\
+             #[cfg(any(feature = \"schemars\", feature = \"utoipa\"))]\nmod descriptions;\n";
     for module in modules.clone() {
         text += &format!("mod {module};\n");
     }

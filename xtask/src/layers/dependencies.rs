@@ -22,6 +22,8 @@ struct Package {
     id: String,
     name: String,
     dependencies: Vec<Dependency>,
+    #[serde(default)]
+    features: BTreeMap<String, Vec<String>>,
 }
 
 /// A dependency as the manifest states it.
@@ -29,6 +31,10 @@ struct Package {
 struct Dependency {
     name: String,
     kind: Option<Kind>,
+    #[serde(default)]
+    optional: bool,
+    /// Its name in the manifest, where that is another one.
+    rename: Option<String>,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, Deserialize)]
@@ -112,10 +118,37 @@ fn fault(layer: &Layer, dependency: &Dependency, ours: &BTreeSet<&str>) -> Optio
     }
 }
 
+impl Package {
+    /// Returns the names of the dependencies that the default features do without. What tests turn on is resolved for the whole
+    /// workspace, and says nothing of these.
+    fn left_out_by_default(&self) -> BTreeSet<&str> {
+        let mut enabled = BTreeSet::new();
+        let mut to_visit = vec!["default"];
+        while let Some(name) = to_visit.pop() {
+            if enabled.insert(name) {
+                to_visit.extend(self.features.get(name).into_iter().flatten().map(String::as_str));
+            }
+        }
+        // `dep:name` and `name/feature` turn a dependency on; `name?/feature` does not.
+        let is_enabled = |dependency: &Dependency| {
+            let name = dependency.rename.as_ref().unwrap_or(&dependency.name);
+            enabled.iter().any(|feature| {
+                feature.strip_prefix("dep:") == Some(name)
+                    || feature.split_once('/').is_some_and(|(package, _)| package == name)
+            })
+        };
+        let left_out =
+            self.dependencies.iter().filter(|dependency| dependency.optional && !is_enabled(dependency));
+        left_out.map(|dependency| dependency.name.as_str()).collect()
+    }
+}
+
 /// Impure crates beneath a pure one, each with the way to it.
 fn impurities(metadata: &Metadata, package: &Package) -> Vec<String> {
-    let names: BTreeMap<&str, &str> =
-        metadata.packages.iter().map(|package| (&*package.id, &*package.name)).collect();
+    let packages: BTreeMap<&str, &Package> =
+        metadata.packages.iter().map(|package| (&*package.id, package)).collect();
+    let ours: BTreeMap<&str, BTreeSet<&str>> =
+        metadata.members().map(|package| (&*package.id, package.left_out_by_default())).collect();
     let nodes: BTreeMap<&str, &Node> = metadata.resolve.nodes.iter().map(|node| (&*node.id, node)).collect();
     let mut faults = Vec::new();
     let mut seen = BTreeSet::new();
@@ -123,10 +156,11 @@ fn impurities(metadata: &Metadata, package: &Package) -> Vec<String> {
     while let Some((id, way)) = to_visit.pop() {
         for dependency in nodes.get(id).into_iter().flat_map(|node| &node.deps) {
             let is_normal = dependency.dep_kinds.iter().any(|dependency| dependency.kind.is_none());
-            if !is_normal || !seen.insert(&dependency.pkg) {
+            let name = packages.get(&*dependency.pkg).map_or("", |package| &package.name);
+            let is_left_out = ours.get(id).is_some_and(|left_out| left_out.contains(name));
+            if !is_normal || is_left_out || !seen.insert(&dependency.pkg) {
                 continue;
             }
-            let name = names.get(&*dependency.pkg).copied().unwrap_or_default();
             let way = format!("{way} → {name}");
             if IMPURE.contains(&name) {
                 faults.push(format!("{} has to be pure, and {name} is not: {way}", package.name));
@@ -208,6 +242,25 @@ mod tests {
             found,
             ["partwise-models has to be pure, and rand is not: partwise-models → serde → rand"]
         );
+    }
+
+    #[test]
+    fn what_only_an_optional_feature_needs_may_be_impure() {
+        let with_features = |features: serde_json::Value| {
+            let metadata = workspace(&[("partwise-models", &[("serde", None)])]);
+            let package = metadata.packages.into_iter().map(|mut package| {
+                if package.name == "partwise-models" {
+                    package.dependencies[0].optional = true;
+                    package.features = serde_json::from_value(features.clone()).unwrap();
+                }
+                package
+            });
+            faults(&Metadata { packages: package.collect(), ..metadata }).len()
+        };
+        assert_eq!(with_features(json!({"tests": ["dep:serde"]})), 0);
+        assert_eq!(with_features(json!({"default": ["std"], "std": ["serde?/std"]})), 0);
+        assert_eq!(with_features(json!({"default": ["all"], "all": ["tests"], "tests": ["dep:serde"]})), 1);
+        assert_eq!(with_features(json!({"default": ["serde/std"]})), 1);
     }
 
     #[test]

@@ -9,7 +9,7 @@ pub(super) struct Layer {
     pub(super) ours_in_tests: &'static [&'static str],
     /// The crates of others that it may depend on; tests are free to use more.
     pub(super) others: Others,
-    /// Set when everything beneath it has to be pure as well: see [`IMPURE`].
+    /// Set when everything beneath it has to be pure as well, as long as no optional feature is on: see [`IMPURE`].
     pub(super) pure: bool,
 }
 
@@ -40,8 +40,9 @@ pub(super) const LAYERS: &[Layer] = &[
     Layer {
         package: "partwise-models",
         ours: &[],
-        ours_in_tests: &[],
-        others: Others::Only(&["serde"]),
+        // Its tests turn its own features on.
+        ours_in_tests: &["partwise-models"],
+        others: Others::Only(&["proptest", "schemars", "serde", "utoipa"]),
         pure: true,
     },
     Layer {

@@ -2,6 +2,10 @@
 
 //! The types of the contract, one file for each subject.
 
+#[cfg(feature = "proptest")]
+mod arbitrary;
+#[cfg(any(feature = "schemars", feature = "utoipa"))]
+mod descriptions;
 mod errors;
 mod expiry;
 mod files;

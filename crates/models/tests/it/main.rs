@@ -7,5 +7,6 @@ mod lenient;
 mod open_enums;
 mod round_trip;
 mod samples;
+mod schemas;
 mod strict;
 mod values;

@@ -2,11 +2,13 @@
 
 use std::fmt::Debug;
 
+use partwise_models::{
+    CompleteUploadRequest, CreateUploadRequest, DeletedFile, ErrorResponse, ExpiresAfter, File, FileList,
+    ImportFileRequest, InnerError, Upload, UploadPartResource,
+};
 use proptest::prelude::*;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
-
-use crate::values;
 
 fn survives<T: Serialize + DeserializeOwned + PartialEq + Debug>(value: &T) {
     let text = serde_json::to_string(value).unwrap();
@@ -17,47 +19,57 @@ fn survives<T: Serialize + DeserializeOwned + PartialEq + Debug>(value: &T) {
 
 proptest! {
     #[test]
-    fn files_survive(value in values::file()) {
+    fn files_survive(value: File) {
         survives(&value);
     }
 
     #[test]
-    fn file_lists_survive(value in values::file_list()) {
+    fn file_lists_survive(value: FileList) {
         survives(&value);
     }
 
     #[test]
-    fn deleted_files_survive(value in values::deleted_file()) {
+    fn deleted_files_survive(value: DeletedFile) {
         survives(&value);
     }
 
     #[test]
-    fn uploads_survive(value in values::upload()) {
+    fn uploads_survive(value: Upload) {
         survives(&value);
     }
 
     #[test]
-    fn parts_survive(value in values::upload_part()) {
+    fn parts_survive(value: UploadPartResource) {
         survives(&value);
     }
 
     #[test]
-    fn errors_survive(value in values::error_response()) {
+    fn errors_survive(value: ErrorResponse) {
         survives(&value);
     }
 
     #[test]
-    fn requests_to_create_an_upload_survive(value in values::create_upload_request()) {
+    fn inner_errors_survive(value: InnerError) {
         survives(&value);
     }
 
     #[test]
-    fn requests_to_complete_an_upload_survive(value in values::complete_upload_request()) {
+    fn expiries_survive(value: ExpiresAfter) {
         survives(&value);
     }
 
     #[test]
-    fn requests_to_import_a_file_survive(value in values::import_file_request()) {
+    fn requests_to_create_an_upload_survive(value: CreateUploadRequest) {
+        survives(&value);
+    }
+
+    #[test]
+    fn requests_to_complete_an_upload_survive(value: CompleteUploadRequest) {
+        survives(&value);
+    }
+
+    #[test]
+    fn requests_to_import_a_file_survive(value: ImportFileRequest) {
         survives(&value);
     }
 }

@@ -1,8 +1,8 @@
 //! Values as nobody sane sends them, but somebody will.
 
-use partwise_models::{ExpiresAfter, ExpiryAnchor, File, FileState, Purpose, TypeDiscriminator, UnixSeconds};
+use partwise_models::{ExpiresAfter, ExpiryAnchor, File, Purpose};
 use partwise_protocol::multipart::Boundary;
-use proptest::{collection::vec, option, prelude::*, sample::select, string::string_regex};
+use proptest::{collection::vec, prelude::*, sample::select, string::string_regex};
 
 /// Any text, line breaks and control characters included.
 pub(super) fn text() -> impl Strategy<Value = String> {
@@ -85,22 +85,10 @@ pub(super) fn expiry() -> impl Strategy<Value = ExpiresAfter> {
     (anchor, any::<u64>()).prop_map(|(anchor, seconds)| ExpiresAfter::new(anchor, seconds))
 }
 
-pub(super) fn object() -> impl Strategy<Value = Option<TypeDiscriminator>> {
-    option::of(prop_oneof![select(TypeDiscriminator::KNOWN), text().prop_map(TypeDiscriminator::from)])
-}
-
-pub(super) fn time() -> impl Strategy<Value = Option<UnixSeconds>> {
-    option::of(any::<u64>().prop_map(UnixSeconds))
-}
-
+/// A file that a path can name.
 pub(super) fn file() -> impl Strategy<Value = File> {
-    let status = prop_oneof![select(FileState::KNOWN), text().prop_map(FileState::from)];
-    let names = (id(), object(), option::of(text()), option::of(purpose()));
-    let rest = (option::of(any::<u64>()), time(), time(), option::of(status), option::of(text()));
-    (names, rest).prop_map(|(names, rest)| {
-        let mut file = File::new(names.0);
-        (file.object, file.filename, file.purpose) = (names.1, names.2, names.3);
-        (file.bytes, file.created_at, file.expires_at, file.status, file.status_details) = rest;
+    (id(), any::<File>()).prop_map(|(id, mut file)| {
+        file.id = id;
         file
     })
 }
