@@ -4,7 +4,8 @@
 //! This crate never opens a socket or a file, never reads a clock or random numbers, never logs and knows no async
 //! runtime. Bytes, time and entropy are arguments, so everything in it can be replayed.
 //!
-//! - [`Operation`]: ten [operations], each in both directions, over an [`Api`] with its [`Dialect`].
+//! - [`Operation`]: ten [operations], each in both directions, over an [`Api`] with its [`Dialect`];
+//!   [`Translation`](operations::Translation) takes them through a gateway from one dialect to another.
 //! - [`upload`]: one file's way to the service, in parallel parts, as a state machine; [`download`]: its way back, in parallel ranges
 //!   where the service serves them, as another; [`machine`]: the contract that both have with their drivers.
 //! - [`multipart`]: forms, written with an exact length and read as they come.

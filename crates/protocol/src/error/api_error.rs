@@ -285,14 +285,14 @@ impl fmt::Display for ApiError {
 impl std::error::Error for ApiError {}
 
 /// The header in which a dialect names the request; all are read in every dialect.
-fn request_id_header(dialect: &Dialect) -> HeaderName {
+pub(crate) fn request_id_header(dialect: &Dialect) -> HeaderName {
     HeaderName::from_static(match dialect {
         Dialect::OpenAi => "x-request-id",
         Dialect::AzureDated { .. } | Dialect::AzureV1 { .. } => "apim-request-id",
     })
 }
 
-fn request_id(headers: &HeaderMap) -> Option<String> {
+pub(crate) fn request_id(headers: &HeaderMap) -> Option<String> {
     let names = ["x-request-id", "apim-request-id", "x-ms-request-id"];
     names.iter().find_map(|name| headers.get(*name)?.to_str().ok().map(str::to_owned))
 }

@@ -12,7 +12,7 @@ mod redirect;
 mod upload_status;
 
 pub use api_error::{ApiError, ApiErrorKind};
-pub(crate) use api_error::{html_title, read_error};
+pub(crate) use api_error::{html_title, read_error, request_id, request_id_header};
 pub use decode::DecodeError;
 pub use encode::EncodeError;
 pub use excerpt::excerpt;

@@ -4,6 +4,7 @@ mod account;
 mod any;
 mod files;
 mod route;
+mod translation;
 mod uploads;
 
 pub(crate) use self::route::match_path;
@@ -15,6 +16,7 @@ pub use self::{
         FileListWriter, ImportFile, ListFiles, Order, RetrieveFile,
     },
     route::{Route, RouteError},
+    translation::{TranslateError, Translation, TranslationStep},
     uploads::{AddUploadPart, CancelUpload, CompleteUpload, CreateUpload},
 };
 pub use crate::generated::{OperationId, PathPart};

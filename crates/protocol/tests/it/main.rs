@@ -10,4 +10,5 @@ mod refusals;
 mod round_trip;
 mod samples;
 mod sides;
+mod translation;
 mod wire;

@@ -74,6 +74,36 @@ impl CreateFile {
         Self::read(fields, content, expires_after)
     }
 
+    /// The text fields of the form, as this dialect has them.
+    pub(crate) fn texts(&self, dialect: &Dialect) -> Result<Vec<(&'static str, String)>, EncodeError> {
+        let purpose = self.purpose.as_str();
+        filled(&[("purpose", purpose)])?;
+        let mut texts = vec![("purpose", purpose.to_owned())];
+        if let Some(expiry) = &self.expires_after {
+            let [anchor, seconds] = expiry_fields(dialect)?;
+            // An empty field would count as absent.
+            filled(&[("expires_after", expiry.anchor.as_str())])?;
+            texts.push((anchor, expiry.anchor.as_str().to_owned()));
+            texts.push((seconds, expiry.seconds.to_string()));
+        }
+        Ok(texts)
+    }
+
+    /// The request with these text fields before and behind the content, which has a name and a media type.
+    pub(crate) fn request_around(
+        api: &Api,
+        before: &[(&'static str, String)],
+        behind: &[(&'static str, String)],
+        (filename, mime_type, content): (&str, &str, Segment),
+        boundary: &Boundary,
+    ) -> Result<Request<Body>, EncodeError> {
+        let add = |form: FormWriter, (name, value): &(&'static str, String)| form.text(name, value);
+        let form = before.iter().fold(FormWriter::new(boundary.clone()), add);
+        let form = form.file(Self::CONTENT_FIELD, filename, mime_type, content)?;
+        let form = behind.iter().fold(form, add);
+        form_request(Self::ID, Self::ID.uri(api, None, &[])?, form)
+    }
+
     fn read(
         fields: &FormFields,
         content: Segment,
@@ -99,17 +129,8 @@ impl Operation for CreateFile {
     type Response = File;
 
     fn encode_request(&self, api: &Api) -> Result<Request<Body>, EncodeError> {
-        let purpose = self.purpose.as_str();
-        filled(&[("purpose", purpose)])?;
-        let mut form = FormWriter::new(self.boundary.clone()).text("purpose", purpose);
-        if let Some(expiry) = &self.expires_after {
-            let [anchor, seconds] = expiry_fields(api.dialect())?;
-            // An empty field would count as absent.
-            filled(&[("expires_after", expiry.anchor.as_str())])?;
-            form = form.text(anchor, expiry.anchor.as_str()).text(seconds, &expiry.seconds.to_string());
-        }
-        let form = form.file(Self::CONTENT_FIELD, &self.filename, &self.mime_type, self.content.clone())?;
-        form_request(Self::ID, Self::ID.uri(api, None, &[])?, form)
+        let content = (self.filename.as_str(), self.mime_type.as_str(), self.content.clone());
+        Self::request_around(api, &self.texts(api.dialect())?, &[], content, &self.boundary)
     }
 
     fn decode_response(response: Response<Bytes>) -> Result<File, ResponseError> {
