@@ -11,13 +11,16 @@ use std::{
 use bytes::Bytes;
 use http::Response;
 use partwise_models::{File, Purpose};
-use partwise_protocol::{Operation, operations::DownloadFile};
+use partwise_protocol::{Operation, download::DownloadPlan, operations::DownloadFile};
 use tokio::{
     io::AsyncReadExt as _,
     runtime::{Builder, Runtime},
 };
 
-use crate::{DownloadReader, DownloadRequest, Error, FileListing, IntoSource, PathDownload, UploadBuilder};
+use crate::{
+    DownloadBuilder, DownloadReader, DownloadRequest, Error, FileListing, IntoSource, IntoTarget,
+    PathDownload, UploadBuilder,
+};
 
 /// A [`Client`](crate::Client) whose functions wait for their results, on a runtime that it owns: one thread beside the caller's.
 /// Cheap to clone; clones share both.
@@ -143,8 +146,21 @@ impl Client {
     }
 
     /// Downloads a file to `path`: see [`Client::download_file`](crate::Client::download_file).
-    pub fn download_file(&self, id: impl Into<String>, path: impl Into<PathBuf>) -> Job<PathDownload> {
-        self.job(self.client.download_file(id, path))
+    pub fn download_file(
+        &self,
+        file: impl Into<DownloadPlan>,
+        path: impl Into<PathBuf>,
+    ) -> Job<PathDownload> {
+        self.job(self.client.download_file(file, path))
+    }
+
+    /// Downloads a file to `target`: see [`Client::download_to`](crate::Client::download_to).
+    pub fn download_to(
+        &self,
+        file: impl Into<DownloadPlan>,
+        target: impl IntoTarget,
+    ) -> Job<DownloadBuilder> {
+        self.job(self.client.download_to(file, target))
     }
 
     /// Asks for a file's content: see [`Client::download`](crate::Client::download).

@@ -15,14 +15,18 @@
 //! # }
 //! ```
 //!
-//! - [`Client`]: [`call`](Client::call) for any operation, [`download`](Client::download) for content as it comes,
-//!   [`upload`](Client::upload) for files; [`Upload`] for progress, checkpoints and cancelling.
-//! - [`Source`]: what is uploaded. [`FileSource`] and bytes are there, your own is two functions.
-//! - [`Target`]: where a whole file is [downloaded to](Client::download_to); [`FileDownload`] for progress, checkpoints and
-//!   stopping.
-//! - [`CredentialSource`]: a key, or a token that is fetched anew when it must be.
+//! - [`Client`]: [`upload_file`](Client::upload_file), [`files`](Client::files), [`download_file`](Client::download_file) and the like for what most
+//!   programs do, [`call`](Client::call) for any operation of the API.
+//! - [`UploadBuilder`], [`PathDownload`] and [`DownloadBuilder`]: settings, progress, checkpoints and stopping of one transfer.
+//! - [`Source`] and [`AsyncSource`]: content to upload. [`FileSource`] and bytes are there; your own is two functions.
+//! - [`Target`] and [`AsyncTarget`]: where a whole file is [downloaded to](Client::download_to).
+//! - `ObjectSource` and `ObjectTarget`: objects of S3, Azure Blob Storage and others (feature `object_store`).
+//! - [`CredentialSource`]: a key, or a token that is fetched again when it must be.
+//! - [`Error`] and [`ErrorKind`]: what failed, and what that means for the caller.
 //! - `blocking`: the same for programs without async (feature `blocking`).
 //! - `stack`: how requests are sent when you bring no service of your own (feature `hyper`, on by default).
+//!
+//! The project's `docs/guides/library.md` is a guide to all of it.
 //!
 //! Everything here runs inside a tokio runtime with time and I/O enabled.
 
@@ -58,6 +62,7 @@ mod single;
 mod source;
 mod system;
 mod target;
+mod telling;
 mod trace;
 mod upload;
 mod writing;
@@ -81,8 +86,8 @@ pub use self::{
     client::Client,
     credentials::CredentialSource,
     download::{
-        Download, DownloadEvent, DownloadPathError, DownloadReader, DownloadRequest, FileDownload,
-        NotResumable, PathDownload, PreparedPathDownload,
+        Download, DownloadBuilder, DownloadEvent, DownloadPathError, DownloadReader, DownloadRequest,
+        FileDownload, NotResumable, PathDownload, PreparedPathDownload,
     },
     environment::{DEFAULT_AZURE_API_VERSION, EnvironmentError},
     error::{Error, ErrorKind},
@@ -95,6 +100,11 @@ pub use self::{
     upload::{Upload, UploadBuilder},
     writing::Writing,
 };
+
+/// The examples in the guide to this library.
+#[cfg(doctest)]
+#[doc = include_str!("../../../docs/guides/library.md")]
+struct Guide;
 
 /// The examples in the project's README.
 #[cfg(doctest)]

@@ -18,18 +18,17 @@ use partwise_net::blocking::Blocking;
 /// It happens on threads for blocking work; clones share the file.
 ///
 /// ```no_run
-/// use partwise_protocol::download::DownloadPlan;
 /// use partwise::{CheckpointJournal, Client, FileTarget};
 ///
 /// # async fn example(client: Client) -> Result<(), Box<dyn std::error::Error>> {
 /// let mut options = std::fs::File::options();
 /// let mut file = options.read(true).write(true).create(true).truncate(false).open("results.jsonl.journal")?;
-/// let (target, plan) = (FileTarget::open("results.jsonl")?, DownloadPlan::new("file-abc123"));
+/// let download = client.download_to("file-abc123", FileTarget::open("results.jsonl")?);
 /// let download = match CheckpointJournal::last(&mut file)? {
-///     Some(saved) => client.resume_download(target, plan, saved).await?,
-///     None => client.prepare_download(target, plan)?,
+///     Some(saved) => download.resume(saved),
+///     None => download,
 /// };
-/// download.save_to(CheckpointJournal::of(file)).run().await?;
+/// download.save_to(CheckpointJournal::of(file)).await?;
 /// # Ok(())
 /// # }
 /// ```

@@ -3,90 +3,26 @@
 use std::{fmt, sync::Arc};
 
 use partwise_protocol::{
-    download::{DownloadCheckpoint, DownloadMachine, DownloadPlan, DownloadProgress},
+    download::{DownloadCheckpoint, DownloadMachine, DownloadProgress},
     machine::Machine as _,
 };
 use tokio::sync::watch;
 
 use super::job::DownloadJob;
 use crate::{
-    AnyTarget, CheckpointStore, Client, Error, IntoTarget,
+    AnyTarget, CheckpointStore, Client, Error,
     driver::{Driver, Signals, StoreOf},
     writing::Writer,
 };
 
-impl Client {
-    /// Downloads a whole file to `target`, in parallel ranges when the service serves ranges and else in one answer, and
-    /// says how many bytes it has.
-    ///
-    /// For progress, checkpoints or stopping, [prepare](Self::prepare_download) it and [run](FileDownload::run) it.
-    ///
-    /// # Errors
-    /// As for [`FileDownload::run`].
-    pub async fn download_to(&self, target: impl IntoTarget, plan: DownloadPlan) -> Result<u64, Error> {
-        self.prepare_download(target, plan)?.run().await
-    }
-
-    /// Makes a download to `target` ready: nothing is asked for yet.
-    ///
-    /// # Errors
-    /// [`Error::Entropy`] when the system gives no random numbers.
-    pub fn prepare_download(
-        &self,
-        target: impl IntoTarget,
-        plan: DownloadPlan,
-    ) -> Result<FileDownload, Error> {
-        let target = target.into_target();
-        let mut plan = suited(plan, &target);
-        let client = self.clone().with_retry_of(&mut plan.retry);
-        let machine =
-            DownloadMachine::new(self.api(), plan, self.system.entropy()?).with_service(&self.state);
-        Ok(FileDownload::new(client, target, machine))
-    }
-
-    /// Makes the rest of a download ready that was begun before, as far as `saved` says. What the target has of it is not
-    /// looked at, but for its length.
-    ///
-    /// # Errors
-    /// [`Error::Target`] when the target cannot be asked for its length, [`Error::DownloadResume`] when that is another one or
-    /// the checkpoint is of another service or file.
-    pub async fn resume_download(
-        &self,
-        target: impl IntoTarget,
-        plan: DownloadPlan,
-        saved: DownloadCheckpoint,
-    ) -> Result<FileDownload, Error> {
-        let target = target.into_target();
-        let mut plan = suited(plan, &target);
-        let client = self.clone().with_retry_of(&mut plan.retry);
-        let length = target.length().await.map_err(Error::Target)?;
-        let machine = DownloadMachine::resume(self.api(), plan, saved, length, self.system.entropy()?)?;
-        let machine = machine.with_service(&self.state);
-        Ok(FileDownload::new(client, target, machine))
-    }
-}
-
-/// The plan as the target can take it.
-fn suited(mut plan: DownloadPlan, target: &AnyTarget) -> DownloadPlan {
-    if target.is_sequential() {
-        plan.parallel = 1;
-    }
-    plan
-}
-
-/// A download of a whole file that is ready to run.
+/// A download of a whole file that is ready to run, made by [`DownloadBuilder::prepare`](super::DownloadBuilder::prepare).
 ///
 /// ```no_run
-/// use partwise_protocol::download::DownloadPlan;
-/// use partwise::{CheckpointJournal, Client, FileTarget};
+/// use partwise::{Client, FileTarget};
 ///
 /// # async fn example(client: Client) -> Result<(), Box<dyn std::error::Error>> {
-/// let mut options = std::fs::File::options();
-/// let journal = options.read(true).write(true).create(true).truncate(true).open("results.jsonl.journal")?;
-/// let download = client
-///     .prepare_download(FileTarget::open("results.jsonl")?, DownloadPlan::new("file-abc123"))?
-///     .save_to(CheckpointJournal::of(journal))
-///     .stop_when(async { tokio::signal::ctrl_c().await.unwrap_or_default() });
+/// let target = FileTarget::open("results.jsonl")?;
+/// let download = client.download_to("file-abc123", target).prepare().await?;
 /// let mut progress = download.progress();
 /// tokio::spawn(async move {
 ///     while progress.changed().await.is_ok() {
@@ -105,13 +41,13 @@ pub struct FileDownload {
     target: AnyTarget,
     /// Boxed, so that futures that hold a download stay small.
     machine: Box<DownloadMachine>,
-    store: Option<StoreOf<DownloadJob>>,
-    signals: Signals,
+    pub(super) store: Option<StoreOf<DownloadJob>>,
+    pub(super) signals: Signals,
     progress: watch::Sender<DownloadProgress>,
 }
 
 impl FileDownload {
-    fn new(client: Client, target: AnyTarget, machine: DownloadMachine) -> Self {
+    pub(super) fn new(client: Client, target: AnyTarget, machine: DownloadMachine) -> Self {
         let progress = watch::Sender::new(machine.progress());
         Self {
             client,
@@ -123,7 +59,7 @@ impl FileDownload {
         }
     }
 
-    /// Keeps checkpoints there, so that [`Client::resume_download`] can go on after a crash: each once what it speaks of was
+    /// Keeps checkpoints there, so that [`resume`](super::DownloadBuilder::resume) can go on after a crash: each once what it speaks of was
     /// [synced](crate::Target::sync). The last one is removed when the file is complete, and when nothing can be resumed. By default none
     /// are kept.
     pub fn save_to(mut self, store: impl CheckpointStore<DownloadCheckpoint>) -> Self {

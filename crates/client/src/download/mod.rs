@@ -1,5 +1,6 @@
 //! Downloads: content as it comes, and whole files to a target.
 
+mod builder;
 mod check;
 mod file;
 mod job;
@@ -9,6 +10,7 @@ mod request;
 mod stream;
 
 pub use self::{
+    builder::DownloadBuilder,
     file::FileDownload,
     path::{DownloadEvent, DownloadPathError, NotResumable, PathDownload, PreparedPathDownload},
     request::{DownloadReader, DownloadRequest},

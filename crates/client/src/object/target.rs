@@ -36,11 +36,11 @@ const IN_FLIGHT: usize = 4;
 /// use std::sync::Arc;
 ///
 /// use object_store::{ObjectStore, path::Path};
-/// use partwise::{Client, ObjectTarget, protocol::download::DownloadPlan};
+/// use partwise::{Client, ObjectTarget};
 ///
 /// # async fn example(client: Client, store: Arc<dyn ObjectStore>) -> Result<(), partwise::Error> {
 /// let target = ObjectTarget::new(store, Path::from("results/batch.jsonl"));
-/// let length = client.download_to(target, DownloadPlan::new("file-abc123")).await?;
+/// let length = client.download_to("file-abc123", target).await?;
 /// println!("{length} bytes");
 /// # Ok(())
 /// # }

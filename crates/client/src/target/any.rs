@@ -20,7 +20,7 @@ use super::{FileTarget, Target};
 /// use std::{io, sync::Mutex};
 ///
 /// use bytes::Bytes;
-/// use partwise::{AnyTarget, AsyncTarget, protocol::download::DownloadPlan};
+/// use partwise::{AnyTarget, AsyncTarget};
 ///
 /// /// Content in memory.
 /// #[derive(Default)]
@@ -52,7 +52,7 @@ use super::{FileTarget, Target};
 ///
 /// # async fn example(client: partwise::Client) -> Result<(), partwise::Error> {
 /// let target = AnyTarget::from_async(Memory::default());
-/// let length = client.download_to(target, DownloadPlan::new("file-abc123")).await?;
+/// let length = client.download_to("file-abc123", target).await?;
 /// # Ok(())
 /// # }
 /// ```

@@ -23,6 +23,7 @@ use crate::{
     driver::{Signals, StoreOf},
     mime::mime_type,
     reading::Reader,
+    telling::run_telling,
     upload::{content::GivenContent, job::UploadJob},
 };
 
@@ -352,23 +353,10 @@ impl IntoFuture for UploadBuilder {
             let (upload, told) = self.ready().await?;
             match told {
                 None => upload.run().await,
-                Some(told) => told_while_running(upload, told).await,
+                Some(told) => run_telling(upload.progress(), told, upload.run()).await,
             }
         })
     }
-}
-
-async fn told_while_running(upload: Upload, mut told: OnProgress) -> Result<File, Error> {
-    let mut progress = upload.progress();
-    let telling = async {
-        told(&progress.borrow_and_update());
-        while progress.changed().await.is_ok() {
-            told(&progress.borrow_and_update());
-        }
-    };
-    // The channel closes with the upload, after its last progress.
-    let ((), result) = tokio::join!(telling, upload.run());
-    result
 }
 
 impl fmt::Debug for UploadBuilder {

@@ -4,7 +4,6 @@ use partwise::{Client, Download, Error, FileDownload, FileTarget, Upload, stack:
 use partwise_models::Purpose;
 use partwise_protocol::{
     Api, Credential,
-    download::DownloadPlan,
     operations::{DownloadFile, ListFiles},
     upload::Plan,
 };
@@ -44,7 +43,7 @@ fn the_client_goes_between_threads_and_so_do_its_futures() {
     is_sent(&run);
     let run = async {
         let target = FileTarget::of(tempfile::tempfile()?);
-        self::client().download_to(target, DownloadPlan::new("file-1")).await.map_err(std::io::Error::other)
+        self::client().download_to("file-1", target).await.map_err(std::io::Error::other)
     };
     is_sent(&run);
 }

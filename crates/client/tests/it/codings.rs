@@ -159,7 +159,7 @@ async fn a_coded_download_is_decoded_while_it_comes() {
         let coded = answering_but(200, &headers, body, Some(object)).await;
         assert!(download(&coded.client).await.unwrap() == content, "{coding}");
         let folder = Folder::new();
-        coded.client.download_to(folder.target(), plan("file-1", 100_000)).await.unwrap();
+        coded.client.download_to(plan("file-1", 100_000), folder.target()).await.unwrap();
         assert!(folder.bytes() == content, "{coding}");
     }
     let object = r#"{"id":"file-1","bytes":0}"#.to_owned();

@@ -45,7 +45,7 @@ async fn one_connection_serves_range_after_range() {
     let served = content.clone();
     let (peer, asked) = peer(move |_, range| part(&served, within(range, &served), ETAG)).await;
     let folder = Folder::new();
-    peer.client(options()).download_to(folder.target(), one_at_a_time()).await.unwrap();
+    peer.client(options()).download_to(one_at_a_time(), folder.target()).await.unwrap();
     assert!(folder.bytes() == content);
     // At most one more, for the file's object.
     assert!((asked.lock().unwrap().len(), peer.accepted()) <= (6, 2));
@@ -68,7 +68,7 @@ async fn one_connection_serves_range_after_range_inside_tls_until_it_is_torn_awa
     .await;
     let folder = Folder::new();
     let client = client(https(&peer), trusting(&authority));
-    client.download_to(folder.target(), one_at_a_time()).await.unwrap();
+    client.download_to(one_at_a_time(), folder.target()).await.unwrap();
     assert!(folder.bytes() == content);
     assert_eq!(peer.accepted(), 2);
 }
@@ -87,7 +87,7 @@ async fn a_connection_that_either_side_is_about_to_close_is_not_used_again() {
         let stack = Closing { stack: Stack::new(options()), says_so: said_by_us };
         let client =
             Client::builder(peer.api(), Credential::key("a-secret-key").unwrap()).transport(stack).build();
-        client.download_to(folder.target(), one_at_a_time()).await.unwrap();
+        client.download_to(one_at_a_time(), folder.target()).await.unwrap();
         assert!(folder.bytes() == content);
         assert_eq!(asked.lock().unwrap().len(), 3);
         // The connection of the file's object may serve a range, unless that is the end of it.
@@ -131,7 +131,7 @@ async fn bytes_behind_an_answer_belong_to_nobody_and_end_the_connection() {
     })
     .await;
     let folder = Folder::new();
-    peer.client(options()).download_to(folder.target(), one_at_a_time()).await.unwrap();
+    peer.client(options()).download_to(one_at_a_time(), folder.target()).await.unwrap();
     assert!(folder.bytes() == content);
     assert_eq!((asked.lock().unwrap().len(), peer.accepted()), (3, 3));
 }
@@ -160,7 +160,9 @@ async fn an_answer_that_stops_in_its_middle_is_given_up_and_what_came_of_it_is_k
     let folder = Folder::new();
     let download = peer
         .client(timeouts(|timeouts| timeouts.stall = SHORT))
-        .prepare_download(folder.target(), one_at_a_time())
+        .download_to(one_at_a_time(), folder.target())
+        .prepare()
+        .await
         .unwrap();
     let progress = download.progress();
     download.run().await.unwrap_or_else(|error| panic!("{}", line(&error)));
@@ -175,7 +177,7 @@ async fn an_answer_that_breaks_off_says_how_much_is_missing() {
     let folder = Folder::new();
     let mut plan = one_at_a_time();
     plan.retry.get_or_insert_default().max_failures = 0;
-    let error = peer.client(options()).download_to(folder.target(), plan).await.unwrap_err();
+    let error = peer.client(options()).download_to(plan, folder.target()).await.unwrap_err();
     let said = format!(
         "the connection to {} was closed before the answer was complete: 348576 bytes are missing",
         peer.address
@@ -201,7 +203,7 @@ async fn a_download_that_is_dropped_in_the_middle_of_an_answer_resets_its_connec
     let folder = Folder::new();
     let mut plan = one_at_a_time();
     plan.range_size = Some(4 * MIB);
-    let download = peer.client(options()).prepare_download(folder.target(), plan).unwrap();
+    let download = peer.client(options()).download_to(plan, folder.target()).prepare().await.unwrap();
     let mut progress = download.progress();
     let running = tokio::spawn(download.run());
     progress.wait_for(|now| now.bytes_written >= 500_000).await.unwrap();

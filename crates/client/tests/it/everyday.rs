@@ -7,9 +7,10 @@ use futures_util::TryStreamExt as _;
 use http::StatusCode;
 use partwise::{
     Api, CheckpointDir, CheckpointDirError, Client, Credential, DownloadPathError, Error, ErrorKind, File,
-    Purpose, RefreshingToken,
+    FileTarget, Purpose, RefreshingToken,
     protocol::{
         Dialect,
+        download::DownloadProgress,
         error::ApiError,
         operations::{ListFiles, OperationId},
         retry::RetryPolicy,
@@ -220,4 +221,29 @@ async fn progress_is_told_to_the_end() {
     let told = told.lock().unwrap();
     assert_eq!((told.first(), told.last()), (Some(&0), Some(&(9 << 20))));
     assert!(told.is_sorted());
+}
+
+#[tokio::test]
+async fn the_progress_of_a_download_is_told_to_the_end_wherever_it_goes() {
+    let (client, folder) = (client().await, tempfile::tempdir().unwrap());
+    let length = 3 << 20;
+    let id = client.upload("a.jsonl", content(3 << 20), Purpose::Batch).await.unwrap().id;
+    let told = Arc::new(std::sync::Mutex::new(Vec::new()));
+    let log = || {
+        let told = told.clone();
+        move |now: &DownloadProgress| told.lock().unwrap().push(now.bytes_written)
+    };
+    let ends = || std::mem::take(&mut *told.lock().unwrap());
+
+    let target = FileTarget::open(folder.path().join("a.jsonl")).unwrap();
+    client.download_to(&id, target).range_size(1 << 20).parallel(1).on_progress(log()).await.unwrap();
+    let seen = ends();
+    assert_eq!((seen.first(), seen.last()), (Some(&0), Some(&length)));
+    assert!(seen.is_sorted());
+
+    let path = folder.path().join("b.jsonl");
+    client.download_file(&id, &path).range_size(1 << 20).on_progress(log()).await.unwrap();
+    let seen = ends();
+    assert_eq!((seen.first(), seen.last()), (Some(&0), Some(&length)));
+    assert!(std::fs::read(&path).unwrap() == content(3 << 20));
 }

@@ -70,12 +70,12 @@ async fn the_policy_of_a_client_is_that_of_its_downloads() {
     fail_once();
     assert_eq!(never.download(&id).bytes(4).await.unwrap_err().kind(), ErrorKind::Unavailable);
     fail_once();
-    let error = never.download_to(target(), DownloadPlan::new(&id)).await.unwrap_err();
+    let error = never.download_to(&id, target()).await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Unavailable);
     // What is said of one download comes before what is said of all.
     fail_once();
     let plan = DownloadPlan::new(&id).retry(RetryPolicy::default());
-    assert_eq!(never.download_to(target(), plan).await.unwrap(), 4);
+    assert_eq!(never.download_to(plan, target()).await.unwrap(), 4);
     fail_once();
     assert_eq!(never.download_file(&id, &path).retry(RetryPolicy::default()).await.unwrap(), 4);
 }

@@ -18,7 +18,7 @@ use object_store::{
 };
 use partwise::{
     AsyncTarget as _, CheckpointDir, Client, Error, ErrorKind, ObjectSource, ObjectTarget, Purpose,
-    protocol::{download::DownloadPlan, retry::RetryPolicy, upload::RouteChoice},
+    protocol::{retry::RetryPolicy, upload::RouteChoice},
 };
 use partwise_testkit::content::noise;
 
@@ -164,7 +164,7 @@ async fn an_object_goes_up_in_parts_and_comes_down_as_an_object_in_every_store()
 
         let copy = Path::from("results/copy.jsonl");
         let target = ObjectTarget::new(store.clone(), copy.clone()).part_size(2 * MIB);
-        let length = client.download_to(target, plan(&file.id, MIB)).await.unwrap();
+        let length = client.download_to(plan(&file.id, MIB), target).await.unwrap();
         assert_eq!(length, 9 * MIB + 17);
         assert!(content_of(&store, &copy).await == content, "{store}");
     }
@@ -255,7 +255,7 @@ async fn the_parts_of_an_object_have_one_size_and_few_are_in_flight() {
     .await;
     let (store, log) = Noted::store();
     let target = ObjectTarget::new(store.clone(), data()).part_size(MIB).parts_in_flight(2);
-    peer.client(options()).download_to(target, plan("file-1", MIB)).await.unwrap();
+    peer.client(options()).download_to(plan("file-1", MIB), target).await.unwrap();
     assert!(content_of(&store, &data()).await == content);
     let mib = 1 << 20;
     assert_eq!(*log.parts.lock().unwrap(), [mib, mib, mib, mib, mib, 1]);
@@ -270,7 +270,7 @@ async fn a_file_of_one_part_is_put_in_one_request_and_so_is_an_empty_one() {
         let (peer, _) = peer(move |_, _| whole(&served, "")).await;
         let (store, log) = Noted::store();
         let target = ObjectTarget::new(store.clone(), data());
-        peer.client(options()).download_to(target, DownloadPlan::new("file-1")).await.unwrap();
+        peer.client(options()).download_to("file-1", target).await.unwrap();
         assert!(content_of(&store, &data()).await == content);
         assert_eq!((log.puts.load(SeqCst), log.parts.lock().unwrap().len()), (1, 0));
     }
@@ -287,7 +287,7 @@ async fn an_answer_that_comes_whole_again_is_written_from_the_beginning() {
     .await;
     let (store, log) = Noted::store();
     let target = ObjectTarget::new(store.clone(), data()).part_size(MIB);
-    peer.client(options()).download_to(target, plan("file-1", MIB)).await.unwrap();
+    peer.client(options()).download_to(plan("file-1", MIB), target).await.unwrap();
     assert!(content_of(&store, &data()).await == contents[1], "of one answer, and not of both");
     assert_eq!(log.aborted.load(SeqCst), 1);
 }
@@ -303,7 +303,7 @@ async fn a_download_that_fails_leaves_no_object_and_no_parts() {
     .await;
     let (store, log) = Noted::store();
     let target = ObjectTarget::new(store.clone(), data()).part_size(MIB);
-    let error = peer.client(options()).download_to(target, plan("file-1", MIB)).await.unwrap_err();
+    let error = peer.client(options()).download_to(plan("file-1", MIB), target).await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Interrupted);
     assert_eq!((log.parts.lock().unwrap().len(), log.aborted.load(SeqCst)), (1, 1));
     assert!(matches!(store.head(&data()).await, Err(StoreError::NotFound { .. })));
@@ -316,7 +316,7 @@ async fn a_store_that_takes_no_part_ends_the_download() {
     let (store, log) = Noted::store();
     log.fails.store(true, SeqCst);
     let target = ObjectTarget::new(store.clone(), data()).part_size(MIB);
-    let error = peer.client(options()).download_to(target, plan("file-1", MIB)).await.unwrap_err();
+    let error = peer.client(options()).download_to(plan("file-1", MIB), target).await.unwrap_err();
     let Error::Target(cause) = &error else { panic!("{error}") };
     assert!(cause.to_string().contains("the bucket is full"), "{cause}");
     assert_eq!(log.aborted.load(SeqCst), 1);
@@ -333,7 +333,8 @@ async fn a_download_to_an_object_that_is_to_be_resumed_is_an_error() {
     .await;
     let (folder, (store, _), mut plan) = (Folder::new(), Noted::store(), plan("file-1", MIB));
     plan.retry = Some(RetryPolicy::never());
-    let download = peer.client(options()).prepare_download(ObjectTarget::new(store, data()), plan).unwrap();
+    let download =
+        peer.client(options()).download_to(plan, ObjectTarget::new(store, data())).prepare().await.unwrap();
     let error = download.save_to(folder.store()).run().await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Storage, "{error}");
     assert_eq!(folder.last_checkpoint(), None);

@@ -280,7 +280,7 @@ async fn ranges_in_parallel_are_each_redirected() {
     let location = to(format!("http://{}/blob/1/content", elsewhere.address));
     let (peer, mut asked) = peer(move |_, _| (307, location.clone()), "").await;
     let folder = Folder::new();
-    peer.client(options()).download_to(folder.target(), plan("file-1", MIB / 8)).await.unwrap();
+    peer.client(options()).download_to(plan("file-1", MIB / 8), folder.target()).await.unwrap();
     assert!(folder.bytes() == content);
     for _ in 0..8 {
         assert!(content_asked(&mut asked).await.contains("\r\nrange: bytes="));
@@ -314,7 +314,7 @@ async fn a_rejection_from_elsewhere_names_the_host() {
     let error = peer.client(options()).download("file-1").await.unwrap_err();
     assert_eq!(error.rejection().unwrap().answered_by, Some(elsewhere.address.to_string()));
     let folder = Folder::new();
-    let error = peer.client(options()).download_to(folder.target(), plan("file-1", MIB)).await.unwrap_err();
+    let error = peer.client(options()).download_to(plan("file-1", MIB), folder.target()).await.unwrap_err();
     assert_eq!(
         line(&error),
         format!("the service refused: {} answered 403 Forbidden: moved", elsewhere.address)
@@ -360,7 +360,7 @@ async fn a_host_whose_answer_breaks_off_is_named() {
         assert!(line(&error).starts_with(&told), "{}", line(&error));
         let (folder, mut plan) = (Folder::new(), plan("file-1", MIB));
         plan.retry = Some(RetryPolicy::never());
-        let error = peer.client(options()).download_to(folder.target(), plan).await.unwrap_err();
+        let error = peer.client(options()).download_to(plan, folder.target()).await.unwrap_err();
         assert!(line(&error).contains(&told), "{}", line(&error));
     }
 }

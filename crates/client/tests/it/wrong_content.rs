@@ -71,7 +71,7 @@ fn closed(body: &str) -> Vec<u8> {
 
 async fn to_target(client: &Client) -> (Result<u64, Error>, Option<DownloadWarning>) {
     let folder = Folder::new();
-    let download = client.prepare_download(folder.target(), plan("file-1", 1000)).unwrap();
+    let download = client.download_to(plan("file-1", 1000), folder.target()).prepare().await.unwrap();
     let progress = download.progress();
     let ran = download.run().await;
     let warning = progress.borrow().warning;

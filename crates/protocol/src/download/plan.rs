@@ -21,6 +21,27 @@ pub struct DownloadPlan {
     pub retry: Option<RetryPolicy>,
 }
 
+/// Four ranges at once.
+impl From<String> for DownloadPlan {
+    fn from(file_id: String) -> Self {
+        Self::new(file_id)
+    }
+}
+
+/// Four ranges at once.
+impl From<&String> for DownloadPlan {
+    fn from(file_id: &String) -> Self {
+        Self::new(file_id)
+    }
+}
+
+/// Four ranges at once.
+impl From<&str> for DownloadPlan {
+    fn from(file_id: &str) -> Self {
+        Self::new(file_id)
+    }
+}
+
 impl DownloadPlan {
     /// Four ranges at once.
     #[must_use]

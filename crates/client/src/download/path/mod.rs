@@ -22,7 +22,8 @@ use tokio::sync::watch;
 
 pub use self::place::DownloadPathError;
 use self::{partial::Partial, place::Place};
-use crate::{Client, Error, FileDownload};
+use super::builder::OnProgress;
+use crate::{Client, Error, FileDownload, telling::run_telling};
 
 impl Client {
     /// Downloads a file to `path`, in parallel ranges when the service serves ranges. The file appears there when it is complete
@@ -37,10 +38,10 @@ impl Client {
     /// # Ok(())
     /// # }
     /// ```
-    pub fn download_file(&self, id: impl Into<String>, path: impl Into<PathBuf>) -> PathDownload {
+    pub fn download_file(&self, file: impl Into<DownloadPlan>, path: impl Into<PathBuf>) -> PathDownload {
         PathDownload {
             client: self.clone(),
-            plan: DownloadPlan::new(id),
+            plan: file.into(),
             path: path.into(),
             replaces: false,
             resumes: true,
@@ -68,7 +69,6 @@ pub struct PathDownload {
     on_event: Option<OnEvent>,
 }
 
-type OnProgress = Box<dyn FnMut(&DownloadProgress) + Send>;
 type OnEvent = Box<dyn FnMut(&DownloadEvent) + Send>;
 
 /// A turn that a download to a path takes, for those who tell people of it.
@@ -121,9 +121,21 @@ impl PathDownload {
         self
     }
 
-    /// Asks for at most so many ranges at once; four by default.
+    /// Asks for at most this many ranges at once; four by default.
     pub fn parallel(mut self, ranges: u16) -> Self {
         self.plan.parallel = ranges;
+        self
+    }
+
+    /// Asks for ranges of exactly this many bytes; by default ranges follow from what the line carries.
+    pub fn range_size(mut self, bytes: u64) -> Self {
+        self.plan.range_size = Some(bytes);
+        self
+    }
+
+    /// Asks for everything in one answer, for a service whose ranges do not fit together.
+    pub fn without_ranges(mut self) -> Self {
+        self.plan.ranges = false;
         self
     }
 
@@ -180,14 +192,7 @@ impl IntoFuture for PathDownload {
         Box::pin(async move {
             let told = self.on_progress.take();
             let mut download = self.prepare().await?;
-            let mut progress = download.progress();
-            let telling = async {
-                if let Some(mut told) = told {
-                    while progress.changed().await.is_ok() {
-                        told(&progress.borrow_and_update());
-                    }
-                }
-            };
+            let progress = download.progress();
             let running = async {
                 let received = download.run().await;
                 match &received {
@@ -201,8 +206,10 @@ impl IntoFuture for PathDownload {
                 }
                 received
             };
-            let ((), received) = tokio::join!(telling, running);
-            received
+            match told {
+                None => running.await,
+                Some(told) => run_telling(progress, told, running).await,
+            }
         })
     }
 }
@@ -299,7 +306,7 @@ impl PreparedPathDownload {
 
     async fn start_over(&mut self, plan: DownloadPlan) -> Result<u64, Error> {
         let (target, kept) = self.partial.start_over().map_err(Error::Target)?;
-        let download = self.client.prepare_download(target, plan)?.save_to(kept);
+        let download = self.client.download_to(plan, target).save_to(kept).prepare().await?;
         self.receive(download).await
     }
 
@@ -318,10 +325,11 @@ impl PreparedPathDownload {
         };
         let ((target, kept), (written, length)) =
             (self.partial.resume().map_err(Error::Target)?, saved.written());
-        match self.client.resume_download(target, self.plan.clone(), saved).await {
+        let download = self.client.download_to(self.plan.clone(), target).resume(saved).save_to(kept);
+        match download.prepare().await {
             Ok(download) => {
                 self.tell(&DownloadEvent::Resuming { written, length });
-                Ok(Some(download.save_to(kept)))
+                Ok(Some(download))
             }
             Err(Error::DownloadResume(cause)) => {
                 self.tell(&DownloadEvent::NotResumable { cause: NotResumable::Other(cause) });

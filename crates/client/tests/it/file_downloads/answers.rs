@@ -29,7 +29,7 @@ async fn a_longer_file_that_stood_there_leaves_nothing_behind_the_end() {
         let folder = Folder::new();
         fs::write(folder.path(), noise(2000)).unwrap();
         let client = peer.client(options());
-        assert_eq!(client.download_to(folder.target(), plan("file-1", 100)).await.unwrap(), 1000);
+        assert_eq!(client.download_to(plan("file-1", 100), folder.target()).await.unwrap(), 1000);
         assert!(folder.bytes() == content, "length told: {has_length}");
     }
 }
@@ -59,7 +59,8 @@ async fn a_service_that_serves_no_ranges_is_asked_once_and_again_from_the_beginn
     })
     .await;
     let folder = Folder::new();
-    let download = peer.client(options()).prepare_download(folder.target(), plan("file-1", MIB)).unwrap();
+    let download =
+        peer.client(options()).download_to(plan("file-1", MIB), folder.target()).prepare().await.unwrap();
     download.save_to(NothingToSave).run().await.unwrap();
     assert!(folder.bytes() == content);
     assert_eq!(*asked.lock().unwrap(), [Some(0..MIB as usize), None]);
@@ -85,7 +86,7 @@ async fn a_part_that_is_not_the_one_that_was_asked_for_is_not_used() {
         })
         .await;
         let folder = Folder::new();
-        peer.client(options()).download_to(folder.target(), plan("file-1", 100_000)).await.unwrap();
+        peer.client(options()).download_to(plan("file-1", 100_000), folder.target()).await.unwrap();
         assert!(folder.bytes() == content, "{unusable}");
         assert_eq!(*asked.lock().unwrap(), [Some(0..100_000), None], "{unusable}");
     }
@@ -121,7 +122,7 @@ async fn a_file_that_changes_between_two_ranges_is_an_error() {
     ] {
         let folder = Folder::new();
         let error =
-            peer.client(options()).download_to(folder.target(), plan("file-1", MIB)).await.unwrap_err();
+            peer.client(options()).download_to(plan("file-1", MIB), folder.target()).await.unwrap_err();
         assert_eq!(line(&error), format!("the file changed while it was downloaded: {difference}"));
     }
 }
@@ -138,7 +139,7 @@ async fn an_empty_file_of_which_no_range_can_be_had_is_a_file() {
     })
     .await;
     let folder = Folder::new();
-    assert_eq!(peer.client(options()).download_to(folder.target(), plan("file-1", 100)).await.unwrap(), 0);
+    assert_eq!(peer.client(options()).download_to(plan("file-1", 100), folder.target()).await.unwrap(), 0);
     assert_eq!((folder.bytes().len(), asked.lock().unwrap().len()), (0, 2));
 }
 
@@ -146,7 +147,7 @@ async fn an_empty_file_of_which_no_range_can_be_had_is_a_file() {
 async fn a_content_in_a_coding_that_is_not_decoded_is_refused() {
     let (peer, _) = peer(|_, _| whole(b"abc", "Content-Encoding: br\r\n")).await;
     let folder = Folder::new();
-    let error = peer.client(options()).download_to(folder.target(), plan("file-1", 100)).await.unwrap_err();
+    let error = peer.client(options()).download_to(plan("file-1", 100), folder.target()).await.unwrap_err();
     assert!(
         line(&error).ends_with("it was asked for as it is (Accept-Encoding: identity)"),
         "{}",

@@ -127,7 +127,7 @@ async fn a_slow_target_gets_every_range_one_piece_of_each_at_a_time() {
     let (peer, _) = peer(move |_, range| part(&served, within(range, &served), ETAG)).await;
     let memory = Memory::default();
     *memory.0.delay.lock().unwrap() = Duration::from_millis(20);
-    let length = peer.client(options()).download_to(memory.target(), plan("file-1", MIB)).await.unwrap();
+    let length = peer.client(options()).download_to(plan("file-1", MIB), memory.target()).await.unwrap();
     assert_eq!(length, content.len() as u64);
     assert!(memory.has(&content));
     let most = memory.0.most_writing.load(SeqCst);
@@ -143,7 +143,7 @@ async fn an_asynchronous_target_that_fails_ends_the_download_and_is_aborted() {
     let (peer, _) = peer(move |_, range| part(&content, within(range, &content), "")).await;
     let memory = Memory::default();
     *memory.0.full_from.lock().unwrap() = Some(2 * MIB);
-    let error = peer.client(options()).download_to(memory.target(), plan("file-1", MIB)).await.unwrap_err();
+    let error = peer.client(options()).download_to(plan("file-1", MIB), memory.target()).await.unwrap_err();
     assert!(matches!(&error, Error::Target(cause) if cause.kind() == io::ErrorKind::StorageFull), "{error}");
     assert_eq!(error.kind(), ErrorKind::Storage);
     assert_eq!(memory.0.aborted.load(SeqCst), 1);
@@ -160,7 +160,7 @@ async fn an_asynchronous_target_is_aborted_when_the_service_ends_the_download() 
     })
     .await;
     let memory = Memory::default();
-    let error = peer.client(options()).download_to(memory.target(), plan("file-1", MIB)).await.unwrap_err();
+    let error = peer.client(options()).download_to(plan("file-1", MIB), memory.target()).await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::NotFound);
     assert_eq!(memory.0.aborted.load(SeqCst), 1);
 }
@@ -172,7 +172,7 @@ async fn dropping_a_download_drops_the_writes_of_an_asynchronous_target() {
     let memory = Memory::default();
     memory.0.hangs.store(true, SeqCst);
     let (client, target) = (peer.client(options()), memory.target());
-    let download = tokio::spawn(async move { client.download_to(target, plan("file-1", MIB)).await });
+    let download = tokio::spawn(async move { client.download_to(plan("file-1", MIB), target).await });
     memory.0.hanging.notified().await;
     assert!(memory.0.writing.load(SeqCst) > 0);
     download.abort();
@@ -197,7 +197,7 @@ async fn a_sequential_target_gets_its_bytes_in_order_whatever_is_interrupted() {
     memory.0.is_sequential.store(true, SeqCst);
     let mut plan = plan("file-1", MIB);
     plan.parallel = 4;
-    peer.client(options()).download_to(memory.target(), plan).await.unwrap();
+    peer.client(options()).download_to(plan, memory.target()).await.unwrap();
     assert!(memory.has(&content));
     assert!(asked.lock().unwrap().len() > 4, "ranges were interrupted");
     let mut next = 0;
@@ -221,7 +221,7 @@ async fn an_asynchronous_target_is_synced_before_a_checkpoint_and_can_be_resumed
     let (client, memory, folder) = (peer.client(options()), Memory::default(), Folder::new());
     let mut plan = plan("file-1", MIB);
     plan.parallel = 1;
-    let download = client.prepare_download(memory.target(), plan.clone()).unwrap();
+    let download = client.download_to(plan.clone(), memory.target()).prepare().await.unwrap();
     let error = download.save_to(folder.store()).run().await.unwrap_err();
     assert!(error.is_resumable(), "{error}");
     assert!(memory.0.synced.load(SeqCst) > 0);
@@ -230,7 +230,7 @@ async fn an_asynchronous_target_is_synced_before_a_checkpoint_and_can_be_resumed
 
     is_back.store(true, SeqCst);
     let before = asked.lock().unwrap().len();
-    let download = client.resume_download(memory.target(), plan, saved).await.unwrap();
+    let download = client.download_to(plan, memory.target()).resume(saved).prepare().await.unwrap();
     assert_eq!(download.run().await.unwrap(), 3 * MIB);
     assert!(memory.has(&content));
     assert_eq!(asked.lock().unwrap().len() - before, 2, "what was there is not asked for again");

@@ -36,7 +36,9 @@ async fn a_stopped_download_is_gone_on_with_and_only_what_is_missing_is_asked_fo
     plan.parallel = 1;
     let download = stalled
         .client(options())
-        .prepare_download(folder.target(), plan.clone())
+        .download_to(plan.clone(), folder.target())
+        .prepare()
+        .await
         .unwrap()
         .save_to(folder.store())
         .stop_when(async move {
@@ -61,8 +63,13 @@ async fn a_stopped_download_is_gone_on_with_and_only_what_is_missing_is_asked_fo
     let (peer, asked) = peer(move |_, range| part(&served, within(range, &served), ETAG)).await;
     let moved = peer.api().with_identity(stalled.api().identity());
     let client = crate::peer::client(moved, options());
-    let download =
-        client.resume_download(folder.target(), plan, saved).await.unwrap().save_to(folder.store());
+    let download = client
+        .download_to(plan, folder.target())
+        .resume(saved)
+        .prepare()
+        .await
+        .unwrap()
+        .save_to(folder.store());
     assert_eq!(download.progress().borrow().bytes_written, 5 * MIB);
     assert_eq!(download.run().await.unwrap(), 8 * MIB);
     assert!(folder.bytes() == content);
@@ -135,7 +142,7 @@ async fn stopped_half_way(folder: &Folder, fails: bool) -> (Error, Vec<&'static 
     let mut plan = plan("file-1", MIB);
     plan.parallel = 1;
     let logged = Logged { log: Arc::default(), target: Arc::new(folder.target()), fails };
-    let download = peer.client(options()).prepare_download(logged.clone(), plan).unwrap();
+    let download = peer.client(options()).download_to(plan, logged.clone()).prepare().await.unwrap();
     let download = download.save_to(logged.clone()).stop_when(async move { was_half.await.unwrap() });
     let error = download.run().await.unwrap_err();
     let log = logged.log.lock().unwrap().clone();
@@ -175,7 +182,8 @@ async fn what_came_whole_and_cannot_be_made_durable_can_be_resumed() {
     let (peer, _) = peer(move |_, range| part(&content, within(range, &content), ETAG)).await;
     let folder = Folder::new();
     let logged = Logged { log: Arc::default(), target: Arc::new(folder.target()), fails: true };
-    let download = peer.client(options()).prepare_download(logged.clone(), plan("file-1", MIB)).unwrap();
+    let download =
+        peer.client(options()).download_to(plan("file-1", MIB), logged.clone()).prepare().await.unwrap();
     let error = download.save_to(logged.clone()).run().await.unwrap_err();
     assert!(matches!(&error, Error::Target(cause) if cause.kind() == io::ErrorKind::StorageFull), "{error}");
     assert!(!logged.log.lock().unwrap().contains(&"remove"));

@@ -12,7 +12,7 @@ use tokio::{io::AsyncWriteExt, sync::mpsc};
 
 use crate::{
     peer::{MIB, Peer, options},
-    range_peer::{ETAG, Folder, part, peer, plan, within},
+    range_peer::{ETAG, Folder, part, peer, plan, whole, within},
     service_side::{Content, KEY, client, embedded, openai, serve},
 };
 
@@ -33,7 +33,7 @@ async fn ranges_in_parallel_make_the_same_file_however_it_is_written() {
             let folder = Folder::new();
             let mut plan = plan(&id, range_size);
             plan.parallel = parallel;
-            let download = client.prepare_download(folder.target(), plan).unwrap();
+            let download = client.download_to(plan, folder.target()).prepare().await.unwrap();
             let progress = download.progress();
             let length = download.run().await.unwrap_or_else(|error| panic!("{}", line(&error)));
             assert_eq!(length, 9 * MIB + 17);
@@ -51,7 +51,7 @@ async fn past_the_cache_or_not_the_bytes_are_the_same() {
     let id = stored(&client, &content).await;
     for range_size in [16 * MIB, MIB, 700_001] {
         let folder = Folder::new();
-        client.download_to(folder.target().past_the_cache(), plan(&id, range_size)).await.unwrap();
+        client.download_to(plan(&id, range_size), folder.target().past_the_cache()).await.unwrap();
         assert!(folder.bytes() == content.bytes, "in ranges of {range_size}");
     }
 }
@@ -62,7 +62,7 @@ async fn a_server_inside_the_process_serves_ranges_too() {
     let content = Content::of(3 * MIB + 1);
     let id = stored(&client, &content).await;
     let folder = Folder::new();
-    client.download_to(folder.target(), plan(&id, MIB)).await.unwrap();
+    client.download_to(plan(&id, MIB), folder.target()).await.unwrap();
     assert!(folder.bytes() == content.bytes);
 }
 
@@ -76,7 +76,7 @@ async fn a_range_that_breaks_off_is_gone_on_with_from_where_it_broke() {
     })
     .await;
     let folder = Folder::new();
-    peer.client(options()).download_to(folder.target(), plan("file-1", MIB)).await.unwrap();
+    peer.client(options()).download_to(plan("file-1", MIB), folder.target()).await.unwrap();
     assert!(folder.bytes() == content);
     let asked = asked.lock().unwrap();
     let mut covered = vec![0_u8; content.len()];
@@ -112,7 +112,8 @@ async fn dropping_a_download_closes_all_its_connections() {
     })
     .await;
     let folder = Folder::new();
-    let download = peer.client(options()).prepare_download(folder.target(), plan("file-1", 1000)).unwrap();
+    let download =
+        peer.client(options()).download_to(plan("file-1", 1000), folder.target()).prepare().await.unwrap();
     let mut progress = download.progress();
     let running = tokio::spawn(download.run());
     progress.wait_for(|now| now.requests == 4).await.unwrap();
@@ -122,5 +123,27 @@ async fn dropping_a_download_closes_all_its_connections() {
     running.abort();
     for _ in 0..4 {
         was_closed.recv().await.unwrap();
+    }
+}
+
+#[tokio::test]
+async fn a_range_size_and_one_answer_are_what_is_asked_for() {
+    let content = noise(2 * MIB + 1);
+    let served = content.clone();
+    let (peer, asked) = peer(move |_, range| match range {
+        Some(_) => part(&served, within(range, &served), ETAG),
+        None => whole(&served, ETAG),
+    })
+    .await;
+    let (client, mib) = (peer.client(options()), 1 << 20);
+    for (expected, is_in_ranges) in
+        [(vec![Some(0..mib), Some(mib..2 * mib), Some(2 * mib..2 * mib + 1)], true), (vec![None], false)]
+    {
+        let folder = Folder::new();
+        let download = client.download_to("file-1", folder.target()).range_size(MIB).parallel(1);
+        let download = if is_in_ranges { download } else { download.without_ranges() };
+        assert_eq!(download.await.unwrap(), 2 * MIB + 1);
+        assert!(folder.bytes() == content);
+        assert_eq!(std::mem::take(&mut *asked.lock().unwrap()), expected);
     }
 }

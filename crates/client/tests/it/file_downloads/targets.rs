@@ -46,7 +46,7 @@ async fn a_target_that_takes_no_more_ends_the_download() {
     for writing in [Writing::Blocking, Writing::Inline] {
         let folder = Folder::new();
         let client = peer.client(options()).to_builder().writing(writing).build();
-        let error = client.download_to(Full(folder.target()), plan("file-1", MIB)).await.unwrap_err();
+        let error = client.download_to(plan("file-1", MIB), Full(folder.target())).await.unwrap_err();
         assert!(
             matches!(&error, Error::Target(cause) if cause.kind() == io::ErrorKind::StorageFull),
             "{error}"
@@ -88,7 +88,7 @@ async fn a_target_gets_its_length_first_and_last_and_where_it_is_written() {
             .to_builder()
             .writing(writing)
             .build()
-            .download_to(target, plan("file-1", MIB))
+            .download_to(plan("file-1", MIB), target)
             .await
             .unwrap();
         let noted = noted.lock().unwrap();
@@ -141,6 +141,6 @@ async fn nothing_writes_any_more_once_it_has_failed() {
     let content = noise(3 * MIB);
     let (peer, _) = peer(move |_, range| part(&content, within(range, &content), "")).await;
     let target = Failing::default();
-    peer.client(options()).download_to(target.clone(), plan("file-1", MIB)).await.unwrap_err();
+    peer.client(options()).download_to(plan("file-1", MIB), target.clone()).await.unwrap_err();
     assert_eq!(*target.0.0.lock().unwrap(), 0);
 }
