@@ -21,13 +21,13 @@ pub mod errors;
 #[cfg(feature = "net")]
 pub mod http1;
 #[cfg(feature = "net")]
-pub mod line;
-#[cfg(feature = "net")]
 pub mod listener;
 #[cfg(feature = "net")]
 pub mod proxy;
 #[cfg(feature = "net")]
 pub mod range_server;
+#[cfg(feature = "net")]
+pub mod runtime;
 #[cfg(feature = "net")]
 pub mod scripted;
 pub mod seeds;

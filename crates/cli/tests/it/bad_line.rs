@@ -6,7 +6,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use partwise_testkit::line::Line;
+use partwise_testkit::{proxy::Proxy, runtime::background};
 use serde_json::Value;
 
 use crate::{
@@ -19,9 +19,10 @@ const MIB: u64 = 1 << 20;
 const STALL: Duration = Duration::from_secs(20);
 
 /// A server behind a line on which the file takes some seconds over four connections.
-fn scene() -> (Scene, Line) {
+fn scene() -> (Scene, Proxy) {
     let scene = Scene::new();
-    let line = Line::to(&scene.server.origin, 2 * MIB);
+    let _runtime = background().enter();
+    let line = Proxy::limited(scene.address().parse().unwrap(), 2 * MIB);
     (scene, line)
 }
 
@@ -30,7 +31,7 @@ fn started(sandbox: &Sandbox, arguments: &[&str]) -> Child {
     command.envs([KEY]).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap()
 }
 
-fn upload(scene: &Scene, line: &Line) -> Child {
+fn upload(scene: &Scene, line: &Proxy) -> Child {
     let origin = line.origin();
     let upload = ["upload", "big.bin", "--purpose", "assistants", "--json", "--stats", "--endpoint", &origin];
     let child = started(&scene.sandbox, &[&upload[..], &["--part-size", "2MiB", "--parallel", "4"]].concat());
@@ -95,7 +96,7 @@ fn an_upload_that_was_stopped_and_then_finds_nobody_goes_on_when_the_service_is_
     line.refuse();
     signal(&child, &["CONT"]);
     sleep(Duration::from_secs(8));
-    line.take_again();
+    line.accept_again();
     let (id, _) = ended(child);
     scene.assert_done(&id);
 }

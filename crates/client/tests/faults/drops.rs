@@ -3,7 +3,8 @@
 use std::time::Duration;
 
 use partwise::stack::Timeouts;
-use partwise_testkit::proxy::Fault;
+use partwise_server::testing::Schedule;
+use partwise_testkit::proxy::ConnectionFault as Fault;
 use tokio::{
     runtime::Runtime,
     time::{sleep, timeout},
@@ -43,7 +44,7 @@ fn dropped_at(fault: Fault, parts: u64, part_size: u64, security: Security) {
     let runtimes = Runtimes::new();
     let alive = || runtimes.client.metrics().num_alive_tasks();
     let world = runtimes.world.block_on(World::with_file_of(parts * part_size, security));
-    let proxy = runtimes.world.block_on(world.proxy(move |_| fault));
+    let proxy = runtimes.world.block_on(async { world.proxy(Schedule::new().every(fault)) });
     let mut plan = plan();
     (plan.md5, plan.part_size) = (true, Some(part_size));
 
@@ -64,7 +65,7 @@ fn dropped_at(fault: Fault, parts: u64, part_size: u64, security: Security) {
     let saved = world.checkpoint().load().unwrap().expect("the checkpoint is kept");
     let (acknowledged, length) = saved.acknowledged();
     assert!(acknowledged > 0, "{fault:?}, {security:?}: nothing had been done");
-    let proxy = runtimes.world.block_on(world.proxy(|_| Fault::None));
+    let proxy = runtimes.world.block_on(async { world.proxy(Schedule::new()) });
     let file = runtimes.client.block_on(async {
         let upload = world
             .client(proxy.address)

@@ -14,9 +14,10 @@ use partwise_protocol::{
     transport::{FailureKind, SourceRange},
     upload::UploadError,
 };
+use partwise_server::testing::Schedule;
 use partwise_testkit::{
     errors::line,
-    proxy::{Ending, Fault},
+    proxy::{ConnectionFault as Fault, Ending},
 };
 use tokio::{net::TcpSocket, time::timeout};
 
@@ -25,11 +26,8 @@ use crate::world::{KIB, SAFETY, Security, World, assert_only_the_rest, plan};
 /// Uploads to a service that is gone from the third connection on; then it is back.
 async fn goes_on_later(security: Security, fault: Fault) {
     let world = World::new(security).await;
-    let dying = world
-        .proxy(
-            move |number| if number < 2 { Fault::Cut { after: 700 * KIB, by: Ending::Reset } } else { fault },
-        )
-        .await;
+    let cut = Fault::Cut { after: 700 * KIB, by: Ending::Reset };
+    let dying = world.proxy(Schedule::new().first(2, cut).every(fault));
     // One after the other, so that what is done by the end is for the proxy to say.
     let mut in_turn = plan();
     in_turn.parallel = 1.into();
@@ -46,7 +44,7 @@ async fn goes_on_later(security: Security, fault: Fault) {
     assert!(acknowledged > 0, "{fault:?}, {security:?}: nothing had been done");
     drop(dying);
 
-    let proxy = world.proxy(|_| Fault::None).await;
+    let proxy = world.proxy(Schedule::new());
     let upload =
         world.client(proxy.address).upload_as(plan(), world.source()).resume(saved).prepare().await.unwrap();
     let file = upload.save_to(world.checkpoint()).run().await.unwrap();
@@ -95,7 +93,7 @@ async fn a_handshake_that_is_reset_is_over_at_once() {
     let mut timeouts = Timeouts::default();
     timeouts.connect = Duration::from_secs(3600);
     for after in [0, 1, 100] {
-        let proxy = world.proxy(move |_| Fault::Cut { after, by: Ending::Reset }).await;
+        let proxy = world.proxy(Schedule::new().every(Fault::Cut { after, by: Ending::Reset }));
         let client =
             world.client_that_waits(proxy.address, timeouts).to_builder().retry(RetryPolicy::never()).build();
         for _ in 0..20 {
@@ -115,7 +113,7 @@ async fn a_connection_that_is_closed_at_once_is_never_the_end() {
         .into_iter()
         .flat_map(|after| [Fault::Cut { after, by: Ending::Fin }, Fault::Cut { after, by: Ending::Reset }])
     {
-        let proxy = world.proxy(move |_| fault).await;
+        let proxy = world.proxy(Schedule::new().every(fault));
         let client = world.client(proxy.address).to_builder().retry(RetryPolicy::never()).build();
         for number in 0..200 {
             let error = client.call_with(&part, world.source()).await.unwrap_err();

@@ -4,9 +4,10 @@ use std::time::Duration;
 
 use partwise::stack::Timeouts;
 use partwise_protocol::upload::RouteChoice;
+use partwise_server::testing::Schedule;
 use partwise_testkit::{
     errors::line,
-    proxy::{Ending, Fault},
+    proxy::{ConnectionFault as Fault, Ending},
 };
 use tokio::time::timeout;
 
@@ -28,20 +29,20 @@ async fn survives_as(route: RouteChoice, faults: impl IntoIterator<Item = Fault>
 
 async fn survives_on(fault: Fault, security: Security, route: RouteChoice) {
     let story = format!("{fault:?}, {security:?}, {route:?}");
-    let faults = move |number| if number % 3 == 0 && number < 9 { fault } else { Fault::None };
+    let faults = Schedule::new().nth(1, fault).nth(4, fault).nth(7, fault);
     let timeouts = if fault.may_be_silent() { impatience() } else { Timeouts::default() };
     survives_where(faults, security, route, timeouts, &story).await;
 }
 
 async fn survives_where(
-    faults: impl Fn(usize) -> Fault + Send + 'static,
+    faults: Schedule<Fault>,
     security: Security,
     route: RouteChoice,
     timeouts: Timeouts,
     story: &str,
 ) {
     let world = World::new(security).await;
-    let proxy = world.proxy(faults).await;
+    let proxy = world.proxy(faults);
     let mut plan = plan();
     plan.route = route;
     let client = world.client_that_waits(proxy.address, timeouts);
@@ -95,7 +96,8 @@ async fn an_answer_about_the_file_that_can_never_be_read() {
     let survives = async |to, after, route| {
         let fault = Fault::GarbleAnswers { to: Some(to), after };
         let story = format!("{fault:?}");
-        survives_where(move |_| fault, Security::Plain, route, Timeouts::default(), &story).await;
+        survives_where(Schedule::new().every(fault), Security::Plain, route, Timeouts::default(), &story)
+            .await;
     };
     survives("/complete HTTP/1.1", 0, RouteChoice::Parts).await;
     survives("/complete HTTP/1.1", 12, RouteChoice::Parts).await;

@@ -14,11 +14,11 @@ use partwise_protocol::{
     retry::RetryPolicy,
     upload::{Plan, RouteChoice},
 };
-use partwise_server::{Keys, Server, Stopped, Store};
+use partwise_server::{Keys, Server, Stopped, Store, testing::Schedule};
 use partwise_testkit::{
     certificates::Authority,
     content::noise,
-    proxy::{Fault, Proxy},
+    proxy::{ConnectionFault, Proxy},
 };
 use tokio::{
     net::{TcpListener, TcpStream},
@@ -76,8 +76,8 @@ impl World {
     }
 
     /// A proxy before the server.
-    pub(crate) async fn proxy(&self, fault: impl Fn(usize) -> Fault + Send + 'static) -> Proxy {
-        Proxy::start(self.front, fault).await
+    pub(crate) fn proxy(&self, faults: Schedule<ConnectionFault>) -> Proxy {
+        Proxy::start(self.front, faults)
     }
 
     pub(crate) fn source(&self) -> FileSource {
