@@ -6,6 +6,7 @@ use std::{
     io::{self, Read},
     path::PathBuf,
     sync::Arc,
+    time::Duration,
 };
 
 use bytes::Bytes;
@@ -52,6 +53,12 @@ impl Client {
     pub fn new(client: crate::Client) -> io::Result<Self> {
         let runtime = Builder::new_multi_thread().worker_threads(1).enable_all().build()?;
         Ok(Self { client, runtime: Arc::new(runtime) })
+    }
+
+    /// Returns this client with a time limit for each of its calls: see [`Client::with_timeout`](crate::Client::with_timeout).
+    #[must_use]
+    pub fn with_timeout(&self, limit: Duration) -> Self {
+        Self { client: self.client.with_timeout(limit), runtime: self.runtime.clone() }
     }
 
     /// Executes an operation: see [`Client::call`](crate::Client::call).

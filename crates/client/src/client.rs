@@ -1,6 +1,6 @@
 //! The client: operations in, answers out.
 
-use std::{fmt, sync::Arc};
+use std::{fmt, sync::Arc, time::Duration};
 
 use http::{HeaderMap, Response};
 use partwise_net::sleep::SleepWatch;
@@ -16,6 +16,7 @@ use tokio::time::Instant;
 use crate::{
     ClientBuilder, CredentialSource, Error, GivenTransport, IntoSource, Reading, RequestBody, Writing,
     credentials::AnyCredentials,
+    deadline::{Deadline, within},
     reading::Reader,
     retries::{FailedAttempt, Retries},
     service::AnyService,
@@ -51,6 +52,8 @@ pub struct Client {
     pub(crate) plain_http: bool,
     pub(crate) retry: RetryPolicy,
     pub(crate) on_retry: Option<OnRetry>,
+    /// The time that each call may take.
+    pub(crate) timeout: Option<Duration>,
     pub(crate) system: System,
     /// Sees that the machine has slept, once for all of them.
     pub(crate) sleep: Arc<SleepWatch>,
@@ -85,6 +88,35 @@ impl Client {
         ClientBuilder::of(self.clone())
     }
 
+    /// Returns this client with a time limit for each of its calls. It is cheap, so one call can have a limit of its own:
+    ///
+    /// ```no_run
+    /// use std::time::Duration;
+    ///
+    /// # async fn example(client: partwise::Client) -> Result<(), partwise::Error> {
+    /// let file = client.with_timeout(Duration::from_secs(5)).file("file-abc123").await?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// The limit covers the whole call, from when it is awaited: waiting for a connection and for a service that is away, every
+    /// attempt, the delays between them, and reading the answer. What counts as a call is
+    ///
+    /// - [`call`](Self::call), [`call_with`](Self::call_with), [`call_with_head`](Self::call_with_head), [`file`](Self::file) and
+    ///   [`delete_file`](Self::delete_file);
+    /// - each page of a list of [`files`](Self::files);
+    /// - [`wait_until_processed`](Self::wait_until_processed) as a whole, in place of its 30 minutes;
+    /// - of a [`download`](Self::download), everything until its head has come, and retrieving the file's object. The content
+    ///   has no limit, unless [`DownloadRequest::timeout`](crate::DownloadRequest::timeout) sets one.
+    ///
+    /// Uploads and downloads of files have none: [`UploadBuilder::timeout`](crate::UploadBuilder::timeout) and
+    /// [`PathDownload::timeout`](crate::PathDownload::timeout) set one for theirs. A call that runs out of time ends with
+    /// [`Error::TimedOut`], and the service may have executed it.
+    #[must_use]
+    pub fn with_timeout(&self, limit: Duration) -> Self {
+        Self { timeout: Some(limit), ..self.clone() }
+    }
+
     /// The client for an upload or a download: both have the policy of the plan, or else that of this client.
     pub(crate) fn with_retry_of(mut self, plan: &mut Option<RetryPolicy>) -> Self {
         self.retry = plan.get_or_insert(self.retry).clone();
@@ -108,7 +140,7 @@ impl Client {
     ///
     /// # Errors
     /// [`Error::Encode`] before anything is sent, [`Error::Refused`] and [`Error::Garbled`] for answers,
-    /// [`Error::Failed`] when there is none.
+    /// [`Error::Failed`] when there is none, and [`Error::TimedOut`] after the [limit](Self::with_timeout), if it has one.
     pub async fn call<O: Operation>(&self, operation: &O) -> Result<O::Response, Error> {
         Ok(self.execute(operation, None).await?.into_body())
     }
@@ -150,6 +182,16 @@ impl Client {
         reader: Option<Reader>,
     ) -> Result<Response<O::Response>, Error> {
         let mut retries = Retries::new(self, O::ID);
+        let executed = within(self.deadline(), self.retried(operation, reader, &mut retries)).await;
+        executed.map_err(|error| retries.explained(error))
+    }
+
+    async fn retried<O: Operation>(
+        &self,
+        operation: &O,
+        reader: Option<Reader>,
+        retries: &mut Retries<'_>,
+    ) -> Result<Response<O::Response>, Error> {
         loop {
             let call = retries.start().await?;
             match self.execute_once(operation, reader.clone(), retries.attempt()).await {
@@ -160,6 +202,11 @@ impl Client {
                 Err(failed) => retries.after(call, failed).await?,
             }
         }
+    }
+
+    /// The limit of a call that begins now.
+    pub(crate) fn deadline(&self) -> Option<Deadline> {
+        self.timeout.map(Deadline::begin)
     }
 
     pub(crate) async fn execute_once<O: Operation>(

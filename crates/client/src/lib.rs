@@ -40,6 +40,7 @@ mod checkpoints;
 mod client;
 mod compare;
 mod credentials;
+mod deadline;
 mod decoded;
 mod digest;
 mod download;

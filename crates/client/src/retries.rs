@@ -50,8 +50,8 @@ pub(crate) struct Retries<'c> {
     clock: Clock,
     attempts: u64,
     failures: u32,
-    /// How the last attempt without an answer failed.
-    latest: Option<Failure>,
+    /// How the latest attempt failed that another one follows.
+    latest: Option<Error>,
     /// When the latest attempt left.
     left_at: Duration,
 }
@@ -116,8 +116,10 @@ impl<'c> Retries<'c> {
             Verdict::Retry { wait, .. } => Ok(Some(wait)),
             Verdict::GiveUp => {
                 let away_for = self.now().saturating_sub(offline.since);
-                let known = || Failure::with_cause(FailureKind::Connect, KnownAway(away_for));
-                Err(self.latest.take().unwrap_or_else(known).into())
+                Err(match self.latest.take() {
+                    Some(error @ Error::Failed(_)) => error,
+                    _ => Failure::with_cause(FailureKind::Connect, KnownAway(away_for)).into(),
+                })
             }
         }
     }
@@ -154,12 +156,20 @@ impl<'c> Retries<'c> {
                 let wait = if is_excused { Duration::ZERO } else { wait };
                 tracing::debug!(?wait, failures = self.failures, "trying again");
                 self.tell(&error, wait);
-                if let Error::Failed(failure) = error {
-                    self.latest = Some(failure);
-                }
+                self.latest = Some(error);
                 tokio::time::sleep(wait).await;
                 Ok(())
             }
+        }
+    }
+
+    /// The error of the operation: one that has run out of time says how its latest attempt failed.
+    pub(crate) fn explained(self, error: Error) -> Error {
+        match error {
+            Error::TimedOut { limit, cause: None } => {
+                Error::TimedOut { limit, cause: self.latest.map(Box::new) }
+            }
+            error => error,
         }
     }
 

@@ -34,27 +34,39 @@ impl Client {
     }
 
     /// Waits until the service has processed a file, looking every half a second at first and every five seconds later, for at
-    /// most 30 minutes. Wrap it in a timeout of the runtime's to wait less.
+    /// most 30 minutes, or as long as [`with_timeout`](Self::with_timeout) says.
     ///
     /// # Errors
     /// [`Error::NotProcessed`] when the service has rejected the content or deleted the file, [`Error::StillProcessing`] when it was
     /// not ready in time; else as for [`call`](Self::call).
     pub async fn wait_until_processed(&self, id: &str) -> Result<File, Error> {
-        let began = Instant::now();
+        let (began, limit) = (Instant::now(), self.timeout.unwrap_or(LONGEST_PROCESSING));
         let mut pause = FIRST_PAUSE;
+        let mut latest = None;
         loop {
-            let file = self.file(id).await?;
+            // What is left is for the next look.
+            let left = limit.saturating_sub(began.elapsed());
+            let looking = Self { timeout: self.timeout.map(|_| left), ..self.clone() };
+            let file = match (looking.file(id).await, latest.take()) {
+                (Ok(file), _) => file,
+                (Err(Error::TimedOut { .. }), Some(file)) => {
+                    return Err(Error::StillProcessing { file, after: began.elapsed() });
+                }
+                (Err(Error::TimedOut { cause, .. }), None) => return Err(Error::TimedOut { limit, cause }),
+                (Err(error), _) => return Err(error),
+            };
             match file.status {
                 Some(FileState::Processed) => return Ok(file),
                 Some(FileState::Error | FileState::Deleting | FileState::Deleted) => {
                     return Err(Error::NotProcessed { file: Box::new(file) });
                 }
-                _ if began.elapsed() >= LONGEST_PROCESSING => {
+                _ if began.elapsed() >= limit => {
                     return Err(Error::StillProcessing { file: Box::new(file), after: began.elapsed() });
                 }
                 _ => {}
             }
-            sleep(pause).await;
+            latest = Some(Box::new(file));
+            sleep(pause.min(limit.saturating_sub(began.elapsed()))).await;
             pause = (pause * 2).min(LONGEST_PAUSE);
         }
     }

@@ -1,6 +1,6 @@
 //! A download to a target as its caller asks for it.
 
-use std::{fmt, future::IntoFuture, sync::Arc};
+use std::{fmt, future::IntoFuture, sync::Arc, time::Duration};
 
 use futures_util::future::BoxFuture;
 use partwise_protocol::{
@@ -11,6 +11,7 @@ use partwise_protocol::{
 use super::{FileDownload, job::DownloadJob};
 use crate::{
     AnyTarget, CheckpointStore, Client, Error, IntoTarget,
+    deadline::{Deadline, within},
     driver::{Signals, StoreOf},
     telling::run_telling,
 };
@@ -37,6 +38,7 @@ impl Client {
             saved: None,
             store: None,
             signals: Signals::default(),
+            limit: None,
             on_progress: None,
         }
     }
@@ -71,6 +73,7 @@ pub struct DownloadBuilder {
     saved: Option<DownloadCheckpoint>,
     store: Option<StoreOf<DownloadJob>>,
     signals: Signals,
+    limit: Option<Duration>,
     on_progress: Option<OnProgress>,
 }
 
@@ -119,6 +122,14 @@ impl DownloadBuilder {
         self
     }
 
+    /// Stops the download this long after it is awaited or [prepared](Self::prepare), to be resumed later, as
+    /// [`FileDownload::stop_when`] does. It ends with [`Error::TimedOut`], whose [kind](Error::kind) is
+    /// [`Timeout`](crate::ErrorKind::Timeout). By default a download may take as long as its bytes move.
+    pub fn timeout(mut self, limit: Duration) -> Self {
+        self.limit = Some(limit);
+        self
+    }
+
     /// Calls `told` with the progress, a few times a second and at every answer, on the task that awaits the download.
     pub fn on_progress(mut self, told: impl FnMut(&DownloadProgress) + Send + 'static) -> Self {
         self.on_progress = Some(Box::new(told));
@@ -136,7 +147,12 @@ impl DownloadBuilder {
         Ok(self.ready().await?.0)
     }
 
-    async fn ready(self) -> Result<(FileDownload, Option<OnProgress>), Error> {
+    async fn ready(mut self) -> Result<(FileDownload, Option<OnProgress>), Error> {
+        self.signals.deadline = self.limit.map(Deadline::begin);
+        within(self.signals.deadline, self.opened()).await
+    }
+
+    async fn opened(self) -> Result<(FileDownload, Option<OnProgress>), Error> {
         let Self { client, mut plan, target, .. } = self;
         if target.is_sequential() {
             plan.parallel = 1;

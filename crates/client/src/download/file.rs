@@ -11,6 +11,7 @@ use tokio::sync::watch;
 use super::job::DownloadJob;
 use crate::{
     AnyTarget, CheckpointStore, Client, Error,
+    deadline::Deadline,
     driver::{Driver, Signals, StoreOf},
     writing::Writer,
 };
@@ -73,6 +74,11 @@ impl FileDownload {
     /// [`run`](Self::run)'s future instead stops at once; the last checkpoint then knows of what was written up to then.
     pub fn stop_when(mut self, signal: impl Future<Output = ()> + Send + 'static) -> Self {
         self.signals.stop = Some(Box::pin(signal));
+        self
+    }
+
+    pub(super) fn until(mut self, deadline: Option<Deadline>) -> Self {
+        self.signals.deadline = deadline;
         self
     }
 

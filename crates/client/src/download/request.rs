@@ -6,6 +6,7 @@ use std::{
     io,
     pin::Pin,
     task::{Context, Poll, ready},
+    time::Duration,
 };
 
 use bytes::{Bytes, BytesMut};
@@ -15,7 +16,7 @@ use partwise_protocol::operations::{ByteRange, DownloadFile};
 use tokio::io::{AsyncRead, ReadBuf};
 
 use super::Download;
-use crate::{Client, Error};
+use crate::{Client, Error, deadline::Deadline};
 
 impl Client {
     /// Asks for a file's content. Awaited it gives the content as it comes; it can also be had [whole](DownloadRequest::bytes) or
@@ -38,7 +39,7 @@ impl Client {
     /// # }
     /// ```
     pub fn download(&self, file: impl Into<DownloadFile>) -> DownloadRequest {
-        DownloadRequest { client: self.clone(), operation: file.into() }
+        DownloadRequest { client: self.clone(), operation: file.into(), limit: None }
     }
 }
 
@@ -51,12 +52,21 @@ impl Client {
 pub struct DownloadRequest {
     client: Client,
     operation: DownloadFile,
+    limit: Option<Duration>,
 }
 
 impl DownloadRequest {
     /// Asks only for these bytes. A service may ignore it: see [`DownloadHead::range`](partwise_protocol::operations::DownloadHead).
     pub fn range(mut self, range: ByteRange) -> Self {
         self.operation.range = Some(range);
+        self
+    }
+
+    /// Gives the download this long from when it is asked for, to the end of the content. What is not there by then ends with
+    /// [`Error::TimedOut`]. By default the content may take as long as its bytes move; the asking has the limit of the
+    /// [client](Client::with_timeout), if there is one.
+    pub fn timeout(mut self, limit: Duration) -> Self {
+        self.limit = Some(limit);
         self
     }
 
@@ -79,7 +89,11 @@ impl IntoFuture for DownloadRequest {
     type IntoFuture = BoxFuture<'static, Result<Download, Error>>;
 
     fn into_future(self) -> Self::IntoFuture {
-        Box::pin(async move { self.client.open(&self.operation).await })
+        Box::pin(async move {
+            let deadline = self.limit.map(Deadline::begin);
+            let asking = deadline.or_else(|| self.client.deadline());
+            Ok(self.client.open(&self.operation, asking).await?.until(deadline))
+        })
     }
 }
 

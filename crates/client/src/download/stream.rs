@@ -3,7 +3,7 @@
 use std::{
     collections::VecDeque,
     fmt,
-    future::poll_fn,
+    future::{Future as _, poll_fn},
     pin::Pin,
     task::{Context, Poll, ready},
 };
@@ -22,12 +22,13 @@ use partwise_protocol::{
     error::ResponseError,
     operations::{ContentRange, DownloadFile, DownloadHead, OperationId},
 };
+use tokio::time::{Sleep, sleep_until};
 
 use super::check::{Check, Object};
-
 use crate::{
     Client, Error, RequestBody,
     attempt::read_whole,
+    deadline::{Deadline, within},
     decoded::DecodedBody,
     failure::classify,
     redirects::{self, Redirects},
@@ -39,23 +40,29 @@ use crate::{
 const ID: OperationId = DownloadFile::ID;
 
 impl Client {
-    pub(super) async fn open(&self, operation: &DownloadFile) -> Result<Download, Error> {
+    pub(super) async fn open(
+        &self,
+        operation: &DownloadFile,
+        deadline: Option<Deadline>,
+    ) -> Result<Download, Error> {
         // Of a range it is not known before the answer whether there is anything to compare.
         let object = operation.range.is_none().then(|| Object::ask(self, operation));
-        let mut download = self.open_download(operation, Retries::new(self, ID)).await?;
+        let mut retries = Retries::new(self, ID);
+        let opened = within(deadline, self.open_download(operation, &mut retries)).await;
+        let mut download = opened.map_err(|error| retries.explained(error))?;
         download.check = Check::new(self, operation, &download.head, object).map(Box::new);
         Ok(download)
     }
 
     /// Downloads content whose length the caller knows, for a task of a machine: nothing compares it with the file's object.
     pub(crate) async fn download_unchecked(&self, operation: &DownloadFile) -> Result<Download, Error> {
-        self.open_download(operation, Retries::of_machine(self, ID)).await
+        self.open_download(operation, &mut Retries::of_machine(self, ID)).await
     }
 
     async fn open_download(
         &self,
         operation: &DownloadFile,
-        mut retries: Retries<'_>,
+        retries: &mut Retries<'_>,
     ) -> Result<Download, Error> {
         loop {
             let call = retries.start().await?;
@@ -125,13 +132,29 @@ pub struct Download {
     /// Bytes that came and are not handed out yet.
     held: VecDeque<Bytes>,
     warning: Option<DownloadWarning>,
+    /// The end of the caller's time.
+    deadline: Option<(Deadline, Pin<Box<Sleep>>)>,
     /// The host that it comes from, when that is not the service.
     host: Option<String>,
 }
 
 impl Download {
     fn new(head: DownloadHead, body: Option<AnyBody>) -> Self {
-        Self { head, received: 0, body, check: None, held: VecDeque::new(), warning: None, host: None }
+        Self {
+            head,
+            received: 0,
+            body,
+            check: None,
+            held: VecDeque::new(),
+            warning: None,
+            deadline: None,
+            host: None,
+        }
+    }
+
+    pub(super) fn until(mut self, deadline: Option<Deadline>) -> Self {
+        self.deadline = deadline.and_then(|deadline| Some((deadline, Box::pin(sleep_until(deadline.at?)))));
+        self
     }
 
     /// What the service says about the bytes.
@@ -175,6 +198,9 @@ impl Download {
     }
 
     fn poll_chunk(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Bytes, Error>>> {
+        if let Some(deadline) = self.poll_deadline(cx) {
+            return self.end(Some(deadline.passed(None)));
+        }
         loop {
             if let Err(error) = ready!(self.poll_check(cx)) {
                 return self.end(Some(error));
@@ -212,6 +238,14 @@ impl Download {
                 self.held.push_back(data);
             }
         }
+    }
+
+    /// The deadline, if it has passed before all was handed out.
+    fn poll_deadline(&mut self, cx: &mut Context<'_>) -> Option<Deadline> {
+        let has_ended = self.body.is_none() && self.check.is_none() && self.held.is_empty();
+        let (deadline, sleep) = self.deadline.as_mut().filter(|_| !has_ended)?;
+        let deadline = *deadline;
+        sleep.as_mut().poll(cx).is_ready().then_some(deadline)
     }
 
     /// Compares what came with the file's object, as far as that is to be done by now.

@@ -11,7 +11,7 @@ use tokio::time::Instant;
 pub(crate) use self::attempts::{Attempts, Moved};
 use partwise_net::BoxError;
 
-use crate::{Error, checkpoints::AnyCheckpoints, system::Clock};
+use crate::{Error, ErrorKind, checkpoints::AnyCheckpoints, deadline::Deadline, system::Clock};
 
 /// How often moved bytes are counted while something is under way.
 const COUNTING: Duration = Duration::from_millis(250);
@@ -76,6 +76,8 @@ pub(crate) type StoreOf<J> = Arc<dyn AnyCheckpoints<<<J as Job>::Machine as Mach
 pub(crate) struct Signals {
     pub(crate) stop: Option<BoxFuture<'static, ()>>,
     pub(crate) cancel: Option<BoxFuture<'static, ()>>,
+    /// The end of the caller's time, at which it stops.
+    pub(crate) deadline: Option<Deadline>,
 }
 
 pub(crate) struct Driver<J: Job> {
@@ -84,6 +86,8 @@ pub(crate) struct Driver<J: Job> {
     attempts: Attempts<J::Outcome>,
     store: Option<StoreOf<J>>,
     saving: Option<BoxFuture<'static, Result<(), BoxError>>>,
+    /// The deadline passed before the end.
+    is_out_of_time: bool,
 }
 
 /// What the driver waited for.
@@ -92,6 +96,7 @@ enum Event<T> {
     Saved(Result<(), SaveError>),
     StopWanted,
     CancelWanted,
+    OutOfTime,
     Time,
 }
 
@@ -103,11 +108,12 @@ enum Turn<R> {
 
 impl<J: Job> Driver<J> {
     pub(crate) fn new(job: J, clock: Clock, store: Option<StoreOf<J>>) -> Self {
-        Self { job, clock, attempts: Attempts::default(), store, saving: None }
+        Self { job, clock, attempts: Attempts::default(), store, saving: None, is_out_of_time: false }
     }
 
     /// Drives the machine to its end. Everything that it started ends with this future.
     pub(crate) async fn run(mut self, signals: Signals) -> Result<J::Output, Error> {
+        let deadline = signals.deadline;
         let end = self.drive(signals).await;
         self.job.publish();
         // Nothing may be sent or written once this has ended, however it ends.
@@ -127,10 +133,16 @@ impl<J: Job> Driver<J> {
         if !is_resumable {
             self.forget().await;
         }
-        result
+        match (result, deadline) {
+            (Err(stopped), Some(deadline)) if self.is_out_of_time && stopped.kind() == ErrorKind::Stopped => {
+                Err(deadline.passed(Some(stopped)))
+            }
+            (result, _) => result,
+        }
     }
 
     async fn drive(&mut self, mut signals: Signals) -> EndOf<J::Machine> {
+        let mut end_of_time = signals.deadline.and_then(|deadline| deadline.at);
         loop {
             let until = match self.act() {
                 Turn::Wait { until } => until,
@@ -143,10 +155,14 @@ impl<J: Job> Driver<J> {
                 biased;
                 () = ended(&mut signals.cancel) => Event::CancelWanted,
                 () = ended(&mut signals.stop) => Event::StopWanted,
+                () = sleep_until(end_of_time) => Event::OutOfTime,
                 saved = ended(&mut self.saving) => Event::Saved(saved.map_err(SaveError::new)),
                 ended = self.attempts.next() => Event::Ended(ended),
                 () = sleep_until(deadline) => Event::Time,
             };
+            if matches!(event, Event::OutOfTime) {
+                end_of_time = None;
+            }
             self.tell(event).await?;
         }
     }
@@ -194,6 +210,10 @@ impl<J: Job> Driver<J> {
             Event::Saved(saved) => self.job.machine().handle_saved(saved),
             Event::CancelWanted => self.job.cancel(),
             Event::StopWanted => self.job.machine().stop(),
+            Event::OutOfTime => {
+                self.is_out_of_time = true;
+                self.job.machine().stop();
+            }
             Event::Time => {}
         }
         Ok(())

@@ -58,6 +58,7 @@ impl fmt::Display for Error {
             Self::StillProcessing { file, after } => {
                 write!(f, "the service has not processed {} within {} s", file.id, after.as_secs())
             }
+            Self::TimedOut { limit, .. } => write!(f, "there was no result within {limit:?}"),
             Self::NotProcessed { file } => not_processed(file, f),
             Self::Entropy(_) => f.write_str("the system gives no random numbers"),
             _ => self.wrapped().map_or(Ok(()), |error| write!(f, "{error}")),
@@ -74,6 +75,7 @@ impl StdError for Error {
         match self {
             Self::Checkpoint(cause) | Self::Target(cause) => Some(cause),
             Self::DownloadResume(cause) => Some(cause),
+            Self::TimedOut { cause: Some(cause), .. } => Some(&**cause),
             Self::Entropy(cause) => Some(cause),
             _ => None,
         }

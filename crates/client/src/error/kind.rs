@@ -57,7 +57,7 @@ pub enum ErrorKind {
     Connect,
     /// The connection ended before the answer was complete; the service may have executed the request.
     Interrupted,
-    /// Nothing moved for too long; the service may have executed the request.
+    /// Nothing moved for too long, or the caller's time was over; the service may have executed the request.
     Timeout,
     /// The request could not be sent, and sending it again would not change that: no credential, no such host, a certificate
     /// that is not trusted, plain http.
@@ -142,7 +142,7 @@ impl Error {
             Self::Target(_) | Self::CheckpointDir(_) | Self::DownloadPath(_) => ErrorKind::Storage,
             Self::WrongLength { .. } | Self::WrongContent(_) => ErrorKind::WrongContent,
             Self::NotProcessed { .. } => ErrorKind::NotProcessed,
-            Self::StillProcessing { .. } => ErrorKind::Timeout,
+            Self::StillProcessing { .. } | Self::TimedOut { .. } => ErrorKind::Timeout,
             Self::Upload(error) => of_upload(error),
             Self::Download(error) => of_download(error),
             _ => ErrorKind::Other,
@@ -179,6 +179,7 @@ impl Error {
         match self {
             Self::Upload(error) => error.is_resumable(),
             Self::Download(error) => error.is_resumable(),
+            Self::TimedOut { cause: Some(stopped), .. } => stopped.is_resumable(),
             Self::Target(_) | Self::DownloadPath(DownloadPathError::Unwritable { .. }) => true,
             _ => false,
         }

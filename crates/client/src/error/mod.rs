@@ -89,6 +89,13 @@ pub enum Error {
         /// The file as the service had it last.
         file: Box<File>,
     },
+    /// The caller's time was over: the [limit of a call](crate::Client::with_timeout), or the one of an upload or a download.
+    TimedOut {
+        /// The caller's limit.
+        limit: std::time::Duration,
+        /// How the latest attempt of a call failed, if one did; of an upload or a download, how it stopped.
+        cause: Option<Box<Error>>,
+    },
     /// The system has no random numbers.
     Entropy(getrandom::Error),
 }

@@ -20,6 +20,7 @@ use tokio::io::AsyncRead;
 use super::Upload;
 use crate::{
     AnySource, CheckpointDir, CheckpointStore, Client, Error, IntoSource, UnfinishedUpload, UploadSubject,
+    deadline::{Deadline, within},
     driver::{Signals, StoreOf},
     mime::mime_type,
     reading::Reader,
@@ -136,6 +137,7 @@ pub struct UploadBuilder {
     resumes: bool,
     store: Option<StoreOf<UploadJob>>,
     signals: Signals,
+    limit: Option<Duration>,
     on_progress: Option<OnProgress>,
 }
 
@@ -152,6 +154,7 @@ impl UploadBuilder {
             resumes: true,
             store: None,
             signals,
+            limit: None,
             on_progress: None,
         }
     }
@@ -260,6 +263,15 @@ impl UploadBuilder {
         self
     }
 
+    /// Stops the upload this long after it is awaited or [prepared](Self::prepare), to be resumed later, as
+    /// [`stop_when`](Upload::stop_when) does: nothing new is sent then, what is in flight has five seconds to be acknowledged, and
+    /// the checkpoint stays. It ends with [`Error::TimedOut`], whose [kind](Error::kind) is
+    /// [`Timeout`](crate::ErrorKind::Timeout). By default an upload may take as long as its bytes move.
+    pub fn timeout(mut self, limit: Duration) -> Self {
+        self.limit = Some(limit);
+        self
+    }
+
     /// Calls `told` with the progress, a few times a second and at every answer, on the task that awaits the upload.
     pub fn on_progress(mut self, told: impl FnMut(&Progress) + Send + 'static) -> Self {
         self.on_progress = Some(Box::new(told));
@@ -276,6 +288,11 @@ impl UploadBuilder {
     }
 
     async fn ready(mut self) -> Result<(Upload, Option<OnProgress>), Error> {
+        self.signals.deadline = self.limit.map(Deadline::begin);
+        within(self.signals.deadline, self.opened()).await
+    }
+
+    async fn opened(mut self) -> Result<(Upload, Option<OnProgress>), Error> {
         let is_once_enough = self.resume_in.is_none() && self.saved.is_none() && self.store.is_none();
         let opened = self.content.open(&self.client, &mut self.plan, self.length, is_once_enough).await;
         let (source, path) = opened?;

@@ -8,6 +8,7 @@ use std::{
     future::IntoFuture,
     io,
     path::{Path, PathBuf},
+    time::Duration,
 };
 
 use futures_util::{
@@ -23,7 +24,7 @@ use tokio::sync::watch;
 pub use self::place::DownloadPathError;
 use self::{partial::Partial, place::Place};
 use super::builder::OnProgress;
-use crate::{Client, Error, FileDownload, telling::run_telling};
+use crate::{Client, Error, FileDownload, deadline::Deadline, telling::run_telling};
 
 impl Client {
     /// Downloads a file to `path`, in parallel ranges when the service serves ranges. The file appears there when it is complete
@@ -46,6 +47,7 @@ impl Client {
             replaces: false,
             resumes: true,
             stop: None,
+            limit: None,
             on_progress: None,
             on_event: None,
         }
@@ -65,6 +67,7 @@ pub struct PathDownload {
     replaces: bool,
     resumes: bool,
     stop: Option<Shared<BoxFuture<'static, ()>>>,
+    limit: Option<Duration>,
     on_progress: Option<OnProgress>,
     on_event: Option<OnEvent>,
 }
@@ -151,6 +154,14 @@ impl PathDownload {
         self
     }
 
+    /// Stops the download this long after it is awaited or [prepared](Self::prepare), to be resumed later, as
+    /// [`FileDownload::stop_when`] does: what has come stays beside the path. It ends with [`Error::TimedOut`], whose
+    /// [kind](Error::kind) is [`Timeout`](crate::ErrorKind::Timeout). By default a download may take as long as its bytes move.
+    pub fn timeout(mut self, limit: Duration) -> Self {
+        self.limit = Some(limit);
+        self
+    }
+
     /// Calls `told` with the progress, a few times a second and at every answer, on the task that awaits the download.
     pub fn on_progress(mut self, told: impl FnMut(&DownloadProgress) + Send + 'static) -> Self {
         self.on_progress = Some(Box::new(told));
@@ -169,6 +180,7 @@ impl PathDownload {
     /// # Errors
     /// [`DownloadPathError`] when nothing can be written at the path.
     pub async fn prepare(self) -> Result<PreparedPathDownload, DownloadPathError> {
+        let deadline = self.limit.map(Deadline::begin);
         let place = Place::at(&self.path, self.replaces)?;
         let partial = Partial::enter(&place).await?;
         Ok(PreparedPathDownload {
@@ -176,6 +188,7 @@ impl PathDownload {
             plan: self.plan,
             resumes: self.resumes,
             stop: self.stop,
+            deadline,
             on_event: self.on_event,
             progress: watch::Sender::new(DownloadProgress::default()),
             place,
@@ -229,6 +242,7 @@ pub struct PreparedPathDownload {
     plan: DownloadPlan,
     resumes: bool,
     stop: Option<Shared<BoxFuture<'static, ()>>>,
+    deadline: Option<Deadline>,
     on_event: Option<OnEvent>,
     progress: watch::Sender<DownloadProgress>,
     place: Place,
@@ -344,6 +358,7 @@ impl PreparedPathDownload {
             Some(stop) => download.stop_when(stop),
             None => download,
         };
+        let download = download.until(self.deadline);
         let mut progress = download.progress();
         let passing_on = async {
             self.progress.send_replace(*progress.borrow_and_update());
