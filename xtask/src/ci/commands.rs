@@ -30,7 +30,3 @@ pub(super) fn docs(root: &Path) -> Result<()> {
     );
     run(command.env("RUSTDOCFLAGS", "--deny warnings"), "mend the documentation that is shown above")
 }
-
-pub(super) fn examples(root: &Path) -> Result<()> {
-    run(&mut cargo(root, ["build", "--workspace", "--examples"]), "mend the example that is shown above")
-}

@@ -4,6 +4,7 @@
 
 mod command;
 mod commands;
+mod examples;
 mod large_file;
 mod main_job;
 mod node;
@@ -35,7 +36,7 @@ const JOBS: &[Job] = &[
     Job { name: "bench", run: commands::bench },
     Job { name: "docs", run: commands::docs },
     Job { name: "samples", run: |root| samples::run(root, None) },
-    Job { name: "examples", run: commands::examples },
+    Job { name: "examples", run: examples::examples },
     Job { name: "instructions", run: instructions::check },
     Job { name: "platforms", run: platforms::check },
     Job { name: "python", run: python::client },

@@ -63,6 +63,11 @@ impl Listening {
         &self.origin
     }
 
+    /// The number of the process.
+    pub(super) fn id(&self) -> u32 {
+        self.child.id()
+    }
+
     /// Closes its input, and gives back the rest of what it says.
     pub(super) fn finish(mut self) -> Result<String> {
         drop(self.input.take());
