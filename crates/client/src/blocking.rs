@@ -187,6 +187,16 @@ impl fmt::Debug for Client {
 }
 
 /// An upload or a download that begins when it is [run](Self::run).
+///
+/// ```no_run
+/// use partwise::{Purpose, blocking::Client};
+///
+/// # fn example(client: Client) -> Result<(), partwise::Error> {
+/// let upload = client.upload_file("train.jsonl", Purpose::FineTune);
+/// let file = upload.with(|upload| upload.part_size(8 << 20).parallel(4)).run()?;
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Debug)]
 #[must_use = "nothing is sent before it runs"]
 pub struct Job<J> {

@@ -35,6 +35,20 @@ impl Client {
 ///
 /// A service that has no pages gives everything at once and knows no order; its files are sorted here. One that ignores where a
 /// page is to begin gives the same page again, which ends the list.
+///
+/// ```no_run
+/// use partwise::{Purpose, protocol::operations::Order};
+///
+/// # async fn example(client: partwise::Client) -> Result<(), partwise::Error> {
+/// let mut newest = client.files().purpose(Purpose::Batch).order(Order::Descending).limit(50);
+/// while let Some(page) = newest.next_page().await? {
+///     for file in page {
+///         println!("{} {:?}", file.id, file.created_at);
+///     }
+/// }
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Debug)]
 #[must_use = "nothing is asked for before a page or the stream is"]
 pub struct FileListing {

@@ -22,6 +22,19 @@ use crate::{
 };
 
 /// Where a [`Source`] is read.
+///
+/// ```
+/// use partwise::{Api, Client, Credential, Reading, Writing};
+///
+/// # fn example() -> Result<Client, Box<dyn std::error::Error>> {
+/// // A program that does nothing but this upload.
+/// let client = Client::builder(Api::openai(), Credential::key("sk-…")?)
+///     .reading(Reading::Inline)
+///     .writing(Writing::Inline)
+///     .build();
+/// # Ok(client)
+/// # }
+/// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Reading {

@@ -12,6 +12,20 @@ const API_KEY: HeaderName = HeaderName::from_static("api-key");
 /// attempts and never ends up in a stored request or checkpoint.
 ///
 /// `Debug` prints no secret, and the header values it makes are marked sensitive.
+///
+/// ```
+/// use partwise_protocol::{Api, Credential};
+///
+/// let key = Credential::key("key-1")?;
+/// let mut request = http::Request::get("https://example.openai.azure.com/openai/files").body(())?;
+/// key.apply(&Api::azure("https://example.openai.azure.com", "2024-10-21")?, &mut request);
+/// assert_eq!(request.headers()["api-key"], "key-1");
+/// // A service reads it, wherever it stands.
+/// let given = Credential::extract(&request);
+/// assert_eq!(given.as_ref().map(Credential::secret), Some("key-1"));
+/// assert!(!format!("{key:?}").contains("key-1"));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone, PartialEq, Eq)]
 pub struct Credential {
     kind: Kind,

@@ -5,6 +5,15 @@ use std::fmt;
 /// The flavour of the API: what differs is data (prefix, query, header, limits), not code.
 ///
 /// Two dialects are equal when requests built for one are right for the other.
+///
+/// ```
+/// use partwise_protocol::Dialect;
+///
+/// let dated = Dialect::AzureDated { api_version: "2024-10-21".to_owned() };
+/// assert_eq!((dated.api_version(), Dialect::OpenAi.api_version()), (Some("2024-10-21"), None));
+/// assert_eq!(dated.to_string(), "Azure OpenAI 2024-10-21");
+/// assert!(Dialect::is_dated_version("2025-04-01-preview"));
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Dialect {
@@ -64,6 +73,17 @@ impl fmt::Display for Dialect {
 ///
 /// The documents say GB and MB and no source says which reading is meant, so there are two: a client keeps to
 /// the smaller, a service allows the larger. Parts are the exception: 64 MB is 64 MiB in practice on both sides.
+///
+/// ```
+/// use partwise_protocol::{Api, Dialect, Limits};
+///
+/// let mut limits = Limits::for_client(&Dialect::OpenAi);
+/// assert_eq!(limits.part, 64 << 20);
+/// // A gateway in between takes less.
+/// limits.part = 16 << 20;
+/// let api = Api::openai().with_limits(limits);
+/// assert_eq!(api.limits().part, 16 << 20);
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Limits {

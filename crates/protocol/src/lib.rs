@@ -14,6 +14,8 @@
 //! - [`error`], [`retry`]: what a rejection means, and whether to try again.
 //! - [`jsonl`]: what a service could not read of a file of JSON Lines, found before it is sent.
 //!
+//! A program that wants files moved, and not each request, depends on `partwise` instead: the project's `docs/guides/library.md` is its guide.
+//!
 //! ```
 //! use bytes::Bytes;
 //! use partwise_protocol::{Api, Credential, Operation, operations::RetrieveFile};

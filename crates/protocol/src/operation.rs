@@ -33,6 +33,32 @@ pub enum Repeat {
 /// [`Segment`](crate::transport::Segment), and the answer of [`DownloadFile`](crate::operations::DownloadFile) is a head alone.
 ///
 /// Round trip: `decode_request(encode_request(x))` gives `x` again when the body is resolved to bytes.
+///
+/// ```
+/// use bytes::Bytes;
+/// use http::{Request, Response};
+/// use partwise_protocol::{Api, Operation, operations::DeleteFile, transport::Body};
+///
+/// /// Executes any operation by a function that sends requests.
+/// fn call<O: Operation>(
+///     api: &Api,
+///     operation: &O,
+///     send: impl FnOnce(Request<Body>) -> Response<Bytes>,
+/// ) -> Result<O::Response, Box<dyn std::error::Error>> {
+///     let answer = O::decode_response(send(operation.encode_request(api)?))?;
+///     match operation.contradiction(&answer) {
+///         Some(contradiction) => Err(contradiction.into()),
+///         None => Ok(answer),
+///     }
+/// }
+///
+/// let gone = call(&Api::openai(), &DeleteFile::new("file-1"), |request| {
+///     assert_eq!((request.method().as_str(), request.uri().path()), ("DELETE", "/v1/files/file-1"));
+///     Response::new(Bytes::from_static(br#"{"id": "file-1", "object": "file", "deleted": true}"#))
+/// })?;
+/// assert_eq!(gone.and_then(|gone| gone.deleted), Some(true));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 pub trait Operation: Sized {
     /// Which operation this is: its method, path, success status and repeat class stand in the contract's table.
     const ID: OperationId;

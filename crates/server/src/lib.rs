@@ -11,6 +11,8 @@
 //! - [`testing`] has faults on demand, for tests of clients.
 //! - [`Limits`] bounds what callers can hold: connections, heads, silence, rates.
 //!
+//! `partwise` is a client for it; the project's `docs/guides/library.md` shows both in one test.
+//!
 //! ```no_run
 //! use partwise_server::{Keys, Server, Store};
 //!

@@ -66,6 +66,24 @@ struct Shared {
 pub(crate) struct InFlight(Server);
 
 /// Builds a [`Server`].
+///
+/// ```
+/// use partwise_server::{Keys, Limits, Server, Store, Tenant};
+///
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let keys = Keys::new([("secret", Tenant::new("team")?), ("another", Tenant::new("other-team")?)]);
+/// let server = Server::builder(Store::memory())
+///     .keys(keys)
+///     .limits(Limits::default())
+///     .loopback_hosts_only(true)
+///     .strict(true)
+///     .build()
+///     .await?;
+/// assert_eq!(server.requests_in_flight(), 0);
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Clone)]
 #[must_use]
 pub struct Builder {

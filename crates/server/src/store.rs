@@ -23,6 +23,24 @@ use crate::{
 /// [`Durability::None`](crate::Durability::None) was chosen. Several
 /// servers, in one process or several, may work on the same store at the same time: nothing in it is ever changed, so
 /// there is no lock, and where two compete the store lets exactly one create the deciding record.
+///
+/// ```
+/// use partwise_server::{Durability, Store};
+///
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// # let folder = tempfile::tempdir()?;
+/// # let path = folder.path().join("files");
+/// // A folder, which is created when it is not there.
+/// let store = Store::local(&path)?;
+/// # drop(store);
+/// // The same folder, for files that can be made again.
+/// let store = Store::local_with(&path, Durability::None)?;
+/// // For tests.
+/// let store = Store::memory();
+/// # drop(store);
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Clone, Debug)]
 pub struct Store {
     pub(crate) objects: Arc<dyn ObjectStore>,

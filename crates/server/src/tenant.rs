@@ -6,6 +6,13 @@ use std::{fmt, sync::Arc};
 ///
 /// A name of 1 to 64 lower-case letters, digits, `-` and `_`: it is a folder of the store, so it must be safe there,
 /// also where `A` and `a` are one file name.
+///
+/// ```
+/// use partwise_server::Tenant;
+///
+/// assert_eq!(Tenant::new("team-1").unwrap().as_str(), "team-1");
+/// assert!(Tenant::new("Team 1").is_err());
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Tenant(Arc<str>);
 

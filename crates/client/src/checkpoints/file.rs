@@ -18,6 +18,21 @@ use partwise_net::blocking::Blocking;
 /// one, never half of each. The folder is synced too where the system has that (Unix). When no more than parts that were
 /// acknowledged is new, a [line](Checkpoint::line_since) is appended and synced instead, of which a crash may leave half;
 /// what it names is then sent again. All of it happens on threads for blocking work; clones wait for each other.
+///
+/// ```no_run
+/// use partwise::{CheckpointFile, Purpose};
+///
+/// # async fn example(client: partwise::Client) -> Result<(), Box<dyn std::error::Error>> {
+/// let checkpoint = CheckpointFile::at("train.jsonl.partwise");
+/// let upload = client.upload_file("train.jsonl", Purpose::FineTune);
+/// let upload = match checkpoint.load()? {
+///     Some(saved) => upload.resume(saved),
+///     None => upload,
+/// };
+/// let file = upload.save_to(checkpoint).await?;
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Clone, Debug)]
 pub struct CheckpointFile {
     path: Arc<Path>,

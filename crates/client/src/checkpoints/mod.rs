@@ -20,6 +20,41 @@ use partwise_net::BoxError;
 /// Keeps the last checkpoint of one upload ([`Checkpoint`](partwise_protocol::upload::Checkpoint)) or one download
 /// ([`DownloadCheckpoint`](partwise_protocol::download::DownloadCheckpoint)): a file ([`CheckpointFile`], [`CheckpointJournal`]), or a row
 /// of your own database. One call is under way at a time.
+///
+/// ```
+/// use std::sync::{Arc, Mutex};
+///
+/// use partwise::{CheckpointStore, protocol::upload::Checkpoint};
+///
+/// /// A row of a database, here in memory.
+/// #[derive(Clone, Default)]
+/// struct Row(Arc<Mutex<Option<String>>>);
+///
+/// impl CheckpointStore<Checkpoint> for Row {
+///     type Error = std::io::Error;
+///
+///     async fn save(&self, checkpoint: Checkpoint) -> Result<(), Self::Error> {
+///         *self.0.lock().unwrap() = Some(checkpoint.to_json());
+///         Ok(())
+///     }
+///
+///     async fn remove(&self) -> Result<(), Self::Error> {
+///         *self.0.lock().unwrap() = None;
+///         Ok(())
+///     }
+/// }
+///
+/// # async fn example(client: partwise::Client, row: Row) -> Result<(), Box<dyn std::error::Error>> {
+/// let upload = client.upload_file("train.jsonl", partwise::Purpose::FineTune).save_to(row.clone());
+/// let saved = row.0.lock().unwrap().clone();
+/// let upload = match saved {
+///     Some(json) => upload.resume(Checkpoint::from_json(json.as_bytes())?),
+///     None => upload,
+/// };
+/// let file = upload.await?;
+/// # Ok(())
+/// # }
+/// ```
 pub trait CheckpointStore<C>: Send + Sync + 'static {
     /// The cause when a checkpoint cannot be kept or forgotten.
     type Error: Into<Box<dyn Error + Send + Sync>>;

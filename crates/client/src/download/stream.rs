@@ -124,6 +124,17 @@ impl Download {
 /// It is a [`Stream`] of [`Bytes`]; [`chunk`](Self::chunk) does without one. Its end comes only after as many bytes as the
 /// service had announced: a download that is cut short ends with an error. So does one that is not as long as the file's
 /// object says, where all of the file was [asked for](Client::download).
+///
+/// ```no_run
+/// # async fn example(client: partwise::Client) -> Result<(), partwise::Error> {
+/// let mut download = client.download("file-abc123").await?;
+/// println!("{:?} of {:?} bytes", download.head().filename, download.head().length);
+/// while let Some(bytes) = download.chunk().await? {
+///     println!("{} bytes", bytes.len());
+/// }
+/// # Ok(())
+/// # }
+/// ```
 pub struct Download {
     head: DownloadHead,
     received: u64,

@@ -19,6 +19,17 @@ use crate::positioned::Positioned;
 /// and the inode; a device's number may be another after the next start of the system. Elsewhere a file has no
 /// identity that can be had without the system's own interfaces, so there another file of the same length and time
 /// passes for the same.
+///
+/// ```no_run
+/// use partwise::{FileSource, Purpose};
+///
+/// # async fn example(client: partwise::Client) -> Result<(), Box<dyn std::error::Error>> {
+/// // A file goes up under another name than its own.
+/// let source = FileSource::open("/var/tmp/export-17")?;
+/// let file = client.upload("train.jsonl", source, Purpose::FineTune).await?;
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Debug)]
 pub struct FileSource {
     path: PathBuf,

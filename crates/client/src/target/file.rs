@@ -6,6 +6,16 @@ use super::{Target, direct::Direct};
 use crate::positioned::Positioned;
 
 /// A regular file that a download is written to.
+///
+/// ```no_run
+/// use partwise::FileTarget;
+///
+/// # async fn example(client: partwise::Client) -> Result<(), Box<dyn std::error::Error>> {
+/// let target = FileTarget::open("result.jsonl")?.past_the_cache();
+/// client.download_to("file-abc123", target).await?;
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Debug)]
 pub struct FileTarget {
     file: Positioned,

@@ -18,6 +18,47 @@ pub use self::{
 ///
 /// A file is one ([`FileTarget`]). For your own, implement four functions; all may block, and run where
 /// [`Writing`](crate::Writing) says, or on threads for blocking work.
+///
+/// ```
+/// use std::{io, sync::Mutex};
+///
+/// use partwise::Target;
+///
+/// /// Content in memory.
+/// #[derive(Default)]
+/// struct Memory(Mutex<Vec<u8>>);
+///
+/// impl Target for Memory {
+///     fn length(&self) -> io::Result<u64> {
+///         Ok(self.0.lock().unwrap().len() as u64)
+///     }
+///
+///     fn set_length(&self, length: u64) -> io::Result<()> {
+///         self.0.lock().unwrap().resize(length as usize, 0);
+///         Ok(())
+///     }
+///
+///     fn write_at(&self, offset: u64, bytes: &[u8]) -> io::Result<usize> {
+///         let (mut content, start) = (self.0.lock().unwrap(), offset as usize);
+///         if content.len() < start + bytes.len() {
+///             content.resize(start + bytes.len(), 0);
+///         }
+///         content[start..][..bytes.len()].copy_from_slice(bytes);
+///         Ok(bytes.len())
+///     }
+///
+///     fn sync(&self) -> io::Result<()> {
+///         Ok(())
+///     }
+/// }
+///
+/// # async fn example(client: partwise::Client) -> Result<(), partwise::Error> {
+/// let memory = std::sync::Arc::new(Memory::default());
+/// client.download_to("file-abc123", memory.clone()).await?;
+/// println!("{} bytes", memory.0.lock().unwrap().len());
+/// # Ok(())
+/// # }
+/// ```
 pub trait Target: Send + Sync + 'static {
     /// How many bytes it has now, those that were never written included.
     ///

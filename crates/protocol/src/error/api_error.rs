@@ -32,6 +32,27 @@ const UNTITLED: &str = "an HTML page without a title";
 ///
 /// All known shapes are read: `error` as an object (OpenAI, Azure) or a string, a bare `message` (Azure's gateway),
 /// HTML pages of proxies, plain text, nothing at all. The HTTP status always counts first.
+///
+/// ```
+/// use std::time::Duration;
+///
+/// use bytes::Bytes;
+/// use http::{Response, StatusCode};
+/// use partwise_protocol::error::{ApiError, ApiErrorKind};
+///
+/// // A client reads it,
+/// let body = r#"{"error": {"message": "No such File object: file-1", "type": "invalid_request_error"}}"#;
+/// let answer = Response::builder().status(404).header("x-request-id", "req_1").body(Bytes::from_static(body.as_bytes()))?;
+/// let error = ApiError::decode_response(&answer);
+/// assert_eq!(error.kind(), ApiErrorKind::NotFound);
+/// assert_eq!(error.request_id.as_deref(), Some("req_1"));
+/// assert!(!error.is_transient());
+///
+/// // and a service makes it.
+/// let busy = ApiError::new(StatusCode::TOO_MANY_REQUESTS, "slow down").with_retry_after(Duration::from_secs(2));
+/// assert_eq!(busy.kind(), ApiErrorKind::RateLimited);
+/// # Ok::<(), http::Error>(())
+/// ```
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub struct ApiError {

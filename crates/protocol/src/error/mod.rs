@@ -21,6 +21,27 @@ pub use garbled::Garbled;
 pub use redirect::Redirect;
 
 /// An answer that is no success.
+///
+/// ```
+/// use bytes::Bytes;
+/// use http::Response;
+/// use partwise_protocol::{Operation, error::ResponseError, operations::RetrieveFile};
+///
+/// fn outcome(answer: Response<Bytes>) -> &'static str {
+///     match RetrieveFile::decode_response(answer) {
+///         Ok(_) => "a file",
+///         Err(ResponseError::Refused(_)) => "a rejection",
+///         Err(ResponseError::Garbled(_)) => "a success that is none of this API",
+///         Err(_) => "something else",
+///     }
+/// }
+///
+/// assert_eq!(outcome(Response::new(Bytes::from_static(br#"{"id": "file-1"}"#))), "a file");
+/// assert_eq!(outcome(Response::new(Bytes::from_static(b"<html>"))), "a success that is none of this API");
+/// let mut missing = Response::new(Bytes::new());
+/// *missing.status_mut() = http::StatusCode::NOT_FOUND;
+/// assert_eq!(outcome(missing), "a rejection");
+/// ```
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum ResponseError {

@@ -188,6 +188,18 @@ fn without_place(error: &serde_json::Error) -> String {
 }
 
 /// A line that a service could not read.
+///
+/// ```
+/// use partwise_models::Purpose;
+/// use partwise_protocol::jsonl::{JsonLinesCheck, LineProblem};
+///
+/// let mut bad = Vec::new();
+/// let mut check = JsonLinesCheck::new(&Purpose::FineTune);
+/// check.read(b"{\"messages\": []}\n[1, 2]\n", |line| bad.push(line));
+/// check.finish(|line| bad.push(line));
+/// assert_eq!((bad.len(), bad[0].line), (1, 2));
+/// assert_eq!(bad[0].problem, LineProblem::NotAnObject);
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("line {line}, column {column}: {problem}")]
 #[non_exhaustive]

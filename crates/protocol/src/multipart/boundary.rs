@@ -14,6 +14,18 @@ const LONGEST: usize = 70;
 
 /// The boundary of a form: 1 to 70 printable ASCII characters, none of them a quote or backslash, the last
 /// one not a space.
+///
+/// ```
+/// use http::HeaderValue;
+/// use partwise_protocol::multipart::Boundary;
+///
+/// let boundary = Boundary::of(&HeaderValue::from_static("multipart/form-data; boundary=\"a b\""))?;
+/// assert_eq!(boundary.as_str(), "a b");
+/// // One of a client's own, drawn from 16 random bytes.
+/// let own = Boundary::from_entropy([7; 16]);
+/// assert_eq!(Boundary::of(&own.content_type())?, own);
+/// # Ok::<(), partwise_protocol::multipart::FormError>(())
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Boundary(Box<str>);
 

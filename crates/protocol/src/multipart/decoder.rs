@@ -15,6 +15,31 @@ const TEXT_LIMIT: usize = 64 * 1024;
 /// It is driven like a [`FormReader`], with its default limits. The content is known by its field's name,
 /// with a filename or without. Any other field is text: UTF-8, at most once, and at most 64 KiB together with all others,
 /// so that what is kept of a form does not grow with it.
+///
+/// ```
+/// use bytes::Bytes;
+/// use partwise_protocol::{multipart::{Boundary, FormDecoder, FormPoll, FormWriter}, transport::Segment};
+///
+/// let boundary = Boundary::from_entropy([7; 16]);
+/// let content = Segment::Bytes(Bytes::from_static(b"{}\n"));
+/// let form = FormWriter::new(boundary).text("purpose", "batch");
+/// let (content_type, body) = form.file("file", "a.jsonl", "application/jsonl", content)?.finish()?;
+///
+/// let mut decoder = FormDecoder::new(&content_type, "file")?;
+/// decoder.push(body.into_bytes().expect("it is in memory"));
+/// let mut content = Vec::new();
+/// let fields = loop {
+///     match decoder.poll()? {
+///         FormPoll::Content(bytes) => content.extend_from_slice(&bytes),
+///         FormPoll::NeedInput => decoder.finish_input(),
+///         FormPoll::Done(fields) => break fields,
+///     }
+/// };
+/// assert_eq!(content, b"{}\n");
+/// assert_eq!(fields.text("purpose"), Some("batch"));
+/// assert_eq!(fields.content().filename.as_deref(), Some("a.jsonl"));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Debug)]
 pub struct FormDecoder {
     reader: FormReader,

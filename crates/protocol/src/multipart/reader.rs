@@ -16,6 +16,31 @@ use super::{Boundary, FieldHead, FormError};
 /// It takes what clients send, not only what RFC 7578 allows: text before the first boundary and after the
 /// last, blanks after a boundary, folded and unknown headers, fields without a `Content-Type`, names with or
 /// without quotes and with either way of escaping, and `filename*`.
+///
+/// ```
+/// use bytes::Bytes;
+/// use http::HeaderValue;
+/// use partwise_protocol::multipart::{Boundary, FormEvent, FormLimits, FormReader};
+///
+/// let body = b"--x\r\nContent-Disposition: form-data; name=\"purpose\"\r\n\r\nbatch\r\n--x--\r\n";
+/// let boundary = Boundary::of(&HeaderValue::from_static("multipart/form-data; boundary=x"))?;
+/// let mut form = FormReader::new(&boundary, FormLimits::default());
+/// let mut pieces = body.chunks(10);
+/// let (mut names, mut value) = (Vec::new(), Vec::new());
+/// loop {
+///     match form.poll()? {
+///         FormEvent::NeedInput => match pieces.next() {
+///             Some(piece) => form.push(Bytes::copy_from_slice(piece)),
+///             None => form.finish_input(),
+///         },
+///         FormEvent::Field(head) => names.push(head.name),
+///         FormEvent::Data(bytes) => value.extend_from_slice(&bytes),
+///         FormEvent::End => break,
+///     }
+/// }
+/// assert_eq!((names, value), (vec!["purpose".to_owned()], b"batch".to_vec()));
+/// # Ok::<(), partwise_protocol::multipart::FormError>(())
+/// ```
 #[derive(Debug)]
 pub struct FormReader {
     limits: FormLimits,

@@ -12,6 +12,16 @@ use crate::{
 };
 
 /// The operation that a request asks for, and the identifier in its path.
+///
+/// ```
+/// use http::Method;
+/// use partwise_protocol::{Api, operations::OperationId};
+///
+/// let uri = "/v1/uploads/upload_1/parts".parse()?;
+/// let route = Api::of_request("https://gateway.example", &uri)?.route(&Method::POST, &uri)?;
+/// assert_eq!((route.operation, route.id.as_deref()), (OperationId::AddUploadPart, Some("upload_1")));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Route {

@@ -6,6 +6,18 @@ use bytes::{Bytes, BytesMut};
 ///
 /// It is cheap to clone and can be sent any number of times: nothing in it is consumed by reading it. No
 /// segment in it is empty.
+///
+/// ```
+/// use bytes::Bytes;
+/// use partwise_protocol::transport::{Body, Segment, SourceRange};
+///
+/// let head = Segment::Bytes(Bytes::from_static(b"<"));
+/// let content = Segment::Source(SourceRange::new(2, 5));
+/// let body = Body::from_segments(vec![head, content])?;
+/// assert_eq!(body.content_length(), 4);
+/// assert_eq!(body.resolve(b"0123456789")?, "<234");
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Body {
     segments: Vec<Segment>,

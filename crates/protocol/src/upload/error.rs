@@ -12,6 +12,24 @@ use crate::{
 };
 
 /// A transfer that ended without a file, or without knowing of one.
+///
+/// ```
+/// use partwise_protocol::upload::UploadError;
+///
+/// fn advice(error: &UploadError) -> &'static str {
+///     match error {
+///         UploadError::SourceChanged { .. } => "upload the file again",
+///         UploadError::CompletionUnknown { .. } => "look into the list of files, then resume",
+///         UploadError::Stopped { .. } => "resume when you like",
+///         error if error.is_resumable() => "resume from the last checkpoint",
+///         _ => "start over",
+///     }
+/// }
+///
+/// let changed = UploadError::SourceChanged { difference: "it was modified".to_owned(), file: None };
+/// assert_eq!(advice(&changed), "upload the file again");
+/// assert_eq!(changed.to_string(), "the source changed while it was uploaded: it was modified");
+/// ```
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum UploadError {

@@ -59,6 +59,12 @@ pub struct Plan {
 }
 
 /// How many parts are in flight: at least one.
+///
+/// ```
+/// use partwise_protocol::upload::Parallel;
+///
+/// assert_eq!(Parallel::Fixed(8).most(), 8);
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Parallel {

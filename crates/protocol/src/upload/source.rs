@@ -4,6 +4,16 @@ use serde::{Deserialize, Serialize};
 
 /// What a source looked like at one moment; two equal stamps mean the same content, as far as can be told without
 /// reading it.
+///
+/// ```
+/// use partwise_protocol::upload::SourceStamp;
+///
+/// let before = SourceStamp::new(100);
+/// let mut later = before.clone();
+/// assert_eq!(before.difference(&later), None);
+/// later.length = 120;
+/// assert_eq!(before.difference(&later).unwrap(), "its length was 100 bytes and is 120");
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct SourceStamp {

@@ -14,6 +14,18 @@ use crate::{
 /// What one run took. A resumed transfer starts over: nothing of this is in a checkpoint.
 ///
 /// As JSON, the names are those of the fields, and times are whole milliseconds under a name that ends in `_ms`.
+///
+/// ```
+/// use partwise_protocol::upload::Statistics;
+///
+/// fn summary(statistics: &Statistics) -> String {
+///     let reasons = statistics.retries.by_reason().into_iter().filter(|(_, count)| *count > 0);
+///     let reasons: Vec<_> = reasons.map(|(reason, count)| format!("{} {}", count, reason.as_str())).collect();
+///     format!("{} requests, retried: {reasons:?}", statistics.attempts.total)
+/// }
+///
+/// assert_eq!(summary(&Statistics::default()), "0 requests, retried: []");
+/// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
 #[non_exhaustive]
 pub struct Statistics {

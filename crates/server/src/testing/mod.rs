@@ -98,6 +98,24 @@ pub enum Fault {
 /// Rules for what goes wrong with which request. Cheap to clone; clones share the rules, and the count of requests.
 ///
 /// Where several rules have a fault for a request, the rule that was added first decides.
+///
+/// ```
+/// use partwise_protocol::operations::OperationId;
+/// use partwise_server::{Keys, Server, Store, testing::{Fault, Faults}};
+///
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let faults = Faults::new();
+/// // The service creates a file, and its answer is lost: does the client make a second one?
+/// faults.on(OperationId::CreateFile).nth(1, Fault::LoseAnswer);
+/// let server = Server::builder(Store::memory()).keys(Keys::any()).build().await?;
+/// let transport = faults.around(server);
+/// // … upload a file through the transport …
+/// assert_eq!(faults.executed(), 0);
+/// # drop(transport);
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Clone, Debug, Default)]
 pub struct Faults(Arc<Mutex<State>>);
 

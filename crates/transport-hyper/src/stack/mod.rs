@@ -60,6 +60,21 @@ use self::{body::StackBody, connection::Slots, exchange::exchange};
 ///
 /// It needs a tokio runtime with time and I/O enabled. Dropping the last clone closes idle connections at once, and
 /// those in use with the requests that use them.
+///
+/// ```no_run
+/// use bytes::Bytes;
+/// use http_body_util::Full;
+/// use partwise_transport_hyper::stack::{Stack, StackOptions};
+/// use tower_service::Service as _;
+///
+/// # async fn example() -> Result<(), Box<dyn std::error::Error>> {
+/// let mut stack = Stack::new(StackOptions::new().connections(4));
+/// let request = http::Request::get("https://api.openai.com/v1/files").body(Full::new(Bytes::new()))?;
+/// let answer = stack.call(request).await?;
+/// println!("{}", answer.status());
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Clone)]
 pub struct Stack {
     slots: Arc<Slots>,

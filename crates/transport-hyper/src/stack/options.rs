@@ -8,6 +8,18 @@ use super::{connect::Connector, proxy::Proxy};
 use partwise_net::sleep::SleepClock;
 
 /// How long nothing may happen. Each counts silence, never the length of a transfer: a part may take hours.
+///
+/// ```
+/// use std::time::Duration;
+///
+/// use partwise_transport_hyper::stack::{StackOptions, Timeouts};
+///
+/// let mut timeouts = Timeouts::default();
+/// timeouts.connect = Duration::from_secs(3);
+/// timeouts.stall = Duration::from_secs(60);
+/// let options = StackOptions::new().timeouts(timeouts);
+/// # drop(options);
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Timeouts {

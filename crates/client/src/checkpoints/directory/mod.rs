@@ -70,6 +70,20 @@ pub enum CheckpointDirError {
 }
 
 /// An unfinished upload, as it is listed.
+///
+/// ```no_run
+/// use partwise::CheckpointDir;
+///
+/// # fn example() -> Result<(), Box<dyn std::error::Error>> {
+/// for found in CheckpointDir::default()?.list()? {
+///     match &found.checkpoint {
+///         Ok(checkpoint) => println!("{}: {:?} bytes", checkpoint.filename(), checkpoint.acknowledged()),
+///         Err(problem) => println!("{}: {problem}", found.id()),
+///     }
+/// }
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Debug)]
 #[non_exhaustive]
 pub struct FoundUpload {

@@ -56,6 +56,19 @@ impl Client {
 
 /// A download to a path that begins when it is awaited, made by [`Client::download_file`]. It gives the length of the file in bytes.
 ///
+/// ```no_run
+/// # async fn example(client: partwise::Client) -> Result<(), partwise::Error> {
+/// let length = client
+///     .download_file("file-abc123", "result.jsonl")
+///     .replace()
+///     .parallel(8)
+///     .on_progress(|now| eprintln!("{} of {:?} bytes", now.bytes_written, now.bytes_total))
+///     .await?;
+/// println!("{length} bytes");
+/// # Ok(())
+/// # }
+/// ```
+///
 /// # Errors
 /// [`Error::DownloadPath`] when nothing can be written at the path, else as for [`FileDownload::run`]. What can be resumed stays
 /// beside the path: see [`Error::is_resumable`].
@@ -75,6 +88,21 @@ pub struct PathDownload {
 type OnEvent = Box<dyn FnMut(&DownloadEvent) + Send>;
 
 /// A turn that a download to a path takes, for those who tell people of it.
+///
+/// ```no_run
+/// use partwise::DownloadEvent;
+///
+/// # async fn example(client: partwise::Client) -> Result<(), partwise::Error> {
+/// let download = client.download_file("file-abc123", "result.jsonl").on_event(|event| match event {
+///     DownloadEvent::Resuming { written, length } => eprintln!("{written} of {length} bytes are there"),
+///     DownloadEvent::NotResumable { cause } => eprintln!("starting over: {cause}"),
+///     DownloadEvent::Changed { .. } => eprintln!("the file changed on the service: starting over"),
+///     _ => {}
+/// });
+/// download.await?;
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum DownloadEvent {
@@ -237,6 +265,16 @@ impl fmt::Debug for PathDownload {
 }
 
 /// A download to a path that is ready to run, made by [`PathDownload::prepare`].
+///
+/// ```no_run
+/// # async fn example(client: partwise::Client) -> Result<(), partwise::Error> {
+/// let mut download = client.download_file("file-abc123", "result.jsonl").prepare().await?;
+/// println!("until it is complete it is {}", download.partial_path().display());
+/// download.run().await?;
+/// download.complete()?;
+/// # Ok(())
+/// # }
+/// ```
 pub struct PreparedPathDownload {
     client: Client,
     plan: DownloadPlan,

@@ -18,6 +18,21 @@ use crate::{
 ///
 /// The content goes last, so that a service knows everything about it before it comes; services must take any order.
 /// Azure refuses a content without a media type, so none is sent without.
+///
+/// ```
+/// use partwise_models::Purpose;
+/// use partwise_protocol::{Api, Operation, multipart::Boundary, operations::CreateFile, transport::{Segment, SourceRange}};
+///
+/// // The content is a range of a file that others read.
+/// let content = Segment::Source(SourceRange::new(0, 1_000_000));
+/// let boundary = Boundary::from_entropy([7; 16]);
+/// let create = CreateFile::new(Purpose::Batch, "a.jsonl", "application/jsonl", content, boundary);
+/// let request = create.encode_request(&Api::openai())?;
+/// assert_eq!(request.uri().path(), "/v1/files");
+/// assert_eq!(request.body().segments().len(), 3);
+/// assert!(request.body().content_length() > 1_000_000);
+/// # Ok::<(), partwise_protocol::error::EncodeError>(())
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct CreateFile {

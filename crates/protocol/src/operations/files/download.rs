@@ -22,6 +22,17 @@ const OCTET_STREAM: &str = "application/octet-stream";
 /// Its answer is a head; the bytes stream beside it. [`decode_response`](Operation::decode_response) therefore takes
 /// a success with an empty body, and a refusal with its body. A 206 that does not say which part of the content it has
 /// is garbled, and so is a coded content: its bytes have other places.
+///
+/// ```
+/// use partwise_protocol::{Api, Operation, operations::{ByteRange, DownloadFile}};
+///
+/// let mut download = DownloadFile::new("file-1");
+/// download.range = Some(ByteRange::From { first: 0, last: Some(1023) });
+/// let request = download.encode_request(&Api::openai())?;
+/// assert_eq!(request.uri().path(), "/v1/files/file-1/content");
+/// assert_eq!(request.headers()["range"], "bytes=0-1023");
+/// # Ok::<(), partwise_protocol::error::EncodeError>(())
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct DownloadFile {

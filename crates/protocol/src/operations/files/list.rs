@@ -27,6 +27,18 @@ const LIMITS: RangeInclusive<u32> = 1..=10_000;
 ///
 /// To read all pages, repeat with `after` = [`FileList::last_id`] while [`FileList::has_more`] is true. Stop when
 /// it is missing or a page repeats its last identifier: some services ignore `after`.
+///
+/// ```
+/// use partwise_models::Purpose;
+/// use partwise_protocol::{Api, Operation, operations::{ListFiles, Order}};
+///
+/// let mut list = ListFiles::new();
+/// list.purpose = Some(Purpose::Batch);
+/// list.order = Some(Order::Ascending);
+/// let request = list.encode_request(&Api::openai())?;
+/// assert_eq!(request.uri(), "https://api.openai.com/v1/files?purpose=batch&order=asc");
+/// # Ok::<(), partwise_protocol::error::EncodeError>(())
+/// ```
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct ListFiles {

@@ -16,6 +16,17 @@ use crate::{
 };
 
 /// Completes an upload: the parts named, in the order named, become a file, which the answer holds.
+///
+/// ```
+/// use partwise_models::CompleteUploadRequest;
+/// use partwise_protocol::{Api, Operation, operations::CompleteUpload};
+///
+/// let parts = vec!["part_1".to_owned(), "part_2".to_owned()];
+/// let request = CompleteUpload::new("upload_1", CompleteUploadRequest::new(parts)).encode_request(&Api::openai())?;
+/// assert_eq!(request.uri().path(), "/v1/uploads/upload_1/complete");
+/// assert_eq!(request.into_body().into_bytes().unwrap(), r#"{"part_ids":["part_1","part_2"]}"#);
+/// # Ok::<(), partwise_protocol::error::EncodeError>(())
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct CompleteUpload {

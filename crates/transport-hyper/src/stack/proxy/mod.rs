@@ -11,6 +11,15 @@ pub(super) use self::server::Server;
 use self::{no_proxy::NoProxy, server::Problem};
 
 /// Where requests go first. Requests to this very machine (`localhost`, `127.0.0.0/8`, `::1`) never use a proxy.
+///
+/// ```
+/// use partwise_transport_hyper::stack::{Proxy, StackOptions};
+///
+/// let options = StackOptions::new().proxy(Proxy::at("http://user:password@proxy.example:3128")?);
+/// # drop(options);
+/// assert!(Proxy::at("socks5://proxy.example").is_err());
+/// # Ok::<(), partwise_transport_hyper::stack::InvalidProxy>(())
+/// ```
 #[derive(Debug)]
 pub struct Proxy(Rules);
 
