@@ -31,3 +31,5 @@ pub mod runtime;
 #[cfg(feature = "net")]
 pub mod scripted;
 pub mod seeds;
+#[cfg(feature = "net")]
+pub mod service;

@@ -1,9 +1,15 @@
 //! Messages that point at the cause: what an answer that says no is about, and what came last before a stop.
 
+use std::time::Duration;
+
+use http::StatusCode;
 use insta::assert_snapshot;
+use partwise_protocol::{error::ApiError, operations::OperationId};
+use partwise_server::testing::Fault;
 use partwise_testkit::{
     content::noise,
     scripted::{Answer, Request, Scripted},
+    service::FaultyService,
 };
 
 use crate::{
@@ -139,21 +145,16 @@ fn a_key_that_cannot_be_sent_is_told_what_to_leave_out() {
 
 #[test]
 fn a_stop_after_a_failure_says_how_that_was() {
-    let (sandbox, service) = (
-        Sandbox::new(),
-        Scripted::new(|request| match &*request.line {
-            "POST /v1/uploads" => Answer::json("200 OK", r#"{"id": "upload_1", "status": "pending"}"#),
-            _ => Answer::with(
-                "503 Service Unavailable",
-                "Retry-After: 60\r\n",
-                r#"{"error": {"message": "busy"}}"#,
-            ),
-        }),
-    );
+    let (sandbox, service) = (Sandbox::new(), FaultyService::start());
+    let busy =
+        ApiError::new(StatusCode::SERVICE_UNAVAILABLE, "busy").with_retry_after(Duration::from_secs(60));
+    for operation in [OperationId::AddUploadPart, OperationId::DownloadFile] {
+        service.faults.on(operation).every(Fault::Answer(Box::new(busy.clone())));
+    }
     sandbox.write("a.jsonl", noise(3 << 20));
     let upload =
-        ["upload", "a.jsonl", "--purpose", "assistants", "--route", "parts", "--endpoint", &service.origin];
-    let download = ["files", "download", "file-1", "-o", "out", "--endpoint", &service.origin];
+        ["upload", "a.jsonl", "--purpose", "assistants", "--route", "parts", "--endpoint", &service.origin()];
+    let download = ["files", "download", "file-1", "-o", "out", "--endpoint", &service.origin()];
     for (arguments, failed) in [
         (&upload[..], "the last attempt failed: 503 Service Unavailable: busy"),
         (&download, "the last attempt failed: 503 Service Unavailable: busy"),

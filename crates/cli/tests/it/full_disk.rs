@@ -1,10 +1,10 @@
 //! A store whose disk is full: told at once.
 
+use http::StatusCode;
 use insta::assert_snapshot;
-use partwise_testkit::{
-    content::noise,
-    scripted::{Answer, Scripted},
-};
+use partwise_protocol::error::ApiError;
+use partwise_server::testing::Fault;
+use partwise_testkit::{content::noise, service::FaultyService};
 
 use crate::sandbox::Sandbox;
 
@@ -119,20 +119,14 @@ fn a_store_on_a_full_disk_is_listed_downloaded_from_and_deleted_from() {
 
 #[test]
 fn a_service_whose_disk_is_full_is_not_asked_twice() {
-    let (sandbox, service) = (
-        Sandbox::new(),
-        Scripted::new(|_| {
-            Answer::json(
-                "507 Insufficient Storage",
-                r#"{"error": {"message": "no room", "type": "server_error"}}"#,
-            )
-        }),
-    );
+    let (sandbox, service) = (Sandbox::new(), FaultyService::start());
+    let full = ApiError::new(StatusCode::INSUFFICIENT_STORAGE, "no room");
+    service.faults.on_any().first(1, Fault::Answer(Box::new(full)));
     sandbox.write("a.jsonl", "{}\n");
-    let upload = ["upload", "a.jsonl", "--purpose", "assistants", "--endpoint", &service.origin];
+    let upload = ["upload", "a.jsonl", "--purpose", "assistants", "--endpoint", &service.origin()];
     let said = sandbox.run_with(&upload, &[("OPENAI_API_KEY", "k")]).refused(1);
-    assert_eq!(service.lines(), ["POST /v1/files"]);
-    assert_snapshot!(said.replace(&service.origin, "ORIGIN"), @"
+    assert_eq!(service.faults.executed(), 0, "a second request would have been executed");
+    assert_snapshot!(said.replace(&service.origin(), "ORIGIN"), @"
     error: cannot upload a.jsonl at ORIGIN/v1: POST /files was refused: 507 Insufficient Storage: no room
     hint: the service has no room left: make room there first
     ");

@@ -4,11 +4,11 @@ use std::{
     io::{ErrorKind, Write as _},
     os::{fd::OwnedFd, unix::net::UnixStream},
     process::{Child, Stdio},
-    thread::sleep,
     time::Duration,
 };
 
-use partwise_testkit::scripted::{Answer, Scripted};
+use partwise_server::testing::Fault;
+use partwise_testkit::service::FaultyService;
 
 use crate::{
     sandbox::{Sandbox, signal},
@@ -35,12 +35,10 @@ fn ended(child: &mut Child) -> Option<i32> {
 fn an_upload_ends_although_nobody_reads_its_progress() {
     for progress in ["json", "plain", "bar"] {
         let sandbox = Sandbox::new();
-        let service = Scripted::new(|_| {
-            sleep(Duration::from_millis(1500));
-            Answer::json("200 OK", r#"{"id": "file-1", "object": "file", "bytes": 3}"#)
-        });
+        let service = FaultyService::start();
+        service.faults.on_any().every(Fault::Delay(Duration::from_millis(1500)));
         sandbox.write("a.txt", "abc");
-        let upload = ["upload", "a.txt", "--purpose", "assistants", "--endpoint", &service.origin];
+        let upload = ["upload", "a.txt", "--purpose", "assistants", "--endpoint", &service.origin()];
         let mut command = sandbox.command(&[&upload[..], &["--progress", progress]].concat());
         let (stderr, _reader) = full();
         let child = command.envs([KEY]).stdout(Stdio::piped()).stderr(stderr);

@@ -1,19 +1,21 @@
 //! The server on a socket, which keeps a journal and withholds what it is told to.
 
 use std::{
-    convert::Infallible,
-    future::pending,
     path::Path,
-    sync::{Arc, Mutex},
+    pin::Pin,
+    task::{Context, Poll},
 };
 
 use bytes::Bytes;
-use http::{Request, Response};
+use http::{Request, Response, request::Parts};
 use http_body_util::{BodyExt as _, Either, Full};
 use hyper::{body::Incoming, server::conn::http1, service::service_fn};
 use hyper_util::rt::TokioIo;
 use partwise_protocol::{Api, operations::OperationId};
-use partwise_server::{Keys, ResponseBody, Server, Store};
+use partwise_server::{
+    Keys, ResponseBody, Server, Store,
+    testing::{Fault, Faults, FaultyBody},
+};
 use tokio::{
     net::{TcpListener, TcpStream},
     runtime::Runtime,
@@ -24,6 +26,8 @@ use crate::{
     content,
     journal::{Entry, Journal},
 };
+
+type BoxError = Box<dyn std::error::Error + Send + Sync>;
 
 /// Which run of the command is asking stands in the key that it has.
 const KEY: &str = "Bearer ";
@@ -51,7 +55,7 @@ pub(crate) enum Hold {
 struct Recorder {
     server: Server,
     journal: Journal,
-    held: Arc<Mutex<Option<(u32, OperationId, Hold)>>>,
+    faults: Faults,
 }
 
 impl Service {
@@ -62,7 +66,7 @@ impl Service {
         let server = runtime.block_on(server.build()).unwrap();
         let listener = runtime.block_on(TcpListener::bind("127.0.0.1:0")).unwrap();
         let origin = format!("http://{}", listener.local_addr().unwrap());
-        let recorder = Recorder { server, journal: Journal::default(), held: Arc::default() };
+        let recorder = Recorder { server, journal: Journal::default(), faults: Faults::new() };
         runtime.spawn(recorder.clone().serve(listener));
         Self { origin, recorder, _runtime: runtime }
     }
@@ -73,11 +77,14 @@ impl Service {
 
     /// From now on this operation is held for ever when this run asks for it, and nothing else is.
     pub(crate) fn hold(&self, run: u32, operation: OperationId, hold: Hold) {
-        *self.recorder.held.lock().unwrap() = Some((run, operation, hold));
+        let fault = match hold {
+            Hold::Before => Fault::Stall,
+            Hold::After => Fault::StallAnswer,
+        };
+        self.recorder.faults.clear();
+        self.recorder.faults.on(operation).when(move |head| run_of(head) == run).every(fault);
     }
 }
-
-type Answer = Response<Either<ResponseBody, Full<Bytes>>>;
 
 impl Recorder {
     async fn serve(self, listener: TcpListener) {
@@ -89,42 +96,61 @@ impl Recorder {
 
     async fn connection(self, stream: TcpStream) {
         stream.set_nodelay(true).unwrap();
-        let service = service_fn(move |request| {
-            let recorder = self.clone();
-            async move { Ok::<_, Infallible>(recorder.answer(request).await) }
-        });
+        let service = service_fn(move |request| self.clone().answer(request));
         // That the other side is killed is what the tests are about.
         let _ = http1::Builder::new().serve_connection(TokioIo::new(stream), service).await;
     }
 
-    async fn answer(mut self, request: Request<Incoming>) -> Answer {
-        let key = request.headers().get("authorization").and_then(|key| key.to_str().ok()?.strip_prefix(KEY));
-        let run = key.and_then(|run| run.parse().ok()).unwrap_or_default();
-        let api = Api::of_request("http://localhost", request.uri()).unwrap();
-        let route = api.route(request.method(), request.uri()).unwrap();
-        let operation = route.operation;
-        let entry = self.journal.arrived(run, route);
-        let hold = self.hold_on(run, operation);
-        if hold == Some(Hold::Before) {
-            return pending().await;
+    async fn answer(self, request: Request<Incoming>) -> Result<Response<FaultyBody>, BoxError> {
+        let (head, body) = request.into_parts();
+        let api = Api::of_request("http://localhost", &head.uri).unwrap();
+        let route = api.route(&head.method, &head.uri).unwrap();
+        let is_download = route.operation == OperationId::DownloadFile;
+        let entry = self.journal.arrived(run_of(&head), route);
+        let executed = Executed { server: self.server, entry: entry.clone(), is_download };
+        let response = self.faults.around(executed).call(Request::from_parts(head, body)).await?;
+        if !is_download && response.status().is_success() {
+            entry.answered();
         }
-        let Ok(response) = self.server.call(watched(request, entry.clone())).await;
-        if operation == OperationId::DownloadFile || !response.status().is_success() {
-            return response.map(Either::Left);
-        }
-        let (head, body) = response.into_parts();
-        let body = body.collect().await.unwrap().to_bytes();
-        entry.done(serde_json::from_slice(&body).unwrap());
-        if hold == Some(Hold::After) {
-            return pending().await;
-        }
-        entry.answered();
-        Response::from_parts(head, Either::Right(Full::new(body)))
+        Ok(response)
+    }
+}
+
+/// The run of the command that is asking.
+fn run_of(head: &Parts) -> u32 {
+    let key = head.headers.get("authorization").and_then(|key| key.to_str().ok()?.strip_prefix(KEY));
+    key.and_then(|run| run.parse().ok()).unwrap_or_default()
+}
+
+/// The server for one request, of which the journal is told when it is done.
+#[derive(Clone)]
+struct Executed {
+    server: Server,
+    entry: Entry,
+    is_download: bool,
+}
+
+impl tower_service::Service<Request<Incoming>> for Executed {
+    type Response = Response<Either<ResponseBody, Full<Bytes>>>;
+    type Error = BoxError;
+    type Future = Pin<Box<dyn Future<Output = Result<Self::Response, BoxError>> + Send>>;
+
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), BoxError>> {
+        Poll::Ready(Ok(()))
     }
 
-    fn hold_on(&self, run: u32, operation: OperationId) -> Option<Hold> {
-        let held = *self.held.lock().unwrap();
-        held.filter(|held| (held.0, held.1) == (run, operation)).map(|(_, _, hold)| hold)
+    fn call(&mut self, request: Request<Incoming>) -> Self::Future {
+        let Self { mut server, entry, is_download } = self.clone();
+        Box::pin(async move {
+            let Ok(response) = server.call(watched(request, entry.clone())).await;
+            if is_download || !response.status().is_success() {
+                return Ok(response.map(Either::Left));
+            }
+            let (head, body) = response.into_parts();
+            let body = body.collect().await?.to_bytes();
+            entry.done(serde_json::from_slice(&body)?);
+            Ok(Response::from_parts(head, Either::Right(Full::new(body))))
+        })
     }
 }
 
