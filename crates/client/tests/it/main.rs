@@ -3,6 +3,7 @@
 
 mod ambiguous;
 mod api;
+mod blocking;
 mod codings;
 mod comparisons;
 mod connections;
