@@ -101,7 +101,7 @@ mod system {
     }
 }
 
-#[cfg(not(unix))]
+#[cfg(not(any(unix, target_family = "wasm")))]
 mod system {
     use std::{fs::File, io};
 
@@ -121,6 +121,20 @@ mod system {
             Err(TryLockError::WouldBlock) => Ok(false),
             Err(TryLockError::Error(cause)) => Err(cause),
         }
+    }
+}
+
+/// Without a system there are no files, and no locks.
+#[cfg(target_family = "wasm")]
+mod system {
+    use std::{fs::File, io};
+
+    pub(super) fn try_lock(_: &File) -> io::Result<bool> {
+        Err(io::ErrorKind::Unsupported.into())
+    }
+
+    pub(super) fn try_lock_shared(_: &File) -> io::Result<bool> {
+        Err(io::ErrorKind::Unsupported.into())
     }
 }
 

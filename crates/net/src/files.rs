@@ -166,14 +166,6 @@ impl Files {
     }
 }
 
-/// Tells the system that the file will be read from the front to the end, so that it reads ahead further. Only a hint.
-pub fn read_ahead(file: &File) {
-    #[cfg(target_os = "linux")]
-    let _ = rustix::fs::fadvise(file, 0, None, rustix::fs::Advice::Sequential);
-    #[cfg(not(target_os = "linux"))]
-    let _ = file;
-}
-
 /// `None` when the system does not do that with this file, or when it may be the file's fault that it does not.
 #[cfg(all(target_os = "linux", target_pointer_width = "64"))]
 fn by_the_system(socket: &TcpStream, file: &File, at: u64, most: usize) -> Option<io::Result<usize>> {

@@ -5,6 +5,7 @@
 //!   reader's memory, through any layers that leave the body's type alone.
 //! - [`coding`]: answers that come coded.
 //! - [`pacing`], [`loopback`]: connections and hosts within this machine.
+//! - [`hint`]: what the system is told of a file before it is read.
 //! - [`sleep`]: time that the machine slept.
 //! - [`blocking`]: work on tokio's threads for blocking work.
 
@@ -13,6 +14,7 @@ pub mod blocking;
 pub mod coding;
 #[cfg(not(target_family = "wasm"))]
 pub mod files;
+pub mod hint;
 pub mod loopback;
 #[cfg(not(target_family = "wasm"))]
 pub mod pacing;

@@ -10,7 +10,8 @@ use std::{
 
 use http_body::{Body, Frame, SizeHint};
 use partwise_net::{
-    files::{FileError, FileOrBytes, Files, read_ahead},
+    files::{FileError, FileOrBytes, Files},
+    hint::read_ahead,
     pacing::do_not_pace_within_machine,
 };
 use partwise_protocol::{Operation as _, operations::DownloadFile};

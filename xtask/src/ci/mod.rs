@@ -5,6 +5,7 @@
 mod command;
 mod commands;
 mod examples;
+mod features;
 mod large_file;
 mod main_job;
 mod node;
@@ -12,6 +13,7 @@ mod platforms;
 mod python;
 mod python_suite;
 mod server;
+mod wasm;
 
 use std::path::Path;
 use std::time::Instant;
@@ -38,7 +40,9 @@ const JOBS: &[Job] = &[
     Job { name: "samples", run: |root| samples::run(root, None) },
     Job { name: "examples", run: examples::examples },
     Job { name: "instructions", run: instructions::check },
+    Job { name: "features", run: features::check },
     Job { name: "platforms", run: platforms::check },
+    Job { name: "wasm", run: wasm::check },
     Job { name: "python", run: python::client },
     Job { name: "python-suite", run: python_suite::tests },
     Job { name: "node", run: node::client },

@@ -36,8 +36,8 @@ pub(super) fn check(root: &Path) -> Result<()> {
     Ok(())
 }
 
-/// Installs the target's standard library where rustup can.
-fn is_at_hand(target: &str) -> bool {
+/// Installs the target's standard library where rustup can. Returns `true` if it is there.
+pub(super) fn is_at_hand(target: &str) -> bool {
     let mut rustup = Command::new("rustup");
     rustup.args(["target", "add", target]).stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
     rustup.status().is_ok_and(|status| status.success())

@@ -7,7 +7,7 @@ use std::{
     sync::Arc,
 };
 
-use partwise_net::files::read_ahead;
+use partwise_net::hint::read_ahead;
 use partwise_protocol::upload::SourceStamp;
 
 use super::Source;
