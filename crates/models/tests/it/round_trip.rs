@@ -3,8 +3,9 @@
 use std::fmt::Debug;
 
 use partwise_models::{
-    CompleteUploadRequest, CreateUploadRequest, DeletedFile, ErrorResponse, ExpiresAfter, File, FileList,
-    ImportFileRequest, InnerError, Upload, UploadPartResource,
+    CompleteUploadRequest, CreateUploadRequest, DeletedFile, ErrorCode, ErrorResponse, ExpiresAfter,
+    ExpiryAnchor, File, FileList, FileState, ImportFileRequest, InnerError, InnerErrorCode, Purpose,
+    TypeDiscriminator, UnixSeconds, Upload, UploadPartResource, UploadStatus,
 };
 use proptest::prelude::*;
 use serde::Serialize;
@@ -56,6 +57,13 @@ proptest! {
     #[test]
     fn expiries_survive(value: ExpiresAfter) {
         survives(&value);
+    }
+
+    #[test]
+    fn values_of_enums_and_times_survive(
+        values: (TypeDiscriminator, Purpose, FileState, UploadStatus, ErrorCode, InnerErrorCode, ExpiryAnchor, UnixSeconds),
+    ) {
+        survives(&values);
     }
 
     #[test]
