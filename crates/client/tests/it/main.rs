@@ -4,6 +4,7 @@
 mod ambiguous;
 mod api;
 mod blocking;
+mod blocking_socket;
 mod codings;
 mod comparisons;
 mod connections;

@@ -1,5 +1,7 @@
 //! The client for programs without async: the same functions, each of which waits for its result.
 
+mod stream;
+
 use std::{
     fmt,
     future::IntoFuture,
@@ -12,12 +14,18 @@ use std::{
 use bytes::Bytes;
 use http::Response;
 use partwise_models::{File, Purpose};
-use partwise_protocol::{Operation, download::DownloadPlan, operations::DownloadFile};
+use partwise_protocol::{
+    Operation,
+    download::DownloadPlan,
+    operations::DownloadFile,
+    upload::{Comparison, Plan},
+};
 use tokio::{
     io::AsyncReadExt as _,
     runtime::{Builder, Runtime},
 };
 
+use self::stream::Stream;
 use crate::{
     DownloadBuilder, DownloadReader, DownloadRequest, Error, FileListing, IntoSource, IntoTarget,
     PathDownload, UploadBuilder,
@@ -76,6 +84,18 @@ impl Client {
     /// As there.
     pub fn call_with_head<O: Operation>(&self, operation: &O) -> Result<Response<O::Response>, Error> {
         self.runtime.block_on(self.client.call_with_head(operation))
+    }
+
+    /// Executes an operation whose content is a range of `source`: see [`Client::call_with`](crate::Client::call_with).
+    ///
+    /// # Errors
+    /// As there.
+    pub fn call_with<O: Operation>(
+        &self,
+        operation: &O,
+        source: impl IntoSource,
+    ) -> Result<O::Response, Error> {
+        self.runtime.block_on(self.client.call_with(operation, source))
     }
 
     /// Lists the files that the service holds, one by one over all pages. `ask` says which: see [`FileListing`].
@@ -150,6 +170,40 @@ impl Client {
         purpose: Purpose,
     ) -> Job<UploadBuilder> {
         self.job(self.client.upload(name, source, purpose))
+    }
+
+    /// Uploads what `reader` reads, to its end: see [`Client::upload_stream`](crate::Client::upload_stream). It is read on a thread,
+    /// so a reader that blocks holds up neither timeouts nor requests; an upload that ends before it does not wait for it.
+    ///
+    /// ```no_run
+    /// use partwise::{Purpose, blocking::Client};
+    ///
+    /// # fn example(client: Client) -> Result<(), partwise::Error> {
+    /// let file = client.upload_stream("dump.jsonl", std::io::stdin(), Purpose::Batch).run()?;
+    /// println!("{}", file.id);
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn upload_stream(
+        &self,
+        name: impl Into<String>,
+        reader: impl Read + Send + 'static,
+        purpose: Purpose,
+    ) -> Job<UploadBuilder> {
+        self.job(self.client.upload_stream(name, Stream::new(reader), purpose))
+    }
+
+    /// Uploads `source` as the plan says: see [`Client::upload_as`](crate::Client::upload_as).
+    pub fn upload_as(&self, plan: Plan, source: impl IntoSource) -> Job<UploadBuilder> {
+        self.job(self.client.upload_as(plan, source))
+    }
+
+    /// Compares the content of a file on the service with `source`: see [`Client::compare`](crate::Client::compare).
+    ///
+    /// # Errors
+    /// As there.
+    pub fn compare(&self, file_id: &str, source: impl IntoSource) -> Result<Comparison, Error> {
+        self.runtime.block_on(self.client.compare(file_id, source))
     }
 
     /// Downloads a file to `path`: see [`Client::download_file`](crate::Client::download_file).
