@@ -15,6 +15,7 @@ mod error_texts;
 mod everyday;
 mod everyday_settings;
 mod file_downloads;
+mod foreign_timeouts;
 mod objects;
 mod outages;
 mod peer;

@@ -32,9 +32,9 @@ use tower_service::Service;
 
 use crate::peer::{A_FILE, A_PART, MIB, Peer, part, zeros};
 
-type BoxError = Box<dyn std::error::Error + Send + Sync>;
+pub(crate) type BoxError = Box<dyn std::error::Error + Send + Sync>;
 
-fn over<S, B>(api: Api, service: S) -> Client
+pub(crate) fn over<S, B>(api: Api, service: S) -> Client
 where
     S: Service<Request<RequestBody>, Response = Response<B>> + Clone + Send + Sync + 'static,
     S::Future: Send,
@@ -48,7 +48,7 @@ where
         .build()
 }
 
-fn pooled() -> impl Service<
+pub(crate) fn pooled() -> impl Service<
     Request<RequestBody>,
     Response = Response<hyper::body::Incoming>,
     Error = legacy::Error,
@@ -192,7 +192,7 @@ async fn silent_at_first(silent: usize) -> Peer {
 }
 
 /// Retries at once.
-fn impatient(client: &Client) -> Client {
+pub(crate) fn impatient(client: &Client) -> Client {
     let mut policy = RetryPolicy::default();
     policy.base_wait = Duration::from_millis(1);
     client.to_builder().retry(policy).build()
@@ -229,7 +229,7 @@ fn of_reqwest(error: reqwest::Error) -> BoxError {
     Failure::with_cause(kind, error).into()
 }
 
-fn reqwests(
+pub(crate) fn reqwests(
     http: reqwest::Client,
 ) -> impl Service<
     Request<RequestBody>,
