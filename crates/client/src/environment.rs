@@ -22,6 +22,16 @@ const ACCOUNT: [(&str, &str); 2] =
     [("openai-organization", "OPENAI_ORG_ID"), ("openai-project", "OPENAI_PROJECT_ID")];
 
 /// The environment does not describe a client.
+///
+/// ```no_run
+/// use partwise::{Client, EnvironmentError};
+///
+/// let client = match Client::from_env() {
+///     Ok(client) => Some(client),
+///     Err(EnvironmentError::NoKey) => None,
+///     Err(error) => panic!("{error}"),
+/// };
+/// ```
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum EnvironmentError {

@@ -45,6 +45,16 @@ impl Client {
 
 /// A request for content that is sent when it is awaited, made by [`Client::download`].
 ///
+/// ```no_run
+/// use partwise::{Client, protocol::operations::ByteRange};
+///
+/// # async fn example(client: Client) -> Result<(), partwise::Error> {
+/// let first = ByteRange::From { first: 0, last: Some(1023) };
+/// let bytes = client.download("file-abc123").range(first).bytes(1024).await?;
+/// # Ok(())
+/// # }
+/// ```
+///
 /// # Errors
 /// As for [`Client::call`]; [`Error::Garbled`] also for a part of the content that was not asked for.
 #[derive(Debug)]
@@ -121,6 +131,19 @@ impl Download {
 }
 
 /// Reads content as it comes: made by [`DownloadRequest::into_async_read`] and [`Download::into_async_read`].
+///
+/// ```no_run
+/// use partwise::Client;
+/// use tokio::io::{AsyncBufReadExt as _, BufReader};
+///
+/// # async fn example(client: Client) -> Result<(), Box<dyn std::error::Error>> {
+/// let mut lines = BufReader::new(client.download("file-abc123").into_async_read()).lines();
+/// while let Some(line) = lines.next_line().await? {
+///     println!("{line}");
+/// }
+/// # Ok(())
+/// # }
+/// ```
 pub struct DownloadReader(State);
 
 enum State {

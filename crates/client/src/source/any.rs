@@ -55,6 +55,19 @@ pub trait AsyncSource: Send + Sync + 'static {
 }
 
 /// A source whose type is forgotten. Cheap to clone.
+///
+/// ```
+/// use partwise::{AnySource, FileSource, IntoSource as _};
+///
+/// # fn example(path: Option<&str>) -> std::io::Result<AnySource> {
+/// // One type, wherever the content comes from.
+/// let source: AnySource = match path {
+///     Some(path) => FileSource::open(path)?.into_source(),
+///     None => "some text".into_source(),
+/// };
+/// # Ok(source)
+/// # }
+/// ```
 #[derive(Clone)]
 pub struct AnySource(pub(crate) Kind);
 

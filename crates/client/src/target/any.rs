@@ -112,6 +112,19 @@ pub trait AsyncTarget: Send + Sync + 'static {
 }
 
 /// A target whose type is forgotten. Cheap to clone.
+///
+/// ```
+/// use partwise::{AnyTarget, FileTarget, IntoTarget as _};
+///
+/// # fn example(path: Option<&str>) -> std::io::Result<AnyTarget> {
+/// // One type, wherever the content goes.
+/// let target: AnyTarget = match path {
+///     Some(path) => FileTarget::open(path)?.into_target(),
+///     None => tempfile::tempfile()?.into_target(),
+/// };
+/// # Ok(target)
+/// # }
+/// ```
 #[derive(Clone)]
 pub struct AnyTarget(pub(crate) TargetKind);
 

@@ -11,6 +11,21 @@ use crate::{
 };
 
 /// A download that ended before everything was there.
+///
+/// ```
+/// use partwise_protocol::download::DownloadError;
+///
+/// fn advice(error: &DownloadError) -> &'static str {
+///     match error {
+///         DownloadError::Changed { .. } => "start over: the file is another one by now",
+///         DownloadError::WrongContent(_) => "what came is not the file",
+///         error if error.is_resumable() => "resume from the last checkpoint",
+///         _ => "start over",
+///     }
+/// }
+///
+/// assert_eq!(advice(&DownloadError::Stopped { cause: None }), "resume from the last checkpoint");
+/// ```
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum DownloadError {

@@ -74,6 +74,16 @@ pub enum DownloadTask {
 pub type DownloadAction = ActionOf<DownloadMachine>;
 
 /// The progress of a download.
+///
+/// ```
+/// use partwise_protocol::download::DownloadProgress;
+///
+/// fn percent(now: &DownloadProgress) -> Option<u64> {
+///     now.bytes_total.filter(|total| *total > 0).map(|total| now.bytes_written * 100 / total)
+/// }
+///
+/// assert_eq!(percent(&DownloadProgress::default()), None);
+/// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct DownloadProgress {

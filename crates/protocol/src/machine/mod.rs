@@ -111,6 +111,24 @@ pub type ActionOf<M> = Action<
 ///
 /// After any `handle_*`, [`stop`](Self::stop) or reached deadline, poll until [`Action::Wait`] or [`Action::Done`]. Names
 /// that are not known any more are ignored. `Done` comes once. Misuse never panics.
+///
+/// ```
+/// use partwise_protocol::machine::{Action, Machine, Now};
+///
+/// /// One turn of any driver: everything that is to be done now.
+/// fn turn<M: Machine>(machine: &mut M, now: Now, mut start: impl FnMut(M::Task)) -> Option<Result<M::Output, M::Error>> {
+///     loop {
+///         match machine.poll(now) {
+///             Action::Start { id: _, task } => start(task),
+///             Action::Abandon(_) => {}
+///             // This driver keeps no checkpoints.
+///             Action::Save(_) => machine.handle_saved(Ok(())),
+///             Action::Wait { .. } => return None,
+///             Action::Done(result) => return Some(result),
+///         }
+///     }
+/// }
+/// ```
 pub trait Machine {
     /// What the machine can ask for besides keeping time and checkpoints.
     type Task;

@@ -170,6 +170,18 @@ impl Default for RetryPolicy {
 }
 
 /// What to do after a request failed.
+///
+/// ```
+/// use http::StatusCode;
+/// use partwise_protocol::{error::ApiError, machine::Now, retry::{RetryPolicy, Verdict}, transport::Repeat};
+///
+/// let moment = std::time::Instant::now();
+/// let (policy, now) = (RetryPolicy::default(), Now::since(moment, moment, std::time::SystemTime::now()));
+/// let busy = ApiError::new(StatusCode::SERVICE_UNAVAILABLE, "busy");
+/// assert!(matches!(policy.on_refused(Repeat::Harmless, 1, &busy, now, 42), Verdict::Retry { .. }));
+/// // The service may have made a file before it failed.
+/// assert_eq!(policy.on_refused(Repeat::Ambiguous, 1, &busy, now, 42), Verdict::GiveUp);
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[allow(clippy::exhaustive_enums, reason = "a caller that ignores one is wrong")]
 pub enum Verdict {

@@ -33,6 +33,16 @@ pub struct Failure {
 }
 
 /// The kinds of failure that a transport must tell apart.
+///
+/// ```
+/// use std::io;
+///
+/// use partwise_protocol::transport::FailureKind;
+///
+/// let refused = io::Error::from(io::ErrorKind::ConnectionRefused);
+/// assert_eq!(FailureKind::of(&refused), Some(FailureKind::Connect));
+/// assert!(FailureKind::Interrupted.is_transient());
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum FailureKind {

@@ -38,6 +38,18 @@ const BRIEF: u64 = 10 * 60;
 const ABANDONED: u64 = 24 * 60 * 60;
 
 /// The results of a sweep.
+///
+/// ```
+/// use partwise_server::{Server, Store};
+///
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let server = Server::builder(Store::memory()).build().await?;
+/// let swept = server.sweep().await?;
+/// assert_eq!((swept.blobs, swept.records), (0, 0));
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Swept {

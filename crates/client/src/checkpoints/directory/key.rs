@@ -16,6 +16,18 @@ use crate::Client;
 const LOCAL: &str = "local-";
 
 /// What is uploaded where: the same in every run that works on one upload.
+///
+/// ```no_run
+/// use partwise::{CheckpointDir, Client, Purpose, UploadSubject, protocol::upload::Plan};
+///
+/// # async fn example(client: Client) -> Result<(), Box<dyn std::error::Error>> {
+/// let plan = Plan::new("train.jsonl", "application/jsonl", Purpose::FineTune);
+/// let subject = UploadSubject::of_file("data/train.jsonl".as_ref(), &plan, &client)?;
+/// let unfinished = CheckpointDir::default()?.enter(&subject).await?;
+/// println!("{}", if unfinished.load()?.is_some() { "to be resumed" } else { "new" });
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Clone, Debug)]
 pub struct UploadSubject {
     /// The file, by the name that it is uploaded under, in the directory that it really is in.

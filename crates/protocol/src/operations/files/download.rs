@@ -45,6 +45,14 @@ pub struct DownloadFile {
 }
 
 /// The bytes asked for: one range of a `Range` header.
+///
+/// ```
+/// use partwise_protocol::operations::ByteRange;
+///
+/// let range = ByteRange::Suffix(10).within(100).unwrap();
+/// assert_eq!((range.first, range.last, range.len()), (90, 99, 10));
+/// assert_eq!(ByteRange::From { first: 100, last: None }.within(100), None);
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[allow(clippy::exhaustive_enums, reason = "HTTP has these two forms")]
 pub enum ByteRange {

@@ -17,6 +17,16 @@ use crate::{
 const FIELDS: [&str; 5] = ["filename", "purpose", "bytes", "mime_type", "expires_after"];
 
 /// Creates an upload. It lives for an hour at OpenAI, for one or two at Azure: see `expires_at` in the answer.
+///
+/// ```
+/// use partwise_models::{CreateUploadRequest, Purpose};
+/// use partwise_protocol::{Api, Operation, operations::CreateUpload};
+///
+/// let upload = CreateUploadRequest::new("train.jsonl", Purpose::FineTune, 100_000_000, "application/jsonl");
+/// let request = CreateUpload::new(upload).encode_request(&Api::openai())?;
+/// assert_eq!(request.uri(), "https://api.openai.com/v1/uploads");
+/// # Ok::<(), partwise_protocol::error::EncodeError>(())
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct CreateUpload {

@@ -20,6 +20,17 @@ use crate::{
 ///
 /// The documents disagree on whether `data` is a file or a text field. It is sent as a file with a media type, as all
 /// SDKs do it, and taken as either.
+///
+/// ```
+/// use partwise_protocol::{Api, Operation, multipart::Boundary, operations::AddUploadPart, transport::SourceRange};
+///
+/// let range = SourceRange::new(0, 64 << 20);
+/// let part = AddUploadPart::new("upload_1", range, Boundary::from_entropy([7; 16]));
+/// let request = part.encode_request(&Api::openai())?;
+/// assert_eq!(request.uri().path(), "/v1/uploads/upload_1/parts");
+/// assert!(request.body().content_length() > 64 << 20);
+/// # Ok::<(), partwise_protocol::error::EncodeError>(())
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct AddUploadPart {
