@@ -129,6 +129,34 @@ impl Limits {
             }
         }
     }
+
+    /// Sets [`part`](#structfield.part), in bytes.
+    #[must_use]
+    pub fn part(mut self, part: u64) -> Self {
+        self.part = part;
+        self
+    }
+
+    /// Sets [`upload`](#structfield.upload), in bytes.
+    #[must_use]
+    pub fn upload(mut self, upload: u64) -> Self {
+        self.upload = upload;
+        self
+    }
+
+    /// Sets [`file`](#structfield.file), in bytes.
+    #[must_use]
+    pub fn file(mut self, file: u64) -> Self {
+        self.file = file;
+        self
+    }
+
+    /// Sets [`parts`](#structfield.parts).
+    #[must_use]
+    pub fn parts(mut self, parts: u64) -> Self {
+        self.parts = parts;
+        self
+    }
 }
 
 #[cfg(test)]

@@ -137,6 +137,13 @@ impl ApiError {
         self
     }
 
+    /// The same refusal, with the service's identifier of the request.
+    #[must_use]
+    pub fn with_request_id(mut self, id: impl Into<String>) -> Self {
+        self.request_id = Some(id.into());
+        self
+    }
+
     /// The same refusal, naming the field that it is about.
     #[must_use]
     pub fn with_param(mut self, param: impl Into<String>) -> Self {

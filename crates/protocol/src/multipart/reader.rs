@@ -99,6 +99,22 @@ impl Default for FormLimits {
     }
 }
 
+impl FormLimits {
+    /// Sets [`header`](#structfield.header), in bytes.
+    #[must_use]
+    pub fn header(mut self, header: usize) -> Self {
+        self.header = header;
+        self
+    }
+
+    /// Sets [`fields`](#structfield.fields).
+    #[must_use]
+    pub fn fields(mut self, fields: usize) -> Self {
+        self.fields = fields;
+        self
+    }
+}
+
 impl FormReader {
     /// A reader at the start of a body.
     #[must_use]

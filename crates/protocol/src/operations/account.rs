@@ -30,4 +30,18 @@ impl Account {
             |name| Some(headers.get(name)?.to_str().ok()?.trim().to_owned()).filter(|text| !text.is_empty());
         Self { organization: text("openai-organization"), project: text("openai-project") }
     }
+
+    /// Sets [`organization`](#structfield.organization).
+    #[must_use]
+    pub fn organization(mut self, organization: impl Into<String>) -> Self {
+        self.organization = Some(organization.into());
+        self
+    }
+
+    /// Sets [`project`](#structfield.project).
+    #[must_use]
+    pub fn project(mut self, project: impl Into<String>) -> Self {
+        self.project = Some(project.into());
+        self
+    }
 }

@@ -93,6 +93,13 @@ impl RetryHint {
             None => {}
         }
     }
+
+    /// Sets [`should_retry`](#structfield.should_retry).
+    #[must_use]
+    pub fn should_retry(mut self, should_retry: bool) -> Self {
+        self.should_retry = Some(should_retry);
+        self
+    }
 }
 
 /// The moment that an answer's `Date` header names: the service's clock.

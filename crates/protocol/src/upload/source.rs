@@ -73,6 +73,27 @@ impl SourceStamp {
         let differs = matches!((&self.changed, &later.changed), (Some(was), Some(is)) if was != is);
         differs && self.difference(later).is_none()
     }
+
+    /// Sets [`modified`](#structfield.modified).
+    #[must_use]
+    pub fn modified(mut self, modified: impl Into<String>) -> Self {
+        self.modified = Some(modified.into());
+        self
+    }
+
+    /// Sets [`changed`](#structfield.changed).
+    #[must_use]
+    pub fn changed(mut self, changed: impl Into<String>) -> Self {
+        self.changed = Some(changed.into());
+        self
+    }
+
+    /// Sets [`identity`](#structfield.identity).
+    #[must_use]
+    pub fn identity(mut self, identity: impl Into<String>) -> Self {
+        self.identity = Some(identity.into());
+        self
+    }
 }
 
 /// Seconds and nanoseconds since 1970, negative before.

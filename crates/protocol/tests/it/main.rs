@@ -9,6 +9,7 @@ mod page;
 mod refusals;
 mod round_trip;
 mod samples;
+mod setters;
 mod sides;
 mod translation;
 mod wire;

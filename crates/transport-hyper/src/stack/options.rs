@@ -14,9 +14,7 @@ use partwise_net::sleep::SleepClock;
 ///
 /// use partwise_transport_hyper::stack::{StackOptions, Timeouts};
 ///
-/// let mut timeouts = Timeouts::default();
-/// timeouts.connect = Duration::from_secs(3);
-/// timeouts.stall = Duration::from_secs(60);
+/// let timeouts = Timeouts::default().connect(Duration::from_secs(3)).stall(Duration::from_secs(60));
 /// let options = StackOptions::new().timeouts(timeouts);
 /// # drop(options);
 /// ```
@@ -62,15 +60,44 @@ impl Timeouts {
     pub(super) fn stall_unseen(&self) -> Duration {
         self.stall.saturating_mul(3)
     }
+
+    /// Sets [`connect`](#structfield.connect).
+    #[must_use]
+    pub fn connect(mut self, connect: Duration) -> Self {
+        self.connect = connect;
+        self
+    }
+
+    /// Sets [`stall`](#structfield.stall).
+    #[must_use]
+    pub fn stall(mut self, stall: Duration) -> Self {
+        self.stall = stall;
+        self
+    }
+
+    /// Sets [`answer`](#structfield.answer).
+    #[must_use]
+    pub fn answer(mut self, answer: Duration) -> Self {
+        self.answer = answer;
+        self
+    }
+
+    /// Sets [`lookup`](#structfield.lookup).
+    #[must_use]
+    pub fn lookup(mut self, lookup: Duration) -> Self {
+        self.lookup = lookup;
+        self
+    }
 }
 
 /// The settings of a [`Stack`](super::Stack); the defaults suit both services.
 ///
 /// ```
+/// use std::time::Duration;
+///
 /// use partwise_transport_hyper::stack::{Stack, StackOptions, Timeouts};
 ///
-/// let mut timeouts = Timeouts::default();
-/// timeouts.stall = std::time::Duration::from_secs(20);
+/// let timeouts = Timeouts::default().stall(Duration::from_secs(20));
 /// let stack = Stack::new(StackOptions::new().timeouts(timeouts).connections(8));
 /// # drop(stack);
 /// ```

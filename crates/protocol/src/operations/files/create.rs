@@ -137,6 +137,13 @@ impl CreateFile {
             boundary: fields.boundary().clone(),
         })
     }
+
+    /// Sets [`expires_after`](#structfield.expires_after).
+    #[must_use]
+    pub fn expires_after(mut self, expires_after: ExpiresAfter) -> Self {
+        self.expires_after = Some(expires_after);
+        self
+    }
 }
 
 impl Operation for CreateFile {

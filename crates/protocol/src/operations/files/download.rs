@@ -5,6 +5,7 @@ use std::{borrow::Cow, fmt};
 use bytes::Bytes;
 use http::{HeaderValue, Method, Request, Response, StatusCode, header};
 
+use super::DownloadHead;
 use crate::{
     Api, Operation,
     error::{DecodeError, EncodeError, Garbled, ResponseError},
@@ -79,24 +80,6 @@ pub struct ContentRange {
     pub total: Option<u64>,
 }
 
-/// The description of the bytes that follow an answer's head.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct DownloadHead {
-    /// The number of bytes that follow, when the service says.
-    pub length: Option<u64>,
-    /// Which bytes follow, when it is not all of them.
-    pub range: Option<ContentRange>,
-    /// The file's name. A label, never to be used as a path.
-    pub filename: Option<String>,
-    /// Changes whenever the content does, as it stood in the header.
-    pub etag: Option<String>,
-    /// When the content last changed, as it stood in the header.
-    pub last_modified: Option<String>,
-    /// The `Content-Type`, where it says more than `application/octet-stream`, which is any sequence of bytes.
-    pub content_type: Option<String>,
-}
-
 impl From<&str> for DownloadFile {
     fn from(file_id: &str) -> Self {
         Self::new(file_id)
@@ -143,6 +126,20 @@ impl DownloadFile {
             }
         };
         if is_asked_for { Ok(()) } else { Err(unusable_part(&came.to_string(), problem)) }
+    }
+
+    /// Sets [`range`](#structfield.range).
+    #[must_use]
+    pub fn range(mut self, range: ByteRange) -> Self {
+        self.range = Some(range);
+        self
+    }
+
+    /// Sets [`if_range`](#structfield.if_range).
+    #[must_use]
+    pub fn if_range(mut self, if_range: impl Into<String>) -> Self {
+        self.if_range = Some(if_range.into());
+        self
     }
 }
 

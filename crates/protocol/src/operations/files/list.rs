@@ -32,9 +32,7 @@ const LIMITS: RangeInclusive<u32> = 1..=10_000;
 /// use partwise_models::Purpose;
 /// use partwise_protocol::{Api, Operation, operations::{ListFiles, Order}};
 ///
-/// let mut list = ListFiles::new();
-/// list.purpose = Some(Purpose::Batch);
-/// list.order = Some(Order::Ascending);
+/// let list = ListFiles::new().purpose(Purpose::Batch).order(Order::Ascending);
 /// let request = list.encode_request(&Api::openai())?;
 /// assert_eq!(request.uri(), "https://api.openai.com/v1/files?purpose=batch&order=asc");
 /// # Ok::<(), partwise_protocol::error::EncodeError>(())
@@ -91,6 +89,34 @@ impl ListFiles {
     #[must_use]
     pub fn has_pages(dialect: &Dialect) -> bool {
         Self::ID.takes_field("after", dialect)
+    }
+
+    /// Sets [`purpose`](#structfield.purpose).
+    #[must_use]
+    pub fn purpose(mut self, purpose: Purpose) -> Self {
+        self.purpose = Some(purpose);
+        self
+    }
+
+    /// Sets [`limit`](#structfield.limit).
+    #[must_use]
+    pub fn limit(mut self, limit: u32) -> Self {
+        self.limit = Some(limit);
+        self
+    }
+
+    /// Sets [`order`](#structfield.order).
+    #[must_use]
+    pub fn order(mut self, order: Order) -> Self {
+        self.order = Some(order);
+        self
+    }
+
+    /// Sets [`after`](#structfield.after).
+    #[must_use]
+    pub fn after(mut self, after: impl Into<String>) -> Self {
+        self.after = Some(after.into());
+        self
     }
 }
 

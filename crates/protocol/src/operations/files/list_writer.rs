@@ -52,6 +52,29 @@ pub struct FileListEnd<'a> {
     pub has_more: Option<bool>,
 }
 
+impl<'a> FileListEnd<'a> {
+    /// Sets [`first_id`](#structfield.first_id).
+    #[must_use]
+    pub fn first_id(mut self, first_id: &'a str) -> Self {
+        self.first_id = Some(first_id);
+        self
+    }
+
+    /// Sets [`last_id`](#structfield.last_id).
+    #[must_use]
+    pub fn last_id(mut self, last_id: &'a str) -> Self {
+        self.last_id = Some(last_id);
+        self
+    }
+
+    /// Sets [`has_more`](#structfield.has_more).
+    #[must_use]
+    pub fn has_more(mut self, has_more: bool) -> Self {
+        self.has_more = Some(has_more);
+        self
+    }
+}
+
 impl FileListWriter {
     /// Begins the answer to a request of this service.
     ///

@@ -3,6 +3,7 @@
 mod create;
 mod delete;
 mod download;
+mod download_head;
 mod import;
 mod list;
 mod list_writer;
@@ -10,7 +11,8 @@ mod retrieve;
 
 pub use create::CreateFile;
 pub use delete::DeleteFile;
-pub use download::{ByteRange, ContentRange, DownloadFile, DownloadHead};
+pub use download::{ByteRange, ContentRange, DownloadFile};
+pub use download_head::DownloadHead;
 pub use import::ImportFile;
 pub use list::{ListFiles, Order};
 pub use list_writer::{FileListEnd, FileListWriter};
