@@ -292,3 +292,16 @@ async fn reqwest_is_one_and_its_failures_are_told_apart() {
     let error = client.call_with(&part(10), zeros(9)).await.unwrap_err();
     assert_eq!(error.failure(), Some(FailureKind::Source), "{}", line(&error));
 }
+
+#[tokio::test]
+async fn layers_of_tower_stand_in_front_of_a_service() {
+    let peer = Peer::start(|stream, _| answer_all(stream, A_PART)).await;
+    // What limits the rate is not to be cloned, and the buffer is what makes it so.
+    let layers = ServiceBuilder::new().buffer(8).concurrency_limit(2).rate_limit(1000, SOON);
+    let client = over(peer.api(), layers.service(pooled()));
+    let parts = [part(MIB), part(2 * MIB), part(3 * MIB)];
+    let sent = parts.iter().zip([1, 2, 3]).map(|(part, mib)| client.call_with(part, zeros(mib * MIB)));
+    for part in futures_util::future::join_all(sent).await {
+        assert!(part.is_ok(), "{part:?}");
+    }
+}

@@ -10,9 +10,10 @@ use std::process::Command;
 use std::time::{Duration, SystemTime};
 
 use anyhow::{Context, Result, ensure};
+use serde_json::Value;
 
 use super::command::{self, Profile};
-use super::server::{KEYS, Server};
+use super::server::{KEYS, Listening, Server};
 use crate::workspace::{cargo, run, target};
 
 /// Examples that are to stay short, and the number of lines that each has less than.
@@ -46,6 +47,7 @@ pub(super) fn examples(root: &Path) -> Result<()> {
     upload(&bench).context("upload")?;
     custom_transport(&bench).context("custom_transport")?;
     azure_token(&bench).context("azure_token")?;
+    axum_service(&bench).context("axum_service")?;
     for driver in ["reqwest", "ureq"] {
         drivers::resumes(&bench, driver).context(driver)?;
         drivers::says_what_is_wrong(&bench, driver).context(driver)?;
@@ -132,6 +134,19 @@ fn custom_transport(bench: &Bench) -> Result<()> {
     let made = words(bench.openai_example("upload").args(["listed.txt", "assistants"]))?;
     let said = words(&mut bench.openai_example("custom_transport"))?;
     ensure!(said == [&made[0], "listed.txt"], "it printed {said:?}, and {made:?} is there");
+    Ok(())
+}
+
+/// A service of its own, which answers one file and says that there is no other.
+fn axum_service(bench: &Bench) -> Result<()> {
+    let service = Listening::start(bench.example("axum_service").arg("127.0.0.1:0"))?;
+    let base = format!("{}/v1", service.origin());
+    let get = |id: &str| bench.command(&base).args(["files", "get", id, "--json"]).output();
+    let file: Value = serde_json::from_slice(&get("file-1")?.stdout)?;
+    ensure!(file["filename"] == "notes.md" && file["bytes"] == 5, "it answered {file}");
+    let missing = get("file-2")?;
+    let said = String::from_utf8_lossy(&missing.stderr);
+    ensure!(!missing.status.success() && said.contains("there is no file file-2"), "it answered {said:?}");
     Ok(())
 }
 
