@@ -1,8 +1,9 @@
 """Drives `partwise serve` with the official Python client, as OpenAI and as Azure OpenAI.
 
-Usage: official_client.py ORIGIN KEY OTHER_KEY
+Usage: official_client.py ORIGIN KEY OTHER_KEY [openai]
 
-KEY and OTHER_KEY belong to two tenants of the server at ORIGIN. Every step asserts what came back; the first that does not hold ends the run.
+KEY and OTHER_KEY belong to two tenants of the server at ORIGIN. With `openai`, Azure's client is left out: ORIGIN is a gateway that speaks
+OpenAI's dialect alone. Every step asserts what came back; the first that does not hold ends the run.
 """
 
 import hashlib
@@ -161,9 +162,10 @@ def refused(kind, status: int, call, *arguments) -> None:
     raise AssertionError(f"expected {kind.__name__}, got {answer!r}")
 
 
-def main(origin: str, key: str, other_key: str) -> None:
+def main(origin: str, key: str, other_key: str, only: str = "") -> None:
+    clients = (openai_client,) if only == "openai" else (openai_client, azure_client)
     with tempfile.TemporaryDirectory() as folder:
-        for connect in (openai_client, azure_client):
+        for connect in clients:
             client, stranger, intruder = (connect(origin, k) for k in (key, other_key, "wrong-key"))
             whole_files(client)
             names_survive(client)
