@@ -85,7 +85,7 @@ impl Driver {
                 Action::Abandon(_)
                 | Action::Start { task: UploadTask::Compare { .. }, .. }
                 | Action::Start { task: UploadTask::Hash(_), .. }
-                | Action::Start { task: UploadTask::Stamp, .. }
+                | Action::Start { task: UploadTask::Stamp | UploadTask::Prepare(_), .. }
                 | Action::Done(_) => {
                     unreachable!("parts are left")
                 }

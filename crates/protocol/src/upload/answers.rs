@@ -254,7 +254,7 @@ impl UploadMachine {
                 }
             }
             None if self.is_over(&failed, now) => self.end_upload(failed, pending.attempt.operation, now),
-            None => self.end_in_order(failed.into_error(pending.attempt.operation)),
+            None => self.end_gracefully(failed.into_error(pending.attempt.operation)),
         }
     }
 

@@ -26,7 +26,7 @@ impl UploadMachine {
         }
         match (self.hash, digest) {
             (Hash::Running, Ok(digest)) => self.hash = Hash::Known(digest),
-            (Hash::Running, Err(error)) => self.end_in_order(UploadError::of_source(error)),
+            (Hash::Running, Err(error)) => self.end_gracefully(UploadError::of_source(error)),
             _ => {}
         }
     }
@@ -38,10 +38,17 @@ impl UploadMachine {
         }
     }
 
-    /// Says that the driver does not do this task: it compares nothing, or takes no hashes.
+    /// Says that the driver does not do this task: it compares nothing, waits for no source, or takes no hashes or stamps, without
+    /// which an upload fails that needs them.
     pub fn handle_unsupported(&mut self, id: RequestId, now: Now) {
         if self.chores.hashing == Some(id) {
             return self.handle_hashed(id, Err(SourceError::new("this driver takes no hashes")));
+        }
+        if self.chores.stamping == Some(id) {
+            return self.handle_stamped(id, Err(SourceError::new("this driver takes no stamps")));
+        }
+        if self.is_preparing(id) {
+            return self.handle_prepared(id, Ok(()));
         }
         self.handle_compared(id, Ok(Comparison::Unknown), now);
     }

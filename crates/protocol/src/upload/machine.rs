@@ -71,6 +71,9 @@ impl Machine for UploadMachine {
         if self.chores.stamping == Some(id) {
             return self.handle_stamped(id, Err(SourceError::new(failure)));
         }
+        if self.is_preparing(id) {
+            return self.handle_prepared(id, Err(SourceError::new(failure)));
+        }
         if let Some(pending) = self.pending.end(id) {
             self.failed(pending, failure, now);
             self.settle(pending);

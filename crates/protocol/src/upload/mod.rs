@@ -11,6 +11,7 @@ mod error;
 mod expiry;
 mod failed_attempt;
 mod fallback;
+mod in_order;
 mod line;
 mod machine;
 mod outage;
@@ -63,6 +64,7 @@ use crate::{
 use connections::Connections;
 use failed_attempt::FailedAttempt;
 use fallback::Fallback;
+use in_order::NextPart;
 use line::UplinkEstimate;
 use pace::Pace;
 use pending::{Asked, PendingRequest, PendingRequests};
@@ -211,6 +213,7 @@ use stop::Stop;
 ///                 }
 ///                 UploadTask::Stamp => transfer.handle_stamped(id, Ok(SourceStamp::new(source.len() as u64))),
 ///                 UploadTask::Hash(_) => unreachable!("this plan wants no MD5"),
+///                 UploadTask::Prepare(_) => transfer.handle_prepared(id, Ok(())),
 ///                 UploadTask::Compare { .. } => transfer.handle_compared(id, Ok(Comparison::Unknown), now()),
 ///             },
 ///             Action::Save(_) => transfer.handle_saved(Ok(())),
@@ -261,6 +264,8 @@ pub struct UploadMachine {
     saver: CheckpointSaver,
     hash: Hash,
     chores: Chores,
+    /// The part that is sent next, where they go in order.
+    next_part: Option<NextPart>,
     /// This upload's entry among those of its client.
     registration: Registration,
     /// The request that makes the file, as it was sent last.
@@ -330,6 +335,7 @@ impl UploadMachine {
             connections,
             hash: if plan.md5 { Hash::Wanted } else { Hash::NotWanted },
             chores: Chores::default(),
+            next_part: None,
             registration: UploadRegistry::default().register(Likeness {
                 filename: base_name(&plan.filename).to_owned(),
                 bytes: source.length,
@@ -459,11 +465,12 @@ impl UploadMachine {
     /// Drops everything that is under way.
     fn abandon_all(&mut self) {
         self.abandoned.extend(self.pending.end_all());
+        self.give_back_next_part();
         self.service.gave_up_all();
     }
 
     /// Ends the transfer at once: what is still in flight is abandoned. The first end counts. An error that leaves something
-    /// to resume ends it [in order](Self::end_in_order) where parts may be in flight.
+    /// to resume ends it [gracefully](Self::end_gracefully) where parts may be in flight.
     fn finish(&mut self, result: Result<File, UploadError>) {
         self.abandon_all();
         self.registration.settle(self.ambiguous);

@@ -84,7 +84,7 @@ impl UploadMachine {
         match self.stage {
             Stage::Reconcile(_) => self.give_up_search(error),
             Stage::Commit if self.ambiguous => self.give_up_search(error),
-            _ => self.end_in_order(error),
+            _ => self.end_gracefully(error),
         }
     }
 

@@ -33,7 +33,7 @@ impl UploadMachine {
     fn checked(&mut self, stamp: Result<SourceStamp, SourceError>) {
         let stamp = match stamp {
             Ok(stamp) => stamp,
-            Err(error) => return self.end_in_order(UploadError::Source(error)),
+            Err(error) => return self.end_gracefully(UploadError::Source(error)),
         };
         if let Some(difference) = self.source.difference(&stamp) {
             return self.finish(Err(UploadError::SourceChanged { difference, file: None }));
@@ -49,7 +49,7 @@ impl UploadMachine {
         let reads = self.reread.as_ref().map_or(0, |reread| reread.reads) + 1;
         if reads > MOST_READS {
             let cause = SourceError::new("it changed again and again while it was read");
-            return self.end_in_order(UploadError::unproven(UploadError::Source(cause)));
+            return self.end_gracefully(UploadError::unproven(UploadError::Source(cause)));
         }
         self.reread = Some(Reread { stamp, reads, is_late: self.ambiguous });
         self.hash = Hash::Wanted;
@@ -77,7 +77,7 @@ impl UploadMachine {
             Ok(stamp) if self.source.leaves_open(&stamp) && told_apart.is_empty() => None,
             Ok(stamp) if self.source.leaves_open(&stamp) => Some("it may have been modified".to_owned()),
             Ok(stamp) => self.source.difference(&stamp),
-            Err(error) => return self.end_in_order(UploadError::Source(error)),
+            Err(error) => return self.end_gracefully(UploadError::Source(error)),
         };
         match difference {
             Some(difference) => self.compared_in_vain(difference, told_apart),

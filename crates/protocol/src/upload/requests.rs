@@ -5,11 +5,11 @@ use std::time::Duration;
 use partwise_models::CreateUploadRequest;
 
 use super::{
-    Checkpoint, Comparison, UploadAction, UploadError, UploadMachine, UploadTask,
+    Checkpoint, Comparison, Parallel, UploadAction, UploadError, UploadMachine, UploadTask,
     checkpoint::SavedRoute,
     connections::Connections,
     line::UplinkEstimate,
-    parts::Parts,
+    parts::{Part, Parts, Tries},
     pending::Asked,
     probe,
     reconcile::Question,
@@ -84,7 +84,7 @@ impl UploadMachine {
         let before = match &task {
             UploadTask::Hash(_) => self.chores.hashing.replace(id),
             UploadTask::Stamp => self.chores.stamping.replace(id),
-            UploadTask::Send { .. } | UploadTask::Compare { .. } => None,
+            UploadTask::Send { .. } | UploadTask::Compare { .. } | UploadTask::Prepare(_) => None,
         };
         // What is asked anew is not answered by what the source was before.
         self.abandoned.extend(before);
@@ -163,10 +163,14 @@ impl UploadMachine {
         if !self.may_send_part(now) {
             return Ok(None);
         }
+        if self.next_part.is_some() {
+            let Some(next) = self.take_ready_part() else { return Ok(None) };
+            return self.send_part(next.part, next.tries, now).map(Some);
+        }
         let in_flight: Vec<_> = self.pending.parts().collect();
         let window = self.pace.window();
         let epoch = self.connections.as_ref().map_or(0, Connections::epoch);
-        let UploadRoute::Parts { upload: Some(upload), parts } = &mut self.route else { return Ok(None) };
+        let UploadRoute::Parts { upload: Some(_), parts } = &mut self.route else { return Ok(None) };
         let leg = UplinkEstimate::leg(now.monotonic, epoch, &in_flight);
         let line = &self.line;
         let situation = |parts: &Parts, whole| line.situation(leg, &in_flight, window, parts, whole);
@@ -177,12 +181,23 @@ impl UploadMachine {
             false => parts.take_next(now.monotonic, |parts, whole| situation(parts, whole)?.size()),
         };
         let Some((part, tries)) = taken else { return Ok(None) };
+        match self.plan.parallel {
+            Parallel::InOrder => Ok(Some(self.prepare(part, tries))),
+            Parallel::Fixed(_) | Parallel::Adaptive { .. } => self.send_part(part, tries, now).map(Some),
+        }
+    }
+
+    fn send_part(&mut self, part: Part, tries: Tries, now: Now) -> Result<UploadAction, UploadError> {
+        let in_flight: Vec<_> = self.pending.parts().collect();
+        let epoch = self.connections.as_ref().map_or(0, Connections::epoch);
+        let leg = UplinkEstimate::leg(now.monotonic, epoch, &in_flight);
         self.line.begin(leg);
+        let upload_id = self.route.upload().map(|upload| upload.id.clone()).unwrap_or_default();
         let boundary = Boundary::from_entropy(self.random.bytes());
-        let request = AddUploadPart::new(upload.id.clone(), part.range(), boundary).encode_request(&self.api);
+        let request = AddUploadPart::new(upload_id, part.range(), boundary).encode_request(&self.api);
         self.sending_since.get_or_insert((now.monotonic, self.statistics.bytes_sent));
         self.measuring.part_leaves(now.monotonic, self.statistics.bytes_acknowledged);
-        self.send(Asked::Part { part, tries, leg }, OperationId::AddUploadPart, request, now).map(Some)
+        self.send(Asked::Part { part, tries, leg }, OperationId::AddUploadPart, request, now)
     }
 
     /// Not more than the window, and not more than a crash may cost: what is in flight may be acknowledged before the
@@ -335,7 +350,10 @@ impl UploadMachine {
         };
         let request = match (&self.stage, &self.route) {
             (Stage::Send, UploadRoute::Parts { parts, .. }) if self.may_send_part(now) => {
-                parts.next_at().map(|at| at.max(gate))
+                match self.next_part {
+                    Some(next) => next.is_ready().then_some(gate),
+                    None => parts.next_at().map(|at| at.max(gate)),
+                }
             }
             (Stage::Create | Stage::Commit | Stage::Reconcile(_) | Stage::Prove { .. }, _)
                 if self.pending.is_empty() =>

@@ -55,7 +55,7 @@ impl Stop {
 impl UploadMachine {
     /// Ends the transfer with an error that leaves something to resume: as [`stop`](Self::stop), so that parts which are on
     /// their way are not sent once more by the next run, and what was acknowledged is saved.
-    pub(super) fn end_in_order(&mut self, error: UploadError) {
+    pub(super) fn end_gracefully(&mut self, error: UploadError) {
         self.stop.ask(error);
     }
 

@@ -43,6 +43,9 @@ pub enum UploadTask {
     },
     /// Read this range from its start to its end, compute its MD5 and report it with [`UploadMachine::handle_hashed`].
     Hash(SourceRange),
+    /// Wait until this range of the source can be read without waiting, and report it with [`UploadMachine::handle_prepared`]. Asked
+    /// for before each part where they go [in order](super::Parallel::InOrder); a source that is there needs no waiting.
+    Prepare(SourceRange),
     /// Stamp the source anew and report it with [`UploadMachine::handle_stamped`].
     Stamp,
 }

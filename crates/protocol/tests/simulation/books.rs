@@ -130,6 +130,8 @@ pub(crate) struct Books {
     pub(crate) gives_up: bool,
     /// An error that leaves something to resume ends it.
     pub(crate) fails: bool,
+    /// The range of the source that is ready, where parts go in order.
+    pub(crate) prepared: Option<(u64, u64)>,
 }
 
 /// Files as small as those of the stories say nothing about a line, so an open number stays what it is at first.
@@ -188,6 +190,7 @@ impl Books {
             stops: false,
             gives_up: false,
             fails: false,
+            prepared: None,
         }
     }
 

@@ -128,6 +128,13 @@ impl World {
                 process.books.fails |= digest.is_err();
                 process.transfer.handle_hashed(id, digest.map_err(|()| SourceError::new("unreadable")));
             }
+            Event::Prepared { process: sender, id, range, fails } if sender == mine => {
+                self.tell(format_args!("the source is ready up to {}: {}", range.end(), !fails));
+                let result = if fails { Err(SourceError::new("unreadable")) } else { Ok(()) };
+                process.books.prepared = result.is_ok().then_some((range.start(), range.end()));
+                process.books.fails |= result.is_err();
+                process.transfer.handle_prepared(id, result);
+            }
             Event::Stamped { process: sender, id } if sender == mine => {
                 process.books.saw_change |= self.source.changes != self.begun_with;
                 process.books.saw_touch = self.source.touches != self.touched_then;

@@ -182,7 +182,8 @@ impl World {
                     return self.schedule(until.saturating_sub(self.time), number, Event::Begin);
                 }
                 Action::Abandon(_) => {}
-                Action::Wait { until: None } | Action::Start { task: UploadTask::Hash(_), .. } => return,
+                Action::Wait { until: None }
+                | Action::Start { task: UploadTask::Hash(_) | UploadTask::Prepare(_), .. } => return,
                 Action::Done(end) => self.uploads[number].end = Some(end),
             }
         }

@@ -185,6 +185,12 @@ impl World {
                 let delay = self.delay();
                 self.schedule(delay, Event::Stamped { process: number, id });
             }
+            Action::Start { id, task: UploadTask::Prepare(range) } => {
+                process.chores.push(id);
+                let fails = self.dice.chance(self.faults.source_fails);
+                let delay = self.dice.millis(20_000);
+                self.schedule(delay, Event::Prepared { process: number, id, range, fails });
+            }
             Action::Start { id, task: UploadTask::Compare { file_id, sent, .. } } => {
                 let now = self.clock(process).monotonic;
                 process.books.compares(id, now);

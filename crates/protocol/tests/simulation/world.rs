@@ -10,7 +10,7 @@ use partwise_protocol::{
     Api, Dialect,
     machine::{Now, RequestId},
     retry::RetryPolicy,
-    transport::FailureKind,
+    transport::{FailureKind, SourceRange},
     upload::{Parallel, Plan, RouteChoice, SourceStamp},
 };
 
@@ -67,6 +67,12 @@ pub(crate) enum Event {
     Stamped {
         process: u32,
         id: RequestId,
+    },
+    Prepared {
+        process: u32,
+        id: RequestId,
+        range: SourceRange,
+        fails: bool,
     },
 }
 

@@ -37,6 +37,8 @@ pub(crate) struct Bench {
     /// The tasks that hash and stamp, until they are reported.
     pub(crate) hashing: Option<RequestId>,
     pub(crate) stamping: Option<RequestId>,
+    /// The task that waits for the source of a part, until it is reported.
+    pub(crate) preparing: Option<RequestId>,
     log: Vec<String>,
 }
 
@@ -67,6 +69,7 @@ impl Bench {
             step: 0,
             hashing: None,
             stamping: None,
+            preparing: None,
             log: Vec::new(),
         }
     }
@@ -138,6 +141,7 @@ impl Bench {
                 }
                 Action::Start { id, task: UploadTask::Hash(_) } => self.hashing = Some(id),
                 Action::Start { id, task: UploadTask::Stamp } => self.stamping = Some(id),
+                Action::Start { id, task: UploadTask::Prepare(_) } => self.preparing = Some(id),
                 Action::Wait { .. } => {}
             }
         }
@@ -212,6 +216,12 @@ impl Bench {
     /// Reports the stamp that was asked for last.
     pub(crate) fn stamped(&mut self, stamp: Result<SourceStamp, SourceError>) {
         self.machine.handle_stamped(self.stamping.take().expect("a stamp was asked for"), stamp);
+    }
+
+    /// Reports that the source of the next part is ready, or cannot be read, and runs on.
+    pub(crate) fn prepared(&mut self, result: Result<(), SourceError>) -> Option<Duration> {
+        self.machine.handle_prepared(self.preparing.take().expect("a source is waited for"), result);
+        self.run()
     }
 
     /// Reports the MD5 that was asked for last.
@@ -300,6 +310,9 @@ fn describe(action: &UploadAction) -> String {
             format!("hash {}..{}", range.start(), range.end())
         }
         Action::Start { task: UploadTask::Stamp, .. } => "stamp".to_owned(),
+        Action::Start { task: UploadTask::Prepare(range), .. } => {
+            format!("prepare {}..{}", range.start(), range.end())
+        }
         Action::Start { task: UploadTask::Compare { file_id, .. }, .. } => format!("compare {file_id}"),
         Action::Save(checkpoint) => format!("save {:?}", checkpoint.acknowledged()),
         Action::Wait { .. } => "wait".to_owned(),

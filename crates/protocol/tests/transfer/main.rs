@@ -10,6 +10,7 @@ mod checkpoints;
 mod endings;
 mod fallback;
 mod hostile;
+mod in_order;
 mod misuse;
 mod outages;
 mod shown;

@@ -87,8 +87,11 @@ impl Books {
     pub(super) fn part_is_whole(&mut self, (start, end): (u64, u64)) {
         let is_there = |start: &u64| self.known.contains(start) || self.acknowledged.contains(start);
         let is_missing = self.ends.keys().take_while(|other| **other < start).any(|other| !is_there(other));
-        let is_allowed = self.plan.parallel != Parallel::InOrder || !is_missing;
-        hold(Rule::InOrder, is_allowed, || format!("{start} goes before what lies before it"));
+        let is_ready = self.prepared == Some((start, end));
+        let is_allowed = self.plan.parallel != Parallel::InOrder || (!is_missing && is_ready);
+        hold(Rule::InOrder, is_allowed, || {
+            format!("{start} goes before it is ready, or before what lies before it")
+        });
         let before = self.ends.range(..start).next_back().map_or(0, |(_, end)| *end);
         let next = self.ends.range(start..).next().map_or(self.length, |(start, _)| *start);
         let most = (start + self.plan.part_size.unwrap_or(self.limit)).min(next);
