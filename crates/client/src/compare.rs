@@ -1,6 +1,6 @@
 //! Comparing what a service has with a source, byte by byte as it comes.
 
-use std::future::poll_fn;
+use std::{future::poll_fn, sync::Arc};
 
 use bytes::{Buf, Bytes};
 use futures_util::future::BoxFuture;
@@ -17,6 +17,7 @@ use crate::{
     digest::{Digest, Digester},
     download::Download,
     reading::{Pieces, Reader},
+    source::OnceSource,
 };
 
 /// A comparison that runs; it ends when this is dropped.
@@ -56,9 +57,29 @@ pub(crate) async fn compare(
     length: u64,
     file_id: String,
 ) -> Result<Comparison, SourceError> {
+    compare_with(client, Expected::Source(reader), length, file_id).await
+}
+
+/// Compares the content of a file with a source that cannot be read again: with the digest of what it gave.
+pub(crate) async fn compare_once(
+    client: Client,
+    source: Arc<OnceSource>,
+    length: u64,
+    file_id: String,
+) -> Result<Comparison, SourceError> {
+    let Some(digest) = source.digest().await else { return Ok(Comparison::Unknown) };
+    compare_with(client, Expected::Digest { digest, came: Digester::new() }, length, file_id).await
+}
+
+async fn compare_with(
+    client: Client,
+    expected: Expected,
+    length: u64,
+    file_id: String,
+) -> Result<Comparison, SourceError> {
     let mut failures = Failures { policy: client.retry.clone(), in_a_row: 0 };
     let mut furthest = 0;
-    let mut compared = Compared { reader, length, at: 0, differs: false };
+    let mut compared = Compared { expected, length, at: 0, differs: false };
     loop {
         let ended = match client.download_unchecked(&compared.request(&file_id)).await {
             Ok(download) => compared.read(download).await?,
@@ -81,7 +102,7 @@ pub(crate) async fn compare(
         }
         if compared.at == length {
             // All of it came, but not its end.
-            (compared.at, compared.differs) = (0, false);
+            compared.start_over();
         }
         let Ok(random) = client.system.random() else { return Ok(Comparison::Unknown) };
         match failures.judge(&failure, random) {
@@ -113,9 +134,19 @@ pub(crate) async fn compare_digest(
     Ok(if digester.digest() == sent { Comparison::Equal } else { Comparison::Different })
 }
 
+/// What the content is compared with.
+enum Expected {
+    Source(Reader),
+    /// The digest of all of it, and that of what came so far.
+    Digest {
+        digest: Digest,
+        came: Digester,
+    },
+}
+
 /// The progress of the comparison.
 struct Compared {
-    reader: Reader,
+    expected: Expected,
     length: u64,
     /// The bytes before this one came.
     at: u64,
@@ -130,6 +161,13 @@ enum Ended {
 }
 
 impl Compared {
+    fn start_over(&mut self) {
+        (self.at, self.differs) = (0, false);
+        if let Expected::Digest { came, .. } = &mut self.expected {
+            *came = Digester::new();
+        }
+    }
+
     fn request(&self, file_id: &str) -> DownloadFile {
         let mut operation = DownloadFile::new(file_id);
         if self.at > 0 {
@@ -146,14 +184,14 @@ impl Compared {
             Some(range) if self.at > 0 && range.first == self.at => {}
             Some(_) => return unknown,
             None => {
-                (self.at, self.differs) = (0, false);
+                self.start_over();
                 if download.head().length.is_some_and(|length| length != self.length) {
                     return unknown;
                 }
             }
         }
         let is_announced = download.head().length.is_some() || download.head().range.is_some();
-        let mut source = Cursor::new(self.reader.read(SourceRange::new(self.at, self.length)));
+        let mut source = self.cursor();
         loop {
             match download.chunk().await {
                 Ok(Some(chunk)) => {
@@ -161,7 +199,7 @@ impl Compared {
                     if end > self.length {
                         return unknown;
                     }
-                    self.differs = self.differs || !source.is_next(chunk).await?;
+                    self.take(chunk, source.as_mut()).await?;
                     self.at = end;
                     // Where the length was announced, the rest shows nothing more.
                     if self.differs && is_announced {
@@ -169,12 +207,43 @@ impl Compared {
                     }
                 }
                 Ok(None) if self.at < self.length => return unknown,
+                Ok(None) if self.is_other_digest() => {
+                    return Ok(Ended::Decided(Comparison::Different));
+                }
                 Ok(None) if self.differs => return Ok(Ended::Decided(Comparison::Different)),
                 Ok(None) => return Ok(Ended::Decided(Comparison::Equal)),
                 Err(Error::Failed(failure)) => return Ok(Ended::BrokeOff(failure)),
                 Err(_) => return unknown,
             }
         }
+    }
+}
+
+impl Compared {
+    /// The source's bytes from where the comparison is.
+    fn cursor(&self) -> Option<Cursor> {
+        match &self.expected {
+            Expected::Source(reader) => {
+                Some(Cursor::new(reader.read(SourceRange::new(self.at, self.length))))
+            }
+            Expected::Digest { .. } => None,
+        }
+    }
+
+    async fn take(&mut self, chunk: Bytes, source: Option<&mut Cursor>) -> Result<(), SourceError> {
+        match (&mut self.expected, source) {
+            (Expected::Digest { came, .. }, _) => came.update(&chunk),
+            (Expected::Source(_), Some(source)) => {
+                self.differs = self.differs || !source.is_next(chunk).await?;
+            }
+            (Expected::Source(_), None) => {}
+        }
+        Ok(())
+    }
+
+    /// Returns `true` if all that came has another digest than was expected.
+    fn is_other_digest(&self) -> bool {
+        matches!(&self.expected, Expected::Digest { digest, came } if came.digest() != *digest)
     }
 }
 

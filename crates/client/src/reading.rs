@@ -12,13 +12,13 @@ use bytes::Bytes;
 use futures_util::stream::BoxStream;
 use partwise_net::blocking::Blocking;
 use partwise_protocol::{
-    transport::{Body, Segment, SourceError, SourceRange},
+    transport::{SourceError, SourceRange},
     upload::SourceStamp,
 };
 
 use crate::{
     buffers::Buffers,
-    source::{AnySource, Kind, Source, read_exact_at},
+    source::{AnySource, Kind, OnceSource, Source, read_exact_at},
 };
 
 /// Where a [`Source`] is read.
@@ -91,20 +91,19 @@ impl Reader {
         Pieces { reader: self.clone(), at }
     }
 
-    /// Returns `true` if the source cannot be read from its beginning again.
-    pub(crate) fn comes_once(&self) -> bool {
-        matches!(self.source.0, Kind::Once(_))
+    /// The source, if it cannot be read from its beginning again.
+    pub(crate) fn once(&self) -> Option<&Arc<OnceSource>> {
+        match &self.source.0 {
+            Kind::Once(source) => Some(source),
+            Kind::Blocking(_) | Kind::Async(_) => None,
+        }
     }
 
-    /// Waits until a source that comes once has what the body needs, so that no connection waits for it.
-    ///
-    /// A source that fails is found out by the body.
-    pub(crate) async fn wait_for(&self, body: &Body) {
-        let Kind::Once(source) = &self.source.0 else { return };
-        for segment in body.segments() {
-            if let Segment::Source(range) = segment {
-                let _ = source.fill(*range).await;
-            }
+    /// Waits until this range can be read without waiting, where it comes once.
+    pub(crate) async fn prepare(self, range: SourceRange) -> Result<(), SourceError> {
+        match self.once() {
+            Some(source) => source.fill(range).await.map_err(SourceError::new),
+            None => Ok(()),
         }
     }
 

@@ -80,6 +80,26 @@ pub(crate) struct Signals {
     pub(crate) deadline: Option<Deadline>,
 }
 
+/// What the caller wanted before some work was done.
+pub(crate) enum Heard<T> {
+    /// The work was done first.
+    Nothing(T),
+    Stop,
+    Cancel,
+}
+
+impl Signals {
+    /// Does some work, and drops it when the caller wants an end meanwhile.
+    pub(crate) async fn heard_during<T>(&mut self, work: impl Future<Output = T>) -> Heard<T> {
+        tokio::select! {
+            biased;
+            () = ended(&mut self.cancel) => Heard::Cancel,
+            () = ended(&mut self.stop) => Heard::Stop,
+            done = work => Heard::Nothing(done),
+        }
+    }
+}
+
 pub(crate) struct Driver<J: Job> {
     job: J,
     clock: Clock,

@@ -1,13 +1,17 @@
 //! Content of known length that comes once, as a source of which one part is kept.
 
-use std::{collections::VecDeque, io, sync::Arc};
+use std::{collections::VecDeque, io, sync::Arc, time::Duration};
 
 use bytes::Bytes;
 use futures_util::stream::{self, BoxStream, StreamExt as _};
 use partwise_protocol::{transport::SourceRange, upload::SourceStamp};
-use tokio::sync::Mutex;
+use tokio::{sync::Mutex, time::timeout};
 
-use super::stream::{AnyReader, PIECE, read_some};
+use super::stream::{AnyReader, PieceReader, piece_of};
+use crate::digest::{Digest, Digester};
+
+/// How long a stream that has given all that was announced is asked for more. One that stays open and says nothing has ended.
+const END_LIMIT: Duration = Duration::from_secs(1);
 
 /// A stream that is sent in parts, in its order. The bytes of the range that was asked for last are kept, so that a part that fails
 /// is sent again; bytes before it are gone.
@@ -19,16 +23,25 @@ pub(crate) struct OnceSource {
 
 /// The bytes of the stream from `start` to `end`, and what comes behind them.
 struct Window {
-    reader: AnyReader,
+    pieces: PieceReader,
     kept: VecDeque<Bytes>,
     start: u64,
     end: u64,
+    /// Takes the digest of everything before `end`.
+    digester: Digester,
     failure: Option<(io::ErrorKind, String)>,
 }
 
 impl OnceSource {
     pub(crate) fn new(reader: AnyReader, length: u64) -> Self {
-        let window = Window { reader, kept: VecDeque::new(), start: 0, end: 0, failure: None };
+        let window = Window {
+            pieces: PieceReader::new(reader),
+            kept: VecDeque::new(),
+            start: 0,
+            end: 0,
+            digester: Digester::new(),
+            failure: None,
+        };
         Self { length, window: Mutex::new(window) }
     }
 
@@ -39,6 +52,12 @@ impl OnceSource {
             window.expect_end(self.length).await?;
         }
         Ok(SourceStamp::new(self.length))
+    }
+
+    /// The digest of the whole content, once all of it was read.
+    pub(crate) async fn digest(&self) -> Option<Digest> {
+        let window = self.window.lock().await;
+        (window.end == self.length).then(|| window.digester.digest())
     }
 
     /// Reads the stream until it has the whole range, and forgets what comes before it. May be dropped and called again.
@@ -68,24 +87,21 @@ impl Window {
     async fn fill(&mut self, range: SourceRange, length: u64) -> io::Result<()> {
         self.forget_until(range.start())?;
         while self.end < range.end() {
-            let most = (range.end() - self.end).min(PIECE as u64);
-            match self.read(usize::try_from(most).unwrap_or(PIECE)).await? {
-                bytes if bytes.is_empty() => {
-                    let problem =
-                        format!("the stream ends at byte {}, and {length} were announced", self.end);
-                    return Err(self.fail(io::Error::new(io::ErrorKind::UnexpectedEof, problem)));
-                }
-                bytes => {
-                    self.end += bytes.len() as u64;
-                    self.kept.push_back(bytes);
-                }
+            let piece = self.next(piece_of(range.end() - self.end)).await?;
+            if piece.is_empty() {
+                let problem = format!("the stream ends at byte {}, and {length} were announced", self.end);
+                return Err(self.fail(io::Error::new(io::ErrorKind::UnexpectedEof, problem)));
             }
+            self.digester.update(&piece);
+            self.end += piece.len() as u64;
+            self.kept.push_back(piece);
         }
         Ok(())
     }
 
     async fn expect_end(&mut self, length: u64) -> io::Result<()> {
-        if self.read(1).await?.is_empty() {
+        let Ok(piece) = timeout(END_LIMIT, self.next(1)).await else { return Ok(()) };
+        if piece?.is_empty() {
             return Ok(());
         }
         let problem = format!("the stream has more than the {length} bytes that were announced");
@@ -93,12 +109,12 @@ impl Window {
     }
 
     /// A stream that has failed is not read again: it fails with the same error.
-    async fn read(&mut self, most: usize) -> io::Result<Bytes> {
+    async fn next(&mut self, size: usize) -> io::Result<Bytes> {
         if let Some((kind, problem)) = &self.failure {
             return Err(io::Error::new(*kind, problem.clone()));
         }
-        match read_some(&mut self.reader, most).await {
-            Ok(bytes) => Ok(bytes),
+        match self.pieces.next(size).await {
+            Ok(piece) => Ok(piece),
             Err(error) => Err(self.fail(error)),
         }
     }
@@ -149,13 +165,13 @@ mod tests {
     use futures_util::TryStreamExt as _;
 
     use super::*;
-
-    fn content() -> Vec<u8> {
-        (0..1_000_000_u32).map(|at| (at % 251) as u8).collect()
-    }
+    use crate::source::stream::{
+        PIECE,
+        tests::{Trickle, content},
+    };
 
     fn source(length: u64) -> Arc<OnceSource> {
-        Arc::new(OnceSource::new(Box::pin(io::Cursor::new(content())), length))
+        Arc::new(OnceSource::new(Box::pin(Trickle(io::Cursor::new(content()))), length))
     }
 
     async fn read(source: &Arc<OnceSource>, start: u64, end: u64) -> io::Result<Vec<u8>> {
@@ -173,7 +189,8 @@ mod tests {
         for _ in 0..2 {
             assert!(read(&source, 600_000, 1_000_000).await.unwrap() == content[600_000..]);
         }
-        assert_eq!(source.window.lock().await.kept.iter().map(Bytes::len).sum::<usize>(), 400_000);
+        let kept = source.window.lock().await.kept.iter().map(Bytes::len).collect::<Vec<_>>();
+        assert_eq!(kept, [PIECE, 400_000 - PIECE], "full pieces, however little comes at a time");
         let error = read(&source, 0, 1).await.unwrap_err();
         assert_eq!(
             error.to_string(),
@@ -206,5 +223,25 @@ mod tests {
             let error = source.stamp().await.unwrap_err();
             assert_eq!(error.to_string(), "the stream has more than the 999999 bytes that were announced");
         }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_stream_that_stays_open_has_ended_when_it_says_nothing_more() {
+        let (mut peer, reader) = tokio::io::duplex(1 << 20);
+        tokio::io::AsyncWriteExt::write_all(&mut peer, &content()).await.unwrap();
+        let source = Arc::new(OnceSource::new(Box::pin(reader), 1_000_000));
+        assert!(read(&source, 0, 1_000_000).await.unwrap() == content());
+        assert!(source.stamp().await.is_ok());
+    }
+
+    #[tokio::test]
+    async fn the_digest_of_what_came_is_known_at_the_end() {
+        let source = source(1_000_000);
+        read(&source, 0, 500_000).await.unwrap();
+        assert_eq!(source.digest().await, None);
+        read(&source, 500_000, 1_000_000).await.unwrap();
+        let mut digester = Digester::new();
+        digester.update(&content());
+        assert_eq!(source.digest().await, Some(digester.digest()));
     }
 }

@@ -3,6 +3,7 @@
 use std::{
     fs::File,
     io::{self, Seek as _, Write as _},
+    mem,
     pin::Pin,
 };
 
@@ -12,33 +13,57 @@ use tokio::io::{AsyncRead, ReadBuf};
 
 use super::FileSource;
 
-/// So much is read at a time.
+/// The size of a piece.
 pub(super) const PIECE: usize = 256 * 1024;
 
 pub(crate) type AnyReader = Pin<Box<dyn AsyncRead + Send>>;
 
-/// Reads at most `most` bytes; none at the end. May be dropped and called again.
-pub(super) async fn read_some(reader: &mut AnyReader, most: usize) -> io::Result<Bytes> {
-    let mut room = BytesMut::zeroed(most);
-    let count = std::future::poll_fn(|cx| {
-        let mut room = ReadBuf::new(&mut room);
-        reader.as_mut().poll_read(cx, &mut room).map_ok(|()| room.filled().len())
-    })
-    .await?;
-    room.truncate(count);
-    Ok(room.freeze())
+/// A stream as pieces that are full, however little of it comes at a time.
+pub(super) struct PieceReader {
+    reader: AnyReader,
+    room: BytesMut,
+    filled: usize,
 }
 
-/// The whole stream in a temporary file, which has no name, or goes with this process at the latest.
-pub(crate) async fn spool(mut reader: AnyReader) -> io::Result<FileSource> {
+impl PieceReader {
+    pub(super) fn new(reader: AnyReader) -> Self {
+        Self { reader, room: BytesMut::new(), filled: 0 }
+    }
+
+    /// Reads a piece of `size` bytes, or fewer at the end of the stream. May be dropped and called again with the same size.
+    pub(super) async fn next(&mut self, size: usize) -> io::Result<Bytes> {
+        if self.room.len() < size {
+            self.room.resize(size, 0);
+        }
+        while self.filled < size {
+            let room = &mut self.room[self.filled..size];
+            let read = std::future::poll_fn(|cx| {
+                let mut room = ReadBuf::new(room);
+                self.reader.as_mut().poll_read(cx, &mut room).map_ok(|()| room.filled().len())
+            });
+            match read.await? {
+                0 => break,
+                more => self.filled += more,
+            }
+        }
+        let mut piece = mem::take(&mut self.room);
+        piece.truncate(mem::take(&mut self.filled));
+        Ok(piece.freeze())
+    }
+}
+
+/// The stream in a temporary file, which has no name, or goes with this process at the latest. At most `most` bytes are read.
+pub(crate) async fn spool(reader: AnyReader, most: u64) -> io::Result<FileSource> {
     let mut file: File = Blocking::start(tempfile::tempfile).await?;
+    let (mut pieces, mut left) = (PieceReader::new(reader), most);
     loop {
-        let bytes = read_some(&mut reader, PIECE).await?;
-        if bytes.is_empty() {
+        let piece = pieces.next(piece_of(left)).await?;
+        if piece.is_empty() {
             break;
         }
+        left -= piece.len() as u64;
         file = Blocking::start(move || {
-            file.write_all(&bytes)?;
+            file.write_all(&piece)?;
             Ok(file)
         })
         .await?;
@@ -47,33 +72,79 @@ pub(crate) async fn spool(mut reader: AnyReader) -> io::Result<FileSource> {
     Ok(FileSource::of(file))
 }
 
-/// The whole stream in memory, which holds at most `length` bytes and one more that shows that the stream is longer.
-pub(crate) async fn collect(mut reader: AnyReader, length: u64) -> io::Result<Bytes> {
-    let mut all = BytesMut::new();
+/// The stream in memory. At most `most` bytes are read.
+pub(crate) async fn collect(reader: AnyReader, most: u64) -> io::Result<Bytes> {
+    let (mut pieces, mut all) = (PieceReader::new(reader), BytesMut::new());
     loop {
-        let most = (length + 1).saturating_sub(all.len() as u64).min(PIECE as u64);
-        let bytes = read_some(&mut reader, usize::try_from(most).unwrap_or(PIECE)).await?;
-        if bytes.is_empty() {
+        let piece = pieces.next(piece_of(most - all.len() as u64)).await?;
+        if piece.is_empty() {
             return Ok(all.freeze());
         }
-        all.extend_from_slice(&bytes);
+        all.extend_from_slice(&piece);
     }
 }
 
+/// The size of the next piece, when this much is left.
+pub(super) fn piece_of(left: u64) -> usize {
+    usize::try_from(left).unwrap_or(PIECE).min(PIECE)
+}
+
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
+    use std::task::{Context, Poll};
+
     use super::*;
 
-    fn content() -> Vec<u8> {
+    pub(in crate::source) fn content() -> Vec<u8> {
         (0..1_000_000_u32).map(|at| (at % 251) as u8).collect()
     }
 
+    /// Gives a few bytes at a time.
+    pub(in crate::source) struct Trickle(pub(in crate::source) io::Cursor<Vec<u8>>);
+
+    impl AsyncRead for Trickle {
+        fn poll_read(
+            mut self: Pin<&mut Self>,
+            _: &mut Context<'_>,
+            buffer: &mut ReadBuf<'_>,
+        ) -> Poll<io::Result<()>> {
+            let mut few = [0; 100];
+            let most = few.len().min(buffer.remaining());
+            let count = io::Read::read(&mut self.0, &mut few[..most])?;
+            buffer.put_slice(&few[..count]);
+            Poll::Ready(Ok(()))
+        }
+    }
+
+    fn trickle() -> AnyReader {
+        Box::pin(Trickle(io::Cursor::new(content())))
+    }
+
     #[tokio::test]
-    async fn what_is_spooled_is_what_came() {
+    async fn what_is_spooled_or_collected_is_what_came_up_to_the_limit() {
         let content = content();
-        let source = spool(Box::pin(io::Cursor::new(content.clone()))).await.unwrap();
-        let mut read = vec![0; content.len()];
-        crate::source::read_exact_at(&source, 0, &mut read).unwrap();
-        assert!(read == content);
+        for most in [2_000_000, 1_000_000, 999_999, 0] {
+            let expected = &content[..content.len().min(usize::try_from(most).unwrap())];
+            let source = spool(trickle(), most).await.unwrap();
+            let mut read = vec![0; expected.len()];
+            crate::source::read_exact_at(&source, 0, &mut read).unwrap();
+            assert!(read == expected);
+            assert_eq!(crate::Source::stamp(&source).unwrap().length, expected.len() as u64);
+            assert!(collect(trickle(), most).await.unwrap() == expected);
+        }
+    }
+
+    #[tokio::test]
+    async fn pieces_are_full_however_little_comes_at_a_time() {
+        let mut pieces = PieceReader::new(trickle());
+        let mut sizes = Vec::new();
+        loop {
+            let piece = pieces.next(PIECE).await.unwrap();
+            if piece.is_empty() {
+                break;
+            }
+            sizes.push(piece.len());
+        }
+        assert_eq!(sizes, [PIECE, PIECE, PIECE, 1_000_000 - 3 * PIECE]);
     }
 }

@@ -13,7 +13,7 @@ use partwise_models::{ExpiresAfter, ExpiryAnchor, File, Purpose};
 use partwise_protocol::{
     retry::RetryPolicy,
     transport::SourceError,
-    upload::{Checkpoint, Parallel, Plan, Progress, ResumeError, RouteChoice},
+    upload::{Checkpoint, Parallel, Plan, Progress, ResumeError, RouteChoice, UploadError},
 };
 use tokio::io::AsyncRead;
 
@@ -21,7 +21,7 @@ use super::Upload;
 use crate::{
     AnySource, CheckpointDir, CheckpointStore, Client, Error, IntoSource, UnfinishedUpload, UploadSubject,
     deadline::{Deadline, within},
-    driver::{Signals, StoreOf},
+    driver::{Heard, Signals, StoreOf},
     mime::mime_type,
     reading::Reader,
     telling::run_telling,
@@ -174,12 +174,11 @@ impl UploadBuilder {
     /// Says how many bytes the content has. Content of another length is an error, and no file is made of it.
     ///
     /// A stream of known length is sent as it comes: one part after the other, each read whole before it is sent, with one part in
-    /// memory (8 MiB, unless [`part_size`](Self::part_size) says otherwise). No more than that is kept, so such an upload cannot be
-    /// resumed by another run, and after a lost answer its content cannot be compared
-    /// ([`CompletionUnknown`](partwise_protocol::upload::UploadError::CompletionUnknown)). Where that does not do, the stream is
-    /// written to a temporary file first, as one of unknown length: with [`md5`](Self::md5), with more than one part in flight
-    /// ([`parallel`](Self::parallel)), with checkpoints ([`resume`](Self::resume), [`resume_in`](Self::resume_in),
-    /// [`save_to`](Self::save_to)), and where the service takes such a file in one request alone.
+    /// memory (8 MiB, unless [`part_size`](Self::part_size) says otherwise), so that such an upload cannot be resumed by another run.
+    /// Once it has given as many bytes, it is waited for its end for a second, and it may stay open after that. Where the order of
+    /// its bytes does not do, the stream is written to a temporary file first, as one of unknown length: with [`md5`](Self::md5), with
+    /// more than one part in flight ([`parallel`](Self::parallel)), with checkpoints ([`resume`](Self::resume),
+    /// [`resume_in`](Self::resume_in), [`save_to`](Self::save_to)), and where the service takes such a file in one request alone.
     pub fn length(mut self, bytes: u64) -> Self {
         self.length = Some(bytes);
         self
@@ -294,8 +293,14 @@ impl UploadBuilder {
 
     async fn opened(mut self) -> Result<(Upload, Option<OnProgress>), Error> {
         let is_once_enough = self.resume_in.is_none() && self.saved.is_none() && self.store.is_none();
-        let opened = self.content.open(&self.client, &mut self.plan, self.length, is_once_enough).await;
-        let (source, path) = opened?;
+        let opening = self.content.open(&self.client, &mut self.plan, self.length, is_once_enough);
+        let (source, path) = match self.signals.heard_during(opening).await {
+            Heard::Nothing(opened) => opened?,
+            Heard::Stop => return Err(UploadError::Stopped { cause: None }.into()),
+            Heard::Cancel => {
+                return Err(UploadError::Cancelled { confirmed: true, file_possible: false }.into());
+            }
+        };
         let mut upload = match (self.resume_in, self.saved) {
             (Some(directory), _) => {
                 let subject = match path {

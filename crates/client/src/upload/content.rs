@@ -37,7 +37,7 @@ impl GivenContent {
             (Self::Stream(reader), Some(length)) => {
                 (open_stream(reader, client, plan, length, is_once_enough).await?, None)
             }
-            (Self::Stream(reader), None) => (spooled(reader).await?, None),
+            (Self::Stream(reader), None) => (spooled(reader, client.api().limits().upload).await?, None),
             (Self::Source(source), _) => (source, None),
             (Self::File(path), _) => {
                 (FileSource::open(&path).map_err(SourceError::new)?.into_source(), Some(path))
@@ -61,8 +61,9 @@ struct LengthError {
     found: u64,
 }
 
-async fn spooled(reader: AnyReader) -> Result<AnySource, Error> {
-    Ok(spool(reader).await.map_err(SourceError::new)?.into_source())
+/// One byte more than the most shows that there is more.
+async fn spooled(reader: AnyReader, most: u64) -> Result<AnySource, Error> {
+    Ok(spool(reader, most.saturating_add(1)).await.map_err(SourceError::new)?.into_source())
 }
 
 async fn open_stream(
@@ -73,17 +74,20 @@ async fn open_stream(
     is_once_enough: bool,
 ) -> Result<AnySource, Error> {
     let in_order = in_order(plan, client.api().limits().part);
+    // An upload that is impossible is told of before the stream is read.
+    let takes_parts = in_order.goes_in_parts(client.api(), length)?;
     let part_size = in_order.part_size.unwrap_or(STREAM_PART);
     if length <= part_size {
-        return Ok(collect(reader, length).await.map_err(SourceError::new)?.into_source());
+        let most = length.saturating_add(1);
+        return Ok(collect(reader, most).await.map_err(SourceError::new)?.into_source());
     }
     let may_be_in_order =
         matches!(plan.parallel, Parallel::Adaptive { .. } | Parallel::Fixed(1)) && !plan.md5;
-    if is_once_enough && may_be_in_order && in_order.goes_in_parts(client.api(), length)? {
+    if is_once_enough && may_be_in_order && takes_parts {
         *plan = in_order;
         return Ok(AnySource(Kind::Once(Arc::new(OnceSource::new(reader, length)))));
     }
-    spooled(reader).await
+    spooled(reader, length).await
 }
 
 /// The plan by which a stream is sent as it comes.

@@ -21,7 +21,7 @@ use crate::{
     Client, Error, RequestBody,
     attempt::Left,
     body::Handoff,
-    compare::{Comparing, compare, compare_digest},
+    compare::{Comparing, compare, compare_digest, compare_once},
     digest::Digest,
     driver::{Attempts, EndOf, Job, Moved},
     reading::Reader,
@@ -54,6 +54,7 @@ pub(super) enum UploadTaskResult {
     Compared(Result<Comparison, SourceError>),
     Hashed(Result<[u8; 16], SourceError>),
     Stamped(Result<SourceStamp, SourceError>),
+    Prepared(Result<(), SourceError>),
 }
 
 impl Moved for Handoff {
@@ -91,7 +92,6 @@ impl UploadJob {
         limit: u64,
         attempts: &mut Attempts<UploadTaskResult>,
     ) {
-        let (reader, body) = (self.reader.clone(), request.body().clone());
         let mut request = request.map(|body| RequestBody::new(body, Some(self.reader.clone())));
         request.extensions_mut().insert(about.operation.repeat());
         // The one request whose content cannot be looked at once more before it becomes a file.
@@ -102,7 +102,6 @@ impl UploadJob {
         self.latest = Some(handoff.clone());
         let (moved, within) = (handoff.clone(), span.clone());
         attempts.start_moving(id, moved, span, async move {
-            reader.wait_for(&body).await;
             let answer = attempt(within, client.exchange(request, limit)).await;
             UploadTaskResult::Answered { answer, digest: handoff.digest() }
         });
@@ -110,8 +109,8 @@ impl UploadJob {
 
     fn compare(&self, file_id: String, sent: Option<RequestId>) -> Comparing {
         let (reader, length) = (self.reader.clone(), self.transfer.progress().bytes_total);
-        if reader.comes_once() {
-            return Box::pin(ready(Ok(Comparison::Unknown)));
+        if let Some(source) = reader.once() {
+            return Box::pin(compare_once(self.client.clone(), source.clone(), length, file_id));
         }
         match self.digest.filter(|(request, _)| Some(*request) == sent) {
             Some((_, digest)) => Box::pin(compare_digest(reader, length, digest)),
@@ -143,6 +142,10 @@ impl Job for UploadJob {
                 let mut hashing = Hashing::start(self.reader.source().clone(), range);
                 attempts.start(id, async move { UploadTaskResult::Hashed(hashing.finish().await) });
             }
+            UploadTask::Prepare(range) => {
+                let preparing = self.reader.clone().prepare(range);
+                attempts.start(id, async move { UploadTaskResult::Prepared(preparing.await) });
+            }
             UploadTask::Stamp => {
                 let stamping = self.reader.clone().stamp();
                 attempts.start(id, async move { UploadTaskResult::Stamped(stamping.await) });
@@ -171,6 +174,7 @@ impl Job for UploadJob {
             UploadTaskResult::Compared(result) => self.transfer.handle_compared(id, result, now),
             UploadTaskResult::Hashed(digest) => self.transfer.handle_hashed(id, digest),
             UploadTaskResult::Stamped(stamp) => self.transfer.handle_stamped(id, stamp),
+            UploadTaskResult::Prepared(result) => self.transfer.handle_prepared(id, result),
         }
         Ok(())
     }

@@ -1,6 +1,7 @@
 //! Uploads of streams: spooled, in memory, or part by part as they come.
 
 use std::{
+    future::IntoFuture as _,
     io::{self, Read as _},
     pin::Pin,
     sync::{
@@ -8,18 +9,19 @@ use std::{
         atomic::{AtomicU64, Ordering::Relaxed},
     },
     task::{Context, Poll},
+    time::Duration,
 };
 
 use futures_util::TryStreamExt as _;
 use http::{Request, StatusCode};
 use partwise::{
-    Api, CheckpointFile, Client, Credential, Error, File, Purpose, RequestBody, UploadBuilder,
+    Api, CheckpointFile, Client, Credential, Error, ErrorKind, File, Purpose, RequestBody, UploadBuilder,
     protocol::{
         Dialect,
         error::ApiError,
         operations::OperationId,
         transport::SourceError,
-        upload::{RouteChoice, UploadError},
+        upload::{PlanError, RouteChoice, UploadError},
     },
 };
 use partwise_server::{
@@ -233,6 +235,68 @@ async fn a_stream_that_cannot_be_read_is_an_error_of_the_source() {
     let upload = setting.client.upload_stream("dump.jsonl", Broken(PART + 5), Purpose::Batch);
     let error = upload.length(LENGTH).part_size(PART).await.unwrap_err();
     assert!(matches!(&error, Error::Upload(cause) if matches!(**cause, UploadError::Source(_))), "{error:?}");
-    assert_eq!(setting.read_at_parts().len(), 2);
+    assert_eq!(setting.read_at_parts().len(), 1, "of the part that cannot be read, nothing is sent");
     assert_eq!(setting.files().await, 0);
+}
+
+/// A stream that gives this many bytes and then nothing, without an end.
+fn stuck(length: u64) -> impl AsyncRead + Send + 'static {
+    let (mut peer, reader) = tokio::io::duplex(1 << 20);
+    tokio::spawn(async move {
+        let content = &content()[..usize::try_from(length).unwrap()];
+        tokio::io::AsyncWriteExt::write_all(&mut peer, content).await.unwrap();
+        std::future::pending::<()>().await;
+    });
+    reader
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_stop_or_a_cancel_is_heard_while_a_stream_says_nothing() {
+    for length in [None, Some(PART), Some(LENGTH)] {
+        let setting = Setting::new().await;
+        let upload = || {
+            let upload = setting.client.upload_stream("a.jsonl", stuck(PART / 2), Purpose::Batch);
+            let upload = upload.part_size(PART);
+            match length {
+                Some(length) => upload.length(length),
+                None => upload,
+            }
+        };
+        let soon = || tokio::time::sleep(Duration::from_secs(60));
+        let stopped = upload().stop_when(soon()).await.unwrap_err();
+        assert_eq!(stopped.kind(), ErrorKind::Stopped, "{length:?}");
+        let cancelled = upload().cancel_when(soon()).await.unwrap_err();
+        assert_eq!(cancelled.kind(), ErrorKind::Cancelled, "{length:?}");
+        assert_eq!((setting.read_at_parts().len(), setting.files().await), (0, 0));
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_stream_that_stays_open_is_over_when_it_has_given_what_was_announced() {
+    let setting = Setting::new().await;
+    let upload = setting.client.upload_stream("a.jsonl", stuck(LENGTH), Purpose::Batch);
+    let file = upload.length(LENGTH).part_size(PART).await.unwrap();
+    assert!(setting.content_of(&file).await == content());
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_upload_that_is_impossible_is_told_of_before_the_stream_is_read() {
+    let setting = Setting::new().await;
+    let upload = setting.upload(content()).length(10 << 30).part_size(1 << 40);
+    let error = upload.await.unwrap_err();
+    assert!(matches!(&error, Error::Plan(PlanError::PartSize { .. })), "{error:?}");
+    assert_eq!(setting.read.load(Relaxed), 0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn others_go_on_while_a_slow_stream_is_waited_for_after_an_outage() {
+    let setting = Setting::new().await;
+    setting.faults.on(OperationId::AddUploadPart).first(1, Fault::Drop);
+    let slow = setting.client.upload_stream("a.jsonl", stuck(PART + 1), Purpose::Batch);
+    let slow = tokio::spawn(slow.length(LENGTH).part_size(PART).into_future());
+    tokio::time::sleep(Duration::from_secs(120)).await;
+    let other = setting.client.upload("b.txt", "text", Purpose::Assistants);
+    let other = tokio::time::timeout(Duration::from_secs(10), other.into_future()).await;
+    assert!(other.expect("it waits for the stream of another").is_ok());
+    slow.abort();
 }
