@@ -94,6 +94,8 @@ pub(crate) struct Books {
     fell_back: bool,
     /// The failure that came last was the service's own.
     is_of_service: bool,
+    /// This machine slept while the request was in flight that failed last.
+    is_of_sleep: bool,
     /// Parts that wait for their turn, until when.
     waiting: BTreeMap<u64, Duration>,
     /// Parts that were sent.
@@ -169,6 +171,7 @@ impl Books {
             stays_single: false,
             fell_back: false,
             is_of_service: false,
+            is_of_sleep: false,
             waiting: BTreeMap::new(),
             begun: BTreeSet::new(),
             solo: (None, 0),

@@ -50,7 +50,11 @@ impl Books {
     /// A part has failed, and may be cut anew once it was interrupted often enough.
     pub(super) fn part_interrupted(&mut self, start: u64, setback: Setback) {
         let Setback::Failed(kind) = setback else { return };
-        if kind == FailureKind::Source || (kind == FailureKind::Connect && self.is_of_service) {
+        // A sleep says nothing of the line.
+        if kind == FailureKind::Source
+            || self.is_of_sleep
+            || (kind == FailureKind::Connect && self.is_of_service)
+        {
             return;
         }
         let times = self.interruptions.entry(start).or_default();

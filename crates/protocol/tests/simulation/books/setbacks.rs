@@ -111,6 +111,7 @@ impl Books {
 
     /// Whether this is a failure of the service, not of the request.
     fn is_away(&mut self, flight: &Flight, setback: Setback, is_in_doubt: bool, now: Duration) -> bool {
+        self.is_of_sleep = false;
         let Setback::Failed(kind) = setback else { return false };
         if !matches!(kind, FailureKind::Connect | FailureKind::Interrupted | FailureKind::Timeout) {
             self.line.abandoned(flight.number);
@@ -118,6 +119,7 @@ impl Books {
         }
         if self.line.has_slept_since(flight.left_at) {
             self.line.abandoned(flight.number);
+            self.is_of_sleep = true;
             return flight.asked != Asked::Cancel;
         }
         let is_alone = self.flights.is_empty();
