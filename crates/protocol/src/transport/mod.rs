@@ -13,7 +13,7 @@ pub use self::{
     chunks::BodyChunks,
     failure::{Failure, FailureKind, causes},
     send_buffer::SendBuffer,
-    send_state::SendState,
+    send_state::{SendAttempt, SendState},
     source_error::{SourceChanged, SourceError},
 };
 pub use crate::operation::Repeat;

@@ -3,7 +3,7 @@
 /// How many bytes of a connection count as departed and may still be on this machine, held by the kernel or by TLS.
 ///
 /// A transport knows it, since it sets the sizes of its sockets, and says so with
-/// [`SendState::report_departed`](super::SendState::report_departed). The default is a transport that holds nothing.
+/// [`SendState::begin_attempt`](super::SendState::begin_attempt). The default is a transport that holds nothing.
 ///
 /// ```
 /// use partwise_protocol::transport::SendBuffer;

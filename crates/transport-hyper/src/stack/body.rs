@@ -13,7 +13,7 @@ use partwise_net::{
     files::{FileOrBytes, Files},
     request::{Portion, SendsFiles},
 };
-use partwise_protocol::transport::SendState;
+use partwise_protocol::transport::{SendAttempt, SendState};
 use pin_project_lite::pin_project;
 
 use super::wire::SEND_BUFFER;
@@ -31,8 +31,8 @@ pub(super) struct StackBody {
 pub(super) struct Sending {
     /// How much HTTP has taken.
     counted: SendState,
-    /// The caller's.
-    told: Option<SendState>,
+    /// The caller's, of a body that no layer has changed.
+    told: Option<SendAttempt>,
 }
 
 /// A piece of it.
@@ -125,9 +125,12 @@ impl Buf for Counted {
 impl Sending {
     fn of<B: Body>(head: &request::Parts, body: &B) -> Self {
         let length = body.size_hint().exact().or_else(|| announced(head));
+        // Of a body that a layer has compressed, all may arrive although less has departed than the caller's has.
+        let callers = head.extensions.get::<SendState>();
+        let callers = callers.filter(|state| length.is_some() && state.length() == length);
         Self {
             counted: length.map_or_else(SendState::of_unknown_length, SendState::new),
-            told: head.extensions.get().cloned(),
+            told: callers.map(|state| state.begin_attempt(SEND_BUFFER)),
         }
     }
 
@@ -144,34 +147,33 @@ impl Sending {
     /// Stops the body: nothing more of it is sent.
     pub(super) fn stop(&self) {
         self.counted.stop();
-        self.tell(|told| {
-            told.stop();
-        });
+        self.tell(SendAttempt::stop);
     }
 
     /// Says that the connection is closed, so that what has departed is all that ever does.
     pub(super) fn note_closed(&self) {
-        self.tell(SendState::note_closed);
+        self.tell(SendAttempt::note_closed);
     }
 
     /// Says that bytes that had departed were seen to move.
     pub(super) fn note_movement(&self) {
-        self.tell(SendState::note_movement);
+        self.tell(SendAttempt::note_movement);
     }
 
-    fn is_stopped(&self) -> bool {
-        self.counted.is_stopped() || self.told.as_ref().is_some_and(SendState::is_stopped)
+    /// Whether nothing more of it is to be sent, by the caller's wish or by the answer.
+    pub(super) fn is_stopped(&self) -> bool {
+        self.counted.is_stopped() || self.told.as_ref().is_some_and(SendAttempt::is_stopped)
     }
 
     fn take(&self, bytes: u64) -> bool {
-        self.counted.take(bytes)
+        self.counted.take(bytes) && self.told.as_ref().is_none_or(|told| told.take(bytes))
     }
 
     fn end(&self) {
         self.counted.end();
     }
 
-    fn tell(&self, tell: impl FnOnce(&SendState)) {
+    fn tell(&self, tell: impl FnOnce(&SendAttempt)) {
         if let Some(told) = &self.told {
             tell(told);
         }
@@ -211,7 +213,6 @@ impl StackBody {
     /// Makes ready for a connection, whose `files` go there.
     pub(super) fn begin(&mut self, files: Option<Files>) {
         self.files = files;
-        self.sending.tell(|state| state.report_departed(SEND_BUFFER));
     }
 }
 
@@ -298,18 +299,42 @@ mod tests {
         assert_eq!(length(Method::POST, None), None);
     }
 
+    fn told(state: &SendState, body: &'static [u8]) -> StackBody {
+        let request = Request::builder().extension(state.clone()).body(Full::new(Bytes::from_static(body)));
+        let mut body = StackBody::of(request.unwrap()).into_body();
+        body.begin(None);
+        body
+    }
+
     #[tokio::test]
     async fn a_caller_who_wants_to_know_is_told_what_has_departed_and_can_stop_the_body() {
         let state = SendState::new(8);
-        let request =
-            Request::builder().extension(state.clone()).body(Full::new(Bytes::from_static(b"01234567")));
-        let mut body = StackBody::of(request.unwrap()).into_body();
-        body.begin(None);
+        let mut body = told(&state, b"01234567");
         let mut piece = body.frame().await.unwrap().unwrap().into_data().ok().unwrap();
         piece.advance(5);
         assert_eq!(state.departed(), 5);
-        state.stop();
+        assert_eq!(state.stop(), 8, "the connection has it, and may send the rest");
         let next = std::future::poll_fn(|cx| Poll::Ready(Pin::new(&mut body).poll_frame(cx).is_pending()));
         assert!(next.await);
+        body.sending().note_closed();
+        assert_eq!(state.stop(), 5);
+    }
+
+    #[tokio::test]
+    async fn of_a_body_that_a_layer_has_changed_nothing_is_told() {
+        let state = SendState::new(10_000);
+        assert!(state.take(10_000), "a layer that compresses it has taken it all");
+        let mut body = told(&state, b"compressed");
+        let mut piece = body.frame().await.unwrap().unwrap().into_data().ok().unwrap();
+        piece.advance(10);
+        body.sending().note_closed();
+        assert_eq!((state.departed(), state.stop()), (10_000, 10_000));
+    }
+
+    #[tokio::test]
+    async fn an_answer_that_stops_one_attempt_leaves_the_next_one_alone() {
+        let state = SendState::new(8);
+        told(&state, b"01234567").sending().stop();
+        assert!(told(&state, b"01234567").frame().await.is_some());
     }
 }

@@ -68,6 +68,9 @@ pub enum StackError {
     /// Anything else in HTTP itself.
     #[error("the request could not be sent")]
     Exchange(#[source] hyper::Error),
+    /// The caller had stopped the body before it was sent; nothing has left.
+    #[error("the request was stopped before it was sent")]
+    Stopped,
     /// The runtime is shutting down.
     #[error("the client is closed")]
     Closed,

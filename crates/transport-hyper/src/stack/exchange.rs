@@ -37,6 +37,9 @@ pub(super) async fn exchange(
 ) -> Result<Response<AnswerBody>, StackError> {
     let uri = request.uri().clone();
     let state = request.body().sending().clone();
+    if state.is_stopped() {
+        return Err(StackError::Stopped);
+    }
     let closes_after_request = closes(request.headers());
     loop {
         let mut lease = slots.lease(&uri).await?;
