@@ -53,7 +53,11 @@ async fn main() -> Result<(), Box<dyn Error>> {
 async fn forward(State(gateway): State<Arc<Gateway>>, request: Request) -> Response {
     let credential = Credential::extract(&request);
     let (head, mut body) = request.into_parts();
-    let mut translation = match Translation::new(gateway.from.clone(), gateway.to.clone(), head) {
+    let mut entropy = [0; 16];
+    if let Err(error) = getrandom::fill(&mut entropy) {
+        return in_memory(failed(error).encode_response(&gateway.from).unwrap_or_default());
+    }
+    let mut translation = match Translation::new(gateway.from.clone(), gateway.to.clone(), head, entropy) {
         Ok(translation) => translation,
         Err(error) => {
             return in_memory(ApiError::from(error).encode_response(&gateway.from).unwrap_or_default());

@@ -59,9 +59,9 @@ fn write() -> Round {
 fn form(content: Bytes) -> (http::HeaderValue, Bytes) {
     let (content_type, body) = FormWriter::new(boundary())
         .text("purpose", "fine-tune")
-        .text("expires_after[anchor]", "created_at")
-        .text("expires_after[seconds]", "86400")
-        .file("file", "train.jsonl", "application/jsonl", content.into())
+        .and_then(|form| form.text("expires_after[anchor]", "created_at"))
+        .and_then(|form| form.text("expires_after[seconds]", "86400"))
+        .and_then(|form| form.file("file", "train.jsonl", "application/jsonl", content.into()))
         .and_then(FormWriter::finish)
         .expect("it can be written");
     (content_type, body.into_bytes().expect("it is in memory"))

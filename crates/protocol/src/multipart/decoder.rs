@@ -22,7 +22,7 @@ const TEXT_LIMIT: usize = 64 * 1024;
 ///
 /// let boundary = Boundary::from_entropy([7; 16]);
 /// let content = Segment::Bytes(Bytes::from_static(b"{}\n"));
-/// let form = FormWriter::new(boundary).text("purpose", "batch");
+/// let form = FormWriter::new(boundary).text("purpose", "batch")?;
 /// let (content_type, body) = form.file("file", "a.jsonl", "application/jsonl", content)?.finish()?;
 ///
 /// let mut decoder = FormDecoder::new(&content_type, "file")?;
@@ -121,8 +121,11 @@ impl FormDecoder {
         self.content.as_ref()
     }
 
-    /// The fields that have come before the content, once the content's own header has: for a gateway that passes the content on
-    /// while it comes. What comes behind the content is in [`FormPoll::Done`] only.
+    /// The content's header and the text fields that are complete so far; `None` until the content's header has come. For a gateway
+    /// that passes the content on while it comes.
+    ///
+    /// While the content comes, the text fields are those before it; after that, also those behind it that are complete. All of
+    /// them are in [`FormPoll::Done`].
     #[must_use]
     pub fn fields_so_far(&self) -> Option<FormFields> {
         let content = self.content.clone()?;
@@ -271,6 +274,12 @@ mod tests {
             (fields.text("purpose"), fields.content().filename.as_deref()),
             (Some("batch"), Some("a"))
         );
+        decoder.push(Bytes::from_static(
+            b"\r\n--b\r\nContent-Disposition: form-data; name=late\r\n\r\n1\r\n--b--\r\n",
+        ));
+        assert_eq!(fields.text("late"), None);
+        while !matches!(decoder.poll().unwrap(), FormPoll::Done(_)) {}
+        assert_eq!(decoder.fields_so_far().unwrap().text("late"), Some("1"), "it is behind the content");
     }
 
     #[test]

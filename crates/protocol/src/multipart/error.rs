@@ -56,6 +56,12 @@ pub enum FormError {
         /// The start of the content type.
         content_type: String,
     },
+    /// A text field's value has a line that begins with the form's boundary: it would end the field.
+    #[error("the value of the field {name:?} has the form's boundary in it")]
+    BoundaryInText {
+        /// The start of the field's name.
+        name: String,
+    },
     /// The form's length does not fit a `u64`.
     #[error("the form is too long")]
     TooLong(#[from] crate::transport::BodyTooLong),

@@ -1,25 +1,28 @@
 //! A form whose content has no length that is known beforehand.
 
-use bytes::Bytes;
+use bytes::{Bytes, BytesMut};
 use http::{Request, header};
 
-use crate::transport::{Body, Segment};
+use crate::transport::{Body, Segment, SourceRange};
 
 /// A request with a form whose content streams through, of whatever length: for gateways, which do not know how long the content
 /// is that they pass on. The service has to take a body without a `Content-Length`.
 ///
+/// [`CreateFile::encode_streamed`](crate::operations::CreateFile::encode_streamed) and
+/// [`AddUploadPart::encode_streamed`](crate::operations::AddUploadPart::encode_streamed) make it.
+///
 /// ```
+/// use bytes::Bytes;
 /// use partwise_protocol::{
-///     Api, Operation,
-///     multipart::{Boundary, StreamedForm},
+///     Api,
+///     multipart::Boundary,
 ///     operations::AddUploadPart,
-///     transport::SourceRange,
 /// };
 ///
 /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
-/// // The range stands for the content, whatever its length.
-/// let part = AddUploadPart::new("upload_1", SourceRange::new(0, 1), Boundary::from_entropy([7; 16]));
-/// let form = StreamedForm::of(part.encode_request(&Api::openai())?).expect("it has content");
+/// // The content is not in memory.
+/// let part = AddUploadPart::new("upload_1", Bytes::new(), Boundary::from_entropy([7; 16]));
+/// let form = part.encode_streamed(&Api::openai())?;
 /// assert!(!form.request.headers().contains_key("content-length"));
 /// // The body: form.before, then the content as it comes, then form.after.
 /// assert!(form.before.starts_with(b"--"));
@@ -38,24 +41,20 @@ pub struct StreamedForm {
 }
 
 impl StreamedForm {
-    /// Takes a request apart around the one range of a source in its body, which stands for the content; `None` when there is not
-    /// exactly one.
-    #[must_use]
-    pub fn of(request: Request<Body>) -> Option<Self> {
-        let (mut head, body) = request.into_parts();
-        let segments = body.into_segments();
-        let content = segments.iter().position(|segment| matches!(segment, Segment::Source(_)))?;
-        let (before, after) = (joined(&segments[..content])?, joined(&segments[content + 1..])?);
+    /// Makes the request of a form around this content, and takes it apart there.
+    pub(crate) fn around<E>(encode: impl FnOnce(Segment) -> Result<Request<Body>, E>) -> Result<Self, E> {
+        // A range that is not empty, since empty ones are left out of a body.
+        let (mut head, body) = encode(SourceRange::new(0, 1).into())?.into_parts();
+        let (mut before, mut after) = (BytesMut::new(), BytesMut::new());
+        let mut is_behind = false;
+        for segment in body.into_segments() {
+            match segment {
+                Segment::Bytes(bytes) if is_behind => after.extend_from_slice(&bytes),
+                Segment::Bytes(bytes) => before.extend_from_slice(&bytes),
+                Segment::Source(_) => is_behind = true,
+            }
+        }
         head.headers.remove(header::CONTENT_LENGTH);
-        Some(Self { request: Request::from_parts(head, ()), before, after })
+        Ok(Self { request: Request::from_parts(head, ()), before: before.freeze(), after: after.freeze() })
     }
-}
-
-/// The bytes of these segments; `None` when one of them is no bytes.
-fn joined(segments: &[Segment]) -> Option<Bytes> {
-    let bytes = segments.iter().map(|segment| match segment {
-        Segment::Bytes(bytes) => Some(bytes.as_ref()),
-        Segment::Source(_) => None,
-    });
-    Some(bytes.collect::<Option<Vec<_>>>()?.concat().into())
 }

@@ -15,7 +15,7 @@ use crate::transport::{Body, Segment};
 /// # use partwise_protocol::{multipart::{Boundary, FormWriter}, transport::SourceRange};
 /// let content = SourceRange::new(0, 1_000_000_000);
 /// let (content_type, body) = FormWriter::new(Boundary::from_entropy([7; 16]))
-///     .text("purpose", "fine-tune")
+///     .text("purpose", "fine-tune")?
 ///     .file("file", "train.jsonl", "application/jsonl", content.into())?
 ///     .finish()?;
 /// assert_eq!(content_type, "multipart/form-data; boundary=07070707070707070707070707070707");
@@ -38,11 +38,20 @@ impl FormWriter {
         Self { boundary, segments: Vec::new(), text: String::new() }
     }
 
-    /// Adds a text field. `name` is one of the API's own: a backslash in it is not escaped.
-    pub fn text(mut self, name: &str, value: &str) -> Self {
+    /// Adds a text field. `name` is one of the API's own: line breaks and quotes in it are escaped, a backslash is not.
+    ///
+    /// # Errors
+    /// [`FormError::BoundaryInText`] when a line of `value` begins with the boundary: the rest of the value would be read as other
+    /// fields. A random boundary is in no value by chance.
+    pub fn text(mut self, name: &str, value: &str) -> Result<Self, FormError> {
+        // Readers differ in what ends a line, and some read a boundary at the beginning of a value as one.
+        let delimiter = format!("--{}", self.boundary.as_str());
+        if value.split(['\r', '\n']).any(|line| line.starts_with(&delimiter)) {
+            return Err(FormError::BoundaryInText { name: excerpt(name) });
+        }
         self.open_field(name);
         self.text += &format!("\r\n\r\n{value}\r\n");
-        self
+        Ok(self)
     }
 
     /// Adds a file. Of `filename` only the [`base_name`] is sent, as UTF-8; `content` is neither read nor
@@ -120,8 +129,11 @@ mod tests {
     fn a_file_of_a_source_with_text_before_it() {
         let form = writer()
             .text("purpose", "batch")
+            .unwrap()
             .text("expires_after[seconds]", "3600")
+            .unwrap()
             .text("expires_after[anchor]", "created_at")
+            .unwrap()
             .file("file", "batch.jsonl", "application/jsonl", SourceRange::new(2, 9).into())
             .unwrap();
         insta::assert_snapshot!(on_the_wire(form, b"0123456789"));
@@ -139,8 +151,8 @@ mod tests {
     fn text_may_follow_a_file_in_memory() {
         let content = Bytes::from_static(b"{}\n");
         let address = content.as_ptr();
-        let form =
-            writer().file("file", "a.jsonl", "text/plain", content.into()).unwrap().text("purpose", "evals");
+        let form = writer().file("file", "a.jsonl", "text/plain", content.into()).unwrap();
+        let form = form.text("purpose", "evals").unwrap();
         let (_, body) = form.clone().finish().unwrap();
         assert!(matches!(&body.segments()[1], Segment::Bytes(bytes) if bytes.as_ptr() == address));
         insta::assert_snapshot!(on_the_wire(form, b""));
@@ -148,7 +160,7 @@ mod tests {
 
     #[test]
     fn a_form_of_text_alone_is_in_memory() {
-        insta::assert_snapshot!(on_the_wire(writer().text("name", "Zoë\r\n\"quoted\""), b""));
+        insta::assert_snapshot!(on_the_wire(writer().text("name", "Zoë\r\n\"quoted\"").unwrap(), b""));
     }
 
     #[test]
@@ -167,7 +179,22 @@ mod tests {
                 Bytes::from_static(b"x").into(),
             )
             .unwrap();
-        insta::assert_snapshot!(on_the_wire(form.text("a\"\r\nb", ""), b""));
+        insta::assert_snapshot!(on_the_wire(form.text("a\"\r\nb", "").unwrap(), b""));
+    }
+
+    #[test]
+    fn no_value_and_no_name_can_end_its_field() {
+        let delimiter = "--abababababababababababababababab";
+        for value in ["", "x\r\n", "x\n", "x\r", "\r\n"].map(|before| format!("{before}{delimiter}--\r\n")) {
+            let error = writer().text("purpose", &value).unwrap_err();
+            assert_eq!(error, FormError::BoundaryInText { name: "purpose".into() }, "{value:?}");
+        }
+        let inside = format!("x{delimiter}\r\n -{delimiter}");
+        assert!(on_the_wire(writer().text("a", &inside).unwrap(), b"").contains(delimiter));
+        let name = writer().text(&format!("a\r\n{delimiter}--"), "").unwrap().finish().unwrap().1;
+        let name = name.into_bytes().unwrap();
+        let delimiters = memchr::memmem::find_iter(&name, &format!("\n{delimiter}")).count();
+        assert_eq!(delimiters, 1, "the one at the end");
     }
 
     #[test]

@@ -7,7 +7,7 @@ use super::{
     AddUploadPart, CancelUpload, CompleteUpload, CreateFile, CreateUpload, DeleteFile, DownloadFile,
     ImportFile, ListFiles, OperationId, RetrieveFile, Route,
 };
-use crate::{Api, Operation, error::DecodeError, error::EncodeError, transport::Body};
+use crate::{Api, Operation, error::DecodeError, error::EncodeError, multipart::Boundary, transport::Body};
 
 /// A request of any of the ten operations.
 ///
@@ -20,7 +20,8 @@ use crate::{Api, Operation, error::DecodeError, error::EncodeError, transport::B
 /// let request = Request::delete("/v1/files/file-1").body(Bytes::new())?;
 /// let route = Api::of_request("https://gateway.example", request.uri())?.route(request.method(), request.uri())?;
 /// let azure = Api::azure("https://example.openai.azure.com", "2024-10-21")?;
-/// let outgoing = AnyOperation::decode(&route, request)?.encode_request(&azure)?;
+/// let entropy = [7; 16]; // of a secure random source, new for each request
+/// let outgoing = AnyOperation::decode(&route, request)?.encode_request(&azure, entropy)?;
 /// assert_eq!(outgoing.uri(), "https://example.openai.azure.com/openai/files/file-1?api-version=2024-10-21");
 /// # Ok(())
 /// # }
@@ -90,20 +91,29 @@ impl AnyOperation {
         }
     }
 
-    /// The request for a service, as [`Operation::encode_request`] makes it.
+    /// The request for a service, as [`Operation::encode_request`] makes it, but with a new boundary made of `entropy` if it is a
+    /// form: it has to be unpredictable, and new for each request, or the caller whose request was [decoded](Self::decode) could write
+    /// fields of its own into the form.
+    ///
+    /// A list asks for no page of a service that has none: see [`ListFiles::page_of`].
     ///
     /// # Errors
     /// [`EncodeError`] when the input cannot go on the wire or the dialect does not have it.
-    pub fn encode_request(&self, api: &Api) -> Result<Request<Body>, EncodeError> {
+    pub fn encode_request(&self, api: &Api, entropy: [u8; 16]) -> Result<Request<Body>, EncodeError> {
+        let boundary = || Boundary::from_entropy(entropy);
         match self {
             Self::ListFiles(operation) => operation.encode_request(api),
-            Self::CreateFile(operation) => operation.encode_request(api),
+            Self::CreateFile(operation) => {
+                CreateFile { boundary: boundary(), ..operation.clone() }.encode_request(api)
+            }
             Self::ImportFile(operation) => operation.encode_request(api),
             Self::RetrieveFile(operation) => operation.encode_request(api),
             Self::DeleteFile(operation) => operation.encode_request(api),
             Self::DownloadFile(operation) => operation.encode_request(api),
             Self::CreateUpload(operation) => operation.encode_request(api),
-            Self::AddUploadPart(operation) => operation.encode_request(api),
+            Self::AddUploadPart(operation) => {
+                AddUploadPart { boundary: boundary(), ..operation.clone() }.encode_request(api)
+            }
             Self::CompleteUpload(operation) => operation.encode_request(api),
             Self::CancelUpload(operation) => operation.encode_request(api),
         }

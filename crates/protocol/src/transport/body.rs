@@ -188,9 +188,6 @@ impl From<SourceRange> for Segment {
 }
 
 impl SourceRange {
-    /// Stands for content of whatever length.
-    pub(crate) const PLACEHOLDER: Self = Self { start: 0, end: 1 };
-
     /// The bytes from `start` up to, but not including, `end`. As with `std`'s ranges, an `end` before
     /// `start` names no bytes: the range is then empty and lies at `start`.
     #[must_use]

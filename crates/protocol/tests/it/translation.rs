@@ -3,10 +3,10 @@
 use bytes::Bytes;
 use http::{Request, Response, StatusCode};
 use partwise_protocol::{
-    Api, Dialect,
-    error::ApiError,
-    multipart::decode_whole,
-    operations::{OperationId, TranslateError, Translation, TranslationStep},
+    Api, Dialect, Operation as _,
+    error::{ApiError, EncodeError},
+    multipart::{Boundary, FormError, decode_whole},
+    operations::{AnyOperation, CreateFile, OperationId, TranslateError, Translation, TranslationStep},
     transport::Body,
 };
 
@@ -20,12 +20,14 @@ fn dated() -> Api {
     Api::azure("https://r.example", "2025-04-01-preview").unwrap()
 }
 
+const ENTROPY: [u8; 16] = [0xab; 16];
+
 fn translation(method: &str, path: &str, content_type: Option<&str>, to: Api) -> Translation {
     let mut request = Request::builder().method(method).uri(path);
     if let Some(content_type) = content_type {
         request = request.header("content-type", content_type);
     }
-    Translation::new(gateway(), to, request.body(()).unwrap().into_parts().0).unwrap()
+    Translation::new(gateway(), to, request.body(()).unwrap().into_parts().0, ENTROPY).unwrap()
 }
 
 /// What was sent to the service: the request, and its body in the pieces in which it left.
@@ -173,6 +175,15 @@ fn requests_without_content_pass_as_a_whole() {
     insta::assert_snapshot!(format!("{sent}\n\n{}", shown(&pass(&mut list, b"", 1).unwrap())));
 }
 
+fn assert_says_so_again(translation: &mut Translation, said: Option<&String>) {
+    for _ in 0..2 {
+        translation.push(Bytes::from_static(b"more"));
+        translation.finish_input();
+        let error = translation.poll().unwrap_err();
+        assert_eq!(Some(&rejection(translation, error)), said);
+    }
+}
+
 #[test]
 fn what_cannot_pass_is_never_done_and_says_why() {
     let content = ("file", Some("a.jsonl"), &b"{}"[..]);
@@ -195,23 +206,25 @@ fn what_cannot_pass_is_never_done_and_says_why() {
         let mut create = create(dated());
         let error = pass(&mut create, &form(&fields), 1000).unwrap_err();
         texts.push(rejection(&create, error));
-        assert!(!matches!(create.poll(), Ok(TranslationStep::Done)));
+        assert_says_so_again(&mut create, texts.last());
     }
     let mut cut = create(dated());
     let body = form(&[("purpose", None, b"batch"), content]);
     let error = pass(&mut cut, &body[..body.len() - 6], 1000).unwrap_err();
     texts.push(rejection(&cut, error));
+    assert_says_so_again(&mut cut, texts.last());
 
     let old = Api::azure("https://r.example", "2024-06-01").unwrap();
     let mut upload = translation("POST", "/v1/uploads", Some("application/json"), old);
     let error = pass(&mut upload, br#"{"filename":"a","purpose":"batch","bytes":1,"mime_type":"a/b"}"#, 9)
         .unwrap_err();
     texts.push(rejection(&upload, error));
-    assert!(!matches!(upload.poll(), Ok(TranslationStep::Done)));
+    assert_says_so_again(&mut upload, texts.last());
 
     let mut long = translation("POST", "/v1/uploads", Some("application/json"), dated());
     let error = pass(&mut long, &vec![b' '; 33 * MIB], MIB).unwrap_err();
     texts.push(rejection(&long, error));
+    assert_says_so_again(&mut long, texts.last());
     insta::assert_snapshot!(texts.join("\n"));
 }
 
@@ -219,7 +232,7 @@ fn what_cannot_pass_is_never_done_and_says_why() {
 fn a_request_of_no_operation_and_one_without_its_form_are_no_translations() {
     let of = |method: &str, path: &str| {
         let head = Request::builder().method(method).uri(path).body(()).unwrap().into_parts().0;
-        ApiError::from(Translation::new(gateway(), dated(), head).unwrap_err()).status
+        ApiError::from(Translation::new(gateway(), dated(), head, ENTROPY).unwrap_err()).status
     };
     assert_eq!(of("GET", "/v1/models"), StatusCode::NOT_FOUND);
     assert_eq!(of("PUT", "/v1/files"), StatusCode::METHOD_NOT_ALLOWED);
@@ -273,4 +286,120 @@ fn of_a_download_the_head_is_translated_and_its_content_passes() {
     assert_eq!(head.status(), 206);
     assert_eq!(head.headers()["content-range"], "bytes 2-4/9");
     assert_eq!(head.headers()["content-length"], "3");
+}
+
+/// A whole form with another file and the boundary `b`, as the value of a field.
+const SMUGGLED: &str = "created_at\r\n--b\r\nContent-Disposition: form-data; name=\"file\"; filename=\"evil.jsonl\"\r\n    Content-Type: application/jsonl\r\n\r\n{}\r\n--b--\r\n";
+
+fn smuggling_form(boundary: &str) -> Vec<u8> {
+    let value =
+        serde_json::json!({ "anchor": SMUGGLED.replace("--b", &format!("--{boundary}")), "seconds": 3600 });
+    let body = form(&[
+        ("purpose", None, b"batch"),
+        ("expires_after", None, value.to_string().as_bytes()),
+        ("file", Some("good.jsonl"), b"{}"),
+    ]);
+    let name = "filename=\"good.jsonl\"";
+    String::from_utf8(body).unwrap().replace(name, &format!("{name}\r\nContent-Type: text/plain")).into()
+}
+
+#[test]
+fn no_value_becomes_another_field_on_its_way() {
+    let check = |content_type: &http::HeaderValue, body: Bytes| {
+        let (fields, content) = decode_whole(content_type, body, "file").unwrap();
+        assert_eq!(fields.content().filename.as_deref(), Some("good.jsonl"));
+        assert_eq!(content, "{}");
+        let anchor = fields.text("expires_after.anchor").or(fields.text("expires_after[anchor]"));
+        assert_eq!(anchor, Some(SMUGGLED));
+    };
+    let (request, pieces) = pass(&mut create(dated()), &smuggling_form("b"), 1000).unwrap();
+    check(&request.headers()["content-type"], pieces.concat().into());
+
+    let came = || {
+        let request = Request::post("/v1/files").header("content-type", "multipart/form-data; boundary=b");
+        request.body(Bytes::from(smuggling_form("b"))).unwrap()
+    };
+    let route = gateway().route(came().method(), came().uri()).unwrap();
+    let request = AnyOperation::decode(&route, came()).unwrap().encode_request(&dated(), ENTROPY).unwrap();
+    let (head, body) = request.into_parts();
+    check(&head.headers["content-type"], body.into_bytes().unwrap());
+
+    // With a boundary that the caller knows, it does not pass at all.
+    let known = "ab".repeat(16);
+    let mut create = create(dated());
+    let error = pass(&mut create, &smuggling_form(&known), 1000).unwrap_err();
+    insta::assert_snapshot!(rejection(&create, error));
+    let operation = CreateFile::decode_request(&route, came()).unwrap();
+    assert!(matches!(
+        operation.encode_request(&dated()),
+        Err(EncodeError::Form(FormError::BoundaryInText { .. }))
+    ));
+}
+
+#[test]
+fn a_part_goes_on_with_a_boundary_of_its_own() {
+    let body = form(&[("data", Some("blob"), b"x")]);
+    let request = || {
+        let request = Request::post("/v1/uploads/upload_1/parts");
+        let request = request.header("content-type", "multipart/form-data; boundary=b");
+        request.body(Bytes::from(body.clone())).unwrap()
+    };
+    let route = gateway().route(request().method(), request().uri()).unwrap();
+    let part = AnyOperation::decode(&route, request()).unwrap().encode_request(&dated(), ENTROPY).unwrap();
+    let own = Boundary::from_entropy(ENTROPY);
+    assert_eq!(part.headers()["content-type"], own.content_type());
+    let form = Some("multipart/form-data; boundary=b");
+    let mut translation = translation("POST", "/v1/uploads/upload_1/parts", form, dated());
+    let (request, _) = pass(&mut translation, &body, 100).unwrap();
+    assert_eq!(request.headers()["content-type"], own.content_type());
+}
+
+#[test]
+fn only_a_completion_keeps_much_of_a_body() {
+    let of = |method: &str, path: &str, length: usize| {
+        let mut translation = translation(method, path, Some("application/json"), dated());
+        let error = pass(&mut translation, &vec![b' '; length], MIB).err();
+        error.is_some_and(|error| matches!(error, TranslateError::TooLong { .. }))
+    };
+    for (method, path, limit) in [
+        ("GET", "/v1/files", 64 << 10),
+        ("DELETE", "/v1/files/file-1", 64 << 10),
+        ("POST", "/v1/uploads/upload_1/cancel", 64 << 10),
+        ("POST", "/v1/uploads", MIB),
+        ("POST", "/v1/uploads/upload_1/complete", 32 * MIB),
+    ] {
+        assert!(!of(method, path, limit) && of(method, path, limit + 1), "{path}");
+    }
+}
+
+#[test]
+fn pages_come_from_the_whole_list_of_a_service_without_pages() {
+    let unpaged = || Api::azure("https://r.example", "2024-10-21").unwrap();
+    let list = r#"{"object":"list","data":[{"id":"file-2","created_at":2,"purpose":"evals"},{"id":"file-1","created_at":1,"purpose":"batch"},
+        {"id":"file-4","created_at":3,"purpose":"batch"},{"id":"file-3","created_at":3,"purpose":"evals"}]}"#;
+    let page = |query: &str| {
+        let mut listing = translation("GET", &format!("/v1/files{query}"), None, unpaged());
+        let (request, _) = pass(&mut listing, b"", 1).unwrap();
+        let sent = request.uri().query().unwrap().replace("api-version=2024-10-21", "");
+        format!("{query} {sent} → {}", text_of(listing.answer(answer(200, list))))
+    };
+    let pages = [
+        "",
+        "?limit=2",
+        "?limit=2&after=file-3",
+        "?limit=1&after=file-2",
+        "?after=file-1",
+        "?order=asc&limit=3",
+        "?order=asc&after=file-2",
+        "?purpose=evals&limit=1",
+        "?purpose=evals&limit=1&after=file-3",
+        "?after=file-9",
+    ]
+    .map(page);
+    insta::assert_snapshot!(pages.join("\n"));
+
+    let mut listing = translation("GET", "/v1/files?limit=1", None, dated());
+    pass(&mut listing, b"", 1).unwrap();
+    let whole = text_of(listing.answer(answer(200, list)));
+    assert_eq!(whole.matches("file-").count(), 4, "a service with pages has chosen them: {whole}");
 }

@@ -15,7 +15,7 @@ enum Field {
 impl Field {
     fn write(&self, form: FormWriter) -> FormWriter {
         match self {
-            Self::Text { name, value } => form.text(name, std::str::from_utf8(value).unwrap()),
+            Self::Text { name, value } => form.text(name, std::str::from_utf8(value).unwrap()).unwrap(),
             Self::File { name, filename, content_type, content } => {
                 let content = Bytes::copy_from_slice(content);
                 form.file(name, filename, content_type, content.into()).unwrap()
@@ -64,6 +64,14 @@ fn value(boundary: &Boundary) -> impl Strategy<Value = Vec<u8>> + use<> {
         .prop_filter("holds a delimiter", move |value| memchr::memmem::find(value, &delimiter).is_none())
 }
 
+/// What a text field takes: no line of it begins with the boundary.
+fn text(boundary: &Boundary) -> impl Strategy<Value = Vec<u8>> + use<> {
+    let delimiter = format!("--{}", boundary.as_str()).into_bytes();
+    value(boundary).prop_filter("has a line that begins with the boundary", move |value| {
+        !value.split(|byte| b"\r\n".contains(byte)).any(|line| line.starts_with(&delimiter))
+    })
+}
+
 fn content(boundary: &Boundary) -> impl Strategy<Value = Vec<u8>> + use<> {
     let delimiter = boundary.delimiter();
     (value(boundary), vec(any::<u8>(), 0..64))
@@ -74,7 +82,7 @@ fn content(boundary: &Boundary) -> impl Strategy<Value = Vec<u8>> + use<> {
 fn form() -> impl Strategy<Value = (Boundary, Vec<Field>)> {
     any::<[u8; 16]>().prop_map(Boundary::from_entropy).prop_flat_map(|boundary| {
         let field = prop_oneof![
-            (name(), value(&boundary)).prop_map(|(name, value)| Field::Text { name, value }),
+            (name(), text(&boundary)).prop_map(|(name, value)| Field::Text { name, value }),
             (name(), filename(), content_type(), content(&boundary)).prop_map(
                 |(name, filename, content_type, content)| Field::File {
                     name,
@@ -128,9 +136,11 @@ fn every_size_of_piece_and_every_cut_gives_the_same_form() {
     let range = SourceRange::new(6, 6 + content.len() as u64);
     let (_, body) = FormWriter::new(boundary.clone())
         .text("purpose", "")
+        .unwrap()
         .file("file", "a.bin", "text/plain", Segment::Source(range))
         .unwrap()
         .text("last", "\r\n--")
+        .unwrap()
         .finish()
         .unwrap();
     let body = body.resolve(source.as_bytes()).unwrap();
@@ -162,6 +172,7 @@ fn content_in_memory_is_decoded_without_a_copy() {
     let content = vec![b'\r'; 100_000];
     let form = FormWriter::new(boundary)
         .text("purpose", "batch")
+        .unwrap()
         .file("file", "a.jsonl", "application/jsonl", Bytes::from(content.clone()).into())
         .unwrap();
     let (content_type, body) = form.finish().unwrap();

@@ -9,7 +9,7 @@ use crate::{
     checks::filled,
     error::{DecodeError, EncodeError, ResponseError, excerpt},
     json::{json_response, problem as json_problem, read_response},
-    multipart::{Boundary, FormFields, FormWriter, content_type, decode_whole, form_request},
+    multipart::{Boundary, FormFields, FormWriter, StreamedForm, content_type, decode_whole, form_request},
     operations::{OperationId, Route},
     transport::{Body, Segment},
 };
@@ -46,7 +46,8 @@ pub struct CreateFile {
     pub expires_after: Option<ExpiresAfter>,
     /// The content: bytes, or a range of the caller's source that is read while it is sent.
     pub content: Segment,
-    /// The separator of the fields; must be new for every attempt.
+    /// The separator of the fields; must be random, and new for every attempt. Of a request that came in it is the caller's, with
+    /// which nothing may be sent.
     pub boundary: Boundary,
 }
 
@@ -79,6 +80,15 @@ impl CreateFile {
         expiry_fields(dialect).is_ok()
     }
 
+    /// The request around content that streams through, whatever its length; the operation's own [`content`](Self::content) is left
+    /// out.
+    ///
+    /// # Errors
+    /// [`EncodeError`] when the input cannot go on the wire or the dialect does not have it.
+    pub fn encode_streamed(&self, api: &Api) -> Result<StreamedForm, EncodeError> {
+        StreamedForm::around(|content| self.encode_around(api, content))
+    }
+
     /// Reads the request from its form, wherever the content went: a streaming service hands in what it has of it, a
     /// test the bytes. Where the dialect has no `expires_after`, it is ignored like any other unknown field.
     ///
@@ -104,6 +114,11 @@ impl CreateFile {
         Ok(texts)
     }
 
+    fn encode_around(&self, api: &Api, content: Segment) -> Result<Request<Body>, EncodeError> {
+        let file = (self.filename.as_str(), self.mime_type.as_str(), content);
+        Self::request_around(api, &self.texts(api.dialect())?, &[], file, &self.boundary)
+    }
+
     /// The request with these text fields before and behind the content, which has a name and a media type.
     pub(crate) fn request_around(
         api: &Api,
@@ -113,9 +128,9 @@ impl CreateFile {
         boundary: &Boundary,
     ) -> Result<Request<Body>, EncodeError> {
         let add = |form: FormWriter, (name, value): &(&'static str, String)| form.text(name, value);
-        let form = before.iter().fold(FormWriter::new(boundary.clone()), add);
+        let form = before.iter().try_fold(FormWriter::new(boundary.clone()), add)?;
         let form = form.file(Self::CONTENT_FIELD, filename, mime_type, content)?;
-        let form = behind.iter().fold(form, add);
+        let form = behind.iter().try_fold(form, add)?;
         form_request(Self::ID, Self::ID.uri(api, None, &[])?, form)
     }
 
@@ -151,8 +166,7 @@ impl Operation for CreateFile {
     type Response = File;
 
     fn encode_request(&self, api: &Api) -> Result<Request<Body>, EncodeError> {
-        let content = (self.filename.as_str(), self.mime_type.as_str(), self.content.clone());
-        Self::request_around(api, &self.texts(api.dialect())?, &[], content, &self.boundary)
+        self.encode_around(api, self.content.clone())
     }
 
     fn decode_response(response: Response<Bytes>) -> Result<File, ResponseError> {

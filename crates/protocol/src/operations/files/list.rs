@@ -4,7 +4,7 @@ use std::{fmt, ops::RangeInclusive};
 
 use bytes::Bytes;
 use http::{Request, Response, header};
-use partwise_models::{FileList, Purpose, TypeDiscriminator};
+use partwise_models::{File, FileList, Purpose, TypeDiscriminator};
 
 use super::{FileListEnd, FileListWriter};
 use crate::{
@@ -21,7 +21,7 @@ const LIMITS: RangeInclusive<u32> = 1..=10_000;
 /// Lists files.
 ///
 /// Azure's older dated versions page nothing: of the parameters they get `purpose` alone, and their answer needs `object` and
-/// `data` alone; what a service says beside them is written where it is set. [`OperationId::takes_field`] says where the others are.
+/// `data` alone, of which [`page_of`](Self::page_of) takes a page; what a service says beside them is written where it is set. [`OperationId::takes_field`] says where the others are.
 ///
 /// Of a parameter that a request repeats, the first counts; an empty one counts as absent.
 ///
@@ -89,6 +89,54 @@ impl ListFiles {
     #[must_use]
     pub fn has_pages(dialect: &Dialect) -> bool {
         Self::ID.takes_field("after", dialect)
+    }
+
+    /// Takes the page that this asks for out of a list of all files: for gateways, whose callers know pages and whose service has
+    /// none.
+    ///
+    /// Files of one second are in the order of their identifiers, so that pages of several lists fit together. `has_more` stays true
+    /// where the list says so of itself.
+    ///
+    /// ```
+    /// use partwise_models::{File, FileList};
+    /// use partwise_protocol::operations::{ListFiles, Order};
+    ///
+    /// let all = || FileList::new(["file-1", "file-2", "file-3"].map(File::new).to_vec());
+    /// let request = ListFiles::new().order(Order::Ascending).limit(1).after("file-1");
+    /// let page = request.page_of(all())?;
+    /// assert_eq!((page.data[0].id.as_str(), page.has_more), ("file-2", Some(true)));
+    /// # Ok::<(), partwise_protocol::error::DecodeError>(())
+    /// ```
+    ///
+    /// # Errors
+    /// [`DecodeError::Invalid`] when the file that the page comes after is not in the list: its place is unknown then.
+    pub fn page_of(&self, mut list: FileList) -> Result<FileList, DecodeError> {
+        let place = |file: &File| (file.created_at, file.id.clone());
+        list.data.sort_by_cached_key(place);
+        if self.order != Some(Order::Ascending) {
+            list.data.reverse();
+        }
+        if let Some(after) = &self.after {
+            let at = list.data.iter().position(|file| file.id == *after);
+            let at = at.ok_or_else(|| DecodeError::Invalid {
+                field: "after",
+                problem: format!(
+                    "must be the identifier of a file in the list, and is {:?}",
+                    beginning(after)
+                ),
+            })?;
+            list.data.drain(..=at);
+        }
+        if let Some(purpose) = &self.purpose {
+            list.data.retain(|file| file.purpose.as_ref().is_none_or(|its| its == purpose));
+        }
+        let limit = self.limit.unwrap_or(*LIMITS.end());
+        let limit = usize::try_from(limit).unwrap_or(usize::MAX);
+        list.has_more = Some(list.data.len() > limit || list.has_more == Some(true));
+        list.data.truncate(limit);
+        list.first_id = list.data.first().map(|file| file.id.clone());
+        list.last_id = list.data.last().map(|file| file.id.clone());
+        Ok(list)
     }
 
     /// Sets [`purpose`](#structfield.purpose).

@@ -24,7 +24,7 @@ impl Translation {
     pub fn answer(&self, response: Response<Bytes>) -> Response<Body> {
         let id = request_id(response.headers());
         let translated = match self.route.operation {
-            OperationId::ListFiles => again::<ListFiles>(response, &self.from),
+            OperationId::ListFiles => self.listed(response),
             OperationId::CreateFile => again::<CreateFile>(response, &self.from),
             OperationId::ImportFile => again::<ImportFile>(response, &self.from),
             OperationId::RetrieveFile => again::<RetrieveFile>(response, &self.from),
@@ -62,6 +62,15 @@ impl Translation {
             *response.status_mut() = error.status;
             response
         })
+    }
+
+    /// The page that was asked for, of a service that has only whole lists.
+    fn listed(&self, response: Response<Bytes>) -> Result<Response<Body>, Box<ApiError>> {
+        let mut list = ListFiles::decode_response(response).map_err(rejected)?;
+        if let Some(page) = &self.page {
+            list = page.page_of(list).map_err(ApiError::from)?;
+        }
+        ListFiles::encode_response(&list, &self.from).map_err(not_encoded)
     }
 
     /// A success that came without a body has one where the caller's dialect always does.

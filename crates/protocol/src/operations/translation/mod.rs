@@ -11,22 +11,23 @@ use http::{Request, StatusCode, request::Parts};
 
 pub use self::error::TranslateError;
 use self::form::FormTranslation;
-use super::{AnyOperation, OperationId, Route};
+use super::{AnyOperation, ListFiles, OperationId, Route};
 use crate::{
     Api,
     error::DecodeError,
     transport::{Body, Segment},
 };
 
-/// The most bytes of a body without content: of a completion that names as many parts as a service takes.
-const BODY_LIMIT: usize = 32 << 20;
-
 /// One request's way through a gateway: it comes in as one dialect has it and goes out as another, and so does its answer on the way
 /// back.
 ///
 /// Content streams through as it comes: of a part or a file, no more is kept than the fields around it, 64 KiB at most. Other bodies
-/// are kept as a whole, up to 32 MiB. A gateway pushes the body of the request that came in, and does what [`poll`](Self::poll) says;
-/// it hands the service's answer to [`answer`](Self::answer).
+/// are kept as a whole: up to 32 MiB of a completion, 1 MiB where an upload is created or a file imported, and 64 KiB elsewhere. A
+/// gateway pushes the body of the request that came in, and does what [`poll`](Self::poll) says; it hands the service's answer to
+/// [`answer`](Self::answer).
+///
+/// Where the caller's dialect lists files in pages and the service's does not, the service is asked for its whole list, and the
+/// answer is the page of it that was asked for: see [`ListFiles::page_of`].
 ///
 /// ```
 /// use bytes::Bytes;
@@ -40,7 +41,8 @@ const BODY_LIMIT: usize = 32 << 20;
 /// let gateway = Api::with_base("https://gateway.example/v1", Dialect::OpenAi)?;
 /// let azure = Api::azure("https://example.openai.azure.com", "2024-06-01")?;
 /// let (head, ()) = Request::delete("/v1/files/file-1").body(())?.into_parts();
-/// let mut translation = Translation::new(gateway, azure, head)?;
+/// let entropy = [7; 16]; // of a secure random source, new for each request
+/// let mut translation = Translation::new(gateway, azure, head, entropy)?;
 /// translation.finish_input();
 /// let TranslationStep::Request(request) = translation.poll()? else { unreachable!("it has no body") };
 /// assert_eq!(request.uri(), "https://example.openai.azure.com/openai/files/file-1?api-version=2024-06-01");
@@ -59,6 +61,9 @@ pub struct Translation {
     to: Api,
     route: Route,
     reading: Reading,
+    entropy: [u8; 16],
+    /// The list that the caller has asked for, of a service that has no pages.
+    page: Option<ListFiles>,
     /// What is to be done before more is read.
     steps: VecDeque<TranslationStep>,
 }
@@ -83,28 +88,31 @@ enum Reading {
     Whole {
         head: Box<Parts>,
         body: BytesMut,
-        is_complete: bool,
+    },
+    /// It is; kept until it has become a request, which it never does when it cannot be read.
+    Complete {
+        head: Box<Parts>,
+        body: Bytes,
     },
     Form(Box<FormTranslation>),
     /// A body that was kept has become a request.
     Done,
-    /// A body that was kept has not.
-    Failed,
 }
 
 impl Translation {
     /// A request to a gateway that is known as `from`, for the service `to`. Only the path of the request's URI is looked at, and
-    /// must be below that of `from`.
+    /// must be below that of `from`. The boundary of a form that goes out is made of `entropy`: it has to be unpredictable, and new for
+    /// each request, or callers could write fields of their own into the form.
     ///
     /// # Errors
     /// [`DecodeError`] when the request belongs to no operation, or has no form where one is needed.
-    pub fn new(from: Api, to: Api, head: Parts) -> Result<Self, DecodeError> {
+    pub fn new(from: Api, to: Api, head: Parts, entropy: [u8; 16]) -> Result<Self, DecodeError> {
         let route = from.route(&head.method, &head.uri)?;
-        let reading = match FormTranslation::new(&route, &head)? {
+        let reading = match FormTranslation::new(&route, &head, entropy)? {
             Some(form) => Reading::Form(Box::new(form)),
-            None => Reading::Whole { head: Box::new(head), body: BytesMut::new(), is_complete: false },
+            None => Reading::Whole { head: Box::new(head), body: BytesMut::new() },
         };
-        Ok(Self { from, to, route, reading, steps: VecDeque::new() })
+        Ok(Self { from, to, route, reading, entropy, page: None, steps: VecDeque::new() })
     }
 
     /// The operation that is asked for.
@@ -119,10 +127,10 @@ impl Translation {
             Reading::Form(form) => form.push(bytes),
             // What is too long is not kept; one byte more says so.
             Reading::Whole { body, .. } => {
-                let room = (BODY_LIMIT + 1).saturating_sub(body.len());
+                let room = (body_limit(self.route.operation) + 1).saturating_sub(body.len());
                 body.extend_from_slice(&bytes[..bytes.len().min(room)]);
             }
-            Reading::Done | Reading::Failed => {}
+            Reading::Complete { .. } | Reading::Done => {}
         }
     }
 
@@ -130,17 +138,20 @@ impl Translation {
     pub fn finish_input(&mut self) {
         match &mut self.reading {
             Reading::Form(form) => form.finish_input(),
-            Reading::Whole { is_complete, .. } => *is_complete = true,
-            Reading::Done | Reading::Failed => {}
+            Reading::Whole { head, body } => {
+                let head = mem::replace(head, Box::new(Request::new(()).into_parts().0));
+                self.reading = Reading::Complete { head, body: mem::take(body).freeze() };
+            }
+            Reading::Complete { .. } | Reading::Done => {}
         }
     }
 
     /// Says what to do next.
     ///
     /// # Errors
-    /// [`TranslateError`] when the request cannot be read, or asks for what the service's dialect does not have. It is never
-    /// [`Done`](TranslationStep::Done) then, and a request that was begun must be broken off, so that the service does not take it
-    /// for complete.
+    /// [`TranslateError`] when the request cannot be read, or asks for what the service's dialect does not have. Each
+    /// later call returns it again, so it is never [`Done`](TranslationStep::Done) then; a request that was begun must be broken off,
+    /// so that the service does not take it for complete.
     pub fn poll(&mut self) -> Result<TranslationStep, TranslateError> {
         if let Some(step) = self.steps.pop_front() {
             return Ok(step);
@@ -148,21 +159,27 @@ impl Translation {
         match &mut self.reading {
             Reading::Done => return Ok(TranslationStep::Done),
             Reading::Form(form) => form.poll(&self.route, &self.from, &self.to, &mut self.steps)?,
-            Reading::Whole { body, .. } if body.len() > BODY_LIMIT => {
-                return Err(TranslateError::TooLong { limit: BODY_LIMIT });
-            }
-            Reading::Whole { is_complete: false, .. } => {}
-            Reading::Whole { head, body, .. } => {
-                let head = mem::replace(&mut **head, Request::new(()).into_parts().0);
-                let request = Request::from_parts(head, mem::take(body).freeze());
-                self.reading = Reading::Failed;
-                let request = AnyOperation::decode(&self.route, request)?.encode_request(&self.to)?;
+            Reading::Whole { body, .. } => check_length(self.route.operation, body.len())?,
+            Reading::Complete { head, body } => {
+                let request = Request::from_parts((**head).clone(), body.clone());
+                check_length(self.route.operation, request.body().len())?;
+                self.pass_on(request)?;
                 self.reading = Reading::Done;
-                self.steps.extend(steps_of(request));
             }
-            Reading::Failed => {}
         }
         Ok(self.steps.pop_front().unwrap_or(TranslationStep::NeedInput))
+    }
+
+    /// Plans to send a request whose body is in memory.
+    fn pass_on(&mut self, request: Request<Bytes>) -> Result<(), TranslateError> {
+        let operation = AnyOperation::decode(&self.route, request)?;
+        self.steps.extend(steps_of(operation.encode_request(&self.to, self.entropy)?));
+        let is_paged = |api: &Api| ListFiles::has_pages(api.dialect());
+        self.page = match operation {
+            AnyOperation::ListFiles(list) if is_paged(&self.from) && !is_paged(&self.to) => Some(list),
+            _ => None,
+        };
+        Ok(())
     }
 
     /// Returns `true` if an answer with this status has content as its body, which passes as it is: what
@@ -171,6 +188,21 @@ impl Translation {
     pub fn is_content(&self, status: StatusCode) -> bool {
         self.route.operation == OperationId::DownloadFile && status.is_success()
     }
+}
+
+/// The most bytes of a body that is kept. Nobody is authorized yet when it comes, so only a completion, which may name as many parts
+/// as a service takes, gets much.
+fn body_limit(operation: OperationId) -> usize {
+    match operation {
+        OperationId::CompleteUpload => 32 << 20,
+        OperationId::CreateUpload | OperationId::ImportFile => 1 << 20,
+        _ => 64 << 10,
+    }
+}
+
+fn check_length(operation: OperationId, length: usize) -> Result<(), TranslateError> {
+    let limit = body_limit(operation);
+    if length > limit { Err(TranslateError::TooLong { limit }) } else { Ok(()) }
 }
 
 /// A request with a body in memory.

@@ -10,7 +10,7 @@ use crate::{
     Api, Dialect, Operation,
     error::{DecodeError, EncodeError, ResponseError},
     json::{json_response, read_response},
-    multipart::{Boundary, FormFields, FormWriter, content_type, decode_whole, form_request},
+    multipart::{Boundary, FormFields, FormWriter, StreamedForm, content_type, decode_whole, form_request},
     operation::id_of,
     operations::{OperationId, Route},
     transport::{Body, Segment},
@@ -38,7 +38,8 @@ pub struct AddUploadPart {
     pub upload_id: String,
     /// The content: bytes, or a range of the caller's source that is read while it is sent.
     pub content: Segment,
-    /// The separator of the fields; must be new for every attempt.
+    /// The separator of the fields; must be random, and new for every attempt. Of a request that came in it is the caller's, with
+    /// which nothing may be sent.
     pub boundary: Boundary,
 }
 
@@ -50,6 +51,21 @@ impl AddUploadPart {
     #[must_use]
     pub fn new(upload_id: impl Into<String>, content: impl Into<Segment>, boundary: Boundary) -> Self {
         Self { upload_id: upload_id.into(), content: content.into(), boundary }
+    }
+
+    /// The request around content that streams through, whatever its length; the operation's own [`content`](Self::content) is left
+    /// out.
+    ///
+    /// # Errors
+    /// [`EncodeError`] when the input cannot go on the wire or the dialect does not have it.
+    pub fn encode_streamed(&self, api: &Api) -> Result<StreamedForm, EncodeError> {
+        StreamedForm::around(|content| self.encode_around(api, content))
+    }
+
+    fn encode_around(&self, api: &Api, content: Segment) -> Result<Request<Body>, EncodeError> {
+        let form = FormWriter::new(self.boundary.clone());
+        let form = form.file(Self::CONTENT_FIELD, "upload", "application/octet-stream", content)?;
+        form_request(Self::ID, Self::ID.uri(api, Some(&self.upload_id), &[])?, form)
     }
 
     /// Reads the request from its form, wherever the content went: a streaming service hands in what it has of it, a
@@ -67,10 +83,7 @@ impl Operation for AddUploadPart {
     type Response = UploadPartResource;
 
     fn encode_request(&self, api: &Api) -> Result<Request<Body>, EncodeError> {
-        let form = FormWriter::new(self.boundary.clone());
-        let form =
-            form.file(Self::CONTENT_FIELD, "upload", "application/octet-stream", self.content.clone())?;
-        form_request(Self::ID, Self::ID.uri(api, Some(&self.upload_id), &[])?, form)
+        self.encode_around(api, self.content.clone())
     }
 
     fn decode_response(response: Response<Bytes>) -> Result<UploadPartResource, ResponseError> {
