@@ -1,6 +1,6 @@
 //! The bytes of a body one piece after another.
 
-use std::{io, vec};
+use std::{io, iter::FusedIterator, vec};
 
 use bytes::{Buf, Bytes};
 
@@ -12,7 +12,8 @@ const CHUNK: u64 = 256 * 1024;
 /// The bytes of a [`Body`] in pieces of at most 256 KiB, each read from the source when it is asked for: for transports that stream.
 ///
 /// It is an iterator of pieces, and a reader of all of them for transports that block. A piece that cannot be read is a
-/// [`SourceError`], which [`Failure::of`](super::Failure::of) finds again in what a transport makes of it.
+/// [`SourceError`], which [`Failure::of`](super::Failure::of) finds again in what a transport makes of it. It is the last item; a reader
+/// fails again each time, so that no transport takes what came before for the whole body.
 ///
 /// ```
 /// use std::io::Read as _;
@@ -35,9 +36,11 @@ pub struct BodyChunks<R> {
     segments: vec::IntoIter<Segment>,
     /// The rest of the range that is being read.
     range: SourceRange,
-    /// The rest of the piece that is being copied to a reader's buffers.
+    /// The rest of the bytes that are in memory and have not been given out.
     rest: Bytes,
     read: R,
+    /// A piece could not be read.
+    is_broken: bool,
 }
 
 impl Body {
@@ -53,7 +56,34 @@ impl Body {
             range: SourceRange::new(0, 0),
             rest: Bytes::new(),
             read,
+            is_broken: false,
         }
+    }
+}
+
+impl<R: FnMut(SourceRange, &mut [u8]) -> io::Result<()>> BodyChunks<R> {
+    /// Sees to it that bytes are ready, of which none are left only at the end of the body.
+    fn fill(&mut self) -> Result<(), SourceError> {
+        while self.rest.is_empty() {
+            if self.range.is_empty() {
+                match self.segments.next() {
+                    Some(Segment::Bytes(bytes)) => self.rest = bytes,
+                    Some(Segment::Source(range)) => self.range = range,
+                    None => return Ok(()),
+                }
+                continue;
+            }
+            let (start, end) = (self.range.start(), self.range.end());
+            let piece = SourceRange::new(start, end.min(start.saturating_add(CHUNK)));
+            let mut bytes = vec![0; usize::try_from(piece.len()).unwrap_or_default()];
+            if let Err(error) = (self.read)(piece, &mut bytes) {
+                self.is_broken = true;
+                return Err(SourceError::new(error));
+            }
+            self.range = SourceRange::new(piece.end(), end);
+            self.rest = bytes.into();
+        }
+        Ok(())
     }
 }
 
@@ -61,32 +91,26 @@ impl<R: FnMut(SourceRange, &mut [u8]) -> io::Result<()>> Iterator for BodyChunks
     type Item = Result<Bytes, SourceError>;
 
     fn next(&mut self) -> Option<Self::Item> {
-        if !self.rest.is_empty() {
-            return Some(Ok(std::mem::take(&mut self.rest)));
+        if self.is_broken {
+            return None;
         }
-        if self.range.is_empty() {
-            match self.segments.next()? {
-                Segment::Bytes(bytes) => return Some(Ok(bytes)),
-                Segment::Source(range) => self.range = range,
-            }
+        if let Err(error) = self.fill() {
+            return Some(Err(error));
         }
-        let (start, end) = (self.range.start(), self.range.end());
-        let piece = SourceRange::new(start, end.min(start.saturating_add(CHUNK)));
-        let mut bytes = vec![0; usize::try_from(piece.len()).unwrap_or_default()];
-        if let Err(error) = (self.read)(piece, &mut bytes) {
-            return Some(Err(SourceError::new(error)));
-        }
-        self.range = SourceRange::new(piece.end(), end);
-        Some(Ok(bytes.into()))
+        let length = self.rest.len().min(usize::try_from(CHUNK).unwrap_or(usize::MAX));
+        let piece = self.rest.split_to(length);
+        (!piece.is_empty()).then_some(Ok(piece))
     }
 }
 
+impl<R: FnMut(SourceRange, &mut [u8]) -> io::Result<()>> FusedIterator for BodyChunks<R> {}
+
 impl<R: FnMut(SourceRange, &mut [u8]) -> io::Result<()>> io::Read for BodyChunks<R> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        if self.rest.is_empty() {
-            let piece = self.next().transpose().map_err(io::Error::other)?;
-            self.rest = piece.unwrap_or_default();
+        if self.is_broken {
+            return Err(io::Error::other(SourceError::new(io::Error::other("an earlier read failed"))));
         }
+        self.fill().map_err(io::Error::other)?;
         let length = buffer.len().min(self.rest.len());
         self.rest.copy_to_slice(&mut buffer[..length]);
         Ok(length)
@@ -132,6 +156,21 @@ mod tests {
     }
 
     #[test]
+    fn bytes_in_memory_come_in_small_pieces_that_are_not_copied() {
+        let bytes = Bytes::from(vec![7; LENGTH as usize]);
+        let pieces: Vec<_> = Body::from(bytes.clone()).into_chunks(place).map(Result::unwrap).collect();
+        assert_eq!(pieces.iter().map(Bytes::len).collect::<Vec<_>>(), [CHUNK as usize, CHUNK as usize, 3]);
+        assert!(pieces.iter().all(|piece| bytes.as_ptr_range().contains(&piece.as_ptr())));
+
+        let mut chunks = Body::from(bytes.clone()).into_chunks(place);
+        let mut first = [0; 4];
+        chunks.read_exact(&mut first).unwrap();
+        let mut rest = Vec::new();
+        chunks.read_to_end(&mut rest).unwrap();
+        assert_eq!(first.len() + rest.len(), bytes.len());
+    }
+
+    #[test]
     fn a_reader_gets_the_same_bytes_and_loses_none_that_is_asked_for_otherwise() {
         let whole = body(LENGTH).read_with(place).unwrap();
         let mut read = Vec::new();
@@ -150,9 +189,12 @@ mod tests {
         let mut chunks = body(LENGTH + 1).into_chunks(place);
         let error = chunks.find_map(Result::err).unwrap();
         assert_eq!(Failure::of(error.into(), FailureKind::of).kind, FailureKind::Source);
-        assert!(chunks.next().unwrap().is_err(), "a piece that was not read is not left out");
+        assert!(chunks.next().is_none(), "nothing behind a piece that was not read");
 
-        let error = body(LENGTH + 1).into_chunks(place).read_to_end(&mut Vec::new()).unwrap_err();
-        assert_eq!(Failure::of(error.into(), FailureKind::of).kind, FailureKind::Source);
+        let mut reader = body(LENGTH + 1).into_chunks(place);
+        for _ in 0..2 {
+            let error = reader.read_to_end(&mut Vec::new()).unwrap_err();
+            assert_eq!(Failure::of(error.into(), FailureKind::of).kind, FailureKind::Source);
+        }
     }
 }

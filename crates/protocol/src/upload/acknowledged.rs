@@ -13,7 +13,8 @@ use crate::transport::SendBuffer;
 
 impl UploadMachine {
     /// Takes note of what the driver's transport may hold of the bytes that it reports as departed: the rates that sizes of parts
-    /// and the number of connections follow from leave it out. Until then it is taken to hold nothing.
+    /// and the number of connections follow from leave it out, and a request that finds out whether the service can be reached is
+    /// taken to get through only when more has departed. Until then it is taken to hold nothing.
     pub fn handle_send_buffer(&mut self, buffer: SendBuffer) {
         self.line.buffer = buffer;
     }

@@ -365,8 +365,12 @@ impl UploadMachine {
     ///
     /// | the attempt | known before | leads to |
     /// |---|---|---|
-    /// | was certainly not executed, or its body had not left whole | | the same again, while the policy allows it, or in parts |
-    /// | was rejected for good | nothing | the end: the service has made no file |
+    /// | was certainly not executed, or its body had not left whole; the policy allows another | | the same again, or in parts |
+    /// | the same, and the policy allows none | a file may have been made | reconciling |
+    /// | the same, and says that the upload is over | nothing | starting over, if an earlier run began it; else the end |
+    /// | the same | nothing | the end, with its error |
+    /// | was not executed: rejected for good, or its source failed; says that the upload is over | nothing | as above |
+    /// | was not executed | nothing | the end: the service has made no file |
     /// | may have been executed: `complete` | nothing | the same once more: another answer shows more than the list |
     /// | anything else | | reconciling |
     fn commit_failed(&mut self, pending: PendingRequest, failed: FailedAttempt, left: Option<u64>, now: Now) {

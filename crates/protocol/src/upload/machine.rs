@@ -7,6 +7,7 @@ use super::{
 };
 use crate::{
     machine::{Action, Machine, Now, RequestId, SaveError},
+    retry::service_state::is_moving,
     transport::Failure,
 };
 
@@ -59,7 +60,9 @@ impl Machine for UploadMachine {
         if self.pending.was_started(id) {
             self.moves = self.moves.wrapping_add(1);
             let sent = self.pending.sent(id, bytes);
-            self.service.moved(id, sent);
+            if is_moving(sent, self.line.buffer) {
+                self.service.moves(id);
+            }
             self.statistics.bytes_sent = self.statistics.bytes_sent.saturating_add(bytes);
         }
     }

@@ -10,7 +10,7 @@ use super::{
 };
 use crate::{
     machine::Now,
-    retry::service_state::{Blame, Failed, Gate, MOVING},
+    retry::service_state::{Blame, Failed, Gate, is_moving},
     transport::Failure,
 };
 
@@ -36,7 +36,8 @@ impl UploadMachine {
             _ if self.plan.retry_policy().give_up_after.is_zero() => FailedAttempt::Failed(failure),
             Blame::Sleep => FailedAttempt::Away { failure, outage: None, is_broken: false },
             Blame::Service { outage } => {
-                FailedAttempt::Away { failure, outage: Some(outage), is_broken: pending.sent > MOVING }
+                let is_broken = is_moving(pending.sent, self.line.buffer);
+                FailedAttempt::Away { failure, outage: Some(outage), is_broken }
             }
             Blame::Request => FailedAttempt::Failed(failure),
         }

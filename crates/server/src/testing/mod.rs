@@ -72,6 +72,9 @@ use tower_service::Service;
 
 pub use self::{body::FaultyBody, faulty::Faulty, schedule::Schedule};
 
+/// The pause after a socket that could not be accepted.
+const ACCEPT_AGAIN: Duration = Duration::from_millis(20);
+
 type BoxError = Box<dyn std::error::Error + Send + Sync>;
 
 /// What goes wrong with a request.
@@ -121,7 +124,7 @@ pub struct Faults(Arc<Mutex<State>>);
 
 #[derive(Debug, Default)]
 struct State {
-    rules: Vec<(Scope, Schedule<Fault>)>,
+    rules: Vec<(Arc<Scope>, Schedule<Fault>)>,
     executed: u64,
 }
 
@@ -144,6 +147,8 @@ pub struct On<'f> {
 
 impl On<'_> {
     /// Narrows the rule to requests with such a head: with a certain key or path, for instance. Others are not counted.
+    ///
+    /// The condition may use the same [`Faults`]; rules that it adds are for later requests.
     pub fn when(mut self, condition: impl Fn(&Parts) -> bool + Send + Sync + 'static) -> Self {
         self.scope.condition = Some(Box::new(condition));
         self
@@ -166,7 +171,7 @@ impl On<'_> {
 
     /// These requests have the faults of this schedule.
     pub fn follow(self, schedule: Schedule<Fault>) {
-        self.faults.lock().rules.push((self.scope, schedule));
+        self.faults.lock().rules.push((Arc::new(self.scope), schedule));
     }
 }
 
@@ -206,7 +211,7 @@ impl Faults {
 
     /// Serves a [`Server`](crate::Server), or another service, with these faults on a socket until the future is dropped.
     ///
-    /// A socket that cannot be accepted is left out; how a connection ends is what the client is tested with, so nothing
+    /// A socket that cannot be accepted is left out, and the next one is accepted a moment later; how a connection ends is what the client is tested with, so nothing
     /// is said of it.
     pub async fn serve<S, R>(&self, service: S, listener: TcpListener)
     where
@@ -218,7 +223,11 @@ impl Faults {
     {
         let mut connections = JoinSet::new();
         loop {
-            let Ok((stream, _)) = listener.accept().await else { continue };
+            let Ok((stream, _)) = listener.accept().await else {
+                // It may fail until others close their files.
+                tokio::time::sleep(ACCEPT_AGAIN).await;
+                continue;
+            };
             let faulty = self.around(service.clone());
             let serve = service_fn(move |request| {
                 let mut faulty = faulty.clone();
@@ -235,9 +244,12 @@ impl Faults {
 
     /// Counts a request, and returns its fault.
     fn of(&self, operation: Option<OperationId>, head: &Parts) -> Option<Fault> {
+        let scopes: Vec<_> = self.lock().rules.iter().map(|(scope, _)| Arc::clone(scope)).collect();
+        // Conditions are the user's, and may ask or change these very faults: they are asked without the lock.
+        let having: Vec<_> = scopes.into_iter().filter(|scope| scope.has(operation, head)).collect();
         let mut found = None;
         for (scope, schedule) in &mut self.lock().rules {
-            if scope.has(operation, head) {
+            if having.iter().any(|having| Arc::ptr_eq(having, scope)) {
                 let fault = schedule.advance();
                 found = found.or(fault);
             }

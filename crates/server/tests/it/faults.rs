@@ -1,6 +1,6 @@
 //! Faults on demand: each kind, in process and over a socket.
 
-use std::{io, time::Duration};
+use std::{future::Future as _, io, task::Poll, time::Duration};
 
 use bytes::Bytes;
 use http::{HeaderMap, Request, StatusCode};
@@ -199,4 +199,38 @@ async fn a_rule_may_be_for_requests_with_a_certain_head_alone() {
     assert_eq!(faulty.in_process(LIST).await.unwrap().0, StatusCode::OK);
     assert_eq!(faulty.in_process(limited).await.unwrap().0, StatusCode::TOO_MANY_REQUESTS);
     assert_eq!(faulty.in_process(limited).await.unwrap().0, StatusCode::OK);
+}
+
+#[tokio::test]
+async fn a_condition_may_use_the_faults_that_it_belongs_to() {
+    let faulty = Faulty::new().await;
+    let own = faulty.faults.clone();
+    let has_executed = move |_: &http::request::Parts| {
+        if own.executed() == 1 {
+            own.on(OperationId::RetrieveFile).every(slow_down());
+        }
+        own.executed() == 1
+    };
+    faulty.faults.on(OperationId::ListFiles).when(has_executed).first(1, Fault::Drop);
+    assert_eq!(faulty.in_process(LIST).await.unwrap().0, StatusCode::OK);
+    assert_eq!(faulty.in_process(LIST).await.unwrap_err(), io::ErrorKind::ConnectionReset);
+    assert_eq!(faulty.in_process("/v1/files/file-1").await.unwrap().0, StatusCode::TOO_MANY_REQUESTS);
+}
+
+#[cfg(target_os = "linux")]
+#[tokio::test(start_paused = true)]
+async fn a_socket_that_cannot_be_accepted_is_followed_by_a_pause() {
+    let server = Server::builder(Store::memory()).keys(Keys::any()).build().await.unwrap();
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    // From now on accept fails at once.
+    rustix::net::shutdown(&listener, rustix::net::Shutdown::Both).unwrap();
+    let faults = Faults::new();
+    let mut serving = Box::pin(faults.serve(server, listener));
+    let mut polls = 0;
+    let serving = std::future::poll_fn(|cx| {
+        polls += 1;
+        if polls > 1000 { Poll::Ready(()) } else { serving.as_mut().poll(cx) }
+    });
+    // The clock moves on only while nothing is to be done.
+    timeout(Duration::from_secs(1), serving).await.expect_err("it accepts again and again");
 }

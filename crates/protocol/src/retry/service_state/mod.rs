@@ -16,7 +16,12 @@ use self::{
     hold::Pass,
     outage::{Probe, Reachability},
 };
-use crate::{machine::RequestId, retry::RetryPolicy, transport::FailureKind, upload::UploadRegistry};
+use crate::{
+    machine::RequestId,
+    retry::RetryPolicy,
+    transport::{FailureKind, SendBuffer},
+    upload::UploadRegistry,
+};
 
 /// What the uploads and downloads of one client know of their service together: whether it can be reached, until when it wants
 /// nothing, and which upload was answered with which file.
@@ -79,8 +84,15 @@ pub(crate) struct Member {
     pass: Option<Pass>,
 }
 
-/// Bytes that a connection to nowhere may take: those that the system and TLS hold.
-pub(crate) const MOVING: u64 = 1 << 20;
+/// What a proxy on the way may take of a body whose service cannot be reached.
+const HELD_ON_THE_WAY: u64 = 1 << 20;
+
+/// Returns `true` if more of a body has departed than a connection to nowhere takes: what the transport holds, and what stands on the
+/// way.
+pub(crate) fn is_moving(departed: u64, buffer: SendBuffer) -> bool {
+    // Twice the usual, to be sure. The most is held only where the other side has acknowledged much, and nowhere acknowledges nothing.
+    departed > buffer.usual.saturating_mul(2).max(HELD_ON_THE_WAY)
+}
 
 /// What may leave now.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -216,9 +228,9 @@ impl Member {
         self.service.lock().answered(now);
     }
 
-    /// Of the body of this request so many bytes have left.
-    pub(crate) fn moved(&mut self, id: RequestId, bytes: u64) {
-        if let Some((_, probe)) = self.probe.as_ref().filter(|(probe, _)| *probe == id && bytes > MOVING) {
+    /// The body of this request is [moving](is_moving).
+    pub(crate) fn moves(&mut self, id: RequestId) {
+        if let Some((_, probe)) = self.probe.as_ref().filter(|(probe, _)| *probe == id) {
             self.service.lock().is_moving(probe);
         }
     }

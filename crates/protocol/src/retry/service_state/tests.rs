@@ -354,14 +354,25 @@ fn a_probe_whose_body_moves_keeps_nobody_else_waiting() {
     let (mut one, other) = (Member::of(&service), Member::of(&service));
     one.failed(failed(0, false, true), seconds(0), HALF);
     one.leaves(PROBE, seconds(2));
-    one.moved(PROBE, MOVING);
+    one.moves(RequestId(7));
     assert_ne!(other.gate(seconds(2)), Gate::Open);
-    one.moved(PROBE, MOVING + 1);
+    one.moves(PROBE);
     assert_eq!((other.gate(seconds(2)), service.offline()), (Gate::Open, None));
     // It breaks all the same: the waits go on from where they were.
     one.failed(failed(2, true, true), seconds(3), 0);
     assert_eq!(service.offline().unwrap().next_attempt, seconds(5));
     assert_eq!(service.offline().unwrap().since, seconds(0));
+}
+
+#[test]
+fn a_body_moves_once_more_has_departed_than_the_transport_may_hold() {
+    for (buffer, held) in [
+        (SendBuffer::default(), 1 << 20),
+        (SendBuffer::new(512 << 10, 4 << 20), 1 << 20),
+        (SendBuffer::new(2 << 20, 16 << 20), 4 << 20),
+    ] {
+        assert!(!is_moving(held, buffer) && is_moving(held + 1, buffer), "{buffer:?}");
+    }
 }
 
 #[test]
