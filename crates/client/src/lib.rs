@@ -1,8 +1,9 @@
 //! A client for the Files and Uploads APIs of OpenAI and Azure OpenAI: it executes operations, and moves files of any
 //! size up in parallel parts and down in parallel ranges, over hyper or over any tower service.
 //!
-//! This crate never decides what goes on the wire or what an answer means: that is [`protocol`]. It owns clocks, files and tasks,
-//! and it holds no file or part in memory as a whole, but for one part of a stream. Sockets are the transport's: `stack`, or any tower service.
+//! This crate never decides what goes on the wire or what an answer means: that is [`protocol`]. It owns clocks, files and tasks, and
+//! holds no file or part in memory as a whole, but for one part of a stream. Sockets are the transport's: `stack`, or any tower
+//! service.
 //!
 //! ```no_run
 //! # async fn example() -> Result<(), Box<dyn std::error::Error>> {

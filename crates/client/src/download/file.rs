@@ -93,7 +93,7 @@ impl FileDownload {
     /// [synced](crate::Target::sync). Everything that it starts ends when this future is dropped, but for a write that a thread for
     /// blocking work has already begun.
     ///
-    /// A range that breaks off is gone on with from where it broke, as patiently as the plan says. Every range must be of
+    /// A range that is interrupted is resumed from where it ended, as the plan's retry policy says. Every range must be of
     /// the same content: of the same length, and with the same `ETag` and `Last-Modified` where the service sends them.
     ///
     /// # Errors

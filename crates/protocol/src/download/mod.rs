@@ -434,7 +434,7 @@ impl DownloadMachine {
             .chain(save)
             .chain(self.look_deadline(now))
             .chain(self.gate(now))
-            .chain(self.patience_ends(now))
+            .chain(self.gives_up_at(now))
             .min()
     }
 

@@ -70,7 +70,7 @@ impl DownloadMachine {
 
     /// Ends a download whose service was away for too long. What was written is kept.
     pub(super) fn watch_outage(&mut self, now: Duration) {
-        let Some((since, limit)) = self.patience(now) else { return };
+        let Some((since, limit)) = self.give_up_limit(now) else { return };
         // What is under way may still be answered, and its transport knows when it stalls.
         if now.saturating_sub(since) < limit || self.is_waiting() {
             return;
@@ -84,14 +84,14 @@ impl DownloadMachine {
     }
 
     /// The moment at which nothing is waited for any more.
-    pub(super) fn patience_ends(&self, now: Duration) -> Option<Duration> {
-        let patience = self.patience(now).filter(|_| !self.is_waiting());
-        patience.and_then(|(since, limit)| since.checked_add(limit))
+    pub(super) fn gives_up_at(&self, now: Duration) -> Option<Duration> {
+        let limit = self.give_up_limit(now).filter(|_| !self.is_waiting());
+        limit.and_then(|(since, limit)| since.checked_add(limit))
     }
 
     /// Since when the service is away, and for how long that is waited for.
-    fn patience(&self, now: Duration) -> Option<(Duration, Duration)> {
-        self.service.patience(self.plan.retry_policy(), self.began.unwrap_or(now), self.is_known())
+    fn give_up_limit(&self, now: Duration) -> Option<(Duration, Duration)> {
+        self.service.give_up_limit(self.plan.retry_policy(), self.began.unwrap_or(now), self.is_known())
     }
 
     fn is_waiting(&self) -> bool {

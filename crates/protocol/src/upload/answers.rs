@@ -196,7 +196,7 @@ impl UploadMachine {
         self.finish(Err(UploadError::Cancelled { confirmed: true, file_possible }));
     }
 
-    /// Something was asked for in vain: again, another way, or the end.
+    /// Handles a failed attempt: retry, fall back, or finish.
     pub(super) fn attempt_failed(
         &mut self,
         pending: PendingRequest,
@@ -328,7 +328,7 @@ impl UploadMachine {
         self.count_retry(failed.retry(pending.attempt, wait), failed.is_overload());
     }
 
-    /// A service that asks for patience gets it from everything that comes next, this request or another; one that asks for
+    /// An overloaded service holds back everything that comes next, this request or another; one that asks for
     /// more than is kept to gets none. Returns the wait.
     fn hold_if_overloaded(
         &mut self,

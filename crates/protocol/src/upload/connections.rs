@@ -216,7 +216,7 @@ impl Connections {
         }
     }
 
-    /// The service has asked for patience: whatever was being tried was too much.
+    /// The service is overloaded: the number that was being tried was too much.
     pub(super) fn overloaded(&mut self, now: Duration) {
         self.counted.begin_anew();
         match &mut self.evidence {

@@ -257,7 +257,7 @@ impl UploadError {
             | Self::Stopped { .. }
             | Self::Unproven { .. }
             | Self::CompletionUnknown { .. } => true,
-            // It is kept to be cancelled, or to be gone on with after all.
+            // It is kept to be cancelled, or resumed after all.
             Self::Cancelled { confirmed, .. } => !confirmed,
             Self::Encode { .. }
             | Self::SourceChanged { .. }

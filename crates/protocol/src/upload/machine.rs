@@ -91,7 +91,7 @@ impl Machine for UploadMachine {
         }
     }
 
-    /// Stops for now: ends with [`UploadError::Stopped`], to be gone on with from the last checkpoint. Nothing new is
+    /// Pauses the upload: it ends with [`UploadError::Stopped`], and can be resumed from the last checkpoint. Nothing new is
     /// sent; what is in flight has a few seconds to be answered, and what was acknowledged is saved. A file that is made in
     /// these seconds is reported as a success. [`cancel`](Self::cancel) may still follow.
     fn stop(&mut self) {

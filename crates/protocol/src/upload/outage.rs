@@ -70,7 +70,7 @@ impl UploadMachine {
 
     /// Ends a transfer whose service was away for too long. What was acknowledged is kept.
     pub(super) fn watch_outage(&mut self, now: Now) {
-        let Some((since, limit)) = self.patience(now) else { return };
+        let Some((since, limit)) = self.give_up_limit(now) else { return };
         // What is under way may still be answered, and its transport knows when it stalls.
         let is_waiting = !self.pending.is_empty() || self.stop.is_asked();
         if now.monotonic.saturating_sub(since) < limit || is_waiting {
@@ -90,21 +90,25 @@ impl UploadMachine {
     }
 
     /// The moment at which nothing is waited for any more.
-    pub(super) fn patience_ends(&self, now: Now) -> Option<Duration> {
-        let (since, limit) = self.patience(now)?;
+    pub(super) fn gives_up_at(&self, now: Now) -> Option<Duration> {
+        let (since, limit) = self.give_up_limit(now)?;
         let is_waiting = !self.pending.is_empty() || self.stop.is_asked();
         since.checked_add(limit).filter(|_| !is_waiting)
     }
 
     /// Since when the service is away, and for how long that is waited for.
-    fn patience(&self, now: Now) -> Option<(Duration, Duration)> {
+    fn give_up_limit(&self, now: Now) -> Option<(Duration, Duration)> {
         if matches!(
             self.stage,
             Stage::Cancel { .. } | Stage::Verify { .. } | Stage::Prove { .. } | Stage::End { .. }
         ) {
             return None;
         }
-        self.service.patience(self.plan.retry_policy(), self.began.unwrap_or(now.monotonic), self.is_known())
+        self.service.give_up_limit(
+            self.plan.retry_policy(),
+            self.began.unwrap_or(now.monotonic),
+            self.is_known(),
+        )
     }
 
     /// Says whether the service is known to be there: it has answered in this run, or an earlier run left something on it.

@@ -213,7 +213,7 @@ impl Probe {
         self.rest = (self.rest * 2).min(LONGEST_REST);
     }
 
-    /// The service has asked for patience: whatever was being tried was too much.
+    /// The service is overloaded: the number that was being tried was too much.
     pub(super) fn overloaded(&mut self, now: Duration) {
         if let ProbeStage::Trying(trial) = self.stage {
             self.wanted = trial.fewer;

@@ -41,7 +41,7 @@ pub struct Progress {
     pub parts_total: u64,
     /// How many parts the service has acknowledged, those of earlier runs included.
     pub parts_acknowledged: u64,
-    /// How many parts may be in flight now: up to the plan's, fewer after the service asked for patience, and where the plan
+    /// How many parts may be in flight now: up to the plan's, fewer after the service was overloaded, and where the plan
     /// leaves it open, as many as make it faster.
     pub window: u16,
     /// What this run took so far.

@@ -91,7 +91,7 @@ impl UploadMachine {
         Action::Start { id, task }
     }
 
-    /// Goes on to a step with a request of its own and a patience of its own.
+    /// Enters a step that has a request and a retry budget of its own.
     pub(super) fn enter(&mut self, stage: Stage) {
         self.stage = stage;
         self.solo = Solo::default();
@@ -374,7 +374,7 @@ impl UploadMachine {
         };
         // What may not be sent any more has no moment to be sent at.
         let next = if self.stop.is_under_way() { self.stop_deadline() } else { request };
-        [next, expiry, comparing, self.next_look_for_connections(), self.patience_ends(now)]
+        [next, expiry, comparing, self.next_look_for_connections(), self.gives_up_at(now)]
             .into_iter()
             .flatten()
             .min()

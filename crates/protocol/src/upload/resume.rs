@@ -11,7 +11,7 @@ use crate::Api;
 
 impl UploadMachine {
     /// Goes on from a checkpoint. What is sent comes from the checkpoint (name, purpose, what is left); how it is sent comes
-    /// from `plan`: the sizes of parts, parallelism, patience, MD5.
+    /// from `plan`: the sizes of parts, parallelism, retry policy, MD5.
     ///
     /// A checkpoint that was saved right before the request that makes the file leads to finding out what became of
     /// it first. An upload that has expired in the meantime ends with [`UploadError::Expired`](super::UploadError)

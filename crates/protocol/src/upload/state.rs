@@ -112,7 +112,7 @@ impl UploadRoute {
     }
 }
 
-/// The patience with the one request that is not a part.
+/// The failures and the delay of the one request that is not a part.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Solo {
     pub(super) failures: u32,

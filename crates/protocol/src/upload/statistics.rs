@@ -33,13 +33,13 @@ pub struct Statistics {
     pub attempts: Attempts,
     /// Requests that were asked for again, by what had become of them.
     pub retries: Retries,
-    /// How often the service asked for patience: 429, 503.
+    /// The number of answers by which the service was overloaded: 429, 503.
     pub overloads: u64,
     /// Body bytes that left: forms, JSON, and content that was sent again or in vain.
     pub bytes_sent: u64,
     /// Bytes of content that the service acknowledged during this run.
     pub bytes_acknowledged: u64,
-    /// How long nothing was sent because the service had asked for patience. In JSON `held_ms`.
+    /// How long nothing was sent because the service was overloaded. In JSON `held_ms`.
     #[serde(rename = "held_ms", serialize_with = "milliseconds")]
     pub held: Duration,
     /// How long single requests were put off after a failure while others went on, added up: more than the time that

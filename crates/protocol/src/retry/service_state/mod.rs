@@ -191,7 +191,7 @@ impl Member {
 
     /// Since when the service is away for a machine that began then, and for how long that is waited for. `is_known` says whether
     /// the service is known to be there.
-    pub(crate) fn patience(
+    pub(crate) fn give_up_limit(
         &self,
         retry: &RetryPolicy,
         began: Duration,

@@ -11,7 +11,7 @@ use super::{
 };
 use crate::transport::FailureKind;
 
-/// The wait before the first attempt to reach the service again, at least; each attempt in vain makes it longer by as much.
+/// The wait before the first attempt to reach the service again, at least; each failed attempt makes it longer by as much.
 const STEP: Duration = Duration::from_secs(1);
 const LONGEST: Duration = Duration::from_secs(5);
 /// By so much a wait may be longer, so that many clients do not come back at once.
@@ -41,7 +41,7 @@ pub(super) struct Reachability {
 #[derive(Debug)]
 struct Failing {
     since: Duration,
-    /// Attempts to reach it that were in vain.
+    /// Failed attempts to reach it.
     attempts: u32,
     state: State,
     concerned: Concerned,
@@ -248,7 +248,7 @@ impl Failing {
     }
 }
 
-/// The wait before the attempt that follows so many in vain. It is never twice the same, or a line that is cut at regular times
+/// The wait before the attempt that follows this many failed ones. It is never twice the same, or a line that is cut at regular times
 /// could cut each attempt.
 fn wait(attempts: u32, random: u64) -> Duration {
     let share = 1.0 + SPREAD * (random as f64 / u64::MAX as f64);
