@@ -9,6 +9,7 @@ mod page;
 mod refusals;
 mod round_trip;
 mod samples;
+mod send_state;
 mod setters;
 mod sides;
 mod translation;
