@@ -68,7 +68,7 @@ pub(crate) async fn compare_once(
     file_id: String,
 ) -> Result<Comparison, SourceError> {
     let Some(digest) = source.digest().await else { return Ok(Comparison::Unknown) };
-    compare_with(client, Expected::Digest { digest, came: Digester::new() }, length, file_id).await
+    compare_with(client, Expected::Digest { digest, came: Box::new(Digester::new()) }, length, file_id).await
 }
 
 async fn compare_with(
@@ -140,7 +140,7 @@ enum Expected {
     /// The digest of all of it, and that of what came so far.
     Digest {
         digest: Digest,
-        came: Digester,
+        came: Box<Digester>,
     },
 }
 
@@ -164,7 +164,7 @@ impl Compared {
     fn start_over(&mut self) {
         (self.at, self.differs) = (0, false);
         if let Expected::Digest { came, .. } = &mut self.expected {
-            *came = Digester::new();
+            **came = Digester::new();
         }
     }
 

@@ -13,7 +13,7 @@ use partwise_protocol::{transport::SourceRange, upload::SourceStamp};
 pub(crate) use self::{
     any::Kind,
     once::OnceSource,
-    stream::{AnyReader, collect, spool},
+    stream::{AnyReader, PieceReader, collect, spool},
 };
 pub use self::{
     any::{AnySource, AsyncSource, IntoSource},

@@ -1,17 +1,14 @@
 //! Content of known length that comes once, as a source of which one part is kept.
 
-use std::{collections::VecDeque, io, sync::Arc, time::Duration};
+use std::{collections::VecDeque, io, sync::Arc};
 
 use bytes::Bytes;
 use futures_util::stream::{self, BoxStream, StreamExt as _};
 use partwise_protocol::{transport::SourceRange, upload::SourceStamp};
-use tokio::{sync::Mutex, time::timeout};
+use tokio::sync::Mutex;
 
-use super::stream::{AnyReader, PieceReader, piece_of};
+use super::stream::{PieceReader, piece_of};
 use crate::digest::{Digest, Digester};
-
-/// How long a stream that has given all that was announced is asked for more. One that stays open and says nothing has ended.
-const END_LIMIT: Duration = Duration::from_secs(1);
 
 /// A stream that is sent in parts, in its order. The bytes of the range that was asked for last are kept, so that a part that fails
 /// is sent again; bytes before it are gone.
@@ -33,9 +30,9 @@ struct Window {
 }
 
 impl OnceSource {
-    pub(crate) fn new(reader: AnyReader, length: u64) -> Self {
+    pub(crate) fn new(pieces: PieceReader, length: u64) -> Self {
         let window = Window {
-            pieces: PieceReader::new(reader),
+            pieces,
             kept: VecDeque::new(),
             start: 0,
             end: 0,
@@ -100,22 +97,26 @@ impl Window {
     }
 
     async fn expect_end(&mut self, length: u64) -> io::Result<()> {
-        let Ok(piece) = timeout(END_LIMIT, self.next(1)).await else { return Ok(()) };
-        if piece?.is_empty() {
-            return Ok(());
+        self.check()?;
+        match self.pieces.expect_end(length).await {
+            Ok(()) => Ok(()),
+            Err(error) => Err(self.fail(error)),
         }
-        let problem = format!("the stream has more than the {length} bytes that were announced");
-        Err(self.fail(io::Error::new(io::ErrorKind::InvalidData, problem)))
     }
 
     /// A stream that has failed is not read again: it fails with the same error.
     async fn next(&mut self, size: usize) -> io::Result<Bytes> {
-        if let Some((kind, problem)) = &self.failure {
-            return Err(io::Error::new(*kind, problem.clone()));
-        }
+        self.check()?;
         match self.pieces.next(size).await {
             Ok(piece) => Ok(piece),
             Err(error) => Err(self.fail(error)),
+        }
+    }
+
+    fn check(&self) -> io::Result<()> {
+        match &self.failure {
+            Some((kind, problem)) => Err(io::Error::new(*kind, problem.clone())),
+            None => Ok(()),
         }
     }
 
@@ -171,7 +172,7 @@ mod tests {
     };
 
     fn source(length: u64) -> Arc<OnceSource> {
-        Arc::new(OnceSource::new(Box::pin(Trickle(io::Cursor::new(content()))), length))
+        Arc::new(OnceSource::new(PieceReader::new(Box::pin(Trickle(io::Cursor::new(content())))), length))
     }
 
     async fn read(source: &Arc<OnceSource>, start: u64, end: u64) -> io::Result<Vec<u8>> {
@@ -229,7 +230,7 @@ mod tests {
     async fn a_stream_that_stays_open_has_ended_when_it_says_nothing_more() {
         let (mut peer, reader) = tokio::io::duplex(1 << 20);
         tokio::io::AsyncWriteExt::write_all(&mut peer, &content()).await.unwrap();
-        let source = Arc::new(OnceSource::new(Box::pin(reader), 1_000_000));
+        let source = Arc::new(OnceSource::new(PieceReader::new(Box::pin(reader)), 1_000_000));
         assert!(read(&source, 0, 1_000_000).await.unwrap() == content());
         assert!(source.stamp().await.is_ok());
     }

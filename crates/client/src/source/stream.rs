@@ -5,28 +5,34 @@ use std::{
     io::{self, Seek as _, Write as _},
     mem,
     pin::Pin,
+    time::Duration,
 };
 
 use bytes::{Bytes, BytesMut};
 use partwise_net::blocking::Blocking;
-use tokio::io::{AsyncRead, ReadBuf};
+use tokio::{
+    io::{AsyncRead, ReadBuf},
+    time::timeout,
+};
 
 use super::FileSource;
 
+/// How long a stream that has given all that was announced is asked for more.
+const END_LIMIT: Duration = Duration::from_secs(1);
 /// The size of a piece.
 pub(super) const PIECE: usize = 256 * 1024;
 
 pub(crate) type AnyReader = Pin<Box<dyn AsyncRead + Send>>;
 
 /// A stream as pieces that are full, however little of it comes at a time.
-pub(super) struct PieceReader {
+pub(crate) struct PieceReader {
     reader: AnyReader,
     room: BytesMut,
     filled: usize,
 }
 
 impl PieceReader {
-    pub(super) fn new(reader: AnyReader) -> Self {
+    pub(crate) fn new(reader: AnyReader) -> Self {
         Self { reader, room: BytesMut::new(), filled: 0 }
     }
 
@@ -50,12 +56,23 @@ impl PieceReader {
         piece.truncate(mem::take(&mut self.filled));
         Ok(piece.freeze())
     }
+
+    /// Fails when the stream has more than the `announced` bytes that were read of it. One that stays open and says nothing has
+    /// ended.
+    pub(crate) async fn expect_end(&mut self, announced: u64) -> io::Result<()> {
+        let Ok(piece) = timeout(END_LIMIT, self.next(1)).await else { return Ok(()) };
+        if piece?.is_empty() {
+            return Ok(());
+        }
+        let problem = format!("the stream has more than the {announced} bytes that were announced");
+        Err(io::Error::new(io::ErrorKind::InvalidData, problem))
+    }
 }
 
 /// The stream in a temporary file, which has no name, or goes with this process at the latest. At most `most` bytes are read.
-pub(crate) async fn spool(reader: AnyReader, most: u64) -> io::Result<FileSource> {
+pub(crate) async fn spool(pieces: &mut PieceReader, most: u64) -> io::Result<FileSource> {
     let mut file: File = Blocking::start(tempfile::tempfile).await?;
-    let (mut pieces, mut left) = (PieceReader::new(reader), most);
+    let mut left = most;
     loop {
         let piece = pieces.next(piece_of(left)).await?;
         if piece.is_empty() {
@@ -73,8 +90,8 @@ pub(crate) async fn spool(reader: AnyReader, most: u64) -> io::Result<FileSource
 }
 
 /// The stream in memory. At most `most` bytes are read.
-pub(crate) async fn collect(reader: AnyReader, most: u64) -> io::Result<Bytes> {
-    let (mut pieces, mut all) = (PieceReader::new(reader), BytesMut::new());
+pub(crate) async fn collect(pieces: &mut PieceReader, most: u64) -> io::Result<Bytes> {
+    let mut all = BytesMut::new();
     loop {
         let piece = pieces.next(piece_of(most - all.len() as u64)).await?;
         if piece.is_empty() {
@@ -116,8 +133,8 @@ pub(super) mod tests {
         }
     }
 
-    fn trickle() -> AnyReader {
-        Box::pin(Trickle(io::Cursor::new(content())))
+    fn trickle() -> PieceReader {
+        PieceReader::new(Box::pin(Trickle(io::Cursor::new(content()))))
     }
 
     #[tokio::test]
@@ -125,18 +142,18 @@ pub(super) mod tests {
         let content = content();
         for most in [2_000_000, 1_000_000, 999_999, 0] {
             let expected = &content[..content.len().min(usize::try_from(most).unwrap())];
-            let source = spool(trickle(), most).await.unwrap();
+            let source = spool(&mut trickle(), most).await.unwrap();
             let mut read = vec![0; expected.len()];
             crate::source::read_exact_at(&source, 0, &mut read).unwrap();
             assert!(read == expected);
             assert_eq!(crate::Source::stamp(&source).unwrap().length, expected.len() as u64);
-            assert!(collect(trickle(), most).await.unwrap() == expected);
+            assert!(collect(&mut trickle(), most).await.unwrap() == expected);
         }
     }
 
     #[tokio::test]
     async fn pieces_are_full_however_little_comes_at_a_time() {
-        let mut pieces = PieceReader::new(trickle());
+        let mut pieces = trickle();
         let mut sizes = Vec::new();
         loop {
             let piece = pieces.next(PIECE).await.unwrap();

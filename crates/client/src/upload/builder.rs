@@ -72,7 +72,8 @@ impl Client {
     }
 
     /// Uploads what `reader` reads, to its end. It is written to a temporary file first, since a part that fails is read again,
-    /// unless its [`length`](UploadBuilder::length) is known: then it is sent part by part as it comes.
+    /// unless its [`length`](UploadBuilder::length) is known: then it is sent part by part as it comes. The file is in the system's
+    /// directory for temporary files (`TMPDIR`); progress begins when it is complete.
     ///
     /// ```no_run
     /// use partwise::{Client, Purpose};
@@ -175,7 +176,7 @@ impl UploadBuilder {
     ///
     /// A stream of known length is sent as it comes: one part after the other, each read whole before it is sent, with one part in
     /// memory (8 MiB, unless [`part_size`](Self::part_size) says otherwise), so that such an upload cannot be resumed by another run.
-    /// Once it has given as many bytes, it is waited for its end for a second, and it may stay open after that. Where the order of
+    /// When it has given as many bytes, the client waits a second for its end; it may stay open after that. Where the order of
     /// its bytes does not do, the stream is written to a temporary file first, as one of unknown length: with [`md5`](Self::md5), with
     /// more than one part in flight ([`parallel`](Self::parallel)), with checkpoints ([`resume`](Self::resume),
     /// [`resume_in`](Self::resume_in), [`save_to`](Self::save_to)), and where the service takes such a file in one request alone.

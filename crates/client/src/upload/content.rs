@@ -8,9 +8,9 @@ use partwise_protocol::{
 };
 
 use crate::{
-    AnySource, Client, Error, FileSource, IntoSource as _,
+    AnySource, Client, Error, FileSource, IntoSource,
     reading::Reader,
-    source::{AnyReader, Kind, OnceSource, collect, spool},
+    source::{AnyReader, Kind, OnceSource, PieceReader, collect, spool},
 };
 
 /// The size of the parts of a stream that is sent as it comes, and of the content that is kept in memory instead.
@@ -37,7 +37,12 @@ impl GivenContent {
             (Self::Stream(reader), Some(length)) => {
                 (open_stream(reader, client, plan, length, is_once_enough).await?, None)
             }
-            (Self::Stream(reader), None) => (spooled(reader, client.api().limits().upload).await?, None),
+            (Self::Stream(reader), None) => {
+                // One byte more than the most shows that there is more.
+                let most = client.api().limits().upload.saturating_add(1);
+                let spooled = spool(&mut PieceReader::new(reader), most).await;
+                (spooled.map_err(SourceError::new)?.into_source(), None)
+            }
             (Self::Source(source), _) => (source, None),
             (Self::File(path), _) => {
                 (FileSource::open(&path).map_err(SourceError::new)?.into_source(), Some(path))
@@ -53,17 +58,12 @@ impl GivenContent {
     }
 }
 
-/// Content has another length than its caller said. Of a stream, no more is read than shows it.
+/// Content has another length than its caller said.
 #[derive(Debug, thiserror::Error)]
-#[error("{announced} bytes were announced, and the content has {} {found}", if announced < found { "at least" } else { "only" })]
+#[error("{announced} bytes were announced, and the content has {found}")]
 struct LengthError {
     announced: u64,
     found: u64,
-}
-
-/// One byte more than the most shows that there is more.
-async fn spooled(reader: AnyReader, most: u64) -> Result<AnySource, Error> {
-    Ok(spool(reader, most.saturating_add(1)).await.map_err(SourceError::new)?.into_source())
 }
 
 async fn open_stream(
@@ -77,17 +77,21 @@ async fn open_stream(
     // An upload that is impossible is told of before the stream is read.
     let takes_parts = in_order.goes_in_parts(client.api(), length)?;
     let part_size = in_order.part_size.unwrap_or(STREAM_PART);
-    if length <= part_size {
-        let most = length.saturating_add(1);
-        return Ok(collect(reader, most).await.map_err(SourceError::new)?.into_source());
-    }
+    let mut pieces = PieceReader::new(reader);
+    let is_small = length <= part_size;
     let may_be_in_order =
         matches!(plan.parallel, Parallel::Adaptive { .. } | Parallel::Fixed(1)) && !plan.md5;
-    if is_once_enough && may_be_in_order && takes_parts {
+    if !is_small && is_once_enough && may_be_in_order && takes_parts {
         *plan = in_order;
-        return Ok(AnySource(Kind::Once(Arc::new(OnceSource::new(reader, length)))));
+        return Ok(AnySource(Kind::Once(Arc::new(OnceSource::new(pieces, length)))));
     }
-    spooled(reader, length).await
+    let source = match is_small {
+        true => collect(&mut pieces, length).await.map(IntoSource::into_source),
+        false => spool(&mut pieces, length).await.map(IntoSource::into_source),
+    };
+    let source = source.map_err(SourceError::new)?;
+    pieces.expect_end(length).await.map_err(SourceError::new)?;
+    Ok(source)
 }
 
 /// The plan by which a stream is sent as it comes.
