@@ -5,9 +5,9 @@ use std::time::Duration;
 use partwise_protocol::{
     Api,
     machine::Machine as _,
-    retry::ServiceState,
+    retry::{RetryPolicy, ServiceState},
     transport::{Failure, FailureKind, SourceError},
-    upload::{Comparison, Plan, Proof, RouteChoice, SourceStamp, UploadMachine},
+    upload::{Comparison, Plan, Proof, RouteChoice, SourceStamp, UploadError, UploadMachine},
 };
 
 use crate::bench::{BEGAN, Bench, completed_json, file_json, list_json, plan};
@@ -155,6 +155,24 @@ fn other_content_is_not_ours_and_the_file_is_sent_again_once_the_list_has_settle
     let log = bench.log();
     assert_eq!((log.matches("compare").count(), log.matches("GET /v1/files?").count()), (1, 4));
     assert!(log.ends_with("POST /v1/files 0..25"));
+}
+
+#[test]
+fn a_file_that_the_list_never_shows_is_sent_again_as_often_as_the_policy_allows() {
+    let allowed = RetryPolicy::default().max_failures;
+    let mut bench = searching();
+    for _ in 0..=allowed {
+        list(&mut bench, &[]);
+        settle(&mut bench, &[]);
+        if bench.end.is_some() {
+            break;
+        }
+        bench.stamp(25);
+        bench.pass(Duration::from_secs(60));
+        bench.fail_with(0, interrupted(None));
+    }
+    assert_eq!(bench.log().matches("POST /v1/files 0..25").count(), usize::try_from(allowed).unwrap());
+    assert!(matches!(bench.end, Some(Err(UploadError::CompletionUnknown { .. }))), "{:?}", bench.end);
 }
 
 #[test]
