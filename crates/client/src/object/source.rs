@@ -2,7 +2,7 @@
 
 use std::{
     fmt, io,
-    sync::{Arc, Mutex, PoisonError},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
 use bytes::Bytes;
@@ -23,9 +23,10 @@ use crate::{AnySource, AsyncSource, IntoSource};
 /// An object in a store of the crate [`object_store`], which goes up without a copy on a disk: parts are read by ranges, in the
 /// pieces in which the store gives them, and sent as they come.
 ///
-/// Its stamp has the length, the time of the last modification, and the entity tag and the version where the store has them. After
-/// the stamp was taken, as every upload does first, ranges are only read of an object with the same entity tag. An object that changed
-/// ends the upload with [`ErrorKind::SourceChanged`](crate::ErrorKind::SourceChanged).
+/// Its stamp has the length, the time of the last modification, and the entity tag and the version where the store has them. Every
+/// upload takes the stamp first; from then on ranges are only read of an object with the same entity tag. An object that changes
+/// meanwhile ends the upload with [`ErrorKind::SourceChanged`](crate::ErrorKind::SourceChanged). The next upload of the same source
+/// takes a stamp of its own, and so does a clone.
 ///
 /// The store is one that the caller builds: its crate features (`aws`, `azure`, `gcp`, `http`) are the caller's as well.
 ///
@@ -42,19 +43,19 @@ use crate::{AnySource, AsyncSource, IntoSource};
 /// # Ok(())
 /// # }
 /// ```
-#[derive(Clone)]
 pub struct ObjectSource {
     store: Arc<dyn ObjectStore>,
     path: Path,
-    /// The entity tag of the object when it was first stamped.
-    e_tag: Arc<Mutex<Option<String>>>,
+    /// The entity tag of the object when it was last stamped. An upload that began with an earlier one finds out when it stamps the
+    /// object at its end.
+    e_tag: Mutex<Option<String>>,
 }
 
 impl ObjectSource {
     /// The object at `path`. Nothing is asked for yet.
     #[must_use]
     pub fn new(store: Arc<dyn ObjectStore>, path: Path) -> Self {
-        Self { store, path, e_tag: Arc::default() }
+        Self { store, path, e_tag: Mutex::default() }
     }
 
     /// The path of the object in its store.
@@ -63,18 +64,21 @@ impl ObjectSource {
         &self.path
     }
 
-    fn first_tag(&self) -> Option<String> {
-        self.e_tag.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    fn tag(&self) -> MutexGuard<'_, Option<String>> {
+        self.e_tag.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Clone for ObjectSource {
+    fn clone(&self) -> Self {
+        Self::new(self.store.clone(), self.path.clone())
     }
 }
 
 impl AsyncSource for ObjectSource {
     async fn stamp(&self) -> io::Result<SourceStamp> {
         let meta = self.store.head(&self.path).await?;
-        let mut first = self.e_tag.lock().unwrap_or_else(PoisonError::into_inner);
-        if first.is_none() {
-            first.clone_from(&meta.e_tag);
-        }
+        self.tag().clone_from(&meta.e_tag);
         Ok(stamp_of(&meta))
     }
 
@@ -84,7 +88,7 @@ impl AsyncSource for ObjectSource {
         }
         let options = GetOptions {
             range: Some(GetRange::Bounded(range.start()..range.end())),
-            if_match: self.first_tag(),
+            if_match: self.tag().clone(),
             ..GetOptions::default()
         };
         let (store, path) = (self.store.clone(), self.path.clone());

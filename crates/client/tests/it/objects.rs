@@ -17,7 +17,8 @@ use object_store::{
     Result as StoreResult, UploadPart, local::LocalFileSystem, memory::InMemory, path::Path,
 };
 use partwise::{
-    AsyncTarget as _, CheckpointDir, Client, Error, ErrorKind, ObjectSource, ObjectTarget, Purpose,
+    AnySource, AsyncTarget as _, CheckpointDir, Client, Error, ErrorKind, IntoSource as _, ObjectSource,
+    ObjectTarget, Purpose,
     protocol::{retry::RetryPolicy, upload::RouteChoice},
 };
 use partwise_testkit::content::noise;
@@ -197,6 +198,39 @@ async fn an_object_that_is_replaced_while_it_goes_up_makes_no_file() {
         let files: Vec<_> = client.files().stream().try_collect().await.unwrap();
         assert!(files.is_empty(), "{files:?}");
     }
+}
+
+#[tokio::test]
+async fn a_source_whose_object_changed_can_be_uploaded_again() {
+    let (client, (store, _)) = (embedded().await, Noted::store());
+    let content = noise(4 * MIB);
+    store.put(&data(), vec![0; 4 << 20].into()).await.unwrap();
+    let source = ObjectSource::new(store.clone(), data());
+    let erased = AnySource::from_async(source.clone());
+    let upload = |source: AnySource| client.upload("train.jsonl", source, Purpose::FineTune).part_size(MIB);
+    for source in [source.clone().into_source(), erased.clone()] {
+        let upload = upload(source).prepare().await.unwrap();
+        store.put(&data(), content.clone().into()).await.unwrap();
+        assert_eq!(upload.run().await.unwrap_err().kind(), ErrorKind::SourceChanged);
+    }
+    for source in [source.clone().into_source(), source.into_source(), erased] {
+        let file = upload(source).await.unwrap();
+        assert_eq!(client.download(&file.id).bytes(4 * MIB).await.unwrap(), content);
+    }
+}
+
+#[tokio::test]
+async fn a_clone_of_a_source_reads_the_object_that_is_there_when_it_is_uploaded() {
+    let (client, (store, _)) = (embedded().await, Noted::store());
+    store.put(&data(), "one".into()).await.unwrap();
+    let source = ObjectSource::new(store.clone(), data());
+    let upload = |source| client.upload("train.jsonl", source, Purpose::FineTune).part_size(MIB);
+    let first = upload(source.clone()).prepare().await.unwrap();
+    store.put(&data(), "two".into()).await.unwrap();
+    let second = upload(source).await.unwrap();
+    assert_eq!(client.download(&second.id).bytes(3).await.unwrap(), "two");
+    // The other upload has the object that it began with.
+    assert_eq!(first.run().await.unwrap_err().kind(), ErrorKind::SourceChanged);
 }
 
 #[tokio::test]
