@@ -1,7 +1,7 @@
 use std::{
     fmt,
     pin::Pin,
-    task::{Context, Poll},
+    task::{Context, Poll, ready},
 };
 
 use bytes::Bytes;
@@ -15,6 +15,8 @@ pub struct FaultyBody {
     body: UnsyncBoxBody<Bytes, BoxError>,
     /// The number of bytes until the connection ends, if it does.
     left: Option<u64>,
+    /// Set once it is known that the body has more bytes than that.
+    has_more: bool,
     /// Set once the connection had its turn to send what it has before it ends.
     is_sent: bool,
 }
@@ -25,7 +27,16 @@ impl FaultyBody {
         B: Body<Data = Bytes> + Send + 'static,
         B::Error: Into<BoxError>,
     {
-        Self { body: body.map_err(Into::into).boxed_unsync(), left, is_sent: false }
+        Self { body: body.map_err(Into::into).boxed_unsync(), left, has_more: false, is_sent: false }
+    }
+
+    fn end_early(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
+        // hyper throws away what it has not yet written when a body fails.
+        if !std::mem::replace(&mut self.is_sent, true) {
+            cx.waker().wake_by_ref();
+            return Poll::Pending;
+        }
+        Poll::Ready(Some(Err(ended())))
     }
 }
 
@@ -37,29 +48,25 @@ impl Body for FaultyBody {
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
-        if self.left == Some(0) {
-            // hyper throws away what it has not yet written when a body fails.
-            if !std::mem::replace(&mut self.is_sent, true) {
-                cx.waker().wake_by_ref();
-                return Poll::Pending;
+        loop {
+            if self.left == Some(0) && (self.has_more || self.body.size_hint().lower() > 0) {
+                return self.end_early(cx);
             }
-            return Poll::Ready(Some(Err(ended())));
+            let polled = Pin::new(&mut self.body).poll_frame(cx);
+            let Some(left) = self.left else { return polled };
+            let Some(frame) = ready!(polled?) else { return Poll::Ready(None) };
+            let data = frame.into_data().unwrap_or_default();
+            let sent = data.len().min(usize::try_from(left).unwrap_or(usize::MAX));
+            self.has_more = sent < data.len();
+            self.left = Some(left - sent as u64);
+            if sent > 0 {
+                return Poll::Ready(Some(Ok(Frame::data(data.slice(..sent)))));
+            }
         }
-        let polled = Pin::new(&mut self.body).poll_frame(cx);
-        let Some(left) = self.left else { return polled };
-        polled.map(|frame| {
-            let frame = frame?;
-            Some(frame.map(|frame| {
-                let data = frame.into_data().unwrap_or_default();
-                let sent = data.len().min(usize::try_from(left).unwrap_or(usize::MAX));
-                self.left = Some(left - sent as u64);
-                Frame::data(data.slice(..sent))
-            }))
-        })
     }
 
     fn is_end_stream(&self) -> bool {
-        self.left.is_none() && self.body.is_end_stream()
+        !self.has_more && self.body.is_end_stream()
     }
 
     fn size_hint(&self) -> SizeHint {
@@ -70,5 +77,43 @@ impl Body for FaultyBody {
 impl fmt::Debug for FaultyBody {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("FaultyBody").field("left", &self.left).finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "a test that cannot be set up has failed")]
+
+    use std::convert::Infallible;
+
+    use futures_util::stream;
+    use http_body_util::StreamBody;
+
+    use super::*;
+
+    /// What comes of a body of unknown length in these pieces, and whether that was all.
+    async fn read(pieces: &[&'static str], left: u64) -> (Vec<u8>, bool) {
+        let pieces: Vec<_> =
+            pieces.iter().map(|&piece| Ok::<_, Infallible>(Frame::data(piece.into()))).collect();
+        let mut body = FaultyBody::of(StreamBody::new(stream::iter(pieces)), Some(left));
+        let mut read = Vec::new();
+        while let Some(frame) = body.frame().await {
+            match frame {
+                Ok(frame) => read.extend(frame.into_data().unwrap()),
+                Err(_) => return (read, false),
+            }
+        }
+        (read, true)
+    }
+
+    #[tokio::test]
+    async fn a_body_ends_early_only_where_it_has_more() {
+        for (left, expected) in [(0, ""), (1, "a"), (2, "ab"), (3, "abc")] {
+            assert_eq!(read(&["ab", "", "cd", ""], left).await, (expected.into(), false), "after {left}");
+        }
+        for left in [4, 5] {
+            assert_eq!(read(&["ab", "", "cd", ""], left).await, ("abcd".into(), true), "after {left}");
+        }
+        assert_eq!(read(&[], 0).await, (Vec::new(), true));
     }
 }

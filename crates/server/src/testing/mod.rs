@@ -89,7 +89,7 @@ pub enum Fault {
     LoseAnswer,
     /// The request is executed after this long.
     Delay(Duration),
-    /// The connection ends after so many bytes of the answer's body. Over a socket, those that the client does not read in time
+    /// The connection ends after so many bytes of the answer's body; an answer that has no more comes whole. Over a socket, those that the client does not read in time
     /// may be lost as well.
     Truncate(u64),
     /// The request is neither executed nor answered, and the connection stays open until the client closes it.

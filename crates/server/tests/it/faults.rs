@@ -176,6 +176,23 @@ async fn a_truncated_answer_ends_after_so_many_bytes() {
 }
 
 #[tokio::test]
+async fn an_answer_that_is_not_longer_than_where_it_is_truncated_comes_whole() {
+    let faulty = Faulty::new().await;
+    let (.., whole, _) = faulty.in_process(LIST).await.unwrap();
+    let length = whole.len() as u64;
+    for (bytes, comes_whole) in [(length - 1, false), (length, true), (length + 1, true)] {
+        faulty.faults.clear();
+        faulty.faults.on_any().every(Fault::Truncate(bytes));
+        for (.., body, is_whole) in
+            [faulty.in_process(LIST).await.unwrap(), faulty.over_socket(LIST).await.unwrap()]
+        {
+            assert_eq!(is_whole, comes_whole, "after {bytes} of {length} bytes");
+            assert_eq!(body, whole[..whole.len().min(usize::try_from(bytes).unwrap())]);
+        }
+    }
+}
+
+#[tokio::test]
 async fn a_stalled_request_has_no_answer_whether_it_is_executed_or_not() {
     for (fault, executed) in [(Fault::Stall, 0), (Fault::StallAnswer, 2)] {
         let faulty = Faulty::new().await;
