@@ -53,8 +53,15 @@ fn of_stack(error: &StackError) -> Option<FailureKind> {
 fn of_connect(error: &(dyn Error + 'static)) -> FailureKind {
     match causes(error).skip(1).find_map(failure_kind) {
         Some(FailureKind::Unsent) => FailureKind::Unsent,
+        None if causes(error).skip(1).any(is_of_the_uri) => FailureKind::Unsent,
         _ => FailureKind::Connect,
     }
+}
+
+/// Whether a connector of hyper-util rejects the URI: it has a scheme that the connector does not speak, or no host. The type is
+/// private there, so its text is all there is to tell it by; with another text the request would be retried as without this.
+fn is_of_the_uri(error: &(dyn Error + 'static)) -> bool {
+    error.source().is_none() && error.to_string().starts_with("invalid URL, ")
 }
 
 fn of_hyper(error: &hyper::Error) -> FailureKind {
@@ -85,7 +92,10 @@ mod tests {
     use http::{Request, Response};
     use http_body_util::{BodyExt as _, Full};
     use hyper::client::conn::http1;
-    use hyper_util::rt::TokioIo;
+    use hyper_util::{
+        client::legacy,
+        rt::{TokioExecutor, TokioIo},
+    };
     use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _, DuplexStream};
 
     use std::io;
@@ -179,6 +189,20 @@ mod tests {
         let error = sender.send_request(Request::new(Full::new(Bytes::new()))).await.unwrap_err();
         assert!(error.is_canceled());
         assert_eq!(kind(error), FailureKind::Connect);
+    }
+
+    #[tokio::test]
+    async fn a_uri_that_the_connector_rejects_is_final_and_a_peer_that_refuses_is_not() {
+        let pooled = legacy::Client::builder(TokioExecutor::new()).build_http::<Full<Bytes>>();
+        for (uri, expected) in [
+            ("https://127.0.0.1:1/v1", FailureKind::Unsent),
+            ("ftp://127.0.0.1:1/v1", FailureKind::Unsent),
+            ("http://127.0.0.1:1/v1", FailureKind::Connect),
+        ] {
+            let error = pooled.get(uri.parse().unwrap()).await.unwrap_err();
+            assert!(error.is_connect(), "{error}");
+            assert_eq!(kind(error), expected, "{uri}");
+        }
     }
 
     #[tokio::test]
