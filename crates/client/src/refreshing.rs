@@ -18,20 +18,24 @@ const MARGIN: Duration = Duration::from_secs(300);
 /// service rejects it (401). However many requests wait for it, it is fetched once.
 ///
 /// The function that fetches it returns the token and the moment at which it expires, by the system's wall clock. When it
-/// fails while the last token is still valid, that one is used.
+/// fails while the last token is still valid, that one is used. A [`Credential`] is pure data and cannot hold such a function, which
+/// is why this is a [`CredentialSource`] beside it.
 ///
 /// ```
 /// use std::time::{Duration, SystemTime};
 ///
-/// use partwise::{Client, RefreshingToken, protocol::Api};
+/// use partwise::{Api, Client, RefreshingToken};
 ///
 /// async fn ask_entra() -> std::io::Result<(String, SystemTime)> {
 ///     Ok(("eyJ0eXAi…".to_owned(), SystemTime::now() + Duration::from_secs(3600)))
 /// }
 ///
 /// # fn client() -> Result<Client, Box<dyn std::error::Error>> {
-/// let api = Api::azure("https://example.openai.azure.com", "2024-10-21")?;
-/// let client = Client::builder(api, RefreshingToken::new(ask_entra)).build();
+/// let token = RefreshingToken::new(|| async {
+///     let (token, expires_at) = ask_entra().await?;
+///     Ok::<_, std::io::Error>((token, expires_at))
+/// });
+/// let client = Client::builder(Api::azure("https://example.openai.azure.com", "2024-10-21")?, token).build();
 /// # Ok(client)
 /// # }
 /// ```
