@@ -1,5 +1,7 @@
 //! The client for programs without async: the same functions, each of which waits for its result.
 
+mod download;
+mod start;
 mod stream;
 
 use std::{
@@ -11,7 +13,6 @@ use std::{
     time::Duration,
 };
 
-use bytes::Bytes;
 use http::Response;
 use partwise_models::{File, Purpose};
 use partwise_protocol::{
@@ -20,16 +21,14 @@ use partwise_protocol::{
     operations::DownloadFile,
     upload::{Comparison, Plan},
 };
-use tokio::{
-    io::AsyncReadExt as _,
-    runtime::{Builder, Runtime},
-};
+use tokio::runtime::{Builder, Runtime};
 
 use self::stream::Stream;
-use crate::{
-    DownloadBuilder, DownloadReader, DownloadRequest, Error, FileListing, IntoSource, IntoTarget,
-    PathDownload, UploadBuilder,
+pub use self::{
+    download::{Download, DownloadRequest, Reader},
+    start::StartError,
 };
+use crate::{DownloadBuilder, Error, FileListing, IntoSource, IntoTarget, PathDownload, UploadBuilder};
 
 /// A [`Client`](crate::Client) whose functions wait for their results, on a runtime that it owns: one thread beside the caller's.
 /// Cheap to clone; clones share both.
@@ -41,7 +40,7 @@ use crate::{
 /// use partwise::{Purpose, blocking::Client};
 ///
 /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
-/// let client = Client::new(partwise::Client::from_env()?)?;
+/// let client = Client::from_env()?;
 /// let file = client.upload_file("train.jsonl", Purpose::FineTune).with(|upload| upload.part_size(8 << 20)).run()?;
 /// println!("{}", file.id);
 /// # Ok(())
@@ -54,7 +53,7 @@ pub struct Client {
 }
 
 impl Client {
-    /// The client with a runtime of its own.
+    /// Wraps a client, and starts its runtime.
     ///
     /// # Errors
     /// When the system gives no thread, or nothing to wait with.
@@ -225,8 +224,8 @@ impl Client {
     }
 
     /// Asks for a file's content: see [`Client::download`](crate::Client::download).
-    pub fn download(&self, file: impl Into<DownloadFile>) -> Job<DownloadRequest> {
-        self.job(self.client.download(file))
+    pub fn download(&self, file: impl Into<DownloadFile>) -> DownloadRequest {
+        DownloadRequest { request: self.client.download(file), runtime: self.runtime.clone() }
     }
 
     fn job<J>(&self, job: J) -> Job<J> {
@@ -241,6 +240,9 @@ impl fmt::Debug for Client {
 }
 
 /// An upload or a download that begins when it is [run](Self::run).
+///
+/// There is no `prepare`: it gives others something to await while the job runs. Here the function given to `on_progress` is called
+/// on the thread that runs the job, and may send the progress to a channel of any kind.
 ///
 /// ```no_run
 /// use partwise::{Purpose, blocking::Client};
@@ -259,7 +261,7 @@ pub struct Job<J> {
 }
 
 impl<J: IntoFuture> Job<J> {
-    /// The job with other settings.
+    /// Returns the job with other settings.
     pub fn with(self, set: impl FnOnce(J) -> J) -> Self {
         Self { job: set(self.job), runtime: self.runtime }
     }
@@ -271,34 +273,5 @@ impl<J: IntoFuture> Job<J> {
     pub fn run(self) -> J::Output {
         let Self { job, runtime } = self;
         runtime.block_on(async { job.await })
-    }
-}
-
-impl Job<DownloadRequest> {
-    /// The whole content in memory, if it has at most `limit` bytes: see [`DownloadRequest::bytes`].
-    ///
-    /// # Errors
-    /// As there.
-    pub fn bytes(self, limit: u64) -> Result<Bytes, Error> {
-        self.runtime.block_on(self.job.bytes(limit))
-    }
-
-    /// A reader of the content, which asks for it when it is first read. Its errors hold an [`Error`].
-    #[must_use]
-    pub fn into_read(self) -> Reader {
-        Reader { reader: self.job.into_async_read(), runtime: self.runtime }
-    }
-}
-
-/// Reads content as it comes: made by [`Job::into_read`].
-#[derive(Debug)]
-pub struct Reader {
-    reader: DownloadReader,
-    runtime: Arc<Runtime>,
-}
-
-impl Read for Reader {
-    fn read(&mut self, room: &mut [u8]) -> io::Result<usize> {
-        self.runtime.block_on(self.reader.read(room))
     }
 }
