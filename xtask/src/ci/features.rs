@@ -9,7 +9,10 @@ use serde::Deserialize;
 use crate::workspace::{cargo, run};
 
 /// The crates whose features are chosen by those who depend on them.
-const PACKAGES: [&str; 4] = ["partwise-models", "partwise-protocol", "partwise-transport-hyper", "partwise"];
+const PACKAGES: [&str; 4] = ["partwise-models", "partwise-protocol", TRANSPORT, "partwise"];
+
+const TRANSPORT: &str = "partwise-transport-hyper";
+const WITHOUT_HYPER: &str = "partwise-without-hyper";
 
 #[derive(Deserialize)]
 struct Metadata {
@@ -48,7 +51,18 @@ pub(super) fn check(root: &Path) -> Result<()> {
             run(&mut clippy, "fix what is shown above")?;
         }
     }
-    Ok(())
+    without_hyper(root)
+}
+
+/// Runs the tests of a client without a transport. Together with other packages it would have one.
+fn without_hyper(root: &Path) -> Result<()> {
+    let tree = cargo(root, ["tree", "--edges=all", "--prefix=none", "--package", WITHOUT_HYPER]).output()?;
+    let tree = String::from_utf8_lossy(&tree.stdout).into_owned();
+    ensure!(
+        tree.contains("partwise v") && !tree.contains(TRANSPORT),
+        "{WITHOUT_HYPER} has to depend on a client without {TRANSPORT}:\n{tree}"
+    );
+    run(&mut cargo(root, ["test", "--quiet", "--package", WITHOUT_HYPER]), "fix the test that is shown above")
 }
 
 fn metadata(root: &Path) -> Result<Metadata> {

@@ -193,6 +193,14 @@ pub(super) const LAYERS: &[Layer] = &[
         others: Others::Any,
         pure: false,
     },
+    // Tests alone, of the client without its default features.
+    Layer {
+        package: "partwise-without-hyper",
+        ours: &[],
+        ours_in_tests: &["partwise", "partwise-server"],
+        others: Others::Only(&[]),
+        pure: false,
+    },
     // Benches alone.
     Layer {
         package: "partwise-instructions",
