@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::process::{Command, Stdio};
 
-use anyhow::Result;
+use anyhow::{Context, Result, ensure};
 
 use crate::workspace::{cargo, run};
 
@@ -25,20 +25,35 @@ const ARGUMENTS: [&str; 10] = [
 ];
 
 pub(super) fn check(root: &Path) -> Result<()> {
+    // What cannot be had is said before anything is compiled.
+    TARGETS.into_iter().try_for_each(install)?;
     for target in TARGETS {
-        if is_at_hand(target) {
-            run(&mut cargo(root, ARGUMENTS.into_iter().chain([target])), "mend what does not check there")?;
-            eprintln!("{target}: checks");
-        } else {
-            eprintln!("{target}: NOT CHECKED, its standard library cannot be had here");
-        }
+        run(&mut cargo(root, ARGUMENTS.into_iter().chain([target])), "fix what does not check there")?;
+        eprintln!("{target}: checks");
     }
     Ok(())
 }
 
-/// Installs the target's standard library where rustup can. Returns `true` if it is there.
-pub(super) fn is_at_hand(target: &str) -> bool {
+/// Installs the target's standard library, if it is not there.
+pub(super) fn install(target: &str) -> Result<()> {
     let mut rustup = Command::new("rustup");
-    rustup.args(["target", "add", target]).stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
-    rustup.status().is_ok_and(|status| status.success())
+    let output = rustup.args(["target", "add", target]).stdin(Stdio::null()).output();
+    let output = output.with_context(|| format!("cannot run rustup, which installs the target {target}"))?;
+    ensure!(
+        output.status.success(),
+        "the standard library for {target} is not there, and `rustup target add {target}` failed: {}",
+        String::from_utf8_lossy(&output.stderr).trim()
+    );
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::install;
+
+    #[test]
+    fn a_target_that_cannot_be_had_is_an_error_that_names_it() {
+        let error = install("no-such-target").unwrap_err().to_string();
+        assert!(error.contains("no-such-target"), "{error}");
+    }
 }

@@ -2,9 +2,9 @@
 
 use std::path::Path;
 
-use anyhow::{Result, ensure};
+use anyhow::Result;
 
-use super::platforms::is_at_hand;
+use super::platforms::install;
 use crate::workspace::{cargo, run};
 
 const TARGET: &str = "wasm32-unknown-unknown";
@@ -22,9 +22,6 @@ const ARGUMENTS: [&str; 8] = [
 ];
 
 pub(super) fn check(root: &Path) -> Result<()> {
-    ensure!(
-        is_at_hand(TARGET),
-        "the standard library for {TARGET} is not there; `rustup target add {TARGET}` did not install it"
-    );
+    install(TARGET)?;
     run(&mut cargo(root, ARGUMENTS.into_iter().chain([TARGET])), "fix what does not check there")
 }
