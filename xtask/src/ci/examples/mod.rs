@@ -125,7 +125,12 @@ fn upload(bench: &Bench) -> Result<()> {
     let said = words(bench.openai_example("upload").args(["train.jsonl", "fine-tune"]))?;
     let [id] = &said[..] else { anyhow::bail!("it printed {said:?}") };
     ensure!(!bench.folder.path().join("train.jsonl.partwise").exists(), "the checkpoint is left over");
-    bench.holds(&bench.base(), id, &content)
+    bench.holds(&bench.base(), id, &content)?;
+    drivers::sends_the_rest(bench, "killed.jsonl", "killed.jsonl.partwise", |base| {
+        let mut command = bench.openai_example("upload");
+        command.env("OPENAI_BASE_URL", base).args(["killed.jsonl", "fine-tune"]);
+        command
+    })
 }
 
 /// It lists a file that another example has made.
