@@ -54,6 +54,7 @@ mod lock;
 mod mime;
 #[cfg(feature = "object_store")]
 mod object;
+mod paths;
 mod positioned;
 mod reading;
 mod redirects;

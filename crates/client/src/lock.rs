@@ -1,21 +1,78 @@
 //! A lock that keeps two runs off one upload, and that a crash lets go of.
 
 use std::{
+    collections::BTreeMap,
     fs::{self, File, OpenOptions},
     io,
     path::{Path, PathBuf},
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicBool, Ordering::Relaxed},
+    },
     time::Duration,
 };
 
-/// A listing holds the lock for a moment, to see whether anybody has it.
+use tokio::sync::watch;
+
+/// A listing holds the lock for a moment, to see whether another has it.
 const TRIES: u32 = 10;
 const BETWEEN_TRIES: Duration = Duration::from_millis(20);
 
-/// A file that this process alone has locked.
+/// A file that this process alone has locked, until it is dropped. Work that may outlive its run shares it: what has begun on a thread
+/// for blocking work goes on to its end.
 #[derive(Debug)]
 pub(crate) struct Locked {
     pub(crate) path: PathBuf,
     pub(crate) file: File,
+    /// Last, so that the file is closed when others hear of it.
+    known: Known,
+}
+
+/// The locks of this process. Another process is told apart from a run here that has ended, whose work on threads has not.
+static LOCKS: Mutex<BTreeMap<PathBuf, LockHere>> = Mutex::new(BTreeMap::new());
+
+#[derive(Debug)]
+struct LockHere {
+    is_let_go: Arc<AtomicBool>,
+    /// It closes when the lock ends.
+    end: watch::Receiver<()>,
+}
+
+/// A lock of this process, as long as it is known by its path.
+#[derive(Debug)]
+struct Known {
+    path: PathBuf,
+    is_let_go: Arc<AtomicBool>,
+    /// Dropped after the lock is forgotten.
+    _end: watch::Sender<()>,
+}
+
+impl Known {
+    fn new(path: &Path) -> Self {
+        let (sender, end) = watch::channel(());
+        let path = fs::canonicalize(path).unwrap_or_else(|_| path.to_owned());
+        let is_let_go = Arc::<AtomicBool>::default();
+        locks().insert(path.clone(), LockHere { is_let_go: is_let_go.clone(), end });
+        Self { path, is_let_go, _end: sender }
+    }
+
+    /// Forgets the lock, unless another file has its path by now.
+    fn forget(&self) {
+        let mut locks = locks();
+        if locks.get(&self.path).is_some_and(|here| Arc::ptr_eq(&here.is_let_go, &self.is_let_go)) {
+            locks.remove(&self.path);
+        }
+    }
+}
+
+impl Drop for Known {
+    fn drop(&mut self) {
+        self.forget();
+    }
+}
+
+fn locks() -> MutexGuard<'static, BTreeMap<PathBuf, LockHere>> {
+    LOCKS.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// The result of an attempt to lock.
@@ -23,20 +80,45 @@ enum Tried {
     Locked(Locked),
     /// Another run has it.
     Taken,
-    /// Somebody looks at it, or has just taken it away: it will be free.
+    /// Another looks at it, or has just removed it: it will be free.
     Busy,
 }
 
-/// Locks the file at `path`, which is made when it is not there; `None` when another run has it locked.
+/// The run that has the lock, if one has.
+enum Holder {
+    /// A run that is at work, of this process or another one.
+    AtWork,
+    /// A run of this process that was dropped: what it began on threads ends when this closes.
+    Ending(watch::Receiver<()>),
+}
+
+/// Locks the file at `path`, which is made when it is not there; `None` when another run has it locked. A run of this process that was
+/// dropped is waited for to its end.
 pub(crate) async fn patiently(path: &Path) -> io::Result<Option<Locked>> {
-    for _ in 0..TRIES {
-        match once(path)? {
-            Tried::Locked(locked) => return Ok(Some(locked)),
-            Tried::Taken => return Ok(None),
-            Tried::Busy => tokio::time::sleep(BETWEEN_TRIES).await,
+    let mut tries = 0;
+    while tries < TRIES {
+        // Asked before: one that ends between the two leaves the lock free.
+        let holder = holder(path);
+        match (once(path)?, holder) {
+            (Tried::Locked(locked), _) => return Ok(Some(locked)),
+            // Nothing is ever sent: it changes when it closes.
+            (Tried::Taken, Holder::Ending(mut end)) => _ = end.changed().await,
+            (Tried::Taken, Holder::AtWork) => return Ok(None),
+            (Tried::Busy, _) => {
+                tries += 1;
+                tokio::time::sleep(BETWEEN_TRIES).await;
+            }
         }
     }
     Ok(None)
+}
+
+fn holder(path: &Path) -> Holder {
+    let path = fs::canonicalize(path).unwrap_or_else(|_| path.to_owned());
+    match locks().get(&path) {
+        Some(here) if here.is_let_go.load(Relaxed) => Holder::Ending(here.end.clone()),
+        _ => Holder::AtWork,
+    }
 }
 
 fn once(path: &Path) -> io::Result<Tried> {
@@ -48,7 +130,7 @@ fn once(path: &Path) -> io::Result<Tried> {
     match system::try_lock(&file)? {
         // Who had it before may have taken the file away, and the next one has another.
         true if !is_at(&file, path)? => Ok(Tried::Busy),
-        true => Ok(Tried::Locked(Locked { path: path.to_owned(), file })),
+        true => Ok(Tried::Locked(Locked { path: path.to_owned(), file, known: Known::new(path) })),
         // A listing shares the lock, a run does not.
         false if is_held(path)? => Ok(Tried::Taken),
         false => Ok(Tried::Busy),
@@ -139,10 +221,20 @@ mod system {
 }
 
 impl Locked {
-    /// Takes the file away while nobody else can have it.
+    /// Says that its run has ended: the next one waits for what still shares the lock.
+    pub(crate) fn let_go(&self) {
+        self.known.is_let_go.store(true, Relaxed);
+    }
+
+    /// Removes the file while no other run can have it.
     pub(crate) fn remove(&self) -> io::Result<()> {
         // Elsewhere it cannot be told whether a file is still the one at its path, so it stays.
-        if cfg!(unix) { fs::remove_file(&self.path) } else { Ok(()) }
+        if cfg!(unix) {
+            self.known.forget();
+            fs::remove_file(&self.path)
+        } else {
+            Ok(())
+        }
     }
 }
 
@@ -166,6 +258,8 @@ fn is_at(_: &File, _: &Path) -> io::Result<bool> {
 
 #[cfg(test)]
 mod tests {
+    use futures_util::FutureExt as _;
+
     use super::*;
 
     #[tokio::test]
@@ -182,5 +276,18 @@ mod tests {
         assert!(is_held(&path).unwrap(), "the first one's end is nothing to the second");
         drop(second);
         assert!(!is_held(&path).unwrap());
+        assert!(!locks().contains_key(&fs::canonicalize(&path).unwrap()));
+    }
+
+    #[tokio::test]
+    async fn what_a_run_that_has_ended_left_at_work_is_waited_for() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("a.upload");
+        let first = patiently(&path).await.unwrap().unwrap();
+        first.let_go();
+        let mut next = Box::pin(patiently(&path));
+        assert!(next.as_mut().now_or_never().is_none(), "it is still at work");
+        drop(first);
+        assert!(next.await.unwrap().is_some());
     }
 }

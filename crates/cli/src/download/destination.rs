@@ -85,15 +85,17 @@ impl Stream {
 pub(super) fn refused(error: &DownloadPathError) -> Report {
     let report = Report::failed(error.to_string());
     match error {
-        DownloadPathError::IsDirectory { .. } | DownloadPathError::DanglingLink { .. } => {
-            report.hint("give the name of the file to write")
-        }
+        DownloadPathError::IsDirectory { .. }
+        | DownloadPathError::DanglingLink { .. }
+        | DownloadPathError::NoFileName { .. } => report.hint("give the name of the file to write"),
         DownloadPathError::Exists { .. } => report.hint("--force replaces it"),
         DownloadPathError::Foreign { .. } => {
             report.hint("move it away, write the download somewhere else, or let --force replace it")
         }
         DownloadPathError::InUse { .. } => report.hint("wait for it, or stop it first"),
-        DownloadPathError::Unwritable { path, source } => cannot_write(&path.display().to_string(), source),
+        DownloadPathError::Unwritable { path, source } | DownloadPathError::Unnamed { path, source } => {
+            cannot_write(&path.display().to_string(), source)
+        }
         _ => report,
     }
 }
@@ -133,6 +135,10 @@ mod tests {
         error: out is a link to a file that is not there
         hint: give the name of the file to write
         ");
+        insta::assert_snapshot!(said(DownloadPathError::NoFileName { path: "new/".into() }), @r#"
+        error: "new/" names no file to download to
+        hint: give the name of the file to write
+        "#);
         insta::assert_snapshot!(said(there(io::ErrorKind::AlreadyExists)), @"
         error: cannot write out: entity already exists
         hint: --force replaces it

@@ -1,6 +1,7 @@
 //! The checkpoints of an upload in a file.
 
 use std::{
+    ffi::OsStr,
     fs::{self, File},
     io::{self, BufWriter, IntoInnerError, Write},
     path::{Path, PathBuf},
@@ -9,13 +10,15 @@ use std::{
 
 use partwise_protocol::upload::Checkpoint;
 
-use super::CheckpointStore;
+use super::{CheckpointStore, Held};
+use crate::paths::{directory_of, sync_directory};
 use partwise_net::blocking::Blocking;
 
 /// The checkpoint of one upload in a file at a path; those of downloads are kept in a [`CheckpointJournal`](super::CheckpointJournal).
 ///
-/// It is written beside its place, synced, and put there in one step, so that a crash leaves the one before or this
-/// one, never half of each. The folder is synced too where the system has that (Unix). When no more than parts that were
+/// It is written beside its place under a name that no other has, synced, and put there in one step, so that a crash leaves the one
+/// before or this one, never half of each; what a crash leaves beside it is removed with the checkpoint. The folder is synced too
+/// where the system and the file system have that (Unix). When no more than parts that were
 /// acknowledged is new, a [line](Checkpoint::line_since) is appended and synced instead, of which a crash may leave half;
 /// what it names is then sent again. All of it happens on threads for blocking work; clones wait for each other.
 ///
@@ -38,7 +41,13 @@ pub struct CheckpointFile {
     path: Arc<Path>,
     /// A save goes on to its end although the upload was dropped, and must not come after what is done next.
     written: Arc<Mutex<Option<Written>>>,
+    /// The lock of the run, which a save keeps to its end.
+    _held: Option<Held>,
 }
+
+/// What the names of checkpoints that are being written end with, behind letters and digits drawn for each.
+const NEW: &str = ".new";
+const DRAWN: usize = 12;
 
 /// The checkpoint that this or a clone wrote last.
 #[derive(Debug)]
@@ -51,7 +60,12 @@ struct Written {
 impl CheckpointFile {
     /// A checkpoint at this path. Its folder must exist, and nobody else may use the path at the same time.
     pub fn at(path: impl Into<PathBuf>) -> Self {
-        Self { path: path.into().into(), written: Arc::default() }
+        Self { path: path.into().into(), written: Arc::default(), _held: None }
+    }
+
+    /// The same, whose saves hold a lock to their end.
+    pub(super) fn holding(self, held: Held) -> Self {
+        Self { _held: Some(held), ..self }
     }
 
     /// The path.
@@ -97,54 +111,57 @@ impl CheckpointFile {
     }
 
     fn replace(&self, checkpoint: &Checkpoint) -> io::Result<File> {
-        let beside = self.beside();
+        let mut prefix = self.path.file_name().unwrap_or_default().to_owned();
+        prefix.push(".");
+        let mut beside = tempfile::Builder::new();
+        beside.prefix(&prefix).suffix(NEW).rand_bytes(DRAWN);
+        // For its owner alone: what is uploaded, and where to, concerns no one else.
+        let file = beside.tempfile_in(directory_of(&self.path))?;
         // As text in memory first it would have megabytes where there are a hundred thousand parts.
-        let mut options = File::options();
-        // What is uploaded, and where to, is nobody else's business.
-        #[cfg(unix)]
-        std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-        let file = options.write(true).create(true).truncate(true).open(&beside)?;
         let mut file = BufWriter::new(file);
         serde_json::to_writer(&mut file, checkpoint)?;
         let file = file.into_inner().map_err(IntoInnerError::into_error)?;
-        file.sync_all()?;
-        fs::rename(&beside, &self.path)?;
-        self.sync_folder()?;
+        file.as_file().sync_all()?;
+        let file = file.persist(&self.path).map_err(|refused| refused.error)?;
+        sync_directory(directory_of(&self.path))?;
         Ok(file)
     }
 
     fn unlink(&self) -> io::Result<()> {
         let mut written = self.written();
         *written = None;
-        // A crash may have left one that was being written.
-        for path in [&self.beside(), &*self.path] {
-            match fs::remove_file(path) {
-                Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
-                _ => {}
+        let removed = remove(&self.path);
+        self.remove_left_over();
+        removed
+    }
+
+    /// Removes checkpoints that a crash left half written. One that stays does no harm.
+    fn remove_left_over(&self) {
+        let Ok(names) = fs::read_dir(directory_of(&self.path)) else { return };
+        for found in names.flatten().filter(|found| self.is_left_over(&found.file_name())) {
+            if let Err(cause) = remove(&found.path()) {
+                tracing::debug!(%cause, "half a checkpoint cannot be removed");
             }
         }
-        Ok(())
     }
 
-    fn beside(&self) -> PathBuf {
-        let mut name = self.path.file_name().unwrap_or_default().to_owned();
-        name.push(".new");
-        self.path.with_file_name(name)
+    fn is_left_over(&self, name: &OsStr) -> bool {
+        let own = self.path.file_name().unwrap_or_default().as_encoded_bytes();
+        let Some(rest) = name.as_encoded_bytes().strip_prefix(own) else { return false };
+        let Some(drawn) = rest.strip_suffix(NEW.as_bytes()) else { return false };
+        // Earlier releases drew nothing.
+        drawn.is_empty()
+            || (drawn.len() == DRAWN + 1
+                && drawn[0] == b'.'
+                && drawn[1..].iter().all(u8::is_ascii_alphanumeric))
     }
+}
 
-    /// Without this, the new name may be gone after a power cut although the content is there.
-    #[cfg(unix)]
-    fn sync_folder(&self) -> io::Result<()> {
-        match self.path.parent() {
-            Some(folder) if !folder.as_os_str().is_empty() => File::open(folder)?.sync_all(),
-            _ => File::open(".")?.sync_all(),
-        }
-    }
-
-    #[cfg(not(unix))]
-    #[allow(clippy::unnecessary_wraps, clippy::unused_self, reason = "folders cannot be synced here")]
-    fn sync_folder(&self) -> io::Result<()> {
-        Ok(())
+/// Removes a file; one that is not there is removed already.
+fn remove(path: &Path) -> io::Result<()> {
+    match fs::remove_file(path) {
+        Err(cause) if cause.kind() != io::ErrorKind::NotFound => Err(cause),
+        _ => Ok(()),
     }
 }
 
@@ -231,5 +248,36 @@ mod tests {
         assert_eq!(later.load().unwrap(), None);
         later.write(checkpoint(["b", "b", "c", "d"], true)).unwrap();
         assert_eq!(lines(), 1);
+    }
+
+    #[test]
+    fn what_a_crash_left_beside_it_is_removed_with_it_and_nothing_else() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = CheckpointFile::at(folder.path().join("checkpoint"));
+        file.write(checkpoint(["", "", "", ""], false)).unwrap();
+        let left = ["checkpoint.new", "checkpoint.abcDEF012345.new"];
+        let others = ["checkpoint.mine.new", "checkpoint.abcDEF-12345.new", "other.abcDEF012345.new"];
+        left.iter().chain(&others).for_each(|name| fs::write(folder.path().join(name), "x").unwrap());
+        file.unlink().unwrap();
+        let mut names: Vec<_> =
+            fs::read_dir(folder.path()).unwrap().map(|found| found.unwrap().file_name()).collect();
+        names.sort();
+        let mut others = others;
+        others.sort_unstable();
+        assert_eq!(names, others);
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn a_folder_that_cannot_be_listed_takes_checkpoints() {
+        use std::os::unix::fs::PermissionsExt as _;
+        let folder = tempfile::tempdir().unwrap();
+        let mode = |mode| fs::set_permissions(folder.path(), fs::Permissions::from_mode(mode)).unwrap();
+        let file = CheckpointFile::at(folder.path().join("checkpoint"));
+        mode(0o300);
+        let written = file.write(checkpoint(["", "", "", ""], false));
+        mode(0o700);
+        written.unwrap();
+        assert!(file.load().unwrap().is_some());
     }
 }

@@ -8,7 +8,7 @@ use std::{
 
 use partwise_protocol::download::{DownloadCheckpoint, DownloadResumeError};
 
-use super::CheckpointStore;
+use super::{CheckpointStore, Held};
 use partwise_net::blocking::Blocking;
 
 /// The checkpoints of one download in an open file, which its caller may have locked; those of uploads are kept in a
@@ -33,13 +33,22 @@ use partwise_net::blocking::Blocking;
 /// # }
 /// ```
 #[derive(Clone, Debug)]
-pub struct CheckpointJournal(Arc<Mutex<File>>);
+pub struct CheckpointJournal {
+    file: Arc<Mutex<File>>,
+    /// The lock of the run, which a save keeps to its end. Last, so that the file is closed before it.
+    _held: Option<Held>,
+}
 
 impl CheckpointJournal {
     /// Keeps checkpoints in `file`, which must be open for reading and writing and have nothing else in it.
     #[must_use]
     pub fn of(file: File) -> Self {
-        Self(Arc::new(Mutex::new(file)))
+        Self { file: Arc::new(Mutex::new(file)), _held: None }
+    }
+
+    /// The same, whose saves hold a lock to their end.
+    pub(crate) fn holding(self, held: Held) -> Self {
+        Self { _held: Some(held), ..self }
     }
 
     /// The last checkpoint in a journal; `None` when it has none, or only the beginning of one. A last line that cannot be
@@ -67,14 +76,14 @@ impl CheckpointJournal {
         let mut line = vec![b'\n'];
         serde_json::to_writer(&mut line, checkpoint)?;
         line.push(b'\n');
-        let mut file = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut file = self.file.lock().unwrap_or_else(PoisonError::into_inner);
         file.seek(SeekFrom::End(0))?;
         file.write_all(&line)?;
         file.sync_data()
     }
 
     fn clear(&self) -> io::Result<()> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).set_len(0)
+        self.file.lock().unwrap_or_else(PoisonError::into_inner).set_len(0)
     }
 }
 

@@ -4,7 +4,7 @@ mod directory;
 mod file;
 mod journal;
 
-use std::{error::Error, sync::Arc};
+use std::{any::Any, error::Error, sync::Arc};
 
 use futures_util::future::BoxFuture;
 
@@ -75,6 +75,9 @@ pub trait CheckpointStore<C>: Send + Sync + 'static {
     /// When it cannot be removed. The upload or download has ended all the same, so this is only logged.
     fn remove(&self) -> impl Future<Output = Result<(), Self::Error>> + Send;
 }
+
+/// A lock that is shared by all that is at work on one upload or download.
+pub(crate) type Held = Arc<dyn Any + Send + Sync>;
 
 /// Any store behind one type.
 pub(crate) trait AnyCheckpoints<C>: Send + Sync {

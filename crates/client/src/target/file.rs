@@ -3,7 +3,7 @@
 use std::{fs::File, io, path::Path};
 
 use super::{Target, direct::Direct};
-use crate::positioned::Positioned;
+use crate::{checkpoints::Held, positioned::Positioned};
 
 /// A regular file that a download is written to.
 ///
@@ -20,6 +20,8 @@ use crate::positioned::Positioned;
 pub struct FileTarget {
     file: Positioned,
     direct: Option<Direct>,
+    /// The lock of the run, which a write keeps to its end.
+    _held: Option<Held>,
 }
 
 impl FileTarget {
@@ -35,7 +37,12 @@ impl FileTarget {
     /// Writes to this file, which must be open for writing.
     #[must_use]
     pub fn of(file: File) -> Self {
-        Self { file: Positioned::new(file), direct: None }
+        Self { file: Positioned::new(file), direct: None, _held: None }
+    }
+
+    /// The same, whose writes hold a lock to their end.
+    pub(crate) fn holding(self, held: Held) -> Self {
+        Self { _held: Some(held), ..self }
     }
 
     /// Writes whole pages straight to the disk where the system can do that (Linux, most file systems on disks), which spares

@@ -23,6 +23,7 @@ mod proxies;
 mod range_peer;
 mod redirected_outages;
 mod redirects;
+mod resuming;
 mod secrets;
 mod service_side;
 mod services;

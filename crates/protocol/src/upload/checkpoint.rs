@@ -237,6 +237,12 @@ impl Checkpoint {
         &self.filename
     }
 
+    /// What the source looked like.
+    #[must_use]
+    pub fn source(&self) -> &SourceStamp {
+        &self.source
+    }
+
     /// Whether the request that makes the file was about to be sent: the service may have a file of it.
     #[must_use]
     pub fn may_have_made_a_file(&self) -> bool {

@@ -2,7 +2,7 @@
 
 use std::{
     io::{self, Read as _, Seek as _, Write as _},
-    path::Path,
+    path::{Path, PathBuf},
     sync::{
         Arc,
         atomic::{AtomicBool, Ordering::Relaxed},
@@ -20,12 +20,28 @@ struct EntryRecord {
     file: String,
 }
 
-/// An unfinished upload of a [`CheckpointDir`](super::CheckpointDir) that no other process can work on while this is alive. When it
-/// is dropped and there is no checkpoint, nothing of it stays.
+/// An unfinished upload of a [`CheckpointDir`](super::CheckpointDir) that no other run can work on while this is alive, or a
+/// [store](Self::store) of it, or a checkpoint is being saved. When it is dropped and there is no checkpoint, nothing of it stays.
 #[derive(Debug)]
 pub struct UnfinishedUpload {
-    locked: Locked,
+    held: Arc<HeldEntry>,
     checkpoint: UnfinishedCheckpoint,
+}
+
+/// The lock of an entry, which a save that outlives its run shares.
+#[derive(Debug)]
+struct HeldEntry {
+    locked: Locked,
+    checkpoint: PathBuf,
+}
+
+impl Drop for HeldEntry {
+    fn drop(&mut self) {
+        if !self.checkpoint.exists() {
+            // One that stays does no harm: the next run of the same upload takes it over.
+            let _ = self.locked.remove();
+        }
+    }
 }
 
 impl UnfinishedUpload {
@@ -42,7 +58,9 @@ impl UnfinishedUpload {
     }
 
     pub(super) fn of_earlier_run(locked: Locked, checkpoint: CheckpointFile) -> Self {
-        Self { locked, checkpoint: UnfinishedCheckpoint { file: checkpoint, state: Arc::default() } }
+        let held = Arc::new(HeldEntry { locked, checkpoint: checkpoint.path().to_owned() });
+        let file = checkpoint.holding(held.clone());
+        Self { held, checkpoint: UnfinishedCheckpoint { file, state: Arc::default() } }
     }
 
     /// The store of this run's checkpoints.
@@ -120,10 +138,7 @@ impl CheckpointStore<Checkpoint> for UnfinishedCheckpoint {
 
 impl Drop for UnfinishedUpload {
     fn drop(&mut self) {
-        if !self.checkpoint.file.path().exists() {
-            // One that stays does no harm: the next run of the same upload takes it over.
-            let _ = self.locked.remove();
-        }
+        self.held.locked.let_go();
     }
 }
 

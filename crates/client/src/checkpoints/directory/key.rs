@@ -30,8 +30,10 @@ const LOCAL: &str = "local-";
 /// ```
 #[derive(Clone, Debug)]
 pub struct UploadSubject {
-    /// The file, by the name that it is uploaded under, in the directory that it really is in.
+    /// The path of the file, in the directory that it really is in; of what is no file, the name that it is uploaded under.
     file: PathBuf,
+    /// The name that it is uploaded under.
+    name: String,
     purpose: Purpose,
     mime_type: String,
     /// What the service is known by.
@@ -60,7 +62,7 @@ impl UploadSubject {
     /// # Errors
     /// When the file's directory cannot be found.
     pub fn of_file(path: &Path, plan: &Plan, client: &Client) -> io::Result<Self> {
-        Ok(Self::new(settled(path)?.with_file_name(&plan.filename), plan, client))
+        Ok(Self::new(settled(path)?, plan, client))
     }
 
     /// The upload of something that is no file, known by the name in the plan alone.
@@ -72,6 +74,7 @@ impl UploadSubject {
     fn new(file: PathBuf, plan: &Plan, client: &Client) -> Self {
         Self {
             file,
+            name: plan.filename.clone(),
             purpose: plan.purpose.clone(),
             mime_type: plan.mime_type.clone(),
             place: client.api().identity().to_owned(),
@@ -93,14 +96,30 @@ impl UploadSubject {
 
     /// The same for the same subject in every run and release.
     pub(super) fn key(&self) -> Key {
+        let another_name = self.has_another_name().then_some(self.name.as_bytes());
+        self.key_of(&self.file, another_name)
+    }
+
+    /// The key that earlier releases gave a file with another name than it is uploaded under: all files of a directory that are uploaded
+    /// under one name share it.
+    pub(super) fn earlier_key(&self) -> Option<Key> {
+        self.has_another_name().then(|| self.key_of(&self.file.with_file_name(&self.name), None))
+    }
+
+    fn has_another_name(&self) -> bool {
+        self.file.file_name().is_some_and(|name| name.to_string_lossy() != self.name)
+    }
+
+    fn key_of(&self, file: &Path, another_name: Option<&[u8]>) -> Key {
         let mut hash = Sha256::new();
-        for field in [
-            self.file.as_os_str().as_encoded_bytes(),
+        let fields = [
+            file.as_os_str().as_encoded_bytes(),
             self.purpose.as_str().as_bytes(),
             self.mime_type.as_bytes(),
             self.place.as_bytes(),
             self.account.as_bytes(),
-        ] {
+        ];
+        for field in fields.into_iter().chain(another_name) {
             // With its length before it no field can run into the next one.
             hash.update((field.len() as u64).to_le_bytes());
             hash.update(field);
@@ -144,10 +163,14 @@ mod tests {
 
     #[test]
     fn the_key_stays_the_same_and_every_field_counts() {
-        let subject = |file: &str, purpose: Purpose, mime_type: &str, place: &str| {
-            let (file, account) = (file.into(), String::new());
+        let named = |file: &str, name: &str, purpose: Purpose, mime_type: &str, place: &str| {
+            let (file, name, account) = (file.into(), name.to_owned(), String::new());
             let (mime_type, place) = (mime_type.to_owned(), place.to_owned());
-            UploadSubject { file, purpose, mime_type, place, account }.key().name().to_owned()
+            UploadSubject { file, name, purpose, mime_type, place, account }
+        };
+        let subject = |file: &str, purpose: Purpose, mime_type: &str, place: &str| {
+            let name = file.rsplit('/').next().unwrap_or_default();
+            named(file, name, purpose, mime_type, place).key().name().to_owned()
         };
         let key = subject("/data/a.jsonl", Purpose::Batch, "application/jsonl", "https://api.openai.com/v1");
         assert_eq!(key, "62bf7624690c15208b0c149b36942071");
@@ -158,6 +181,15 @@ mod tests {
             subject("/data/a.jsonl", Purpose::Batch, "application/jsonl", "https://other.example/v1"),
         ];
         assert!(!others.contains(&key));
+        let [renamed, other] = ["/data/c.jsonl", "/data/d.jsonl"].map(|file| {
+            named(file, "a.jsonl", Purpose::Batch, "application/jsonl", "https://api.openai.com/v1")
+        });
+        assert!(renamed.key().name() != key && renamed.key() != other.key());
+        // Earlier releases gave both the same.
+        assert_eq!(
+            (renamed.earlier_key().unwrap().name(), renamed.earlier_key()),
+            (&*key, other.earlier_key())
+        );
     }
 
     #[test]

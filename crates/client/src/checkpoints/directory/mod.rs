@@ -1,7 +1,8 @@
 //! The unfinished uploads of this machine: those that earlier runs began, and those that run now.
 //!
 //! One directory has two files for each: `KEY.upload` says which file it is of and is locked by the run at work on it,
-//! `KEY.checkpoint` says how far it is. The key follows from what is uploaded where, so that the next run finds it.
+//! `KEY.checkpoint` says how far it is. The key follows from what is uploaded where, and under which name, so that the next run
+//! finds it.
 
 mod entry;
 mod key;
@@ -12,14 +13,17 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use partwise_protocol::upload::Checkpoint;
+use partwise_protocol::upload::{Checkpoint, SourceStamp};
 
 use self::key::Key;
 pub use self::{
     entry::{UnfinishedCheckpoint, UnfinishedUpload},
     key::UploadSubject,
 };
-use crate::{CheckpointFile, lock};
+use crate::{
+    CheckpointFile,
+    lock::{self, Locked},
+};
 
 /// A directory that remembers unfinished uploads from run to run. It is the command's too: what one began the other resumes.
 ///
@@ -139,17 +143,40 @@ impl CheckpointDir {
     /// [`CheckpointDirError::InUse`] when another process is at work on it; else when the directory cannot be used.
     pub async fn enter(&self, subject: &UploadSubject) -> Result<UnfinishedUpload, CheckpointDirError> {
         let key = subject.key();
-        let path = self.path_of(&key, "upload");
         make_directory(&self.path).map_err(|cause| self.unusable(cause))?;
-        let locked = lock::patiently(&path).await.map_err(|cause| self.unusable(cause))?;
-        let Some(locked) = locked else {
-            return Err(CheckpointDirError::InUse {
-                file: subject.file().to_owned(),
-                place: subject.place().to_owned(),
-            });
-        };
-        UnfinishedUpload::new(locked, self.checkpoint_file(&key), subject.file())
-            .map_err(|cause| self.unusable(cause))
+        let entry = UnfinishedUpload::new(
+            self.lock(&key, subject).await?,
+            self.checkpoint_file(&key),
+            subject.file(),
+        )
+        .map_err(|cause| self.unusable(cause))?;
+        self.take_over_earlier(&key, subject).await?;
+        Ok(entry)
+    }
+
+    async fn lock(&self, key: &Key, subject: &UploadSubject) -> Result<Locked, CheckpointDirError> {
+        let locked = lock::patiently(&self.path_of(key, "upload")).await;
+        let locked = locked.map_err(|cause| self.unusable(cause))?;
+        locked.ok_or_else(|| CheckpointDirError::InUse {
+            file: subject.file().to_owned(),
+            place: subject.place().to_owned(),
+        })
+    }
+
+    /// Gives the checkpoint of an earlier release the key that it has now, if it is of this file.
+    async fn take_over_earlier(&self, key: &Key, subject: &UploadSubject) -> Result<(), CheckpointDirError> {
+        let Some(earlier) = subject.earlier_key() else { return Ok(()) };
+        let (from, to) = (self.path_of(&earlier, "checkpoint"), self.path_of(key, "checkpoint"));
+        if to.exists() || !is_of_file(&from, subject.file()) {
+            return Ok(());
+        }
+        let locked = self.lock(&earlier, subject).await?;
+        // It goes with its lock, unless another run has taken it over or written another meanwhile.
+        let _entry = UnfinishedUpload::of_earlier_run(locked, self.checkpoint_file(&earlier));
+        if is_of_file(&from, subject.file()) {
+            fs::rename(&from, &to).map_err(|cause| self.unusable(cause))?;
+        }
+        Ok(())
     }
 
     /// Begins to work on one that was listed; `None` when another process does.
@@ -219,6 +246,13 @@ impl CheckpointDir {
     }
 }
 
+/// Returns `true` if the checkpoint at `path` can be read and is of this file, as far as can be told without reading the file.
+fn is_of_file(path: &Path, file: &Path) -> bool {
+    let Some(json) = read(path).ok().flatten() else { return false };
+    let (Ok(saved), Ok(found)) = (Checkpoint::from_json(&json), fs::metadata(file)) else { return false };
+    saved.source().difference(&SourceStamp::of(&found)).is_none()
+}
+
 /// The file's content; `None` when there is none.
 fn read(path: &Path) -> io::Result<Option<Vec<u8>>> {
     match fs::read(path) {
@@ -235,3 +269,6 @@ fn make_directory(path: &Path) -> io::Result<()> {
     std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
     builder.create(path)
 }
+
+#[cfg(test)]
+mod tests;

@@ -345,7 +345,7 @@ impl PreparedPathDownload {
     /// Gives the file its name, and makes that durable.
     ///
     /// # Errors
-    /// [`DownloadPathError::Unwritable`]; the bytes then stay where they are.
+    /// [`DownloadPathError::Unnamed`]; the bytes then stay where they are.
     pub fn complete(self) -> Result<(), DownloadPathError> {
         let Self { place, partial, .. } = self;
         partial.complete(&place)

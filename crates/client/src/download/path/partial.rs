@@ -7,7 +7,7 @@ use std::{
     fs,
     io::{self, Read as _},
     path::{Path, PathBuf},
-    sync::{Mutex, PoisonError},
+    sync::{Arc, Mutex, PoisonError},
 };
 
 use partwise_protocol::download::DownloadCheckpoint;
@@ -16,13 +16,15 @@ use super::place::{DownloadPathError, Place};
 use crate::{
     CheckpointJournal, CheckpointStore, FileTarget, Target,
     lock::{self, Locked},
+    paths::beside,
 };
 
 /// An unfinished download that no other run can work on while this is alive.
 #[derive(Debug)]
 pub(super) struct Partial {
     content: PathBuf,
-    journal: Locked,
+    /// What a run that was dropped has begun shares it to its end.
+    journal: Arc<Locked>,
 }
 
 impl Partial {
@@ -39,7 +41,7 @@ impl Partial {
             fs::remove_file(foreign).map_err(unwritable)?;
         }
         match lock::patiently(&journal).await.map_err(unwritable)? {
-            Some(journal) => Ok(Self { content, journal }),
+            Some(journal) => Ok(Self { content, journal: Arc::new(journal) }),
             None => Err(DownloadPathError::InUse { path: place.name().to_owned() }),
         }
     }
@@ -59,24 +61,24 @@ impl Partial {
     pub(super) fn resume(&self) -> io::Result<(FileTarget, Kept)> {
         let content =
             lock::options_here().read(true).write(true).create(true).truncate(false).open(&self.content)?;
-        let journal = CheckpointJournal::of(self.journal.file.try_clone()?);
-        Ok((FileTarget::of(content).past_the_cache(), Kept(journal)))
+        let journal = CheckpointJournal::of(self.journal.file.try_clone()?).holding(self.journal.clone());
+        Ok((FileTarget::of(content).past_the_cache().holding(self.journal.clone()), Kept(journal)))
     }
 
     /// The same, of which nothing is left as soon as anything is written.
     pub(super) fn start_over(&self) -> io::Result<(Overwrite, Kept)> {
         let (content, kept) = self.resume()?;
         let journal = self.journal.file.try_clone()?;
-        Ok((Overwrite { content, journal, has_begun: Mutex::new(false) }, kept))
+        Ok((Overwrite { journal, content, has_begun: Mutex::new(false) }, kept))
     }
 
     /// Gives the file its name.
     pub(super) fn complete(self, place: &Place) -> Result<(), DownloadPathError> {
         if !cfg!(unix) {
             // There it stays, and must not speak of what has another name by then.
-            self.journal.file.set_len(0).map_err(|cause| place.unwritable(cause))?;
+            self.journal.file.set_len(0).map_err(|cause| place.unnamed(cause))?;
         }
-        let named = place.take(&self.content).map_err(|cause| place.unwritable(cause));
+        let named = place.take(&self.content).map_err(|cause| place.unnamed(cause));
         if named.is_ok() {
             // One that stays does no harm: what it speaks of is not there.
             let _ = self.journal.remove();
@@ -92,11 +94,18 @@ impl Partial {
     }
 }
 
+impl Drop for Partial {
+    fn drop(&mut self) {
+        self.journal.let_go();
+    }
+}
+
 /// A target that keeps what an earlier run left until an answer was accepted, which gives it a length or a first byte.
 #[derive(Debug)]
 pub(super) struct Overwrite {
-    content: FileTarget,
     journal: fs::File,
+    /// Behind the journal, so that it is closed before the lock ends.
+    content: FileTarget,
     has_begun: Mutex<bool>,
 }
 
@@ -187,8 +196,34 @@ fn is_journal(path: &Path) -> io::Result<bool> {
     Ok(beginning.starts_with(BEGINNING) || BEGINNING.starts_with(beginning))
 }
 
-fn beside(path: &Path, suffix: &str) -> PathBuf {
-    let mut name = path.file_name().unwrap_or_default().to_owned();
-    name.push(suffix);
-    path.with_file_name(name)
+#[cfg(test)]
+mod tests {
+    use std::{sync::mpsc, thread};
+
+    use futures_util::FutureExt as _;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn a_run_that_was_dropped_is_waited_for_until_its_last_write_has_ended() {
+        let folder = tempfile::tempdir().unwrap();
+        let place = Place::at(&folder.path().join("a"), false).unwrap();
+        let first = Partial::enter(&place).await.unwrap();
+        let in_use = Partial::enter(&place).await.unwrap_err();
+        assert!(matches!(in_use, DownloadPathError::InUse { .. }), "{in_use}");
+        let (target, kept) = first.start_over().unwrap();
+        drop(first);
+        let (end, ended) = mpsc::channel();
+        let working = thread::spawn(move || {
+            ended.recv().unwrap();
+            target.write_at(0, b"late").unwrap();
+            drop((target, kept));
+        });
+        let mut next = Box::pin(Partial::enter(&place));
+        assert!(next.as_mut().now_or_never().is_none(), "the first one is still at work");
+        end.send(()).unwrap();
+        let next = next.await.unwrap();
+        assert_eq!(fs::read(next.path()).unwrap(), b"late");
+        working.join().unwrap();
+    }
 }

@@ -7,10 +7,18 @@ use std::{
 
 use tempfile::TempPath;
 
+use crate::paths::{directory_of, sync_directory};
+
 /// A download cannot be written at the path that was given.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum DownloadPathError {
+    /// The path names no file: it is empty, or ends with a separator or dots.
+    #[error("{path:?} names no file to download to")]
+    NoFileName {
+        /// The path.
+        path: PathBuf,
+    },
     /// A directory is there.
     #[error("{} is a directory", path.display())]
     IsDirectory {
@@ -55,6 +63,14 @@ pub enum DownloadPathError {
         /// Why.
         source: io::Error,
     },
+    /// Everything was downloaded, and the system cannot give it its name. It stays beside the path, and another run only names it.
+    #[error("cannot write {}", path.display())]
+    Unnamed {
+        /// The path.
+        path: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
 }
 
 /// The path that a file is to have.
@@ -81,6 +97,9 @@ impl Place {
                 if fs::symlink_metadata(path).is_ok() {
                     return Err(DownloadPathError::DanglingLink { path: name });
                 }
+                if !names_a_file(path) {
+                    return Err(DownloadPathError::NoFileName { path: name });
+                }
                 fs::metadata(directory_of(path)).map_err(unwritable)?;
                 Ok(Self { name, path: path.to_owned(), replaces })
             }
@@ -106,6 +125,11 @@ impl Place {
         DownloadPathError::Unwritable { path: self.name.clone(), source }
     }
 
+    /// The error when what was downloaded cannot have its name.
+    pub(super) fn unnamed(&self, source: io::Error) -> DownloadPathError {
+        DownloadPathError::Unnamed { path: self.name.clone(), source }
+    }
+
     /// Gives its name to the file at `complete`, which stays where it is when that cannot be.
     pub(super) fn take(&self, complete: &Path) -> io::Result<()> {
         if self.replaces {
@@ -118,35 +142,11 @@ impl Place {
     }
 }
 
-fn directory_of(target: &Path) -> &Path {
-    match target.parent() {
-        Some(directory) if !directory.as_os_str().is_empty() => directory,
-        _ => Path::new("."),
-    }
-}
-
-/// Makes the name durable too: on Unix it is the directory's, not the file's.
-#[cfg(unix)]
-fn sync_directory(directory: &Path) -> io::Result<()> {
-    // A directory that may be written to but not read cannot be opened, and some file systems sync none: the
-    // file is complete anyway.
-    match fs::File::open(directory).and_then(|directory| directory.sync_all()) {
-        Err(cause)
-            if matches!(
-                cause.kind(),
-                io::ErrorKind::PermissionDenied | io::ErrorKind::InvalidInput | io::ErrorKind::Unsupported
-            ) =>
-        {
-            Ok(())
-        }
-        done => done,
-    }
-}
-
-#[cfg(not(unix))]
-#[allow(clippy::unnecessary_wraps, reason = "elsewhere it can fail")]
-fn sync_directory(_: &Path) -> io::Result<()> {
-    Ok(())
+/// Returns `true` if the path ends with a file's name, and not with a separator or a dot behind it.
+fn names_a_file(path: &Path) -> bool {
+    let ends_with =
+        |name: &std::ffi::OsStr| path.as_os_str().as_encoded_bytes().ends_with(name.as_encoded_bytes());
+    path.file_name().is_some_and(ends_with)
 }
 
 #[cfg(test)]
