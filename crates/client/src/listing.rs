@@ -34,7 +34,7 @@ impl Client {
 /// A list of files that is asked for page by page, made by [`Client::files`].
 ///
 /// A service that has no pages gives everything at once and knows no order; its files are sorted here. One that ignores where a
-/// page is to begin gives the same page again, which ends the list.
+/// page is to begin gives the same page again, which is left out and ends the list.
 ///
 /// ```no_run
 /// use partwise::{Purpose, protocol::operations::Order};
@@ -75,7 +75,7 @@ impl FileListing {
         self
     }
 
-    /// Asks for the next page; `None` when there is nothing more to ask.
+    /// Asks for the next page; `None` when there is nothing more to ask. A page may be empty, and another one follow.
     ///
     /// # Errors
     /// As for [`Client::call`].
@@ -128,6 +128,10 @@ impl Pages {
         self.query = None;
         let more = page.has_more;
         let end = page.last_id.or_else(|| page.data.last().map(|file| file.id.clone()));
+        let is_seen = end.as_ref().is_some_and(|end| !self.ends.insert(end.clone()));
+        if is_seen {
+            return Vec::new();
+        }
         let mut files = page.data;
         if more.is_none() {
             sort(&mut files, query.order);
@@ -136,11 +140,9 @@ impl Pages {
             files.truncate(usize::try_from(*wanted).unwrap_or(usize::MAX));
             *wanted -= u32::try_from(files.len()).unwrap_or(*wanted).min(*wanted);
         }
-        if let (Some(true), Some(end)) = (more, end) {
-            if !files.is_empty() && self.wanted != Some(0) && self.ends.insert(end.clone()) {
-                query.after = Some(end);
-                self.query = Some(query);
-            }
+        if more == Some(true) && end.is_some() && self.wanted != Some(0) {
+            query.after = end;
+            self.query = Some(query);
         }
         files
     }
@@ -192,10 +194,33 @@ mod tests {
         assert_eq!(asked(None, &[page(&[], Some(true))]), [None]);
     }
 
+    /// The files that come of these pages.
+    fn listed(given: &[FileList]) -> Vec<String> {
+        let mut listing = pages(ListFiles::new(), None);
+        let mut listed = Vec::new();
+        for page in given {
+            let Some(query) = listing.next() else { break };
+            listed.extend(listing.take(page.clone(), query).into_iter().map(|file| file.id));
+        }
+        listed
+    }
+
     #[test]
-    fn a_service_that_gives_the_same_page_for_ever_is_asked_twice() {
+    fn a_service_that_gives_the_same_page_for_ever_is_asked_twice_and_its_files_come_once() {
         let same = || page(&["a", "b"], Some(true));
         assert_eq!(asked(None, &[same(), same(), same()]), [Some("b".to_owned()), None]);
+        assert_eq!(listed(&[same(), same(), same()]), ["a", "b"]);
+        assert_eq!(listed(&[same(), page(&["c"], Some(true)), same()]), ["a", "b", "c"]);
+    }
+
+    #[test]
+    fn an_empty_page_that_names_another_end_does_not_end_the_list() {
+        let mut empty = page(&[], Some(true));
+        empty.last_id = Some("b".to_owned());
+        let given = [page(&["a"], Some(true)), empty.clone(), page(&["c"], Some(false))];
+        assert_eq!(listed(&given), ["a", "c"]);
+        assert_eq!(asked(None, &given), [Some("a".to_owned()), Some("b".to_owned()), None]);
+        assert_eq!(asked(None, &[empty.clone(), empty]), [Some("b".to_owned()), None]);
     }
 
     #[test]

@@ -94,18 +94,6 @@ async fn content_is_read_whole_up_to_a_limit_or_through_a_reader() {
 }
 
 #[tokio::test]
-async fn every_page_of_a_list_is_asked_for() {
-    let client = client().await;
-    for number in 0..5 {
-        client.upload(format!("{number}.txt"), "x", Purpose::Assistants).await.unwrap();
-    }
-    let all: Vec<File> = client.files().stream().try_collect().await.unwrap();
-    assert_eq!(all.len(), 5);
-    let three: Vec<File> = client.files().limit(3).stream().try_collect().await.unwrap();
-    assert_eq!(three.len(), 3);
-}
-
-#[tokio::test]
 async fn the_head_of_an_answer_can_be_had() {
     let answer = client().await.call_with_head(&ListFiles::new()).await.unwrap();
     assert_eq!((answer.status(), answer.body().data.len()), (StatusCode::OK, 0));

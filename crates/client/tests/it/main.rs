@@ -16,6 +16,7 @@ mod everyday;
 mod everyday_settings;
 mod file_downloads;
 mod foreign_timeouts;
+mod lists;
 mod objects;
 mod outages;
 mod peer;
