@@ -3,6 +3,7 @@
 use std::{
     error::Error,
     fmt,
+    sync::{MutexGuard, PoisonError},
     time::{Duration, SystemTime},
 };
 
@@ -41,7 +42,10 @@ const MARGIN: Duration = Duration::from_secs(300);
 /// ```
 pub struct RefreshingToken<F> {
     fetch: F,
-    cached: Mutex<Option<Cached>>,
+    /// Never locked across a wait, so that a rejection is noted whoever asks for the token at that moment.
+    cached: std::sync::Mutex<Option<Cached>>,
+    /// Held by the one request that fetches the token.
+    fetching: Mutex<()>,
 }
 
 struct Cached {
@@ -53,7 +57,17 @@ struct Cached {
 impl<F> RefreshingToken<F> {
     /// A token that `fetch` gets. It is not called before the first request.
     pub fn new(fetch: F) -> Self {
-        Self { fetch, cached: Mutex::new(None) }
+        Self { fetch, cached: std::sync::Mutex::default(), fetching: Mutex::default() }
+    }
+
+    fn cached(&self) -> MutexGuard<'_, Option<Cached>> {
+        self.cached.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The token, if this moment of its time has not come yet.
+    fn cached_until(&self, end: fn(&Cached) -> SystemTime) -> Option<Credential> {
+        let now = SystemTime::now();
+        self.cached().as_ref().filter(|cached| now < end(cached)).map(|cached| cached.credential.clone())
     }
 }
 
@@ -66,24 +80,29 @@ where
     type Error = Box<dyn Error + Send + Sync>;
 
     async fn credential(&self) -> Result<Credential, Self::Error> {
-        let mut cached = self.cached.lock().await;
-        let now = SystemTime::now();
-        if let Some(cached) = cached.as_ref().filter(|cached| now < cached.refresh_at) {
-            return Ok(cached.credential.clone());
+        let refresh_at = |cached: &Cached| cached.refresh_at;
+        if let Some(credential) = self.cached_until(refresh_at) {
+            return Ok(credential);
         }
+        let _fetching = self.fetching.lock().await;
+        if let Some(credential) = self.cached_until(refresh_at) {
+            return Ok(credential);
+        }
+        let now = SystemTime::now();
         match (self.fetch)().await {
             Ok((token, expires_at)) => {
                 let credential = Credential::token(&token)?;
                 let lasts = expires_at.duration_since(now).unwrap_or_default();
                 let refresh_at = now + lasts.saturating_sub(MARGIN.min(lasts / 10));
-                *cached = Some(Cached { credential: credential.clone(), refresh_at, expires_at });
+                *self.cached() = Some(Cached { credential: credential.clone(), refresh_at, expires_at });
                 Ok(credential)
             }
-            Err(error) => match cached.as_ref().filter(|cached| now < cached.expires_at) {
-                Some(cached) => {
+            // Read only now: the last token may have been rejected while this one was fetched.
+            Err(error) => match self.cached_until(|cached| cached.expires_at) {
+                Some(credential) => {
                     let error: Box<dyn Error + Send + Sync> = error.into();
                     tracing::warn!(%error, "the token cannot be refreshed; the last one is still valid");
-                    Ok(cached.credential.clone())
+                    Ok(credential)
                 }
                 None => Err(error.into()),
             },
@@ -91,11 +110,7 @@ where
     }
 
     fn rejected(&self, credential: &Credential) -> bool {
-        // Who holds the lock is fetching another one.
-        let Ok(mut cached) = self.cached.try_lock() else { return true };
-        if cached.as_ref().is_some_and(|cached| cached.credential == *credential) {
-            *cached = None;
-        }
+        self.cached().take_if(|cached| cached.credential == *credential);
         true
     }
 }
@@ -115,6 +130,9 @@ mod tests {
             atomic::{AtomicU32, Ordering::Relaxed},
         },
     };
+
+    use futures_util::poll;
+    use tokio::sync::Notify;
 
     use super::*;
 
@@ -166,6 +184,31 @@ mod tests {
         assert!(source.rejected(&first), "the second one is worth a try");
         assert_eq!(token(&source).await.as_deref(), Some("token-2"));
         assert_eq!(fetched.load(Relaxed), 2);
+    }
+
+    #[tokio::test]
+    async fn a_token_that_is_rejected_while_another_request_waits_for_it_is_not_handed_out_again() {
+        let fetched = AtomicU32::new(0);
+        let give = Arc::new(Notify::new());
+        let source = RefreshingToken::new({
+            let give = give.clone();
+            move || {
+                let (number, give) = (fetched.fetch_add(1, Relaxed) + 1, give.clone());
+                async move {
+                    give.notified().await;
+                    let expires = SystemTime::now() + Duration::from_secs(3600);
+                    Ok::<_, io::Error>((format!("token-{number}"), expires))
+                }
+            }
+        });
+        let (mut first, mut second) = (Box::pin(source.credential()), Box::pin(source.credential()));
+        assert!(poll!(&mut first).is_pending() && poll!(&mut second).is_pending());
+        give.notify_one();
+        let token = first.await.unwrap();
+        assert!(source.rejected(&token));
+        give.notify_one();
+        assert_eq!(second.await.unwrap().secret(), "token-2");
+        assert_eq!(source.credential().await.unwrap().secret(), "token-2");
     }
 
     #[tokio::test]
