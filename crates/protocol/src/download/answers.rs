@@ -40,6 +40,7 @@ impl DownloadMachine {
         match answer {
             Ok(head) => {
                 self.is_understood = true;
+                self.service.understood();
                 match head.range {
                     Some(range) if self.delivery != Delivery::Whole => {
                         let from = self.accept_range(position, range, &head)?;
@@ -190,7 +191,10 @@ impl DownloadMachine {
                 }
             }
             ResponseError::Refused(refusal) => {
-                self.is_understood |= refusal.is_of_the_api();
+                if refusal.is_of_the_api() {
+                    self.is_understood = true;
+                    self.service.understood();
+                }
                 let counted = self.count_failure(id);
                 let random = self.random.next();
                 let verdict =

@@ -40,7 +40,7 @@ pub enum DownloadError {
     Away {
         /// The time since the first failure behind the last answer.
         after: Duration,
-        /// How the last request failed, if this download made one.
+        /// How the last request failed: of this download, or else of another upload or download of its client.
         #[source]
         cause: Option<Box<DownloadError>>,
     },

@@ -153,16 +153,21 @@ pub struct RetryPolicy {
     /// Failures in a row, without any progress between them, after each of which a request goes again; one more ends it for good.
     pub max_failures: u32,
     /// The same for a service that has never answered in a way that makes sense: it is not there, or is another one, and the
-    /// caller should soon be told. An error in one of the API's shapes makes sense.
+    /// caller should soon be told. An error in one of the API's shapes makes sense. A single operation asks what any request of its
+    /// client was answered.
     pub max_failures_before_contact: u32,
     /// The upper end of the first wait; it doubles with every failure. The wait itself is drawn between nothing and
     /// this, so that many clients do not come back at once.
     pub base_wait: Duration,
     /// The upper end of every wait that we draw ourselves.
     pub max_wait: Duration,
-    /// How long a service that cannot be reached is waited for, counted from the first failure behind its last answer.
+    /// How long an upload or a download waits for a service that cannot be reached, counted from the first failure behind its last
+    /// answer, and until it has made an attempt of its own at least. At zero nothing waits for a service: every request leaves whatever
+    /// others have met, and only [`max_failures`](Self::max_failures) counts. Otherwise a single operation ends with its
+    /// `max_failures`.
     pub give_up_after: Duration,
-    /// The same for one that has never answered, where nothing was begun yet: its name may be mistyped.
+    /// The same for one that has never answered, where nothing was begun yet: its name may be mistyped. A single operation whose next
+    /// attempt would leave later than this fails at once.
     pub give_up_before_contact: Duration,
     /// The longest wait asked for by a service that is kept to; beyond it the request has failed. A shorter wait than the
     /// one that we draw is not kept to.

@@ -90,6 +90,7 @@ impl UploadMachine {
         match outcome {
             Ok(()) => {
                 self.understood = true;
+                self.service.understood();
                 self.latest_failure = None;
             }
             Err(error) => self.attempt_failed(pending, error.into(), left, now),
@@ -204,7 +205,10 @@ impl UploadMachine {
         left: Option<u64>,
         now: Now,
     ) {
-        self.understood |= failed.is_of_the_api();
+        if failed.is_of_the_api() {
+            self.understood = true;
+            self.service.understood();
+        }
         match pending.asked {
             Asked::Create => self.create_failed(pending, failed, now),
             Asked::Part { part, tries, .. } => self.part_failed(pending, part, tries, failed, now),

@@ -10,6 +10,7 @@ use super::{
 };
 use crate::{
     machine::Now,
+    operations::OperationId,
     retry::service_state::{Blame, Failed, Gate, is_moving},
     transport::Failure,
 };
@@ -29,6 +30,7 @@ impl UploadMachine {
             was_alone: self.pending.is_empty(),
         };
         let blame = self.service.failed(failed, now.monotonic, self.random.next());
+        self.service.tell(&failure);
         match blame {
             // A cancel has a budget of its own.
             _ if matches!(self.stage, Stage::Cancel { .. }) => FailedAttempt::Failed(failure),
@@ -64,19 +66,22 @@ impl UploadMachine {
     pub(super) fn service_gate(&self, now: Now) -> Gate {
         match self.stage {
             Stage::Cancel { .. } => Gate::Open,
-            _ => self.service.gate(now.monotonic),
+            _ => {
+                let limit = self.give_up_limit(now);
+                self.service.gate_within(self.plan.retry_policy(), limit, now.monotonic)
+            }
         }
     }
 
-    /// Ends a transfer whose service was away for too long. What was acknowledged is kept.
+    /// Ends a transfer whose service was away for too long, of which it has made sure with a request of its own. What was
+    /// acknowledged is kept.
     pub(super) fn watch_outage(&mut self, now: Now) {
         let Some((since, limit)) = self.give_up_limit(now) else { return };
         // What is under way may still be answered, and its transport knows when it stalls.
-        let is_waiting = !self.pending.is_empty() || self.stop.is_asked();
-        if now.monotonic.saturating_sub(since) < limit || is_waiting {
+        if now.monotonic.saturating_sub(since) < limit || !self.may_give_up() {
             return;
         }
-        let cause = self.latest_failure.take();
+        let cause = self.latest_failure.take().or_else(|| self.failure_of_others());
         let error = match cause {
             // A name that was mistyped, more likely than an outage.
             Some(failure) if !self.is_known() => *failure,
@@ -92,8 +97,28 @@ impl UploadMachine {
     /// The moment at which nothing is waited for any more.
     pub(super) fn gives_up_at(&self, now: Now) -> Option<Duration> {
         let (since, limit) = self.give_up_limit(now)?;
-        let is_waiting = !self.pending.is_empty() || self.stop.is_asked();
-        since.checked_add(limit).filter(|_| !is_waiting)
+        let at = since.checked_add(limit)?;
+        let is_open = self.pending.is_empty() && !self.stop.is_asked();
+        // Behind it the first request is due, not the end.
+        let is_coming = self.service.has_tried() || at > now.monotonic;
+        Some(at).filter(|_| is_open && is_coming)
+    }
+
+    fn may_give_up(&self) -> bool {
+        self.pending.is_empty() && !self.stop.is_asked() && self.service.has_tried()
+    }
+
+    /// How another upload or download of the client has failed to reach the service: the next request of this one would have.
+    fn failure_of_others(&self) -> Option<Box<UploadError>> {
+        let source = self.service.latest_failure()?;
+        let operation = match (&self.stage, &self.route) {
+            (Stage::Create, _) => OperationId::CreateUpload,
+            (Stage::Send, _) => OperationId::AddUploadPart,
+            (Stage::Commit, UploadRoute::Single { .. }) => OperationId::CreateFile,
+            (Stage::Commit, UploadRoute::Parts { .. }) => OperationId::CompleteUpload,
+            _ => OperationId::ListFiles,
+        };
+        Some(Box::new(UploadError::Failed { operation, source }))
     }
 
     /// Since when the service is away, and for how long that is waited for.

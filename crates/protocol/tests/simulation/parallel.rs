@@ -8,7 +8,7 @@ use partwise_models::{File, Purpose, UnixSeconds};
 use partwise_protocol::{
     Api, Dialect,
     machine::{Action, Machine as _, Now, RequestId},
-    retry::ServiceState,
+    retry::{RetryPolicy, ServiceState},
     transport::{Body, Failure, FailureKind},
     upload::{Comparison, Plan, RouteChoice, SourceStamp, UploadError, UploadMachine, UploadTask},
 };
@@ -30,6 +30,7 @@ const LONGEST: Duration = Duration::from_secs(4 * 3600);
 struct Upload {
     machine: UploadMachine,
     content: Vec<u8>,
+    requests: u64,
     end: Option<Result<File, UploadError>>,
 }
 
@@ -107,10 +108,12 @@ impl World {
         let mut plan = Plan::new(FILENAME, "text/plain", Purpose::FineTune);
         (plan.route, plan.part_size, plan.parallel) = (route, Some(3), 2.into());
         let api = Api::with_base("http://service/v1", Dialect::OpenAi).unwrap();
+        let limit = *self.dice.pick(&[0, 1, 20, 900, 900, 900]);
+        let plan = plan.retry(RetryPolicy::default().give_up_after(Duration::from_secs(limit)));
         let stamp = SourceStamp::new(content.len() as u64);
         let machine =
             UploadMachine::new(api, plan, stamp, self.dice.entropy()).unwrap().with_service(registry);
-        self.uploads.push(Upload { machine, content, end: None });
+        self.uploads.push(Upload { machine, content, requests: 0, end: None });
     }
 
     fn now(&self) -> Now {
@@ -190,6 +193,7 @@ impl World {
     }
 
     fn send(&mut self, number: usize, id: RequestId, request: Request<Body>) {
+        self.uploads[number].requests += 1;
         if self.away.contains(&self.time) {
             self.attempts_while_away += 1;
             let failure = Failure::new(FailureKind::Connect);
@@ -233,6 +237,7 @@ impl World {
         for (number, upload) in self.uploads.iter().enumerate() {
             let end = upload.end.as_ref();
             hold(Rule::Ends, end.is_some(), || format!("upload {number} has no end"));
+            hold(Rule::OwnAttempt, upload.requests > 0, || format!("upload {number} sent nothing: {end:?}"));
             match end {
                 Some(Ok(file)) => {
                     tally.0 += 1;

@@ -82,6 +82,8 @@ rules! {
     4 Sleep,
     /// A service that cannot be reached is waited for as long as the policy says, and no longer.
     4 Patience,
+    /// An upload finds out with a request of its own that the service cannot be reached, whatever others know.
+    4 OwnAttempt,
     /// Any part that is taken refills the budget of all.
     4 Refill,
     /// A request goes again only after its wait.

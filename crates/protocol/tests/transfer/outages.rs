@@ -5,9 +5,9 @@ use std::time::Duration;
 use partwise_protocol::{
     Api,
     machine::Machine as _,
-    retry::ServiceState,
+    retry::{RetryPolicy, ServiceState},
     transport::{Failure, FailureKind},
-    upload::{Plan, RouteChoice, SourceStamp, UploadMachine},
+    upload::{Parallel, Plan, RouteChoice, SourceStamp, UploadMachine},
 };
 
 use crate::bench::{BEGAN, Bench, file_json, list_json, part_json, plan, upload_json};
@@ -89,8 +89,75 @@ fn a_transfer_that_begins_during_an_outage_waits_its_own_time() {
     second.run();
     second.pass(seconds(100));
     assert!(second.end.is_none());
-    second.pass(seconds(800));
-    insta::assert_snapshot!(second.error(), @"the service could not be reached for 15 minutes");
+    second.pass(seconds(799));
+    assert_eq!((second.end.is_none(), second.flying.len()), (true, 0));
+    second.pass(seconds(1));
+    assert_eq!((second.end.is_none(), second.flying.len()), (true, 1), "it makes sure");
+    second.fail(0, FailureKind::Connect);
+    insta::assert_snapshot!(second.error(), @"the service could not be reached for 15 minutes: POST /uploads failed: the service could not be reached: no route to host");
+}
+
+/// An upload with this policy that begins now as one of several.
+fn beginning(service: &ServiceState, retry: RetryPolicy, time: Duration) -> Bench {
+    let plan = plan().retry(retry);
+    let upload = UploadMachine::new(Api::openai(), plan, SourceStamp::new(25), [1; 32]).unwrap();
+    let mut bench = Bench::of(upload.with_service(service));
+    bench.time = time;
+    bench.run();
+    bench
+}
+
+#[test]
+fn an_upload_sends_a_request_of_its_own_whatever_an_earlier_one_has_met() {
+    let service = ServiceState::new();
+    let mut earlier = beginning(&service, RetryPolicy::never(), seconds(5));
+    earlier.fail(0, FailureKind::Connect);
+    insta::assert_snapshot!(earlier.error(), @"POST /uploads failed: the service could not be reached: no route to host");
+    assert!(service.offline().is_some());
+
+    let mut waits_for_none = beginning(&service, RetryPolicy::never(), seconds(5));
+    assert_eq!((waits_for_none.flying.len(), waits_for_none.time), (1, seconds(5)), "at once");
+    waits_for_none.fail(0, FailureKind::Connect);
+    assert!(waits_for_none.end.is_some());
+
+    // The service is tried again in 1 s to 1.25 s.
+    let short = RetryPolicy::default().give_up_after(Duration::from_millis(500));
+    let mut waits = beginning(&service, short, seconds(5));
+    assert_eq!((waits.flying.len(), waits.end.is_none()), (1, true));
+    waits.answer(0, 200, &upload_json(36_000));
+    assert_eq!((waits.flying.len(), service.offline()), (2, None));
+}
+
+#[test]
+fn an_upload_whose_time_is_over_before_it_could_send_anything_sends_one_request() {
+    let service = ServiceState::new();
+    let mut other = beginning(&service, RetryPolicy::default(), seconds(0));
+    other.fail(0, FailureKind::Connect);
+    assert_eq!(other.flying.len(), 1, "it finds out, and is not answered");
+    let mut second = beginning(&service, RetryPolicy::default(), other.time);
+    second.pass(seconds(29));
+    assert_eq!(second.flying.len(), 0, "others wait");
+    let due = second.pass(seconds(0)).expect("something is to come");
+    assert!(due > second.time && due <= other.time + seconds(30), "{due:?}");
+    second.pass(seconds(1));
+    assert_eq!((second.flying.len(), second.end.is_none()), (1, true));
+    second.fail(0, FailureKind::Connect);
+    insta::assert_snapshot!(second.error(), @"POST /uploads failed: the service could not be reached: no route to host");
+}
+
+#[test]
+fn an_upload_that_ends_because_of_what_others_have_met_tells_how_they_failed() {
+    let service = ServiceState::new();
+    let mut plan = plan();
+    plan.parallel = Parallel::InOrder;
+    let upload = UploadMachine::new(Api::openai(), plan, SourceStamp::new(25), [1; 32]).unwrap();
+    let mut bench = Bench::of(upload.with_service(&service));
+    bench.run();
+    bench.answer(0, 200, &upload_json(36_000));
+    // The source of its first part is not ready yet.
+    beginning(&service, RetryPolicy::never(), seconds(1)).fail(0, FailureKind::Connect);
+    bench.pass(seconds(901));
+    insta::assert_snapshot!(bench.error(), @"the service could not be reached for 15 minutes: POST /uploads/{upload_id}/parts failed: the service could not be reached: no route to host");
 }
 
 #[test]

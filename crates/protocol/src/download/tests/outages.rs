@@ -12,7 +12,7 @@ use crate::{
     machine::{Action, Machine as _, Now, RequestId, TransferState},
     operations::{ByteRange, DownloadFile},
     retry::{
-        ServiceState,
+        RetryPolicy, ServiceState,
         service_state::{Failed, Member},
     },
     transport::{Failure, FailureKind},
@@ -96,6 +96,32 @@ fn a_service_that_never_answered_is_given_up_after_half_a_minute() {
     };
     assert!(matches!(ended, Err(DownloadError::Failed(_))), "{ended:?}");
     assert_eq!(now.monotonic, machine.plan.retry_policy().give_up_before_contact);
+}
+
+#[test]
+fn a_download_sends_a_request_of_its_own_whatever_an_earlier_one_has_met() {
+    let state = ServiceState::new();
+    let now = Now { monotonic: Duration::from_secs(5), unix: UnixSeconds(1) };
+    let download = |retry: RetryPolicy| {
+        DownloadMachine::new(&api(), plan(4, 100).retry(retry), ENTROPY).with_service(&state)
+    };
+    for _ in 0..3 {
+        let mut never = download(RetryPolicy::never());
+        let Action::Start { id, .. } = never.poll(now) else { panic!("it asks at once") };
+        never.handle_failure(id, Failure::new(FailureKind::Connect), now);
+        let end = never.poll(now);
+        assert!(matches!(end, Action::Done(Err(DownloadError::Failed(_)))), "{end:?}");
+        assert!(state.offline().is_some());
+    }
+    // The service is tried again in 1 s to 1.25 s.
+    let mut short = download(RetryPolicy::default().give_up_after(Duration::from_millis(500)));
+    let Action::Wait { until: Some(until) } = short.poll(now) else { panic!("it asks") };
+    assert_eq!(until, now.monotonic + Duration::from_millis(500));
+    let now = Now { monotonic: until, ..now };
+    let Action::Start { id, .. } = short.poll(now) else { panic!("it does not ask") };
+    short.handle_failure(id, Failure::new(FailureKind::Connect), now);
+    let end = short.poll(now);
+    assert!(matches!(end, Action::Done(Err(DownloadError::Failed(_)))), "{end:?}");
 }
 
 #[test]

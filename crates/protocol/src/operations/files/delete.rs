@@ -17,6 +17,9 @@ use crate::{
 ///
 /// The answer is `None` where the service answers without a body, as Azure does up to 2024-06-01. Look at
 /// [`DeletedFile::deleted`] otherwise: Azure answers a second delete with `false` instead of a refusal.
+///
+/// It is [ambiguous](crate::transport::Repeat::Ambiguous): a second request cannot delete more, but its answer says nothing of what the
+/// first one did. A caller that only wants the file gone may send it again, and takes a 404 or `false` for a success then.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct DeleteFile {

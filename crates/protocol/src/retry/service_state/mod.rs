@@ -19,7 +19,7 @@ use self::{
 use crate::{
     machine::RequestId,
     retry::RetryPolicy,
-    transport::{FailureKind, SendBuffer},
+    transport::{Failure, FailureKind, SendBuffer},
     upload::UploadRegistry,
 };
 
@@ -82,6 +82,8 @@ pub(crate) struct Member {
     probe: Option<(RequestId, Probe)>,
     /// It was let through after the last wait that the service asked for.
     pass: Option<Pass>,
+    /// It has let a request leave.
+    has_tried: bool,
 }
 
 /// What a proxy on the way may take of a body whose service cannot be reached.
@@ -151,6 +153,17 @@ impl ServiceState {
         self.lock().answered(now);
     }
 
+    /// The service has answered in the API's words, with a success or an error: it is there, and is the right one.
+    pub fn understood(&self) {
+        self.lock().understood();
+    }
+
+    /// Says whether the service has ever been [understood](Self::understood), by a machine or by others.
+    #[must_use]
+    pub fn is_understood(&self) -> bool {
+        self.lock().is_understood()
+    }
+
     fn lock(&self) -> MutexGuard<'_, Reachability> {
         self.line.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -189,15 +202,45 @@ impl Member {
         self.service.lock().gate(self.pass, now)
     }
 
+    /// The same for a machine with this policy, which waits no longer for others to find out once it has to try for itself: always
+    /// when it waits for no service, else when its `limit` is over before it has let any request leave.
+    pub(crate) fn gate_within(
+        &self,
+        retry: &RetryPolicy,
+        limit: Option<(Duration, Duration)>,
+        now: Duration,
+    ) -> Gate {
+        let gate = self.gate(now);
+        if !matches!(gate, Gate::Closed { .. }) || self.held_until(now).is_some() {
+            return gate;
+        }
+        let is_over = limit.is_some_and(|(since, limit)| now.saturating_sub(since) >= limit);
+        match gate {
+            _ if retry.give_up_after.is_zero() => Gate::Open,
+            _ if is_over && !self.has_tried => Gate::OneRequest,
+            gate => gate,
+        }
+    }
+
+    /// Says whether the machine has let a request leave: before that it cannot say that the service is away.
+    pub(crate) fn has_tried(&self) -> bool {
+        self.has_tried
+    }
+
+    /// How the latest request of any machine or operation failed in the outage.
+    pub(crate) fn latest_failure(&self) -> Option<Failure> {
+        self.service.lock().latest_failure()
+    }
+
     /// Since when the service is away for a machine that began then, and for how long that is waited for. `is_known` says whether
-    /// the service is known to be there.
+    /// the service is known to be there. There is no limit for a policy that waits for no service: its requests have their own.
     pub(crate) fn give_up_limit(
         &self,
         retry: &RetryPolicy,
         began: Duration,
         is_known: bool,
     ) -> Option<(Duration, Duration)> {
-        let offline = self.offline()?;
+        let offline = self.offline().filter(|_| !retry.give_up_after.is_zero())?;
         let unknown = retry.give_up_before_contact.min(retry.give_up_after);
         let limit = if is_known { retry.give_up_after } else { unknown };
         // What others waited for before this began is not its own.
@@ -214,6 +257,7 @@ impl Member {
 
     /// A request leaves, as the gate allows it.
     pub(crate) fn leaves(&mut self, id: RequestId, now: Duration) {
+        self.has_tried = true;
         let mut line = self.service.lock();
         line.concerns_machine();
         if line.outage_gate(now) == Gate::OneRequest {
@@ -226,6 +270,11 @@ impl Member {
     pub(crate) fn answered(&mut self, now: Duration) {
         self.probe = None;
         self.service.lock().answered(now);
+    }
+
+    /// The service has answered in the API's words.
+    pub(crate) fn understood(&self) {
+        self.service.understood();
     }
 
     /// The body of this request is [moving](is_moving).
@@ -249,6 +298,11 @@ impl Member {
         let blame = line.failed(failed, probe.as_ref(), now, random);
         line.concerns_machine();
         blame
+    }
+
+    /// Keeps how a request [failed](Self::failed), for machines that end because of it.
+    pub(crate) fn tell(&self, failure: &Failure) {
+        self.service.lock().keep_failure(failure);
     }
 
     /// Nothing more comes of this request: if it was to find out, another may.

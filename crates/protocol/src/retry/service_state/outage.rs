@@ -9,7 +9,7 @@ use super::{
     Blame, Failed, Gate, Offline,
     hold::{Hold, Pass},
 };
-use crate::transport::FailureKind;
+use crate::transport::{Failure, FailureKind};
 
 /// The wait before the first attempt to reach the service again, at least; each failed attempt makes it longer by as much.
 const STEP: Duration = Duration::from_secs(1);
@@ -28,6 +28,8 @@ pub(super) type Caller = Arc<()>;
 #[derive(Debug, Default)]
 pub(super) struct Reachability {
     answered_at: Option<Duration>,
+    /// One of its answers was in the API's words.
+    is_understood: bool,
     /// The failures since then, if there are any.
     failing: Option<Failing>,
     /// The number of times that it has begun to fail.
@@ -45,6 +47,8 @@ struct Failing {
     attempts: u32,
     state: State,
     concerned: Concerned,
+    /// How the latest request failed.
+    latest: Option<Failure>,
 }
 
 /// The requests that have met an outage, as far as that makes a difference.
@@ -69,10 +73,28 @@ impl Reachability {
         self.answered_at.is_some()
     }
 
+    pub(super) fn understood(&mut self) {
+        self.is_understood = true;
+    }
+
+    pub(super) fn is_understood(&self) -> bool {
+        self.is_understood
+    }
+
     pub(super) fn offline(&self) -> Option<Offline> {
         let failing = self.failing.as_ref()?;
         let (next_attempt, _) = failing.next_attempt()?;
         Some(Offline { since: failing.since, next_attempt })
+    }
+
+    pub(super) fn latest_failure(&self) -> Option<Failure> {
+        self.failing.as_ref()?.latest.clone()
+    }
+
+    pub(super) fn keep_failure(&mut self, failure: &Failure) {
+        if let Some(failing) = &mut self.failing {
+            failing.latest = Some(failure.clone());
+        }
     }
 
     pub(super) fn held_until(&self, pass: Option<Pass>, now: Duration) -> Option<Duration> {
@@ -183,6 +205,7 @@ impl Reachability {
         }
         let is_first = self.failing.is_none();
         self.failed(failed, probe, now, random);
+        self.keep_failure(&Failure::new(failed.kind));
         if let Some(failing) = &mut self.failing {
             if is_first {
                 failing.concerned = Concerned::Only(Arc::downgrade(caller));
@@ -205,8 +228,13 @@ impl Reachability {
         let is_of_request = self.answered_at.is_some_and(|answered| answered >= failed.left_at);
         let is_first = self.failing.is_none();
         self.outages += u64::from(is_first);
-        let first =
-            Failing { since: now, attempts: 0, state: State::Suspected, concerned: Concerned::Others };
+        let first = Failing {
+            since: now,
+            attempts: 0,
+            state: State::Suspected,
+            concerned: Concerned::Others,
+            latest: None,
+        };
         let failing = self.failing.get_or_insert(first);
         let is_news = match &failing.state {
             // What left before the service was known to be away tells nothing new.
