@@ -138,6 +138,10 @@ impl Client {
     /// (nothing but single operations, one after the other, has met it) sends all its attempts, as does one whose policy has zero
     /// for [`give_up_after`](RetryPolicy::give_up_after).
     ///
+    /// As long as no request of this client was answered in a way that makes sense, the operation is given up sooner
+    /// ([`max_failures_before_contact`](RetryPolicy::max_failures_before_contact),
+    /// [`give_up_before_contact`](RetryPolicy::give_up_before_contact)): the endpoint may be mistyped.
+    ///
     /// # Errors
     /// [`Error::Encode`] before anything is sent, [`Error::Refused`] and [`Error::Garbled`] for answers,
     /// [`Error::Failed`] when there is none, and [`Error::TimedOut`] after the [limit](Self::with_timeout), if it has one.

@@ -47,6 +47,8 @@ pub(crate) struct Retries<'c> {
     /// The operation among the client's requests; `None` for one that a machine has let leave, and hears of.
     call: Option<Call>,
     operation: OperationId,
+    /// What sending it twice can do.
+    repeat: Repeat,
     clock: Clock,
     attempts: u64,
     failures: u32,
@@ -54,6 +56,8 @@ pub(crate) struct Retries<'c> {
     latest: Option<Error>,
     /// When the latest attempt left.
     left_at: Duration,
+    /// The first attempt in a row that was not answered failed then.
+    unanswered_since: Option<Duration>,
 }
 
 impl<'c> Retries<'c> {
@@ -65,8 +69,23 @@ impl<'c> Retries<'c> {
     /// Of an operation that belongs to a task of an upload or a download, whose machine hears of its end.
     pub(crate) fn of_machine(client: &'c Client, operation: OperationId) -> Self {
         let clock = client.clocks();
-        let left_at = clock.now().monotonic;
-        Self { client, call: None, operation, clock, attempts: 0, failures: 0, latest: None, left_at }
+        Self {
+            client,
+            call: None,
+            operation,
+            repeat: operation.repeat(),
+            left_at: clock.now().monotonic,
+            clock,
+            attempts: 0,
+            failures: 0,
+            latest: None,
+            unanswered_since: None,
+        }
+    }
+
+    /// The same for a caller to whom sending the operation twice does this.
+    pub(crate) fn repeating(self, repeat: Repeat) -> Self {
+        Self { repeat, ..self }
     }
 
     /// Which attempt was started last, counted from 1.
@@ -110,11 +129,12 @@ impl<'c> Retries<'c> {
     fn missed(&mut self) -> Result<Option<Duration>, Error> {
         let Some(offline) = self.client.state.offline() else { return Ok(None) };
         self.failures += 1;
+        self.unanswered_since.get_or_insert(self.clock.now().monotonic);
         let away = Failure::new(FailureKind::Connect);
         let random = self.client.system.random()?;
         match self.client.retry.on_failure(Repeat::Harmless, self.failures, &away, random) {
-            Verdict::Retry { wait, .. } => Ok(Some(wait)),
-            Verdict::GiveUp => {
+            Verdict::Retry { wait, .. } if !self.is_nobody_there(wait) => Ok(Some(wait)),
+            Verdict::Retry { .. } | Verdict::GiveUp => {
                 let away_for = self.now().saturating_sub(offline.since);
                 Err(match self.latest.take() {
                     Some(error @ Error::Failed(_)) => error,
@@ -128,6 +148,7 @@ impl<'c> Retries<'c> {
     pub(crate) fn succeeded(&self, call: Option<CallAttempt>) {
         if let Some(call) = call {
             call.answered(self.now());
+            self.client.state.understood();
         }
     }
 
@@ -150,10 +171,14 @@ impl<'c> Retries<'c> {
             }
             _ => {}
         }
+        self.note(&error, is_excused);
         match self.judge(&error, may_have_arrived)? {
             Verdict::GiveUp => Err(error),
             Verdict::Retry { wait, .. } => {
                 let wait = if is_excused { Duration::ZERO } else { wait };
+                if !is_excused && self.is_nobody_there(wait) {
+                    return Err(error);
+                }
                 tracing::debug!(?wait, failures = self.failures, "trying again");
                 self.tell(&error, wait);
                 self.latest = Some(error);
@@ -161,6 +186,40 @@ impl<'c> Retries<'c> {
                 Ok(())
             }
         }
+    }
+
+    /// Takes in what a failed attempt says of whether the service is there.
+    fn note(&mut self, error: &Error, is_excused: bool) {
+        let makes_sense = match error {
+            Error::Refused(rejection) => rejection.is_of_the_api() && rejection.answered_by.is_none(),
+            Error::Failed(failure) => failure.redirected_to.is_some(),
+            _ => false,
+        };
+        if makes_sense {
+            self.client.state.understood();
+        }
+        match error {
+            Error::Failed(failure) if failure.redirected_to.is_none() => {
+                if !is_excused {
+                    self.unanswered_since.get_or_insert(self.now());
+                }
+            }
+            _ => self.unanswered_since = None,
+        }
+    }
+
+    /// Says whether the operation is given up sooner than its budget says, before it has waited for so long: the client has never had
+    /// an answer that makes sense, and its endpoint may be mistyped. A task of an upload or a download has one that knows more.
+    fn is_nobody_there(&self, wait: Duration) -> bool {
+        if self.call.is_none() || self.client.state.is_understood() {
+            return false;
+        }
+        let policy = &self.client.retry;
+        let limit = policy.give_up_before_contact.min(policy.give_up_after);
+        let waited = self.unanswered_since.map(|since| self.now().saturating_sub(since).saturating_add(wait));
+        // A policy that waits for no service counts attempts alone.
+        let is_too_long = !policy.give_up_after.is_zero() && waited.is_some_and(|waited| waited > limit);
+        is_too_long || self.failures > policy.max_failures_before_contact
     }
 
     /// The error of the operation: one that has run out of time says how its latest attempt failed.
@@ -193,7 +252,7 @@ impl<'c> Retries<'c> {
 
     fn judge(&self, error: &Error, may_have_arrived: bool) -> Result<Verdict, Error> {
         let (policy, failures) = (&self.client.retry, self.failures.max(1));
-        let repeat = match self.operation.repeat() {
+        let repeat = match self.repeat {
             // Of half a request no service makes a file.
             Repeat::Ambiguous if !may_have_arrived => Repeat::Orphans,
             repeat => repeat,

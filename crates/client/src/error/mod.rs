@@ -84,7 +84,7 @@ pub enum Error {
         /// How long it was waited for.
         after: std::time::Duration,
     },
-    /// The service has not processed the file: it has rejected the content, or deleted the file.
+    /// The service has not processed the file: it has rejected the content, or deleted the file, or does not say.
     NotProcessed {
         /// The file as the service had it last.
         file: Box<File>,

@@ -28,6 +28,7 @@ mod resuming;
 mod secrets;
 mod service_side;
 mod services;
+mod single;
 mod sleep;
 mod spans;
 mod stalls;

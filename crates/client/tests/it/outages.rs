@@ -108,13 +108,15 @@ async fn a_call_that_cannot_connect_ends_when_its_policy_says() {
     let mut ended = Vec::new();
     for alone in [true, false] {
         let service = Service::away_for(Duration::from_secs(3600));
+        let client = service.client();
+        client.call(&RetrieveFile::new("file-1")).await.unwrap();
         sleep(Duration::from_secs(1)).await;
         let mut policy = RetryPolicy::default();
         if alone {
             // Nothing is waited for but its own backoff.
             policy.give_up_after = Duration::ZERO;
         }
-        let client = service.client().to_builder().retry(policy).entropy(|| [0x7f; 32]).build();
+        let client = client.to_builder().retry(policy).entropy(|| [0x7f; 32]).build();
         let began = Instant::now();
         let error = client.call(&ListFiles::new()).await.unwrap_err();
         assert!(line(&error).contains("no route to host"), "{}", line(&error));
@@ -184,8 +186,9 @@ async fn a_call_that_waits_for_its_turn_tells_so_once() {
 #[tokio::test(start_paused = true)]
 async fn two_calls_in_a_row_without_anything_beside_them_both_send_all_their_attempts() {
     let service = Service::away_for(Duration::from_secs(3600));
-    sleep(Duration::from_secs(1)).await;
     let client = service.client().to_builder().entropy(|| [0x7f; 32]).build();
+    client.call(&RetrieveFile::new("file-1")).await.unwrap();
+    sleep(Duration::from_secs(1)).await;
     for all in [9, 18] {
         let error = client.call(&ListFiles::new()).await.unwrap_err();
         assert!(line(&error).contains("no route to host"), "{}", line(&error));
