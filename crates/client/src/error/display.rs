@@ -49,6 +49,10 @@ impl fmt::Display for Error {
         match self {
             Self::Refused(_) => f.write_str("the service refused"),
             Self::Checkpoint(_) => f.write_str("the checkpoint of an earlier run cannot be read"),
+            Self::AmbiguousCheckpoint { difference } => write!(
+                f,
+                "an earlier run may have made a file, and the source changed since: {difference}; look in the list of files, then start over"
+            ),
             Self::DownloadResume(_) => f.write_str("the checkpoint does not suit this download"),
             Self::Target(_) => f.write_str("the target cannot be written"),
             Self::WrongLength { announced, received } => {

@@ -143,6 +143,7 @@ impl Error {
             Self::WrongLength { .. } | Self::WrongContent(_) => ErrorKind::WrongContent,
             Self::NotProcessed { .. } => ErrorKind::NotProcessed,
             Self::StillProcessing { .. } | Self::TimedOut { .. } => ErrorKind::Timeout,
+            Self::AmbiguousCheckpoint { .. } => ErrorKind::CompletionUnknown,
             Self::Upload(error) => of_upload(error),
             Self::Download(error) => of_download(error),
             _ => ErrorKind::Other,

@@ -10,14 +10,14 @@ use std::{fs::File, io, sync::Arc};
 use bytes::Bytes;
 use partwise_protocol::{transport::SourceRange, upload::SourceStamp};
 
-pub(crate) use self::{
-    any::Kind,
-    once::OnceSource,
-    stream::{AnyReader, PieceReader, collect, spool},
-};
 pub use self::{
     any::{AnySource, AsyncSource, IntoSource},
     file::FileSource,
+};
+pub(crate) use self::{
+    any::{Kind, ReadAsync},
+    once::OnceSource,
+    stream::{AnyReader, PieceReader, collect, spool},
 };
 
 /// Content to upload. Several readers read different places of it at the same time, and a part that fails is read

@@ -23,9 +23,8 @@ use crate::{
     deadline::{Deadline, within},
     driver::{Heard, Signals, StoreOf},
     mime::mime_type,
-    reading::Reader,
     telling::run_telling,
-    upload::{content::GivenContent, job::UploadJob},
+    upload::{content::GivenContent, identity::identified, job::UploadJob},
 };
 
 impl Client {
@@ -221,7 +220,8 @@ impl UploadBuilder {
         self
     }
 
-    /// Resumes from this checkpoint of an earlier run. What is sent comes from there; how it is sent, parallelism and policy,
+    /// Resumes from this checkpoint of an earlier run. Bytes and streams are compared by a digest, as in
+    /// [`resume_in`](Self::resume_in), if the earlier run was given [`save_to`](Self::save_to) here. What is sent comes from there; how it is sent, parallelism and policy,
     /// comes from this builder.
     pub fn resume(mut self, saved: Checkpoint) -> Self {
         self.saved = Some(saved);
@@ -230,8 +230,16 @@ impl UploadBuilder {
 
     /// Resumes what an earlier run of the same upload has left in this directory, keeps checkpoints there, and removes them when
     /// the upload is over. No other process can be at work on the same upload meanwhile: the same file, purpose, MIME type and
-    /// service. A source that has changed since, or an upload that has expired, starts over; so does content that has nothing but a
-    /// length to be known by, such as bytes in memory. The route and the expiry of a resumed upload are those of the earlier run.
+    /// service. A source that has changed since, or an upload that has expired, starts over. The route and the expiry of a resumed upload
+    /// are those of the earlier run.
+    ///
+    /// A file is known by its path, and by its length, time and inode. Bytes, a stream, and a source whose
+    /// [stamp](crate::Source::stamp) has nothing but a length are known by the name that they are sent under and a digest of their
+    /// content, for which all of it is read once before anything is sent.
+    ///
+    /// If the request that makes the file was sent and its answer did not come, the same content is looked for on the service before
+    /// anything is sent. Other content then ends with [`Error::AmbiguousCheckpoint`], unless [`start_over`](Self::start_over) is asked
+    /// for.
     ///
     /// It takes the place of [`resume`](Self::resume) and [`save_to`](Self::save_to).
     pub fn resume_in(mut self, directory: CheckpointDir) -> Self {
@@ -292,9 +300,31 @@ impl UploadBuilder {
         within(self.signals.deadline, self.opened()).await
     }
 
+    /// Returns `true` if content that has nothing but a length gets the identity that another run knows it by. A checkpoint that was
+    /// made without one is compared by the length.
+    fn is_identified(&self, is_once_enough: bool) -> bool {
+        match &self.saved {
+            Some(saved) if self.resume_in.is_none() => {
+                saved.source().identity.is_some() || matches!(self.content, GivenContent::Stream(_))
+            }
+            _ => !is_once_enough,
+        }
+    }
+
     async fn opened(mut self) -> Result<(Upload, Option<OnProgress>), Error> {
         let is_once_enough = self.resume_in.is_none() && self.saved.is_none() && self.store.is_none();
-        let opening = self.content.open(&self.client, &mut self.plan, self.length, is_once_enough);
+        let is_identified = self.is_identified(is_once_enough);
+        let is_temporary = matches!(self.content, GivenContent::Stream(_));
+        let client = self.client.clone();
+        let opening = async {
+            let (source, path) =
+                self.content.open(&client, &mut self.plan, self.length, is_once_enough).await?;
+            let source = match is_identified {
+                true => identified(source, is_temporary, &client).await?,
+                false => source,
+            };
+            Ok::<_, Error>((source, path))
+        };
         let (source, path) = match self.signals.heard_during(opening).await {
             Heard::Nothing(opened) => opened?,
             Heard::Stop => return Err(UploadError::Stopped { cause: None }.into()),
@@ -330,10 +360,7 @@ async fn unfinished(
     entry: UnfinishedUpload,
     resumes: bool,
 ) -> Result<Upload, Error> {
-    let stamp = Reader::new(source.clone(), client.reading).stamp().await?;
-    // Of content that has nothing but a length it cannot be told whether it is still the same.
-    let is_told_apart = stamp.modified.is_some() || stamp.identity.is_some();
-    let saved = match is_told_apart && resumes {
+    let saved = match resumes {
         true => entry.load().map_err(Error::Checkpoint)?,
         false => None,
     };
@@ -343,10 +370,15 @@ async fn unfinished(
             // One that has expired since is as if it had never been.
             let mut plan = plan.clone();
             plan.restart_when_expired = true;
+            let may_have_made_a_file = saved.may_have_made_a_file();
             match Upload::resume(client.clone(), source.clone(), plan, saved).await {
                 Ok(upload) => {
                     entry.take_over();
                     Some(upload)
+                }
+                // What was sent cannot be looked for without its content, and starting over might make a second file.
+                Err(Error::Resume(ResumeError::SourceChanged { difference })) if may_have_made_a_file => {
+                    return Err(Error::AmbiguousCheckpoint { difference });
                 }
                 Err(Error::Resume(ResumeError::SourceChanged { difference })) => {
                     tracing::info!(difference, "the source has changed since an earlier run: starting over");

@@ -3,6 +3,7 @@
 mod builder;
 mod content;
 mod hasher;
+mod identity;
 mod job;
 mod trace;
 

@@ -124,6 +124,8 @@ fn what_went_wrong_on_this_machine_is_said_with_its_cause_behind_it() {
     the source cannot be read
       permission denied
     ");
+    let ambiguous = Error::AmbiguousCheckpoint { difference: "it was modified".into() };
+    insta::assert_snapshot!(texts(&ambiguous), @"an earlier run may have made a file, and the source changed since: it was modified; look in the list of files, then start over");
     insta::assert_snapshot!(texts(&Error::Target(denied())), @"
     the target cannot be written
       permission denied

@@ -1,21 +1,125 @@
 //! What another run of an upload or download finds of the one before: against the server, in process.
 
-use std::path::Path;
+use std::{io::Cursor, path::Path, time::Duration};
 
+use futures_util::TryStreamExt as _;
 use http::StatusCode;
 use partwise::{
-    CheckpointDir, Error, Purpose,
+    CheckpointDir, CheckpointFile, Client, Error, ErrorKind, File, Purpose, UploadBuilder,
     protocol::{error::ApiError, operations::OperationId, retry::RetryPolicy},
 };
 use partwise_server::testing::{Fault, Faults};
 
 use crate::everyday::{client_with, content, server};
 
+const LIMIT: Duration = Duration::from_secs(30);
 const MIB: u64 = 1 << 20;
 
 /// A rejection that is final.
 fn broken() -> Fault {
     Fault::Answer(Box::new(ApiError::new(StatusCode::NOT_IMPLEMENTED, "not today")))
+}
+
+/// The two contents that have no path: bytes, and a stream of unknown length.
+fn without_a_path(client: &Client, content: &[u8], is_stream: bool) -> UploadBuilder {
+    let upload = match is_stream {
+        true => client.upload_stream("e.jsonl", Cursor::new(content.to_vec()), Purpose::Batch),
+        false => client.upload("e.jsonl", content.to_vec(), Purpose::Batch),
+    };
+    upload.part_size(MIB).parallel(1)
+}
+
+async fn files(client: &Client) -> Vec<File> {
+    client.files().stream().try_collect().await.unwrap()
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_ambiguous_request_for_content_without_a_path_makes_one_file() {
+    for is_stream in [false, true] {
+        for (operation, length) in [(OperationId::CreateFile, 5), (OperationId::CompleteUpload, 9 << 20)] {
+            let (faults, folder) = (Faults::new(), tempfile::tempdir().unwrap());
+            let client = client_with(&faults, server().await);
+            let upload = || {
+                let upload = without_a_path(&client, &content(length), is_stream);
+                upload.resume_in(CheckpointDir::at(folder.path())).timeout(LIMIT)
+            };
+            faults.on(operation).nth(1, Fault::StallAnswer);
+            let error = upload().await.unwrap_err();
+            assert!(error.kind() == ErrorKind::Timeout && error.is_resumable(), "{error}");
+            let file = upload().await.unwrap();
+            let all = files(&client).await;
+            assert_eq!((all.len(), &all[0].id), (1, &file.id), "{operation:?}, a stream: {is_stream}");
+            assert!(CheckpointDir::at(folder.path()).list().unwrap().is_empty());
+        }
+    }
+}
+
+#[tokio::test]
+async fn content_without_a_path_resumes_when_it_is_the_same_and_starts_over_when_it_is_not() {
+    for is_stream in [false, true] {
+        let (faults, folder) = (Faults::new(), tempfile::tempdir().unwrap());
+        let client = client_with(&faults, server().await);
+        let upload = |content: &[u8]| {
+            let upload = without_a_path(&client, content, is_stream).retry(RetryPolicy::never());
+            upload.resume_in(CheckpointDir::at(folder.path()))
+        };
+        let (same, mut other) = (content(9 << 20).to_vec(), content(9 << 20).to_vec());
+        other[8 << 20] ^= 1;
+        for (second, requests) in [(&same, 7), (&other, 11)] {
+            faults.clear();
+            faults.on(OperationId::AddUploadPart).nth(4, broken());
+            let error = upload(&same).await.unwrap_err();
+            assert!(error.is_resumable(), "{error}");
+            let sent = faults.executed();
+            let file = upload(second).await.unwrap();
+            assert_eq!(faults.executed() - sent, requests);
+            assert!(client.download(&file.id).bytes(9 << 20).await.unwrap() == *second);
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_stream_resumes_from_a_checkpoint_of_its_caller() {
+    let (faults, folder) = (Faults::new(), tempfile::tempdir().unwrap());
+    let client = client_with(&faults, server().await);
+    let kept = CheckpointFile::at(folder.path().join("kept"));
+    let upload = || {
+        let upload = without_a_path(&client, &content(9 << 20), true).retry(RetryPolicy::never());
+        upload.save_to(kept.clone())
+    };
+    faults.on(OperationId::AddUploadPart).nth(4, broken());
+    assert!(upload().await.unwrap_err().is_resumable());
+    let sent = faults.executed();
+    let file = upload().resume(kept.load().unwrap().unwrap()).await.unwrap();
+    assert_eq!(faults.executed() - sent, 7);
+    assert!(client.download(&file.id).bytes(9 << 20).await.unwrap() == content(9 << 20));
+}
+
+#[tokio::test(start_paused = true)]
+async fn other_content_does_not_start_over_behind_an_ambiguous_request() {
+    let (faults, folder) = (Faults::new(), tempfile::tempdir().unwrap());
+    let client = client_with(&faults, server().await);
+    let path = folder.path().join("e.jsonl");
+    let of_path = |content: &str| {
+        std::fs::write(&path, content).unwrap();
+        client.upload_file(&path, Purpose::Batch)
+    };
+    let of_bytes = |content: &str| client.upload("e.jsonl", content.to_owned(), Purpose::Batch);
+    for upload in [&of_path as &dyn Fn(&str) -> UploadBuilder, &of_bytes] {
+        let unfinished = CheckpointDir::at(folder.path().join("unfinished"));
+        let upload = |content: &str| upload(content).resume_in(unfinished.clone()).timeout(LIMIT);
+        faults.clear();
+        faults.on(OperationId::CreateFile).nth(1, Fault::StallAnswer);
+        upload("hello").await.unwrap_err();
+        let (before, sent) = (files(&client).await.len(), faults.executed());
+        let error = upload("other").await.unwrap_err();
+        assert_eq!((error.kind(), error.is_resumable()), (ErrorKind::CompletionUnknown, false), "{error}");
+        assert!(matches!(error, Error::AmbiguousCheckpoint { .. }));
+        assert_eq!(faults.executed(), sent, "nothing is sent");
+        assert_eq!(unfinished.list().unwrap().len(), 1, "the checkpoint stays");
+        upload("other").start_over().await.unwrap();
+        assert_eq!(files(&client).await.len(), before + 1);
+    }
 }
 
 #[tokio::test]
