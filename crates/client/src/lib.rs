@@ -93,7 +93,7 @@ pub use self::{
         FileDownload, NotResumable, PathDownload, PreparedPathDownload,
     },
     environment::{DEFAULT_AZURE_API_VERSION, EnvironmentError},
-    error::{Error, ErrorKind},
+    error::{Error, ErrorKind, TransferError},
     listing::FileListing,
     mime::mime_type,
     reading::Reading,

@@ -236,11 +236,11 @@ mod tests {
     fn a_journal_that_cannot_be_written_is_told_like_the_file_beside_it() {
         let full = || io::Error::from(io::ErrorKind::StorageFull);
         let of_journal = DownloadError::Save(partwise_protocol::machine::SaveError::new(full()));
-        for error in [Error::Target(full()), Error::Download(Box::new(of_journal))] {
+        for error in [Error::Target(full().into()), Error::Download(of_journal.into())] {
             assert_eq!(unwritable(&error).map(io::Error::kind), Some(io::ErrorKind::StorageFull));
         }
         let stopped = DownloadError::Stopped { cause: None };
-        assert!(unwritable(&Error::Download(Box::new(stopped))).is_none());
+        assert!(unwritable(&Error::Download(stopped.into())).is_none());
     }
 
     #[tokio::test(start_paused = true)]

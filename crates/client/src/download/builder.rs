@@ -159,15 +159,17 @@ impl DownloadBuilder {
         }
         let client = client.with_retry_of(&mut plan.retry);
         let (api, entropy) = (client.api(), client.system.entropy()?);
+        let is_resumed = self.saved.is_some();
         let machine = match self.saved {
             None => DownloadMachine::new(api, plan, entropy),
             Some(saved) => {
-                let length = target.length().await.map_err(Error::Target)?;
+                let length = target.length().await.map_err(Error::target)?;
                 DownloadMachine::resume(api, plan, saved, length, entropy)?
             }
         };
         let machine = machine.with_service(&client.state);
         let mut download = FileDownload::new(client, target, machine);
+        download.is_resumed = is_resumed;
         download.store = self.store;
         download.signals = self.signals;
         Ok((download, self.on_progress))

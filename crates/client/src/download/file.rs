@@ -45,6 +45,7 @@ pub struct FileDownload {
     pub(super) store: Option<StoreOf<DownloadJob>>,
     pub(super) signals: Signals,
     progress: watch::Sender<DownloadProgress>,
+    pub(super) is_resumed: bool,
 }
 
 impl FileDownload {
@@ -55,6 +56,7 @@ impl FileDownload {
             target,
             machine: Box::new(machine),
             store: None,
+            is_resumed: false,
             signals: Signals::default(),
             progress,
         }
@@ -104,7 +106,7 @@ impl FileDownload {
         let writer = Writer::new(self.target, self.client.writing);
         let clock = self.client.clocks();
         let job = DownloadJob::new(self.client, self.machine, writer, self.progress);
-        let driver = Driver::new(job, clock, self.store);
+        let driver = Driver::new(job, clock, self.store).resumed(self.is_resumed);
         // Boxed, so that the futures of those who download stay small.
         Box::pin(driver.run(self.signals)).await
     }

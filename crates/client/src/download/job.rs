@@ -67,7 +67,7 @@ impl DownloadJob {
         let Some(offset) = self.machine.handle_answer(id, Ok(head), now) else { return Ok(()) };
         let length = self.machine.length();
         if let Some(length) = length.filter(|_| length != self.length) {
-            self.writer.set_length(length).await.map_err(Error::Target)?;
+            self.writer.set_length(length).await.map_err(Error::target)?;
             self.length = Some(length);
         }
         let (writer, written) = (self.writer.clone(), Arc::new(AtomicU64::new(0)));
@@ -190,14 +190,14 @@ impl Job for DownloadJob {
 
     async fn conclude(&mut self, end: EndOf<DownloadMachine>) -> Result<u64, Error> {
         self.writer.settled().await;
-        let end = end.and_then(|end| end.map_err(|error: DownloadError| Error::Download(Box::new(error))));
+        let end = end.and_then(|end| end.map_err(|error: DownloadError| Error::Download(error.into())));
         let target = self.writer.target();
         if let Err(error) = end {
             target.abort().await;
             return Err(error);
         }
         let length = self.machine.length().unwrap_or_default();
-        target.finish(length).await.map_err(Error::Target)?;
+        target.finish(length).await.map_err(Error::target)?;
         Ok(length)
     }
 }

@@ -57,7 +57,7 @@ pub(super) async fn receive(
     if matches!(received, Err(Error::Target(_))) {
         return received;
     }
-    filling.finish().await.map_err(Error::Target)?;
+    filling.finish().await.map_err(Error::target)?;
     received.map_err(|error| FailedAttempt::at(host.as_deref(), error).error)
 }
 
@@ -71,7 +71,7 @@ async fn read_into(
             Ok(0) => break,
             Ok(count) => {
                 beginning.read(&filling.room()[..count]);
-                filling.filled(count).await.map_err(Error::Target)?;
+                filling.filled(count).await.map_err(Error::target)?;
             }
             Err(error) => return Err(classify(error).into()),
         }
@@ -87,7 +87,7 @@ async fn copy_into(
 ) -> Result<(), Error> {
     while let Some(bytes) = download.chunk().await? {
         beginning.read(&bytes);
-        filling.push(&bytes).await.map_err(Error::Target)?;
+        filling.push(&bytes).await.map_err(Error::target)?;
     }
     Ok(())
 }

@@ -108,6 +108,8 @@ pub(crate) struct Driver<J: Job> {
     saving: Option<BoxFuture<'static, Result<(), BoxError>>>,
     /// The deadline passed before the end.
     is_out_of_time: bool,
+    /// A checkpoint is there: this run saved one, or resumed from one.
+    has_checkpoint: bool,
 }
 
 /// What the driver waited for.
@@ -128,7 +130,20 @@ enum Turn<R> {
 
 impl<J: Job> Driver<J> {
     pub(crate) fn new(job: J, clock: Clock, store: Option<StoreOf<J>>) -> Self {
-        Self { job, clock, attempts: Attempts::default(), store, saving: None, is_out_of_time: false }
+        Self {
+            job,
+            clock,
+            attempts: Attempts::default(),
+            store,
+            saving: None,
+            is_out_of_time: false,
+            has_checkpoint: false,
+        }
+    }
+
+    /// The run resumes from a checkpoint.
+    pub(crate) fn resumed(self, has_checkpoint: bool) -> Self {
+        Self { has_checkpoint, ..self }
     }
 
     /// Drives the machine to its end. Everything that it started ends with this future.
@@ -148,11 +163,13 @@ impl<J: Job> Driver<J> {
         let is_resumable = was_resumable.unwrap_or(result.is_err());
         if let Some(saving) = self.saving.take() {
             // Whoever hears of the end finds the checkpoint as it stays; what ended the rest is the error.
-            let _ = saving.await;
+            self.has_checkpoint |= saving.await.is_ok();
         }
         if !is_resumable {
             self.forget().await;
         }
+        let has_checkpoint = is_resumable && self.has_checkpoint;
+        let result = result.map_err(|error| error.with_checkpoint(has_checkpoint));
         match (result, deadline) {
             (Err(stopped), Some(deadline)) if self.is_out_of_time && stopped.kind() == ErrorKind::Stopped => {
                 Err(deadline.passed(Some(stopped)))
@@ -227,7 +244,10 @@ impl<J: Job> Driver<J> {
                     Err(failure) => self.job.machine().handle_failure(ended.id, failure, now),
                 }
             }
-            Event::Saved(saved) => self.job.machine().handle_saved(saved),
+            Event::Saved(saved) => {
+                self.has_checkpoint |= saved.is_ok();
+                self.job.machine().handle_saved(saved);
+            }
             Event::CancelWanted => self.job.cancel(),
             Event::StopWanted => self.job.machine().stop(),
             Event::OutOfTime => {

@@ -77,7 +77,8 @@ impl StdError for Error {
             return said.source();
         }
         match self {
-            Self::Checkpoint(cause) | Self::Target(cause) => Some(cause),
+            Self::Checkpoint(cause) => Some(cause),
+            Self::Target(cause) => Some(&**cause),
             Self::DownloadResume(cause) => Some(cause),
             Self::TimedOut { cause: Some(cause), .. } => Some(&**cause),
             Self::Entropy(cause) => Some(cause),

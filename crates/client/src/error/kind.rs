@@ -174,14 +174,16 @@ impl Error {
         }
     }
 
-    /// Returns `true` if the upload or download may still be finished by resuming it from its last checkpoint.
+    /// Returns `true` if the upload or download may still be finished by resuming it from its last checkpoint, and there is one: without a
+    /// store or a directory of checkpoints, and before the first one was saved, nothing is resumable.
     #[must_use]
     pub fn is_resumable(&self) -> bool {
         match self {
-            Self::Upload(error) => error.is_resumable(),
-            Self::Download(error) => error.is_resumable(),
+            Self::Upload(error) => error.has_checkpoint() && error.is_resumable(),
+            Self::Download(error) => error.has_checkpoint() && error.is_resumable(),
+            Self::Target(error) => error.has_checkpoint(),
             Self::TimedOut { cause: Some(stopped), .. } => stopped.is_resumable(),
-            Self::Target(_) | Self::DownloadPath(DownloadPathError::Unwritable { .. }) => true,
+            Self::DownloadPath(DownloadPathError::Unnamed { .. }) => true,
             _ => false,
         }
     }

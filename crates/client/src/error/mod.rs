@@ -2,8 +2,9 @@
 
 mod display;
 mod kind;
+mod transfer;
 
-pub use self::kind::ErrorKind;
+pub use self::{kind::ErrorKind, transfer::TransferError};
 
 use partwise_models::File;
 use partwise_protocol::{
@@ -60,15 +61,15 @@ pub enum Error {
         difference: String,
     },
     /// The upload ended without a file.
-    Upload(Box<UploadError>),
+    Upload(TransferError<UploadError>),
     /// A download to a target ended before everything was there.
-    Download(Box<DownloadError>),
+    Download(TransferError<DownloadError>),
     /// Nothing can be written at the path of a download.
     DownloadPath(DownloadPathError),
     /// The checkpoint does not suit this download.
     DownloadResume(DownloadResumeError),
     /// The target of a download cannot be written.
-    Target(std::io::Error),
+    Target(TransferError<std::io::Error>),
     /// A download ended before its end, or went on behind it.
     WrongLength {
         /// What the service announced.
@@ -139,9 +140,26 @@ impl From<ResponseError> for Error {
     }
 }
 
+impl Error {
+    pub(crate) fn target(cause: std::io::Error) -> Self {
+        Self::Target(cause.into())
+    }
+
+    /// The same error, of a run of which a checkpoint is kept or is not.
+    pub(crate) fn with_checkpoint(mut self, has_checkpoint: bool) -> Self {
+        match &mut self {
+            Self::Upload(error) => error.set_checkpoint(has_checkpoint),
+            Self::Download(error) => error.set_checkpoint(has_checkpoint),
+            Self::Target(error) => error.set_checkpoint(has_checkpoint),
+            _ => {}
+        }
+        self
+    }
+}
+
 impl From<UploadError> for Error {
     fn from(error: UploadError) -> Self {
-        Self::Upload(Box::new(error))
+        Self::Upload(error.into())
     }
 }
 

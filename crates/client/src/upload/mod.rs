@@ -68,6 +68,7 @@ pub struct Upload {
     store: Option<StoreOf<UploadJob>>,
     /// The upload in a directory of unfinished ones, which it is in until the end.
     entry: Option<UnfinishedUpload>,
+    is_resumed: bool,
     signals: Signals,
     progress: watch::Sender<Progress>,
 }
@@ -94,13 +95,22 @@ impl Upload {
         let machine =
             UploadMachine::resume(client.api().clone(), plan, saved, stamp, client.system.entropy()?)?;
         let machine = machine.with_service(&client.state);
-        Ok(Self::new(client, reader, machine))
+        Ok(Self { is_resumed: true, ..Self::new(client, reader, machine) })
     }
 
     fn new(client: Client, reader: Reader, transfer: UploadMachine) -> Self {
         let progress = watch::Sender::new(transfer.progress());
         let transfer = Box::new(transfer);
-        Self { client, reader, transfer, store: None, entry: None, signals: Signals::default(), progress }
+        Self {
+            client,
+            reader,
+            transfer,
+            store: None,
+            entry: None,
+            is_resumed: false,
+            signals: Signals::default(),
+            progress,
+        }
     }
 
     /// Keeps checkpoints there, so that [`UploadBuilder::resume`] can go on after a crash. The last one is removed when the
@@ -136,13 +146,12 @@ impl Upload {
     /// future is dropped.
     ///
     /// # Errors
-    /// [`Error::Upload`]; whether resuming may help is said by
-    /// [`UploadError::is_resumable`](partwise_protocol::upload::UploadError::is_resumable).
+    /// [`Error::Upload`]; whether it can be resumed is said by [`Error::is_resumable`].
     pub async fn run(self) -> Result<File, Error> {
         let clock = self.client.clocks();
         let job = UploadJob::new(self.client, self.transfer, self.reader, self.progress);
         let span = job.span().clone();
-        let driver = Driver::new(job, clock, self.store);
+        let driver = Driver::new(job, clock, self.store).resumed(self.is_resumed);
         // Boxed, so that the futures of those who upload stay small.
         let result = Box::pin(driver.run(self.signals)).instrument(span).await;
         if let Some(entry) = self.entry {

@@ -217,7 +217,7 @@ async fn where_content_is_not_served_the_candidate_is_named_and_nothing_is_guess
     let peer = store.start().await;
     let error = client(&peer).upload_as(plan(), Bytes::from_static(b"aaaa")).await.unwrap_err();
     let Error::Upload(error) = error else { panic!("{}", line(&error)) };
-    let UploadError::CompletionUnknown { candidates: Some(candidates), .. } = *error else {
+    let UploadError::CompletionUnknown { candidates: Some(candidates), .. } = &*error else {
         panic!("{}", line(&*error));
     };
     assert_eq!(candidates.iter().map(|file| file.id.as_str()).collect::<Vec<_>>(), ["file-000"]);

@@ -5,7 +5,7 @@ use std::{io::Cursor, path::Path, time::Duration};
 use futures_util::TryStreamExt as _;
 use http::StatusCode;
 use partwise::{
-    CheckpointDir, CheckpointFile, Client, Error, ErrorKind, File, Purpose, UploadBuilder,
+    CheckpointDir, CheckpointFile, Client, Error, ErrorKind, File, FileTarget, Purpose, UploadBuilder,
     protocol::{error::ApiError, operations::OperationId, retry::RetryPolicy},
 };
 use partwise_server::testing::{Fault, Faults};
@@ -152,6 +152,40 @@ async fn two_files_that_are_sent_under_one_name_are_two_uploads() {
     // Two parts and three, and what completes them.
     assert_eq!(faults.executed() - sent, 2 + 3 + 2);
     assert_eq!(made.map(|file| file.bytes), [Some(5 * MIB), Some(6 * MIB)]);
+}
+
+#[tokio::test]
+async fn nothing_is_resumable_that_was_not_kept() {
+    let (faults, folder) = (Faults::new(), tempfile::tempdir().unwrap());
+    let client = client_with(&faults, server().await).to_builder().retry(RetryPolicy::never()).build();
+    let upload = || client.upload("a.jsonl", content(5 << 20), Purpose::Batch).part_size(MIB).parallel(1);
+    faults.on(OperationId::AddUploadPart).nth(4, broken());
+    assert!(!upload().await.unwrap_err().is_resumable());
+    faults.clear();
+    faults.on(OperationId::AddUploadPart).nth(4, broken());
+    assert!(
+        upload().save_to(CheckpointFile::at(folder.path().join("kept"))).await.unwrap_err().is_resumable()
+    );
+    faults.clear();
+    faults.on(OperationId::CreateUpload).nth(1, broken());
+    let kept = CheckpointFile::at(folder.path().join("nothing"));
+    assert!(!upload().save_to(kept).await.unwrap_err().is_resumable(), "no checkpoint came about");
+
+    faults.clear();
+    let id = upload().await.unwrap().id;
+    let fail = || {
+        faults.clear();
+        faults.on(OperationId::DownloadFile).nth(2, broken());
+    };
+    fail();
+    let target = FileTarget::of(tempfile::tempfile().unwrap());
+    let to_target = client.download_to(&id, target).range_size(MIB).parallel(1).await.unwrap_err();
+    assert!(!to_target.is_resumable(), "{to_target}");
+    fail();
+    let download = client.download_file(&id, folder.path().join("a.jsonl")).range_size(MIB).parallel(1);
+    assert!(download.await.unwrap_err().is_resumable());
+    let nowhere = client.download_file(&id, folder.path().join("none/a.jsonl")).await.unwrap_err();
+    assert!(!nowhere.is_resumable(), "{nowhere}");
 }
 
 #[tokio::test]

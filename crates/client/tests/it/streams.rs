@@ -109,7 +109,7 @@ impl Setting {
 fn source_error(error: Error) -> SourceError {
     match error {
         Error::Source(source) => source,
-        Error::Upload(error) => match *error {
+        Error::Upload(error) => match error.into_inner() {
             UploadError::Source(source) => source,
             other => panic!("{other:?}"),
         },

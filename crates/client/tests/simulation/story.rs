@@ -118,7 +118,7 @@ impl World {
             return None;
         };
         let result = result.map_err(|error| match error {
-            Error::Upload(error) => *error,
+            Error::Upload(error) => error.into_inner(),
             other => panic!("an upload never ends with {other}"),
         });
         self.journal.write(&self.clocks, || format!("the upload ends: {result:?}"));

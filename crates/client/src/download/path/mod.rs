@@ -325,7 +325,10 @@ impl PreparedPathDownload {
         if let Some(download) = self.resume().await? {
             match self.receive(download).await {
                 Err(Error::Download(error)) if is_change(&error) => {
-                    self.tell(&DownloadEvent::Changed { error, with_ranges: true });
+                    self.tell(&DownloadEvent::Changed {
+                        error: Box::new(error.into_inner()),
+                        with_ranges: true,
+                    });
                 }
                 received => return received,
             }
@@ -333,7 +336,10 @@ impl PreparedPathDownload {
         match self.start_over(self.plan.clone()).await {
             // Either it changes now, or each of the service's ranges is of another file: one answer is of one file.
             Err(Error::Download(error)) if is_change(&error) => {
-                self.tell(&DownloadEvent::Changed { error, with_ranges: false });
+                self.tell(&DownloadEvent::Changed {
+                    error: Box::new(error.into_inner()),
+                    with_ranges: false,
+                });
                 let mut plan = self.plan.clone();
                 plan.ranges = false;
                 self.start_over(plan).await
@@ -357,7 +363,7 @@ impl PreparedPathDownload {
     }
 
     async fn start_over(&mut self, plan: DownloadPlan) -> Result<u64, Error> {
-        let (target, kept) = self.partial.start_over().map_err(Error::Target)?;
+        let (target, kept) = self.partial.start_over().map_err(Error::target)?;
         let download = self.client.download_to(plan, target).save_to(kept).prepare().await?;
         self.receive(download).await
     }
@@ -376,7 +382,7 @@ impl PreparedPathDownload {
             }
         };
         let ((target, kept), (written, length)) =
-            (self.partial.resume().map_err(Error::Target)?, saved.written());
+            (self.partial.resume().map_err(Error::target)?, saved.written());
         let download = self.client.download_to(self.plan.clone(), target).resume(saved).save_to(kept);
         match download.prepare().await {
             Ok(download) => {
