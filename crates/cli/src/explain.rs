@@ -87,7 +87,7 @@ impl Explain {
         let redirect = refusal.redirect.as_ref()?;
         let request = match error {
             Error::Upload(cause) => match &**cause {
-                UploadError::Refused { operation, .. } => in_words(operation.to_string()),
+                UploadError::Rejected { operation, .. } => in_words(operation.to_string()),
                 _ => return None,
             },
             _ => "the request".to_owned(),
@@ -271,7 +271,7 @@ fn is_page(cause: &UploadError) -> bool {
 fn operation_of(error: &Error) -> Option<OperationId> {
     match error {
         Error::Upload(cause) => match &**cause {
-            UploadError::Refused { operation, .. } => Some(*operation),
+            UploadError::Rejected { operation, .. } => Some(*operation),
             _ => None,
         },
         _ => None,

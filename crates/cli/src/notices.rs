@@ -115,7 +115,7 @@ mod tests {
     fn refused(status: u16, wait: f64) -> Retry {
         let error = ApiError::new(StatusCode::from_u16(status).expect("a status"), "no");
         let attempt = Attempt::new(OperationId::CreateFile, 1);
-        Retry::after_refusal(attempt, &error, Duration::from_secs_f64(wait))
+        Retry::after_rejection(attempt, &error, Duration::from_secs_f64(wait))
     }
 
     #[test]
@@ -131,7 +131,7 @@ mod tests {
         let lines = [
             refused(503, 14.3),
             refused(529, 0.2),
-            Retry::after_refusal(attempt, &asked, Duration::from_secs(90)),
+            Retry::after_rejection(attempt, &asked, Duration::from_secs(90)),
             Retry::after_failure(attempt, &Failure::new(FailureKind::Connect), Duration::from_secs(7)),
             Retry::after_failure(attempt, &Failure::new(FailureKind::Interrupted), Duration::ZERO),
             reconciles,

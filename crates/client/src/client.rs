@@ -143,7 +143,7 @@ impl Client {
     /// [`give_up_before_contact`](RetryPolicy::give_up_before_contact)): the endpoint may be mistyped.
     ///
     /// # Errors
-    /// [`Error::Encode`] before anything is sent, [`Error::Refused`] and [`Error::Garbled`] for answers,
+    /// [`Error::Encode`] before anything is sent, [`Error::Rejected`] and [`Error::Garbled`] for answers,
     /// [`Error::Failed`] when there is none, and [`Error::TimedOut`] after the [limit](Self::with_timeout), if it has one.
     pub async fn call<O: Operation>(&self, operation: &O) -> Result<O::Response, Error> {
         Ok(self.execute(operation, None).await?.into_body())

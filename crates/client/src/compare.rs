@@ -83,7 +83,7 @@ async fn compare_with(
     loop {
         let ended = match client.download_unchecked(&compared.request(&file_id)).await {
             Ok(download) => compared.read(download).await?,
-            Err(Error::Refused(refusal)) if is_not_served(refusal.status) => {
+            Err(Error::Rejected(refusal)) if is_not_served(refusal.status) => {
                 return Ok(Comparison::NotServed);
             }
             // The client has repeated it already, or the rejection says nothing about the content.

@@ -24,7 +24,7 @@ pub(crate) struct FailedAttempt {
 
 impl From<Error> for FailedAttempt {
     fn from(error: Error) -> Self {
-        let was_answered = matches!(error, Error::Refused(_) | Error::Garbled(_));
+        let was_answered = matches!(error, Error::Rejected(_) | Error::Garbled(_));
         Self { error, may_have_arrived: true, was_answered }
     }
 }
@@ -191,7 +191,7 @@ impl<'c> Retries<'c> {
     /// Takes in what a failed attempt says of whether the service is there.
     fn note(&mut self, error: &Error, is_excused: bool) {
         let makes_sense = match error {
-            Error::Refused(rejection) => rejection.is_of_the_api() && rejection.answered_by.is_none(),
+            Error::Rejected(rejection) => rejection.is_of_the_api() && rejection.answered_by.is_none(),
             Error::Failed(failure) => failure.redirected_to.is_some(),
             _ => false,
         };
@@ -237,7 +237,7 @@ impl<'c> Retries<'c> {
         let Some(told) = &self.client.on_retry else { return };
         let attempt = Attempt::new(self.operation, self.attempts);
         match error {
-            Error::Refused(refusal) => told(&Retry::after_refusal(attempt, refusal, wait)),
+            Error::Rejected(refusal) => told(&Retry::after_rejection(attempt, refusal, wait)),
             Error::Failed(failure) => told(&Retry::after_failure(attempt, failure, wait)),
             _ => {}
         }
@@ -259,7 +259,9 @@ impl<'c> Retries<'c> {
         };
         let random = self.client.system.random()?;
         Ok(match error {
-            Error::Refused(refusal) => policy.on_refused(repeat, failures, refusal, self.clock.now(), random),
+            Error::Rejected(refusal) => {
+                policy.on_rejection(repeat, failures, refusal, self.clock.now(), random)
+            }
             Error::Failed(failure) => policy.on_failure(repeat, failures, failure, random),
             _ => Verdict::GiveUp,
         })

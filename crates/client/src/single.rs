@@ -118,12 +118,12 @@ impl Client {
 fn may_be_executed(error: &Error) -> bool {
     match error {
         Error::Failed(failure) => !failure.kind.is_before_sending(),
-        Error::Refused(rejection) => rejection.kind() != ApiErrorKind::RateLimited,
+        Error::Rejected(rejection) => rejection.kind() != ApiErrorKind::RateLimited,
         _ => true,
     }
 }
 
 /// Says whether the service itself, and nothing in front of it, knows no such file.
 fn is_unknown_file(error: &Error) -> bool {
-    matches!(error, Error::Refused(rejection) if rejection.kind() == ApiErrorKind::NotFound && rejection.is_of_the_api())
+    matches!(error, Error::Rejected(rejection) if rejection.kind() == ApiErrorKind::NotFound && rejection.is_of_the_api())
 }

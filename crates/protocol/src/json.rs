@@ -87,7 +87,7 @@ pub(crate) fn read_response<T: DeserializeOwned>(response: &Response<Bytes>) -> 
 /// Reads any answer that is no success as a refusal, and refuses a success whose body is coded.
 pub(crate) fn refuse_unless_readable(response: &Response<Bytes>) -> Result<(), ResponseError> {
     if !response.status().is_success() {
-        return Err(ResponseError::Refused(Box::new(ApiError::decode_response(response))));
+        return Err(ResponseError::Rejected(Box::new(ApiError::decode_response(response))));
     }
     match coding(response.headers()) {
         None => Ok(()),

@@ -76,7 +76,7 @@ pub trait Operation: Sized {
     /// Reads an answer, as a client does.
     ///
     /// # Errors
-    /// [`ResponseError::Refused`] for any status but a success, [`ResponseError::Garbled`] when a success cannot be read.
+    /// [`ResponseError::Rejected`] for any status but a success, [`ResponseError::Garbled`] when a success cannot be read.
     fn decode_response(response: Response<Bytes>) -> Result<Self::Response, ResponseError>;
 
     /// Says why a success that was read cannot be the answer to this request, if it cannot: a file of another size than was

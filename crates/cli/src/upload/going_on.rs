@@ -208,7 +208,7 @@ pub(super) async fn forget(entry: &UnfinishedUpload) -> Result<(), Report> {
 /// Whether the service says that it has no such upload, and not that it is over.
 fn is_unknown(cause: &UploadError) -> bool {
     match cause {
-        UploadError::Refused {
+        UploadError::Rejected {
             operation: OperationId::AddUploadPart | OperationId::CompleteUpload,
             source,
         } => source.kind() == ApiErrorKind::NotFound && source.is_of_the_api(),
@@ -217,7 +217,7 @@ fn is_unknown(cause: &UploadError) -> bool {
 }
 
 fn is_rejected_complete(cause: &UploadError) -> bool {
-    matches!(cause, UploadError::Refused { operation: OperationId::CompleteUpload, .. })
+    matches!(cause, UploadError::Rejected { operation: OperationId::CompleteUpload, .. })
 }
 
 fn left(entry: Option<&UnfinishedUpload>) -> Option<Checkpoint> {

@@ -131,7 +131,7 @@ impl Check {
 async fn retrieve(client: Client, operation: RetrieveFile) -> Result<Option<File>, Error> {
     match client.call(&operation).await {
         Ok(file) => Ok(Some(file)),
-        Err(Error::Refused(refusal)) if !refusal.is_transient() => Ok(None),
+        Err(Error::Rejected(refusal)) if !refusal.is_transient() => Ok(None),
         Err(error) => Err(error),
     }
 }

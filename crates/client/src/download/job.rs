@@ -109,7 +109,7 @@ impl DownloadJob {
     fn retrieved(&mut self, id: RequestId, retrieved: Result<File, Error>, now: Now) {
         let answer = match retrieved {
             Ok(file) => Ok(file),
-            Err(Error::Refused(refusal)) => Err(ResponseError::Refused(refusal)),
+            Err(Error::Rejected(refusal)) => Err(ResponseError::Rejected(refusal)),
             Err(Error::Garbled(garbled)) => Err(ResponseError::Garbled(garbled)),
             Err(Error::Failed(failure)) => return self.machine.handle_failure(id, failure, now),
             Err(error) => {
@@ -157,8 +157,8 @@ impl Job for DownloadJob {
             DownloadTaskResult::Answered(Ok(download)) => {
                 return self.answered(id, *download, now, attempts).await;
             }
-            DownloadTaskResult::Answered(Err(Error::Refused(refusal))) => {
-                self.machine.handle_answer(id, Err(ResponseError::Refused(refusal)), now);
+            DownloadTaskResult::Answered(Err(Error::Rejected(refusal))) => {
+                self.machine.handle_answer(id, Err(ResponseError::Rejected(refusal)), now);
             }
             DownloadTaskResult::Answered(Err(Error::Garbled(garbled))) => {
                 self.machine.handle_answer(id, Err(ResponseError::Garbled(garbled)), now);

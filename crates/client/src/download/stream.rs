@@ -102,7 +102,7 @@ impl Download {
             let extensions = response.extensions().clone();
             let refusal = read_whole(response, ID.answer_limit()).await?;
             let mut decoded = DownloadFile::decode_response(refusal);
-            if let Err(ResponseError::Refused(refusal)) = &mut decoded {
+            if let Err(ResponseError::Rejected(refusal)) = &mut decoded {
                 redirects::name_host(refusal, &extensions);
             }
             return Ok(Self::new(decoded?, None));

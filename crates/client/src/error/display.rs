@@ -29,14 +29,14 @@ impl Error {
     /// The answer of the service that ended it, which the layers below leave to their `source`.
     fn answer(&self) -> Option<&(dyn StdError + 'static)> {
         Some(match self {
-            Self::Refused(rejection) => &**rejection,
+            Self::Rejected(rejection) => &**rejection,
             Self::Upload(error) => match &**error {
-                UploadError::Refused { source, .. } => &**source,
+                UploadError::Rejected { source, .. } => &**source,
                 UploadError::Garbled { source, .. } => &**source,
                 _ => return None,
             },
             Self::Download(error) => match &**error {
-                DownloadError::Refused(rejection) => &**rejection,
+                DownloadError::Rejected(rejection) => &**rejection,
                 _ => return None,
             },
             _ => return None,
@@ -47,7 +47,7 @@ impl Error {
 impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Refused(_) => f.write_str("the service refused"),
+            Self::Rejected(_) => f.write_str("the service refused"),
             Self::Checkpoint(_) => f.write_str("the checkpoint of an earlier run cannot be read"),
             Self::AmbiguousCheckpoint { difference } => write!(
                 f,

@@ -192,13 +192,13 @@ impl Error {
     #[must_use]
     pub fn rejection(&self) -> Option<&ApiError> {
         match self {
-            Self::Refused(rejection) => Some(rejection),
+            Self::Rejected(rejection) => Some(rejection),
             Self::Upload(error) => match &**error {
-                UploadError::Refused { source, .. } => Some(source),
+                UploadError::Rejected { source, .. } => Some(source),
                 _ => None,
             },
             Self::Download(error) => match &**error {
-                DownloadError::Refused(rejection) => Some(rejection),
+                DownloadError::Rejected(rejection) => Some(rejection),
                 _ => None,
             },
             _ => None,

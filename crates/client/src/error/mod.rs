@@ -29,7 +29,7 @@ use crate::{CheckpointDirError, DownloadPathError};
 /// use partwise::{Error, protocol::error::ApiError};
 ///
 /// let rejection = ApiError::new(http::StatusCode::NOT_FOUND, "No such File object: file-1");
-/// let error = Error::Refused(Box::new(rejection));
+/// let error = Error::Rejected(Box::new(rejection));
 /// assert_eq!(error.to_string(), "the service refused: 404 Not Found: No such File object: file-1");
 /// assert!(error.source().is_none());
 /// ```
@@ -39,7 +39,7 @@ pub enum Error {
     /// What was asked for cannot be sent: the input is wrong.
     Encode(EncodeError),
     /// The service answered no.
-    Refused(Box<ApiError>),
+    Rejected(Box<ApiError>),
     /// The service answered yes, with something that cannot be read.
     Garbled(Box<Garbled>),
     /// There was no answer.
@@ -133,7 +133,7 @@ wrap! {
 impl From<ResponseError> for Error {
     fn from(error: ResponseError) -> Self {
         match error {
-            ResponseError::Refused(refusal) => Self::Refused(refusal),
+            ResponseError::Rejected(refusal) => Self::Rejected(refusal),
             ResponseError::Garbled(garbled) => Self::Garbled(garbled),
             other => Self::Failed(Failure::with_cause(FailureKind::Other, other)),
         }

@@ -60,21 +60,21 @@ fn texts(error: &Error) -> String {
 #[test]
 fn what_the_service_answered_is_said_at_once() {
     let operation = OperationId::CreateFile;
-    insta::assert_snapshot!(texts(&Error::Refused(rejection())), @"the service refused: 404 Not Found: No such File object: file-1 (code file_not_found, about id, request req_1)");
-    insta::assert_snapshot!(texts(&upload(UploadError::Refused { operation, source: rejection() })), @"POST /files was refused: 404 Not Found: No such File object: file-1 (code file_not_found, about id, request req_1)");
-    insta::assert_snapshot!(texts(&download(DownloadError::Refused(rejection()))), @"the service refused: 404 Not Found: No such File object: file-1 (code file_not_found, about id, request req_1)");
+    insta::assert_snapshot!(texts(&Error::Rejected(rejection())), @"the service refused: 404 Not Found: No such File object: file-1 (code file_not_found, about id, request req_1)");
+    insta::assert_snapshot!(texts(&upload(UploadError::Rejected { operation, source: rejection() })), @"POST /files was refused: 404 Not Found: No such File object: file-1 (code file_not_found, about id, request req_1)");
+    insta::assert_snapshot!(texts(&download(DownloadError::Rejected(rejection()))), @"the service refused: 404 Not Found: No such File object: file-1 (code file_not_found, about id, request req_1)");
     let mut elsewhere = rejection();
     elsewhere.answered_by = Some("cdn.example".to_owned());
-    insta::assert_snapshot!(texts(&download(DownloadError::Refused(elsewhere))), @"the service refused: cdn.example answered 404 Not Found: No such File object: file-1 (code file_not_found, about id, request req_1)");
+    insta::assert_snapshot!(texts(&download(DownloadError::Rejected(elsewhere))), @"the service refused: cdn.example answered 404 Not Found: No such File object: file-1 (code file_not_found, about id, request req_1)");
     let bare =
         ApiError::decode_response(&Response::builder().status(503).body(Bytes::new()).expect("an answer"));
-    insta::assert_snapshot!(texts(&Error::Refused(Box::new(bare))), @"the service refused: 503 Service Unavailable");
+    insta::assert_snapshot!(texts(&Error::Rejected(Box::new(bare))), @"the service refused: 503 Service Unavailable");
     let moved = Response::builder()
         .status(302)
         .header("location", HeaderValue::from_static("https://elsewhere.example/v1/files"))
         .body(Bytes::new())
         .expect("an answer");
-    insta::assert_snapshot!(texts(&Error::Refused(Box::new(ApiError::decode_response(&moved)))), @"the service refused: redirected to https://elsewhere.example/v1/files (302 Found)");
+    insta::assert_snapshot!(texts(&Error::Rejected(Box::new(ApiError::decode_response(&moved)))), @"the service refused: redirected to https://elsewhere.example/v1/files (302 Found)");
     insta::assert_snapshot!(texts(&garbled("{}")), @r#"
     the answer with status 200 is not what this API answers: "{}"
       expected a FileList: an object with `data`
@@ -108,7 +108,7 @@ fn without_an_answer_the_causes_follow() {
     the connection broke
       connection reset
     ");
-    let stopped = UploadError::Refused { operation, source: rejection() };
+    let stopped = UploadError::Rejected { operation, source: rejection() };
     let stopped = UploadError::Stopped { cause: Some(Box::new(stopped)) };
     insta::assert_snapshot!(texts(&upload(stopped)), @"
     the upload was stopped

@@ -32,7 +32,7 @@ pub(crate) enum Way {
     /// The connection breaks after so many of a thousand bytes of the body.
     Cut(u64),
     /// Somebody in between refuses it, or the service does before it does anything.
-    Refused(Response<Bytes>),
+    Rejected(Response<Bytes>),
     /// It is done.
     Done(Ending),
 }
@@ -135,7 +135,7 @@ impl Fate {
         } else if dice.chance(rates.cut) {
             Way::Cut(dice.below(1000))
         } else if dice.chance(rates.refused) {
-            Way::Refused(refusal(dice, &[408, 409, 429, 429, 500, 502, 503, 503], clocks))
+            Way::Rejected(refusal(dice, &[408, 409, 429, 429, 500, 502, 503, 503], clocks))
         } else {
             Way::Done(Ending::draw(rates, dice, clocks))
         };

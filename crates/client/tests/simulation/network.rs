@@ -130,7 +130,7 @@ impl Wires {
                 sleep(patience).await;
                 return Err(io::Error::from(io::ErrorKind::TimedOut).into());
             }
-            Way::Refused(refusal) => {
+            Way::Rejected(refusal) => {
                 sleep(back).await;
                 return Ok((refusal, true));
             }

@@ -157,7 +157,7 @@ fn a_wall_clock_that_is_set_ends_nothing() {
 fn a_service_that_asks_for_patience_gets_it_from_every_part() {
     for header in [("retry-after-ms", "90000"), ("retry-after", "90")] {
         let (end, world) =
-            scripted(vec![(OperationId::AddUploadPart, Way::Refused(bare_refusal(429, &[header])))]);
+            scripted(vec![(OperationId::AddUploadPart, Way::Rejected(bare_refusal(429, &[header])))]);
         assert_eq!((end, world.requests()), ("a file", 1 + 12 + 1));
         assert!(world.took >= Duration::from_secs(90));
     }
@@ -172,7 +172,7 @@ fn of_parts_that_break_off_nothing_is_kept_and_they_are_sent_again() {
 
 #[test]
 fn a_used_up_quota_ends_the_upload_at_once() {
-    let (end, world) = scripted(vec![(OperationId::AddUploadPart, Way::Refused(quota_exhausted()))]);
+    let (end, world) = scripted(vec![(OperationId::AddUploadPart, Way::Rejected(quota_exhausted()))]);
     assert_eq!((end, world.requests()), ("refused", 1 + 2));
     assert_eq!(
         line(&world),
@@ -185,7 +185,7 @@ fn a_used_up_quota_ends_the_upload_at_once() {
 #[test]
 fn a_rejected_key_loses_no_part_that_is_in_flight() {
     let late = Fate::smooth(Way::Done(Ending::Answered)).back_after(Duration::from_secs(4));
-    let rejected = Fate::smooth(Way::Refused(bare_refusal(401, &[])));
+    let rejected = Fate::smooth(Way::Rejected(bare_refusal(401, &[])));
     let script = vec![(OperationId::AddUploadPart, late), (OperationId::AddUploadPart, rejected)];
     let (end, world) = told(|setting| setting.script = script, |_| {});
     assert_eq!((end, world.requests()), ("refused", 1 + 2));
@@ -265,6 +265,6 @@ fn a_checkpoint_that_cannot_be_saved_ends_the_upload() {
 #[test]
 fn what_is_no_service_at_all_is_told_so() {
     let page = http::Response::new("<html><head><title>Welcome</title></head></html>".into());
-    let (end, world) = scripted(vec![(OperationId::CreateUpload, Way::Refused(page))]);
+    let (end, world) = scripted(vec![(OperationId::CreateUpload, Way::Rejected(page))]);
     assert_eq!(end, "garbled", "{}", line(&world));
 }

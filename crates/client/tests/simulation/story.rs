@@ -204,7 +204,7 @@ impl World {
             Err(error) => error,
         };
         let (end, says_so) = match error {
-            UploadError::Refused { .. } => ("refused", may_be_denied),
+            UploadError::Rejected { .. } => ("refused", may_be_denied),
             UploadError::Failed { .. } => ("failed", may_be_denied),
             UploadError::Garbled { .. } => ("garbled", may_be_denied),
             UploadError::Source(_) => ("source unreadable", may_be_denied),

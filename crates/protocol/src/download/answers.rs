@@ -179,7 +179,7 @@ impl DownloadMachine {
 
     fn refused(&mut self, id: RequestId, error: ResponseError, now: Now) {
         match error {
-            ResponseError::Refused(refusal) if refusal.status == StatusCode::RANGE_NOT_SATISFIABLE => {
+            ResponseError::Rejected(refusal) if refusal.status == StatusCode::RANGE_NOT_SATISFIABLE => {
                 match &self.content {
                     // Of an empty file nothing can be asked for but everything.
                     None if self.delivery == Delivery::Unknown => self.begin_whole(),
@@ -187,10 +187,10 @@ impl DownloadMachine {
                         let difference = format!("it had {} bytes and has less", content.length);
                         self.finish(Err(DownloadError::Changed { difference }));
                     }
-                    _ => self.finish(Err(DownloadError::Refused(refusal))),
+                    _ => self.finish(Err(DownloadError::Rejected(refusal))),
                 }
             }
-            ResponseError::Refused(refusal) => {
+            ResponseError::Rejected(refusal) => {
                 if refusal.is_of_the_api() {
                     self.is_understood = true;
                     self.service.understood();
@@ -198,8 +198,8 @@ impl DownloadMachine {
                 let counted = self.count_failure(id);
                 let random = self.random.next();
                 let verdict =
-                    self.plan.retry_policy().on_refused(REPEAT, counted.failures, &refusal, now, random);
-                self.follow(counted, verdict, DownloadError::Refused(refusal), now.monotonic);
+                    self.plan.retry_policy().on_rejection(REPEAT, counted.failures, &refusal, now, random);
+                self.follow(counted, verdict, DownloadError::Rejected(refusal), now.monotonic);
             }
             ResponseError::Garbled(garbled)
                 if garbled.status == StatusCode::PARTIAL_CONTENT && self.delivery != Delivery::Whole =>

@@ -31,7 +31,7 @@ use crate::{
 pub enum DownloadError {
     /// The service said no, or said it too often.
     #[error("the service refused")]
-    Refused(#[source] Box<ApiError>),
+    Rejected(#[source] Box<ApiError>),
     /// The service could not be asked, or the answer was interrupted, too often.
     #[error(transparent)]
     Failed(Failure),
@@ -71,7 +71,7 @@ pub enum DownloadError {
 impl From<ResponseError> for DownloadError {
     fn from(error: ResponseError) -> Self {
         match error {
-            ResponseError::Refused(refusal) => Self::Refused(refusal),
+            ResponseError::Rejected(refusal) => Self::Rejected(refusal),
             ResponseError::Garbled(garbled) => Self::Garbled(garbled),
         }
     }

@@ -154,24 +154,24 @@ impl DownloadMachine {
                 self.look.object = Object::Known(Some(Box::new(file)));
                 return;
             }
-            Err(ResponseError::Refused(refusal)) => refusal,
+            Err(ResponseError::Rejected(refusal)) => refusal,
             Err(error) => {
                 self.look.object = Object::Failed(error.into());
                 return;
             }
         };
         self.look.failures += 1;
-        match self.plan.retry_policy().on_refused(
+        match self.plan.retry_policy().on_rejection(
             REPEAT,
             self.look.failures,
             &refusal,
             now,
             self.random.next(),
         ) {
-            Verdict::Retry { wait, .. } => self.look_again(id, DownloadError::Refused(refusal), wait, now),
+            Verdict::Retry { wait, .. } => self.look_again(id, DownloadError::Rejected(refusal), wait, now),
             // A service that has no such object says nothing of the file; one that is overloaded may.
             Verdict::GiveUp if refusal.is_transient() => {
-                self.look.object = Object::Failed(DownloadError::Refused(refusal));
+                self.look.object = Object::Failed(DownloadError::Rejected(refusal));
             }
             Verdict::GiveUp => self.look.object = Object::Known(None),
         }

@@ -37,7 +37,7 @@ fn named(filename: &str, bytes: Option<u64>) -> Result<File, ResponseError> {
 }
 
 fn refused(status: u16) -> Result<File, ResponseError> {
-    Err(ResponseError::Refused(ApiError::new(StatusCode::from_u16(status).unwrap(), "no").into()))
+    Err(ResponseError::Rejected(ApiError::new(StatusCode::from_u16(status).unwrap(), "no").into()))
 }
 
 /// A download that is over, and whether the file's object was asked for.
@@ -156,7 +156,7 @@ fn that_nothing_could_be_compared_is_a_warning() {
 #[test]
 fn an_object_that_cannot_be_had_now_ends_the_download() {
     let ended = ran(typed("", None), "abcde", || refused(503));
-    assert!(matches!(ended.result, Err(DownloadError::Refused(_))));
+    assert!(matches!(ended.result, Err(DownloadError::Rejected(_))));
     let garbled = || Err(RetrieveFile::decode_response(http::Response::new(PAGE.into())).unwrap_err());
     assert!(matches!(ran(typed("", None), "abcde", garbled).result, Err(DownloadError::Garbled(_))));
 }

@@ -376,7 +376,7 @@ impl DownloadMachine {
     fn tell_retry(&mut self, failed: Attempt, error: DownloadError, wait: Duration) {
         self.retries += 1;
         let retry = match &error {
-            DownloadError::Refused(refusal) => Retry::after_refusal(failed, refusal, wait),
+            DownloadError::Rejected(refusal) => Retry::after_rejection(failed, refusal, wait),
             DownloadError::Failed(failure) => Retry::after_failure(failed, failure, wait),
             _ => return,
         };

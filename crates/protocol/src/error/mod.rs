@@ -30,7 +30,7 @@ pub use redirect::Redirect;
 /// fn outcome(answer: Response<Bytes>) -> &'static str {
 ///     match RetrieveFile::decode_response(answer) {
 ///         Ok(_) => "a file",
-///         Err(ResponseError::Refused(_)) => "a rejection",
+///         Err(ResponseError::Rejected(_)) => "a rejection",
 ///         Err(ResponseError::Garbled(_)) => "a success that is none of this API",
 ///         Err(_) => "something else",
 ///     }
@@ -47,7 +47,7 @@ pub use redirect::Redirect;
 pub enum ResponseError {
     /// The service answered no.
     #[error("the service refused")]
-    Refused(#[source] Box<ApiError>),
+    Rejected(#[source] Box<ApiError>),
     /// The service answered yes, but with something that we cannot read.
     #[error(transparent)]
     Garbled(Box<Garbled>),

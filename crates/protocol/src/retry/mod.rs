@@ -190,9 +190,9 @@ impl Default for RetryPolicy {
 /// let moment = std::time::Instant::now();
 /// let (policy, now) = (RetryPolicy::default(), Now::since(moment, moment, std::time::SystemTime::now()));
 /// let busy = ApiError::new(StatusCode::SERVICE_UNAVAILABLE, "busy");
-/// assert!(matches!(policy.on_refused(Repeat::Harmless, 1, &busy, now, 42), Verdict::Retry { .. }));
+/// assert!(matches!(policy.on_rejection(Repeat::Harmless, 1, &busy, now, 42), Verdict::Retry { .. }));
 /// // The service may have made a file before it failed.
-/// assert_eq!(policy.on_refused(Repeat::Ambiguous, 1, &busy, now, 42), Verdict::GiveUp);
+/// assert_eq!(policy.on_rejection(Repeat::Ambiguous, 1, &busy, now, 42), Verdict::GiveUp);
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[allow(clippy::exhaustive_enums, reason = "a caller that ignores one is wrong")]
@@ -280,7 +280,7 @@ impl RetryPolicy {
 
     /// Judges a refusal. `failures` counts this one; `random` is any number, drawn anew each time.
     #[must_use]
-    pub fn on_refused(
+    pub fn on_rejection(
         &self,
         repeat: Repeat,
         failures: u32,

@@ -75,7 +75,7 @@ fn refused(status: u16) -> ApiError {
 }
 
 fn verdict(repeat: Repeat, error: &ApiError) -> Verdict {
-    RetryPolicy::default().on_refused(repeat, 1, error, NOW, u64::MAX / 3)
+    RetryPolicy::default().on_rejection(repeat, 1, error, NOW, u64::MAX / 3)
 }
 
 #[test]
@@ -141,7 +141,7 @@ fn a_hint_never_makes_a_wait_shorter_than_the_drawn_backoff() {
         error.retry = hint(&[hinted]);
         assert!(error.retry.after.is_some(), "{hinted:?}");
         for failures in 1..=8 {
-            let verdict = policy.on_refused(Repeat::Orphans, failures, &error, NOW, random);
+            let verdict = policy.on_rejection(Repeat::Orphans, failures, &error, NOW, random);
             let wait = policy.wait(failures, random);
             assert!(wait > Duration::from_millis(1), "{wait:?}");
             assert_eq!(verdict, Verdict::Retry { wait, hold_all: true }, "{hinted:?}");

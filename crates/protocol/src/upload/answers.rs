@@ -303,8 +303,8 @@ impl UploadMachine {
             _ if !is_known && failures > self.plan.retry_policy().max_failures_before_contact => {
                 Verdict::GiveUp
             }
-            FailedAttempt::Refused(error) => {
-                self.plan.retry_policy().on_refused(repeat, failures, error, now, random)
+            FailedAttempt::Rejected(error) => {
+                self.plan.retry_policy().on_rejection(repeat, failures, error, now, random)
             }
             FailedAttempt::Failed(failure) => {
                 self.plan.retry_policy().on_failure(repeat, failures, failure, random)
@@ -341,7 +341,7 @@ impl UploadMachine {
         verdict: Verdict,
         now: Now,
     ) -> Duration {
-        let FailedAttempt::Refused(error) = failed else { return Duration::ZERO };
+        let FailedAttempt::Rejected(error) = failed else { return Duration::ZERO };
         // Of a run that ends, nothing is left to be held back.
         if !error.is_overload() || self.stop.is_asked() {
             return Duration::ZERO;

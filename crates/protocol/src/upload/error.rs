@@ -35,7 +35,7 @@ use crate::{
 pub enum UploadError {
     /// The service said no, or said it too often.
     #[error("{operation} was refused")]
-    Refused {
+    Rejected {
         /// What was refused.
         operation: OperationId,
         /// What the service said.
@@ -238,7 +238,7 @@ impl UploadError {
     pub fn is_resumable(&self) -> bool {
         match self {
             // There is no such upload any more. A bare 404 does not say so: another key, project or tenant gets one too.
-            Self::Refused { source, .. }
+            Self::Rejected { source, .. }
                 if matches!(
                     source.upload_status(),
                     Some(UploadStatus::Expired | UploadStatus::Cancelled)
@@ -247,8 +247,8 @@ impl UploadError {
                 false
             }
             // All parts are there, and the service says that they do not make the file.
-            Self::Refused { operation: OperationId::CompleteUpload, source } => !source.is_about_md5(),
-            Self::Refused { .. }
+            Self::Rejected { operation: OperationId::CompleteUpload, source } => !source.is_about_md5(),
+            Self::Rejected { .. }
             | Self::Failed { .. }
             | Self::Away { .. }
             | Self::Garbled { .. }

@@ -80,7 +80,7 @@ impl UploadMachine {
     /// Whether this rejection means that the upload has expired: the service says so, or its clock, as an answer of this run
     /// has shown it, is past the expiry that it named. Without an answer there is nothing that could say so.
     fn is_expired(&self, failed: &FailedAttempt, now: Now) -> bool {
-        let (FailedAttempt::Refused(_), Some(upload)) = (failed, self.route.upload()) else { return false };
+        let (FailedAttempt::Rejected(_), Some(upload)) = (failed, self.route.upload()) else { return false };
         match failed.upload_status() {
             Some(status) => status == UploadStatus::Expired,
             None => upload

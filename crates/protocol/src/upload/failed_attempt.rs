@@ -15,7 +15,7 @@ use crate::{
 /// Why a request brought nothing.
 #[derive(Clone)]
 pub(super) enum FailedAttempt {
-    Refused(Box<ApiError>),
+    Rejected(Box<ApiError>),
     Garbled(Box<Garbled>),
     Failed(Failure),
     /// The service cannot be reached: in its outage of this number, or `None` since this machine has slept meanwhile.
@@ -30,7 +30,7 @@ pub(super) enum FailedAttempt {
 impl From<ResponseError> for FailedAttempt {
     fn from(error: ResponseError) -> Self {
         match error {
-            ResponseError::Refused(error) => Self::Refused(error),
+            ResponseError::Rejected(error) => Self::Rejected(error),
             ResponseError::Garbled(garbled) => Self::Garbled(garbled),
         }
     }
@@ -40,7 +40,7 @@ impl FailedAttempt {
     /// Whether the service has certainly not done what was asked.
     pub(super) fn was_never_done(&self) -> bool {
         match self {
-            Self::Refused(error) => error.kind() == ApiErrorKind::RateLimited,
+            Self::Rejected(error) => error.kind() == ApiErrorKind::RateLimited,
             Self::Failed(failure) | Self::Away { failure, .. } => failure.kind.is_before_sending(),
             Self::Garbled(_) => false,
         }
@@ -50,8 +50,8 @@ impl FailedAttempt {
     /// says that it did before.
     pub(super) fn may_be_done(&self) -> bool {
         match self {
-            Self::Refused(_) if self.upload_status() == Some(UploadStatus::Completed) => true,
-            Self::Refused(error) => error.is_transient() && error.kind() != ApiErrorKind::QuotaExhausted,
+            Self::Rejected(_) if self.upload_status() == Some(UploadStatus::Completed) => true,
+            Self::Rejected(error) => error.is_transient() && error.kind() != ApiErrorKind::QuotaExhausted,
             Self::Failed(failure) | Self::Away { failure, .. } => {
                 failure.kind != FailureKind::Source && !failure.kind.is_before_sending()
             }
@@ -61,13 +61,13 @@ impl FailedAttempt {
 
     /// Whether the service says that what was asked for is wrong in itself.
     pub(super) fn is_invalid(&self) -> bool {
-        matches!(self, Self::Refused(error) if error.kind() == ApiErrorKind::Invalid && !error.is_transient())
+        matches!(self, Self::Rejected(error) if error.kind() == ApiErrorKind::Invalid && !error.is_transient())
     }
 
     /// What it means that the MD5 of a source which may have changed was rejected: it has changed, if the words are about the
     /// MD5.
     pub(super) fn into_unproven(self, operation: OperationId) -> UploadError {
-        if matches!(&self, Self::Refused(error) if error.is_about_md5()) {
+        if matches!(&self, Self::Rejected(error) if error.is_about_md5()) {
             let difference = "its content is not what was sent".to_owned();
             return UploadError::SourceChanged { difference, file: None };
         }
@@ -77,7 +77,7 @@ impl FailedAttempt {
     /// The failed attempt, as the progress shows it.
     pub(super) fn retry(&self, attempt: Attempt, wait: Duration) -> Retry {
         match self {
-            Self::Refused(error) => Retry::after_refusal(attempt, error, wait),
+            Self::Rejected(error) => Retry::after_rejection(attempt, error, wait),
             Self::Garbled(garbled) => Retry::after_garbled(attempt, garbled, wait),
             Self::Failed(failure) | Self::Away { failure, .. } => {
                 Retry::after_failure(attempt, failure, wait)
@@ -100,13 +100,13 @@ impl FailedAttempt {
 
     /// Whether nothing at all may be sent for a while.
     pub(super) fn is_overload(&self) -> bool {
-        matches!(self, Self::Refused(error) if error.is_overload())
+        matches!(self, Self::Rejected(error) if error.is_overload())
     }
 
     /// The final state that the upload is in, as the service says.
     pub(super) fn upload_status(&self) -> Option<UploadStatus> {
         match self {
-            Self::Refused(error) => error.upload_status(),
+            Self::Rejected(error) => error.upload_status(),
             _ => None,
         }
     }
@@ -130,12 +130,12 @@ impl FailedAttempt {
 
     /// Whether it shows that what answers there speaks this API.
     pub(super) fn is_of_the_api(&self) -> bool {
-        matches!(self, Self::Refused(error) if error.is_of_the_api())
+        matches!(self, Self::Rejected(error) if error.is_of_the_api())
     }
 
     pub(super) fn into_error(self, operation: OperationId) -> UploadError {
         match self {
-            Self::Refused(source) => UploadError::Refused { operation, source },
+            Self::Rejected(source) => UploadError::Rejected { operation, source },
             Self::Garbled(source) => UploadError::Garbled { operation, source },
             Self::Failed(source) if source.kind == FailureKind::Source => {
                 UploadError::of_source(match source.cause {

@@ -54,7 +54,7 @@ impl UploadMachine {
     pub(super) fn fall_back_to_single(&mut self, failed: &FailedAttempt) -> bool {
         let is_final = match failed {
             // A key that is rejected here is rejected there.
-            FailedAttempt::Refused(error) => {
+            FailedAttempt::Rejected(error) => {
                 !error.is_transient() && !matches!(error.status.as_u16(), 401 | 403)
             }
             FailedAttempt::Garbled(_) => true,

@@ -117,7 +117,7 @@ impl Retry {
 
     /// The service answered no, and is asked again after `wait`.
     #[must_use]
-    pub fn after_refusal(attempt: Attempt, error: &ApiError, wait: Duration) -> Self {
+    pub fn after_rejection(attempt: Attempt, error: &ApiError, wait: Duration) -> Self {
         // A hint shorter than the backoff asks for nothing that would not be waited anyway.
         let is_asked_for = matches!(error.retry.after, Some(RetryAfter::Wait(asked)) if asked >= wait);
         let status = Some(error.status);

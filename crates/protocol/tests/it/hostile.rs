@@ -92,7 +92,7 @@ fn assert_answer_is_survived(response: &Response<Bytes>) {
     for complaint in complaints(response) {
         assert_one_line(&complaint.to_string());
         match complaint {
-            ResponseError::Refused(error) => {
+            ResponseError::Rejected(error) => {
                 assert!(!response.status().is_success());
                 assert_eq!(error.status, response.status());
             }

@@ -17,7 +17,7 @@ pub(crate) enum Ending<'a> {
 /// Why a request brought nothing.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Setback {
-    Refused {
+    Rejected {
         status: u16,
         is_quota: bool,
         is_of_the_api: bool,
@@ -55,7 +55,7 @@ impl Ending<'_> {
             BODIES.iter().find(|(words, _)| words.as_bytes() == body && matches!(status, 429 | 503));
         let in_words = in_words.and_then(|(_, wait)| wait.map(Duration::from_millis));
         let json = serde_json::from_slice::<serde_json::Value>(body).unwrap_or_default();
-        Some(Setback::Refused {
+        Some(Setback::Rejected {
             status,
             is_quota: json["error"]["code"] == "insufficient_quota",
             is_of_the_api: json["error"].is_object() || json["message"].is_string(),
@@ -81,48 +81,48 @@ fn hint<'h>(header: impl Fn(&str) -> Option<&'h str>) -> Option<Duration> {
 impl Setback {
     pub(crate) fn hint(&self) -> Option<Duration> {
         match self {
-            Self::Refused { hint, .. } => *hint,
+            Self::Rejected { hint, .. } => *hint,
             _ => None,
         }
     }
 
     pub(crate) fn is_quota(&self) -> bool {
-        matches!(self, Self::Refused { is_quota: true, .. })
+        matches!(self, Self::Rejected { is_quota: true, .. })
     }
 
     /// Whether it is an error in one of the API's shapes: the service is there.
     pub(crate) fn is_of_the_api(&self) -> bool {
-        matches!(self, Self::Refused { is_of_the_api: true, .. })
+        matches!(self, Self::Rejected { is_of_the_api: true, .. })
     }
 
     /// Whether the service asks for patience from everything.
     pub(crate) fn is_overload(&self) -> bool {
-        matches!(self, Self::Refused { status: 429 | 503, .. })
+        matches!(self, Self::Rejected { status: 429 | 503, .. })
     }
 
     /// Whether the service has certainly not done what was asked.
     pub(crate) fn was_never_done(&self) -> bool {
         matches!(
             self,
-            Self::Refused { status: 429, is_quota: false, .. } | Self::Failed(FailureKind::Connect)
+            Self::Rejected { status: 429, is_quota: false, .. } | Self::Failed(FailureKind::Connect)
         )
     }
 
     /// Whether the service finds the request wrong in itself.
     pub(crate) fn is_invalid(&self) -> bool {
-        matches!(self, Self::Refused { status: 400 | 405..=407 | 410..=412 | 414..=428 | 430..=499, is_quota: false, .. })
+        matches!(self, Self::Rejected { status: 400 | 405..=407 | 410..=412 | 414..=428 | 430..=499, is_quota: false, .. })
     }
 
     /// Whether the upload is completed, as the service says.
     pub(crate) fn is_completed(&self) -> bool {
-        matches!(self, Self::Refused { is_completed: true, .. })
+        matches!(self, Self::Rejected { is_completed: true, .. })
     }
 
     /// Whether the service may have done what was asked.
     pub(crate) fn may_be_done(&self) -> bool {
         match self {
-            Self::Refused { is_completed: true, .. } => true,
-            Self::Refused { status, is_quota, .. } => is_transient(*status) && !is_quota,
+            Self::Rejected { is_completed: true, .. } => true,
+            Self::Rejected { status, is_quota, .. } => is_transient(*status) && !is_quota,
             Self::Failed(kind) => matches!(kind, FailureKind::Interrupted | FailureKind::Timeout),
             Self::Garbled => true,
         }
@@ -139,16 +139,16 @@ impl Setback {
             Duration::ZERO..=doubled.min(policy.max_wait)
         };
         let (rule, again) = match *self {
-            Self::Refused { is_quota: true, .. } => return never(Rule::QuotaFinal),
-            Self::Refused { should_retry: Some(false), .. } => return never(Rule::ShouldRetry),
-            Self::Refused { status, should_retry: None, .. } if !is_transient(status) => {
+            Self::Rejected { is_quota: true, .. } => return never(Rule::QuotaFinal),
+            Self::Rejected { should_retry: Some(false), .. } => return never(Rule::ShouldRetry),
+            Self::Rejected { status, should_retry: None, .. } if !is_transient(status) => {
                 return never(Rule::Final);
             }
-            Self::Refused { hint: Some(wait), .. } if wait > policy.max_hinted_wait => (Rule::HintCap, None),
+            Self::Rejected { hint: Some(wait), .. } if wait > policy.max_hinted_wait => (Rule::HintCap, None),
             // Never less than the backoff, which may be anything below its cap.
-            Self::Refused { hint: Some(wait), .. } => (Rule::Hints, Some(wait..=wait.max(*drawn.end()))),
-            Self::Refused { should_retry: Some(true), .. } => (Rule::ShouldRetry, Some(drawn)),
-            Self::Refused { should_retry: None, .. } => (Rule::Repeated, Some(drawn)),
+            Self::Rejected { hint: Some(wait), .. } => (Rule::Hints, Some(wait..=wait.max(*drawn.end()))),
+            Self::Rejected { should_retry: Some(true), .. } => (Rule::ShouldRetry, Some(drawn)),
+            Self::Rejected { should_retry: None, .. } => (Rule::Repeated, Some(drawn)),
             Self::Failed(FailureKind::Connect | FailureKind::Interrupted | FailureKind::Timeout) => {
                 (Rule::Repeated, Some(drawn))
             }

@@ -436,7 +436,7 @@ impl World {
                 let is_kept = forgotten == 0 || progress.upload_id.is_none();
                 hold(Rule::StopKeeps, is_kept, || format!("{error} forgets {forgotten} parts"));
             }
-            Err(UploadError::Refused { operation, source }) if process.books.upload.is_some() => {
+            Err(UploadError::Rejected { operation, source }) if process.books.upload.is_some() => {
                 // A wrong MD5 and the like would be rejected again, whatever becomes of the upload.
                 let is_final =
                     *operation == OperationId::CompleteUpload && source.kind() == ApiErrorKind::Invalid;

@@ -57,7 +57,7 @@ impl World {
                 hold(Rule::SameBytes, is_same, || "the file is none that the source ever was".into());
                 self.close("a file", false)
             }
-            Err(UploadError::Refused { .. }) => self.close("refused", false),
+            Err(UploadError::Rejected { .. }) => self.close("refused", false),
             Err(UploadError::Failed { .. }) => self.close("failed", false),
             Err(UploadError::Away { .. }) => self.close("away", false),
             Err(UploadError::Garbled { .. }) => self.close("garbled", false),

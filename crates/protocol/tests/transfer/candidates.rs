@@ -306,7 +306,7 @@ fn an_upload_that_made_nothing_keeps_no_time_from_being_a_proof() {
     other.finish_parts();
     other.stamp(25);
     other.answer(0, 400, r#"{"error":{"message":"no"}}"#);
-    assert!(matches!(other.end, Some(Err(UploadError::Refused { .. }))));
+    assert!(matches!(other.end, Some(Err(UploadError::Rejected { .. }))));
     let mut bench = searching_for_upload(in_parts(&registry));
     list(&mut bench, &[file_json("file-1", BEGAN)]);
     bench.compare(Comparison::NotServed);

@@ -217,7 +217,7 @@ fn a_404_is_no_expiry_and_the_checkpoint_stays() {
             let mut bench = next_run(&text, true);
             bench.answer_with(0, status, &[("date", &date(10))], body);
             let Some(Err(error)) = &bench.end else { panic!("{status} {body}: {}", bench.log()) };
-            assert!(matches!(error, UploadError::Refused { .. }), "{error:?}");
+            assert!(matches!(error, UploadError::Rejected { .. }), "{error:?}");
             assert!(error.is_resumable() && bench.machine.is_resumable_after(error), "{error:?}");
         }
     }
@@ -261,7 +261,7 @@ fn an_upload_that_the_service_has_completed_is_not_begun_anew() {
     let mut bench = next_run(VERSION_1, true);
     bench.answer(0, 400, r#"{"error":{"message":"the upload `upload_1` is completed"}}"#);
     let Some(Err(error)) = &bench.end else { panic!("{}", bench.log()) };
-    assert!(matches!(error, UploadError::Refused { .. }) && error.is_resumable());
+    assert!(matches!(error, UploadError::Rejected { .. }) && error.is_resumable());
 }
 
 #[test]
@@ -282,7 +282,7 @@ fn a_checkpoint_keeps_for_whom_the_service_has_opened_the_upload() {
     // What rejects says for whom it did.
     bench.answer_with(0, 404, &[("openai-project", "proj_b")], "");
     bench.answer_with(0, 404, &[("openai-project", "proj_b")], "");
-    let Some(Err(UploadError::Refused { source, .. })) = &bench.end else { panic!("{}", bench.log()) };
+    let Some(Err(UploadError::Rejected { source, .. })) = &bench.end else { panic!("{}", bench.log()) };
     assert_eq!(source.account.project.as_deref(), Some("proj_b"));
     // An older checkpoint knows of none.
     let saved = Checkpoint::from_json(VERSION_2.as_bytes()).unwrap();

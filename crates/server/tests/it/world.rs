@@ -225,7 +225,7 @@ impl Caller {
     pub(crate) async fn call<O: Operation>(&self, operation: &O) -> Result<O::Response, ApiError> {
         match O::decode_response(self.send_operation(operation).await) {
             Ok(response) => Ok(response),
-            Err(ResponseError::Refused(refusal)) => Err(*refusal),
+            Err(ResponseError::Rejected(refusal)) => Err(*refusal),
             Err(error) => panic!("the server answered what no client can read: {error}"),
         }
     }

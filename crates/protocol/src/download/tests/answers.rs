@@ -128,7 +128,7 @@ fn a_file_that_is_not_found_by_one_key_may_be_found_by_another() {
     let mut machine = DownloadMachine::resume(&api(), plan(1, 100), saved, 1000, ENTROPY).unwrap();
     let mut now = Now { monotonic: Duration::ZERO, unix: UnixSeconds(1) };
     let id = sent(&mut machine, &mut now, 1)[0];
-    let refused = Err(ResponseError::Refused(ApiError::new(StatusCode::NOT_FOUND, "no").into()));
+    let refused = Err(ResponseError::Rejected(ApiError::new(StatusCode::NOT_FOUND, "no").into()));
     machine.handle_answer(id, refused, now);
     let Action::Done(Err(error)) = machine.poll(now) else { panic!("it is not there") };
     assert!(error.is_resumable());

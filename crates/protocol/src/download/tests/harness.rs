@@ -69,7 +69,7 @@ impl Service {
         };
         let Some(mut range) = asked.within(self.length()) else {
             let refusal = ApiError::new(StatusCode::RANGE_NOT_SATISFIABLE, "no");
-            return (Err(ResponseError::Refused(refusal.into())), 0..0);
+            return (Err(ResponseError::Rejected(refusal.into())), 0..0);
         };
         match self.serves {
             Serves::Short(most) => range.last = range.last.min(range.first + most - 1),
@@ -315,7 +315,7 @@ pub(super) fn halfway(machine: &DownloadMachine) -> bool {
 /// Answers that there is no object.
 pub(super) fn retrieved(machine: &mut DownloadMachine, id: RequestId, now: Now) {
     let refusal = ApiError::new(StatusCode::NOT_FOUND, "no");
-    machine.handle_retrieved(id, Err(ResponseError::Refused(refusal.into())), now);
+    machine.handle_retrieved(id, Err(ResponseError::Rejected(refusal.into())), now);
 }
 
 /// Lets time pass until so many more requests were sent.

@@ -132,8 +132,8 @@ fn a_service_that_refused_in_the_words_of_the_api_is_there() {
     for failures in 1..=allowed + 1 {
         let id = sent(&mut machine, &mut now, 1)[0];
         let refusal = ApiError::new(StatusCode::TOO_MANY_REQUESTS, "later");
-        machine.handle_answer(id, Err(ResponseError::Refused(refusal.into())), now);
-        let is_over = matches!(machine.end, End::Reached(Err(DownloadError::Refused(_))));
+        machine.handle_answer(id, Err(ResponseError::Rejected(refusal.into())), now);
+        let is_over = matches!(machine.end, End::Reached(Err(DownloadError::Rejected(_))));
         assert_eq!(is_over, failures > allowed, "after {failures}");
     }
 }
@@ -146,7 +146,7 @@ fn an_overloaded_service_is_left_alone_by_all_requests() {
     let id = machine.pending[0].id;
     let mut refusal = ApiError::new(StatusCode::TOO_MANY_REQUESTS, "later");
     refusal.retry = crate::retry::RetryHint::after(Duration::from_secs(9));
-    let refused = Err(ResponseError::Refused(refusal.into()));
+    let refused = Err(ResponseError::Rejected(refusal.into()));
     assert_eq!(machine.handle_answer(id, refused, now), None);
     let other = machine.pending[0].id;
     machine.handle_end(other, now);

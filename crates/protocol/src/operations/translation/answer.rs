@@ -93,7 +93,7 @@ fn again<O: Operation>(response: Response<Bytes>, from: &Api) -> Result<Response
 
 fn rejected(error: ResponseError) -> Box<ApiError> {
     match error {
-        ResponseError::Refused(error) => error,
+        ResponseError::Rejected(error) => error,
         ResponseError::Garbled(garbled) => Box::new(bad_gateway(garbled.to_string())),
     }
 }

@@ -107,8 +107,8 @@ impl UploadMachine {
     /// Takes why the request brought nothing, when that was a rejection after which it does not go again: the service says so,
     /// or asks for too long a wait.
     fn take_final_rejection(&mut self, now: Now) -> Option<UploadError> {
-        let UploadError::Refused { source, .. } = self.cause_of_doubt.as_deref()? else { return None };
-        let verdict = self.plan.retry_policy().on_refused(Repeat::Harmless, 1, source, now, 0);
+        let UploadError::Rejected { source, .. } = self.cause_of_doubt.as_deref()? else { return None };
+        let verdict = self.plan.retry_policy().on_rejection(Repeat::Harmless, 1, source, now, 0);
         let cause = self.cause_of_doubt.take_if(|_| verdict == Verdict::GiveUp);
         cause.map(|cause| *cause)
     }
@@ -202,5 +202,5 @@ impl UploadMachine {
 
 /// Whether the service says that it does not have the file.
 pub(in crate::upload) fn is_missing(error: &ResponseError) -> bool {
-    matches!(error, ResponseError::Refused(error) if matches!(error.status.as_u16(), 404 | 410))
+    matches!(error, ResponseError::Rejected(error) if matches!(error.status.as_u16(), 404 | 410))
 }

@@ -35,7 +35,7 @@ impl Books {
             matches!(after.phase, Phase::Creating | Phase::Settling) && before.phase != after.phase;
         let is_ending = self.stops || self.gives_up || goes_elsewhere;
         // A file that is gone is an answer, and a page that was too large is asked for in smaller ones, whatever else the rejection says.
-        let is_gone = matches!(setback, Setback::Refused { status: 404, is_quota: false, .. });
+        let is_gone = matches!(setback, Setback::Rejected { status: 404, is_quota: false, .. });
         let is_missing = flight.asked == Asked::Object && is_gone;
         let is_page = flight.asked == Asked::List
             && setback.is_invalid()
