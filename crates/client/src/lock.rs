@@ -17,6 +17,8 @@ use tokio::sync::watch;
 /// A listing holds the lock for a moment, to see whether another has it.
 const TRIES: u32 = 10;
 const BETWEEN_TRIES: Duration = Duration::from_millis(20);
+/// A dropped run whose writes have not ended by then, as on a file system that hangs, counts as one that is at work.
+const LONGEST_END: Duration = Duration::from_secs(30);
 
 /// A file that this process alone has locked, until it is dropped. Work that may outlive its run shares it: what has begun on a thread
 /// for blocking work goes on to its end.
@@ -93,7 +95,7 @@ enum Holder {
 }
 
 /// Locks the file at `path`, which is made when it is not there; `None` when another run has it locked. A run of this process that was
-/// dropped is waited for to its end.
+/// dropped is waited for to its end, for half a minute at most.
 pub(crate) async fn patiently(path: &Path) -> io::Result<Option<Locked>> {
     let mut tries = 0;
     while tries < TRIES {
@@ -102,7 +104,11 @@ pub(crate) async fn patiently(path: &Path) -> io::Result<Option<Locked>> {
         match (once(path)?, holder) {
             (Tried::Locked(locked), _) => return Ok(Some(locked)),
             // Nothing is ever sent: it changes when it closes.
-            (Tried::Taken, Holder::Ending(mut end)) => _ = end.changed().await,
+            (Tried::Taken, Holder::Ending(mut end)) => {
+                if tokio::time::timeout(LONGEST_END, end.changed()).await.is_err() {
+                    return Ok(None);
+                }
+            }
             (Tried::Taken, Holder::AtWork) => return Ok(None),
             (Tried::Busy, _) => {
                 tries += 1;
@@ -229,12 +235,7 @@ impl Locked {
     /// Removes the file while no other run can have it.
     pub(crate) fn remove(&self) -> io::Result<()> {
         // Elsewhere it cannot be told whether a file is still the one at its path, so it stays.
-        if cfg!(unix) {
-            self.known.forget();
-            fs::remove_file(&self.path)
-        } else {
-            Ok(())
-        }
+        if cfg!(unix) { fs::remove_file(&self.path) } else { Ok(()) }
     }
 }
 

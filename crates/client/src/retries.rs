@@ -211,7 +211,8 @@ impl<'c> Retries<'c> {
     /// Says whether the operation is given up sooner than its budget says, before it has waited for so long: the client has never had
     /// an answer that makes sense, and its endpoint may be mistyped. A task of an upload or a download has one that knows more.
     fn is_nobody_there(&self, wait: Duration) -> bool {
-        if self.call.is_none() || self.client.state.is_understood() {
+        // What others have met is no attempt of this one.
+        if self.call.is_none() || self.attempts == 0 || self.client.state.is_understood() {
             return false;
         }
         let policy = &self.client.retry;
@@ -219,7 +220,8 @@ impl<'c> Retries<'c> {
         let waited = self.unanswered_since.map(|since| self.now().saturating_sub(since).saturating_add(wait));
         // A policy that waits for no service counts attempts alone.
         let is_too_long = !policy.give_up_after.is_zero() && waited.is_some_and(|waited| waited > limit);
-        is_too_long || self.failures > policy.max_failures_before_contact
+        is_too_long
+            || u64::from(self.failures).min(self.attempts) > u64::from(policy.max_failures_before_contact)
     }
 
     /// The error of the operation: one that has run out of time says how its latest attempt failed.

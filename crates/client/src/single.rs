@@ -118,6 +118,10 @@ impl Client {
 fn may_be_executed(error: &Error) -> bool {
     match error {
         Error::Failed(failure) => !failure.kind.is_before_sending(),
+        // What the service itself rejects, or is too busy for, it has not done.
+        Error::Rejected(rejection) if rejection.is_of_the_api() => {
+            rejection.is_transient() && !rejection.is_overload()
+        }
         Error::Rejected(rejection) => rejection.kind() != ApiErrorKind::RateLimited,
         _ => true,
     }

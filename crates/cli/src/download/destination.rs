@@ -93,7 +93,7 @@ pub(super) fn refused(error: &DownloadPathError) -> Report {
             report.hint("move it away, write the download somewhere else, or let --force replace it")
         }
         DownloadPathError::InUse { .. } => report.hint("wait for it, or stop it first"),
-        DownloadPathError::Unwritable { path, source } | DownloadPathError::Unnamed { path, source } => {
+        DownloadPathError::Unwritable { path, source } | DownloadPathError::CannotRename { path, source } => {
             cannot_write(&path.display().to_string(), source)
         }
         _ => report,

@@ -183,7 +183,6 @@ impl Error {
             Self::Download(error) => error.has_checkpoint() && error.is_resumable(),
             Self::Target(error) => error.has_checkpoint(),
             Self::TimedOut { cause: Some(stopped), .. } => stopped.is_resumable(),
-            Self::DownloadPath(DownloadPathError::Unnamed { .. }) => true,
             _ => false,
         }
     }

@@ -19,7 +19,7 @@ pub struct TransferError<E> {
 }
 
 impl<E> TransferError<E> {
-    /// Whether a checkpoint was kept: this run saved one, or resumed from one.
+    /// Returns `true` if a checkpoint was kept: this run saved one, or resumed from one.
     #[must_use]
     pub fn has_checkpoint(&self) -> bool {
         self.has_checkpoint

@@ -323,26 +323,29 @@ impl UploadBuilder {
                 true => identified(source, is_temporary, &client).await?,
                 false => source,
             };
-            Ok::<_, Error>((source, path))
+            let entry = match &self.resume_in {
+                Some(directory) => {
+                    let subject = match &path {
+                        Some(path) => {
+                            UploadSubject::of_file(path, &self.plan, &client).map_err(SourceError::new)?
+                        }
+                        None => UploadSubject::of_name(&self.plan, &client),
+                    };
+                    Some(directory.enter(&subject).await?)
+                }
+                None => None,
+            };
+            Ok::<_, Error>((source, entry))
         };
-        let (source, path) = match self.signals.heard_during(opening).await {
+        let (source, entry) = match self.signals.heard_during(opening).await {
             Heard::Nothing(opened) => opened?,
             Heard::Stop => return Err(UploadError::Stopped { cause: None }.into()),
             Heard::Cancel => {
                 return Err(UploadError::Cancelled { confirmed: true, file_possible: false }.into());
             }
         };
-        let mut upload = match (self.resume_in, self.saved) {
-            (Some(directory), _) => {
-                let subject = match path {
-                    Some(path) => {
-                        UploadSubject::of_file(&path, &self.plan, &self.client).map_err(SourceError::new)?
-                    }
-                    None => UploadSubject::of_name(&self.plan, &self.client),
-                };
-                unfinished(self.client, source, self.plan, directory.enter(&subject).await?, self.resumes)
-                    .await?
-            }
+        let mut upload = match (entry, self.saved) {
+            (Some(entry), _) => unfinished(self.client, source, self.plan, entry, self.resumes).await?,
             (None, Some(saved)) => Upload::resume(self.client, source, self.plan, saved).await?,
             (None, None) => Upload::begin(self.client, source, self.plan).await?,
         };

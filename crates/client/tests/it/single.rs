@@ -32,6 +32,8 @@ const DELETED: Answer = Ok((200, r#"{"id":"file-1","object":"file","deleted":tru
 const NOT_DELETED: Answer = Ok((200, r#"{"id":"file-1","object":"file","deleted":false}"#));
 const PAGE: Answer = Ok((404, "<html>not here</html>"));
 const BUSY: Answer = Ok((429, r#"{"error":{"message":"slow down","type":"requests"}}"#));
+const OVERLOADED: Answer = Ok((503, r#"{"error":{"message":"overloaded","type":"server_error"}}"#));
+const BROKEN: Answer = Ok((500, r#"{"error":{"message":"it broke","type":"server_error"}}"#));
 const GATEWAY: Answer = Ok((502, "<html>bad gateway</html>"));
 const RESET: Answer = Err(FailureKind::Interrupted);
 const NOBODY: Answer = Err(FailureKind::Connect);
@@ -73,7 +75,7 @@ async fn a_file_whose_deletion_was_not_answered_is_deleted_all_the_same() {
 
 #[tokio::test(start_paused = true)]
 async fn a_file_that_is_gone_was_deleted_by_this_call_where_an_earlier_attempt_may_have_arrived() {
-    let cases: [(&[Answer], Result<bool, ErrorKind>); 10] = [
+    let cases: [(&[Answer], Result<bool, ErrorKind>); 12] = [
         (&[DELETED], Ok(true)),
         (&[NOT_DELETED], Ok(false)),
         (&[Ok((204, ""))], Ok(true)),
@@ -84,6 +86,8 @@ async fn a_file_that_is_gone_was_deleted_by_this_call_where_an_earlier_attempt_m
         // Nothing was executed.
         (&[NOBODY, UNKNOWN], Err(ErrorKind::NotFound)),
         (&[BUSY, UNKNOWN], Err(ErrorKind::NotFound)),
+        (&[OVERLOADED, UNKNOWN], Err(ErrorKind::NotFound)),
+        (&[BROKEN, UNKNOWN], Ok(true)),
         // Nobody who knows the files says so.
         (&[RESET, PAGE], Err(ErrorKind::NotFound)),
     ];
@@ -116,6 +120,17 @@ async fn a_service_that_names_no_status_is_not_waited_for() {
     let (client, asked) = answering(late, RetryPolicy::default());
     assert_eq!(client.wait_until_processed("file-1").await.unwrap().id, "file-1");
     assert_eq!(asked.load(Relaxed), 4);
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_operation_is_sent_before_it_is_given_up_because_of_what_another_has_met() {
+    // Waits are drawn, so it is tried often.
+    for _ in 0..100 {
+        let (client, _) = answering(&[NOBODY, Ok((200, A_FILE))], RetryPolicy::default());
+        let retrieve = RetrieveFile::new("file-1");
+        let (first, second) = tokio::join!(client.call(&retrieve), client.call(&retrieve));
+        assert!(first.is_ok() && second.is_ok(), "{first:?}, {second:?}");
+    }
 }
 
 #[tokio::test(start_paused = true)]

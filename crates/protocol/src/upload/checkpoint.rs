@@ -237,7 +237,7 @@ impl Checkpoint {
         &self.filename
     }
 
-    /// What the source looked like.
+    /// The stamp of the source when the upload began.
     #[must_use]
     pub fn source(&self) -> &SourceStamp {
         &self.source

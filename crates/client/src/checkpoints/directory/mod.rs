@@ -137,7 +137,8 @@ impl CheckpointDir {
         &self.path
     }
 
-    /// Begins to work on the upload of `subject`, which no other process may do at the same time.
+    /// Begins to work on the upload of `subject`, which no other process may do at the same time. What a run of this process that was
+    /// dropped is still writing is waited for, for half a minute at most.
     ///
     /// # Errors
     /// [`CheckpointDirError::InUse`] when another process is at work on it; else when the directory cannot be used.

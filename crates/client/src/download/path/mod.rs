@@ -235,17 +235,20 @@ impl IntoFuture for PathDownload {
             let mut download = self.prepare().await?;
             let progress = download.progress();
             let running = async {
-                let received = download.run().await;
-                match &received {
-                    Ok(_) => download.complete()?,
+                match download.run().await {
+                    Ok(length) => {
+                        download.complete()?;
+                        Ok(length)
+                    }
                     Err(error) => {
-                        let is_over = matches!(error, Error::Download(error) if !error.is_resumable());
+                        let is_over = matches!(&error, Error::Download(error) if !error.is_resumable());
                         if is_over || matches!(download.last_checkpoint(), Ok(None)) {
                             download.discard();
+                            return Err(error.with_checkpoint(false));
                         }
+                        Err(error)
                     }
                 }
-                received
             };
             match told {
                 None => running.await,
@@ -351,7 +354,7 @@ impl PreparedPathDownload {
     /// Gives the file its name, and makes that durable.
     ///
     /// # Errors
-    /// [`DownloadPathError::Unnamed`]; the bytes then stay where they are.
+    /// [`DownloadPathError::CannotRename`]; the bytes then stay where they are.
     pub fn complete(self) -> Result<(), DownloadPathError> {
         let Self { place, partial, .. } = self;
         partial.complete(&place)

@@ -63,9 +63,10 @@ pub enum DownloadPathError {
         /// Why.
         source: io::Error,
     },
-    /// Everything was downloaded, and the system cannot give it its name. It stays beside the path, and another run only names it.
+    /// Everything was downloaded, and the system cannot give it its name. It stays beside the path; another run downloads again what no
+    /// checkpoint knows of.
     #[error("cannot write {}", path.display())]
-    Unnamed {
+    CannotRename {
         /// The path.
         path: PathBuf,
         /// Why.
@@ -127,7 +128,7 @@ impl Place {
 
     /// The error when what was downloaded cannot have its name.
     pub(super) fn unnamed(&self, source: io::Error) -> DownloadPathError {
-        DownloadPathError::Unnamed { path: self.name.clone(), source }
+        DownloadPathError::CannotRename { path: self.name.clone(), source }
     }
 
     /// Gives its name to the file at `complete`, which stays where it is when that cannot be.
