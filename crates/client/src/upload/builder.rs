@@ -253,7 +253,8 @@ impl UploadBuilder {
         self
     }
 
-    /// Keeps checkpoints there: see [`Upload::save_to`].
+    /// Keeps checkpoints there: see [`Upload::save_to`]. Content that has nothing but a length is read once before it is sent, for a
+    /// digest by which [`resume`](Self::resume) knows it.
     pub fn save_to(mut self, store: impl CheckpointStore<Checkpoint>) -> Self {
         self.store = Some(Arc::new(store));
         self

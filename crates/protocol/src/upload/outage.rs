@@ -73,8 +73,8 @@ impl UploadMachine {
         }
     }
 
-    /// Ends a transfer whose service was away for too long, of which it has made sure with a request of its own. What was
-    /// acknowledged is kept.
+    /// Ends a transfer whose service was away for too long, once it has sent a request of its own in this run. What was acknowledged
+    /// is kept.
     pub(super) fn watch_outage(&mut self, now: Now) {
         let Some((since, limit)) = self.give_up_limit(now) else { return };
         // What is under way may still be answered, and its transport knows when it stalls.

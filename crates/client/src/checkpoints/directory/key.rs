@@ -1,6 +1,7 @@
 //! What makes two runs work on the same upload.
 
 use std::{
+    ffi::OsStr,
     fs, io,
     path::{Path, PathBuf},
 };
@@ -32,8 +33,8 @@ const LOCAL: &str = "local-";
 pub struct UploadSubject {
     /// The path of the file, in the directory that it really is in; of what is no file, the name that it is uploaded under.
     file: PathBuf,
-    /// The name that it is uploaded under.
-    name: String,
+    /// The name that a file is uploaded under, where that is another than its own.
+    another_name: Option<String>,
     purpose: Purpose,
     mime_type: String,
     /// What the service is known by.
@@ -62,7 +63,10 @@ impl UploadSubject {
     /// # Errors
     /// When the file's directory cannot be found.
     pub fn of_file(path: &Path, plan: &Plan, client: &Client) -> io::Result<Self> {
-        Ok(Self::new(settled(path)?, plan, client))
+        let file = settled(path)?;
+        let is_another = file.file_name() != Some(OsStr::new(&plan.filename));
+        let another_name = is_another.then(|| plan.filename.clone());
+        Ok(Self { another_name, ..Self::new(file, plan, client) })
     }
 
     /// The upload of something that is no file, known by the name in the plan alone.
@@ -74,7 +78,7 @@ impl UploadSubject {
     fn new(file: PathBuf, plan: &Plan, client: &Client) -> Self {
         Self {
             file,
-            name: plan.filename.clone(),
+            another_name: None,
             purpose: plan.purpose.clone(),
             mime_type: plan.mime_type.clone(),
             place: client.api().identity().to_owned(),
@@ -96,21 +100,17 @@ impl UploadSubject {
 
     /// The same for the same subject in every run and release.
     pub(super) fn key(&self) -> Key {
-        let another_name = self.has_another_name().then_some(self.name.as_bytes());
-        self.key_of(&self.file, another_name)
+        self.key_of(&self.file, self.another_name.as_deref())
     }
 
     /// The key that earlier releases gave a file with another name than it is uploaded under: all files of a directory that are uploaded
     /// under one name share it.
     pub(super) fn earlier_key(&self) -> Option<Key> {
-        self.has_another_name().then(|| self.key_of(&self.file.with_file_name(&self.name), None))
+        let name = self.another_name.as_deref()?;
+        Some(self.key_of(&self.file.with_file_name(name), None))
     }
 
-    fn has_another_name(&self) -> bool {
-        self.file.file_name().is_some_and(|name| name.to_string_lossy() != self.name)
-    }
-
-    fn key_of(&self, file: &Path, another_name: Option<&[u8]>) -> Key {
+    fn key_of(&self, file: &Path, another_name: Option<&str>) -> Key {
         let mut hash = Sha256::new();
         let fields = [
             file.as_os_str().as_encoded_bytes(),
@@ -119,7 +119,7 @@ impl UploadSubject {
             self.place.as_bytes(),
             self.account.as_bytes(),
         ];
-        for field in fields.into_iter().chain(another_name) {
+        for field in fields.into_iter().chain(another_name.map(str::as_bytes)) {
             // With its length before it no field can run into the next one.
             hash.update((field.len() as u64).to_le_bytes());
             hash.update(field);
@@ -163,14 +163,13 @@ mod tests {
 
     #[test]
     fn the_key_stays_the_same_and_every_field_counts() {
-        let named = |file: &str, name: &str, purpose: Purpose, mime_type: &str, place: &str| {
-            let (file, name, account) = (file.into(), name.to_owned(), String::new());
+        let named = |file: &str, name: Option<&str>, purpose: Purpose, mime_type: &str, place: &str| {
+            let (file, another_name, account) = (file.into(), name.map(str::to_owned), String::new());
             let (mime_type, place) = (mime_type.to_owned(), place.to_owned());
-            UploadSubject { file, name, purpose, mime_type, place, account }
+            UploadSubject { file, another_name, purpose, mime_type, place, account }
         };
         let subject = |file: &str, purpose: Purpose, mime_type: &str, place: &str| {
-            let name = file.rsplit('/').next().unwrap_or_default();
-            named(file, name, purpose, mime_type, place).key().name().to_owned()
+            named(file, None, purpose, mime_type, place).key().name().to_owned()
         };
         let key = subject("/data/a.jsonl", Purpose::Batch, "application/jsonl", "https://api.openai.com/v1");
         assert_eq!(key, "62bf7624690c15208b0c149b36942071");
@@ -182,7 +181,7 @@ mod tests {
         ];
         assert!(!others.contains(&key));
         let [renamed, other] = ["/data/c.jsonl", "/data/d.jsonl"].map(|file| {
-            named(file, "a.jsonl", Purpose::Batch, "application/jsonl", "https://api.openai.com/v1")
+            named(file, Some("a.jsonl"), Purpose::Batch, "application/jsonl", "https://api.openai.com/v1")
         });
         assert!(renamed.key().name() != key && renamed.key() != other.key());
         // Earlier releases gave both the same.
@@ -190,6 +189,45 @@ mod tests {
             (renamed.earlier_key().unwrap().name(), renamed.earlier_key()),
             (&*key, other.earlier_key())
         );
+    }
+
+    #[test]
+    fn a_file_has_another_name_when_it_is_uploaded_under_one_and_other_content_never_has() {
+        let api = partwise_protocol::Api::openai();
+        let service = tower::service_fn(|_: http::Request<crate::RequestBody>| async {
+            Ok::<_, std::convert::Infallible>(http::Response::new(
+                http_body_util::Empty::<bytes::Bytes>::new(),
+            ))
+        });
+        let credential = partwise_protocol::Credential::key("key").unwrap();
+        let client = Client::builder(api, credential).transport(service).build();
+        let folder = tempfile::tempdir().unwrap();
+        let plan = |name: &str| Plan::new(name, "application/jsonl", Purpose::Batch);
+        let of_file = |file: &str, name: &str| {
+            UploadSubject::of_file(&folder.path().join(file), &plan(name), &client).unwrap()
+        };
+        assert_eq!(of_file("a.jsonl", "a.jsonl").earlier_key(), None);
+        let renamed = of_file("b.jsonl", "a.jsonl");
+        assert_eq!(renamed.earlier_key(), Some(of_file("a.jsonl", "a.jsonl").key()));
+        // A name may look like a path, and is none.
+        assert_eq!(UploadSubject::of_name(&plan("train/a.jsonl"), &client).earlier_key(), None);
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn a_file_whose_name_is_no_text_is_found_by_the_key_of_an_earlier_release() {
+        use std::os::unix::ffi::OsStrExt as _;
+
+        let subject = |file: &[u8], another_name: Option<&str>| UploadSubject {
+            file: PathBuf::from(OsStr::from_bytes(file)),
+            another_name: another_name.map(str::to_owned),
+            purpose: Purpose::Batch,
+            mime_type: "application/jsonl".to_owned(),
+            place: "https://api.openai.com/v1".to_owned(),
+            account: String::new(),
+        };
+        let earlier = subject("/data/\u{FFFD}.jsonl".as_bytes(), None).key();
+        assert_eq!(subject(b"/data/\xff.jsonl", Some("\u{FFFD}.jsonl")).earlier_key(), Some(earlier));
     }
 
     #[test]
