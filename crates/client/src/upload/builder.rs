@@ -340,7 +340,10 @@ impl UploadBuilder {
         };
         let (source, entry) = match self.signals.heard_during(opening).await {
             Heard::Nothing(opened) => opened?,
-            Heard::Stop => return Err(UploadError::Stopped { cause: None }.into()),
+            Heard::Stop => {
+                let stopped = Error::from(UploadError::Stopped { cause: None });
+                return Err(stopped.with_checkpoint(self.saved.is_some()));
+            }
             Heard::Cancel => {
                 return Err(UploadError::Cancelled { confirmed: true, file_possible: false }.into());
             }
