@@ -291,4 +291,15 @@ mod tests {
         drop(first);
         assert!(next.await.unwrap().is_some());
     }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_run_whose_work_does_not_end_counts_as_one_that_is_at_work() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("a.upload");
+        let stuck = patiently(&path).await.unwrap().unwrap();
+        stuck.let_go();
+        let began = tokio::time::Instant::now();
+        assert!(patiently(&path).await.unwrap().is_none());
+        assert_eq!(began.elapsed().as_secs(), LONGEST_END.as_secs());
+    }
 }

@@ -42,7 +42,7 @@ const MARGIN: Duration = Duration::from_secs(300);
 /// ```
 pub struct RefreshingToken<F> {
     fetch: F,
-    /// Never locked across a wait, so that a rejection is noted whoever asks for the token at that moment.
+    /// Never locked across a wait, so that a rejection is noted although other requests ask for the token.
     cached: std::sync::Mutex<Option<Cached>>,
     /// Held by the one request that fetches the token.
     fetching: Mutex<()>,

@@ -31,13 +31,13 @@ pub use redirect::Redirect;
 ///     match RetrieveFile::decode_response(answer) {
 ///         Ok(_) => "a file",
 ///         Err(ResponseError::Rejected(_)) => "a rejection",
-///         Err(ResponseError::Garbled(_)) => "a success that is none of this API",
+///         Err(ResponseError::Garbled(_)) => "a success that is not of this API",
 ///         Err(_) => "something else",
 ///     }
 /// }
 ///
 /// assert_eq!(outcome(Response::new(Bytes::from_static(br#"{"id": "file-1"}"#))), "a file");
-/// assert_eq!(outcome(Response::new(Bytes::from_static(b"<html>"))), "a success that is none of this API");
+/// assert_eq!(outcome(Response::new(Bytes::from_static(b"<html>"))), "a success that is not of this API");
 /// let mut missing = Response::new(Bytes::new());
 /// *missing.status_mut() = http::StatusCode::NOT_FOUND;
 /// assert_eq!(outcome(missing), "a rejection");

@@ -13,15 +13,9 @@ use crate::{machine::Action, transport::SourceError};
 pub(super) struct NextPart {
     /// The task that waits for the source.
     preparing: RequestId,
-    is_ready: bool,
+    pub(super) is_ready: bool,
     pub(super) part: Part,
     pub(super) tries: Tries,
-}
-
-impl NextPart {
-    pub(super) fn is_ready(self) -> bool {
-        self.is_ready
-    }
 }
 
 impl UploadMachine {

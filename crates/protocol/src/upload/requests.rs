@@ -351,7 +351,7 @@ impl UploadMachine {
         let request = match (&self.stage, &self.route) {
             (Stage::Send, UploadRoute::Parts { parts, .. }) if self.may_send_part(now) => {
                 match self.next_part {
-                    Some(next) => next.is_ready().then_some(gate),
+                    Some(next) => next.is_ready.then_some(gate),
                     None => parts.next_at().map(|at| at.max(gate)),
                 }
             }

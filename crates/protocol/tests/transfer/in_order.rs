@@ -55,7 +55,7 @@ fn a_stop_does_not_wait_for_the_source() {
     bench.run();
     assert!(matches!(bench.end, Some(Err(UploadError::Stopped { .. }))), "{:?}", bench.end);
     assert!(bench.log().contains("abandon"));
-    // A report that comes too late is none.
+    // A report that comes too late is ignored.
     bench.prepared(Ok(()));
     assert!(bench.flying.is_empty());
 }

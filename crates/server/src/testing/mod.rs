@@ -132,7 +132,7 @@ type Condition = Box<dyn Fn(&Parts) -> bool + Send + Sync>;
 
 /// The requests that a rule counts.
 struct Scope {
-    /// All operations when there is none.
+    /// All operations when it is absent.
     operation: Option<OperationId>,
     condition: Option<Condition>,
 }

@@ -153,7 +153,7 @@ impl Drop for Proxy {
     }
 }
 
-/// A listener whose connections hold so little that what nobody reads soon stops whoever writes.
+/// A listener whose connections hold so little that a peer which reads nothing soon stops the one that writes.
 fn listen(address: SocketAddr) -> io::Result<TcpListener> {
     let socket = TcpSocket::new_v4()?;
     socket.set_reuseaddr(true)?;
@@ -195,7 +195,7 @@ impl State {
         let fault = self.schedule.lock().unwrap().advance();
         self.counts.open.fetch_add(1, SeqCst);
         let open = Open(&self.counts);
-        // That one side breaks off is what tests are about.
+        // Tests interrupt connections on purpose.
         let _ = self.connection(client, number, fault).await;
         drop(open);
     }

@@ -36,7 +36,7 @@ pub(super) fn examples(root: &Path) -> Result<()> {
         let lines = fs::read_to_string(root.join(path))?.lines().count();
         ensure!(lines < most, "{path} has {lines} lines, and may have fewer than {most}");
     }
-    run(&mut cargo(root, ["build", "--workspace", "--examples"]), "mend the example that is shown above")?;
+    run(&mut cargo(root, ["build", "--workspace", "--examples"]), "fix the example that is shown above")?;
     let bench = Bench {
         server: Server::start(root)?,
         command: command::build(root, Profile::Debug)?,

@@ -209,7 +209,7 @@ mod tests {
         assert_eq!(of_file("a.jsonl", "a.jsonl").earlier_key(), None);
         let renamed = of_file("b.jsonl", "a.jsonl");
         assert_eq!(renamed.earlier_key(), Some(of_file("a.jsonl", "a.jsonl").key()));
-        // A name may look like a path, and is none.
+        // A name may look like a path without being one.
         assert_eq!(UploadSubject::of_name(&plan("train/a.jsonl"), &client).earlier_key(), None);
     }
 
