@@ -161,7 +161,7 @@ pub(crate) struct UploadArguments {
     /// Take this file of the service for the upload whose outcome is unknown, if it is the same; nothing is sent.
     #[arg(long, value_name = "FILE_ID", conflicts_with_all = ["no_resume", "send_again"])]
     pub(crate) adopt: Option<String>,
-    /// Upload again although an earlier run may have made the file already; then there may be two.
+    /// Upload again although an earlier run may have made a file already; then there may be two.
     #[arg(long, conflicts_with = "no_resume")]
     pub(crate) send_again: bool,
     #[command(flatten)]

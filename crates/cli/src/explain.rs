@@ -62,6 +62,7 @@ impl Explain {
         match error {
             Error::Encode(cause) => return self.unsendable(cause),
             Error::Plan(cause) => return self.unplannable(what, cause),
+            Error::AmbiguousCheckpoint { difference } => return self.ambiguous(what, difference),
             Error::Upload(cause) => {
                 if let UploadError::Encode { source, .. } = &**cause {
                     return self.unsendable(source);
@@ -77,8 +78,22 @@ impl Explain {
         if self.embedded && is_full {
             return disk_full(Some(what));
         }
-        let place = if self.embedded { String::new() } else { format!(" at {}", self.base) };
+        let place = self.place();
         Report::failed(format!("{what}{place}: {}", chain(error))).maybe_hint(self.hint(error))
+    }
+
+    /// The place of the service behind the words of what failed there; of the embedded server, nothing.
+    fn place(&self) -> String {
+        if self.embedded { String::new() } else { format!(" at {}", self.base) }
+    }
+
+    /// An earlier run may have made a file, and the content that it would be known by is gone.
+    fn ambiguous(&self, what: &str, difference: &str) -> Report {
+        let place = self.place();
+        Report::failed(format!(
+            "{what}{place}: an earlier run may have made a file of it, and it has changed since ({difference})"
+        ))
+        .hint("`partwise files list` shows whether that file is there; --send-again uploads the file as it is now")
     }
 
     /// The service sent the request elsewhere, and it was not followed there.

@@ -67,7 +67,7 @@ pub(super) async fn prepare(
         .map_err(|error| explained(arguments, connected, &error))
 }
 
-/// The upload from where it was; `None` when the file is another by now.
+/// The upload from where it was; `None` when the file is another by now, and nothing was made of what it was.
 async fn resume(
     arguments: &UploadArguments,
     mut plan: Plan,
@@ -81,6 +81,10 @@ async fn resume(
             fits(arguments, &saved)?;
             say(&resuming(&saved));
             Ok(Some(upload))
+        }
+        // What was sent cannot be looked for without its content, and starting over might make a second file.
+        Err(Error::Resume(ResumeError::SourceChanged { difference })) if saved.may_have_made_a_file() => {
+            Err(explained(arguments, connected, &Error::AmbiguousCheckpoint { difference }))
         }
         Err(Error::Resume(ResumeError::SourceChanged { difference })) => {
             say(&format!(

@@ -279,6 +279,34 @@ fn on_request_the_file_is_sent_again() {
     assert_eq!((scene.posts(), scene.unfinished()), (2, 0));
 }
 
+#[test]
+fn a_file_that_changed_since_an_ambiguous_request_is_sent_on_request_alone() {
+    for request in ["--send-again", "--no-resume"] {
+        let scene = Scene::new(|request| match &request.line[..] {
+            "POST /v1/files" if request.number == 0 => Answer::raw(""),
+            "POST /v1/files" => ok(&object("file-2", r#","bytes":16"#)),
+            "GET /v1/files/file-1/content" => not_served(),
+            _ => ok(&format!(r#"{{"data":[{}],"has_more":false}}"#, object("file-1", r#","bytes":8"#))),
+        });
+        scene.refused(&[]);
+        scene.sandbox.write("a.jsonl", "{\"a\":1}\n{\"a\":2}\n");
+        let said = scene.refused(&[]);
+        insta::allow_duplicates! {
+            assert_snapshot!(said, @"
+            error: cannot upload a.jsonl at ORIGIN/v1: an earlier run may have made a file of it, and it has changed since (its length was 8 bytes and is 16)
+            hint: `partwise files list` shows whether that file is there; --send-again uploads the file as it is now
+            ");
+        }
+        assert_eq!((scene.posts(), scene.unfinished()), (1, 1), "nothing is sent, and the checkpoint stays");
+        let ran = scene.upload(&[request]);
+        insta::allow_duplicates! {
+            assert_snapshot!(ran.stderr, @"an earlier run may have made a file already: `partwise files list` shows it");
+        }
+        assert_eq!(ran.json()["id"], "file-2");
+        assert_eq!((scene.posts(), scene.unfinished()), (2, 0));
+    }
+}
+
 /// What is said of a command whose only request is answered so, without the service's address.
 fn answered(arguments: &[&str], body: &'static str) -> String {
     let service = Scripted::new(move |_| ok(body));
