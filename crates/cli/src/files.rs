@@ -1,7 +1,7 @@
 //! `partwise files list`, `get`, `delete` and `import`.
 
-use partwise_models::{DeletedFile, File, FileState, ImportFileRequest};
-use partwise_protocol::operations::{DeleteFile, ImportFile, Order, RetrieveFile};
+use partwise_models::{File, FileState, ImportFileRequest};
+use partwise_protocol::operations::{ImportFile, Order, RetrieveFile};
 
 use crate::{
     args::{GetArguments, ImportArguments, ListArguments, OrderName, OutputArguments},
@@ -76,13 +76,10 @@ pub(crate) async fn delete(
 ) -> Result<(), Report> {
     let id = &arguments.id;
     let connected = connection.connect().await?;
-    let answer = connected.client.call(&DeleteFile::new(id)).await;
-    let answer = answer.map_err(|error| connected.explain.report(&format!("cannot delete {id}"), &error))?;
+    let deleted = connected.client.delete_file_with_answer(id).await;
+    let deleted =
+        deleted.map_err(|error| connected.explain.report(&format!("cannot delete {id}"), &error))?;
     connected.sweep().await;
-    let deleted = answer.unwrap_or_else(|| {
-        // Azure up to 2024-06-01 answers without a body; this says the same.
-        DeletedFile::new(id).deleted(true)
-    });
     let refused = deleted.deleted == Some(false);
     let mut output = Output::stdout();
     if arguments.output.json {

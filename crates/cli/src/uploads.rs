@@ -6,7 +6,6 @@ use partwise::{FoundUpload, UnfinishedUpload};
 use partwise_models::{UnixSeconds, UploadStatus};
 use partwise_protocol::{
     error::{ApiError, ApiErrorKind},
-    operations::CancelUpload,
     upload::Checkpoint,
 };
 use serde::Serialize;
@@ -170,7 +169,7 @@ async fn cancel_found(
         ))
         .hint("name that service: --provider, --endpoint and --api-version, or --local with its --store"));
     }
-    let error = match connected.client.call(&CancelUpload::new(id)).await {
+    let error = match connected.client.cancel_upload(id).await {
         Ok(upload) => {
             forget(entry).await?;
             return print(arguments, &upload);
@@ -218,7 +217,7 @@ async fn forget_with_word(entry: &UnfinishedUpload, id: &str, word: &str) -> Res
 /// One that is not known here may be another machine's.
 async fn cancel_there(arguments: &UploadsCancelArguments, connected: &Connected) -> Result<(), Report> {
     let id = &arguments.id;
-    let upload = connected.client.call(&CancelUpload::new(id)).await;
+    let upload = connected.client.cancel_upload(id).await;
     print(arguments, &upload.map_err(|error| explained(id, connected, &error))?)
 }
 

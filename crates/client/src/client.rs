@@ -102,8 +102,9 @@ impl Client {
     /// The limit covers the whole call, from when it is awaited: waiting for a connection and for a service that is away, every
     /// attempt, the delays between them, and reading the answer. What counts as a call is
     ///
-    /// - [`call`](Self::call), [`call_with`](Self::call_with), [`call_with_head`](Self::call_with_head), [`file`](Self::file) and
-    ///   [`delete_file`](Self::delete_file);
+    /// - [`call`](Self::call), [`call_with`](Self::call_with), [`call_with_head`](Self::call_with_head), [`file`](Self::file),
+    ///   [`delete_file`](Self::delete_file), [`delete_file_with_answer`](Self::delete_file_with_answer) and
+    ///   [`cancel_upload`](Self::cancel_upload);
     /// - each page of a list of [`files`](Self::files);
     /// - [`wait_until_processed`](Self::wait_until_processed) as a whole, in place of its 30 minutes;
     /// - of a [`download`](Self::download), everything until its head has come, and retrieving the file's object. The content

@@ -2,11 +2,11 @@
 
 use std::time::Duration;
 
-use partwise_models::{File, FileState};
+use partwise_models::{DeletedFile, File, FileState, Upload, UploadStatus};
 use partwise_protocol::{
-    Operation as _,
-    error::ApiErrorKind,
-    operations::{DeleteFile, RetrieveFile},
+    Operation,
+    error::{ApiError, ApiErrorKind},
+    operations::{CancelUpload, DeleteFile, RetrieveFile},
     transport::Repeat,
 };
 use tokio::time::{Instant, sleep};
@@ -20,6 +20,14 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(5);
 const LONGEST_PROCESSING: Duration = Duration::from_secs(30 * 60);
 /// A service that names no status in so many answers in a row has none.
 const MOST_WITHOUT_STATUS: u32 = 4;
+
+/// The end of an operation that may have been executed more than once.
+struct End<R> {
+    /// The answer; `None` where the service has rejected the last attempt since an earlier one had done what was asked for.
+    answer: Option<R>,
+    /// Set when an earlier attempt may have been executed.
+    may_be_done_before: bool,
+}
 
 impl Client {
     /// Retrieves a file's object.
@@ -41,30 +49,87 @@ impl Client {
     /// As for [`call`](Self::call); a file that was gone before is of the kind [`NotFound`](crate::ErrorKind::NotFound) where the service
     /// rejects the request.
     pub async fn delete_file(&self, id: &str) -> Result<bool, Error> {
-        let mut retries = Retries::new(self, DeleteFile::ID).repeating(Repeat::Harmless);
-        let deleting = self.delete_with(DeleteFile::new(id), &mut retries);
-        let deleted = within(self.deadline(), deleting).await;
-        deleted.map_err(|error| retries.explained(error))
+        let answer = self.delete_file_with_answer(id).await?;
+        // A service that does not say has done what it was asked for.
+        Ok(answer.deleted.unwrap_or(true))
     }
 
-    async fn delete_with(&self, operation: DeleteFile, retries: &mut Retries<'_>) -> Result<bool, Error> {
-        // An earlier attempt may have been executed.
-        let mut may_be_gone = false;
+    /// Deletes a file as [`delete_file`](Self::delete_file) does, and returns the service's answer. Where it has no body, and where a
+    /// retry finds the file gone, the answer says that the file is deleted.
+    ///
+    /// ```no_run
+    /// # async fn example(client: partwise::Client) -> Result<(), partwise::Error> {
+    /// let answer = client.delete_file_with_answer("file-abc123").await?;
+    /// println!("{} {:?}", answer.id, answer.deleted);
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    /// As for [`delete_file`](Self::delete_file).
+    pub async fn delete_file_with_answer(&self, id: &str) -> Result<DeletedFile, Error> {
+        let end = self.call_harmless(&DeleteFile::new(id), is_unknown_file).await?;
+        // Azure up to 2024-06-01 answers without a body.
+        let mut answer = end.answer.flatten().unwrap_or_else(|| DeletedFile::new(id).deleted(true));
+        if end.may_be_done_before {
+            answer.deleted = Some(true);
+        }
+        Ok(answer)
+    }
+
+    /// Cancels an upload, and returns its object: its parts go away, and nothing can be added to it any more.
+    ///
+    /// A request whose answer is lost is retried, since cancelling twice does no harm. When the service rejects a retry because the
+    /// upload is cancelled, this call is taken for the one that has cancelled it. A [`call`](Self::call) of [`CancelUpload`] is not
+    /// retried there.
+    ///
+    /// ```no_run
+    /// # async fn example(client: partwise::Client) -> Result<(), partwise::Error> {
+    /// let upload = client.cancel_upload("upload_abc123").await?;
+    /// println!("{} {:?}", upload.id, upload.status);
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    /// As for [`call`](Self::call). An upload that is completed, or that this key does not know, is an error, on a retry too.
+    pub async fn cancel_upload(&self, id: &str) -> Result<Upload, Error> {
+        let end = self.call_harmless(&CancelUpload::new(id), is_cancelled_upload).await?;
+        Ok(end.answer.unwrap_or_else(|| Upload::new(id).status(UploadStatus::Cancelled)))
+    }
+
+    /// Executes an operation that does no harm when it is sent twice, and retries it where its answer was lost. `is_done` says of the
+    /// rejection of a retry that an earlier attempt has done what was asked for.
+    async fn call_harmless<O: Operation>(
+        &self,
+        operation: &O,
+        is_done: fn(&ApiError) -> bool,
+    ) -> Result<End<O::Response>, Error> {
+        let mut retries = Retries::new(self, O::ID).repeating(Repeat::Harmless);
+        let executed = within(self.deadline(), self.retried_harmless(operation, is_done, &mut retries)).await;
+        executed.map_err(|error| retries.explained(error))
+    }
+
+    async fn retried_harmless<O: Operation>(
+        &self,
+        operation: &O,
+        is_done: fn(&ApiError) -> bool,
+        retries: &mut Retries<'_>,
+    ) -> Result<End<O::Response>, Error> {
+        let mut may_be_done_before = false;
         loop {
             let call = retries.start().await?;
-            match self.execute_once(&operation, None, retries.attempt()).await {
+            match self.execute_once(operation, None, retries.attempt()).await {
                 Ok(answer) => {
                     retries.succeeded(call);
-                    // Azure up to 2024-06-01 answers without a body.
-                    let is_deleted = answer.into_body().and_then(|deleted| deleted.deleted);
-                    return Ok(may_be_gone || is_deleted.unwrap_or(true));
+                    return Ok(End { answer: Some(answer.into_body()), may_be_done_before });
                 }
-                Err(failed) if may_be_gone && is_unknown_file(&failed.error) => {
+                Err(failed) if may_be_done_before && failed.error.rejection().is_some_and(is_done) => {
                     retries.succeeded(call);
-                    return Ok(true);
+                    return Ok(End { answer: None, may_be_done_before });
                 }
                 Err(failed) => {
-                    may_be_gone |= may_be_executed(&failed.error);
+                    may_be_done_before |= may_be_executed(&failed.error);
                     retries.after(call, failed).await?;
                 }
             }
@@ -128,6 +193,12 @@ fn may_be_executed(error: &Error) -> bool {
 }
 
 /// Says whether the service itself, and nothing in front of it, knows no such file.
-fn is_unknown_file(error: &Error) -> bool {
-    matches!(error, Error::Rejected(rejection) if rejection.kind() == ApiErrorKind::NotFound && rejection.is_of_the_api())
+fn is_unknown_file(rejection: &ApiError) -> bool {
+    rejection.kind() == ApiErrorKind::NotFound && rejection.is_of_the_api()
+}
+
+/// Says whether the service states that the upload is cancelled. A 404 does not: another key gets one too, with which the upload may
+/// be resumed.
+fn is_cancelled_upload(rejection: &ApiError) -> bool {
+    rejection.upload_status() == Some(UploadStatus::Cancelled)
 }

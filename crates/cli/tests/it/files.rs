@@ -1,6 +1,7 @@
 //! `partwise files`: what it does, and what it says when the service refuses.
 
 use insta::assert_snapshot;
+use partwise_testkit::scripted::{Answer, Scripted};
 
 use crate::sandbox::Sandbox;
 
@@ -65,6 +66,23 @@ fn people_are_told_what_was_deleted() {
     let sandbox = Sandbox::new();
     let id = sandbox.stored("a.txt", "x");
     assert_eq!(sandbox.run(&["files", "delete", "--local", &id]).done(), format!("deleted {id}\n"));
+}
+
+#[test]
+fn a_deletion_whose_answer_was_lost_is_sent_again() {
+    let gone = ("404 Not Found", r#"{"error":{"message":"No such File object: file-1"}}"#);
+    let gone_on_azure = ("200 OK", r#"{"id":"file-1","deleted":false}"#);
+    for (status, body) in [gone, gone_on_azure] {
+        let service = Scripted::new(move |request| match request.number {
+            0 => Answer::raw(""),
+            _ => Answer::json(status, body),
+        });
+        let delete = ["files", "delete", "file-1", "--json", "--endpoint", &service.origin];
+        let ran = Sandbox::new().run_with(&delete, &[("OPENAI_API_KEY", "key")]);
+        assert_eq!(service.lines(), ["DELETE /v1/files/file-1"; 2]);
+        assert_eq!(ran.stderr, "the connection was interrupted: trying again\n");
+        assert_eq!(ran.json(), serde_json::json!({ "id": "file-1", "deleted": true }));
+    }
 }
 
 #[test]

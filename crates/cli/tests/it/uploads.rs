@@ -146,6 +146,19 @@ fn an_upload_that_is_over_as_the_service_says_is_forgotten() {
 }
 
 #[test]
+fn a_cancel_whose_answer_was_lost_is_sent_again() {
+    let service = Scripted::new(|request| match request.number {
+        0 => Answer::raw(""),
+        _ => rejection("400 Bad Request", None, "the upload `upload_1` is cancelled"),
+    });
+    let cancel = ["uploads", "cancel", "upload_1", "--json", "--endpoint", &service.origin];
+    let ran = Sandbox::new().run_with(&cancel, &[KEY]);
+    assert_eq!(service.lines(), ["POST /v1/uploads/upload_1/cancel"; 2]);
+    assert_snapshot!(ran.stderr, @"the connection was interrupted: trying again");
+    assert_eq!(ran.json(), serde_json::json!({ "id": "upload_1", "status": "cancelled" }));
+}
+
+#[test]
 fn where_nothing_can_be_remembered_nothing_is_begun() {
     let sandbox = Sandbox::new();
     sandbox.write("a.txt", "x");

@@ -14,7 +14,7 @@ use std::{
 };
 
 use http::Response;
-use partwise_models::{File, Purpose};
+use partwise_models::{DeletedFile, File, Purpose, Upload};
 use partwise_protocol::{
     Operation,
     download::DownloadPlan,
@@ -146,6 +146,22 @@ impl Client {
     /// As for [`Client::delete_file`](crate::Client::delete_file).
     pub fn delete_file(&self, id: &str) -> Result<bool, Error> {
         self.runtime.block_on(self.client.delete_file(id))
+    }
+
+    /// Deletes a file, and returns the service's answer.
+    ///
+    /// # Errors
+    /// As for [`Client::delete_file_with_answer`](crate::Client::delete_file_with_answer).
+    pub fn delete_file_with_answer(&self, id: &str) -> Result<DeletedFile, Error> {
+        self.runtime.block_on(self.client.delete_file_with_answer(id))
+    }
+
+    /// Cancels an upload, and returns its object.
+    ///
+    /// # Errors
+    /// As for [`Client::cancel_upload`](crate::Client::cancel_upload).
+    pub fn cancel_upload(&self, id: &str) -> Result<Upload, Error> {
+        self.runtime.block_on(self.client.cancel_upload(id))
     }
 
     /// Waits until the service has processed a file.

@@ -11,7 +11,10 @@ use std::{
 use bytes::Bytes;
 use http::{Request, Response, StatusCode};
 use http_body_util::Full;
-use partwise::{Client, Credential, Error, ErrorKind, RequestBody};
+use partwise::{
+    Client, Credential, Error, ErrorKind, RequestBody,
+    models::{DeletedFile, TypeDiscriminator, UploadStatus},
+};
 use partwise_protocol::{
     operations::{DeleteFile, OperationId, RetrieveFile},
     retry::RetryPolicy,
@@ -30,6 +33,9 @@ const UNKNOWN: Answer =
     Ok((404, r#"{"error":{"message":"No such File object: file-1","type":"invalid_request_error"}}"#));
 const DELETED: Answer = Ok((200, r#"{"id":"file-1","object":"file","deleted":true}"#));
 const NOT_DELETED: Answer = Ok((200, r#"{"id":"file-1","object":"file","deleted":false}"#));
+const CANCELLED: Answer = Ok((200, r#"{"id":"upload_1","object":"upload","status":"cancelled"}"#));
+const CANCELLED_BEFORE: Answer = Ok((400, r#"{"error":{"message":"the upload `upload_1` is cancelled"}}"#));
+const COMPLETED_BEFORE: Answer = Ok((400, r#"{"error":{"message":"the upload `upload_1` is completed"}}"#));
 const PAGE: Answer = Ok((404, "<html>not here</html>"));
 const BUSY: Answer = Ok((429, r#"{"error":{"message":"slow down","type":"requests"}}"#));
 const OVERLOADED: Answer = Ok((503, r#"{"error":{"message":"overloaded","type":"server_error"}}"#));
@@ -95,6 +101,45 @@ async fn a_file_that_is_gone_was_deleted_by_this_call_where_an_earlier_attempt_m
         let (client, asked) = answering(answers, RetryPolicy::default());
         let deleted = client.delete_file("file-1").await;
         assert_eq!(deleted.map_err(|error| error.kind()), expected, "{answers:?}");
+        assert_eq!(asked.load(Relaxed), answers.len() as u64, "{answers:?}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_answer_to_a_deletion_says_whether_the_file_is_deleted_by_this_call() {
+    let cases: [(&[Answer], DeletedFile); 5] = [
+        (&[DELETED], DeletedFile::new("file-1").object(TypeDiscriminator::File).deleted(true)),
+        (&[NOT_DELETED], DeletedFile::new("file-1").object(TypeDiscriminator::File).deleted(false)),
+        (&[Ok((204, ""))], DeletedFile::new("file-1").deleted(true)),
+        (&[RESET, UNKNOWN], DeletedFile::new("file-1").deleted(true)),
+        (&[RESET, NOT_DELETED], DeletedFile::new("file-1").object(TypeDiscriminator::File).deleted(true)),
+    ];
+    for (answers, expected) in cases {
+        let (client, _) = answering(answers, RetryPolicy::default());
+        assert_eq!(client.delete_file_with_answer("file-1").await.unwrap(), expected, "{answers:?}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_upload_whose_cancel_was_not_answered_is_cancelled_again() {
+    let cases: [(&[Answer], Result<(), ErrorKind>); 9] = [
+        (&[CANCELLED], Ok(())),
+        (&[RESET, CANCELLED], Ok(())),
+        (&[RESET, CANCELLED_BEFORE], Ok(())),
+        (&[GATEWAY, CANCELLED_BEFORE], Ok(())),
+        // Nothing was executed.
+        (&[CANCELLED_BEFORE], Err(ErrorKind::Rejected)),
+        (&[NOBODY, CANCELLED_BEFORE], Err(ErrorKind::Rejected)),
+        (&[BUSY, CANCELLED_BEFORE], Err(ErrorKind::Rejected)),
+        (&[RESET, COMPLETED_BEFORE], Err(ErrorKind::Rejected)),
+        // It may be another key's.
+        (&[RESET, UNKNOWN], Err(ErrorKind::NotFound)),
+    ];
+    for (answers, expected) in cases {
+        let (client, asked) = answering(answers, RetryPolicy::default());
+        let cancelled = client.cancel_upload("upload_1").await;
+        let cancelled = cancelled.map(|upload| assert_eq!(upload.status, Some(UploadStatus::Cancelled)));
+        assert_eq!(cancelled.map_err(|error| error.kind()), expected, "{answers:?}");
         assert_eq!(asked.load(Relaxed), answers.len() as u64, "{answers:?}");
     }
 }
