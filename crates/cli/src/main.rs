@@ -1,5 +1,5 @@
 //! The `partwise` command: arguments in, the service's objects out. It decides nothing about the protocol and
-//! holds no file in memory; both are the crates' below.
+//! holds no file in memory; both are the crates' below. The project's `docs/guides/command.md` is its guide.
 
 #[cfg(not(any(feature = "ring", feature = "aws-lc-rs")))]
 compile_error!("the command speaks TLS: turn on the feature `ring` or the feature `aws-lc-rs`");

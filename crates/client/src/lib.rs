@@ -27,9 +27,18 @@
 //! - `blocking`: the same for programs without async (feature `blocking`).
 //! - `stack`: how requests are sent when you bring no service of your own (feature `hyper`, on by default).
 //!
-//! The project's `docs/guides/library.md` is a guide to all of it.
-//!
 //! Everything here runs inside a tokio runtime with time and I/O enabled.
+//!
+//! # More
+//! The project's `docs/guides/library.md` is a guide to all of it. Programs in `crates/client/examples`, each run with
+//! `cargo run -p partwise --example NAME`:
+//!
+//! | example | shows |
+//! |---|---|
+//! | `five_jobs` | upload, list, wait, download, delete |
+//! | `upload` | an upload that shows how far it is, and resumes when it is started again |
+//! | `azure_token` | a token of Microsoft Entra that is fetched again before it expires |
+//! | `custom_transport` | requests over a service of your own, inside a layer that prints what passes |
 
 mod attempt;
 #[cfg(feature = "blocking")]

@@ -62,6 +62,16 @@
 //! assert_eq!(serde_json::to_string(&file)?, r#"{"id":"file-1","purpose":"fine-tune","status":"notRunning"}"#);
 //! # Ok::<(), serde_json::Error>(())
 //! ```
+//!
+//! # More
+//! Programs in `crates/models/examples` of the project, each run with `cargo run -p partwise-models --example NAME`:
+//!
+//! | example | shows |
+//! |---|---|
+//! | `axum_service` | a service that answers with the wire types, and keeps fields that they do not know |
+//! | `read_samples` | documented JSON that is read and written again |
+//!
+//! The description that the types are generated from is in `docs/contract`, with its samples.
 
 #![no_std]
 

@@ -14,8 +14,6 @@
 //! - [`error`], [`retry`]: what a rejection means, and whether to try again.
 //! - [`jsonl`]: what a service could not read of a file of JSON Lines, found before it is sent.
 //!
-//! A program that wants files moved, and not each request, depends on `partwise` instead: the project's `docs/guides/library.md` is its guide.
-//!
 //! ```
 //! use bytes::Bytes;
 //! use partwise_protocol::{Api, Credential, Operation, operations::RetrieveFile};
@@ -31,6 +29,18 @@
 //! assert_eq!(file.bytes, Some(140));
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
+//!
+//! # More
+//! Programs in `crates/protocol/examples` of the project, each run with `cargo run -p partwise-protocol --example NAME`:
+//!
+//! | example | shows |
+//! |---|---|
+//! | `reqwest` | a whole driver over an async client: parts in parallel, resumed when it is started again |
+//! | `ureq` | the same over a blocking client, with threads |
+//! | `gateway` | a gateway that speaks OpenAI's dialect and forwards to Azure OpenAI |
+//!
+//! A program that wants files moved, and not each request, depends on `partwise` instead: the project's `docs/guides/library.md` is its
+//! guide. `docs/architecture.md` says how the crates fit together.
 
 mod api;
 mod azure_endpoint;

@@ -11,8 +11,6 @@
 //! - [`testing`] has faults on demand, for tests of clients.
 //! - [`Limits`] bounds what callers can hold: connections, heads, silence, rates.
 //!
-//! `partwise` is a client for it; the project's `docs/guides/library.md` shows both in one test.
-//!
 //! ```no_run
 //! use partwise_server::{Keys, Server, Store};
 //!
@@ -32,6 +30,11 @@
 //!
 //! A full disk is read, emptied and swept like any other; only what would make something new fails. The first such failure
 //! starts a sweep where the server sweeps by itself ([`Server::sweep_regularly`]); later ones at most one a minute.
+//!
+//! # More
+//! - `partwise serve` is this server as a command: the project's `docs/guides/command.md` says how it is run.
+//! - `partwise` is a client for it: `docs/guides/library.md` shows both in one test.
+//! - `docs/contract/choices.md` says what it does where no document of the services says anything.
 
 mod auth;
 mod backend;

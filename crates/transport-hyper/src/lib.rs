@@ -23,6 +23,10 @@
 //! - [`stack`]: the service, its settings and its errors.
 //!
 //! Everything here runs inside a tokio runtime with time and I/O enabled.
+//!
+//! # More
+//! `partwise` is a client over it, which the project's `docs/guides/library.md` explains; its section on transports says what another
+//! service has to do in place of this one, and `crates/client/examples/custom_transport.rs` is a program that uses one.
 
 mod failure;
 pub mod stack;
