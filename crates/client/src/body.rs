@@ -22,6 +22,28 @@ use crate::{
 ///
 /// File content is read while it is sent, in pieces from a few buffers that are used again; no part or file is ever in
 /// memory as a whole. It fails with [`SourceError`] when the source cannot be read or ends early.
+///
+/// ```
+/// use std::convert::Infallible;
+///
+/// use bytes::Bytes;
+/// use http::{Request, Response};
+/// use http_body::Body as _;
+/// use http_body_util::Full;
+/// use partwise::{Api, Client, Credential, RequestBody};
+///
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// // A transport that answers every request itself.
+/// let transport = tower::service_fn(|request: Request<RequestBody>| async move {
+///     assert_eq!(request.body().size_hint().exact(), Some(0));
+///     Ok::<_, Infallible>(Response::new(Full::new(Bytes::from(r#"{"id": "file-1"}"#))))
+/// });
+/// let client = Client::builder(Api::openai(), Credential::key("secret")?).transport(transport).build();
+/// assert_eq!(client.file("file-1").await?.id, "file-1");
+/// # Ok(())
+/// # }
+/// ```
 pub struct RequestBody {
     whole: Body,
     segments: vec::IntoIter<Segment>,

@@ -31,6 +31,15 @@ const PAGE: usize = 4096;
 const LONGEST_KEPT: Duration = Duration::from_secs(1);
 
 /// Where a [`Target`] is written. It does not concern an [`AsyncTarget`](crate::AsyncTarget).
+///
+/// ```
+/// use partwise::{Client, Writing};
+///
+/// fn example(client: &Client) {
+///     // A program that does nothing but one download.
+///     let alone = client.to_builder().writing(Writing::Inline).build();
+/// }
+/// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Writing {

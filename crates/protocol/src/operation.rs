@@ -14,6 +14,14 @@ use crate::{
 };
 
 /// What sending a request twice can do.
+///
+/// ```
+/// use partwise_protocol::{operations::OperationId, transport::Repeat};
+///
+/// assert_eq!(OperationId::RetrieveFile.repeat(), Repeat::Harmless);
+/// assert_eq!(OperationId::AddUploadPart.repeat(), Repeat::Orphans);
+/// assert_eq!(OperationId::CreateFile.repeat(), Repeat::Ambiguous);
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[allow(clippy::exhaustive_enums, reason = "a driver that ignores one is wrong")]
 pub enum Repeat {

@@ -72,6 +72,14 @@ pub enum KeysError {
 }
 
 /// Where in a list of keys, counted from 1 and with what is skipped.
+///
+/// ```
+/// use partwise_server::{KeyPlace, Keys, KeysError};
+///
+/// let error = Keys::of_lines("team-a:first-key\nteam-b:\n").unwrap_err();
+/// assert_eq!(error, KeysError::NoKey { place: KeyPlace::Line(2) });
+/// assert_eq!(error.to_string(), "line 2 has no key behind the colon");
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum KeyPlace {

@@ -16,6 +16,16 @@ use crate::{
 };
 
 /// The guarantee that a success has when the power fails. A crash of the process loses nothing either way.
+///
+/// ```no_run
+/// use partwise_server::{Durability, OpenError, Store};
+///
+/// # fn main() -> Result<(), OpenError> {
+/// // For tests, which make their files again.
+/// let store = Store::local_with("/tmp/partwise", Durability::None)?;
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[expect(clippy::exhaustive_enums, reason = "a caller chooses one of them; nothing else is ever returned")]
 pub enum Durability {

@@ -9,6 +9,17 @@ use crate::stack::StackError;
 /// What one error means, as far as the libraries below this crate are concerned: errors of [`Stack`](crate::stack::Stack), hyper,
 /// hyper-util's pooled client and rustls, and those that [`FailureKind::of`] knows; `None` for all others. For a whole chain of
 /// causes give it to [`Failure::of`](partwise_protocol::transport::Failure::of).
+///
+/// ```
+/// use std::time::Duration;
+///
+/// use partwise_protocol::transport::{Failure, FailureKind};
+/// use partwise_transport_hyper::{failure_kind, stack::StackError};
+///
+/// let silent = StackError::NoAnswer { after: Duration::from_secs(60) };
+/// assert_eq!(failure_kind(&silent), Some(FailureKind::Timeout));
+/// assert_eq!(Failure::of(silent.into(), failure_kind).kind, FailureKind::Timeout);
+/// ```
 #[must_use]
 pub fn failure_kind(error: &(dyn Error + 'static)) -> Option<FailureKind> {
     if let Some(error) = error.downcast_ref::<StackError>() {

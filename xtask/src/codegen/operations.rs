@@ -64,8 +64,29 @@ fn table(operations: &[Operation]) -> Result<String> {
     .join("\n"))
 }
 
+/// An example for [`definition`].
+const EXAMPLE_OF_OPERATION: &str = r#"///
+/// ```
+/// use partwise_protocol::operations::OperationId;
+///
+/// let operation = OperationId::RetrieveFile;
+/// assert_eq!((operation.method().as_str(), operation.path()), ("GET", "/files/{file_id}"));
+/// assert_eq!(operation.to_string(), "GET /files/{file_id}");
+/// ```
+"#;
+
+/// An example for [`path_part`].
+const EXAMPLE_OF_PATH: &str = r#"///
+/// ```
+/// use partwise_protocol::operations::{OperationId, PathPart};
+///
+/// assert_eq!(OperationId::RetrieveFile.path_parts(), [PathPart::Literal("files"), PathPart::Id]);
+/// ```
+"#;
+
 fn definition(operations: &[Operation]) -> String {
     let mut text = doc("One of the operations of the Files and Uploads APIs.", 0);
+    text += EXAMPLE_OF_OPERATION;
     text += "#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]\n";
     text += "#[expect(clippy::exhaustive_enums, reason = \"a server that does not answer one of them is wrong\")]\n";
     text += "pub enum OperationId {\n";
@@ -79,6 +100,7 @@ fn definition(operations: &[Operation]) -> String {
 
 fn path_part() -> String {
     doc("One part of an operation's path, between two slashes.", 0)
+        + EXAMPLE_OF_PATH
         + "#[derive(Clone, Copy, Debug, PartialEq, Eq)]\n\
            #[expect(clippy::exhaustive_enums, reason = \"a router has to match every kind\")]\n\
            pub enum PathPart {\n/// Stands there as it is.\nLiteral(&'static str),\n\

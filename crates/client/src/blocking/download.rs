@@ -125,6 +125,16 @@ impl Read for Download {
 }
 
 /// Reads content as it comes: made by [`DownloadRequest::into_read`].
+///
+/// ```no_run
+/// use partwise::blocking::Client;
+///
+/// # fn example(client: Client) -> std::io::Result<()> {
+/// let mut reader = client.download("file-abc123").into_read();
+/// std::io::copy(&mut reader, &mut std::io::stdout())?;
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Debug)]
 pub struct Reader {
     reader: DownloadReader,

@@ -104,6 +104,15 @@ impl<S: AsyncSource> ReadAsync for S {
 }
 
 /// Content that can be uploaded: any [`Source`], what becomes one without a copy, and with [`AnySource::from_async`] any [`AsyncSource`].
+///
+/// ```
+/// use partwise::{Client, Error, File, IntoSource, Purpose};
+///
+/// /// Uploads requests, whatever holds them: text, bytes, an open file, a source.
+/// async fn upload_requests(client: &Client, requests: impl IntoSource) -> Result<File, Error> {
+///     client.upload("requests.jsonl", requests, Purpose::Batch).await
+/// }
+/// ```
 pub trait IntoSource {
     /// The source.
     fn into_source(self) -> AnySource;

@@ -235,6 +235,15 @@ impl AnyTarget {
 }
 
 /// Where a download can go: any [`Target`], and with [`AnyTarget::from_async`] any [`AsyncTarget`].
+///
+/// ```
+/// use partwise::{Client, Error, IntoTarget};
+///
+/// /// Downloads a result to an open file, or to any target; returns its length.
+/// async fn download_result(client: &Client, id: &str, target: impl IntoTarget) -> Result<u64, Error> {
+///     client.download_to(id, target).parallel(8).await
+/// }
+/// ```
 pub trait IntoTarget {
     /// Returns the target.
     fn into_target(self) -> AnyTarget;

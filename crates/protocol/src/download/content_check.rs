@@ -16,6 +16,21 @@ use crate::{
 /// The length of every content is compared with the one in the file's object. A captive portal answers with a page, a
 /// gateway with an error object, and either may do so with status 200; an answer without a length may end anywhere. Such
 /// answers [require](Self::requires_object) the object. Any other answer is accepted when the object cannot be had.
+///
+/// ```
+/// use partwise_models::File;
+/// use partwise_protocol::{download::ContentCheck, operations::DownloadHead};
+///
+/// let page = b"<html><title>Sign in</title>";
+/// let mut check = ContentCheck::new(&DownloadHead::default());
+/// check.read(page);
+/// assert!(check.is_suspicious());
+/// let wrong = check.judge(page.len() as u64, Some(&File::new("file-1").bytes(1000))).unwrap_err();
+/// assert_eq!(
+///     wrong.to_string(),
+///     "the service answered with a page with the title “Sign in”: 28 bytes, and the file has 1000"
+/// );
+/// ```
 #[derive(Clone, Debug, Default)]
 pub struct ContentCheck {
     /// How many bytes the whole content has, when the answer says.
@@ -45,6 +60,13 @@ pub struct WrongContent {
 }
 
 /// What can come instead of a file.
+///
+/// ```
+/// use partwise_protocol::download::Instead;
+///
+/// let portal = Instead::Page { title: Some("Sign in".to_owned()) };
+/// assert_eq!(portal.to_string(), "a page with the title “Sign in”");
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Instead {
@@ -61,6 +83,16 @@ pub enum Instead {
 }
 
 /// What a person should know of a download.
+///
+/// ```
+/// use partwise_protocol::{
+///     download::{ContentCheck, DownloadWarning},
+///     operations::DownloadHead,
+/// };
+///
+/// let check = ContentCheck::new(&DownloadHead::default());
+/// assert_eq!(check.judge(140, None), Ok(Some(DownloadWarning::LengthUnknown)));
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum DownloadWarning {

@@ -17,6 +17,7 @@ mod plan;
 #[cfg(test)]
 mod save_tests;
 mod shown;
+mod task;
 #[cfg(test)]
 mod tests;
 
@@ -27,6 +28,7 @@ pub use self::{
     content_check::{ContentCheck, DownloadWarning, Instead, WrongContent},
     error::DownloadError,
     plan::DownloadPlan,
+    task::{DownloadAction, DownloadTask},
 };
 use self::{
     content::RemoteContent,
@@ -36,10 +38,8 @@ use self::{
 };
 use crate::{
     Api,
-    machine::{
-        Action, ActionOf, Attempt, Machine, Now, RequestId, SaveError, TransferState, activity::Activity,
-    },
-    operations::{ByteRange, DownloadFile, OperationId, RetrieveFile},
+    machine::{Action, Attempt, Machine, Now, RequestId, SaveError, TransferState, activity::Activity},
+    operations::{ByteRange, DownloadFile, OperationId},
     random::Random,
     retry::service_state::{Excuse, Member},
     transport::Failure,
@@ -48,30 +48,6 @@ use crate::{
 
 /// A checkpoint is due this long after the one before, when anything more is there: what a crash costs is time.
 const SAVE_AFTER: Duration = Duration::from_secs(2);
-
-/// What a download asks its driver to do.
-#[must_use]
-#[derive(Debug)]
-#[allow(clippy::exhaustive_enums, reason = "a driver that ignores one is wrong")]
-pub enum DownloadTask {
-    /// Send this, and report the head of the answer with [`DownloadMachine::handle_answer`]; what follows belongs to the same task.
-    Send {
-        /// The subject of the request.
-        attempt: Attempt,
-        /// The request.
-        operation: DownloadFile,
-    },
-    /// Retrieve the file's object, and report it with [`DownloadMachine::handle_retrieved`]: what came is compared with it.
-    Retrieve {
-        /// The subject of the request.
-        attempt: Attempt,
-        /// The request.
-        operation: RetrieveFile,
-    },
-}
-
-/// The next step of the driver of a [`DownloadMachine`].
-pub type DownloadAction = ActionOf<DownloadMachine>;
 
 /// The progress of a download.
 ///

@@ -3,6 +3,13 @@
 use crate::retry::RetryPolicy;
 
 /// What is to be downloaded, and how.
+///
+/// ```
+/// use partwise_protocol::download::DownloadPlan;
+///
+/// let plan = DownloadPlan::new("file-1").parallel(8).range_size(16 << 20);
+/// assert_eq!((plan.parallel, plan.range_size, plan.ranges), (8, Some(16 << 20), true));
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct DownloadPlan {

@@ -80,6 +80,14 @@ pub struct ApiError {
 }
 
 /// The meaning of a rejection for the caller.
+///
+/// ```
+/// use http::StatusCode;
+/// use partwise_protocol::error::{ApiError, ApiErrorKind};
+///
+/// let error = ApiError::new(StatusCode::NOT_FOUND, "No such File object: file-1");
+/// assert_eq!(error.kind(), ApiErrorKind::NotFound);
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum ApiErrorKind {

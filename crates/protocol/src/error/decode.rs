@@ -6,6 +6,14 @@ use partwise_models::ErrorCode;
 use crate::{error::ApiError, multipart::FormError, operations::RouteError};
 
 /// A request that asks for nothing that can be done; turns into the [`ApiError`] that says so.
+///
+/// ```
+/// use http::StatusCode;
+/// use partwise_protocol::error::{ApiError, DecodeError};
+///
+/// let error = ApiError::from(DecodeError::Missing { field: "purpose" });
+/// assert_eq!((error.status, error.error.param.as_deref()), (StatusCode::BAD_REQUEST, Some("purpose")));
+/// ```
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum DecodeError {

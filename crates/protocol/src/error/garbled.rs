@@ -7,6 +7,18 @@ use http::StatusCode;
 use super::{api_error::page, excerpt::body_excerpt};
 
 /// A successful answer that is not what the operation answers: something else may be listening there.
+///
+/// ```
+/// use bytes::Bytes;
+/// use http::Response;
+/// use partwise_protocol::{Operation, error::ResponseError, operations::ListFiles};
+///
+/// let page = Response::new(Bytes::from("<html><title>Sign in</title>"));
+/// let Err(ResponseError::Garbled(garbled)) = ListFiles::decode_response(page) else {
+///     unreachable!("it is no list")
+/// };
+/// assert!(garbled.is_page && garbled.excerpt.contains("Sign in"));
+/// ```
 #[derive(Clone, Debug, thiserror::Error)]
 #[non_exhaustive]
 pub struct Garbled {

@@ -8,6 +8,14 @@ use super::date;
 use crate::{Dialect, transport::Repeat};
 
 /// One of the operations of the Files and Uploads APIs.
+///
+/// ```
+/// use partwise_protocol::operations::OperationId;
+///
+/// let operation = OperationId::RetrieveFile;
+/// assert_eq!((operation.method().as_str(), operation.path()), ("GET", "/files/{file_id}"));
+/// assert_eq!(operation.to_string(), "GET /files/{file_id}");
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[expect(clippy::exhaustive_enums, reason = "a server that does not answer one of them is wrong")]
 pub enum OperationId {
@@ -44,6 +52,12 @@ pub enum OperationId {
 }
 
 /// One part of an operation's path, between two slashes.
+///
+/// ```
+/// use partwise_protocol::operations::{OperationId, PathPart};
+///
+/// assert_eq!(OperationId::RetrieveFile.path_parts(), [PathPart::Literal("files"), PathPart::Id]);
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[expect(clippy::exhaustive_enums, reason = "a router has to match every kind")]
 pub enum PathPart {

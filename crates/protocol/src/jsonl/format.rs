@@ -3,6 +3,13 @@
 use std::fmt;
 
 /// What a file is that should be JSON Lines and is none, whatever its lines say.
+///
+/// ```
+/// use partwise_protocol::jsonl::ForeignFormat;
+///
+/// assert_eq!(ForeignFormat::of(&[0x1f, 0x8b, 8, 0]), Some(ForeignFormat::Gzip));
+/// assert_eq!(ForeignFormat::of(br#"{"id": 1}"#), None);
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum ForeignFormat {

@@ -4,6 +4,14 @@ use partwise_models::Purpose;
 
 /// Whether the services take a file of this name for this purpose: for fine-tuning and batches it has to end with `.jsonl`,
 /// which they look at only when all of the file is there.
+///
+/// ```
+/// use partwise_models::Purpose;
+/// use partwise_protocol::jsonl::filename_suits;
+///
+/// assert!(filename_suits(&Purpose::Batch, "requests.jsonl"));
+/// assert!(!filename_suits(&Purpose::Batch, "requests.jsonl.gz"));
+/// ```
 #[must_use]
 pub fn filename_suits(purpose: &Purpose, filename: &str) -> bool {
     let is_jsonl = filename.to_ascii_lowercase().ends_with(".jsonl");

@@ -15,6 +15,24 @@ const MEASURE_EVERY: Duration = Duration::from_millis(200);
 
 /// What an upload or a download is doing at one moment. Moments are on the monotonic clock of the machine's driver;
 /// `now` in the same progress is on it too.
+///
+/// ```
+/// use std::time::Duration;
+///
+/// use partwise_protocol::machine::TransferState;
+///
+/// fn describe(state: TransferState, now: Duration) -> String {
+///     match state {
+///         TransferState::Stalled { since } => format!("nothing has moved for {} s", (now - since).as_secs()),
+///         TransferState::Offline(_) => "the service cannot be reached".to_owned(),
+///         TransferState::Done => "done".to_owned(),
+///         _ => "in progress".to_owned(),
+///     }
+/// }
+///
+/// let stalled = TransferState::Stalled { since: Duration::from_secs(5) };
+/// assert_eq!(describe(stalled, Duration::from_secs(20)), "nothing has moved for 15 s");
+/// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum TransferState {

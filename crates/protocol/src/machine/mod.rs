@@ -10,6 +10,16 @@ use partwise_models::UnixSeconds;
 use crate::{operations::OperationId, transport::Failure};
 
 /// Two readings of time, taken by the caller: this crate has no clock.
+///
+/// ```
+/// use std::time::Duration;
+///
+/// use partwise_protocol::machine::Now;
+///
+/// // Three seconds on a clock that began with the driver, on 14 November 2023.
+/// let now = Now { monotonic: Duration::from_secs(3), unix: 1_700_000_000.into() };
+/// assert_eq!(now.unix.0, 1_700_000_000);
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[allow(clippy::exhaustive_structs, reason = "callers build it at every step; there is no third clock")]
 pub struct Now {
@@ -39,10 +49,36 @@ impl Now {
 }
 
 /// Names one task of one machine. Never used twice.
+///
+/// ```
+/// use std::collections::HashMap;
+///
+/// use partwise_protocol::machine::RequestId;
+///
+/// /// The tasks of a driver, each with a handle that ends it when it is dropped.
+/// struct Running<H>(HashMap<RequestId, H>);
+///
+/// impl<H> Running<H> {
+///     fn start(&mut self, id: RequestId, handle: H) {
+///         self.0.insert(id, handle);
+///     }
+///
+///     fn abandon(&mut self, id: RequestId) {
+///         self.0.remove(&id);
+///     }
+/// }
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct RequestId(pub(crate) u64);
 
 /// The subject of a request, for people: nothing needs to be decided by it.
+///
+/// ```
+/// use partwise_protocol::{machine::Attempt, operations::OperationId};
+///
+/// let attempt = Attempt::new(OperationId::ListFiles, 2);
+/// assert_eq!((attempt.operation.name(), attempt.number, attempt.part), ("listFiles", 2, None));
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Attempt {
@@ -66,6 +102,23 @@ impl Attempt {
 /// The next step of a driver. It does so without waiting for the result, and polls again.
 ///
 /// `T` is what the machine can ask for, `C` its checkpoint and `R` its result.
+///
+/// ```
+/// use partwise_protocol::{machine::Action, upload::UploadAction};
+///
+/// /// A line for a log of what an upload asks for.
+/// fn line(action: &UploadAction) -> String {
+///     match action {
+///         Action::Start { id, .. } => format!("start {id:?}"),
+///         Action::Abandon(id) => format!("abandon {id:?}"),
+///         Action::Save(checkpoint) => format!("save the checkpoint of {}", checkpoint.filename()),
+///         Action::Wait { until } => format!("wait until {until:?}"),
+///         Action::Done(result) => format!("done, {}", if result.is_ok() { "with a file" } else { "without one" }),
+///     }
+/// }
+///
+/// assert_eq!(line(&Action::Wait { until: None }), "wait until None");
+/// ```
 #[must_use]
 #[derive(Debug)]
 #[allow(
@@ -166,6 +219,16 @@ pub trait Machine {
 }
 
 /// A checkpoint could not be saved.
+///
+/// ```
+/// use std::{error::Error as _, io};
+///
+/// use partwise_protocol::machine::SaveError;
+///
+/// let error = SaveError::from(io::Error::from(io::ErrorKind::PermissionDenied));
+/// assert_eq!(error.to_string(), "the checkpoint cannot be saved");
+/// assert!(error.source().is_some());
+/// ```
 #[derive(Clone, Debug)]
 pub struct SaveError(Arc<dyn Error + Send + Sync>);
 

@@ -54,6 +54,20 @@ pub struct FormDecoder {
 }
 
 /// The fields of a form beside its content.
+///
+/// ```
+/// use bytes::Bytes;
+/// use http::HeaderValue;
+/// use partwise_protocol::multipart::decode_whole;
+///
+/// let form = "--x\r\nContent-Disposition: form-data; name=purpose\r\n\r\nbatch\r\n\
+///     --x\r\nContent-Disposition: form-data; name=file; filename=a.jsonl\r\n\r\n{}\n\r\n--x--\r\n";
+/// let content_type = HeaderValue::from_static("multipart/form-data; boundary=x");
+/// let (fields, content) = decode_whole(&content_type, Bytes::from(form), "file")?;
+/// assert_eq!((fields.text("purpose"), fields.text("expires_after")), (Some("batch"), None));
+/// assert_eq!((fields.content().filename.as_deref(), &content[..]), (Some("a.jsonl"), &b"{}\n"[..]));
+/// # Ok::<(), partwise_protocol::multipart::FormError>(())
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct FormFields {
     texts: Vec<(String, String)>,
@@ -62,6 +76,21 @@ pub struct FormFields {
 }
 
 /// The finding of [`FormDecoder::poll`].
+///
+/// ```
+/// use partwise_protocol::multipart::{FormDecoder, FormError, FormFields, FormPoll};
+///
+/// /// Takes all that has come of the content, and returns the fields once the form is complete.
+/// fn advance(form: &mut FormDecoder, content: &mut Vec<u8>) -> Result<Option<FormFields>, FormError> {
+///     loop {
+///         match form.poll()? {
+///             FormPoll::Content(bytes) => content.extend_from_slice(&bytes),
+///             FormPoll::NeedInput => return Ok(None),
+///             FormPoll::Done(fields) => return Ok(Some(fields)),
+///         }
+///     }
+/// }
+/// ```
 #[expect(clippy::exhaustive_enums, reason = "a caller that ignores one of them misreads the form")]
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum FormPoll {
@@ -77,6 +106,18 @@ pub enum FormPoll {
 ///
 /// # Errors
 /// As of [`FormDecoder::new`] and [`FormDecoder::poll`].
+///
+/// ```
+/// use bytes::Bytes;
+/// use http::HeaderValue;
+/// use partwise_protocol::multipart::decode_whole;
+///
+/// let form = "--x\r\nContent-Disposition: form-data; name=data\r\n\r\nsome bytes\r\n--x--\r\n";
+/// let content_type = HeaderValue::from_static("multipart/form-data; boundary=x");
+/// let (_, content) = decode_whole(&content_type, Bytes::from(form), "data")?;
+/// assert_eq!(content, "some bytes");
+/// # Ok::<(), partwise_protocol::multipart::FormError>(())
+/// ```
 pub fn decode_whole(
     content_type: &HeaderValue,
     body: Bytes,

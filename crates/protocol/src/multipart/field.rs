@@ -8,6 +8,19 @@ use super::label::unescape;
 use super::parameters::{BLANKS, ParameterValue, Parameterized};
 
 /// The header of a field, read.
+///
+/// ```
+/// use bytes::Bytes;
+/// use http::HeaderValue;
+/// use partwise_protocol::multipart::{Boundary, FormEvent, FormLimits, FormReader};
+///
+/// let boundary = Boundary::of(&HeaderValue::from_static("multipart/form-data; boundary=x"))?;
+/// let mut form = FormReader::new(&boundary, FormLimits::default());
+/// form.push(Bytes::from("--x\r\nContent-Disposition: form-data; name=file; filename=a.jsonl\r\n\r\n"));
+/// let FormEvent::Field(head) = form.poll()? else { unreachable!("a field begins") };
+/// assert_eq!((head.name.as_str(), head.filename.as_deref(), head.content_type), ("file", Some("a.jsonl"), None));
+/// # Ok::<(), partwise_protocol::multipart::FormError>(())
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct FieldHead {

@@ -53,6 +53,13 @@ pub struct FormReader {
 }
 
 /// How much a form may ask of its reader.
+///
+/// ```
+/// use partwise_protocol::multipart::FormLimits;
+///
+/// let limits = FormLimits::default().fields(8);
+/// assert_eq!((limits.header, limits.fields), (16 * 1024, 8));
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct FormLimits {
@@ -63,6 +70,23 @@ pub struct FormLimits {
 }
 
 /// What [`FormReader::poll`] found.
+///
+/// ```
+/// use bytes::Bytes;
+/// use partwise_protocol::multipart::FormEvent;
+///
+/// /// A line for a log of what a form has.
+/// fn line(event: &FormEvent) -> String {
+///     match event {
+///         FormEvent::NeedInput => "waiting for more".to_owned(),
+///         FormEvent::Field(head) => format!("the field {}", head.name),
+///         FormEvent::Data(bytes) => format!("{} bytes of it", bytes.len()),
+///         FormEvent::End => "the end".to_owned(),
+///     }
+/// }
+///
+/// assert_eq!(line(&FormEvent::Data(Bytes::from("batch"))), "5 bytes of it");
+/// ```
 #[expect(clippy::exhaustive_enums, reason = "a caller that ignores one of them misreads the form")]
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum FormEvent {

@@ -5,6 +5,15 @@ use serde::{Deserialize, Serialize};
 
 /// The organization and the project that a service says it answers for: the headers `openai-organization` and
 /// `openai-project`. They follow from the key and are no secret. Azure sends neither.
+///
+/// ```
+/// use http::{HeaderMap, HeaderValue};
+/// use partwise_protocol::operations::Account;
+///
+/// let mut headers = HeaderMap::new();
+/// headers.insert("openai-organization", HeaderValue::from_static("org-abc"));
+/// assert_eq!(Account::of_headers(&headers), Account::default().organization("org-abc"));
+/// ```
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct Account {

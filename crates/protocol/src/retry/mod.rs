@@ -23,6 +23,18 @@ const LAST_DATE: u64 = 253_402_300_799;
 
 /// What an answer says about trying again: in its headers (`x-should-retry`, `retry-after-ms`, `Retry-After`), or, when it
 /// is a 429 or 503 without such a wait, in its message.
+///
+/// ```
+/// use std::time::Duration;
+///
+/// use http::{HeaderMap, HeaderValue};
+/// use partwise_protocol::retry::{RetryAfter, RetryHint};
+///
+/// let mut headers = HeaderMap::new();
+/// headers.insert("retry-after", HeaderValue::from_static("5"));
+/// let hint = RetryHint::of_headers(&headers);
+/// assert_eq!((hint.after, hint.should_retry), (Some(RetryAfter::Wait(Duration::from_secs(5))), None));
+/// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct RetryHint {
@@ -33,6 +45,20 @@ pub struct RetryHint {
 }
 
 /// The wait that a service asks for.
+///
+/// ```
+/// use std::time::Duration;
+///
+/// use partwise_protocol::{
+///     machine::Now,
+///     retry::{RetryAfter, RetryHint},
+/// };
+///
+/// let mut hint = RetryHint::default();
+/// hint.after = Some(RetryAfter::Until(1_700_000_030.into()));
+/// let now = Now { monotonic: Duration::ZERO, unix: 1_700_000_000.into() };
+/// assert_eq!(hint.wait(now), Some(Duration::from_secs(30)));
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[allow(clippy::exhaustive_enums, reason = "HTTP knows these two forms")]
 pub enum RetryAfter {

@@ -25,6 +25,15 @@ pub struct Body {
 }
 
 /// One stretch of a [`Body`].
+///
+/// ```
+/// use bytes::Bytes;
+/// use partwise_protocol::transport::{Segment, SourceRange};
+///
+/// let head = Segment::from(Bytes::from("--boundary"));
+/// let content = Segment::from(SourceRange::new(100, 400));
+/// assert_eq!((head.len(), content.len()), (10, 300));
+/// ```
 #[expect(clippy::exhaustive_enums, reason = "whoever sends a body must handle every kind of segment")]
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Segment {
@@ -36,6 +45,13 @@ pub enum Segment {
 
 /// The bytes of the caller's source from `start` up to, but not including, `end`; `start` is never after
 /// `end`.
+///
+/// ```
+/// use partwise_protocol::transport::SourceRange;
+///
+/// let range = SourceRange::new(100, 400);
+/// assert_eq!((range.start(), range.end(), range.len()), (100, 400, 300));
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct SourceRange {
     start: u64,

@@ -196,6 +196,16 @@ impl Failure {
 
 /// An error and its causes, the outermost first. An [`io::Error`] names the cause of what it holds, and not that itself; here it
 /// is one too.
+///
+/// ```
+/// use std::io;
+///
+/// use partwise_protocol::transport::causes;
+///
+/// let error = io::Error::other(io::Error::from(io::ErrorKind::TimedOut));
+/// let kinds: Vec<_> = causes(&error).filter_map(|cause| cause.downcast_ref()).map(io::Error::kind).collect();
+/// assert_eq!(kinds, [io::ErrorKind::Other, io::ErrorKind::TimedOut]);
+/// ```
 pub fn causes<'e>(error: &'e (dyn Error + 'static)) -> impl Iterator<Item = &'e (dyn Error + 'static)> {
     std::iter::successors(Some(error), |&error| {
         match error.downcast_ref::<io::Error>().and_then(io::Error::get_ref) {

@@ -45,6 +45,18 @@ pub struct SendState(Arc<Shared>);
 
 /// One attempt to send the body, as the transport reports it: made by [`SendState::begin_attempt`]. Cheap to clone; clones share
 /// the figures.
+///
+/// ```
+/// use partwise_protocol::transport::{SendBuffer, SendState};
+///
+/// let state = SendState::new(10);
+/// let attempt = state.begin_attempt(SendBuffer::default());
+/// assert!(attempt.take(10));
+/// attempt.note_departed(7);
+/// assert_eq!(state.departed(), 7);
+/// attempt.note_closed();
+/// assert_eq!(state.stop(), 7, "nothing more departs");
+/// ```
 #[derive(Clone, Debug)]
 pub struct SendAttempt {
     figures: Arc<Figures>,

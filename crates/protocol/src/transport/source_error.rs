@@ -5,6 +5,16 @@ use std::{error::Error, fmt, io, sync::Arc};
 use super::causes;
 
 /// The source could not be read, hashed or stamped.
+///
+/// ```
+/// use std::{error::Error as _, io};
+///
+/// use partwise_protocol::transport::SourceError;
+///
+/// let error = SourceError::from(io::Error::from(io::ErrorKind::UnexpectedEof));
+/// assert_eq!(error.to_string(), "the source cannot be read");
+/// assert!(error.source().is_some());
+/// ```
 #[derive(Clone, Debug)]
 pub struct SourceError(Arc<dyn Error + Send + Sync>);
 

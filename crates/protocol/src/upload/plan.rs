@@ -116,6 +116,19 @@ impl From<u16> for Parallel {
 }
 
 /// Which route a file takes to the service.
+///
+/// ```
+/// use partwise_models::Purpose;
+/// use partwise_protocol::{
+///     Api,
+///     upload::{Plan, RouteChoice},
+/// };
+///
+/// let plan = Plan::new("requests.jsonl", "application/jsonl", Purpose::Batch);
+/// assert!(!plan.goes_in_parts(&Api::openai(), 1000)?);
+/// assert!(plan.route(RouteChoice::Parts).goes_in_parts(&Api::openai(), 1000)?);
+/// # Ok::<(), partwise_protocol::upload::PlanError>(())
+/// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum RouteChoice {

@@ -13,6 +13,24 @@ use crate::{
 };
 
 /// A transfer at one moment, for a person, a log or a bar.
+///
+/// ```
+/// use partwise_models::Purpose;
+/// use partwise_protocol::{
+///     Api,
+///     machine::Machine as _,
+///     upload::{Plan, Progress, SourceStamp, UploadMachine},
+/// };
+///
+/// fn percent(now: &Progress) -> u64 {
+///     now.bytes_acknowledged * 100 / now.bytes_total
+/// }
+///
+/// let plan = Plan::new("report.txt", "text/plain", Purpose::Assistants);
+/// let upload = UploadMachine::new(Api::openai(), plan, SourceStamp::new(4), [7; 32])?;
+/// assert_eq!(percent(&upload.progress()), 0);
+/// # Ok::<(), partwise_protocol::upload::PlanError>(())
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Progress {
@@ -55,6 +73,20 @@ pub struct Progress {
 }
 
 /// How it is known that a file of the service is the one that was uploaded.
+///
+/// ```
+/// use partwise_protocol::upload::Proof;
+///
+/// fn describe(proof: Proof) -> &'static str {
+///     match proof {
+///         Proof::Answer => "the service answered with the file",
+///         Proof::Content => "the content of the file was compared",
+///         _ => "the file belongs to the upload",
+///     }
+/// }
+///
+/// assert_eq!(describe(Proof::Content), "the content of the file was compared");
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Proof {
@@ -71,6 +103,17 @@ pub enum Proof {
 }
 
 /// The step that an upload is at.
+///
+/// ```
+/// use partwise_protocol::upload::Phase;
+///
+/// /// Returns `true` if the service may have made the file.
+/// fn may_have_file(phase: Phase) -> bool {
+///     matches!(phase, Phase::Completing | Phase::Settling | Phase::Done)
+/// }
+///
+/// assert!(may_have_file(Phase::Settling) && !may_have_file(Phase::Sending));
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Phase {
@@ -91,6 +134,23 @@ pub enum Phase {
 }
 
 /// A failed attempt that does not end what it belongs to, and what follows it.
+///
+/// ```
+/// use std::time::Duration;
+///
+/// use http::StatusCode;
+/// use partwise_protocol::{
+///     error::ApiError,
+///     machine::Attempt,
+///     operations::OperationId,
+///     upload::{Retry, RetryReason},
+/// };
+///
+/// let wait = Duration::from_secs(2);
+/// let busy = ApiError::new(StatusCode::TOO_MANY_REQUESTS, "slow down").with_retry_after(wait);
+/// let retry = Retry::after_rejection(Attempt::new(OperationId::ListFiles, 1), &busy, wait);
+/// assert_eq!((retry.reason, retry.is_asked_for), (RetryReason::Http429, true));
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Retry {
@@ -142,6 +202,25 @@ impl Retry {
 }
 
 /// What a person should know while the transfer goes on.
+///
+/// ```
+/// use std::time::Duration;
+///
+/// use partwise_protocol::upload::Warning;
+///
+/// fn line(warning: Warning) -> Option<String> {
+///     match warning {
+///         Warning::TooSlow { needed, left } => {
+///             Some(format!("the upload needs {} s, and expires in {} s", needed.as_secs(), left.as_secs()))
+///         }
+///         Warning::PastExpiry => Some("the upload may have expired".to_owned()),
+///         _ => None,
+///     }
+/// }
+///
+/// let slow = Warning::TooSlow { needed: Duration::from_secs(90), left: Duration::from_secs(60) };
+/// assert_eq!(line(slow).unwrap(), "the upload needs 90 s, and expires in 60 s");
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Warning {

@@ -61,6 +61,13 @@ impl Statistics {
 }
 
 /// Requests that left, in all and by operation.
+///
+/// ```
+/// use partwise_protocol::upload::Statistics;
+///
+/// let attempts = Statistics::default().attempts;
+/// assert_eq!((attempts.add_upload_part, attempts.total), (0, 0));
+/// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
 #[non_exhaustive]
 pub struct Attempts {
@@ -108,6 +115,12 @@ impl Attempts {
 }
 
 /// Why a request is asked for again: a closed set.
+///
+/// ```
+/// use partwise_protocol::upload::RetryReason;
+///
+/// assert_eq!(RetryReason::Http429.as_str(), "http_429");
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[allow(clippy::exhaustive_enums, reason = "what fits nowhere else is `Other`")]
 pub enum RetryReason {
@@ -174,6 +187,16 @@ impl RetryReason {
 }
 
 /// Requests that were asked for again, in all and by [`RetryReason`].
+///
+/// ```
+/// use partwise_protocol::upload::{Retries, RetryReason};
+///
+/// let retries = Retries::default();
+/// let is_overload = |reason| matches!(reason, RetryReason::Http429 | RetryReason::Http5xx);
+/// let overloads: u64 =
+///     retries.by_reason().into_iter().filter(|(reason, _)| is_overload(*reason)).map(|(_, count)| count).sum();
+/// assert_eq!(overloads, 0);
+/// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
 #[non_exhaustive]
 pub struct Retries {

@@ -9,6 +9,23 @@ use crate::{
 };
 
 /// What an upload asks its driver to do.
+///
+/// ```
+/// use partwise_protocol::{transport::SourceRange, upload::UploadTask};
+///
+/// /// A line for a log of what an upload asks for.
+/// fn line(task: &UploadTask) -> String {
+///     match task {
+///         UploadTask::Send { request, .. } => format!("{} {}", request.method(), request.uri()),
+///         UploadTask::Compare { file_id, .. } => format!("compare the source with {file_id}"),
+///         UploadTask::Hash(range) => format!("hash {} bytes of the source", range.len()),
+///         UploadTask::Prepare(range) => format!("prepare {} bytes of the source", range.len()),
+///         UploadTask::Stamp => "stamp the source".to_owned(),
+///     }
+/// }
+///
+/// assert_eq!(line(&UploadTask::Hash(SourceRange::new(100, 300))), "hash 200 bytes of the source");
+/// ```
 #[must_use]
 #[derive(Debug)]
 #[allow(

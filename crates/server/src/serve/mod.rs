@@ -30,6 +30,19 @@ pub(crate) const READ_BUFFER: usize = 256 * 1024;
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
 /// The end of serving.
+///
+/// ```
+/// use partwise_server::{Keys, Server, Store};
+///
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let server = Server::builder(Store::memory()).keys(Keys::any()).build().await?;
+/// let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await?;
+/// let stopped = server.serve(listener, std::future::ready(())).await;
+/// assert_eq!(stopped.cut_off, 0);
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Stopped {

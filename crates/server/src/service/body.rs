@@ -134,6 +134,22 @@ impl RequestBody {
 
 /// The body of an answer: bytes that are there, or what the store gives as it is read. The length of a long list is not known
 /// beforehand.
+///
+/// ```
+/// use http_body_util::{BodyExt as _, Empty};
+/// use partwise_server::{Keys, Server, Store};
+/// use tower_service::Service as _;
+///
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let mut server = Server::builder(Store::memory()).keys(Keys::any()).build().await?;
+/// let request = http::Request::get("/v1/files").header("authorization", "Bearer key");
+/// let response = server.call(request.body(Empty::new())?).await?;
+/// let list = response.into_body().collect().await?.to_bytes();
+/// assert!(list.starts_with(br#"{"object":"list","data":[]"#));
+/// # Ok(())
+/// # }
+/// ```
 pub struct ResponseBody {
     content: AnswerContent,
     request: RequestName,

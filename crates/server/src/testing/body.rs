@@ -11,6 +11,27 @@ use http_body_util::{BodyExt as _, combinators::UnsyncBoxBody};
 use super::{BoxError, ended};
 
 /// The body of an answer, which may end before its end.
+///
+/// ```
+/// use bytes::Bytes;
+/// use http_body_util::{BodyExt as _, Empty};
+/// use partwise_server::{
+///     Keys, Server, Store,
+///     testing::{Fault, Faults},
+/// };
+/// use tower_service::Service as _;
+///
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
+/// let faults = Faults::new();
+/// faults.on_any().every(Fault::Truncate(3));
+/// let mut service = faults.around(Server::builder(Store::memory()).keys(Keys::any()).build().await?);
+/// let list = http::Request::get("/v1/files").header("authorization", "Bearer key").body(Empty::<Bytes>::new())?;
+/// let answer = service.call(list).await?;
+/// assert!(answer.into_body().collect().await.is_err(), "it ends after three bytes");
+/// # Ok(())
+/// # }
+/// ```
 pub struct FaultyBody {
     body: UnsyncBoxBody<Bytes, BoxError>,
     /// The number of bytes until the connection ends, if it does.

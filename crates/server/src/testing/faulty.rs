@@ -13,6 +13,29 @@ use tower_service::Service;
 use super::{BoxError, Fault, Faults, FaultyBody, ended};
 
 /// A service with [`Faults`].
+///
+/// ```
+/// use bytes::Bytes;
+/// use http_body_util::Empty;
+/// use partwise_protocol::operations::OperationId;
+/// use partwise_server::{
+///     Keys, Server, Store,
+///     testing::{Fault, Faults},
+/// };
+/// use tower_service::Service as _;
+///
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
+/// let faults = Faults::new();
+/// faults.on(OperationId::ListFiles).nth(1, Fault::Drop);
+/// let mut service = faults.around(Server::builder(Store::memory()).keys(Keys::any()).build().await?);
+/// let list =
+///     || http::Request::get("/v1/files").header("authorization", "Bearer key").body(Empty::<Bytes>::new());
+/// assert!(service.call(list()?).await.is_err());
+/// assert_eq!(service.call(list()?).await?.status(), 200);
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Clone, Debug)]
 pub struct Faulty<S> {
     service: S,

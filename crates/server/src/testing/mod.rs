@@ -78,6 +78,18 @@ const ACCEPT_AGAIN: Duration = Duration::from_millis(20);
 type BoxError = Box<dyn std::error::Error + Send + Sync>;
 
 /// What goes wrong with a request.
+///
+/// ```
+/// use std::time::Duration;
+///
+/// use partwise_protocol::operations::OperationId;
+/// use partwise_server::testing::{Fault, Faults};
+///
+/// let faults = Faults::new();
+/// faults.on(OperationId::DownloadFile).first(2, Fault::Truncate(1000));
+/// faults.on(OperationId::ListFiles).every(Fault::Delay(Duration::from_secs(3)));
+/// faults.on(OperationId::CompleteUpload).nth(1, Fault::LoseAnswer);
+/// ```
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub enum Fault {
@@ -138,6 +150,15 @@ struct Scope {
 }
 
 /// The requests that a rule is for, made by [`Faults::on`] and [`Faults::on_any`].
+///
+/// ```
+/// use partwise_protocol::operations::OperationId;
+/// use partwise_server::testing::{Fault, Faults};
+///
+/// let faults = Faults::new();
+/// let of_one_file = faults.on(OperationId::RetrieveFile).when(|head| head.uri.path().ends_with("/file-1"));
+/// of_one_file.every(Fault::Stall);
+/// ```
 #[derive(Debug)]
 #[must_use = "it says nothing yet of what goes wrong"]
 pub struct On<'f> {

@@ -23,6 +23,20 @@ use super::{
 const WORTH_TAKING: u64 = 256 * 1024;
 
 /// The body of an answer. Read to its end it frees its connection for the next request; dropped before, it closes it.
+///
+/// ```no_run
+/// use bytes::Bytes;
+/// use http_body_util::{BodyExt as _, Full};
+/// use partwise_transport_hyper::stack::Stack;
+/// use tower_service::Service as _;
+///
+/// # async fn example() -> Result<(), Box<dyn std::error::Error>> {
+/// let request = http::Request::get("http://127.0.0.1:8080/v1/files").body(Full::new(Bytes::new()))?;
+/// let answer = Stack::default().call(request).await?;
+/// println!("{} bytes", answer.into_body().collect().await?.to_bytes().len());
+/// # Ok(())
+/// # }
+/// ```
 pub struct AnswerBody {
     incoming: Incoming,
     lease: Option<Lease>,

@@ -28,6 +28,13 @@ const CIPHERTEXT_BUFFER: usize = 128 * 1024;
 type BoxError = Box<dyn Error + Send + Sync>;
 
 /// The implementation of TLS's cryptography. Which of them exist depends on the crate's features of the same names.
+///
+/// ```
+/// use partwise_transport_hyper::stack::{CryptoProvider, Stack, StackOptions};
+///
+/// let stack = Stack::new(StackOptions::new().crypto(CryptoProvider::default()));
+/// # drop(stack);
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum CryptoProvider {

@@ -22,6 +22,31 @@ struct EntryRecord {
 
 /// An unfinished upload of a [`CheckpointDir`](super::CheckpointDir) that no other run can work on while this is alive, or a
 /// [store](Self::store) of it, or a checkpoint is being saved. When it is dropped and there is no checkpoint, nothing of it stays.
+///
+/// ```no_run
+/// use std::path::Path;
+///
+/// use partwise::{CheckpointDir, Client, FileSource, Purpose, UploadSubject, protocol::upload::Plan};
+///
+/// # async fn example(client: Client) -> Result<(), Box<dyn std::error::Error>> {
+/// let path = Path::new("train.jsonl");
+/// let plan = Plan::new("train.jsonl", "application/jsonl", Purpose::FineTune);
+/// let unfinished = CheckpointDir::default()?.enter(&UploadSubject::of_file(path, &plan, &client)?).await?;
+/// let upload = client.upload_as(plan, FileSource::open(path)?);
+/// let upload = match unfinished.load()? {
+///     Some(saved) => {
+///         let resumed = upload.resume(saved).prepare().await?;
+///         unfinished.take_over();
+///         resumed
+///     }
+///     None => upload.prepare().await?,
+/// };
+/// let file = upload.save_to(unfinished.store()).run().await?;
+/// println!("{}", file.id);
+/// unfinished.close().await;
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Debug)]
 pub struct UnfinishedUpload {
     held: Arc<HeldEntry>,
@@ -106,7 +131,7 @@ impl UnfinishedUpload {
 }
 
 /// The checkpoints of one run. The last one outlives the upload: it is removed when the entry is [closed](UnfinishedUpload::close),
-/// so that a caller can tell the result first, and one that nobody heard of is found again.
+/// so that a caller can tell the result first, and one that nobody heard of is found again. [`UnfinishedUpload`] has an example.
 #[derive(Clone, Debug)]
 pub struct UnfinishedCheckpoint {
     file: CheckpointFile,

@@ -20,6 +20,20 @@ use crate::{
 ///
 /// It is [ambiguous](crate::transport::Repeat::Ambiguous): a second request cannot delete more, but its answer says nothing of what the
 /// first one did. A caller that only wants the file gone may send it again, and takes a 404 or `false` for a success then.
+///
+/// ```
+/// use bytes::Bytes;
+/// use http::Response;
+/// use partwise_protocol::{Api, Operation, operations::DeleteFile};
+///
+/// let request = DeleteFile::new("file-1").encode_request(&Api::openai())?;
+/// assert_eq!((request.method().as_str(), request.uri().path()), ("DELETE", "/v1/files/file-1"));
+///
+/// let answer = Response::new(Bytes::from(r#"{"id": "file-1", "object": "file", "deleted": true}"#));
+/// let deleted = DeleteFile::decode_response(answer)?;
+/// assert_eq!(deleted.and_then(|deleted| deleted.deleted), Some(true));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct DeleteFile {

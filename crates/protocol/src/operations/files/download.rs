@@ -69,6 +69,14 @@ pub enum ByteRange {
 }
 
 /// The bytes that come: the `Content-Range` of an answer.
+///
+/// ```
+/// use partwise_protocol::operations::ContentRange;
+///
+/// let came = ContentRange { first: 200, last: 299, total: Some(1000) };
+/// assert_eq!((came.len(), came.is_everything()), (100, false));
+/// assert_eq!(came.to_string(), "bytes 200-299/1000");
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[allow(clippy::exhaustive_structs, reason = "HTTP's own form")]
 pub struct ContentRange {

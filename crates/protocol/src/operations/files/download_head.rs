@@ -3,6 +3,20 @@
 use super::ContentRange;
 
 /// The description of the bytes that follow an answer's head.
+///
+/// ```
+/// use bytes::Bytes;
+/// use partwise_protocol::{
+///     Api, Operation,
+///     operations::{DownloadFile, DownloadHead},
+/// };
+///
+/// // A service answers with it, and a client reads it.
+/// let head = DownloadHead::default().length(140).filename("a.jsonl");
+/// let answer = DownloadFile::encode_response(&head, &Api::openai())?;
+/// assert_eq!(DownloadFile::decode_response(answer.map(|_| Bytes::new()))?, head);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct DownloadHead {

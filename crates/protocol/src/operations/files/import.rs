@@ -14,6 +14,17 @@ use crate::{
 };
 
 /// Creates a file from the content behind a URL.
+///
+/// ```
+/// use partwise_models::{ImportFileRequest, Purpose};
+/// use partwise_protocol::{Api, Operation, operations::ImportFile};
+///
+/// let api = Api::azure("https://example.openai.azure.com", "2024-10-21")?;
+/// let request = ImportFileRequest::new(Purpose::FineTune, "train.jsonl", "https://example.com/train.jsonl");
+/// let request = ImportFile::new(request).encode_request(&api)?;
+/// assert_eq!((request.method().as_str(), request.uri().path()), ("POST", "/openai/files/import"));
+/// # Ok::<(), partwise_protocol::error::EncodeError>(())
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct ImportFile {

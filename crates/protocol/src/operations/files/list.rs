@@ -51,6 +51,14 @@ pub struct ListFiles {
 }
 
 /// The order of a list, by time of creation.
+///
+/// ```
+/// use partwise_protocol::operations::{ListFiles, Order};
+///
+/// assert_eq!(Order::Ascending.as_str(), "asc");
+/// // Without one, services list the newest file first.
+/// assert_eq!(ListFiles::new().order, None);
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[allow(clippy::exhaustive_enums, reason = "a list has two ends")]
 pub enum Order {

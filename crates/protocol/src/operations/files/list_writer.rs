@@ -41,6 +41,13 @@ pub struct FileListWriter {
 /// Where the dialect has pages all three are written: clients iterate for ever over a list that leaves out `has_more`, and read
 /// the two identifiers as required. An identifier that is `None` is null there, and a `has_more` that is `None` is false.
 /// Where it has none, those are written that are set.
+///
+/// ```
+/// use partwise_protocol::operations::FileListEnd;
+///
+/// let end = FileListEnd::default().first_id("file-1").last_id("file-9").has_more(true);
+/// assert_eq!((end.last_id, end.has_more), (Some("file-9"), Some(true)));
+/// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct FileListEnd<'a> {

@@ -14,6 +14,21 @@ use crate::{
 };
 
 /// Retrieves one file's object, not its content.
+///
+/// ```
+/// use bytes::Bytes;
+/// use http::Response;
+/// use partwise_models::FileState;
+/// use partwise_protocol::{Api, Operation, operations::RetrieveFile};
+///
+/// let request = RetrieveFile::new("file-1").encode_request(&Api::openai())?;
+/// assert_eq!((request.method().as_str(), request.uri().path()), ("GET", "/v1/files/file-1"));
+///
+/// let answer = Response::new(Bytes::from(r#"{"id": "file-1", "bytes": 140, "status": "processed"}"#));
+/// let file = RetrieveFile::decode_response(answer)?;
+/// assert_eq!((file.bytes, file.status), (Some(140), Some(FileState::Processed)));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct RetrieveFile {

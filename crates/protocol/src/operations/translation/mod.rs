@@ -69,6 +69,28 @@ pub struct Translation {
 }
 
 /// What to do next for a request that passes through.
+///
+/// ```
+/// use bytes::Bytes;
+/// use http::Request;
+/// use partwise_protocol::operations::{TranslateError, Translation, TranslationStep};
+///
+/// /// Sends all that can be sent by now; returns `true` when the request is complete.
+/// fn advance(
+///     translation: &mut Translation,
+///     mut send_head: impl FnMut(Request<()>),
+///     mut send: impl FnMut(Bytes),
+/// ) -> Result<bool, TranslateError> {
+///     loop {
+///         match translation.poll()? {
+///             TranslationStep::NeedInput => return Ok(false),
+///             TranslationStep::Request(head) => send_head(head),
+///             TranslationStep::Body(bytes) => send(bytes),
+///             TranslationStep::Done => return Ok(true),
+///         }
+///     }
+/// }
+/// ```
 #[derive(Debug)]
 #[expect(clippy::exhaustive_enums, reason = "a gateway that ignores one sends something else")]
 pub enum TranslationStep {

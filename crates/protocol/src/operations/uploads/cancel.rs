@@ -14,6 +14,21 @@ use crate::{
 };
 
 /// Cancels an upload: nothing can be added to it any more, and its parts go away.
+///
+/// ```
+/// use bytes::Bytes;
+/// use http::Response;
+/// use partwise_protocol::{Api, Operation, operations::CancelUpload};
+///
+/// let cancel = CancelUpload::new("upload_1");
+/// let request = cancel.encode_request(&Api::openai())?;
+/// assert_eq!((request.method().as_str(), request.uri().path()), ("POST", "/v1/uploads/upload_1/cancel"));
+///
+/// let answer = Response::new(Bytes::from(r#"{"id": "upload_1", "status": "pending"}"#));
+/// let upload = CancelUpload::decode_response(answer)?;
+/// assert_eq!(cancel.contradiction(&upload).unwrap(), "upload_1 is pending");
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct CancelUpload {

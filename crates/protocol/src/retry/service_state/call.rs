@@ -12,6 +12,25 @@ use crate::{machine::RequestId, retry::RetryPolicy, transport::FailureKind};
 const REQUEST: RequestId = RequestId(0);
 
 /// A single operation, such as listing files, beside the uploads and downloads of its client. Clones are the same operation.
+///
+/// ```
+/// use std::time::Duration;
+///
+/// use partwise_protocol::{
+///     retry::{RetryPolicy, ServiceState},
+///     transport::FailureKind,
+/// };
+///
+/// let (service, policy, at) = (ServiceState::new(), RetryPolicy::default(), Duration::from_secs);
+/// let call = service.call();
+/// let attempt = call.start(&policy, at(0)).expect("nothing has failed yet");
+/// attempt.failed(FailureKind::Connect, at(1), 42);
+/// assert!(service.offline().is_some());
+///
+/// let attempt = call.start(&policy, at(60)).expect("another attempt is due");
+/// attempt.answered(at(61));
+/// assert_eq!(service.offline(), None);
+/// ```
 #[derive(Clone, Debug)]
 pub struct Call {
     service: ServiceState,
@@ -23,6 +42,17 @@ pub struct Call {
 /// It may be the one that finds out for all requests of its client whether the service is back, so report its end with
 /// [`answered`](Self::answered) or [`failed`](Self::failed). One that is dropped says nothing of the service, and leaves it to
 /// others to find out.
+///
+/// ```
+/// use std::time::Duration;
+///
+/// use partwise_protocol::retry::{RetryPolicy, ServiceState};
+///
+/// let (service, at) = (ServiceState::new(), Duration::from_secs);
+/// let attempt = service.call().start(&RetryPolicy::default(), at(0)).expect("nothing has failed yet");
+/// attempt.answered(at(1));
+/// assert_eq!(service.offline(), None);
+/// ```
 #[derive(Debug)]
 #[must_use = "an attempt that is dropped counts as given up"]
 pub struct CallAttempt {

@@ -51,6 +51,18 @@ pub struct ServiceState {
 }
 
 /// A service that cannot be reached.
+///
+/// ```
+/// use std::time::Duration;
+///
+/// use partwise_protocol::retry::Offline;
+///
+/// fn line(offline: Offline, now: Duration) -> String {
+///     let away = now.saturating_sub(offline.since).as_secs();
+///     let next = offline.next_attempt.saturating_sub(now).as_secs();
+///     format!("the service has been away for {away} s; the next attempt is in {next} s")
+/// }
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Offline {

@@ -38,6 +38,21 @@ const ROUNDS: [Duration; 5] = [
 const LOOK_AGAIN: Duration = Duration::from_secs(5);
 
 /// The result of comparing a file's content with the source, as [`UploadTask::Compare`](super::UploadTask::Compare) asks.
+///
+/// ```
+/// use partwise_protocol::upload::Comparison;
+///
+/// /// Returns whether the contents are the same, where that is known.
+/// fn is_same(comparison: &Comparison) -> Option<bool> {
+///     match comparison {
+///         Comparison::Equal => Some(true),
+///         Comparison::Different => Some(false),
+///         Comparison::NotServed | Comparison::Unknown => None,
+///     }
+/// }
+///
+/// assert_eq!(is_same(&Comparison::NotServed), None);
+/// ```
 #[derive(Debug)]
 #[allow(clippy::exhaustive_enums, reason = "a driver reports one of these")]
 pub enum Comparison {
