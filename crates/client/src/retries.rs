@@ -129,7 +129,6 @@ impl<'c> Retries<'c> {
     fn missed(&mut self) -> Result<Option<Duration>, Error> {
         let Some(offline) = self.client.state.offline() else { return Ok(None) };
         self.failures += 1;
-        self.unanswered_since.get_or_insert(self.clock.now().monotonic);
         let away = Failure::new(FailureKind::Connect);
         let random = self.client.system.random()?;
         match self.client.retry.on_failure(Repeat::Harmless, self.failures, &away, random) {
@@ -210,9 +209,9 @@ impl<'c> Retries<'c> {
 
     /// Says whether the operation is given up sooner than its budget says, before it has waited for so long: the client has never had
     /// an answer that makes sense, and its endpoint may be mistyped. A task of an upload or a download has one that knows more.
+    /// Attempts of the operation alone count, and none that others kept from leaving.
     fn is_nobody_there(&self, wait: Duration) -> bool {
-        // What others have met is no attempt of this one.
-        if self.call.is_none() || self.attempts == 0 || self.client.state.is_understood() {
+        if self.call.is_none() || self.client.state.is_understood() {
             return false;
         }
         let policy = &self.client.retry;

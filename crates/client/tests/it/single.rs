@@ -179,6 +179,18 @@ async fn an_operation_is_sent_before_it_is_given_up_because_of_what_another_has_
 }
 
 #[tokio::test(start_paused = true)]
+async fn an_operation_that_was_answered_is_not_given_up_sooner_because_of_what_another_meets_then() {
+    let policy = RetryPolicy::default().give_up_before_contact(Duration::from_millis(500));
+    // Waits are drawn, so it is tried often.
+    for _ in 0..100 {
+        let (client, _) = answering(&[GATEWAY, NOBODY, Ok((200, A_FILE))], policy.clone());
+        let retrieve = RetrieveFile::new("file-1");
+        let (answered, _) = tokio::join!(client.call(&retrieve), client.call(&retrieve));
+        assert!(answered.is_ok(), "{answered:?}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_service_that_never_made_sense_is_given_up_sooner() {
     let policy = RetryPolicy::default();
     let (few, many) = (u64::from(policy.max_failures_before_contact) + 1, u64::from(policy.max_failures) + 1);
