@@ -69,6 +69,7 @@ impl DownloadMachine {
             self.failures = 0;
             self.excuse = Excuse::default();
             self.latest_failure = None;
+            self.service.received();
         }
     }
 

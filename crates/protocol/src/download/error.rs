@@ -40,7 +40,7 @@ pub enum DownloadError {
     Away {
         /// The time since the first failure behind the last answer.
         after: Duration,
-        /// How the last request failed: of this download, or else of another upload or download of its client.
+        /// How the last request of this download failed.
         #[source]
         cause: Option<Box<DownloadError>>,
     },

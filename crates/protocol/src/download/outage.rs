@@ -47,7 +47,6 @@ impl DownloadMachine {
         };
         let random = self.random.next();
         let blame = self.service.failed(failed, now.monotonic, random);
-        self.service.tell(failure);
         // A policy that waits for no service repeats nothing for free.
         if self.plan.retry_policy().give_up_after.is_zero() {
             return None;
@@ -63,23 +62,22 @@ impl DownloadMachine {
 
     /// The moment before which nothing may leave.
     pub(super) fn gate(&self, now: Duration) -> Option<Duration> {
-        match self.service.gate_within(self.plan.retry_policy(), self.give_up_limit(now), now) {
+        let limit = self.give_up_limit(now).filter(|_| !self.is_waiting());
+        match self.service.gate_within(self.plan.retry_policy(), limit, now) {
             Gate::Closed { until } => Some(until),
             Gate::Open | Gate::OneRequest => None,
         }
     }
 
-    /// Ends a download whose service was away for too long, of which it has made sure with a request of its own. What was written
-    /// is kept.
+    /// Ends a download whose service was away for too long, once a request of its own has failed in that outage. What was written is
+    /// kept.
     pub(super) fn watch_outage(&mut self, now: Duration) {
         let Some((since, limit)) = self.give_up_limit(now) else { return };
         // What is under way may still be answered, and its transport knows when it stalls.
-        if now.saturating_sub(since) < limit || self.is_waiting() || !self.service.has_tried() {
+        if now.saturating_sub(since) < limit || self.is_waiting() || !self.service.has_met_outage() {
             return;
         }
-        let of_others =
-            || self.service.latest_failure().map(|failure| Box::new(DownloadError::Failed(failure)));
-        let error = match self.latest_failure.take().or_else(of_others) {
+        let error = match self.latest_failure.take() {
             // A name that was mistyped, more likely than an outage.
             Some(failure) if !self.is_known() => *failure,
             cause => DownloadError::Away { after: now.saturating_sub(since), cause },
@@ -90,8 +88,8 @@ impl DownloadMachine {
     /// The moment at which nothing is waited for any more.
     pub(super) fn gives_up_at(&self, now: Duration) -> Option<Duration> {
         let (since, limit) = self.give_up_limit(now).filter(|_| !self.is_waiting())?;
-        // Behind it the first request is due, not the end.
-        since.checked_add(limit).filter(|at| self.service.has_tried() || *at > now)
+        // Behind it a request is due, not the end.
+        since.checked_add(limit).filter(|at| self.service.has_met_outage() || *at > now)
     }
 
     /// Since when the service is away, and for how long that is waited for.

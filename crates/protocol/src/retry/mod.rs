@@ -188,9 +188,9 @@ pub struct RetryPolicy {
     /// The upper end of every wait that we draw ourselves.
     pub max_wait: Duration,
     /// How long an upload or a download waits for a service that cannot be reached, counted from the first failure behind its last
-    /// answer, and until it has made an attempt of its own at least. At zero nothing waits for a service: every request leaves whatever
-    /// others have met, and only [`max_failures`](Self::max_failures) counts. Otherwise a single operation ends with its
-    /// `max_failures`.
+    /// answer, and in any case until a request of its own has failed since then. At zero nothing waits for a service: every request
+    /// leaves whatever others have met, and only [`max_failures`](Self::max_failures) counts. Otherwise a single operation ends with
+    /// its `max_failures`.
     pub give_up_after: Duration,
     /// The same for one that has never answered, where nothing was begun yet: its name may be mistyped. A single operation whose next
     /// attempt would leave later than this fails at once.

@@ -216,7 +216,10 @@ impl UploadMachine {
                 self.commit_failed(pending, failed, left, now);
             }
             Asked::List | Asked::Object => self.search_failed(pending, failed, now),
-            Asked::Content => self.compared(pending.attempt, &Comparison::Unknown, now),
+            Asked::Content => {
+                self.latest_failure = Some(Box::new(failed.into_error(pending.attempt.operation)));
+                self.compared(pending.attempt, &Comparison::Unknown, now);
+            }
             Asked::Cancel => self.cancel_failed(pending, failed, now),
         }
     }

@@ -54,7 +54,7 @@ pub enum UploadError {
     Away {
         /// The time since the first failure behind the last answer.
         after: Duration,
-        /// How the last attempt failed: of this upload, or else of another upload or download of its client.
+        /// How the last request of this upload failed.
         #[source]
         cause: Option<Box<UploadError>>,
     },

@@ -142,7 +142,8 @@ use stop::Stop;
 ///    and whatever is answered to it ends that for all. Where the sizes of parts are left open, it is the smallest part
 ///    of those that go again, or a new one of the least size. It is waited for as long as
 ///    [`give_up_after`](crate::retry::RetryPolicy::give_up_after) says; then the end is [`UploadError::Away`]. A machine whose
-///    time is over before it has sent anything sends one request first, and one whose time is zero does not wait for others.
+///    time is over before a request of its own has failed in this outage sends one first, and one whose time is zero does
+///    not wait for others.
 /// 5. The two requests that make a file, `complete` and a single `POST /files`, are sent only after a checkpoint that
 ///    says so has been saved: a crash between request and answer is then known as ambiguous. An attempt of which
 ///    certainly less than the whole body has left ([`Failure::left`]) is never ambiguous: it is sent again after the

@@ -10,7 +10,6 @@ use super::{
 };
 use crate::{
     machine::Now,
-    operations::OperationId,
     retry::service_state::{Blame, Failed, Gate, is_moving},
     transport::Failure,
 };
@@ -30,7 +29,6 @@ impl UploadMachine {
             was_alone: self.pending.is_empty(),
         };
         let blame = self.service.failed(failed, now.monotonic, self.random.next());
-        self.service.tell(&failure);
         match blame {
             // A cancel has a budget of its own.
             _ if matches!(self.stage, Stage::Cancel { .. }) => FailedAttempt::Failed(failure),
@@ -67,22 +65,21 @@ impl UploadMachine {
         match self.stage {
             Stage::Cancel { .. } => Gate::Open,
             _ => {
-                let limit = self.give_up_limit(now);
+                let limit = self.give_up_limit(now).filter(|_| self.pending.is_empty());
                 self.service.gate_within(self.plan.retry_policy(), limit, now.monotonic)
             }
         }
     }
 
-    /// Ends a transfer whose service was away for too long, once it has sent a request of its own in this run. What was acknowledged
-    /// is kept.
+    /// Ends a transfer whose service was away for too long, once a request of its own has failed in that outage. What was
+    /// acknowledged is kept.
     pub(super) fn watch_outage(&mut self, now: Now) {
         let Some((since, limit)) = self.give_up_limit(now) else { return };
         // What is under way may still be answered, and its transport knows when it stalls.
         if now.monotonic.saturating_sub(since) < limit || !self.may_give_up() {
             return;
         }
-        let cause = self.latest_failure.take().or_else(|| self.failure_of_others());
-        let error = match cause {
+        let error = match self.latest_failure.take() {
             // A name that was mistyped, more likely than an outage.
             Some(failure) if !self.is_known() => *failure,
             cause => UploadError::Away { after: now.monotonic.saturating_sub(since), cause },
@@ -99,26 +96,13 @@ impl UploadMachine {
         let (since, limit) = self.give_up_limit(now)?;
         let at = since.checked_add(limit)?;
         let is_open = self.pending.is_empty() && !self.stop.is_asked();
-        // Behind it the first request is due, not the end.
-        let is_coming = self.service.has_tried() || at > now.monotonic;
+        // Behind it a request is due, not the end.
+        let is_coming = self.service.has_met_outage() || at > now.monotonic;
         Some(at).filter(|_| is_open && is_coming)
     }
 
     fn may_give_up(&self) -> bool {
-        self.pending.is_empty() && !self.stop.is_asked() && self.service.has_tried()
-    }
-
-    /// How another upload or download of the client has failed to reach the service: the next request of this one would have.
-    fn failure_of_others(&self) -> Option<Box<UploadError>> {
-        let source = self.service.latest_failure()?;
-        let operation = match (&self.stage, &self.route) {
-            (Stage::Create, _) => OperationId::CreateUpload,
-            (Stage::Send, _) => OperationId::AddUploadPart,
-            (Stage::Commit, UploadRoute::Single { .. }) => OperationId::CreateFile,
-            (Stage::Commit, UploadRoute::Parts { .. }) => OperationId::CompleteUpload,
-            _ => OperationId::ListFiles,
-        };
-        Some(Box::new(UploadError::Failed { operation, source }))
+        self.pending.is_empty() && !self.stop.is_asked() && self.service.has_met_outage()
     }
 
     /// Since when the service is away, and for how long that is waited for.

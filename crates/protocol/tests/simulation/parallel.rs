@@ -18,6 +18,7 @@ use partwise_testkit::{
 };
 
 use crate::{
+    line::Line,
     rules::{Rule, hold},
     service::{Habits, Service},
     world::EPOCH,
@@ -25,12 +26,19 @@ use crate::{
 
 const FILENAME: &str = "report.txt";
 const LONGEST: Duration = Duration::from_secs(4 * 3600);
+/// How much later than its limit an upload may end, since it makes sure first.
+const LATE: Duration = Duration::from_secs(30);
 
 /// One upload and its file.
 struct Upload {
     machine: UploadMachine,
     content: Vec<u8>,
     requests: u64,
+    /// When each request left that is in flight.
+    in_flight: BTreeMap<RequestId, Duration>,
+    limit: Duration,
+    /// The outage in which a request of it failed last.
+    met: Option<u64>,
     end: Option<Result<File, UploadError>>,
 }
 
@@ -46,6 +54,8 @@ enum Event {
 struct World {
     dice: Dice,
     service: Service,
+    /// What the uploads know of the service together.
+    line: Line,
     uploads: Vec<Upload>,
     time: Duration,
     events: BTreeMap<(Duration, u64), (usize, Event)>,
@@ -82,6 +92,7 @@ impl World {
         let route = *dice.pick(&[RouteChoice::Single, RouteChoice::Single, RouteChoice::Parts]);
         let mut world = Self {
             service,
+            line: Line::default(),
             uploads: Vec::new(),
             time: Duration::ZERO,
             events: BTreeMap::new(),
@@ -108,12 +119,13 @@ impl World {
         let mut plan = Plan::new(FILENAME, "text/plain", Purpose::FineTune);
         (plan.route, plan.part_size, plan.parallel) = (route, Some(3), 2.into());
         let api = Api::with_base("http://service/v1", Dialect::OpenAi).unwrap();
-        let limit = *self.dice.pick(&[0, 1, 20, 900, 900, 900]);
-        let plan = plan.retry(RetryPolicy::default().give_up_after(Duration::from_secs(limit)));
+        let limit = Duration::from_secs(*self.dice.pick(&[0, 1, 20, 900, 900, 900]));
+        let plan = plan.retry(RetryPolicy::default().give_up_after(limit));
         let stamp = SourceStamp::new(content.len() as u64);
         let machine =
             UploadMachine::new(api, plan, stamp, self.dice.entropy()).unwrap().with_service(registry);
-        self.uploads.push(Upload { machine, content, requests: 0, end: None });
+        let in_flight = BTreeMap::new();
+        self.uploads.push(Upload { machine, content, requests: 0, in_flight, limit, met: None, end: None });
     }
 
     fn now(&self) -> Now {
@@ -141,6 +153,11 @@ impl World {
 
     fn happen(&mut self, number: usize, event: Event) {
         let now = self.now();
+        match &event {
+            Event::Answer { id, .. } | Event::Compared { id, .. } => self.ended(number, *id, None),
+            Event::Fail { id, failure } => self.ended(number, *id, Some(failure.kind)),
+            Event::Begin | Event::Arrive { .. } => {}
+        }
         let upload = &mut self.uploads[number];
         match event {
             Event::Begin => {}
@@ -163,6 +180,37 @@ impl World {
         self.go_on(number);
     }
 
+    /// Takes in what the end of a request says of the service, unless it was abandoned.
+    fn ended(&mut self, number: usize, id: RequestId, failure: Option<FailureKind>) {
+        let upload = &mut self.uploads[number];
+        let Some(left_at) = upload.in_flight.remove(&id) else { return };
+        match failure {
+            None => self.line.answered(self.time),
+            Some(kind) if self.line.failed((0, left_at), kind, false, self.time) => {
+                upload.met = Some(self.line.outages);
+            }
+            Some(_) => {}
+        }
+    }
+
+    /// Holds the end of an upload whose service was away against what it has met itself.
+    fn check_away(&self, number: usize, end: &Result<File, UploadError>) {
+        let error = match end {
+            Err(UploadError::CompletionUnknown { cause: Some(cause), .. }) => &**cause,
+            Err(error) => error,
+            Ok(_) => return,
+        };
+        let UploadError::Away { after, cause } = error else { return };
+        let upload = &self.uploads[number];
+        let is_soon = (upload.limit..=upload.limit + LATE).contains(after);
+        hold(Rule::Patience, is_soon, || format!("upload {number} with {:?} ends {end:?}", upload.limit));
+        let has_met = self.line.since.is_some() && upload.met == Some(self.line.outages);
+        hold(Rule::OwnAttempt, has_met && cause.is_some(), || {
+            let (met, now) = (upload.met, self.line.outages);
+            format!("upload {number} has met outage {met:?} and ends in outage {now}: {end:?}")
+        });
+    }
+
     /// Does what a machine asks for until it waits; then it is looked at again at its deadline.
     fn go_on(&mut self, number: usize) {
         loop {
@@ -172,6 +220,7 @@ impl World {
                     self.send(number, id, request);
                 }
                 Action::Start { id, task: UploadTask::Compare { file_id, .. } } => {
+                    self.uploads[number].in_flight.insert(id, self.time);
                     let delay = self.dice.millis(3000);
                     self.schedule(delay, number, Event::Compared { id, file_id });
                 }
@@ -184,16 +233,20 @@ impl World {
                     // An event of its own that finds nothing but the time.
                     return self.schedule(until.saturating_sub(self.time), number, Event::Begin);
                 }
-                Action::Abandon(_) => {}
+                Action::Abandon(id) => _ = self.uploads[number].in_flight.remove(&id),
                 Action::Wait { until: None }
                 | Action::Start { task: UploadTask::Hash(_) | UploadTask::Prepare(_), .. } => return,
-                Action::Done(end) => self.uploads[number].end = Some(end),
+                Action::Done(end) => {
+                    self.check_away(number, &end);
+                    self.uploads[number].end = Some(end);
+                }
             }
         }
     }
 
     fn send(&mut self, number: usize, id: RequestId, request: Request<Body>) {
         self.uploads[number].requests += 1;
+        self.uploads[number].in_flight.insert(id, self.time);
         if self.away.contains(&self.time) {
             self.attempts_while_away += 1;
             let failure = Failure::new(FailureKind::Connect);

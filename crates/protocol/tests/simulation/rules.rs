@@ -82,7 +82,7 @@ rules! {
     4 Sleep,
     /// A service that cannot be reached is waited for as long as the policy says, and no longer.
     4 Patience,
-    /// An upload finds out with a request of its own that the service cannot be reached, whatever others know.
+    /// An upload ends as away only once a request of its own has failed in that outage, whatever others know, and says how.
     4 OwnAttempt,
     /// Any part that is taken refills the budget of all.
     4 Refill,

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use http::Response;
 use partwise_protocol::{
     Api,
     machine::Machine as _,
@@ -145,8 +146,83 @@ fn an_upload_whose_time_is_over_before_it_could_send_anything_sends_one_request(
     insta::assert_snapshot!(second.error(), @"POST /uploads failed: the service could not be reached: no route to host");
 }
 
+/// An upload with all but one of its parts in flight, and another one that holds it up: the service is away since one second, and the
+/// other's request finds out whether it is back, without an end.
+fn held_up(service: &ServiceState, parts: u16) -> (Bench, Bench) {
+    let mut plan = plan();
+    (plan.parallel, plan.part_size) = (parts.into(), Some(25_u64.div_ceil(parts.into())));
+    let upload = UploadMachine::new(Api::openai(), plan, SourceStamp::new(25), [1; 32]).unwrap();
+    let mut bench = Bench::of(upload.with_service(service));
+    bench.run();
+    bench.answer(0, 200, &upload_json(36_000));
+    bench.answer(0, 500, "");
+    let mut other = beginning(service, RetryPolicy::default(), seconds(1));
+    other.fail(0, FailureKind::Connect);
+    assert_eq!((bench.flying.len(), other.flying.len()), (usize::from(parts) - 1, 1));
+    (bench, other)
+}
+
 #[test]
-fn an_upload_that_ends_because_of_what_others_have_met_tells_how_they_failed() {
+fn an_upload_that_was_answered_before_an_outage_sends_a_request_in_it_before_it_ends() {
+    let service = ServiceState::new();
+    let (mut bench, _other) = held_up(&service, 1);
+    let due = bench.pass(seconds(900)).expect("something is to come");
+    assert_eq!((bench.flying.len(), bench.end.is_none()), (0, true));
+    assert!(due > bench.time && due <= seconds(901), "{due:?}");
+    bench.pass(seconds(1));
+    assert_eq!((bench.flying.len(), bench.end.is_none()), (1, true), "it makes sure");
+    bench.pass(seconds(5));
+    assert_eq!(bench.flying.len(), 1, "once");
+    bench.fail(0, FailureKind::Connect);
+    insta::assert_snapshot!(bench.error(), @"the service could not be reached for 15 minutes: POST /uploads/{upload_id}/parts failed: the service could not be reached: no route to host");
+}
+
+#[test]
+fn an_upload_that_makes_sure_at_its_limit_and_is_answered_goes_on() {
+    let service = ServiceState::new();
+    let (mut bench, _other) = held_up(&service, 1);
+    bench.pass(seconds(901));
+    bench.answer(0, 200, &part_json("a"));
+    assert_eq!((bench.stamping.is_some(), bench.end.is_none(), service.offline()), (true, true, None));
+}
+
+#[test]
+fn an_upload_with_a_request_in_flight_sends_no_other_at_its_limit() {
+    let service = ServiceState::new();
+    let (mut bench, _other) = held_up(&service, 2);
+    bench.pass(seconds(1000));
+    assert_eq!((bench.flying.len(), bench.end.is_none()), (1, true));
+    // It left when the service was there, and may have failed for itself.
+    bench.fail(0, FailureKind::Interrupted);
+    assert_eq!((bench.flying.len(), bench.end.is_none()), (1, true), "it makes sure");
+    bench.fail(0, FailureKind::Connect);
+    let error = bench.error();
+    let is_away = error.starts_with("the service could not be reached for ");
+    assert!(is_away && error.ends_with("no route to host"), "{error}");
+}
+
+#[test]
+fn an_upload_that_ends_after_its_comparison_has_met_the_outage_says_so() {
+    let service = ServiceState::new();
+    let mut wanted = plan();
+    wanted.route = RouteChoice::Single;
+    let upload = UploadMachine::new(Api::openai(), wanted, SourceStamp::new(25), [1; 32]).unwrap();
+    let mut bench = Bench::of(upload.with_service(&service));
+    bench.run();
+    bench.answer(0, 500, "");
+    let (id, now) = (bench.flying.remove(0), bench.now());
+    let list = Response::new(list_json(&[file_json("file-1", BEGAN)]).into());
+    bench.machine.handle_response(id, list, None, now);
+    bench.pass(seconds(1));
+    let mut other = beginning(&service, RetryPolicy::default(), seconds(1));
+    other.fail(0, FailureKind::Connect);
+    bench.fail(0, FailureKind::Connect);
+    bench.pass(seconds(900));
+    insta::assert_snapshot!(bench.error(), @"it is not known whether the service made a file: one in its list may be it: the service could not be reached for 15 minutes: GET /files/{file_id}/content failed: the service could not be reached: no route to host");
+}
+
+#[test]
+fn an_upload_that_is_held_up_by_its_source_ends_only_with_a_failure_of_its_own() {
     let service = ServiceState::new();
     let mut plan = plan();
     plan.parallel = Parallel::InOrder;
@@ -156,7 +232,12 @@ fn an_upload_that_ends_because_of_what_others_have_met_tells_how_they_failed() {
     bench.answer(0, 200, &upload_json(36_000));
     // The source of its first part is not ready yet.
     beginning(&service, RetryPolicy::never(), seconds(1)).fail(0, FailureKind::Connect);
-    bench.pass(seconds(901));
+    let due = bench.pass(seconds(901));
+    assert!(due.is_none_or(|due| due > bench.time), "{due:?}");
+    assert_eq!((bench.flying.len(), bench.end.is_none()), (0, true));
+    bench.prepared(Ok(()));
+    assert_eq!(bench.flying.len(), 1, "at once");
+    bench.fail(0, FailureKind::Connect);
     insta::assert_snapshot!(bench.error(), @"the service could not be reached for 15 minutes: POST /uploads/{upload_id}/parts failed: the service could not be reached: no route to host");
 }
 

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use http::StatusCode;
-use partwise_models::UnixSeconds;
+use partwise_models::{File, UnixSeconds};
 
 use super::harness::{ENTROPY, Serves, Service, api, at, begun, halfway, plan, sent};
 use crate::{
@@ -122,6 +122,65 @@ fn a_download_sends_a_request_of_its_own_whatever_an_earlier_one_has_met() {
     short.handle_failure(id, Failure::new(FailureKind::Connect), now);
     let end = short.poll(now);
     assert!(matches!(end, Action::Done(Err(DownloadError::Failed(_)))), "{end:?}");
+}
+
+#[test]
+fn a_download_that_was_answered_before_an_outage_sends_a_request_in_it_before_it_ends() {
+    let state = ServiceState::new();
+    let mut machine = DownloadMachine::new(&api(), plan(1, 100), ENTROPY).with_service(&state);
+    let mut other = Member::of(&state);
+    let Action::Start { id, .. } = machine.poll(at(Duration::ZERO)) else { panic!("it asks for content") };
+    let Action::Start { id: look, .. } = machine.poll(at(Duration::ZERO)) else {
+        panic!("it asks what it is")
+    };
+    machine.handle_retrieved(look, Ok(File::new("file-1")), at(Duration::ZERO));
+    let refusal = ApiError::new(StatusCode::INTERNAL_SERVER_ERROR, "it broke");
+    machine.handle_answer(id, Err(ResponseError::Rejected(refusal.into())), at(Duration::ZERO));
+    // The service goes while it waits, and another finds out all the time.
+    let second = Duration::from_secs(1);
+    let connect = Failed { kind: FailureKind::Connect, id: RequestId(0), left_at: second, was_alone: true };
+    other.failed(connect, second, 0);
+    other.leaves(RequestId(1), 2 * second);
+    let limit = second + machine.plan.retry_policy().give_up_after;
+    let before = limit - second;
+    let Action::Wait { until: Some(due) } = machine.poll(at(before)) else { panic!("it does not wait") };
+    assert!(due > before && due <= limit, "{due:?}");
+    let Action::Start { id, .. } = machine.poll(at(limit)) else { panic!("it does not make sure") };
+    let Action::Wait { .. } = machine.poll(at(limit)) else { panic!("once") };
+    machine.handle_failure(id, Failure::new(FailureKind::Connect), at(limit + second));
+    let end = machine.poll(at(limit + second));
+    let Action::Done(Err(DownloadError::Away { after, cause: Some(cause) })) = end else { panic!("{end:?}") };
+    assert_eq!(after, limit);
+    assert!(matches!(*cause, DownloadError::Failed(_)), "{cause}");
+}
+
+#[test]
+fn a_download_that_receives_after_a_failure_ends_with_a_later_one() {
+    let state = ServiceState::new();
+    let service = Service::new(10_000, Serves::Ranges);
+    let (machine, _) = begun(&service, 2, |machine| machine.progress().requests == 2);
+    let mut machine = machine.with_service(&state);
+    let [one, other] = [0, 1].map(|index| machine.pending[index].id);
+    machine.handle_failure(other, Failure::new(FailureKind::Connect), at(Duration::from_secs(1)));
+    // Others find out all the time, and what had been answered comes to its end.
+    let mut others = Member::of(&state);
+    others.leaves(RequestId(0), Duration::from_secs(3));
+    let rest = machine.pending[0].rest.clone();
+    machine.handle_moved(one, rest.end - rest.start);
+    machine.handle_end(one, at(Duration::from_secs(4)));
+    let limit = Duration::from_secs(1) + machine.plan.retry_policy().give_up_after;
+    let mut now = at(limit - Duration::from_secs(1));
+    let id = sent(&mut machine, &mut now, 1)[0];
+    assert_eq!(now.monotonic, limit);
+    assert!(matches!(machine.poll(now), Action::Wait { .. }), "one makes sure");
+    machine.handle_failure(id, Failure::new(FailureKind::Connect), now);
+    let end = loop {
+        match machine.poll(now) {
+            Action::Save(_) => machine.handle_saved(Ok(())),
+            other => break other,
+        }
+    };
+    assert!(matches!(end, Action::Done(Err(DownloadError::Away { cause: Some(_), .. }))), "{end:?}");
 }
 
 #[test]

@@ -19,7 +19,7 @@ use self::{
 use crate::{
     machine::RequestId,
     retry::RetryPolicy,
-    transport::{Failure, FailureKind, SendBuffer},
+    transport::{FailureKind, SendBuffer},
     upload::UploadRegistry,
 };
 
@@ -31,7 +31,8 @@ use crate::{
 /// single operation ([`call`](Self::call)). When the service cannot be
 /// reached, two thousand uploads then ask for it like one: one request at a time, once a second at first and every five
 /// seconds later, and all of them go on as soon as one was answered. After a wait that the service asked for, one machine goes
-/// first, and the others follow when it was answered, or one each second until then. Cheap to clone; clones are the same state.
+/// first, and the others follow when it was answered, or one each second until then. A machine that gives a service up, and had no
+/// turn to find out, sends one request first. Cheap to clone; clones are the same state.
 ///
 /// ```
 /// use partwise_models::Purpose;
@@ -94,8 +95,8 @@ pub(crate) struct Member {
     probe: Option<(RequestId, Probe)>,
     /// It was let through after the last wait that the service asked for.
     pass: Option<Pass>,
-    /// It has let a request leave.
-    has_tried: bool,
+    /// The outage in which a request of it failed last.
+    met: Option<u64>,
 }
 
 /// What a proxy on the way may take of a body whose service cannot be reached.
@@ -215,7 +216,8 @@ impl Member {
     }
 
     /// The same for a machine with this policy, which waits no longer for others to find out once it has to try for itself: always
-    /// when it waits for no service, else when its `limit` is over before it has let any request leave.
+    /// when it waits for no service, else when its `limit` is over and it has not [met](Self::has_met_outage) the outage. One that has
+    /// a request in flight waits for its end, and gives no limit.
     pub(crate) fn gate_within(
         &self,
         retry: &RetryPolicy,
@@ -229,19 +231,16 @@ impl Member {
         let is_over = limit.is_some_and(|(since, limit)| now.saturating_sub(since) >= limit);
         match gate {
             _ if retry.give_up_after.is_zero() => Gate::Open,
-            _ if is_over && !self.has_tried => Gate::OneRequest,
+            _ if is_over && !self.has_met_outage() => Gate::OneRequest,
             gate => gate,
         }
     }
 
-    /// Says whether the machine has let a request leave: before that it cannot say that the service is away.
-    pub(crate) fn has_tried(&self) -> bool {
-        self.has_tried
-    }
-
-    /// How the latest request of any machine or operation failed in the outage.
-    pub(crate) fn latest_failure(&self) -> Option<Failure> {
-        self.service.lock().latest_failure()
+    /// Returns `true` if a request of this machine has failed in the outage that lasts: before that it cannot say that the service is
+    /// away.
+    pub(crate) fn has_met_outage(&self) -> bool {
+        let outage = self.service.lock().outage();
+        outage.is_some() && outage == self.met
     }
 
     /// Since when the service is away for a machine that began then, and for how long that is waited for. `is_known` says whether
@@ -269,7 +268,6 @@ impl Member {
 
     /// A request leaves, as the gate allows it.
     pub(crate) fn leaves(&mut self, id: RequestId, now: Duration) {
-        self.has_tried = true;
         let mut line = self.service.lock();
         line.concerns_machine();
         if line.outage_gate(now) == Gate::OneRequest {
@@ -282,6 +280,11 @@ impl Member {
     pub(crate) fn answered(&mut self, now: Duration) {
         self.probe = None;
         self.service.lock().answered(now);
+    }
+
+    /// Content has come for this machine: the service is there for it, whatever failed before.
+    pub(crate) fn received(&mut self) {
+        self.met = None;
     }
 
     /// The service has answered in the API's words.
@@ -309,12 +312,10 @@ impl Member {
         let mut line = self.service.lock();
         let blame = line.failed(failed, probe.as_ref(), now, random);
         line.concerns_machine();
+        if let Blame::Service { outage } = blame {
+            self.met = Some(outage);
+        }
         blame
-    }
-
-    /// Keeps how a request [failed](Self::failed), for machines that end because of it.
-    pub(crate) fn tell(&self, failure: &Failure) {
-        self.service.lock().keep_failure(failure);
     }
 
     /// Nothing more comes of this request: if it was to find out, another may.

@@ -9,7 +9,7 @@ use super::{
     Blame, Failed, Gate, Offline,
     hold::{Hold, Pass},
 };
-use crate::transport::{Failure, FailureKind};
+use crate::transport::FailureKind;
 
 /// The wait before the first attempt to reach the service again, at least; each failed attempt makes it longer by as much.
 const STEP: Duration = Duration::from_secs(1);
@@ -47,8 +47,6 @@ struct Failing {
     attempts: u32,
     state: State,
     concerned: Concerned,
-    /// How the latest request failed.
-    latest: Option<Failure>,
 }
 
 /// The requests that have met an outage, as far as that makes a difference.
@@ -87,14 +85,9 @@ impl Reachability {
         Some(Offline { since: failing.since, next_attempt })
     }
 
-    pub(super) fn latest_failure(&self) -> Option<Failure> {
-        self.failing.as_ref()?.latest.clone()
-    }
-
-    pub(super) fn keep_failure(&mut self, failure: &Failure) {
-        if let Some(failing) = &mut self.failing {
-            failing.latest = Some(failure.clone());
-        }
+    /// The number of the outage that lasts, or that one failure has made likely.
+    pub(super) fn outage(&self) -> Option<u64> {
+        self.failing.as_ref().map(|_| self.outages)
     }
 
     pub(super) fn held_until(&self, pass: Option<Pass>, now: Duration) -> Option<Duration> {
@@ -205,7 +198,6 @@ impl Reachability {
         }
         let is_first = self.failing.is_none();
         self.failed(failed, probe, now, random);
-        self.keep_failure(&Failure::new(failed.kind));
         if let Some(failing) = &mut self.failing {
             if is_first {
                 failing.concerned = Concerned::Only(Arc::downgrade(caller));
@@ -228,13 +220,8 @@ impl Reachability {
         let is_of_request = self.answered_at.is_some_and(|answered| answered >= failed.left_at);
         let is_first = self.failing.is_none();
         self.outages += u64::from(is_first);
-        let first = Failing {
-            since: now,
-            attempts: 0,
-            state: State::Suspected,
-            concerned: Concerned::Others,
-            latest: None,
-        };
+        let first =
+            Failing { since: now, attempts: 0, state: State::Suspected, concerned: Concerned::Others };
         let failing = self.failing.get_or_insert(first);
         let is_news = match &failing.state {
             // What left before the service was known to be away tells nothing new.

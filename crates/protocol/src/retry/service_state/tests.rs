@@ -403,6 +403,44 @@ fn a_sleep_excuses_what_left_before_it_and_begins_the_waits_anew() {
 }
 
 #[test]
+fn a_machine_has_met_an_outage_once_a_request_of_its_own_has_failed_in_it() {
+    let (service, policy) = (ServiceState::new(), RetryPolicy::default());
+    let (mut one, mut other) = (Member::of(&service), Member::of(&service));
+    one.failed(failed(0, false, true), seconds(1), HALF);
+    assert!(one.has_met_outage() && !other.has_met_outage());
+    one.answered(seconds(2));
+    assert!(!one.has_met_outage(), "it is over");
+    other.failed(failed(3, false, true), seconds(4), HALF);
+    assert!(!one.has_met_outage() && other.has_met_outage());
+
+    // Another finds out, and goes on finding out when the time is over.
+    other.leaves(PROBE, seconds(6));
+    let limit = |member: &Member| member.give_up_limit(&policy, seconds(0), true);
+    let over = seconds(4) + policy.give_up_after;
+    let gate = |member: &Member, at| member.gate_within(&policy, limit(member), at);
+    assert!(matches!(gate(&one, over - seconds(1)), Gate::Closed { .. }));
+    assert_eq!(gate(&one, over), Gate::OneRequest);
+    assert!(matches!(gate(&other, over), Gate::Closed { .. }), "it has met the outage");
+    one.leaves(OTHER, over);
+    one.failed(failed(905, false, true), over + seconds(2), HALF);
+    assert!(one.has_met_outage());
+    assert!(matches!(gate(&one, over + seconds(2)), Gate::Closed { .. }));
+}
+
+#[test]
+fn a_request_that_slept_or_may_be_at_fault_itself_has_met_no_outage() {
+    let service = ServiceState::new();
+    let (mut one, mut other) = (Member::of(&service), Member::of(&service));
+    other.failed(failed(0, false, true), seconds(1), HALF);
+    service.woke(seconds(3), seconds(60));
+    assert_eq!(one.failed(failed(2, false, true), seconds(4), HALF), Blame::Sleep);
+    assert!(!one.has_met_outage());
+    other.answered(seconds(5));
+    assert_eq!(one.failed(failed(4, false, true), seconds(6), HALF), Blame::Request);
+    assert!(!one.has_met_outage() && service.offline().is_some());
+}
+
+#[test]
 fn a_probe_that_slept_leaves_the_next_one_to_others() {
     let service = ServiceState::new();
     let (mut one, other) = (Member::of(&service), Member::of(&service));
