@@ -51,7 +51,7 @@ impl fmt::Display for Error {
             Self::Checkpoint(_) => f.write_str("the checkpoint of an earlier run cannot be read"),
             Self::AmbiguousCheckpoint { difference } => write!(
                 f,
-                "an earlier run may have made a file, and the source changed since: {difference}; look in the list of files, then start over"
+                "an earlier run may have made a file, and its checkpoint does not match the source: {difference}; look in the list of files, then start over"
             ),
             Self::DownloadResume(_) => f.write_str("the checkpoint does not suit this download"),
             Self::Target(_) => f.write_str("the target cannot be written"),

@@ -54,10 +54,11 @@ pub enum Error {
     CheckpointDir(CheckpointDirError),
     /// The checkpoint of an earlier run cannot be read.
     Checkpoint(std::io::Error),
-    /// An earlier run sent the request that makes the file and had no answer, and the source has changed since. The service may have a
-    /// file of the earlier content; nothing was sent. Starting over uploads the source as it is.
+    /// An earlier run sent the request that makes the file and had no answer, and the source has changed since, or is one of which an
+    /// earlier release recorded too little to tell. The service may have a file of the earlier content; nothing was sent. Starting over
+    /// uploads the source as it is.
     AmbiguousCheckpoint {
-        /// What differs, in words.
+        /// What differs, or keeps the source from being compared, in words.
         difference: String,
     },
     /// The upload ended without a file.

@@ -388,7 +388,10 @@ async fn unfinished(
                     return Err(Error::AmbiguousCheckpoint { difference });
                 }
                 Err(Error::Resume(ResumeError::SourceChanged { difference })) => {
-                    tracing::info!(difference, "the source has changed since an earlier run: starting over");
+                    tracing::info!(
+                        difference,
+                        "the checkpoint of an earlier run does not match the source: starting over"
+                    );
                     None
                 }
                 Err(error) => return Err(error),

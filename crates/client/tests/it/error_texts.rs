@@ -125,7 +125,7 @@ fn what_went_wrong_on_this_machine_is_said_with_its_cause_behind_it() {
       permission denied
     ");
     let ambiguous = Error::AmbiguousCheckpoint { difference: "it was modified".into() };
-    insta::assert_snapshot!(texts(&ambiguous), @"an earlier run may have made a file, and the source changed since: it was modified; look in the list of files, then start over");
+    insta::assert_snapshot!(texts(&ambiguous), @"an earlier run may have made a file, and its checkpoint does not match the source: it was modified; look in the list of files, then start over");
     insta::assert_snapshot!(texts(&Error::Target(denied().into())), @"
     the target cannot be written
       permission denied

@@ -105,7 +105,8 @@ async fn other_content_does_not_start_over_behind_an_ambiguous_request() {
         client.upload_file(&path, Purpose::Batch)
     };
     let of_bytes = |content: &str| client.upload("e.jsonl", content.to_owned(), Purpose::Batch);
-    for upload in [&of_path as &dyn Fn(&str) -> UploadBuilder, &of_bytes] {
+    let uploads = [&of_path as &dyn Fn(&str) -> UploadBuilder, &of_bytes];
+    for (upload, difference) in uploads.into_iter().zip(["it was modified", "its content differs"]) {
         let unfinished = CheckpointDir::at(folder.path().join("unfinished"));
         let upload = |content: &str| upload(content).resume_in(unfinished.clone()).timeout(LIMIT);
         faults.clear();
@@ -114,11 +115,56 @@ async fn other_content_does_not_start_over_behind_an_ambiguous_request() {
         let (before, sent) = (files(&client).await.len(), faults.executed());
         let error = upload("other").await.unwrap_err();
         assert_eq!((error.kind(), error.is_resumable()), (ErrorKind::CompletionUnknown, false), "{error}");
-        assert!(matches!(error, Error::AmbiguousCheckpoint { .. }));
+        assert!(
+            matches!(&error, Error::AmbiguousCheckpoint { difference: told } if told == difference),
+            "{error}"
+        );
         assert_eq!(faults.executed(), sent, "nothing is sent");
         assert_eq!(unfinished.list().unwrap().len(), 1, "the checkpoint stays");
         upload("other").start_over().await.unwrap();
         assert_eq!(files(&client).await.len(), before + 1);
+    }
+}
+
+/// Rewrites the only checkpoint in a directory as earlier releases wrote it of content without a path: they knew bytes by their length
+/// alone, and a stream by the times and the inode of its temporary file.
+fn rewrite_as_earlier_releases(directory: &Path, is_stream: bool) {
+    let mut paths = std::fs::read_dir(directory).unwrap().map(|found| found.unwrap().path());
+    let path = paths.find(|path| path.extension().is_some_and(|is| is == "checkpoint")).unwrap();
+    let mut saved: serde_json::Value = serde_json::from_slice(&std::fs::read(&path).unwrap()).unwrap();
+    let length = saved["source"]["length"].clone();
+    saved["version"] = 2.into();
+    saved["source"] = match is_stream {
+        true => serde_json::json!({"length": length, "modified": "1.0", "changed": "1.0", "identity": "12"}),
+        false => serde_json::json!({"length": length}),
+    };
+    std::fs::write(path, saved.to_string()).unwrap();
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_ambiguous_checkpoint_that_recorded_too_little_of_its_source_is_not_told_as_a_change() {
+    for (is_stream, how) in
+        [(false, "only its length was recorded"), (true, "it was recorded in another way")]
+    {
+        let (faults, folder) = (Faults::new(), tempfile::tempdir().unwrap());
+        let client = client_with(&faults, server().await);
+        let upload = || {
+            let upload = without_a_path(&client, b"hello", is_stream).timeout(LIMIT);
+            upload.resume_in(CheckpointDir::at(folder.path()))
+        };
+        faults.on(OperationId::CreateFile).nth(1, Fault::StallAnswer);
+        upload().await.unwrap_err();
+        rewrite_as_earlier_releases(folder.path(), is_stream);
+        let sent = faults.executed();
+        let error = upload().await.unwrap_err();
+        assert_eq!(
+            error.to_string(),
+            format!(
+                "an earlier run may have made a file, and its checkpoint does not match the source: {how}, so it cannot be told whether its content is the same; look in the list of files, then start over"
+            )
+        );
+        assert_eq!(faults.executed(), sent, "nothing is sent");
+        upload().start_over().await.unwrap();
     }
 }
 

@@ -111,10 +111,10 @@ pub enum ResumeError {
         /// Where this one goes, in words.
         asked: String,
     },
-    /// The file is not the one that the checkpoint was made of.
-    #[error("the source changed since the checkpoint was saved: {difference}; start over")]
+    /// The source is not the one that the checkpoint was made of, or it cannot be told whether it is.
+    #[error("the checkpoint does not match the source: {difference}; start over")]
     SourceChanged {
-        /// What differs, in words.
+        /// What differs, or keeps them from being compared, in words.
         difference: String,
     },
     /// Its parts do not fit the file's length: it was edited or damaged.

@@ -54,16 +54,30 @@ impl SourceStamp {
         }
     }
 
-    /// What shows that a later stamp is of other content, in words; `None` when nothing does.
+    /// What shows that a later stamp is of other content, or keeps it from being compared, in words; `None` when nothing does.
+    ///
+    /// Stamps are not comparable when one alone has a time or an identity, as of bytes of which an earlier release recorded no digest.
     #[must_use]
     pub fn difference(&self, later: &Self) -> Option<String> {
         if self.length != later.length {
             return Some(format!("its length was {} bytes and is {}", self.length, later.length));
         }
-        if self.modified != later.modified {
-            return Some("it was modified".to_owned());
-        }
-        (self.identity != later.identity).then(|| "another file stands in its place".to_owned())
+        let recorded = |stamp: &Self| (stamp.modified.is_some(), stamp.identity.is_some());
+        let words = if recorded(self) == (false, false) && recorded(later) != (false, false) {
+            "only its length was recorded, so it cannot be told whether its content is the same"
+        } else if recorded(self) != recorded(later) {
+            "it was recorded in another way, so it cannot be told whether its content is the same"
+        } else if self.modified != later.modified {
+            "it was modified"
+        } else if self.identity == later.identity {
+            return None;
+        } else if self.modified.is_some() {
+            "another file stands in its place"
+        } else {
+            // What has no time is no file: its identity is a digest, or the like.
+            "its content differs"
+        };
+        Some(words.to_owned())
     }
 
     /// Whether a later stamp leaves it open whether the content is the same: nothing differs but the time of the last
@@ -130,4 +144,38 @@ fn identity(metadata: &std::fs::Metadata) -> Option<String> {
 #[cfg(not(unix))]
 fn identity(_: &std::fs::Metadata) -> Option<String> {
     None
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_difference_is_told_by_what_both_stamps_have() {
+        let bytes = |digest: &str| SourceStamp::new(4).identity(digest);
+        let file = |time: &str, inode: &str| SourceStamp::new(4).modified(time).identity(inode);
+        let told = |before: &SourceStamp, later: &SourceStamp| before.difference(later).unwrap();
+        assert_eq!(told(&bytes("xxh3:1"), &bytes("xxh3:2")), "its content differs");
+        assert_eq!(told(&file("1.0", "12"), &file("1.0", "13")), "another file stands in its place");
+        assert_eq!(told(&file("1.0", "12"), &file("2.0", "13")), "it was modified");
+        assert_eq!(told(&bytes("xxh3:1"), &SourceStamp::new(5)), "its length was 4 bytes and is 5");
+        for same in [bytes("xxh3:1"), file("1.0", "12"), SourceStamp::new(4)] {
+            assert_eq!(same.difference(&same), None);
+        }
+    }
+
+    #[test]
+    fn stamps_that_record_other_things_of_a_source_are_not_compared() {
+        let (bare, digest) = (SourceStamp::new(4), SourceStamp::new(4).identity("xxh3:1"));
+        let spooled = SourceStamp::new(4).modified("1.0").changed("1.0").identity("12");
+        for (before, later, how) in [
+            (&bare, &digest, "only its length was recorded"),
+            (&bare, &spooled, "only its length was recorded"),
+            (&spooled, &digest, "it was recorded in another way"),
+            (&digest, &bare, "it was recorded in another way"),
+        ] {
+            let told = before.difference(later).unwrap();
+            assert_eq!(told, format!("{how}, so it cannot be told whether its content is the same"));
+        }
+    }
 }

@@ -146,13 +146,12 @@ fn a_checkpoint_of_every_dialect_survives_writing_and_reading() {
 #[test]
 fn a_checkpoint_that_does_not_fit_is_refused_and_says_what_differs() {
     let stamp = || SourceStamp::new(25);
-    let mut other = stamp();
-    other.modified = Some("later".into());
+    let other = stamp().modified("later");
     let refusal = |text: &str, api, stamp| resume(text, api, stamp).unwrap_err();
     insta::assert_snapshot!(refusal(&VERSION_1.replace("\"version\": 1", "\"version\": 4"), Api::openai(), stamp()), @"the checkpoint has version 4, and this release reads versions 1 to 3; start over or use the release that wrote it");
     insta::assert_snapshot!(refusal(VERSION_1, Api::azure_v1("https://r.example").unwrap(), stamp()), @"the checkpoint belongs to https://api.openai.com/v1 (OpenAI), and this upload goes to https://r.example/openai/v1 (Azure OpenAI v1); use the same endpoint and version, or start over");
-    insta::assert_snapshot!(refusal(VERSION_1, Api::openai(), SourceStamp::new(24)), @"the source changed since the checkpoint was saved: its length was 25 bytes and is 24; start over");
-    insta::assert_snapshot!(refusal(VERSION_1, Api::openai(), other), @"the source changed since the checkpoint was saved: it was modified; start over");
+    insta::assert_snapshot!(refusal(VERSION_1, Api::openai(), SourceStamp::new(24)), @"the checkpoint does not match the source: its length was 25 bytes and is 24; start over");
+    insta::assert_snapshot!(refusal(VERSION_1, Api::openai(), other), @"the checkpoint does not match the source: only its length was recorded, so it cannot be told whether its content is the same; start over");
     insta::assert_snapshot!(refusal(r#"{"version": 7, "new": true}"#, Api::openai(), stamp()), @"the checkpoint has version 7, and this release reads versions 1 to 3; start over or use the release that wrote it");
     insta::assert_snapshot!(refusal(&VERSION_1[..40], Api::openai(), stamp()), @"the checkpoint cannot be read; start over: EOF while parsing a string at line 3 column 20");
     insta::assert_snapshot!(refusal(&VERSION_2.replace("\"size\": 5", "\"size\": 9"), Api::openai(), stamp()), @"the checkpoint is damaged: its parts do not fit the file; start over");
