@@ -203,7 +203,8 @@ impl Whole<'_> {
     /// What the next run can go on from.
     fn left(&self, error: &Error) -> Option<DownloadCheckpoint> {
         let is_resumable = match error {
-            Error::Download(error) => error.is_resumable(),
+            // A run that saved nothing leaves what an earlier one saved.
+            Error::Download(error) => DownloadError::is_resumable(error),
             _ => true,
         };
         // One that cannot be read is told of by the next run.

@@ -179,9 +179,9 @@ impl Error {
     #[must_use]
     pub fn is_resumable(&self) -> bool {
         match self {
-            Self::Upload(error) => error.has_checkpoint() && error.is_resumable(),
-            Self::Download(error) => error.has_checkpoint() && error.is_resumable(),
-            Self::Target(error) => error.has_checkpoint(),
+            Self::Upload(error) => error.is_resumable(),
+            Self::Download(error) => error.is_resumable(),
+            Self::Target(error) => error.is_resumable(),
             Self::TimedOut { cause: Some(stopped), .. } => stopped.is_resumable(),
             _ => false,
         }

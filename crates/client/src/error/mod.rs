@@ -148,13 +148,18 @@ impl Error {
 
     /// The same error, of a run of which a checkpoint is kept or is not.
     pub(crate) fn with_checkpoint(mut self, has_checkpoint: bool) -> Self {
-        match &mut self {
+        self.set_checkpoint(has_checkpoint);
+        self
+    }
+
+    fn set_checkpoint(&mut self, has_checkpoint: bool) {
+        match self {
             Self::Upload(error) => error.set_checkpoint(has_checkpoint),
             Self::Download(error) => error.set_checkpoint(has_checkpoint),
             Self::Target(error) => error.set_checkpoint(has_checkpoint),
+            Self::TimedOut { cause: Some(stopped), .. } => stopped.set_checkpoint(has_checkpoint),
             _ => {}
         }
-        self
     }
 }
 

@@ -19,6 +19,7 @@ mod foreign_timeouts;
 mod lists;
 mod objects;
 mod outages;
+mod paths;
 mod peer;
 mod proxies;
 mod range_peer;

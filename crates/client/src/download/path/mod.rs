@@ -241,7 +241,9 @@ impl IntoFuture for PathDownload {
                         Ok(length)
                     }
                     Err(error) => {
-                        let is_over = matches!(&error, Error::Download(error) if !error.is_resumable());
+                        // What an earlier run has left stays, although this one may have saved nothing.
+                        let is_over =
+                            matches!(&error, Error::Download(error) if !DownloadError::is_resumable(error));
                         if is_over || matches!(download.last_checkpoint(), Ok(None)) {
                             download.discard();
                             return Err(error.with_checkpoint(false));
