@@ -136,7 +136,7 @@ impl CheckpointFile {
     }
 
     /// Removes checkpoints that a crash left half written. One that stays does no harm.
-    fn remove_left_over(&self) {
+    pub(super) fn remove_left_over(&self) {
         let Ok(names) = fs::read_dir(directory_of(&self.path)) else { return };
         for found in names.flatten().filter(|found| self.is_left_over(&found.file_name())) {
             if let Err(cause) = remove(&found.path()) {

@@ -83,6 +83,8 @@ impl UnfinishedUpload {
     }
 
     pub(super) fn of_earlier_run(locked: Locked, checkpoint: CheckpointFile) -> Self {
+        // Under the lock nobody writes one: what is there a crash has left, and the upload may go on for long.
+        checkpoint.remove_left_over();
         let held = Arc::new(HeldEntry { locked, checkpoint: checkpoint.path().to_owned() });
         let file = checkpoint.holding(held.clone());
         Self { held, checkpoint: UnfinishedCheckpoint { file, state: Arc::default() } }

@@ -66,3 +66,24 @@ async fn a_checkpoint_that_an_earlier_release_knew_by_the_name_alone_is_found_by
     assert_eq!((found.len(), found[0].file.as_deref()), (1, a.file().to_str()));
     assert!(!directory.path_of(&earlier, "upload").exists());
 }
+
+#[tokio::test]
+async fn what_a_crash_left_half_written_is_removed_by_the_next_run_and_by_none_beside_one() {
+    let folder = tempfile::tempdir().unwrap();
+    let directory = CheckpointDir::at(folder.path());
+    let subject = UploadSubject::of_name(&Plan::new("a", "b", Purpose::Batch), &client());
+    let key = subject.key();
+    let left = ["checkpoint.new", "checkpoint.abcDEF012345.new"].map(|name| directory.path_of(&key, name));
+    let of_another = folder.path().join("0123.checkpoint.abcDEF012345.new");
+    let saved = checkpoint(&SourceStamp::new(4));
+    let running = directory.enter(&subject).await.unwrap();
+    running.store().save(saved.clone()).await.unwrap();
+    left.iter().chain([&of_another]).for_each(|path| fs::write(path, "{").unwrap());
+    directory.enter(&subject).await.unwrap_err();
+    assert!(left.iter().all(|path| path.exists()), "the one that runs may be writing it");
+    drop(running);
+    let next = directory.enter(&subject).await.unwrap();
+    assert!(!left.iter().any(|path| path.exists()));
+    assert!(of_another.exists());
+    assert_eq!(next.load().unwrap(), Some(saved));
+}
