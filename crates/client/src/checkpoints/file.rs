@@ -17,10 +17,15 @@ use partwise_net::blocking::Blocking;
 /// The checkpoint of one upload in a file at a path; those of downloads are kept in a [`CheckpointJournal`](super::CheckpointJournal).
 ///
 /// It is written beside its place under a name that no other has, synced, and put there in one step, so that a crash leaves the one
-/// before or this one, never half of each; what a crash leaves beside it is removed with the checkpoint. The folder is synced too
+/// before or this one, never half of each; what a crash leaves beside it is removed with the checkpoint. The directory is synced too
 /// where the system and the file system have that (Unix). When no more than parts that were
 /// acknowledged is new, a [line](Checkpoint::line_since) is appended and synced instead, of which a crash may leave half;
 /// what it names is then sent again. All of it happens on threads for blocking work; clones wait for each other.
+///
+/// No lock keeps two runs apart that are given the same path: each would put its checkpoints in the place of the other's, and the last one
+/// saved is the one that is found. In one process this holds for a run that was dropped too, until its last save has ended, unless both were
+/// given clones of one value. [`UploadBuilder::resume_in`](crate::UploadBuilder::resume_in) locks the checkpoints of its
+/// [`CheckpointDir`](super::CheckpointDir), for as long as anything is saved there.
 ///
 /// ```no_run
 /// use partwise::{CheckpointFile, Purpose};
@@ -58,7 +63,7 @@ struct Written {
 }
 
 impl CheckpointFile {
-    /// A checkpoint at this path. Its folder must exist, and nobody else may use the path at the same time.
+    /// A checkpoint at this path. Its directory must exist, and no other run may use the path at the same time: nothing is locked.
     pub fn at(path: impl Into<PathBuf>) -> Self {
         Self { path: path.into().into(), written: Arc::default(), _held: None }
     }
