@@ -43,3 +43,16 @@ pub(crate) fn sync_directory(directory: &Path) -> io::Result<()> {
 pub(crate) fn sync_directory(_: &Path) -> io::Result<()> {
     Ok(())
 }
+
+#[cfg(all(test, target_os = "linux"))]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_directory_on_a_file_system_that_syncs_none_is_no_error() {
+        let proc = Path::new("/proc");
+        let refused = std::fs::File::open(proc).unwrap().sync_all().unwrap_err();
+        assert_eq!(refused.kind(), io::ErrorKind::InvalidInput);
+        sync_directory(proc).unwrap();
+    }
+}

@@ -10,6 +10,7 @@ mod comparisons;
 mod connections;
 mod direct_bodies;
 mod downloads;
+mod dropped;
 mod early_answers;
 mod error_texts;
 mod everyday;
