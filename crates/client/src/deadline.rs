@@ -1,8 +1,11 @@
 //! The time that a caller gives a call, an upload or a download.
 
-use std::time::Duration;
+use std::{future::pending, time::Duration};
 
-use tokio::time::{Instant, timeout_at};
+use tokio::{
+    task::unconstrained,
+    time::{Instant, sleep_until},
+};
 
 use crate::Error;
 
@@ -34,9 +37,22 @@ pub(crate) fn within<T>(
     // Boxed, so that the futures of callers stay small.
     let work = Box::pin(work);
     async move {
-        match deadline.and_then(|deadline| Some((deadline, deadline.at?))) {
-            None => work.await,
-            Some((deadline, at)) => timeout_at(at, work).await.unwrap_or_else(|_| Err(deadline.passed(None))),
+        tokio::select! {
+            biased;
+            done = work => done,
+            deadline = passed(deadline) => Err(deadline.passed(None)),
         }
+    }
+}
+
+/// Waits until the deadline passes, if there is one.
+pub(crate) async fn passed(deadline: Option<Deadline>) -> Deadline {
+    match deadline.and_then(|deadline| Some((deadline, deadline.at?))) {
+        Some((deadline, at)) => {
+            // Work beside it that always has something to do must not keep it from being heard.
+            unconstrained(sleep_until(at)).await;
+            deadline
+        }
+        None => pending().await,
     }
 }

@@ -17,6 +17,8 @@ pub use self::{
 };
 use partwise_net::BoxError;
 
+pub(crate) use self::directory::is_of_file;
+
 /// Keeps the last checkpoint of one upload ([`Checkpoint`](partwise_protocol::upload::Checkpoint)) or one download
 /// ([`DownloadCheckpoint`](partwise_protocol::download::DownloadCheckpoint)): a file ([`CheckpointFile`], [`CheckpointJournal`]), or a row
 /// of your own database. One call is under way at a time.

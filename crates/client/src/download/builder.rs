@@ -1,6 +1,6 @@
 //! A download to a target as its caller asks for it.
 
-use std::{fmt, future::IntoFuture, sync::Arc, time::Duration};
+use std::{fmt, future::IntoFuture, mem, sync::Arc, time::Duration};
 
 use futures_util::future::BoxFuture;
 use partwise_protocol::{
@@ -8,10 +8,10 @@ use partwise_protocol::{
     retry::RetryPolicy,
 };
 
-use super::{FileDownload, job::DownloadJob};
+use super::{FileDownload, job::DownloadJob, unbegun::begun};
 use crate::{
     AnyTarget, CheckpointStore, Client, Error, IntoTarget,
-    deadline::{Deadline, within},
+    deadline::Deadline,
     driver::{Signals, StoreOf},
     telling::run_telling,
 };
@@ -148,11 +148,16 @@ impl DownloadBuilder {
     }
 
     async fn ready(mut self) -> Result<(FileDownload, Option<OnProgress>), Error> {
-        self.signals.deadline = self.limit.map(Deadline::begin);
-        within(self.signals.deadline, self.opened()).await
+        let mut signals = mem::take(&mut self.signals);
+        signals.deadline = self.limit.map(Deadline::begin);
+        let (has_checkpoint, on_progress) = (self.saved.is_some(), self.on_progress.take());
+        let opened = signals.heard_during(self.opened()).await;
+        let mut download = begun(opened, || has_checkpoint)?;
+        download.signals = signals;
+        Ok((download, on_progress))
     }
 
-    async fn opened(self) -> Result<(FileDownload, Option<OnProgress>), Error> {
+    async fn opened(self) -> Result<FileDownload, Error> {
         let Self { client, mut plan, target, .. } = self;
         if target.is_sequential() {
             plan.parallel = 1;
@@ -171,8 +176,7 @@ impl DownloadBuilder {
         let mut download = FileDownload::new(client, target, machine);
         download.is_resumed = is_resumed;
         download.store = self.store;
-        download.signals = self.signals;
-        Ok((download, self.on_progress))
+        Ok(download)
     }
 }
 

@@ -8,6 +8,7 @@ mod path;
 mod receive;
 mod request;
 mod stream;
+mod unbegun;
 
 pub use self::{
     builder::DownloadBuilder,

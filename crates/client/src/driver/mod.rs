@@ -11,7 +11,12 @@ use tokio::time::Instant;
 pub(crate) use self::attempts::{Attempts, Moved};
 use partwise_net::BoxError;
 
-use crate::{Error, ErrorKind, checkpoints::AnyCheckpoints, deadline::Deadline, system::Clock};
+use crate::{
+    Error, ErrorKind,
+    checkpoints::AnyCheckpoints,
+    deadline::{Deadline, passed},
+    system::Clock,
+};
 
 /// How often moved bytes are counted while something is under way.
 const COUNTING: Duration = Duration::from_millis(250);
@@ -86,16 +91,21 @@ pub(crate) enum Heard<T> {
     Nothing(T),
     Stop,
     Cancel,
+    /// The caller's time is over.
+    OutOfTime(Deadline),
 }
 
 impl Signals {
     /// Does some work, and drops it when the caller wants an end meanwhile.
     pub(crate) async fn heard_during<T>(&mut self, work: impl Future<Output = T>) -> Heard<T> {
+        // Boxed, so that the futures of callers stay small.
+        let work = Box::pin(work);
         tokio::select! {
             biased;
             () = ended(&mut self.cancel) => Heard::Cancel,
             () = ended(&mut self.stop) => Heard::Stop,
             done = work => Heard::Nothing(done),
+            deadline = passed(self.deadline) => Heard::OutOfTime(deadline),
         }
     }
 }

@@ -175,7 +175,8 @@ impl Error {
     }
 
     /// Returns `true` if the upload or download may still be finished by resuming it from its last checkpoint, and there is one: without a
-    /// store or a directory of checkpoints, and before the first one was saved, nothing is resumable.
+    /// store or a directory of checkpoints, and before the first one was saved, nothing is resumable. An upload that ends before all of its
+    /// content was read counts the checkpoint of an earlier run that the same call would resume from.
     #[must_use]
     pub fn is_resumable(&self) -> bool {
         match self {

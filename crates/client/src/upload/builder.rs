@@ -3,6 +3,7 @@
 use std::{
     fmt,
     future::IntoFuture,
+    mem,
     path::{Path, PathBuf},
     sync::Arc,
     time::Duration,
@@ -13,18 +14,23 @@ use partwise_models::{ExpiresAfter, ExpiryAnchor, File, Purpose};
 use partwise_protocol::{
     retry::RetryPolicy,
     transport::SourceError,
-    upload::{Checkpoint, Parallel, Plan, Progress, ResumeError, RouteChoice, UploadError},
+    upload::{Checkpoint, Parallel, Plan, Progress, ResumeError, RouteChoice},
 };
 use tokio::io::AsyncRead;
 
 use super::Upload;
 use crate::{
-    AnySource, CheckpointDir, CheckpointStore, Client, Error, IntoSource, UnfinishedUpload, UploadSubject,
-    deadline::{Deadline, within},
+    AnySource, CheckpointDir, CheckpointStore, Client, Error, IntoSource, UnfinishedUpload,
+    deadline::Deadline,
     driver::{Heard, Signals, StoreOf},
     mime::mime_type,
     telling::run_telling,
-    upload::{content::GivenContent, identity::identified, job::UploadJob},
+    upload::{
+        content::GivenContent,
+        identity::identified,
+        job::UploadJob,
+        unread::{UnreadCheckpoint, UnreadUpload, subject},
+    },
 };
 
 impl Client {
@@ -297,8 +303,32 @@ impl UploadBuilder {
     }
 
     async fn ready(mut self) -> Result<(Upload, Option<OnProgress>), Error> {
-        self.signals.deadline = self.limit.map(Deadline::begin);
-        within(self.signals.deadline, self.opened()).await
+        let mut signals = mem::take(&mut self.signals);
+        signals.deadline = self.limit.map(Deadline::begin);
+        let (unread, on_progress) = (self.unread(), self.on_progress.take());
+        match signals.heard_during(self.opened()).await {
+            Heard::Nothing(opened) => {
+                let mut upload = opened?;
+                upload.signals = signals;
+                Ok((upload, on_progress))
+            }
+            Heard::Stop => Err(unread.stopped()),
+            Heard::OutOfTime(deadline) => Err(deadline.passed(Some(unread.stopped()))),
+            Heard::Cancel => Err(unread.cancelled()),
+        }
+    }
+
+    fn unread(&self) -> UnreadUpload {
+        let checkpoint = match (&self.resume_in, &self.saved) {
+            (Some(directory), _) if self.resumes => UnreadCheckpoint::In(directory.clone()),
+            (None, Some(saved)) => UnreadCheckpoint::Given(Box::new(saved.clone())),
+            _ => UnreadCheckpoint::None,
+        };
+        let path = match &self.content {
+            GivenContent::File(path) => Some(path.clone()),
+            GivenContent::Source(_) | GivenContent::Stream(_) => None,
+        };
+        UnreadUpload { client: self.client.clone(), plan: self.plan.clone(), path, checkpoint }
     }
 
     /// Returns `true` if content that has nothing but a length gets the identity that another run knows it by. A checkpoint that was
@@ -312,41 +342,22 @@ impl UploadBuilder {
         }
     }
 
-    async fn opened(mut self) -> Result<(Upload, Option<OnProgress>), Error> {
+    async fn opened(mut self) -> Result<Upload, Error> {
         let is_once_enough = self.resume_in.is_none() && self.saved.is_none() && self.store.is_none();
         let is_identified = self.is_identified(is_once_enough);
         let is_temporary = matches!(self.content, GivenContent::Stream(_));
-        let client = self.client.clone();
-        let opening = async {
-            let (source, path) =
-                self.content.open(&client, &mut self.plan, self.length, is_once_enough).await?;
-            let source = match is_identified {
-                true => identified(source, is_temporary, &client).await?,
-                false => source,
-            };
-            let entry = match &self.resume_in {
-                Some(directory) => {
-                    let subject = match &path {
-                        Some(path) => {
-                            UploadSubject::of_file(path, &self.plan, &client).map_err(SourceError::new)?
-                        }
-                        None => UploadSubject::of_name(&self.plan, &client),
-                    };
-                    Some(directory.enter(&subject).await?)
-                }
-                None => None,
-            };
-            Ok::<_, Error>((source, entry))
+        let (source, path) =
+            self.content.open(&self.client, &mut self.plan, self.length, is_once_enough).await?;
+        let source = match is_identified {
+            true => identified(source, is_temporary, &self.client).await?,
+            false => source,
         };
-        let (source, entry) = match self.signals.heard_during(opening).await {
-            Heard::Nothing(opened) => opened?,
-            Heard::Stop => {
-                let stopped = Error::from(UploadError::Stopped { cause: None });
-                return Err(stopped.with_checkpoint(self.saved.is_some()));
+        let entry = match &self.resume_in {
+            Some(directory) => {
+                let subject = subject(path.as_deref(), &self.plan, &self.client).map_err(SourceError::new)?;
+                Some(directory.enter(&subject).await?)
             }
-            Heard::Cancel => {
-                return Err(UploadError::Cancelled { confirmed: true, file_possible: false }.into());
-            }
+            None => None,
         };
         let mut upload = match (entry, self.saved) {
             (Some(entry), _) => unfinished(self.client, source, self.plan, entry, self.resumes).await?,
@@ -354,8 +365,7 @@ impl UploadBuilder {
             (None, None) => Upload::begin(self.client, source, self.plan).await?,
         };
         upload.store = upload.store.or(self.store);
-        upload.signals = self.signals;
-        Ok((upload, self.on_progress))
+        Ok(upload)
     }
 }
 

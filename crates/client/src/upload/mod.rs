@@ -6,6 +6,7 @@ mod hasher;
 mod identity;
 mod job;
 mod trace;
+mod unread;
 
 use std::{fmt, sync::Arc};
 

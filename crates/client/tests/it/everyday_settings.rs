@@ -203,7 +203,8 @@ async fn a_stream_that_never_ends_is_not_spooled_for_longer_than_the_limit() {
     let client = client_with(&Faults::new(), server().await);
     let (reader, _writer) = tokio::io::duplex(16);
     let error = client.upload_stream("a.jsonl", reader, Purpose::Batch).timeout(LIMIT).await.unwrap_err();
-    assert!(timed_out(&error).is_none());
+    assert_eq!(timed_out(&error).unwrap().kind(), ErrorKind::Stopped);
+    assert!(!error.is_resumable());
 }
 
 #[tokio::test(start_paused = true)]

@@ -37,5 +37,6 @@ mod stalls;
 mod streams;
 mod tls;
 mod told_retries;
+mod unread;
 mod uploads;
 mod wrong_content;

@@ -168,16 +168,26 @@ impl CheckpointDir {
     async fn take_over_earlier(&self, key: &Key, subject: &UploadSubject) -> Result<(), CheckpointDirError> {
         let Some(earlier) = subject.earlier_key() else { return Ok(()) };
         let (from, to) = (self.path_of(&earlier, "checkpoint"), self.path_of(key, "checkpoint"));
-        if to.exists() || !is_of_file(&from, subject.file()) {
+        let is_of_subject = || saved_at(&from).is_some_and(|saved| is_of_file(&saved, subject.file()));
+        if to.exists() || !is_of_subject() {
             return Ok(());
         }
         let locked = self.lock(&earlier, subject).await?;
         // It goes with its lock, unless another run has taken it over or written another meanwhile.
         let _entry = UnfinishedUpload::of_earlier_run(locked, self.checkpoint_file(&earlier));
-        if is_of_file(&from, subject.file()) {
+        if is_of_subject() {
             fs::rename(&from, &to).map_err(|cause| self.unusable(cause))?;
         }
         Ok(())
+    }
+
+    /// The checkpoint that the next run of the upload of `subject` would find. Others may be at work on it.
+    pub(crate) fn saved_of(&self, subject: &UploadSubject) -> Option<Checkpoint> {
+        let saved = |key: &Key| saved_at(&self.path_of(key, "checkpoint"));
+        saved(&subject.key()).or_else(|| {
+            let earlier = saved(&subject.earlier_key()?)?;
+            is_of_file(&earlier, subject.file()).then_some(earlier)
+        })
     }
 
     /// Begins to work on one that was listed; `None` when another process does.
@@ -247,11 +257,14 @@ impl CheckpointDir {
     }
 }
 
-/// Returns `true` if the checkpoint at `path` can be read and is of this file, as far as can be told without reading the file.
-fn is_of_file(path: &Path, file: &Path) -> bool {
-    let Some(json) = read(path).ok().flatten() else { return false };
-    let (Ok(saved), Ok(found)) = (Checkpoint::from_json(&json), fs::metadata(file)) else { return false };
-    saved.source().difference(&SourceStamp::of(&found)).is_none()
+/// Returns `true` if the checkpoint is of this file, as far as can be told without reading the file.
+pub(crate) fn is_of_file(saved: &Checkpoint, file: &Path) -> bool {
+    fs::metadata(file).is_ok_and(|found| saved.source().difference(&SourceStamp::of(&found)).is_none())
+}
+
+/// The checkpoint at `path`, if there is one that can be read.
+fn saved_at(path: &Path) -> Option<Checkpoint> {
+    Checkpoint::from_json(&read(path).ok()??).ok()
 }
 
 /// The file's content; `None` when there is none.

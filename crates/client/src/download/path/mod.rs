@@ -12,7 +12,7 @@ use std::{
 };
 
 use futures_util::{
-    FutureExt as _,
+    FutureExt,
     future::{BoxFuture, Shared},
 };
 use partwise_protocol::{
@@ -23,8 +23,8 @@ use tokio::sync::watch;
 
 pub use self::place::DownloadPathError;
 use self::{partial::Partial, place::Place};
-use super::builder::OnProgress;
-use crate::{Client, Error, FileDownload, deadline::Deadline, telling::run_telling};
+use super::{builder::OnProgress, unbegun::begun};
+use crate::{Client, Error, FileDownload, deadline::Deadline, driver::Signals, telling::run_telling};
 
 impl Client {
     /// Downloads a file to `path`, in parallel ranges when the service serves ranges. The file appears there when it is complete
@@ -202,13 +202,21 @@ impl PathDownload {
         self
     }
 
-    /// Makes the download ready without asking for anything: from now on no other process can download to the same path. What
+    /// Makes the download ready without asking for anything: from now on no other process can download to the same path. What a run of
+    /// this process that was dropped is still writing is waited for, for half a minute at most. What
     /// [`on_progress`](Self::on_progress) was given is not called.
     ///
     /// # Errors
     /// [`DownloadPathError`] when nothing can be written at the path.
     pub async fn prepare(self) -> Result<PreparedPathDownload, DownloadPathError> {
         let deadline = self.limit.map(Deadline::begin);
+        self.prepare_until(deadline).await
+    }
+
+    async fn prepare_until(
+        self,
+        deadline: Option<Deadline>,
+    ) -> Result<PreparedPathDownload, DownloadPathError> {
         let place = Place::at(&self.path, self.replaces)?;
         let partial = Partial::enter(&place).await?;
         Ok(PreparedPathDownload {
@@ -231,8 +239,14 @@ impl IntoFuture for PathDownload {
 
     fn into_future(mut self) -> Self::IntoFuture {
         Box::pin(async move {
-            let told = self.on_progress.take();
-            let mut download = self.prepare().await?;
+            let (told, deadline) = (self.on_progress.take(), self.limit.map(Deadline::begin));
+            let stop = self.stop.clone().map(FutureExt::boxed);
+            let mut signals = Signals { stop, cancel: None, deadline };
+            let (path, replaces, resumes) = (self.path.clone(), self.replaces, self.resumes);
+            let preparing = async { self.prepare_until(deadline).await.map_err(Error::from) };
+            let mut download = begun(signals.heard_during(preparing).await, || {
+                resumes && Place::at(&path, replaces).is_ok_and(|place| Partial::is_left_at(&place))
+            })?;
             let progress = download.progress();
             let running = async {
                 match download.run().await {
@@ -436,3 +450,6 @@ impl fmt::Debug for PreparedPathDownload {
         f.debug_struct("PreparedPathDownload").field("plan", &self.plan).finish_non_exhaustive()
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -53,8 +53,14 @@ impl Partial {
 
     /// How far an earlier run was, or this one.
     pub(super) fn last_checkpoint(&self) -> io::Result<Option<DownloadCheckpoint>> {
-        let last = CheckpointJournal::last(&mut self.journal.file.try_clone()?)?;
-        Ok(last.filter(|saved| saved.written().0 > 0))
+        last_checkpoint(&mut self.journal.file.try_clone()?)
+    }
+
+    /// Returns `true` if an earlier run has left something at a place. Another may be at work there; where its lock keeps others from
+    /// reading, that is not known.
+    pub(super) fn is_left_at(place: &Place) -> bool {
+        let journal = lock::options_here().read(true).open(beside(place.path(), ".partwise-journal"));
+        journal.and_then(|mut journal| last_checkpoint(&mut journal)).is_ok_and(|saved| saved.is_some())
     }
 
     /// The bytes that are there, to be completed, and where checkpoints are kept.
@@ -98,6 +104,12 @@ impl Drop for Partial {
     fn drop(&mut self) {
         self.journal.let_go();
     }
+}
+
+/// The last checkpoint in a journal, if it speaks of any byte.
+fn last_checkpoint(journal: &mut fs::File) -> io::Result<Option<DownloadCheckpoint>> {
+    let last = CheckpointJournal::last(journal)?;
+    Ok(last.filter(|saved| saved.written().0 > 0))
 }
 
 /// A target that keeps what an earlier run left until an answer was accepted, which gives it a length or a first byte.
