@@ -82,7 +82,7 @@ impl Explain {
         Report::failed(format!("{what}{place}: {}", chain(error))).maybe_hint(self.hint(error))
     }
 
-    /// The place of the service behind the words of what failed there; of the embedded server, nothing.
+    /// The service's address, as messages append it; empty for the embedded server.
     fn place(&self) -> String {
         if self.embedded { String::new() } else { format!(" at {}", self.base) }
     }
@@ -91,7 +91,7 @@ impl Explain {
     fn ambiguous(&self, what: &str, difference: &str) -> Report {
         let place = self.place();
         Report::failed(format!(
-            "{what}{place}: an earlier run may have made a file of it, and it has changed since ({difference})"
+            "{what}{place}: an earlier run may have made a file of it, and its checkpoint does not match the file: {difference}"
         ))
         .hint("`partwise files list` shows whether that file is there; --send-again uploads the file as it is now")
     }

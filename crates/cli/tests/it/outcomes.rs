@@ -293,7 +293,7 @@ fn a_file_that_changed_since_an_ambiguous_request_is_sent_on_request_alone() {
         let said = scene.refused(&[]);
         insta::allow_duplicates! {
             assert_snapshot!(said, @"
-            error: cannot upload a.jsonl at ORIGIN/v1: an earlier run may have made a file of it, and it has changed since (its length was 8 bytes and is 16)
+            error: cannot upload a.jsonl at ORIGIN/v1: an earlier run may have made a file of it, and its checkpoint does not match the file: its length was 8 bytes and is 16
             hint: `partwise files list` shows whether that file is there; --send-again uploads the file as it is now
             ");
         }

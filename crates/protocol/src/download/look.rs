@@ -185,7 +185,10 @@ impl DownloadMachine {
         self.look.failures += 1;
         match self.plan.retry_policy().on_failure(REPEAT, self.look.failures, &failure, self.random.next()) {
             Verdict::Retry { wait, .. } => self.look_again(id, DownloadError::Failed(failure), wait, now),
-            Verdict::GiveUp => self.look.object = Object::Failed(DownloadError::Failed(failure)),
+            Verdict::GiveUp => {
+                self.latest_failure = Some(Box::new(DownloadError::Failed(failure.clone())));
+                self.look.object = Object::Failed(DownloadError::Failed(failure));
+            }
         }
     }
 

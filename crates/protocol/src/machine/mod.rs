@@ -63,7 +63,8 @@ impl Now {
 ///         self.0.insert(id, handle);
 ///     }
 ///
-///     fn abandon(&mut self, id: RequestId) {
+///     /// The task has ended, or is abandoned.
+///     fn end(&mut self, id: RequestId) {
 ///         self.0.remove(&id);
 ///     }
 /// }

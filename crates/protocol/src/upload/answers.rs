@@ -391,16 +391,16 @@ impl UploadMachine {
                     self.reconcile();
                 }
                 Err(failed) if self.is_over(&failed, now) => self.end_upload(failed, operation, now),
-                Err(failed) => self.finish(Err(failed.into_error(operation))),
+                Err(failed) => self.end_without_file(failed.into_error(operation)),
             }
             return;
         }
         match (self.ambiguous, failed.may_be_done()) {
             (false, false) if self.is_over(&failed, now) => self.end_upload(failed, operation, now),
             (false, false) if self.is_proven_by_md5() && failed.is_invalid() => {
-                self.finish(Err(failed.into_unproven(operation)));
+                self.end_without_file(failed.into_unproven(operation));
             }
-            (false, false) => self.finish(Err(failed.into_error(operation))),
+            (false, false) => self.end_without_file(failed.into_error(operation)),
             (false, true) if !is_single => {
                 self.ambiguous = true;
                 // Once in any case, whatever the policy says of it: another try shows more than the list does.
@@ -419,6 +419,17 @@ impl UploadMachine {
                 self.cause_of_doubt = Some(Box::new(failed.into_error(operation)));
                 self.reconcile();
             }
+        }
+    }
+
+    /// Ends an upload of which the service has certainly made no file.
+    fn end_without_file(&mut self, error: UploadError) {
+        match self.route {
+            UploadRoute::Parts { .. } => {
+                self.take_back_announcement();
+                self.end_gracefully(error);
+            }
+            UploadRoute::Single { .. } => self.finish(Err(error)),
         }
     }
 

@@ -107,12 +107,15 @@ pub enum Proof {
 /// ```
 /// use partwise_protocol::upload::Phase;
 ///
-/// /// Returns `true` if the service may have made the file.
-/// fn may_have_file(phase: Phase) -> bool {
-///     matches!(phase, Phase::Completing | Phase::Settling | Phase::Done)
+/// fn label(phase: Phase) -> &'static str {
+///     match phase {
+///         Phase::Sending => "sending",
+///         Phase::Settling => "looking for the file",
+///         _ => "please wait",
+///     }
 /// }
 ///
-/// assert!(may_have_file(Phase::Settling) && !may_have_file(Phase::Sending));
+/// assert_eq!(label(Phase::Settling), "looking for the file");
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]

@@ -77,6 +77,9 @@ impl UploadMachine {
             // Comparing takes too long for somebody who waits for the end.
             return self.proven(&Comparison::Unknown);
         }
+        if self.pending.is_empty() {
+            self.take_back_announcement();
+        }
         // A file that is known to exist is told of before anything else.
         let has_file = matches!(self.stage, Stage::Verify { .. });
         if !has_file && self.pending.is_empty() && (self.saver.is_done() || !self.has_checkpoint()) {
@@ -86,6 +89,17 @@ impl UploadMachine {
             self.finish(Err(*error));
         } else {
             self.stop = Stop::UnderWay { until, error };
+        }
+    }
+
+    /// Has the checkpoint say again that no file can have been made, where `complete` was announced and certainly made none: a run that
+    /// finds another source need not ask about the file then.
+    pub(super) fn take_back_announcement(&mut self) {
+        let is_announced = matches!(self.stage, Stage::Announce { change: Some(_) } | Stage::Commit);
+        if is_announced && !self.ambiguous && matches!(self.route, UploadRoute::Parts { .. }) {
+            // As a run that resumes begins; nothing of it is done while the upload stops.
+            self.stage = Stage::Check { asked: false };
+            self.saver.change();
         }
     }
 

@@ -5,6 +5,7 @@ use std::time::Duration;
 use partwise_protocol::{
     Api,
     machine::Machine as _,
+    operations::OperationId,
     transport::{Failure, FailureKind},
     upload::{RouteChoice, SourceStamp, UploadError, UploadMachine},
 };
@@ -157,6 +158,35 @@ fn a_complete_without_an_answer_is_settled_by_the_next_run() {
     assert_stopped(&mut bench);
     let saved = serde_json::to_value(bench.saved.unwrap()).unwrap();
     assert_eq!(saved["route"]["parts"]["completing"], true);
+}
+
+#[test]
+fn a_complete_that_was_rejected_is_held_against_no_other_run() {
+    let mut bench = Bench::sending(plan());
+    bench.finish_parts();
+    bench.stamp(25);
+    let completing = |bench: &Bench| {
+        let saved = serde_json::to_value(bench.saved.as_ref().unwrap()).unwrap();
+        saved["route"]["parts"]["completing"].clone()
+    };
+    assert_eq!(completing(&bench), true);
+    bench.answer(0, 400, r#"{"error":{"message":"the parts do not add up"}}"#);
+    let Some(Err(error)) = bench.end.take() else { panic!("it has ended without a file") };
+    assert!(matches!(error, UploadError::Rejected { operation: OperationId::CompleteUpload, .. }), "{error}");
+    assert_eq!(completing(&bench), false);
+}
+
+#[test]
+fn a_complete_that_never_left_is_held_against_no_other_run() {
+    let mut bench = Bench::sending(plan());
+    bench.finish_parts();
+    bench.stamp(25);
+    bench.machine.stop();
+    bench.run();
+    bench.fail(0, FailureKind::Connect);
+    assert_stopped(&mut bench);
+    let saved = serde_json::to_value(bench.saved.unwrap()).unwrap();
+    assert_eq!(saved["route"]["parts"]["completing"], false);
 }
 
 #[test]

@@ -22,6 +22,7 @@ struct EntryRecord {
 
 /// An unfinished upload of a [`CheckpointDir`](super::CheckpointDir) that no other run can work on while this is alive, or a
 /// [store](Self::store) of it, or a checkpoint is being saved. When it is dropped and there is no checkpoint, nothing of it stays.
+/// [`UploadBuilder::resume_in`](crate::UploadBuilder::resume_in) does all this by itself.
 ///
 /// ```no_run
 /// use std::path::Path;
@@ -30,20 +31,22 @@ struct EntryRecord {
 ///
 /// # async fn example(client: Client) -> Result<(), Box<dyn std::error::Error>> {
 /// let path = Path::new("train.jsonl");
-/// let plan = Plan::new("train.jsonl", "application/jsonl", Purpose::FineTune);
+/// let mut plan = Plan::new("train.jsonl", "application/jsonl", Purpose::FineTune);
+/// plan.restart_when_expired = true;
 /// let unfinished = CheckpointDir::default()?.enter(&UploadSubject::of_file(path, &plan, &client)?).await?;
 /// let upload = client.upload_as(plan, FileSource::open(path)?);
 /// let upload = match unfinished.load()? {
 ///     Some(saved) => {
+///         // `ResumeError::SourceChanged` is the caller's to decide about.
 ///         let resumed = upload.resume(saved).prepare().await?;
 ///         unfinished.take_over();
 ///         resumed
 ///     }
 ///     None => upload.prepare().await?,
 /// };
-/// let file = upload.save_to(unfinished.store()).run().await?;
-/// println!("{}", file.id);
+/// let file = upload.save_to(unfinished.store()).run().await;
 /// unfinished.close().await;
+/// println!("{}", file?.id);
 /// # Ok(())
 /// # }
 /// ```

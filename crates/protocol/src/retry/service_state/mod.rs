@@ -31,8 +31,8 @@ use crate::{
 /// single operation ([`call`](Self::call)). When the service cannot be
 /// reached, two thousand uploads then ask for it like one: one request at a time, once a second at first and every five
 /// seconds later, and all of them go on as soon as one was answered. After a wait that the service asked for, one machine goes
-/// first, and the others follow when it was answered, or one each second until then. A machine that gives a service up, and had no
-/// turn to find out, sends one request first. Cheap to clone; clones are the same state.
+/// first, and the others follow when it was answered, or one each second until then. A machine that gives a service up, and of which no
+/// request has failed in this outage, sends one first. Cheap to clone; clones are the same state.
 ///
 /// ```
 /// use partwise_models::Purpose;

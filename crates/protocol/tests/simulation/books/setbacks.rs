@@ -92,9 +92,13 @@ impl Books {
                 // Where no upload is opened, the file goes as one request again.
                 let is_single_again =
                     flight.asked == Asked::Create && self.fell_back && after.phase == Phase::Checking;
+                // It saves before its end that no file was made.
+                let saves_the_end = flight.asked == Asked::Complete && after.phase == Phase::Checking;
+                self.fails |= saves_the_end;
                 let is_over = matches!(after.phase, Phase::Done | Phase::Creating)
                     || (may_be_made && is_commit && after.phase == Phase::Settling)
-                    || is_single_again;
+                    || is_single_again
+                    || saves_the_end;
                 if is_page {
                     self.solo.1 -= 1;
                     return;
@@ -168,7 +172,9 @@ impl Books {
         let says = || format!("{setback:?} leads to {:?}, again: {again:?}", after.phase);
         if !self.in_doubt {
             let rule = if setback.is_quota() { Rule::QuotaFinal } else { Rule::Final };
-            let is_over = matches!(after.phase, Phase::Done | Phase::Creating);
+            // That no file was made is saved before the end.
+            let is_ending = asked == Asked::Complete && after.phase == Phase::Checking;
+            let is_over = is_ending || matches!(after.phase, Phase::Done | Phase::Creating);
             hold(rule, again.is_none() && is_over, says);
         } else if !was_in_doubt && asked == Asked::Complete {
             let is_again = again.is_some() || self.is_ending();
