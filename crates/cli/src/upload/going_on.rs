@@ -88,7 +88,7 @@ async fn resume(
         }
         Err(Error::Resume(ResumeError::SourceChanged { difference })) => {
             say(&format!(
-                "the file is not as an earlier run began to upload it ({difference}): starting over"
+                "the file has changed since an earlier run began to upload it ({difference}): starting over"
             ));
             say_left(&saved);
             Ok(None)

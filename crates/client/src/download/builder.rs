@@ -150,7 +150,9 @@ impl DownloadBuilder {
     async fn ready(mut self) -> Result<(FileDownload, Option<OnProgress>), Error> {
         let mut signals = mem::take(&mut self.signals);
         signals.deadline = self.limit.map(Deadline::begin);
-        let (has_checkpoint, on_progress) = (self.saved.is_some(), self.on_progress.take());
+        let is_of_this = |saved: &DownloadCheckpoint| saved.is_of(self.client.api(), &self.plan.file_id);
+        let has_checkpoint = self.saved.as_ref().is_some_and(is_of_this);
+        let on_progress = self.on_progress.take();
         let opened = signals.heard_during(self.opened()).await;
         let mut download = begun(opened, || has_checkpoint)?;
         download.signals = signals;

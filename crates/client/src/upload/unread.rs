@@ -39,7 +39,9 @@ impl UnreadUpload {
     pub(super) fn cancelled(&self) -> Error {
         let saved = self.saved();
         let file_possible = saved.as_ref().is_some_and(Checkpoint::may_have_made_a_file);
-        let cancelled = UploadError::Cancelled { confirmed: saved.is_none(), file_possible };
+        // A single request leaves no open upload on the service.
+        let confirmed = saved.as_ref().is_none_or(|saved| saved.upload_id().is_none());
+        let cancelled = UploadError::Cancelled { confirmed, file_possible };
         Error::from(cancelled).with_checkpoint(saved.is_some())
     }
 

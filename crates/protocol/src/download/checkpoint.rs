@@ -105,6 +105,12 @@ impl DownloadCheckpoint {
         (self.written.len(), self.content.length)
     }
 
+    /// Returns `true` if this is a checkpoint of this file of the service that `api` reaches.
+    #[must_use]
+    pub fn is_of(&self, api: &Api, file_id: &str) -> bool {
+        self.place == api.identity() && self.file_id == file_id
+    }
+
     pub(super) fn check(&self, api: &Api, file_id: &str, target: u64) -> Result<(), DownloadResumeError> {
         if self.place != api.identity() {
             let (saved, here) = (self.place.clone(), api.identity().to_owned());

@@ -9,6 +9,7 @@ use std::{
     },
 };
 
+use partwise_net::blocking::Blocking;
 use partwise_protocol::upload::Checkpoint;
 use serde::{Deserialize, Serialize};
 
@@ -86,11 +87,20 @@ impl UnfinishedUpload {
     }
 
     pub(super) fn of_earlier_run(locked: Locked, checkpoint: CheckpointFile) -> Self {
-        // Under the lock nobody writes one: what is there a crash has left, and the upload may go on for long.
-        checkpoint.remove_left_over();
         let held = Arc::new(HeldEntry { locked, checkpoint: checkpoint.path().to_owned() });
         let file = checkpoint.holding(held.clone());
         Self { held, checkpoint: UnfinishedCheckpoint { file, state: Arc::default() } }
+    }
+
+    /// Removes what a crash has left half written: under the lock nobody else writes here, and the upload may go on for long.
+    pub(super) async fn remove_left_over(&self) {
+        let file = self.checkpoint.file.clone();
+        // What it cannot do does no harm.
+        let removing = move || {
+            file.remove_left_over();
+            Ok(())
+        };
+        let _ = Blocking::start(removing).await;
     }
 
     /// The store of this run's checkpoints.

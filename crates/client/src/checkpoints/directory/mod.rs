@@ -152,6 +152,7 @@ impl CheckpointDir {
         )
         .map_err(|cause| self.unusable(cause))?;
         self.take_over_earlier(&key, subject).await?;
+        entry.remove_left_over().await;
         Ok(entry)
     }
 
@@ -200,7 +201,10 @@ impl CheckpointDir {
     ) -> Result<Option<UnfinishedUpload>, CheckpointDirError> {
         let path = self.path_of(&found.key, "upload");
         let locked = lock::patiently(&path).await.map_err(|cause| self.unusable(cause))?;
-        Ok(locked.map(|locked| UnfinishedUpload::of_earlier_run(locked, self.checkpoint_file(&found.key))))
+        let Some(locked) = locked else { return Ok(None) };
+        let entry = UnfinishedUpload::of_earlier_run(locked, self.checkpoint_file(&found.key));
+        entry.remove_left_over().await;
+        Ok(Some(entry))
     }
 
     /// Lists all uploads that have a checkpoint, by file.

@@ -243,9 +243,11 @@ impl IntoFuture for PathDownload {
             let stop = self.stop.clone().map(FutureExt::boxed);
             let mut signals = Signals { stop, cancel: None, deadline };
             let (path, replaces, resumes) = (self.path.clone(), self.replaces, self.resumes);
+            let (api, file_id) = (self.client.api().clone(), self.plan.file_id.clone());
             let preparing = async { self.prepare_until(deadline).await.map_err(Error::from) };
             let mut download = begun(signals.heard_during(preparing).await, || {
-                resumes && Place::at(&path, replaces).is_ok_and(|place| Partial::is_left_at(&place))
+                let left = || Partial::left_at(&Place::at(&path, replaces).ok()?);
+                resumes && left().is_some_and(|left| left.is_of(&api, &file_id))
             })?;
             let progress = download.progress();
             let running = async {

@@ -56,11 +56,11 @@ impl Partial {
         last_checkpoint(&mut self.journal.file.try_clone()?)
     }
 
-    /// Returns `true` if an earlier run has left something at a place. Another may be at work there; where its lock keeps others from
+    /// The checkpoint that an earlier run has left at a place. Another may be at work there; where its lock keeps others from
     /// reading, that is not known.
-    pub(super) fn is_left_at(place: &Place) -> bool {
+    pub(super) fn left_at(place: &Place) -> Option<DownloadCheckpoint> {
         let journal = lock::options_here().read(true).open(beside(place.path(), ".partwise-journal"));
-        journal.and_then(|mut journal| last_checkpoint(&mut journal)).is_ok_and(|saved| saved.is_some())
+        journal.and_then(|mut journal| last_checkpoint(&mut journal)).ok()?
     }
 
     /// The bytes that are there, to be completed, and where checkpoints are kept.

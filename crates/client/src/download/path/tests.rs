@@ -40,7 +40,9 @@ async fn a_stop_and_a_deadline_are_heard_while_a_dropped_run_still_writes() {
         let timed_out = download().timeout(soon).await.unwrap_err();
         assert_eq!((timed_out.kind(), timed_out.is_resumable()), (ErrorKind::Timeout, has_checkpoint));
         assert!(!download().start_over().timeout(soon).await.unwrap_err().is_resumable());
-        assert_eq!(began.elapsed().as_secs(), 3);
+        let of_another = client.download_file("file-2", &path).timeout(soon);
+        assert!(!of_another.await.unwrap_err().is_resumable(), "it would start over");
+        assert_eq!(began.elapsed().as_secs(), 4);
         kept.save(checkpoint()).await.unwrap();
     }
     let mut waiting = Box::pin(download().prepare());
