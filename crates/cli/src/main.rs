@@ -82,6 +82,8 @@ fn run(arguments: &Arguments) -> Result<(), Report> {
         .build()
         .map_err(|cause| Report::because("cannot start", &cause))?;
     let done = runtime.block_on(dispatch(arguments));
+    // The end of the runtime fails what others still wait for, such as reads of the embedded server.
+    screen::close();
     // What still runs on a thread for blocking work must not hold up the end.
     runtime.shutdown_background();
     done

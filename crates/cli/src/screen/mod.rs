@@ -49,7 +49,7 @@ struct State {
     is_writing: bool,
     /// Set while a reader that was waited for in vain has not taken everything.
     is_behind: bool,
-    /// Set when no line is drawn any more.
+    /// Set when nothing is said or drawn any more but the report.
     is_finished: bool,
 }
 
@@ -62,13 +62,21 @@ impl State {
 /// Says one line; when standard error is gone there is nobody to tell. Control characters are made visible.
 pub(crate) fn say(line: &str) {
     let line = format!("{}\n", one_line(line));
-    change(|state| state.queue.keep(line.into_bytes()));
+    change(|state| {
+        if !state.is_finished {
+            state.queue.keep(line.into_bytes());
+        }
+    });
 }
 
 /// Says one line of progress, which is dropped when its reader is so slow that newer ones wait. It must hold no control
 /// characters.
 pub(crate) fn say_progress(line: String) {
-    change(|state| state.queue.add_progress((line + "\n").into_bytes()));
+    change(|state| {
+        if !state.is_finished {
+            state.queue.add_progress((line + "\n").into_bytes());
+        }
+    });
 }
 
 /// Draws the line that changes, in place of the one before. It must be no wider than [`columns`] and hold no control
@@ -85,6 +93,11 @@ pub(crate) fn draw(line: String) {
 pub(crate) fn clear() {
     change(|state| state.queue.draw(None));
     flush();
+}
+
+/// Says nothing more but a [`report`]: the command has its result, and what still ends meanwhile is no news.
+pub(crate) fn close() {
+    change(|state| state.is_finished = true);
 }
 
 /// Says the last lines, above which the line that changes is removed, and waits for a moment until they are written.
