@@ -84,8 +84,8 @@ pub(crate) struct ServiceArguments {
     /// Use the embedded server inside this command: no account, no network.
     #[arg(long, global = true)]
     pub(crate) local: bool,
-    /// Where `--local` and `serve` keep their files: a folder, `file:///…`, or `memory://` for as long as the
-    /// command runs; S3 and Azure stores are not there yet [default: among the platform's application data].
+    /// Where `--local` and `serve` keep their files: a folder, `file:///…`, `s3://BUCKET/PREFIX`, `az://CONTAINER/PREFIX`,
+    /// `gs://BUCKET/PREFIX`, or `memory://` for as long as the command runs [default: among the platform's application data].
     #[arg(long, global = true, value_name = "PATH-OR-URL")]
     pub(crate) store: Option<String>,
     /// Also trust the certificates in this PEM file.
@@ -376,6 +376,7 @@ pub(crate) struct OutputArguments {
 Examples:
   partwise serve --store ./files
   partwise serve --listen 0.0.0.0:8080 --store /srv/files --api-key-file keys.txt
+  partwise serve --store s3://bucket/prefix
   partwise serve --listen 127.0.0.1:0 --store memory://
 
 Then, with any client of OpenAI or of Azure OpenAI:

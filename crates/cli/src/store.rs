@@ -8,7 +8,11 @@ use percent_encoding::percent_decode_str;
 use crate::report::Report;
 
 /// The values that `--store` takes.
-const KINDS: &str = "give a folder, file:///… or memory://; S3 and Azure stores are not there yet";
+const KINDS: &str =
+    "give a folder, file:///…, s3://BUCKET/PREFIX, az://CONTAINER/PREFIX, gs://BUCKET/PREFIX or memory://";
+/// Where stores elsewhere have their credentials and endpoints from.
+const SETTINGS: &str =
+    "credentials, regions and endpoints come from AWS_…, AZURE_STORAGE_… and GOOGLE_… variables";
 
 /// A store as `--store` names it, by the scheme of its URL.
 enum Named<'a> {
@@ -20,6 +24,8 @@ enum Named<'a> {
     MemoryPath,
     /// A folder, by what stands behind `file://` or `file:`.
     File(&'a str),
+    /// A bucket or a container, by its URL.
+    Cloud,
     /// A URL with another scheme.
     Unknown(&'a str),
 }
@@ -32,6 +38,7 @@ impl<'a> Named<'a> {
             "memory" if matches!(behind.unwrap_or(rest), "" | "/") => Self::Memory,
             "memory" => Self::MemoryPath,
             "file" => Self::File(behind.unwrap_or(rest)),
+            "s3" | "az" | "gs" if behind.is_some() => Self::Cloud,
             _ if behind.is_some() => Self::Unknown(scheme),
             _ => Self::Path,
         }
@@ -42,7 +49,7 @@ impl<'a> Named<'a> {
 #[derive(Debug)]
 pub(crate) struct Opened {
     pub(crate) store: Store,
-    /// Its identity from run to run: the path of its folder without links and dots. `None` when it ends with this
+    /// Its identity from run to run: the path of its folder without links and dots, or its URL. `None` when it ends with this
     /// process.
     pub(crate) identity: Option<String>,
 }
@@ -74,6 +81,7 @@ pub(crate) fn open(named: Option<&str>, durability: Durability, missing: Missing
                 );
             }
             Named::File(path) => folder_of(named, path)?,
+            Named::Cloud => return open_cloud(named, missing),
             Named::Unknown(scheme) => {
                 return Err(Report::usage(format!("--store: there is no kind of store called {scheme}://"))
                     .hint(KINDS));
@@ -96,6 +104,16 @@ pub(crate) fn open(named: Option<&str>, durability: Durability, missing: Missing
     Ok(Opened { store, identity: Some(format!("file://{}", folder.display())) })
 }
 
+/// A store elsewhere. Nothing is sent to it yet.
+fn open_cloud(url: &str, missing: Missing) -> Result<Opened, Report> {
+    let store = Store::cloud(url).map_err(|cause| match &cause {
+        OpenError::Url { .. } => Report::usage(format!("--store: {cause}")),
+        _ => unopened(&cause),
+    })?;
+    let store = if missing == Missing::Refuse { store.existing() } else { store };
+    Ok(Opened { store, identity: Some(url.trim_end_matches('/').to_owned()) })
+}
+
 /// The report of a store whose disk has no room left, whatever it was needed for.
 pub(crate) fn disk_full(what: Option<&str>) -> Report {
     let before = what.map(|what| format!("{what}: ")).unwrap_or_default();
@@ -112,7 +130,19 @@ pub(crate) fn unopened(cause: &(dyn Error + 'static)) -> Report {
             Some(io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded)
         )
     };
-    if causes.into_iter().any(is_full) { disk_full(None) } else { Report::of(cause) }
+    if causes.into_iter().any(is_full) {
+        return disk_full(None);
+    }
+    match cause.downcast_ref() {
+        Some(OpenError::Settings { .. } | OpenError::NoAccess { .. }) => Report::of(cause).hint(SETTINGS),
+        Some(OpenError::NoMarkerYet { .. }) => {
+            Report::of(cause).hint("leave out --require-existing once to make a new store there")
+        }
+        Some(OpenError::NoBucket { .. }) => {
+            Report::of(cause).hint("make it first: buckets and containers are never made by this command")
+        }
+        _ => Report::of(cause),
+    }
 }
 
 /// The folder that a `file:` URL names, whose path stands behind the slashes and may be percent-encoded.

@@ -14,8 +14,9 @@ use crate::{
     memory::MemoryBudget,
     moment::{Moment, Sequence},
     reading::Reading,
+    record::Nonce,
     refusal::Refusal,
-    store::Store,
+    store::{Store, StoreError},
 };
 
 /// The operations, without a word of HTTP. Their code is in `files`, `listing`, `uploads`, `removal` and `sweeper`.
@@ -84,6 +85,13 @@ impl Backend {
     /// Says whether so many seconds have passed since then.
     pub(crate) fn is_past(&self, start: UnixSeconds, wait: u64) -> bool {
         start.0.saturating_add(wait) <= self.now().0
+    }
+
+    /// The writer of a record that decides something.
+    pub(crate) fn nonce(&self) -> Result<Nonce, StoreError> {
+        let mut bytes = [0; 16];
+        getrandom::fill(&mut bytes).map_err(StoreError::Entropy)?;
+        Ok(Nonce(u128::from_be_bytes(bytes)))
     }
 
     pub(crate) fn random(&self) -> Result<u128, Refusal> {

@@ -2,6 +2,7 @@
 //!
 //! ```text
 //! partwise.json                                  the store's format, and which store it is
+//! probe/<number>/…                               what finds out at a start whether a store elsewhere can be relied on
 //! reserve/room#<number>                          room held back on a local disk; never listed
 //! tenants/<tenant>/files/<id>.json               a file
 //! tenants/<tenant>/files/<id>.deleted.json       … is deleted
@@ -33,6 +34,8 @@ pub(crate) const TENANTS: &str = "tenants";
 pub(crate) const RESERVE: &str = "reserve";
 /// The beginning of the names of its pieces.
 pub(crate) const ROOM: &str = "room#";
+/// The folder of what finds out whether a store can be relied on; empty but at a server's start.
+pub(crate) const PROBES: &str = "probe";
 /// The beginning of the names of files that are made, and removed at once, to see whether a folder can be written to.
 pub(crate) const PROBE: &str = "partwise-probe-";
 const JSON: &str = ".json";
@@ -40,6 +43,14 @@ const DELETED: &str = ".deleted.json";
 
 pub(crate) fn marker() -> Path {
     Path::from(MARKER)
+}
+
+pub(crate) fn probes() -> Path {
+    Path::from(PROBES)
+}
+
+pub(crate) fn probe(random: u128) -> Path {
+    Path::from(format!("{PROBES}/{random:032x}"))
 }
 
 pub(crate) fn tenants() -> Path {

@@ -6,7 +6,8 @@
 //!
 //! - [`Server`] is a service to mount over hyper or behind any `tower` stack; [`Server::serve`] runs it on a socket,
 //!   [`Server::serve_on_threads`] with threads of its own.
-//! - [`Store`] is where it keeps everything: [a folder](Store::local), [memory](Store::memory), or any `ObjectStore`.
+//! - [`Store`] is where it keeps everything: [a folder](Store::local), [memory](Store::memory), S3, Azure Blob Storage or Google Cloud
+//!   Storage (`Store::cloud`, features `ring` or `aws-lc-rs`), or any `ObjectStore`.
 //! - [`Keys`] says who may call, and as which [`Tenant`]; they can be replaced while it runs.
 //! - [`testing`] has faults on demand, for tests of clients.
 //! - [`Limits`] bounds what callers can hold: connections, heads, silence, rates.
@@ -39,6 +40,8 @@
 mod auth;
 mod backend;
 mod blob;
+#[cfg(feature = "__cloud")]
+mod cloud;
 mod content;
 mod damage;
 mod files;
@@ -56,6 +59,7 @@ mod notice;
 mod open;
 mod pace;
 mod peer;
+mod probe;
 mod reading;
 mod record;
 mod refusal;
@@ -64,6 +68,7 @@ mod rules;
 mod serve;
 mod server;
 mod service;
+mod settle;
 mod socket;
 mod store;
 mod summary;

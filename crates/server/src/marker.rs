@@ -62,6 +62,9 @@ pub(crate) async fn check(store: &Store) -> Result<(), OpenError> {
     let shown = store.shown(&layout::marker());
     // Both in one step: another server may replace the marker meanwhile.
     let Some((bytes, written)) = store.read_dated(&layout::marker()).await.map_err(failed)? else {
+        if store.must_exist() {
+            return Err(OpenError::NoMarkerYet { store: store.name() });
+        }
         let mut random = [0; 16];
         getrandom::fill(&mut random).map_err(|error| OpenError::Store(error.into()))?;
         // Another server may mark it at the same time: one of them does.

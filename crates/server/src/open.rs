@@ -4,7 +4,6 @@ use std::{
     fs::{self, OpenOptions},
     io,
     path::{Path, PathBuf},
-    sync::Arc,
     time::SystemTime,
 };
 
@@ -69,6 +68,12 @@ pub enum OpenError {
         /// The path as given.
         path: PathBuf,
     },
+    /// There is no store elsewhere under this name, and none was to be made.
+    #[error("there is no store in `{store}`: it has no {}", layout::MARKER)]
+    NoMarkerYet {
+        /// The store's name.
+        store: String,
+    },
     /// The object in the place of the marker was not written by any release.
     #[error(
         "`{marker}` is not the marker of a store: if the rest is one, remove that file and start again; if not, name another folder"
@@ -98,6 +103,56 @@ pub enum OpenError {
         found: u32,
         /// The format of this release.
         known: u32,
+    },
+    /// No store elsewhere is named by this URL.
+    #[error(
+        "the store `{url}` {problem}: name one as s3://BUCKET/PREFIX, az://CONTAINER/PREFIX or gs://BUCKET/PREFIX"
+    )]
+    Url {
+        /// The URL as given.
+        url: String,
+        /// What is wrong with it, in words that follow its name.
+        problem: &'static str,
+    },
+    /// The environment does not say what a store elsewhere needs, or says what cannot be used.
+    #[error("the store `{url}` cannot be set up from what the environment says")]
+    Settings {
+        /// The URL as given.
+        url: String,
+        /// What is missing or wrong.
+        source: Box<dyn std::error::Error + Send + Sync>,
+    },
+    /// The store answers, and has no such bucket or container.
+    #[error("there is no bucket or container `{store}`")]
+    NoBucket {
+        /// The store's name.
+        store: String,
+        /// What it said.
+        source: Box<object_store::Error>,
+    },
+    /// The store rejects the credentials, or lets them do too little.
+    #[error("the store `{store}` rejects the credentials, or does not let them read and write")]
+    NoAccess {
+        /// The store's name.
+        store: String,
+        /// What it said.
+        source: Box<object_store::Error>,
+    },
+    /// The store cannot be reached, or fails.
+    #[error("the store `{store}` cannot be reached, or fails")]
+    Unreachable {
+        /// The store's name.
+        store: String,
+        /// The last of several attempts.
+        source: Box<object_store::Error>,
+    },
+    /// The store answers, and does not do what this server relies on.
+    #[error("the store `{store}` cannot be used: it {problem}")]
+    Unsuited {
+        /// The store's name.
+        store: String,
+        /// What it does, or does not do.
+        problem: &'static str,
     },
     /// The store failed.
     #[error("the store cannot be opened")]
@@ -158,7 +213,7 @@ fn open(path: &Path, durability: Durability) -> Result<Store, OpenError> {
     check_writable(path).map_err(|source| OpenError::NotWritable { path: path.to_owned(), source })?;
     let folder = LocalFolder::new(path, durability == Durability::Strict)
         .map_err(|error| OpenError::Store(error.into()))?;
-    Ok(Store::of(Arc::new(folder.clone()), Some(folder)))
+    Ok(Store::folder(folder))
 }
 
 /// Makes the folder and those above it, and syncs whatever got a new entry if it is to be synced.

@@ -2,8 +2,10 @@
 //!
 //! Creation time, purpose and expiry are in the identifiers that the records are named by.
 
+use std::borrow::Cow;
+
 use partwise_models::UnixSeconds;
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error as _};
 
 use crate::content::Manifest;
 
@@ -40,10 +42,30 @@ pub(crate) struct FileRecord {
     pub(crate) content: Manifest,
 }
 
+/// The writer of a record that decides something, drawn at random for each: a request whose answer from the store was lost knows
+/// its own record by it. Those of earlier releases have none.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Nonce(pub(crate) u128);
+
+impl Serialize for Nonce {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(&format_args!("{:032x}", self.0))
+    }
+}
+
+impl<'de> Deserialize<'de> for Nonce {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let digits = <Cow<'_, str>>::deserialize(deserializer)?;
+        u128::from_str_radix(&digits, 16).map(Self).map_err(D::Error::custom)
+    }
+}
+
 /// That a file is deleted, and since when.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Tombstone {
     pub(crate) at: UnixSeconds,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) by: Option<Nonce>,
 }
 
 /// What the client said when it began an upload.
@@ -66,6 +88,8 @@ pub(crate) struct PartRecord {
 #[serde(try_from = "EndFields<FileRecord>")]
 pub(crate) struct FinalRecord {
     pub(crate) at: UnixSeconds,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) by: Option<Nonce>,
     #[serde(flatten)]
     pub(crate) outcome: UploadEnd,
 }
@@ -89,6 +113,8 @@ pub(crate) enum UploadEnd {
 #[derive(Debug, Deserialize)]
 pub(crate) struct EndFields<F> {
     pub(crate) at: UnixSeconds,
+    #[serde(default)]
+    pub(crate) by: Option<Nonce>,
     pub(crate) status: EndStatus,
     pub(crate) file: Option<F>,
     pub(crate) md5: Option<String>,
@@ -116,7 +142,7 @@ impl TryFrom<EndFields<FileRecord>> for FinalRecord {
             EndStatus::Cancelled => UploadEnd::Cancelled,
             EndStatus::Expired => UploadEnd::Expired,
         };
-        Ok(Self { at: end.at, outcome })
+        Ok(Self { at: end.at, by: end.by, outcome })
     }
 }
 
@@ -131,6 +157,7 @@ mod tests {
         for text in [
             "{\"at\":7,\"status\":\"cancelled\"}".to_owned(),
             "{\"at\":7,\"status\":\"expired\"}".to_owned(),
+            format!("{{\"at\":7,\"by\":\"{:032x}\",\"status\":\"expired\"}}", 5),
             format!("{{\"at\":7,\"status\":\"completed\",\"file\":{file}}}"),
             format!("{{\"at\":7,\"status\":\"completed\",\"file\":{file},\"md5\":\"{}\"}}", "0".repeat(32)),
         ] {

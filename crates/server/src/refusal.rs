@@ -184,6 +184,7 @@ impl Refusal {
             Self::Store(StoreError::NotThere(_)) => StatusCode::SERVICE_UNAVAILABLE,
             Self::Busy => StatusCode::SERVICE_UNAVAILABLE,
             Self::Store(error) if error.is_full() => StatusCode::INSUFFICIENT_STORAGE,
+            Self::Store(error) if error.is_passing() => StatusCode::SERVICE_UNAVAILABLE,
             Self::Store(_) | Self::Entropy(_) | Self::Answer(_) => StatusCode::INTERNAL_SERVER_ERROR,
             _ => StatusCode::BAD_REQUEST,
         }
@@ -219,6 +220,7 @@ impl Refusal {
             Self::ContentCoding => (header::ACCEPT_ENCODING, "identity".to_owned()),
             Self::Range { bytes } => (header::CONTENT_RANGE, format!("bytes */{bytes}")),
             Self::Store(StoreError::NotThere(_)) => (header::RETRY_AFTER, "5".to_owned()),
+            Self::Store(error) if error.is_passing() => (header::RETRY_AFTER, "5".to_owned()),
             _ => return None,
         };
         Some((name, HeaderValue::try_from(value).ok()?))

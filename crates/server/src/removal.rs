@@ -38,7 +38,7 @@ pub(crate) enum Freed {
 impl Backend {
     /// Deletes a file that is there; `false` when another request has deleted it first.
     pub(crate) async fn remove_file(&self, tenant: &Tenant, id: ObjectId) -> Result<bool, StoreError> {
-        let tombstone = Tombstone { at: self.now() };
+        let tombstone = Tombstone { at: self.now(), by: Some(self.nonce()?) };
         match self.create_removing(tenant, id, &layout::file_deleted(tenant, id), &tombstone).await {
             Ok(Created::Before) => Ok(false),
             Ok(Created::Now) => {

@@ -20,6 +20,7 @@ use crate::{
     marker,
     memory::MemoryBudget,
     open::OpenError,
+    probe,
     rules::Rules,
     service::LogLines,
     store::Store,
@@ -285,7 +286,8 @@ impl Builder {
         self
     }
 
-    /// Opens the store, and marks one that is new with the format that this release writes.
+    /// Opens the store, and marks one that is new with the format that this release writes. One elsewhere is
+    /// [probed](Store::without_probe) first, by about twenty requests.
     ///
     /// # Errors
     /// [`OpenError`] when the store fails, or has a format of a later release. A full disk is no failure, unless the store
@@ -293,6 +295,9 @@ impl Builder {
     pub async fn build(self) -> Result<Server, OpenError> {
         let Self { store, keys, limits, loopback_hosts_only, clock, entropy, .. } = self;
         let (json, parts) = (MemoryBudget::new(self.json_in_flight), MemoryBudget::new(self.parts_in_flight));
+        if store.is_probed() {
+            probe::check(&store).await?;
+        }
         marker::check(&store).await?;
         if let Some(folder) = &store.folder {
             folder.remember().await.map_err(|error| OpenError::Store(error.into()))?;

@@ -1,20 +1,19 @@
 //! The store that everything is kept in, and the few things that are done with it.
 
-use std::{io, sync::Arc};
+use std::{error::Error, io, iter, sync::Arc};
 
 use bytes::Bytes;
 use futures_util::{StreamExt, TryStreamExt};
-use object_store::{
-    ObjectMeta, ObjectStore, ObjectStoreExt, PutMode, PutOptions, PutPayload, memory::InMemory, path::Path,
-};
+use object_store::{ObjectMeta, ObjectStore, ObjectStoreExt, PutPayload, memory::InMemory, path::Path};
 use partwise_models::UnixSeconds;
 use serde::{Serialize, de::DeserializeOwned};
 use tokio::sync::Semaphore;
 
 use crate::{
+    blob::PieceMemory,
     full_disk::FullDisk,
     large_record::Turns,
-    local::{LocalFolder, NotThere},
+    local::{self, LocalFolder, NotThere},
 };
 
 /// Where a server keeps everything: one object store.
@@ -50,6 +49,18 @@ pub struct Store {
     pub(crate) large: Arc<Turns>,
     /// Set in the sweeper's own.
     pub(crate) is_swept: bool,
+    kind: Kind,
+    /// The memory of those who write large blobs to a store elsewhere.
+    pub(crate) pieces: PieceMemory,
+}
+
+/// How far the answers of a store can be believed.
+#[derive(Clone, Debug)]
+enum Kind {
+    /// A folder or memory: an answer says what was done.
+    Exact,
+    /// Over a network, or by means that are not known here. The name is for people.
+    Remote { name: String, is_probed: bool, must_exist: bool },
 }
 
 /// The most records that this process has open at once, whatever reads them: descriptors are left for connections (`limits.rs`).
@@ -59,11 +70,66 @@ impl Store {
     /// A store in memory, for tests: gone when the last clone is dropped.
     #[must_use]
     pub fn memory() -> Self {
-        Self::of(Arc::new(InMemory::new()), None)
+        Self::of(Arc::new(InMemory::new()), None, Kind::Exact)
     }
 
-    pub(crate) fn of(objects: Arc<dyn ObjectStore>, folder: Option<LocalFolder>) -> Self {
-        Self { objects, folder, full_disk: Arc::default(), large: Arc::default(), is_swept: false }
+    pub(crate) fn folder(folder: LocalFolder) -> Self {
+        Self::of(Arc::new(folder.clone()), Some(folder), Kind::Exact)
+    }
+
+    /// A store over a network, or by means that are not known here.
+    pub(crate) fn remote(objects: Arc<dyn ObjectStore>, name: String) -> Self {
+        Self::of(objects, None, Kind::Remote { name, is_probed: true, must_exist: false })
+    }
+
+    fn of(objects: Arc<dyn ObjectStore>, folder: Option<LocalFolder>, kind: Kind) -> Self {
+        let (full_disk, large, pieces) = Default::default();
+        Self { objects, folder, full_disk, large, is_swept: false, kind, pieces }
+    }
+
+    /// Leaves out the requests by which a server finds out at its start whether the store can be relied on: for credentials that
+    /// may not delete, and for stores that were probed before. One that overwrites objects which are to be created only if they are
+    /// not there loses files.
+    #[must_use]
+    pub fn without_probe(mut self) -> Self {
+        if let Kind::Remote { is_probed, .. } = &mut self.kind {
+            *is_probed = false;
+        }
+        self
+    }
+
+    /// Opens what is a store already, and makes no new one: the [building](crate::Builder::build) of a server fails with
+    /// [`OpenError::NoMarkerYet`](crate::OpenError::NoMarkerYet). Folders are opened so by [`local_existing`](Self::local_existing).
+    #[must_use]
+    pub fn existing(mut self) -> Self {
+        if let Kind::Remote { must_exist, .. } = &mut self.kind {
+            *must_exist = true;
+        }
+        self
+    }
+
+    /// Says whether no new store is to be made.
+    pub(crate) fn must_exist(&self) -> bool {
+        matches!(self.kind, Kind::Remote { must_exist: true, .. })
+    }
+
+    /// Says whether an answer of the store says what it did.
+    pub(crate) fn is_exact(&self) -> bool {
+        matches!(self.kind, Kind::Exact)
+    }
+
+    /// Says whether the store is to be probed before anything is kept in it.
+    pub(crate) fn is_probed(&self) -> bool {
+        matches!(self.kind, Kind::Remote { is_probed: true, .. })
+    }
+
+    /// The store's name, for people.
+    pub(crate) fn name(&self) -> String {
+        match (&self.kind, &self.folder) {
+            (Kind::Remote { name, .. }, _) => name.clone(),
+            (Kind::Exact, Some(folder)) => folder.root().display().to_string(),
+            (Kind::Exact, None) => "memory://".to_owned(),
+        }
     }
 
     /// Keeps in mind whether a write failed for want of room, and has the store swept then.
@@ -92,20 +158,6 @@ impl Store {
         self.create_object(path, json(path, record)?).await
     }
 
-    /// Creates an object, unless it is there.
-    pub(crate) async fn create_object(
-        &self,
-        path: &Path,
-        payload: PutPayload,
-    ) -> Result<Created, StoreError> {
-        let options = PutOptions { mode: PutMode::Create, ..PutOptions::default() };
-        match self.objects.put_opts(path, payload, options).await {
-            Ok(_) => Ok(Created::Now),
-            Err(object_store::Error::AlreadyExists { .. }) => Ok(Created::Before),
-            Err(error) => self.noted(Err(error.into())),
-        }
-    }
-
     /// Writes a record over what stands there.
     pub(crate) async fn replace<T: Serialize>(&self, path: &Path, record: &T) -> Result<(), StoreError> {
         self.objects.put(path, json(path, record)?).await?;
@@ -127,11 +179,13 @@ impl Store {
     where
         T: DeserializeOwned + PartialEq + Send + 'static,
     {
-        match created {
-            Created::Before if self.read(path).await?.as_ref() != Some(record) => {
-                Err(StoreError::Taken { path: path.clone() })
-            }
-            Created::Now | Created::Before => Ok(()),
+        if created == Created::Now {
+            return Ok(());
+        }
+        match self.read::<T>(path).await? {
+            Some(found) if found == *record => Ok(()),
+            Some(_) => Err(StoreError::Taken { path: path.clone() }),
+            None => Err(StoreError::Unsettled { path: path.clone() }),
         }
     }
 
@@ -320,10 +374,11 @@ pub(crate) fn json<T: Serialize>(path: &Path, record: &T) -> Result<PutPayload, 
 }
 
 impl From<Arc<dyn ObjectStore>> for Store {
-    /// Any store that can create an object only if it is not there, and that takes large ones in pieces of about 256 KiB to
-    /// 1 MiB. S3 does not: it wants 5 MiB.
+    /// Any store that can create an object only if it is not there, and that takes large ones in pieces of 8 MiB. A server
+    /// finds that out at its start; see [`without_probe`](Store::without_probe).
     fn from(objects: Arc<dyn ObjectStore>) -> Self {
-        Self::of(objects, None)
+        let name = objects.to_string();
+        Self::remote(objects, name)
     }
 }
 
@@ -348,8 +403,12 @@ pub(crate) enum StoreError {
     Busy,
     #[error("another record stands at `{path}`")]
     Taken { path: Path },
+    #[error("the store says that there is an object `{path}`, and does not show it")]
+    Unsettled { path: Path },
     #[error("the store cannot be read")]
     Read(#[source] io::Error),
+    #[error("no random number is to be had")]
+    Entropy(#[source] getrandom::Error),
     #[error("`{path}` has {found} bytes, but {expected} were stored")]
     Damaged { path: Path, expected: u64, found: u64 },
 }
@@ -372,6 +431,20 @@ impl StoreError {
         self.io_error().is_some_and(is_full)
     }
 
+    /// Returns `true` where a store elsewhere cannot be reached, does not serve now, or does not know what it holds: that passes.
+    pub(crate) fn is_passing(&self) -> bool {
+        match self {
+            // Errors of a disk stay until somebody does something.
+            Self::Store(object_store::Error::Generic { store, .. }) => {
+                ![local::NAME, "LocalFileSystem"].contains(store)
+                    && !self.is_full()
+                    && !self.may_be_of_one_object()
+            }
+            Self::Unsettled { .. } => true,
+            _ => false,
+        }
+    }
+
     /// Returns `true` if the object is not there.
     pub(crate) fn is_not_found(&self) -> bool {
         matches!(self, Self::Store(object_store::Error::NotFound { .. }))
@@ -385,15 +458,18 @@ impl StoreError {
     }
 
     fn io_error(&self) -> Option<&io::Error> {
-        let mut cause: Option<&(dyn std::error::Error + 'static)> = Some(self);
-        while let Some(error) = cause {
-            if let Some(error) = error.downcast_ref::<io::Error>() {
-                return Some(error);
-            }
-            cause = error.source();
-        }
-        None
+        io_error(self)
     }
+}
+
+/// Returns `true` if the system had no room, as far as an error of a store says.
+pub(crate) fn has_no_room(error: &object_store::Error) -> bool {
+    io_error(error).is_some_and(is_full)
+}
+
+/// The system's error among the causes of another.
+fn io_error<'a>(error: &'a (dyn Error + 'static)) -> Option<&'a io::Error> {
+    iter::successors(Some(error), |&error| error.source()).find_map(|error| error.downcast_ref())
 }
 
 fn is_denied_or_broken(error: &io::Error) -> bool {

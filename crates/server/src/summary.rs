@@ -254,7 +254,7 @@ mod tests {
     use crate::{
         content::{Manifest, PartPiece},
         id::{Attributes, ObjectId, PartId, Stem},
-        record::{FinalRecord, UploadEnd},
+        record::{FinalRecord, Nonce, UploadEnd},
     };
 
     fn upload() -> ObjectId {
@@ -292,7 +292,7 @@ mod tests {
                 assert_eq!((&summary.filename, summary.bytes), (&record.filename, bytes));
                 if parts > 0 {
                     let outcome = UploadEnd::Completed { file: record, md5: has_md5.then(|| "0".repeat(32)) };
-                    let end = FinalRecord { at: partwise_models::UnixSeconds(bytes), outcome };
+                    let end = FinalRecord { at: partwise_models::UnixSeconds(bytes), by: None, outcome };
                     store.put_once(&Path::from("end"), &end).await.unwrap();
                     let end = End::read(&store, &Path::from("end")).await.unwrap().unwrap();
                     assert_eq!(end, End::Completed(summary));
@@ -326,7 +326,7 @@ mod tests {
     async fn a_large_end_that_breaks_off_is_damaged() {
         let (store, path) = (Store::memory(), Path::from("end"));
         let outcome = UploadEnd::Completed { file: record("a".into(), 7, 1000), md5: Some("0".repeat(32)) };
-        let end = FinalRecord { at: partwise_models::UnixSeconds(7), outcome };
+        let end = FinalRecord { at: partwise_models::UnixSeconds(7), by: Some(Nonce(7)), outcome };
         let text = serde_json::to_vec(&end).unwrap();
         for missing in 1..200 {
             let torn = text[..text.len() - missing].to_vec();

@@ -25,6 +25,8 @@ use crate::{
 
 /// How many records are read side by side.
 const READS: usize = 16;
+/// How often an end is written that is neither to be written nor to be seen.
+const TRIES: usize = 3;
 
 /// An upload as its records have it.
 #[derive(Clone, Debug)]
@@ -257,32 +259,37 @@ impl Backend {
         outcome: UploadEnd,
     ) -> Result<(End, Created), StoreError> {
         let path = layout::upload_final(tenant, id);
-        let end = FinalRecord { at: self.now(), outcome };
-        let created = match &end.outcome {
-            UploadEnd::Cancelled => match self.create_removing(tenant, id, &path, &end).await {
-                Err(error) if error.is_full() => return self.cancel_without_record(tenant, id, error).await,
-                created => created?,
-            },
-            UploadEnd::Completed { file, .. } => {
-                let (parts, end) = (file.content.len(), end.clone());
-                self.store.create_with_parts(&path, end, parts).await?
-            }
-            UploadEnd::Expired => self.store.create(&path, &end).await?,
-        };
-        let own = match end.outcome {
-            UploadEnd::Completed { file, .. } => End::Completed(Summary::from(&file)),
+        let end = FinalRecord { at: self.now(), by: Some(self.nonce()?), outcome };
+        let own = match &end.outcome {
+            UploadEnd::Completed { file, .. } => End::Completed(Summary::from(file)),
             UploadEnd::Cancelled => End::Cancelled,
             UploadEnd::Expired => End::Expired,
         };
-        match created {
-            Created::Now => {
+        for _ in 0..TRIES {
+            let created = match &end.outcome {
+                UploadEnd::Cancelled => match self.create_removing(tenant, id, &path, &end).await {
+                    Err(error) if error.is_full() => {
+                        return self.cancel_without_record(tenant, id, error).await;
+                    }
+                    created => created?,
+                },
+                UploadEnd::Completed { file, .. } => {
+                    self.store.create_with_parts(&path, end.clone(), file.content.len()).await?
+                }
+                UploadEnd::Expired => self.store.create(&path, &end).await?,
+            };
+            if created == Created::Now {
                 if own == End::Cancelled && self.store.was_full_lately() {
                     self.free_at_once(tenant, id, Freed::Bytes).await;
                 }
-                Ok((own, created))
+                return Ok((own, created));
             }
-            Created::Before => Ok((End::read(&self.store, &path).await?.unwrap_or(own), created)),
+            // What stands there decides; a store may show nothing where it says that something is.
+            if let Some(end) = End::read(&self.store, &path).await? {
+                return Ok((end, created));
+            }
         }
+        Err(StoreError::Unsettled { path })
     }
 
     /// Cancels an upload for the end of which others have left no room, although its other records are gone: without that of

@@ -1,12 +1,17 @@
 //! A blob on its way into the store.
 
-use std::mem;
+use std::{future, mem};
 
 use bytes::Bytes;
-use object_store::{MultipartUpload, ObjectStoreExt, PutPayloadMut, path::Path};
+use object_store::{MultipartUpload, ObjectStoreExt, PutPayload, PutPayloadMut, path::Path};
 use tokio::{runtime::Handle, task::JoinHandle};
 
-use super::{Budget, budget::Share};
+use super::{
+    Budget,
+    budget::Share,
+    gathered::Gathered,
+    pieces::{Held, PIECE},
+};
 use crate::store::{Store, StoreError};
 
 /// A slice of this size is kept as it came; a smaller one costs more as a write of its own than as a copy.
@@ -19,11 +24,17 @@ const WORTH_KEEPING: usize = 4 * 1024;
 pub(crate) struct BlobWriter<N> {
     store: Store,
     place: Place<N>,
-    /// The bytes that came since the last write.
-    gathered: PutPayloadMut,
-    share: Share,
+    buffer: Buffer,
     total: u64,
     unfinished: Option<Unfinished>,
+}
+
+/// The bytes that came since the last write.
+enum Buffer {
+    /// For a folder or memory: a few hundred kilobytes, while as many are written.
+    Near { gathered: PutPayloadMut, share: Share },
+    /// For a store elsewhere: pieces of one size, written one after the other.
+    Pieces { gathered: Gathered, held: Held },
 }
 
 /// Where the blob goes, and its name.
@@ -46,8 +57,13 @@ impl<N> BlobWriter<N> {
         choose: impl Fn() -> (N, Path) + Send + 'static,
         budget: &Budget,
     ) -> Self {
-        let (place, share) = (Place { choose: Box::new(choose), chosen: None }, budget.join());
-        Self { store, place, gathered: PutPayloadMut::new(), share, total: 0, unfinished: None }
+        let place = Place { choose: Box::new(choose), chosen: None };
+        let buffer = if store.is_exact() {
+            Buffer::Near { gathered: PutPayloadMut::new(), share: budget.join() }
+        } else {
+            Buffer::Pieces { gathered: Gathered::default(), held: store.pieces.join() }
+        };
+        Self { store, place, buffer, total: 0, unfinished: None }
     }
 
     /// The number of bytes that were given to the writer.
@@ -61,16 +77,51 @@ impl<N> BlobWriter<N> {
     /// When the store failed; then the writer is of no use any more.
     pub(crate) async fn write(&mut self, bytes: Bytes) -> Result<(), StoreError> {
         self.total += bytes.len() as u64;
-        if bytes.len() < WORTH_KEEPING {
-            self.gathered.extend_from_slice(&bytes);
-        } else {
-            self.gathered.push(bytes);
+        match &mut self.buffer {
+            Buffer::Near { gathered, share } => {
+                if bytes.len() < WORTH_KEEPING {
+                    gathered.extend_from_slice(&bytes);
+                } else {
+                    gathered.push(bytes);
+                }
+                if gathered.content_length() >= share.bytes() {
+                    let flushed = self.flush().await;
+                    self.store.noted(flushed)?;
+                }
+                Ok(())
+            }
+            Buffer::Pieces { .. } => self.write_pieces(&bytes).await,
         }
-        if self.gathered.content_length() >= self.share.bytes() {
-            let flushed = self.flush().await;
-            self.store.noted(flushed)?;
+    }
+
+    /// A piece is written when more comes: what fits into one goes as one object, without an upload of pieces.
+    async fn write_pieces(&mut self, mut bytes: &[u8]) -> Result<(), StoreError> {
+        while !bytes.is_empty() {
+            let Buffer::Pieces { gathered, held } = &mut self.buffer else { return Ok(()) };
+            if gathered.len() == PIECE {
+                self.flush().await?;
+                continue;
+            }
+            let (now, later) = bytes.split_at(bytes.len().min(PIECE - gathered.len()));
+            held.take(now.len()).await?;
+            gathered.extend(now);
+            bytes = later;
         }
         Ok(())
+    }
+
+    /// Waits until others need the memory that this writer holds more than it does: then it is to be given up.
+    pub(crate) fn revoked(&self) -> impl Future<Output = ()> + Send + use<N> {
+        let revoked = match &self.buffer {
+            Buffer::Near { .. } => None,
+            Buffer::Pieces { held, .. } => Some(held.revoked()),
+        };
+        async {
+            match revoked {
+                Some(revoked) => revoked.await,
+                None => future::pending().await,
+            }
+        }
     }
 
     /// Writes what is left, makes the blob durable and then visible. Returns its name and how many bytes it has.
@@ -82,24 +133,35 @@ impl<N> BlobWriter<N> {
 
     async fn complete(&mut self) -> Result<N, StoreError> {
         if self.unfinished.is_none() {
-            let payload = mem::take(&mut self.gathered).freeze();
+            let payload = self.buffer.take();
             let (name, path) = self.place.take();
             self.store.objects.put(&path, payload).await?;
             return Ok(name);
         }
-        if !self.gathered.is_empty() {
+        if !self.buffer.is_empty() {
             self.flush().await?;
         }
         if let Some(unfinished) = &mut self.unfinished {
-            unfinished.complete().await?;
+            if let Err(error) = unfinished.complete().await {
+                // The answer to a completion that was done may have been lost, and then it cannot be done again.
+                if self.store.is_exact() || !self.is_whole().await {
+                    return Err(error.into());
+                }
+            }
         }
         self.unfinished = None;
         let (name, _) = self.place.take();
         Ok(name)
     }
 
+    /// Says whether all of the blob is in the store. Nobody else writes to its place.
+    async fn is_whole(&mut self) -> bool {
+        let meta = self.store.objects.head(self.place.path()).await;
+        meta.is_ok_and(|meta| meta.size == self.total)
+    }
+
     async fn flush(&mut self) -> Result<(), StoreError> {
-        let payload = mem::take(&mut self.gathered).freeze();
+        let payload = self.buffer.take();
         let unfinished = match &mut self.unfinished {
             Some(unfinished) => unfinished,
             none => {
@@ -109,7 +171,28 @@ impl<N> BlobWriter<N> {
         };
         unfinished.settle().await?;
         unfinished.writing = Some(tokio::spawn(unfinished.upload.put_part(payload)));
+        if let Buffer::Pieces { held, .. } = &self.buffer {
+            // One piece in memory, not two.
+            unfinished.settle().await?;
+            held.give_back();
+        }
         Ok(())
+    }
+}
+
+impl Buffer {
+    fn is_empty(&self) -> bool {
+        match self {
+            Self::Near { gathered, .. } => gathered.is_empty(),
+            Self::Pieces { gathered, .. } => gathered.len() == 0,
+        }
+    }
+
+    fn take(&mut self) -> PutPayload {
+        match self {
+            Self::Near { gathered, .. } => mem::take(gathered).freeze(),
+            Self::Pieces { gathered, .. } => gathered.take(),
+        }
     }
 }
 

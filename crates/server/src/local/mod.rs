@@ -31,6 +31,9 @@ use self::{folders::Folders, presence::Presence, reserve::Reserve, staged::Stage
 pub(crate) use self::{listing::is_folder, presence::NotThere, staged::private};
 use crate::layout;
 
+/// The name that errors have of a store that is a folder.
+pub(crate) const NAME: &str = "local folder";
+
 /// The folder. Cheap to clone; clones share everything.
 #[derive(Clone, Debug)]
 pub(crate) struct LocalFolder(Arc<Inner>);
@@ -390,11 +393,11 @@ fn failed(what: &'static str, path: &FsPath, source: io::Error) -> Error {
         Err(source) => source,
     };
     let source = Box::new(Failed { what, path: path.to_owned(), source });
-    Error::Generic { store: "local folder", source }
+    Error::Generic { store: NAME, source }
 }
 
 fn not_there(error: NotThere) -> Error {
-    Error::Generic { store: "local folder", source: Box::new(error) }
+    Error::Generic { store: NAME, source: Box::new(error) }
 }
 
 fn other(error: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> io::Error {

@@ -34,7 +34,7 @@ fn lock(staged: &Mutex<Option<Staged>>) -> MutexGuard<'_, Option<Staged>> {
 }
 
 fn is_over() -> Error {
-    Error::Generic { store: "local folder", source: "the object is complete or aborted".into() }
+    Error::Generic { store: super::NAME, source: "the object is complete or aborted".into() }
 }
 
 #[async_trait]

@@ -1,5 +1,6 @@
 //! Forms, read as they arrive: their content goes straight into a blob.
 
+use bytes::Bytes;
 use http::{header, request::Parts};
 use partwise_protocol::{
     error::DecodeError,
@@ -34,7 +35,7 @@ pub(super) async fn receive<N>(
     body.check_announced(limit).map_err(|_| too_large())?;
     loop {
         match decoder.poll()? {
-            FormPoll::NeedInput => match body.next().await? {
+            FormPoll::NeedInput => match next(body, blob.revoked()).await? {
                 Some(_) if body.received() > limit => return Err(too_large()),
                 Some(bytes) => decoder.push(bytes),
                 None => decoder.finish_input(),
@@ -54,6 +55,14 @@ pub(super) async fn receive<N>(
                 return Ok(fields);
             }
         }
+    }
+}
+
+/// The next bytes of the body, unless what came of it is held for too long.
+async fn next(body: &mut RequestBody, revoked: impl Future<Output = ()>) -> Result<Option<Bytes>, Refusal> {
+    tokio::select! {
+        bytes = body.next() => bytes,
+        () = revoked => Err(Refusal::Busy),
     }
 }
 

@@ -57,7 +57,7 @@ pub struct Swept {
     pub blobs: usize,
     /// Records of deleted and expired files, and of uploads that are over, that are gone now.
     pub records: usize,
-    /// Files of unfinished writes, on a local disk, that are gone now.
+    /// Files of unfinished writes, on a local disk, and what an interrupted start has left in a store elsewhere, that are gone now.
     pub unfinished: usize,
     /// Files, uploads and tenants that could not be looked at or removed; the log says why, and the next sweep tries again.
     pub skipped: usize,
@@ -93,8 +93,24 @@ impl Backend {
             }
         }
         self.sweep_folder(&mut swept).await?;
+        self.sweep_probes(&mut swept).await?;
         self.store.fill_reserve().await;
         Ok(swept)
+    }
+
+    /// Removes what servers have left that ended while they probed a store elsewhere.
+    async fn sweep_probes(&self, swept: &mut Swept) -> Result<(), StoreError> {
+        if self.store.is_exact() {
+            return Ok(());
+        }
+        let probes = self.store.list(&layout::probes(), |_, path| Some(path.clone())).await?;
+        let mut left = Vec::new();
+        for path in probes {
+            if self.store.written(&path).await?.is_some_and(|written| self.is_past(written, ABANDONED)) {
+                left.push(path);
+            }
+        }
+        self.store.remove_counted(left, &mut swept.unfinished).await
     }
 
     /// Seconds after which bytes that belong to nothing are abandoned: nobody is writing them any more.

@@ -119,7 +119,7 @@ impl Backend {
     }
 
     fn state_after(&self, id: ObjectId, end: FinalRecord, has_file: bool) -> State {
-        let FinalRecord { at, outcome } = end;
+        let FinalRecord { at, outcome, .. } = end;
         match outcome {
             UploadEnd::Completed { file, .. } => match id.expires_at().filter(|end| *end <= self.now()) {
                 Some(expired) => State::Gone(expired),

@@ -210,7 +210,7 @@ async fn a_store_that_fails_before_the_answer_began_is_a_failure() {
     put_record(&world, 1, "a").await;
     counts.fail_after(0);
     let refusal = world.caller().call(&ListFiles::new()).await.unwrap_err();
-    assert_eq!(told(&refusal), "500: the server's store failed: try again");
+    assert_eq!(told(&refusal), "503: the server's store failed: try again");
 }
 
 #[tokio::test]

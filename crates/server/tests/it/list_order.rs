@@ -184,7 +184,8 @@ async fn a_small_file_stands_where_its_last_byte_came() {
 #[tokio::test]
 async fn a_large_file_stands_where_its_first_bytes_were_written() {
     let world = World::new().await;
-    let content = vec![7; 3 << 20];
+    // More than one piece of a store that is no folder.
+    let content = vec![7; 18 << 20];
     let (large, last) = Sending::begin(&world, "large", &content).await;
     world.advance(5);
     let quick = world.caller().create_file("quick", b"x").await;

@@ -1,0 +1,316 @@
+//! The memory of those who write to a store that takes large blobs in pieces of 8 MiB.
+//!
+//! A store elsewhere takes a piece in one request and wants to know its length, so it is gathered first. All writers gather within
+//! one budget, and take of it what has come, no more: a hundred slow ones hold little. Where it is used up they wait for each
+//! other, and so that they do not wait for ever, each with half a piece, the last 8 MiB are left to one of them at a time, the
+//! *leader*, who can complete its piece with them and then gives all back. A leader of which nothing comes hands over. Who has
+//! waited for a minute has the slowest of those who hold memory sent away.
+
+use std::{
+    collections::HashMap,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Duration,
+};
+
+use tokio::{
+    sync::Notify,
+    time::{Instant, timeout},
+};
+
+use crate::store::StoreError;
+
+/// The size of a piece. S3 wants at least 5 MiB, and at most 10,000 of them.
+pub(super) const PIECE: usize = 8 * 1024 * 1024;
+/// What all writers gather together at most.
+const TOGETHER: usize = 64 * 1024 * 1024;
+/// What is left to the leader.
+const RESERVE: usize = PIECE;
+/// A leader that took nothing for so long hands over.
+const LONGEST_IDLE: Duration = Duration::from_secs(1);
+/// The time after which a writer that waits has the slowest one sent away.
+const LONGEST_WAIT: Duration = Duration::from_secs(60);
+/// A writer that waits longer goes itself.
+const LONGEST_IN_ALL: Duration = Duration::from_secs(120);
+
+/// The memory of all who write pieces. Clones share it.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct PieceMemory(Arc<Shared>);
+
+#[derive(Debug)]
+struct Shared {
+    budget: Mutex<Budget>,
+    /// Something has changed for those who wait.
+    changed: Notify,
+}
+
+#[derive(Debug)]
+struct Budget {
+    free: usize,
+    writers: HashMap<u64, Writer>,
+    leader: Option<u64>,
+    next_id: u64,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Writer {
+    held: usize,
+    /// When the first byte of its piece came.
+    since: Instant,
+    /// When the last one did.
+    last: Instant,
+    is_revoked: bool,
+}
+
+/// What one writer holds, until this is dropped.
+#[derive(Debug)]
+pub(super) struct Held {
+    memory: PieceMemory,
+    id: u64,
+}
+
+impl Default for Shared {
+    fn default() -> Self {
+        let budget = Budget { free: TOGETHER, writers: HashMap::new(), leader: None, next_id: 0 };
+        Self { budget: Mutex::new(budget), changed: Notify::new() }
+    }
+}
+
+impl PieceMemory {
+    pub(super) fn join(&self) -> Held {
+        let mut budget = self.budget();
+        let (id, now) = (budget.next_id, Instant::now());
+        budget.next_id += 1;
+        budget.writers.insert(id, Writer { held: 0, since: now, last: now, is_revoked: false });
+        drop(budget);
+        Held { memory: self.clone(), id }
+    }
+
+    fn budget(&self) -> MutexGuard<'_, Budget> {
+        // Nothing that holds it panics.
+        self.0.budget.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Budget {
+    /// Takes `bytes` for a writer, if it may have them now; `None` when it is to go.
+    fn take(&mut self, id: u64, bytes: usize, now: Instant) -> Option<bool> {
+        let writer = *self.writers.get(&id).filter(|writer| !writer.is_revoked)?;
+        let is_led = self.leader.is_some_and(|leader| leader != id && !self.is_idle(leader, now));
+        let is_free = bytes.saturating_add(RESERVE) <= self.free;
+        if !is_free && (is_led || bytes > self.free) {
+            return Some(false);
+        }
+        if !is_free {
+            self.leader = Some(id);
+        }
+        self.free -= bytes;
+        let since = if writer.held == 0 { now } else { writer.since };
+        self.writers.insert(id, Writer { held: writer.held + bytes, since, last: now, is_revoked: false });
+        Some(true)
+    }
+
+    fn is_idle(&self, id: u64, now: Instant) -> bool {
+        self.writers.get(&id).is_none_or(|writer| now - writer.last >= LONGEST_IDLE)
+    }
+
+    fn give_back(&mut self, id: u64) {
+        if let Some(writer) = self.writers.get_mut(&id) {
+            self.free += std::mem::take(&mut writer.held);
+        }
+        if self.leader == Some(id) {
+            self.leader = None;
+        }
+    }
+
+    /// Has the slowest of the others go who hold something.
+    fn revoke_slowest(&mut self, but: u64, now: Instant) {
+        let pace = |writer: &Writer| writer.held as f64 / (now - writer.since).as_secs_f64().max(0.001);
+        let others = self
+            .writers
+            .iter_mut()
+            .filter(|(id, writer)| **id != but && writer.held > 0 && !writer.is_revoked);
+        if let Some((_, slowest)) = others.min_by(|(_, a), (_, b)| pace(a).total_cmp(&pace(b))) {
+            slowest.is_revoked = true;
+        }
+    }
+}
+
+impl Held {
+    /// Takes memory for bytes that have come, and waits for it where others hold too much.
+    ///
+    /// # Errors
+    /// [`StoreError::Busy`] when none comes free, or this is the slowest of those who hold some.
+    pub(super) async fn take(&self, bytes: usize) -> Result<(), StoreError> {
+        let began = Instant::now();
+        let mut revoke_at = LONGEST_WAIT;
+        loop {
+            let changed = self.memory.0.changed.notified();
+            let now = Instant::now();
+            match self.memory.budget().take(self.id, bytes, now) {
+                Some(true) => return Ok(()),
+                Some(false) => {}
+                None => return Err(StoreError::Busy),
+            }
+            let waited = now - began;
+            if waited >= LONGEST_IN_ALL {
+                return Err(StoreError::Busy);
+            }
+            if waited >= revoke_at {
+                self.memory.budget().revoke_slowest(self.id, now);
+                self.memory.0.changed.notify_waiters();
+                revoke_at += LONGEST_IDLE;
+                continue;
+            }
+            // A leader becomes idle without a word.
+            let _ = timeout(LONGEST_IDLE, changed).await;
+        }
+    }
+
+    /// Gives all back: the piece is stored.
+    pub(super) fn give_back(&self) {
+        self.memory.budget().give_back(self.id);
+        self.memory.0.changed.notify_waiters();
+    }
+
+    /// Waits until this writer is to go because others wait for what it holds.
+    pub(super) fn revoked(&self) -> impl Future<Output = ()> + Send + use<> {
+        let (memory, id) = (self.memory.clone(), self.id);
+        async move {
+            loop {
+                let changed = memory.0.changed.notified();
+                if memory.budget().writers.get(&id).is_none_or(|writer| writer.is_revoked) {
+                    return;
+                }
+                changed.await;
+            }
+        }
+    }
+}
+
+impl Drop for Held {
+    fn drop(&mut self) {
+        let mut budget = self.memory.budget();
+        budget.give_back(self.id);
+        budget.writers.remove(&self.id);
+        drop(budget);
+        self.memory.0.changed.notify_waiters();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use futures_util::future::join_all;
+    use proptest::prelude::*;
+    use tokio::time::sleep;
+
+    use super::*;
+
+    const MIB: usize = 1024 * 1024;
+
+    async fn hold(memory: &PieceMemory, bytes: usize) -> Held {
+        let held = memory.join();
+        held.take(bytes).await.unwrap();
+        held
+    }
+
+    fn free(memory: &PieceMemory) -> usize {
+        memory.budget().free
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(32))]
+
+        #[test]
+        fn writers_that_share_the_memory_all_write_their_pieces(
+            writers in prop::collection::vec((1usize..=PIECE, 4096usize..300_000, 0u64..20), 1..60),
+        ) {
+            let runtime = tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build().unwrap();
+            let memory = PieceMemory::default();
+            runtime.block_on(async {
+                let began = Instant::now();
+                let write = |(piece, chunk, pause): (usize, usize, u64)| {
+                    let memory = memory.clone();
+                    async move {
+                        let held = memory.join();
+                        for _ in 0..3 {
+                            let mut left = piece;
+                            while left > 0 {
+                                let now = left.min(chunk);
+                                held.take(now).await.unwrap();
+                                assert!(free(&memory) <= TOGETHER);
+                                left -= now;
+                                sleep(Duration::from_millis(pause)).await;
+                            }
+                            // The store takes a while, too.
+                            sleep(Duration::from_millis(50)).await;
+                            held.give_back();
+                        }
+                    }
+                };
+                join_all(writers.into_iter().map(write)).await;
+                assert!(began.elapsed() < 60 * LONGEST_IN_ALL);
+            });
+            prop_assert_eq!(free(&memory), TOGETHER);
+            prop_assert!(memory.budget().writers.is_empty() && memory.budget().leader.is_none());
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn the_last_piece_is_left_to_one_writer_that_completes_its_own_with_it() {
+        let memory = PieceMemory::default();
+        let mut others = Vec::new();
+        for _ in 0..7 {
+            others.push(hold(&memory, 8 * MIB).await);
+        }
+        let (first, second) = (memory.join(), memory.join());
+        first.take(MIB).await.unwrap();
+        let waiting = tokio::spawn(async move { second.take(MIB).await.map(|()| second) });
+        for _ in 0..7 {
+            sleep(LONGEST_IDLE / 2).await;
+            first.take(MIB).await.unwrap();
+        }
+        assert!(!waiting.is_finished());
+        first.give_back();
+        waiting.await.unwrap().unwrap();
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_leader_of_which_nothing_comes_hands_over() {
+        let memory = PieceMemory::default();
+        let _others = hold(&memory, 56 * MIB).await;
+        let leader = hold(&memory, MIB).await;
+        let second = memory.join();
+        let began = Instant::now();
+        second.take(MIB).await.unwrap();
+        assert!(began.elapsed() <= 2 * LONGEST_IDLE);
+        assert!(!memory.budget().writers[&leader.id].is_revoked);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn the_slowest_goes_when_others_have_waited_for_a_minute() {
+        let memory = PieceMemory::default();
+        let slow = hold(&memory, 30 * MIB).await;
+        sleep(Duration::from_secs(10)).await;
+        let faster = hold(&memory, 34 * MIB).await;
+        let waiting = memory.join();
+        let began = Instant::now();
+        let taken = tokio::spawn(async move { waiting.take(MIB).await.map(|()| waiting) });
+        slow.revoked().await;
+        assert_eq!(began.elapsed(), LONGEST_WAIT);
+        assert!(matches!(slow.take(1).await, Err(StoreError::Busy)));
+        drop(slow);
+        taken.await.unwrap().unwrap();
+        assert!(!memory.budget().writers[&faster.id].is_revoked);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn who_waits_for_too_long_is_refused() {
+        let memory = PieceMemory::default();
+        let waiting = memory.join();
+        let began = Instant::now();
+        let error = waiting.take(TOGETHER + 1).await.unwrap_err();
+        assert!(matches!(error, StoreError::Busy));
+        assert_eq!(began.elapsed(), LONGEST_IN_ALL);
+        assert_eq!(free(&memory), TOGETHER);
+    }
+}

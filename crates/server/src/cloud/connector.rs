@@ -1,0 +1,135 @@
+//! How requests get to a store: over the connections that this project makes everywhere.
+
+use std::{error::Error, net::IpAddr, time::Duration};
+
+use async_trait::async_trait;
+use http::{HeaderValue, Response, StatusCode, header, uri::Scheme};
+use http_body_util::BodyExt as _;
+use object_store::{
+    ClientConfigKey, ClientOptions,
+    client::{
+        HttpClient, HttpConnector, HttpError, HttpErrorKind, HttpRequest, HttpResponse, HttpResponseBody,
+        HttpService,
+    },
+};
+use partwise_protocol::transport::{Failure, FailureKind};
+use partwise_transport_hyper::{
+    failure_kind,
+    stack::{AnswerBody, Proxy, Stack, StackError, StackOptions},
+};
+use tower_service::Service as _;
+
+const USER_AGENT: &str = concat!("partwise/", env!("CARGO_PKG_VERSION"));
+/// The longest wait that a store may ask for. Others wait longer than a client of this server would.
+const LONGEST_WAIT: Duration = Duration::from_secs(10);
+
+/// Settings of `object_store` that our connections do not have, and that must not be overlooked.
+const UNKNOWN: [(ClientConfigKey, &str); 4] = [
+    (
+        ClientConfigKey::AllowInvalidCertificates,
+        "certificates are always checked: trust the store's own instead",
+    ),
+    (ClientConfigKey::NoSystemCertificates, "the system's certificates are always trusted"),
+    (ClientConfigKey::ProxyUrl, "proxies are named by HTTPS_PROXY, HTTP_PROXY and NO_PROXY"),
+    (ClientConfigKey::Http2Only, "stores are reached over HTTP/1.1"),
+];
+
+/// Makes clients for a store, which share their connections.
+#[derive(Debug)]
+pub(super) struct StackConnector {
+    stack: Stack,
+    /// For what this machine is told on the spot, such as the keys of its role: never through a proxy.
+    direct: Stack,
+}
+
+impl StackConnector {
+    pub(super) fn new(options: StackOptions) -> Self {
+        let direct = Stack::new(StackOptions::new().proxy(Proxy::none()).connections(2));
+        Self { stack: Stack::new(options), direct }
+    }
+}
+
+impl HttpConnector for StackConnector {
+    fn connect(&self, options: &ClientOptions) -> object_store::Result<HttpClient> {
+        for (key, instead) in UNKNOWN {
+            if options.get_config_value(&key).is_some_and(|value| value != "false") {
+                let source = format!("the setting `{}` cannot be used: {instead}", key.as_ref()).into();
+                return Err(object_store::Error::Generic { store: "HTTP", source });
+            }
+        }
+        let allows_plain_http =
+            options.get_config_value(&ClientConfigKey::AllowHttp).as_deref() == Some("true");
+        let user_agent = options.get_config_value(&ClientConfigKey::UserAgent);
+        let user_agent = user_agent.and_then(|name| HeaderValue::try_from(name).ok());
+        Ok(HttpClient::new(StackService {
+            stack: self.stack.clone(),
+            direct: self.direct.clone(),
+            allows_plain_http,
+            user_agent: user_agent.unwrap_or(HeaderValue::from_static(USER_AGENT)),
+        }))
+    }
+}
+
+#[derive(Debug)]
+struct StackService {
+    stack: Stack,
+    direct: Stack,
+    allows_plain_http: bool,
+    user_agent: HeaderValue,
+}
+
+/// A store at a plain http address that nobody has allowed.
+#[derive(Debug, thiserror::Error)]
+#[error(
+    "the store is at a plain http address: allow that with AWS_ALLOW_HTTP=true, AZURE_ALLOW_HTTP=true or GOOGLE_ALLOW_HTTP=true"
+)]
+struct PlainHttp;
+
+#[async_trait]
+impl HttpService for StackService {
+    async fn call(&self, mut request: HttpRequest) -> Result<HttpResponse, HttpError> {
+        if request.uri().scheme() != Some(&Scheme::HTTPS) && !self.allows_plain_http {
+            return Err(HttpError::new(HttpErrorKind::Unknown, PlainHttp));
+        }
+        request.headers_mut().entry(header::USER_AGENT).or_insert_with(|| self.user_agent.clone());
+        let is_metadata = request.uri().host().is_some_and(is_link_local);
+        let mut stack = if is_metadata { self.direct.clone() } else { self.stack.clone() };
+        let answer = stack.call(request).await.map_err(classified)?;
+        if let Some(wait) = asked_wait(&answer) {
+            tokio::time::sleep(wait).await;
+        }
+        Ok(answer.map(|body| HttpResponseBody::new(body.map_err(classified))))
+    }
+}
+
+/// Where clouds tell their machines what they are.
+fn is_link_local(host: &str) -> bool {
+    match host.trim_matches(['[', ']']).parse() {
+        Ok(IpAddr::V4(address)) => address.is_link_local(),
+        Ok(IpAddr::V6(address)) => address.is_unicast_link_local() || address.is_unique_local(),
+        Err(_) => host == "metadata.google.internal" || host == "metadata",
+    }
+}
+
+/// The wait that an answer asks for which is to be tried again; `object_store` has waits of its own, and adds them.
+fn asked_wait(answer: &Response<AnswerBody>) -> Option<Duration> {
+    let is_asked =
+        [StatusCode::TOO_MANY_REQUESTS, StatusCode::SERVICE_UNAVAILABLE].contains(&answer.status());
+    let seconds =
+        answer.headers().get(header::RETRY_AFTER).filter(|_| is_asked)?.to_str().ok()?.parse().ok()?;
+    Some(Duration::from_secs(seconds).min(LONGEST_WAIT))
+}
+
+/// An error by what it says about the request. An answer that was lost is never taken for a request that was not sent: below us, a
+/// create would be sent again, and find itself.
+fn classified(error: StackError) -> HttpError {
+    let source: Box<dyn Error + Send + Sync> = error.into();
+    let failure = Failure::of(source, failure_kind);
+    let kind = match failure.kind {
+        FailureKind::Connect => HttpErrorKind::Connect,
+        FailureKind::Timeout => HttpErrorKind::Timeout,
+        FailureKind::Interrupted => HttpErrorKind::Interrupted,
+        _ => HttpErrorKind::Unknown,
+    };
+    HttpError::new(kind, failure)
+}
