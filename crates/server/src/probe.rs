@@ -20,7 +20,7 @@ use crate::{
 const ROUNDS: usize = 3;
 /// The writers in a round.
 const WRITERS: usize = 4;
-/// How often a round is run in which nobody created anything: S3 may reject all of several writers at once.
+/// How often a round is run in which nobody creates anything: S3 may reject all of several writers at once.
 const TRIES: usize = 3;
 /// How long a store may take to list what was written.
 const LONGEST_UNLISTED: Duration = Duration::from_secs(5);
@@ -34,21 +34,32 @@ pub(crate) async fn check(store: &Store) -> Result<(), OpenError> {
     let mut random = [0; 16];
     getrandom::fill(&mut random).map_err(|error| OpenError::Store(error.into()))?;
     let probe = Probe { store, folder: layout::probe(u128::from_be_bytes(random)) };
-    let found = probe.run().await;
-    // One that is not to be relied on is left clean, too, as far as it lets us.
-    let removed = store.remove(probe.names()).await;
+    let found = match probe.check_create().await {
+        Ok(()) => probe.check_more().await,
+        Err(error) if is_full(&error) || matches!(error, OpenError::Unsuited { .. }) => Err(error),
+        // Nothing is there that is to be removed.
+        error => return error,
+    };
+    // One that is not to be relied on is left clean, too, as far as it lets us. An answer may be lost.
+    let mut removed = store.remove(probe.names()).await;
+    if removed.is_err() {
+        removed = store.remove(probe.names()).await;
+    }
     match found {
         // Nothing can be made there, so nothing can be lost; what is there is to be read and deleted.
-        Err(OpenError::Unreachable { source, .. }) if has_no_room(&*source) => {
+        Err(error) if is_full(&error) => {
             tracing::warn!(store = store.name(), "the store is full, and was not probed");
             return Ok(());
         }
         found => found?,
     }
-    match removed {
-        Ok(_) => Ok(()),
-        Err(_) => Err(probe.unsuited("does not let these credentials delete objects")),
-    }
+    removed
+        .map(drop)
+        .map_err(|_| probe.unsuited("does not let these credentials delete objects, or does not delete them"))
+}
+
+fn is_full(error: &OpenError) -> bool {
+    matches!(error, OpenError::Unreachable { source, .. } if has_no_room(source))
 }
 
 struct Probe<'a> {
@@ -57,8 +68,7 @@ struct Probe<'a> {
 }
 
 impl Probe<'_> {
-    async fn run(&self) -> Result<(), OpenError> {
-        self.check_create().await?;
+    async fn check_more(&self) -> Result<(), OpenError> {
         for round in 0..ROUNDS {
             self.check_race(round).await?;
         }
@@ -83,10 +93,10 @@ impl Probe<'_> {
     /// One writer after the other.
     async fn check_create(&self) -> Result<(), OpenError> {
         let path = self.single();
-        if !self.create(&path, "first").await? {
+        if !self.is_created_once(&path, &["first".to_owned()]).await? {
             return Err(self.unsuited("says that an object is there which nobody made"));
         }
-        if self.create(&path, "second").await? || self.read(&path).await? != "first" {
+        if self.create(&path, "second").await? || self.read(&path).await?.as_deref() != Some("first") {
             return Err(self.unsuited("overwrites objects that are to be created only if they are not there"));
         }
         Ok(())
@@ -94,20 +104,29 @@ impl Probe<'_> {
 
     /// Several writers at once.
     async fn check_race(&self, round: usize) -> Result<(), OpenError> {
-        let path = self.raced(round);
+        let writers: Vec<String> = (0..WRITERS).map(|writer| format!("writer {writer}")).collect();
+        if !self.is_created_once(&self.raced(round), &writers).await? {
+            return Err(self.unsuited("lets several writers create the same object at the same time"));
+        }
+        Ok(())
+    }
+
+    /// Has all writers create an object that has their name in it. Says whether one did, and was told: unless its answer was lost,
+    /// or was a failure, so that another attempt has found the object there.
+    async fn is_created_once(&self, path: &Path, writers: &[String]) -> Result<bool, OpenError> {
         for _ in 0..TRIES {
-            let writers: Vec<String> = (0..WRITERS).map(|writer| format!("writer {writer}")).collect();
-            let creates = join_all(writers.iter().map(|writer| self.create(&path, writer))).await;
+            let creates = join_all(writers.iter().map(|writer| self.create(path, writer))).await;
             let created: Vec<bool> = creates.into_iter().collect::<Result<_, _>>()?;
             let winners: Vec<&String> =
                 writers.iter().zip(&created).filter_map(|(w, won)| won.then_some(w)).collect();
-            match winners[..] {
-                [] => sleep(LOOK_AGAIN).await,
-                [winner] if self.read(&path).await? == *winner => return Ok(()),
-                _ => break,
+            match (&winners[..], self.read(path).await?) {
+                ([], None) => sleep(LOOK_AGAIN).await,
+                ([], Some(found)) => return Ok(writers.contains(&found)),
+                ([winner], Some(found)) => return Ok(**winner == found),
+                _ => return Ok(false),
             }
         }
-        Err(self.unsuited("lets several writers create the same object at the same time"))
+        Ok(false)
     }
 
     /// What was written is listed, also by a store whose lists are late.
@@ -141,10 +160,13 @@ impl Probe<'_> {
         }
     }
 
-    async fn read(&self, path: &Path) -> Result<String, OpenError> {
+    async fn read(&self, path: &Path) -> Result<Option<String>, OpenError> {
         let read = async { self.store.objects.get(path).await?.bytes().await };
-        let bytes = read.await.map_err(|error| self.failed(error))?;
-        Ok(String::from_utf8_lossy(&bytes).into_owned())
+        match read.await {
+            Ok(bytes) => Ok(Some(String::from_utf8_lossy(&bytes).into_owned())),
+            Err(object_store::Error::NotFound { .. }) => Ok(None),
+            Err(error) => Err(self.failed(error)),
+        }
     }
 
     fn unsuited(&self, problem: &'static str) -> OpenError {
