@@ -1,5 +1,5 @@
-//! The parts that tests of more than one crate share: content, chance from seeds, certificates, a proxy with faults, and
-//! services whose answers a test writes.
+//! The parts that tests of more than one crate share: content, chance from seeds, certificates, a proxy with faults, services
+//! whose answers a test writes, and a store that speaks the dialects of three clouds.
 //!
 //! Faults in requests are `partwise_server::testing`, which is public. What is here serves the tests of this workspace alone.
 
@@ -15,6 +15,8 @@
 
 #[cfg(feature = "net")]
 pub mod certificates;
+#[cfg(feature = "cloud")]
+pub mod cloud;
 pub mod content;
 pub mod dice;
 pub mod errors;

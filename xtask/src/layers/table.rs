@@ -136,8 +136,8 @@ pub(super) const LAYERS: &[Layer] = &[
     },
     Layer {
         package: "partwise-server",
-        ours: &["partwise-models", "partwise-protocol", "partwise-net"],
-        ours_in_tests: &[],
+        ours: &["partwise-models", "partwise-protocol", "partwise-net", "partwise-transport-hyper"],
+        ours_in_tests: &["partwise-testkit"],
         others: Others::Only(&[
             "async-trait",
             "base64",
@@ -162,6 +162,7 @@ pub(super) const LAYERS: &[Layer] = &[
             "tokio",
             "tower-service",
             "tracing",
+            "url",
         ]),
         pure: false,
     },
