@@ -133,3 +133,80 @@ fn classified(error: StackError) -> HttpError {
     };
     HttpError::new(kind, failure)
 }
+
+#[cfg(test)]
+mod tests {
+    use std::{sync::Arc, time::Instant};
+
+    use object_store::{Error, ObjectStore, ObjectStoreExt as _, PutMode, PutOptions, path::Path};
+    use partwise_testkit::cloud::{Dialect, FakeCloud, Fault, Kind, Listening, azure, gcs, s3};
+
+    use super::*;
+
+    /// A cloud at a socket, and a store in it that is reached over our connections.
+    async fn store(dialect: Dialect) -> (FakeCloud, Listening, Arc<dyn ObjectStore>) {
+        let cloud = FakeCloud::new();
+        let listening = cloud.listen().await;
+        let (endpoint, connector) = (listening.endpoint(), StackConnector::new(StackOptions::new()));
+        let store: Arc<dyn ObjectStore> = match dialect {
+            Dialect::S3 => Arc::new(s3(&endpoint).with_http_connector(connector).build().unwrap()),
+            Dialect::Azure => Arc::new(azure(&endpoint).with_http_connector(connector).build().unwrap()),
+            Dialect::Gcs => Arc::new(gcs(&endpoint).with_http_connector(connector).build().unwrap()),
+        };
+        (cloud, listening, store)
+    }
+
+    async fn create(store: &dyn ObjectStore, content: &'static str) -> object_store::Result<()> {
+        let options = PutOptions { mode: PutMode::Create, ..PutOptions::default() };
+        store.put_opts(&Path::from("a"), content.into(), options).await.map(drop)
+    }
+
+    async fn get(store: &dyn ObjectStore) -> object_store::Result<bytes::Bytes> {
+        store.get(&Path::from("a")).await?.bytes().await
+    }
+
+    #[tokio::test]
+    async fn an_answer_that_is_lost_is_not_taken_for_a_request_that_was_not_sent() {
+        for dialect in Dialect::ALL {
+            let (cloud, _listening, store) = store(dialect).await;
+            // The connection is one that has served before.
+            create(&*store, "first").await.unwrap();
+            store.delete(&Path::from("a")).await.unwrap();
+            cloud.forget();
+            cloud.on(Kind::Create).every(Fault::LoseAnswer);
+            let error = create(&*store, "second").await.unwrap_err();
+            assert!(matches!(error, Error::Generic { .. }), "{dialect:?}: {error}");
+            assert_eq!(cloud.count(Kind::Create), 1, "{dialect:?}");
+            cloud.on(Kind::Get).first(1, Fault::LoseAnswer);
+            assert_eq!(get(&*store).await.unwrap(), "second", "{dialect:?}");
+        }
+    }
+
+    #[tokio::test]
+    async fn the_wait_that_a_store_asks_for_is_kept() {
+        for dialect in Dialect::ALL {
+            let (cloud, _listening, store) = store(dialect).await;
+            create(&*store, "x").await.unwrap();
+            for status in [429, 503] {
+                cloud.on(Kind::Get).first(1, Fault::RejectFor { status, seconds: 1 });
+                let began = Instant::now();
+                assert_eq!(get(&*store).await.unwrap(), "x", "{dialect:?}");
+                let waited = began.elapsed();
+                assert!((1000..5000).contains(&waited.as_millis()), "{dialect:?}, {status}: {waited:?}");
+            }
+        }
+    }
+
+    #[tokio::test]
+    async fn an_answer_that_is_cut_short_is_resumed() {
+        for dialect in Dialect::ALL {
+            let (cloud, _listening, store) = store(dialect).await;
+            create(&*store, "0123456789").await.unwrap();
+            cloud.on(Kind::Get).first(2, Fault::Truncate(3));
+            assert_eq!(get(&*store).await.unwrap(), "0123456789", "{dialect:?}");
+            assert_eq!(cloud.count(Kind::Get), 3, "{dialect:?}");
+            cloud.on(Kind::Get).every(Fault::Truncate(0));
+            get(&*store).await.unwrap_err();
+        }
+    }
+}

@@ -2,6 +2,9 @@
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
 mod auth;
+mod cloud_blobs;
+mod cloud_probe;
+mod clouds;
 mod connections;
 mod crash;
 #[cfg(unix)]

@@ -5,6 +5,7 @@ use std::collections::HashSet;
 use http::StatusCode;
 use partwise_models::{File, Purpose, UploadStatus};
 use partwise_protocol::operations::{CancelUpload, DeleteFile, ListFiles, Order};
+use partwise_testkit::cloud::{Dialect, FakeCloud, Fault, Kind};
 use proptest::{prelude::*, sample::Index};
 
 use crate::world::{Caller, HOUR, World, new_file, new_upload};
@@ -103,8 +104,7 @@ struct Model {
 }
 
 impl Model {
-    async fn new() -> Self {
-        let world = World::new().await;
+    fn new(world: World) -> Self {
         let caller = world.caller();
         Self { world, caller, uploads: Vec::new(), parts: Vec::new(), files: Vec::new() }
     }
@@ -138,7 +138,7 @@ impl Model {
             Step::AddPart { upload, content } if !self.uploads.is_empty() => {
                 let upload = upload.index(self.uploads.len());
                 let answer = self.caller.try_add_part(&self.uploads[upload].model, &content).await;
-                assert_eq!(answer.is_ok(), self.is_pending(upload));
+                assert_eq!(answer.is_ok(), self.is_pending(upload), "{answer:?}");
                 if let Ok(part) = answer {
                     self.parts.push(ModelPart { upload, id: part.id, content });
                 }
@@ -283,22 +283,81 @@ impl Model {
     }
 }
 
+fn steps() -> impl Strategy<Value = Vec<Step>> {
+    prop::collection::vec(step(), 1..60)
+}
+
+fn dialect() -> impl Strategy<Value = Dialect> {
+    prop::sample::select(Dialect::ALL.to_vec())
+}
+
+/// Faults that nobody who asks the server is to notice, and how many requests without one come before each.
+fn faults() -> impl Strategy<Value = Vec<(u64, Option<Kind>, Fault)>> {
+    let fault = prop_oneof![
+        Just((None, Fault::Reject(503))),
+        Just((None, Fault::Reject(429))),
+        Just((None, Fault::FailAfterwards(503))),
+        Just((None, Fault::LoseRequest)),
+        Just((None, Fault::LoseAnswer)),
+        Just((Some(Kind::Create), Fault::Reject(409))),
+        Just((Some(Kind::Create), Fault::FailAfterwards(409))),
+        (0usize..200).prop_map(|bytes| (Some(Kind::Get), Fault::Truncate(bytes))),
+    ];
+    // A request that meets more than it is retried for fails.
+    prop::collection::vec((8u64..20, fault), 40)
+        .prop_map(|faults| faults.into_iter().map(|(before, (kind, fault))| (before, kind, fault)).collect())
+}
+
+/// Takes all steps in the world that is made, and looks at what is left.
+fn converse(steps: Vec<Step>, world: impl Future<Output = World>) {
+    // Nothing but the server and its store waits for time.
+    let runtime =
+        tokio::runtime::Builder::new_current_thread().enable_all().start_paused(true).build().unwrap();
+    runtime.block_on(async {
+        let mut model = Model::new(world.await);
+        for step in steps {
+            model.take(step).await;
+        }
+        model.audit().await;
+        model.world.server.sweep().await.unwrap();
+        model.audit().await;
+        model.world.advance(3 * HOUR);
+        model.world.server.sweep().await.unwrap();
+        model.audit().await;
+    });
+}
+
 proptest! {
     #![proptest_config(ProptestConfig { cases: 64, ..ProptestConfig::default() })]
+
     #[test]
-    fn a_random_conversation_goes_as_the_model_says(steps in prop::collection::vec(step(), 1..60)) {
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-        runtime.block_on(async {
-            let mut model = Model::new().await;
-            for step in steps {
-                model.take(step).await;
+    fn a_random_conversation_goes_as_the_model_says(steps in steps()) {
+        converse(steps, World::new());
+    }
+
+    #[test]
+    fn a_random_conversation_over_a_cloud_goes_as_the_model_says(steps in steps(), dialect in dialect()) {
+        converse(steps, World::over(FakeCloud::new().store(dialect)));
+    }
+
+    #[test]
+    fn what_passes_on_the_way_to_a_cloud_changes_no_conversation(
+        steps in steps(),
+        dialect in dialect(),
+        faults in faults(),
+    ) {
+        converse(steps, async {
+            let cloud = FakeCloud::new();
+            let world = World::over(cloud.store(dialect)).await;
+            let mut number = 0;
+            for (before, kind, fault) in faults {
+                number += before;
+                match kind {
+                    Some(kind) => cloud.on(kind).nth(number, fault),
+                    None => cloud.on_any().nth(number, fault),
+                }
             }
-            model.audit().await;
-            model.world.server.sweep().await.unwrap();
-            model.audit().await;
-            model.world.advance(3 * HOUR);
-            model.world.server.sweep().await.unwrap();
-            model.audit().await;
+            world
         });
     }
 }
