@@ -7,6 +7,8 @@ mod arguments;
 mod bad_line;
 mod causes;
 mod check;
+#[cfg(unix)]
+mod clouds;
 mod download;
 mod errors;
 mod files;

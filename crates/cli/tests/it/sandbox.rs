@@ -78,6 +78,11 @@ impl Sandbox {
         Self::started(command, environment)
     }
 
+    /// The same, over this store.
+    pub(crate) fn serve_store(&self, store: &str, environment: &[(&str, &str)]) -> Serving {
+        Self::started(self.command(&["serve", "--listen", "127.0.0.1:0", "--store", store]), environment)
+    }
+
     /// The same, at this address.
     pub(crate) fn serve_at(&self, address: &str) -> Serving {
         Self::started(self.command(&["serve", "--listen", address, "--store", "served"]), &[])
