@@ -247,7 +247,7 @@ fn what_keeps_it_from_serving_is_named() {
     ");
     assert_snapshot!(serve(&["--store", "gopher://x"]), @"
     error: --store: there is no kind of store called gopher://
-    hint: give a folder, file:///… or memory://; S3 and Azure stores are not there yet
+    hint: give a folder, file:///…, s3://BUCKET/PREFIX, az://CONTAINER/PREFIX, gs://BUCKET/PREFIX or memory://
     status 2
     ");
 }
