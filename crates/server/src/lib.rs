@@ -1,7 +1,7 @@
 //! The service side of the OpenAI and Azure OpenAI Files and Uploads APIs: all operations of `partwise-protocol`, in
 //! the other direction, over one object store.
 //!
-//! It never holds a file, a part or a long list in memory, never changes a record that it has written, takes no lock and
+//! It never holds a long list, or more than 8 MiB of a file or a part, in memory, never changes a record that it has written, takes no lock and
 //! needs no database: any number of servers may work on one [`Store`].
 //!
 //! - [`Server`] is a service to mount over hyper or behind any `tower` stack; [`Server::serve`] runs it on a socket,

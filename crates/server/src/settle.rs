@@ -11,7 +11,7 @@ use tokio::time::sleep;
 
 use crate::store::{Created, Store, StoreError};
 
-/// How often an object is created that a store neither has nor takes. `object_store` has retried each of these on its own.
+/// How often an object is created that a store says it has and does not show, or of which the answers are lost.
 const TRIES: u32 = 4;
 const FIRST_WAIT: Duration = Duration::from_millis(200);
 
@@ -54,7 +54,8 @@ impl Store {
                 Standing::Another => return Ok(Created::Before),
                 Standing::Nothing => left -= 1,
             }
-            if left == 0 {
+            // What the store could not serve for half a minute is not sent for another.
+            if left == 0 || !(is_there || error.is_lost()) {
                 return Err(if is_there { StoreError::Unsettled { path: path.clone() } } else { error });
             }
             sleep(wait).await;

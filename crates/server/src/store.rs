@@ -1,11 +1,12 @@
 //! The store that everything is kept in, and the few things that are done with it.
 
-use std::{error::Error, io, iter, sync::Arc};
+use std::{error::Error, io, sync::Arc};
 
 use bytes::Bytes;
 use futures_util::{StreamExt, TryStreamExt};
 use object_store::{ObjectMeta, ObjectStore, ObjectStoreExt, PutPayload, memory::InMemory, path::Path};
 use partwise_models::UnixSeconds;
+use partwise_protocol::transport::{FailureKind, causes};
 use serde::{Serialize, de::DeserializeOwned};
 use tokio::sync::Semaphore;
 
@@ -445,6 +446,14 @@ impl StoreError {
         }
     }
 
+    /// Returns `true` if a request to a store elsewhere left and its answer did not come.
+    pub(crate) fn is_lost(&self) -> bool {
+        matches!(
+            causes(self).find_map(FailureKind::of),
+            Some(FailureKind::Interrupted | FailureKind::Timeout)
+        )
+    }
+
     /// Returns `true` if the object is not there.
     pub(crate) fn is_not_found(&self) -> bool {
         matches!(self, Self::Store(object_store::Error::NotFound { .. }))
@@ -469,7 +478,7 @@ pub(crate) fn has_no_room(error: &object_store::Error) -> bool {
 
 /// The system's error among the causes of another.
 fn io_error<'a>(error: &'a (dyn Error + 'static)) -> Option<&'a io::Error> {
-    iter::successors(Some(error), |&error| error.source()).find_map(|error| error.downcast_ref())
+    causes(error).find_map(|error| error.downcast_ref())
 }
 
 fn is_denied_or_broken(error: &io::Error) -> bool {

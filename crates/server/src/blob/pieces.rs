@@ -3,8 +3,8 @@
 //! A store elsewhere takes a piece in one request and wants to know its length, so it is gathered first. All writers gather within
 //! one budget, and take of it what has come, no more: a hundred slow ones hold little. Where it is used up they wait for each
 //! other, and so that they do not wait for ever, each with half a piece, the last 8 MiB are left to one of them at a time, the
-//! *leader*, who can complete its piece with them and then gives all back. A leader of which nothing comes hands over. Who has
-//! waited for a minute has the slowest of those who hold memory sent away.
+//! *leader*, who can complete its piece with them and then gives all back. One that leads for some seconds without that hands over.
+//! When a writer has waited for a minute, the slowest of the others who hold memory goes; time spent waiting makes nobody slow.
 
 use std::{
     collections::HashMap,
@@ -27,9 +27,13 @@ const TOGETHER: usize = 64 * 1024 * 1024;
 const RESERVE: usize = PIECE;
 /// A leader that took nothing for so long hands over.
 const LONGEST_IDLE: Duration = Duration::from_secs(1);
-/// The time after which a writer that waits has the slowest one sent away.
+/// The same for one whose piece is not complete by then.
+const LONGEST_LEAD: Duration = Duration::from_secs(5);
+/// The wait, for one piece, after which the slowest other writer goes.
 const LONGEST_WAIT: Duration = Duration::from_secs(60);
-/// A writer that waits longer goes itself.
+/// The time from one that goes to the next: its memory may be what everybody waits for.
+const BETWEEN: Duration = Duration::from_secs(5);
+/// A writer that waits longer for one piece goes itself.
 const LONGEST_IN_ALL: Duration = Duration::from_secs(120);
 
 /// The memory of all who write pieces. Clones share it.
@@ -47,18 +51,39 @@ struct Shared {
 struct Budget {
     free: usize,
     writers: HashMap<u64, Writer>,
-    leader: Option<u64>,
+    leader: Option<Leader>,
+    last_revoked: Option<Instant>,
     next_id: u64,
 }
 
+/// Who may use the last piece, and since when.
 #[derive(Clone, Copy, Debug)]
+struct Leader {
+    id: u64,
+    since: Instant,
+    /// When it last took something.
+    last: Instant,
+}
+
+/// A writer and the piece that it gathers.
+#[derive(Clone, Copy, Debug, Default)]
 struct Writer {
     held: usize,
-    /// When the first byte of its piece came.
-    since: Instant,
-    /// When the last one did.
-    last: Instant,
+    /// When the first byte of the piece came.
+    since: Option<Instant>,
+    /// How long it has waited for memory, all in all, and since when it does now.
+    waited: Duration,
+    waiting_since: Option<Instant>,
     is_revoked: bool,
+}
+
+/// The answer to a writer that wants memory.
+enum Taken {
+    Yes,
+    /// It waits, and has waited for so long.
+    Wait(Duration),
+    /// It is to go.
+    Gone,
 }
 
 /// What one writer holds, until this is dropped.
@@ -70,7 +95,8 @@ pub(super) struct Held {
 
 impl Default for Shared {
     fn default() -> Self {
-        let budget = Budget { free: TOGETHER, writers: HashMap::new(), leader: None, next_id: 0 };
+        let (writers, leader, last_revoked) = Default::default();
+        let budget = Budget { free: TOGETHER, writers, leader, last_revoked, next_id: 0 };
         Self { budget: Mutex::new(budget), changed: Notify::new() }
     }
 }
@@ -78,9 +104,9 @@ impl Default for Shared {
 impl PieceMemory {
     pub(super) fn join(&self) -> Held {
         let mut budget = self.budget();
-        let (id, now) = (budget.next_id, Instant::now());
+        let id = budget.next_id;
         budget.next_id += 1;
-        budget.writers.insert(id, Writer { held: 0, since: now, last: now, is_revoked: false });
+        budget.writers.insert(id, Writer::default());
         drop(budget);
         Held { memory: self.clone(), id }
     }
@@ -91,47 +117,64 @@ impl PieceMemory {
     }
 }
 
+impl Writer {
+    fn waited(&self, now: Instant) -> Duration {
+        self.waited + self.waiting_since.map_or(Duration::ZERO, |since| now - since)
+    }
+
+    /// The bytes that came in a second, while there was room for them.
+    fn pace(&self, now: Instant) -> f64 {
+        let gathering = self.since.map_or(Duration::ZERO, |since| now - since);
+        self.held as f64 / gathering.saturating_sub(self.waited(now)).as_secs_f64().max(0.001)
+    }
+}
+
 impl Budget {
-    /// Takes `bytes` for a writer, if it may have them now; `None` when it is to go.
-    fn take(&mut self, id: u64, bytes: usize, now: Instant) -> Option<bool> {
-        let writer = *self.writers.get(&id).filter(|writer| !writer.is_revoked)?;
-        let is_led = self.leader.is_some_and(|leader| leader != id && !self.is_idle(leader, now));
+    fn take(&mut self, id: u64, bytes: usize, now: Instant) -> Taken {
         let is_free = bytes.saturating_add(RESERVE) <= self.free;
-        if !is_free && (is_led || bytes > self.free) {
-            return Some(false);
+        let may_lead = bytes <= self.free && self.leader.is_none_or(|leader| leader.id == id || leader.is_over(now));
+        let Some(writer) = self.writers.get_mut(&id).filter(|writer| !writer.is_revoked) else { return Taken::Gone };
+        if !is_free && !may_lead {
+            writer.waiting_since.get_or_insert(now);
+            return Taken::Wait(writer.waited(now));
         }
-        if !is_free {
-            self.leader = Some(id);
-        }
+        writer.waited = writer.waited(now);
+        writer.waiting_since = None;
+        writer.since.get_or_insert(now);
+        writer.held += bytes;
         self.free -= bytes;
-        let since = if writer.held == 0 { now } else { writer.since };
-        self.writers.insert(id, Writer { held: writer.held + bytes, since, last: now, is_revoked: false });
-        Some(true)
+        if !is_free {
+            let since = self.leader.filter(|leader| leader.id == id).map_or(now, |leader| leader.since);
+            self.leader = Some(Leader { id, since, last: now });
+        }
+        Taken::Yes
     }
 
-    fn is_idle(&self, id: u64, now: Instant) -> bool {
-        self.writers.get(&id).is_none_or(|writer| now - writer.last >= LONGEST_IDLE)
-    }
-
+    /// The piece of a writer is stored, and it begins another.
     fn give_back(&mut self, id: u64) {
         if let Some(writer) = self.writers.get_mut(&id) {
-            self.free += std::mem::take(&mut writer.held);
+            self.free += std::mem::take(writer).held;
         }
-        if self.leader == Some(id) {
-            self.leader = None;
-        }
+        self.leader = self.leader.filter(|leader| leader.id != id);
     }
 
-    /// Has the slowest of the others go who hold something.
+    /// Has the slowest of the others go who hold something, one at a time.
     fn revoke_slowest(&mut self, but: u64, now: Instant) {
-        let pace = |writer: &Writer| writer.held as f64 / (now - writer.since).as_secs_f64().max(0.001);
-        let others = self
-            .writers
-            .iter_mut()
-            .filter(|(id, writer)| **id != but && writer.held > 0 && !writer.is_revoked);
-        if let Some((_, slowest)) = others.min_by(|(_, a), (_, b)| pace(a).total_cmp(&pace(b))) {
-            slowest.is_revoked = true;
+        let is_soon = self.last_revoked.is_some_and(|last| now - last < BETWEEN);
+        if is_soon || self.writers.values().any(|writer| writer.is_revoked && writer.held > 0) {
+            return;
         }
+        let others = self.writers.iter_mut().filter(|(id, writer)| **id != but && writer.held > 0);
+        if let Some((_, slowest)) = others.min_by(|(_, a), (_, b)| a.pace(now).total_cmp(&b.pace(now))) {
+            slowest.is_revoked = true;
+            self.last_revoked = Some(now);
+        }
+    }
+}
+
+impl Leader {
+    fn is_over(&self, now: Instant) -> bool {
+        now - self.last >= LONGEST_IDLE || now - self.since >= LONGEST_LEAD
     }
 }
 
@@ -141,27 +184,20 @@ impl Held {
     /// # Errors
     /// [`StoreError::Busy`] when none comes free, or this is the slowest of those who hold some.
     pub(super) async fn take(&self, bytes: usize) -> Result<(), StoreError> {
-        let began = Instant::now();
-        let mut revoke_at = LONGEST_WAIT;
         loop {
             let changed = self.memory.0.changed.notified();
             let now = Instant::now();
-            match self.memory.budget().take(self.id, bytes, now) {
-                Some(true) => return Ok(()),
-                Some(false) => {}
-                None => return Err(StoreError::Busy),
+            let taken = self.memory.budget().take(self.id, bytes, now);
+            match taken {
+                Taken::Yes => return Ok(()),
+                Taken::Wait(waited) if waited < LONGEST_WAIT => {}
+                Taken::Wait(waited) if waited < LONGEST_IN_ALL => {
+                    self.memory.budget().revoke_slowest(self.id, now);
+                    self.memory.0.changed.notify_waiters();
+                }
+                Taken::Wait(_) | Taken::Gone => return Err(StoreError::Busy),
             }
-            let waited = now - began;
-            if waited >= LONGEST_IN_ALL {
-                return Err(StoreError::Busy);
-            }
-            if waited >= revoke_at {
-                self.memory.budget().revoke_slowest(self.id, now);
-                self.memory.0.changed.notify_waiters();
-                revoke_at += LONGEST_IDLE;
-                continue;
-            }
-            // A leader becomes idle without a word.
+            // A leader's time passes without a word.
             let _ = timeout(LONGEST_IDLE, changed).await;
         }
     }
@@ -284,6 +320,46 @@ mod tests {
         second.take(MIB).await.unwrap();
         assert!(began.elapsed() <= 2 * LONGEST_IDLE);
         assert!(!memory.budget().writers[&leader.id].is_revoked);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_leader_that_dribbles_hands_over() {
+        let memory = PieceMemory::default();
+        let _others = hold(&memory, 56 * MIB).await;
+        let leader = memory.join();
+        let second = memory.join();
+        let began = Instant::now();
+        let waiting = tokio::spawn(async move { second.take(MIB).await.map(|()| second) });
+        tokio::task::yield_now().await;
+        let mut waiting = waiting;
+        loop {
+            if tokio::time::timeout(LONGEST_IDLE / 2, &mut waiting).await.is_ok() {
+                break;
+            }
+            if tokio::time::timeout(Duration::ZERO, leader.take(1)).await.is_err() {
+                continue;
+            }
+        }
+        assert!(began.elapsed() <= LONGEST_LEAD + 2 * LONGEST_IDLE, "{:?}", began.elapsed());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn of_many_that_wait_one_has_another_go_and_none_goes_for_having_waited() {
+        let memory = PieceMemory::default();
+        let dribbling = hold(&memory, MIB).await;
+        let began = Instant::now();
+        sleep(Duration::from_secs(100)).await;
+        // Eight that are stuck with the whole of the rest, all of which came at once.
+        let mut stuck = Vec::new();
+        for _ in 0..7 {
+            stuck.push(hold(&memory, 8 * MIB).await);
+        }
+        let waiting: Vec<_> = (0..20).map(|_| memory.join()).collect();
+        let takes = waiting.iter().map(|held| tokio::time::timeout(LONGEST_WAIT + Duration::from_secs(3), held.take(8 * MIB)));
+        let (_, ()) = tokio::join!(join_all(takes), dribbling.revoked());
+        let budget = memory.budget();
+        let revoked: Vec<u64> = budget.writers.iter().filter(|(_, writer)| writer.is_revoked).map(|(id, _)| *id).collect();
+        assert_eq!(revoked, [dribbling.id], "after {:?}", began.elapsed());
     }
 
     #[tokio::test(start_paused = true)]

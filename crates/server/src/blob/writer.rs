@@ -1,6 +1,6 @@
 //! A blob on its way into the store.
 
-use std::{future, mem};
+use std::{future, mem, sync::Arc};
 
 use bytes::Bytes;
 use object_store::{MultipartUpload, ObjectStoreExt, PutPayload, PutPayloadMut, path::Path};
@@ -34,7 +34,7 @@ enum Buffer {
     /// For a folder or memory: a few hundred kilobytes, while as many are written.
     Near { gathered: PutPayloadMut, share: Share },
     /// For a store elsewhere: pieces of one size, written one after the other.
-    Pieces { gathered: Gathered, held: Held },
+    Pieces { gathered: Gathered, held: Arc<Held> },
 }
 
 /// Where the blob goes, and its name.
@@ -61,7 +61,7 @@ impl<N> BlobWriter<N> {
         let buffer = if store.is_exact() {
             Buffer::Near { gathered: PutPayloadMut::new(), share: budget.join() }
         } else {
-            Buffer::Pieces { gathered: Gathered::default(), held: store.pieces.join() }
+            Buffer::Pieces { gathered: Gathered::default(), held: Arc::new(store.pieces.join()) }
         };
         Self { store, place, buffer, total: 0, unfinished: None }
     }
@@ -165,7 +165,7 @@ impl<N> BlobWriter<N> {
         let unfinished = match &mut self.unfinished {
             Some(unfinished) => unfinished,
             none => {
-                let upload = self.store.objects.put_multipart(self.place.path()).await?;
+                let upload = begin(&self.store, self.place.path()).await?;
                 none.insert(Unfinished { upload, writing: None })
             }
         };
@@ -196,6 +196,14 @@ impl Buffer {
     }
 }
 
+/// Begins a blob of several pieces. Where the answer is lost it is begun again; the first one stays behind, as after a crash.
+async fn begin(store: &Store, path: &Path) -> Result<Box<dyn MultipartUpload>, StoreError> {
+    match store.objects.put_multipart(path).await.map_err(StoreError::from) {
+        Err(error) if error.is_lost() => Ok(store.objects.put_multipart(path).await?),
+        begun => begun,
+    }
+}
+
 impl<N> Place<N> {
     fn path(&mut self) -> &Path {
         let (_, path) = self.chosen.get_or_insert_with(|| (self.choose)());
@@ -210,10 +218,10 @@ impl<N> Place<N> {
 impl Unfinished {
     /// Waits for the write that runs.
     async fn settle(&mut self) -> object_store::Result<()> {
-        match self.writing.take() {
-            Some(writing) => writing.await?,
-            None => Ok(()),
-        }
+        let Some(writing) = &mut self.writing else { return Ok(()) };
+        let written = writing.await;
+        self.writing = None;
+        written?
     }
 
     async fn complete(&mut self) -> object_store::Result<()> {
@@ -228,7 +236,13 @@ impl<N> Drop for BlobWriter<N> {
         // Without a runtime the process is ending, and the sweeper finds what is left.
         if let Ok(runtime) = Handle::try_current() {
             let path = self.place.path().clone();
+            // Until nothing of it is on its way any more.
+            let held = match &self.buffer {
+                Buffer::Near { .. } => None,
+                Buffer::Pieces { held, .. } => Some(held.clone()),
+            };
             runtime.spawn(async move {
+                let _held = held;
                 // Taking back what a running write still writes to would leave a part of it behind.
                 let _ = unfinished.settle().await;
                 if let Err(error) = unfinished.upload.abort().await {

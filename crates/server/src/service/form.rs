@@ -51,7 +51,7 @@ pub(super) async fn receive<N>(
             }
             FormPoll::Done(_) if blob.total() == 0 => return Err(Refusal::Empty { field: content.field }),
             FormPoll::Done(fields) => {
-                skip_rest(body, limit).await?;
+                skip_rest(body, limit, blob).await?;
                 return Ok(fields);
             }
         }
@@ -67,8 +67,8 @@ async fn next(body: &mut RequestBody, revoked: impl Future<Output = ()>) -> Resu
 }
 
 /// Reads what stands behind the form, so that the connection can go on.
-async fn skip_rest(body: &mut RequestBody, limit: u64) -> Result<(), Refusal> {
-    while body.next().await?.is_some() {
+async fn skip_rest<N>(body: &mut RequestBody, limit: u64, blob: &mut BlobWriter<N>) -> Result<(), Refusal> {
+    while next(body, blob.revoked()).await?.is_some() {
         if body.received() > limit {
             return Err(Refusal::BodyTooLarge { limit });
         }
