@@ -1,6 +1,6 @@
 //! The store that everything is kept in, and the few things that are done with it.
 
-use std::{error::Error, io, sync::Arc};
+use std::{error::Error, fmt, io, sync::Arc, time::Duration};
 
 use bytes::Bytes;
 use futures_util::{StreamExt, TryStreamExt};
@@ -8,7 +8,10 @@ use object_store::{ObjectMeta, ObjectStore, ObjectStoreExt, PutPayload, memory::
 use partwise_models::UnixSeconds;
 use partwise_protocol::transport::{FailureKind, causes};
 use serde::{Serialize, de::DeserializeOwned};
-use tokio::sync::Semaphore;
+use tokio::{
+    sync::{OwnedSemaphorePermit, Semaphore},
+    time::timeout,
+};
 
 use crate::{
     blob::PieceMemory,
@@ -41,7 +44,7 @@ use crate::{
 /// # Ok(())
 /// # }
 /// ```
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct Store {
     pub(crate) objects: Arc<dyn ObjectStore>,
     /// The folder, when the store is a local disk: it has unfinished writes that the store does not list, and a reserve.
@@ -53,6 +56,8 @@ pub struct Store {
     kind: Kind,
     /// The memory of those who write large blobs to a store elsewhere.
     pub(crate) pieces: PieceMemory,
+    /// One permit for each content that is read from a store elsewhere.
+    readers: Arc<Semaphore>,
 }
 
 /// How far the answers of a store can be believed.
@@ -63,6 +68,19 @@ enum Kind {
     /// Over a network, or by means that are not known here. The name is for people.
     Remote { name: String, is_probed: bool, must_exist: bool },
 }
+
+/// Its name alone: stores elsewhere know keys.
+impl fmt::Debug for Store {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Store").field(&self.name()).finish()
+    }
+}
+
+/// The most contents of files that are read from a store elsewhere at once: their readers may take their time, and leave connections
+/// to others.
+const READERS: usize = 160;
+/// The time that one who wants to read content waits for a turn.
+const LONGEST_TURN: Duration = Duration::from_secs(10);
 
 /// The most records that this process has open at once, whatever reads them: descriptors are left for connections (`limits.rs`).
 pub(crate) static RECORDS_AT_ONCE: Semaphore = Semaphore::const_new(32);
@@ -85,7 +103,8 @@ impl Store {
 
     fn of(objects: Arc<dyn ObjectStore>, folder: Option<LocalFolder>, kind: Kind) -> Self {
         let (full_disk, large, pieces) = Default::default();
-        Self { objects, folder, full_disk, large, is_swept: false, kind, pieces }
+        let readers = Arc::new(Semaphore::new(READERS));
+        Self { objects, folder, full_disk, large, is_swept: false, kind, pieces, readers }
     }
 
     /// Leaves out the requests by which a server finds out at its start whether the store can be relied on: for credentials that
@@ -112,6 +131,18 @@ impl Store {
     /// Says whether no new store is to be made.
     pub(crate) fn must_exist(&self) -> bool {
         matches!(self.kind, Kind::Remote { must_exist: true, .. })
+    }
+
+    /// The turn to read content, held for as long as that lasts; `None` where nobody is in another's way.
+    ///
+    /// # Errors
+    /// [`StoreError::Busy`] when too many read for too long.
+    pub(crate) async fn read_turn(&self) -> Result<Option<OwnedSemaphorePermit>, StoreError> {
+        if self.is_exact() {
+            return Ok(None);
+        }
+        let turn = timeout(LONGEST_TURN, self.readers.clone().acquire_owned()).await;
+        turn.ok().and_then(Result::ok).map(Some).ok_or(StoreError::Busy)
     }
 
     /// Says whether an answer of the store says what it did.
@@ -437,13 +468,21 @@ impl StoreError {
         match self {
             // Errors of a disk stay until somebody does something.
             Self::Store(object_store::Error::Generic { store, .. }) => {
-                ![local::NAME, "LocalFileSystem"].contains(store)
-                    && !self.is_full()
-                    && !self.may_be_of_one_object()
+                let is_of_disk = [local::NAME, "LocalFileSystem"].contains(store)
+                    || self.is_full()
+                    || self.may_be_of_one_object();
+                // Certificates that are not trusted, plain http that is not allowed: nor do they.
+                let is_final = matches!(self.failure(), Some(FailureKind::Unsent | FailureKind::Other));
+                !is_of_disk && !is_final
             }
             Self::Unsettled { .. } => true,
             _ => false,
         }
+    }
+
+    /// What became of the request, where no answer came.
+    fn failure(&self) -> Option<FailureKind> {
+        causes(self).find_map(FailureKind::of)
     }
 
     /// Returns `true` if a request to a store elsewhere left and its answer did not come.

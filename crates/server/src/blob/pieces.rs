@@ -132,8 +132,11 @@ impl Writer {
 impl Budget {
     fn take(&mut self, id: u64, bytes: usize, now: Instant) -> Taken {
         let is_free = bytes.saturating_add(RESERVE) <= self.free;
-        let may_lead = bytes <= self.free && self.leader.is_none_or(|leader| leader.id == id || leader.is_over(now));
-        let Some(writer) = self.writers.get_mut(&id).filter(|writer| !writer.is_revoked) else { return Taken::Gone };
+        let may_lead =
+            bytes <= self.free && self.leader.is_none_or(|leader| leader.id == id || leader.is_over(now));
+        let Some(writer) = self.writers.get_mut(&id).filter(|writer| !writer.is_revoked) else {
+            return Taken::Gone;
+        };
         if !is_free && !may_lead {
             writer.waiting_since.get_or_insert(now);
             return Taken::Wait(writer.waited(now));
@@ -158,17 +161,19 @@ impl Budget {
         self.leader = self.leader.filter(|leader| leader.id != id);
     }
 
-    /// Has the slowest of the others go who hold something, one at a time.
-    fn revoke_slowest(&mut self, but: u64, now: Instant) {
+    /// Has the slowest of the others go who hold something, one at a time; says whether one has to go now.
+    fn revoke_slowest(&mut self, but: u64, now: Instant) -> bool {
         let is_soon = self.last_revoked.is_some_and(|last| now - last < BETWEEN);
         if is_soon || self.writers.values().any(|writer| writer.is_revoked && writer.held > 0) {
-            return;
+            return false;
         }
         let others = self.writers.iter_mut().filter(|(id, writer)| **id != but && writer.held > 0);
-        if let Some((_, slowest)) = others.min_by(|(_, a), (_, b)| a.pace(now).total_cmp(&b.pace(now))) {
-            slowest.is_revoked = true;
-            self.last_revoked = Some(now);
-        }
+        let Some((_, slowest)) = others.min_by(|(_, a), (_, b)| a.pace(now).total_cmp(&b.pace(now))) else {
+            return false;
+        };
+        slowest.is_revoked = true;
+        self.last_revoked = Some(now);
+        true
     }
 }
 
@@ -192,8 +197,10 @@ impl Held {
                 Taken::Yes => return Ok(()),
                 Taken::Wait(waited) if waited < LONGEST_WAIT => {}
                 Taken::Wait(waited) if waited < LONGEST_IN_ALL => {
-                    self.memory.budget().revoke_slowest(self.id, now);
-                    self.memory.0.changed.notify_waiters();
+                    // Waking all, this one too, for nothing would go on without end.
+                    if self.memory.budget().revoke_slowest(self.id, now) {
+                        self.memory.0.changed.notify_waiters();
+                    }
                 }
                 Taken::Wait(_) | Taken::Gone => return Err(StoreError::Busy),
             }
@@ -333,10 +340,10 @@ mod tests {
         tokio::task::yield_now().await;
         let mut waiting = waiting;
         loop {
-            if tokio::time::timeout(LONGEST_IDLE / 2, &mut waiting).await.is_ok() {
+            if timeout(LONGEST_IDLE / 2, &mut waiting).await.is_ok() {
                 break;
             }
-            if tokio::time::timeout(Duration::ZERO, leader.take(1)).await.is_err() {
+            if timeout(Duration::ZERO, leader.take(1)).await.is_err() {
                 continue;
             }
         }
@@ -355,10 +362,12 @@ mod tests {
             stuck.push(hold(&memory, 8 * MIB).await);
         }
         let waiting: Vec<_> = (0..20).map(|_| memory.join()).collect();
-        let takes = waiting.iter().map(|held| tokio::time::timeout(LONGEST_WAIT + Duration::from_secs(3), held.take(8 * MIB)));
+        let takes =
+            waiting.iter().map(|held| timeout(LONGEST_WAIT + Duration::from_secs(3), held.take(8 * MIB)));
         let (_, ()) = tokio::join!(join_all(takes), dribbling.revoked());
         let budget = memory.budget();
-        let revoked: Vec<u64> = budget.writers.iter().filter(|(_, writer)| writer.is_revoked).map(|(id, _)| *id).collect();
+        let revoked: Vec<u64> =
+            budget.writers.iter().filter(|(_, writer)| writer.is_revoked).map(|(id, _)| *id).collect();
         assert_eq!(revoked, [dribbling.id], "after {:?}", began.elapsed());
     }
 

@@ -1,10 +1,10 @@
 //! How requests get to a store: over the connections that this project makes everywhere.
 
-use std::{error::Error, net::IpAddr, time::Duration};
+use std::{error::Error, time::Duration};
 
 use async_trait::async_trait;
 use http::{HeaderValue, Response, StatusCode, header, uri::Scheme};
-use http_body_util::BodyExt as _;
+use http_body_util::{BodyExt as _, Limited};
 use object_store::{
     ClientConfigKey, ClientOptions,
     client::{
@@ -24,15 +24,31 @@ const USER_AGENT: &str = concat!("partwise/", env!("CARGO_PKG_VERSION"));
 const LONGEST_WAIT: Duration = Duration::from_secs(10);
 
 /// Settings of `object_store` that our connections do not have, and that must not be overlooked.
-const UNKNOWN: [(ClientConfigKey, &str); 4] = [
+const UNKNOWN: [(ClientConfigKey, &str); 6] = [
     (
         ClientConfigKey::AllowInvalidCertificates,
-        "certificates are always checked: trust the store's own instead",
+        "certificates are always checked: name the store's own in SSL_CERT_FILE",
     ),
-    (ClientConfigKey::NoSystemCertificates, "the system's certificates are always trusted"),
+    (ClientConfigKey::NoSystemCertificates, "certificates to trust are named in SSL_CERT_FILE"),
     (ClientConfigKey::ProxyUrl, "proxies are named by HTTPS_PROXY, HTTP_PROXY and NO_PROXY"),
+    (ClientConfigKey::ProxyExcludes, "proxies are named by HTTPS_PROXY, HTTP_PROXY and NO_PROXY"),
+    (ClientConfigKey::ProxyCaCertificate, "certificates to trust are named in SSL_CERT_FILE"),
     (ClientConfigKey::Http2Only, "stores are reached over HTTP/1.1"),
 ];
+
+/// Where clouds tell their machines and containers what they are.
+const METADATA: [&str; 7] = [
+    "169.254.169.254",
+    "169.254.170.2",
+    "169.254.170.23",
+    "[fd00:ec2::254]",
+    "[fd00:ec2::23]",
+    "metadata.google.internal",
+    "metadata",
+];
+
+/// The longest text of an answer that says to wait.
+const LONGEST_TEXT: usize = 64 * 1024;
 
 /// Makes clients for a store, which share their connections.
 #[derive(Debug)]
@@ -52,13 +68,13 @@ impl StackConnector {
 impl HttpConnector for StackConnector {
     fn connect(&self, options: &ClientOptions) -> object_store::Result<HttpClient> {
         for (key, instead) in UNKNOWN {
-            if options.get_config_value(&key).is_some_and(|value| value != "false") {
+            if options.get_config_value(&key).is_some_and(|value| is_set(&value)) {
                 let source = format!("the setting `{}` cannot be used: {instead}", key.as_ref()).into();
                 return Err(object_store::Error::Generic { store: "HTTP", source });
             }
         }
-        let allows_plain_http =
-            options.get_config_value(&ClientConfigKey::AllowHttp).as_deref() == Some("true");
+        let allows_plain_http = options.get_config_value(&ClientConfigKey::AllowHttp);
+        let allows_plain_http = allows_plain_http.is_some_and(|value| is_set(&value));
         let user_agent = options.get_config_value(&ClientConfigKey::UserAgent);
         let user_agent = user_agent.and_then(|name| HeaderValue::try_from(name).ok());
         Ok(HttpClient::new(StackService {
@@ -89,26 +105,30 @@ struct PlainHttp;
 impl HttpService for StackService {
     async fn call(&self, mut request: HttpRequest) -> Result<HttpResponse, HttpError> {
         if request.uri().scheme() != Some(&Scheme::HTTPS) && !self.allows_plain_http {
-            return Err(HttpError::new(HttpErrorKind::Unknown, PlainHttp));
+            return Err(HttpError::new(
+                HttpErrorKind::Unknown,
+                Failure::with_cause(FailureKind::Unsent, PlainHttp),
+            ));
         }
         request.headers_mut().entry(header::USER_AGENT).or_insert_with(|| self.user_agent.clone());
-        let is_metadata = request.uri().host().is_some_and(is_link_local);
+        let is_metadata = request.uri().host().is_some_and(|host| METADATA.contains(&host));
         let mut stack = if is_metadata { self.direct.clone() } else { self.stack.clone() };
         let answer = stack.call(request).await.map_err(classified)?;
         if let Some(wait) = asked_wait(&answer) {
+            // Read first, so that the connection is free for others meanwhile.
+            let (parts, body) = answer.into_parts();
+            let text = Limited::new(body, LONGEST_TEXT).collect().await;
+            let text = text.map_err(|error| HttpError::new_boxed(HttpErrorKind::Interrupted, error))?;
             tokio::time::sleep(wait).await;
+            return Ok(Response::from_parts(parts, text.to_bytes().into()));
         }
         Ok(answer.map(|body| HttpResponseBody::new(body.map_err(classified))))
     }
 }
 
-/// Where clouds tell their machines what they are.
-fn is_link_local(host: &str) -> bool {
-    match host.trim_matches(['[', ']']).parse() {
-        Ok(IpAddr::V4(address)) => address.is_link_local(),
-        Ok(IpAddr::V6(address)) => address.is_unicast_link_local() || address.is_unique_local(),
-        Err(_) => host == "metadata.google.internal" || host == "metadata",
-    }
+/// The meaning of a setting that may be off.
+fn is_set(value: &str) -> bool {
+    !["false", "0", "off", "no", "n", ""].contains(&value.trim().to_ascii_lowercase().as_str())
 }
 
 /// The wait that an answer asks for which is to be tried again; `object_store` has waits of its own, and adds them.

@@ -5,8 +5,12 @@ mod connector;
 use std::{fmt, sync::Arc, time::Duration};
 
 use object_store::{
-    BackoffConfig, ObjectStore, RetryConfig, aws::AmazonS3Builder, azure::MicrosoftAzureBuilder,
-    gcp::GoogleCloudStorageBuilder, path::Path, prefix::PrefixStore,
+    BackoffConfig, ClientConfigKey, ObjectStore, RetryConfig,
+    aws::AmazonS3Builder,
+    azure::MicrosoftAzureBuilder,
+    gcp::{GoogleCloudStorageBuilder, GoogleConfigKey},
+    path::Path,
+    prefix::PrefixStore,
 };
 use partwise_transport_hyper::stack::{StackOptions, Timeouts};
 use url::Url;
@@ -15,7 +19,7 @@ use self::connector::StackConnector;
 use crate::{open::OpenError, store::Store};
 
 /// The connections to a store: requests beyond wait for one.
-const CONNECTIONS: usize = 64;
+const CONNECTIONS: usize = 256;
 /// How often a request is sent again that the store could not serve, and for how long: about half a minute, in which a client of
 /// this server waits for its answer.
 const RETRIES: usize = 8;
@@ -89,7 +93,7 @@ impl Provider {
 
 impl Place {
     fn parse(text: &str) -> Result<Self, OpenError> {
-        let wrong = |problem: &'static str| OpenError::Url { url: text.to_owned(), problem };
+        let wrong = |problem: &'static str| OpenError::Url { url: without_secrets(text), problem };
         let url = Url::parse(text).map_err(|_| wrong("is not a URL"))?;
         let provider = Provider::ALL.into_iter().find(|provider| provider.scheme() == url.scheme());
         let provider = provider.ok_or_else(|| wrong("has a scheme that is none of s3, az and gs"))?;
@@ -122,7 +126,12 @@ impl Place {
                 self.below(builder.with_http_connector(connector).with_retry(retry).build()?)
             }
             Provider::Google => {
-                let builder = GoogleCloudStorageBuilder::from_env().with_bucket_name(&self.bucket);
+                let mut builder = GoogleCloudStorageBuilder::from_env().with_bucket_name(&self.bucket);
+                // There it is allowed by default.
+                if std::env::var_os("GOOGLE_ALLOW_HTTP").is_none() {
+                    builder =
+                        builder.with_config(GoogleConfigKey::Client(ClientConfigKey::AllowHttp), "false");
+                }
                 self.below(builder.with_http_connector(connector).with_retry(retry).build()?)
             }
         })
@@ -133,6 +142,16 @@ impl Place {
             return Arc::new(objects);
         }
         Arc::new(PrefixStore::new(objects, self.prefix.clone()))
+    }
+}
+
+/// A URL without what may be a key in it.
+fn without_secrets(url: &str) -> String {
+    let url = url.split(['?', '#']).next().unwrap_or_default();
+    match (url.split_once("://"), url.rsplit_once('@')) {
+        (Some((scheme, _)), Some((_, place))) => format!("{scheme}://…@{place}"),
+        (None, Some((_, place))) => format!("…@{place}"),
+        _ => url.to_owned(),
     }
 }
 
@@ -177,7 +196,10 @@ mod tests {
             ("s3://bucket/a//b", "has a prefix that no object can have"),
         ] {
             match Place::parse(url) {
-                Err(OpenError::Url { problem: said, .. }) => assert_eq!(said, problem, "{url}"),
+                Err(OpenError::Url { problem: said, url: shown }) => {
+                    assert_eq!(said, problem, "{url}");
+                    assert!(!shown.contains("secret") && !shown.contains("region"), "{shown}");
+                }
                 other => panic!("{url}: {other:?}"),
             }
         }
