@@ -181,7 +181,7 @@ fn a_file_url_is_taken_in_every_spelling() {
     }
     assert_snapshot!(sandbox.run(&["files", "list", "--local", "--store", ""]).refused(2), @"
     error: --store is empty
-    hint: give a folder, file:///… or memory://; S3 and Azure stores are not there yet
+    hint: give a folder, file:///…, s3://BUCKET/PREFIX, az://CONTAINER/PREFIX, gs://BUCKET/PREFIX or memory://
     ");
     for path in ["memory:x", "memory://x"] {
         let said = sandbox.run(&["files", "list", "--local", "--store", path]).refused(2);
