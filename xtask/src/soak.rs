@@ -1,4 +1,4 @@
-//! `cargo xtask soak`: a mixed load on a server that is killed and whose disk fills.
+//! `cargo xtask soak`: a mixed load on servers that are killed, over one store whose disk fills.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -24,6 +24,16 @@ pub(crate) struct Options {
     /// folder `soak` beside what cargo builds.
     #[arg(long)]
     dir: Option<PathBuf>,
+    /// A store elsewhere in place of the disk, as `partwise serve` takes it: an empty place in a bucket. Nothing fills it, and any of
+    /// the servers is killed, not only the first.
+    #[arg(long)]
+    store: Option<String>,
+    /// The number of servers; 2 by default.
+    #[arg(long)]
+    servers: Option<u8>,
+    /// The time between two kills, in seconds, on average; 20 by default.
+    #[arg(long)]
+    life: Option<f64>,
     /// Further arguments to `partwise serve`, after `--`.
     #[arg(last = true)]
     serve: Vec<String>,
@@ -41,6 +51,15 @@ pub(crate) fn soak(root: &Path, options: &Options) -> Result<()> {
     command.args(["--minutes", &options.minutes.to_string(), "--clients", &options.clients.to_string()]);
     if let Some(seed) = options.seed {
         command.args(["--seed", &seed.to_string()]);
+    }
+    if let Some(store) = &options.store {
+        command.args(["--store", store]);
+    }
+    if let Some(servers) = options.servers {
+        command.args(["--servers", &servers.to_string()]);
+    }
+    if let Some(life) = options.life {
+        command.args(["--life", &life.to_string()]);
     }
     if !options.serve.is_empty() {
         command.arg("--").args(&options.serve);

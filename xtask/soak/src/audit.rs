@@ -8,13 +8,14 @@ use std::thread;
 use serde_json::Value;
 
 use crate::book::{Entry, State};
+use crate::http::Request;
 use crate::wire::{Asker, Family};
 use crate::world::{Answer, Line, Question, Side, World};
 
 const PAGE: usize = 100;
 /// More pages than any tenant has: a list that goes round in circles ends.
 const MOST_PAGES: usize = 10_000;
-/// The number of deleted files, and of files asked for with another key, that are tried for each tenant.
+/// The number of deleted files, of uploads that have ended, and of files asked for with another key, that are tried for each tenant.
 const SAMPLE: usize = 40;
 
 /// Compares one server's view with the book. No client may have a turn meanwhile.
@@ -27,6 +28,7 @@ pub(crate) fn audit(world: &World, side: Side) {
                 auditor.list();
                 auditor.contents();
                 auditor.deleted();
+                auditor.ended();
                 auditor.strangers();
             });
         }
@@ -125,6 +127,34 @@ impl Auditor<'_> {
             let request = self.asker().download(entry.id.as_deref().unwrap_or_default());
             let question = Question::new("audit: download a deleted file", &request, &[404]);
             self.world.ask(self.side, &mut self.line, question);
+        }
+    }
+
+    /// Uploads stay as they ended: a completion that is sent again gets the same file, or is rejected.
+    fn ended(&mut self) {
+        let ended = self.world.book.ledger(self.tenant).ended().to_vec();
+        for upload in ended.into_iter().rev().take(SAMPLE) {
+            let request = self.asker().complete(&upload.id, &upload.parts, None);
+            match upload.file {
+                Some(name) => self.completed(&name, &request),
+                None => {
+                    // A full disk may have no room for the record that says so.
+                    let expected: &[u16] = if self.world.disk.is_some() { &[400, 404] } else { &[400] };
+                    let question = Question::new("audit: complete what is cancelled", &request, expected);
+                    self.world.ask(self.side, &mut self.line, question.with_room());
+                }
+            }
+        }
+    }
+
+    fn completed(&mut self, name: &str, request: &Request) {
+        let entry = self.world.book.ledger(self.tenant).entry(name).cloned();
+        let Some(entry) = entry.filter(|entry| entry.state == State::Stored) else { return };
+        let question = Question::new("audit: complete an upload again", request, &[200]);
+        let Answer::Got(response) = self.world.ask(self.side, &mut self.line, question) else { return };
+        let upload: Value = serde_json::from_slice(&response.body).unwrap_or_default();
+        if response.status() == 200 && upload["file"]["id"].as_str() != entry.id.as_deref() {
+            self.world.findings.note("audit: an upload became another file", format!("{name}: {upload}"));
         }
     }
 

@@ -28,11 +28,21 @@ pub(crate) struct Entry {
     pub(crate) state: State,
 }
 
+/// An upload whose end was acknowledged.
+#[derive(Clone, Debug)]
+pub(crate) struct Ended {
+    pub(crate) id: String,
+    pub(crate) parts: Vec<String>,
+    /// The name of the file that it became; `None` when it was cancelled.
+    pub(crate) file: Option<String>,
+}
+
 /// The files of one tenant.
 #[derive(Debug, Default)]
 pub(crate) struct Ledger {
     files: HashMap<String, Entry>,
     names: HashMap<String, String>,
+    ended: Vec<Ended>,
 }
 
 impl Ledger {
@@ -128,6 +138,15 @@ impl Ledger {
     pub(crate) fn gone(&self) -> HashSet<String> {
         let gone = self.files.values().filter(|entry| entry.state == State::Deleted);
         gone.filter_map(|entry| entry.id.clone()).collect()
+    }
+
+    /// The end of an upload was acknowledged.
+    pub(crate) fn end(&mut self, upload: Ended) {
+        self.ended.push(upload);
+    }
+
+    pub(crate) fn ended(&self) -> &[Ended] {
+        &self.ended
     }
 
     /// The number of files in this state.

@@ -6,6 +6,7 @@ use std::sync::{Mutex, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use crate::server::Server;
 use crate::world::World;
 
 const BETWEEN: Duration = Duration::from_secs(1);
@@ -24,7 +25,7 @@ impl Samples {
     pub(crate) fn collect(&self, world: &World, duration: Duration) {
         let begin = Instant::now();
         while !world.is_over() {
-            if let Some(memory) = world.steady.process().and_then(memory_kib) {
+            if let Some(memory) = world.steady().and_then(Server::process).and_then(memory_kib) {
                 let share = begin.elapsed().as_secs_f64() / duration.as_secs_f64();
                 self.0.lock().unwrap_or_else(PoisonError::into_inner).push((share, memory));
             }
@@ -61,18 +62,28 @@ pub(crate) fn is_flat(first: u64, last: u64) -> bool {
 
 /// The memory that a process has.
 fn memory_kib(process: u32) -> Option<u64> {
+    status_kib(process, "VmRSS:")
+}
+
+/// The most memory that a process had.
+pub(crate) fn peak_memory_kib(process: u32) -> Option<u64> {
+    status_kib(process, "VmHWM:")
+}
+
+fn status_kib(process: u32, field: &str) -> Option<u64> {
     let status = fs::read_to_string(format!("/proc/{process}/status")).ok()?;
-    let memory = status.lines().find_map(|line| line.strip_prefix("VmRSS:"))?;
+    let memory = status.lines().find_map(|line| line.strip_prefix(field))?;
     memory.trim().trim_end_matches("kB").trim().parse().ok()
 }
 
-/// The sockets of a process, and the files in the store that it has open; not what its threads wait with, nor the store's folders.
-pub(crate) fn descriptors_of_work(process: u32, store: &Path) -> Vec<String> {
+/// The sockets of a process, and the files in the store's folder that it has open; not what its threads wait with, nor folders.
+pub(crate) fn descriptors_of_work(process: u32, store: Option<&Path>) -> Vec<String> {
     let entries = fs::read_dir(format!("/proc/{process}/fd")).into_iter().flatten().flatten();
     // One may be closed meanwhile.
     let targets = entries.filter_map(|entry| fs::read_link(entry.path()).ok());
     let is_work = |target: &PathBuf| {
-        target.to_string_lossy().starts_with("socket:") || (target.starts_with(store) && !target.is_dir())
+        let is_in_store = store.is_some_and(|store| target.starts_with(store) && !target.is_dir());
+        is_in_store || target.to_string_lossy().starts_with("socket:")
     };
     targets.filter(is_work).map(|target| target.to_string_lossy().into_owned()).collect()
 }
@@ -107,7 +118,7 @@ mod tests {
         let (folder, file) = (folder.path().canonicalize().unwrap(), folder.path().join("open"));
         let _open = [fs::File::create(file).unwrap(), fs::File::open(&folder).unwrap()];
         let _socket = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
-        let open = descriptors_of_work(std::process::id(), &folder);
+        let open = descriptors_of_work(std::process::id(), Some(&folder));
         let is_in_folder = |target: &&String| target.starts_with(&*folder.to_string_lossy());
         assert_eq!(open.iter().filter(is_in_folder).count(), 1);
         assert!(open.iter().any(|target| target.starts_with("socket:")));

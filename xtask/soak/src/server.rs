@@ -1,5 +1,6 @@
 //! `partwise serve`, started, killed and started again.
 
+use std::ffi::OsString;
 use std::fs::File;
 use std::io::{BufRead as _, BufReader};
 use std::net::SocketAddr;
@@ -14,6 +15,7 @@ use anyhow::{Context as _, Result, anyhow, bail};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 
+use crate::samples::peak_memory_kib;
 use crate::tether::tethered;
 
 /// The time limit of a start.
@@ -21,11 +23,12 @@ const START: Duration = Duration::from_secs(60);
 /// The time limit of a shutdown with no connection left.
 const END: Duration = Duration::from_secs(60);
 
-/// The settings that both servers have in common.
+/// The settings that all servers have in common.
 #[derive(Clone, Debug)]
 pub(crate) struct Setting {
     pub(crate) executable: PathBuf,
-    pub(crate) store: PathBuf,
+    /// A folder or a URL, as `--store` takes it.
+    pub(crate) store: OsString,
     /// As `PARTWISE_API_KEYS` has them.
     pub(crate) keys: String,
     /// Further arguments to `partwise serve`.
@@ -35,7 +38,7 @@ pub(crate) struct Setting {
 /// A server over the one store, on the same port in each of its lives.
 #[derive(Debug)]
 pub(crate) struct Server {
-    name: &'static str,
+    name: String,
     setting: Setting,
     log: PathBuf,
     address: RwLock<Option<SocketAddr>>,
@@ -44,10 +47,12 @@ pub(crate) struct Server {
     life: AtomicU64,
     /// When it was ended with SIGKILL.
     kills: Mutex<Vec<SystemTime>>,
+    /// The most memory that it had in any of the lives that have ended, in KiB.
+    peak_kib: AtomicU64,
 }
 
 impl Server {
-    pub(crate) fn new(name: &'static str, setting: Setting, log: PathBuf) -> Self {
+    pub(crate) fn new(name: String, setting: Setting, log: PathBuf) -> Self {
         Self {
             name,
             setting,
@@ -56,11 +61,12 @@ impl Server {
             child: Mutex::default(),
             life: AtomicU64::new(0),
             kills: Mutex::default(),
+            peak_kib: AtomicU64::new(0),
         }
     }
 
-    pub(crate) fn name(&self) -> &'static str {
-        self.name
+    pub(crate) fn name(&self) -> &str {
+        &self.name
     }
 
     /// Starts it; the first start picks the port.
@@ -105,6 +111,7 @@ impl Server {
     pub(crate) fn kill(&self) -> Result<()> {
         let Some(mut child) = self.child().take() else { return Ok(()) };
         self.life.fetch_add(1, SeqCst);
+        self.note_peak(&child);
         child.kill()?;
         child.wait()?;
         self.kills().push(SystemTime::now());
@@ -115,6 +122,7 @@ impl Server {
     pub(crate) fn stop(&self) -> Result<()> {
         let Some(mut child) = self.child().take() else { return Ok(()) };
         self.life.fetch_add(1, SeqCst);
+        self.note_peak(&child);
         kill(Pid::from_raw(i32::try_from(child.id())?), Signal::SIGTERM)?;
         let begin = Instant::now();
         while begin.elapsed() < END {
@@ -156,6 +164,15 @@ impl Server {
     /// When it was ended with SIGKILL.
     pub(crate) fn kills(&self) -> MutexGuard<'_, Vec<SystemTime>> {
         self.kills.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The most memory that it had in any of the lives that have ended, in KiB.
+    pub(crate) fn peak_kib(&self) -> u64 {
+        self.peak_kib.load(SeqCst)
+    }
+
+    fn note_peak(&self, child: &Child) {
+        self.peak_kib.fetch_max(peak_memory_kib(child.id()).unwrap_or(0), SeqCst);
     }
 
     /// Lines of its log that tell of a panic.

@@ -6,6 +6,8 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::SeqCst};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use fastrand::Rng;
+
 use crate::book::Book;
 use crate::disk::Disk;
 use crate::findings::Findings;
@@ -17,23 +19,18 @@ const OVERHEAD: u64 = 24 << 10;
 /// Servers close connections that are idle for a minute or so: one is not used again much later.
 const FRESH: Duration = Duration::from_secs(10);
 
-/// One of the two servers over the store.
+/// One of the servers over the store.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Side {
-    /// It is killed again and again.
-    Killed,
-    /// It lives as long as the load.
-    Steady,
-}
+pub(crate) struct Side(pub(crate) usize);
 
 /// The state that all clients share.
 #[derive(Debug)]
 pub(crate) struct World {
-    pub(crate) killed: Server,
-    pub(crate) steady: Server,
+    pub(crate) servers: Vec<Server>,
     pub(crate) keys: Vec<String>,
     pub(crate) book: Book,
-    pub(crate) disk: Disk,
+    /// The disk of the store; `None` for a store elsewhere.
+    pub(crate) disk: Option<Disk>,
     pub(crate) findings: Findings,
     pub(crate) budget: Budget,
     pub(crate) counts: Counts,
@@ -154,10 +151,30 @@ impl Watch {
 
 impl World {
     pub(crate) fn server(&self, side: Side) -> &Server {
-        match side {
-            Side::Killed => &self.killed,
-            Side::Steady => &self.steady,
-        }
+        &self.servers[side.0]
+    }
+
+    pub(crate) fn sides(&self) -> impl Iterator<Item = Side> + use<> {
+        (0..self.servers.len()).map(Side)
+    }
+
+    /// One of the servers, by chance.
+    pub(crate) fn draw(&self, random: &mut Rng) -> Side {
+        Side(random.usize(0..self.servers.len()))
+    }
+
+    /// The server that lives as long as the load; with a store elsewhere any of them is killed.
+    pub(crate) fn steady(&self) -> Option<&Server> {
+        self.disk.as_ref().and(self.servers.last())
+    }
+
+    /// As of [`Disk::phase`].
+    pub(crate) fn phase(&self) -> u64 {
+        self.disk.as_ref().map_or(0, Disk::phase)
+    }
+
+    pub(crate) fn was_full_since(&self, phase: u64) -> bool {
+        self.disk.as_ref().is_some_and(|disk| disk.was_full_since(phase))
     }
 
     pub(crate) fn is_over(&self) -> bool {
@@ -165,7 +182,7 @@ impl World {
     }
 
     pub(crate) fn watch(&self, side: Side) -> Watch {
-        Watch { side, life: self.server(side).life(), phase: self.disk.phase() }
+        Watch { side, life: self.server(side).life(), phase: self.phase() }
     }
 
     /// Waits, but not longer than slow clients may; says whether they may go on.
@@ -224,7 +241,7 @@ impl World {
         if question.expected.contains(&status) {
             return;
         }
-        let was_full = self.disk.was_full_since(watch.phase);
+        let was_full = self.was_full_since(watch.phase);
         if status == 507 && question.needs_room && was_full {
             self.counts.full.fetch_add(1, SeqCst);
             return;

@@ -24,7 +24,8 @@ const MOST_HELD: usize = 24;
 const LEAST_HELD: usize = 8;
 /// So many of the clients begin with a large file, which slow readers need.
 const WITH_LARGE_FILE: usize = 8;
-const LARGE: u64 = 6 << 20;
+/// More than a store elsewhere takes in one piece.
+const LARGE: u64 = 9 << 20;
 
 /// A client of one tenant.
 pub(crate) struct Client<'w> {
@@ -109,7 +110,7 @@ impl<'w> Client<'w> {
     }
 
     fn side(&mut self) -> Side {
-        if self.random.u32(0..10) < 6 { Side::Killed } else { Side::Steady }
+        self.world.draw(&mut self.random)
     }
 
     fn asker(&mut self) -> Asker<'w> {

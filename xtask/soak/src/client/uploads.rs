@@ -9,6 +9,7 @@ use std::time::Duration;
 use fastrand::Rng;
 
 use super::{Client, object};
+use crate::book::Ended;
 use crate::content::Content;
 use crate::wire::Asker;
 use crate::world::{Answer, Line, Question, Side, World};
@@ -114,7 +115,10 @@ impl Client<'_> {
             let answer = self.ask(Question::new("complete an upload", &request, &[200]).with_room());
             self.keep(&upload.name, &answer);
             match answer {
-                Answer::Got(response) if response.status() == 200 => return self.touch_completed(upload),
+                Answer::Got(response) if response.status() == 200 => {
+                    self.note_end(upload, Some(upload.name.clone()));
+                    return self.touch_completed(upload);
+                }
                 // What was begun on a full disk may be finished later.
                 Answer::Got(response) if response.status() >= 500 => self.may_exist(&upload.name),
                 Answer::Got(_) => return,
@@ -123,6 +127,11 @@ impl Client<'_> {
             thread::sleep(BETWEEN);
         }
         self.give_up(upload);
+    }
+
+    fn note_end(&self, upload: &Opened, file: Option<String>) {
+        let ended = Ended { id: upload.id.clone(), parts: upload.parts.clone(), file };
+        self.world.book.ledger(self.tenant).end(ended);
     }
 
     /// Cancels what may be completed: then it is known whether it is.
@@ -165,7 +174,10 @@ impl Client<'_> {
         for _ in 0..TRIES {
             let request = self.asker().cancel(&upload.id);
             match self.ask(Question::new("cancel an upload", &request, &[200])) {
-                Answer::Got(response) if response.status() == 200 => return self.touch_cancelled(upload),
+                Answer::Got(response) if response.status() == 200 => {
+                    self.note_end(upload, None);
+                    return self.touch_cancelled(upload);
+                }
                 Answer::Got(response) if response.status() < 500 => return,
                 Answer::Got(_) | Answer::Never | Answer::Unknown => thread::sleep(BETWEEN),
             }
@@ -252,7 +264,7 @@ fn send_part(
 ) -> Option<String> {
     let request = asker.add_part(upload, bytes);
     for _ in 0..TRIES {
-        let side = if random.bool() { Side::Killed } else { Side::Steady };
+        let side = world.draw(random);
         match world.ask(side, line, Question::new("add a part", &request, &[200]).with_room()) {
             Answer::Got(response) if response.status() == 200 => {
                 return object(&response)["id"].as_str().map(str::to_owned);
