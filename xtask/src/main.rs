@@ -14,6 +14,7 @@ mod line;
 mod samples;
 mod simulate;
 mod soak;
+mod stores;
 mod workspace;
 
 use std::io::{self, Write as _};
@@ -77,8 +78,10 @@ enum Task {
         #[arg(long, default_value = "0..10000")]
         seeds: simulate::Seeds,
     },
-    /// Load a server for minutes, kill it, fill its disk, and audit what it acknowledged.
+    /// Load servers over one store for minutes, kill them, fill the disk, and audit what they acknowledged.
     Soak(soak::Options),
+    /// Start an object store on this machine for tests, or to try `partwise serve --store` with.
+    Store(stores::Options),
 }
 
 fn main() -> ExitCode {
@@ -108,5 +111,6 @@ fn run(task: Task) -> Result<()> {
         Task::Samples { folder } => samples::run(&root, folder.as_deref()),
         Task::Simulate { seeds } => simulate::simulate(&root, seeds),
         Task::Soak(options) => soak::soak(&root, &options),
+        Task::Store(options) => stores::run(&root, &options),
     }
 }

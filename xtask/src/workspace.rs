@@ -1,6 +1,7 @@
 //! The workspace that the tasks work on.
 
 use std::env;
+use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
@@ -57,6 +58,22 @@ pub(crate) fn run(command: &mut Command, remedy: &str) -> Result<()> {
     let status = command.status().with_context(|| format!("cannot start `{words}`"))?;
     ensure!(status.success(), "`{words}` has failed ({status}); {remedy}");
     Ok(())
+}
+
+/// Makes a virtual environment in a folder, unless it is there, has pip install what `packages` says, and returns its Python.
+pub(crate) fn virtual_environment(
+    folder: &Path,
+    packages: impl IntoIterator<Item = impl AsRef<OsStr>>,
+) -> Result<PathBuf> {
+    let python = folder.join("bin/python");
+    if !python.exists() {
+        let mut venv = Command::new("python3");
+        run(venv.args(["-m", "venv"]).arg(folder), "python3 and its module venv are needed")?;
+    }
+    let mut pip = Command::new(&python);
+    pip.args(["-m", "pip", "install", "--quiet", "--disable-pip-version-check"]).args(packages);
+    run(&mut pip, "the Python packages could not be installed")?;
+    Ok(python)
 }
 
 /// Lets cargo build what `command` says, and finds the one executable of it.

@@ -13,6 +13,7 @@ mod platforms;
 mod python;
 mod python_suite;
 mod server;
+mod stores;
 mod wasm;
 
 use std::path::Path;
@@ -47,6 +48,7 @@ const JOBS: &[Job] = &[
     Job { name: "python-suite", run: python_suite::tests },
     Job { name: "node", run: node::client },
     Job { name: "main-job", run: main_job::run },
+    Job { name: "stores", run: stores::run },
 ];
 
 /// The names of the jobs, for the command line.

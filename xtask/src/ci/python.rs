@@ -1,12 +1,13 @@
 //! The official Python client against `partwise serve`, and through the gateway among the examples.
 
+use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use anyhow::Result;
 
 use super::server::{KEYS, Listening, Server};
-use crate::workspace::{built, cargo, run};
+use crate::workspace::{built, cargo, run, virtual_environment};
 
 pub(super) fn client(root: &Path) -> Result<()> {
     let python = environment(root)?;
@@ -27,17 +28,9 @@ pub(super) fn client(root: &Path) -> Result<()> {
 /// Makes a virtual environment `target/interop/venv` with the packages of `xtask/interop/requirements.txt`, and returns
 /// its Python.
 pub(super) fn environment(root: &Path) -> Result<PathBuf> {
-    let folder = root.join("target/interop/venv");
-    let python = folder.join("bin/python");
-    if !python.exists() {
-        run(
-            Command::new("python3").args(["-m", "venv"]).arg(&folder),
-            "python3 and its module venv are needed",
-        )?;
-    }
-    let mut pip = Command::new(&python);
-    pip.args(["-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--requirement"]);
-    pip.arg(root.join("xtask/interop/requirements.txt"));
-    run(&mut pip, "the Python packages could not be installed")?;
-    Ok(python)
+    let requirements = root.join("xtask/interop/requirements.txt");
+    virtual_environment(
+        &root.join("target/interop/venv"),
+        [OsStr::new("--requirement"), requirements.as_os_str()],
+    )
 }

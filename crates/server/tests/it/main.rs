@@ -15,6 +15,8 @@ mod disks;
 mod download;
 #[cfg(target_os = "linux")]
 mod durability;
+#[cfg(any(feature = "ring", feature = "aws-lc-rs"))]
+mod elsewhere;
 mod faults;
 mod faulty;
 #[cfg(unix)]

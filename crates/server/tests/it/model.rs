@@ -11,7 +11,7 @@ use proptest::{prelude::*, sample::Index};
 use crate::world::{Caller, HOUR, World, new_file, new_upload};
 
 #[derive(Clone, Debug)]
-enum Step {
+pub(crate) enum Step {
     CreateFile {
         content: Vec<u8>,
         purpose: Purpose,
@@ -95,18 +95,31 @@ struct ModelFile {
     is_deleted: bool,
 }
 
-struct Model {
-    world: World,
+pub(crate) struct Model<O> {
+    world: World<O>,
     caller: Caller,
     uploads: Vec<ModelUpload>,
     parts: Vec<ModelPart>,
     files: Vec<ModelFile>,
 }
 
-impl Model {
-    fn new(world: World) -> Self {
+impl<O> Model<O> {
+    pub(crate) fn new(world: World<O>) -> Self {
         let caller = world.caller();
         Self { world, caller, uploads: Vec::new(), parts: Vec::new(), files: Vec::new() }
+    }
+
+    /// Takes all steps, and looks at what is left.
+    pub(crate) async fn converse(mut self, steps: Vec<Step>) {
+        for step in steps {
+            self.take(step).await;
+        }
+        self.audit().await;
+        self.world.server.sweep().await.unwrap();
+        self.audit().await;
+        self.world.advance(3 * HOUR);
+        self.world.server.sweep().await.unwrap();
+        self.audit().await;
     }
 
     async fn take(&mut self, step: Step) {
@@ -283,7 +296,7 @@ impl Model {
     }
 }
 
-fn steps() -> impl Strategy<Value = Vec<Step>> {
+pub(crate) fn steps() -> impl Strategy<Value = Vec<Step>> {
     prop::collection::vec(step(), 1..60)
 }
 
@@ -308,23 +321,11 @@ fn faults() -> impl Strategy<Value = Vec<(u64, Option<Kind>, Fault)>> {
         .prop_map(|faults| faults.into_iter().map(|(before, (kind, fault))| (before, kind, fault)).collect())
 }
 
-/// Takes all steps in the world that is made, and looks at what is left.
+/// Takes all steps in the world that is made, in paused time: nothing but the server and its store waits for it.
 fn converse(steps: Vec<Step>, world: impl Future<Output = World>) {
-    // Nothing but the server and its store waits for time.
     let runtime =
         tokio::runtime::Builder::new_current_thread().enable_all().start_paused(true).build().unwrap();
-    runtime.block_on(async {
-        let mut model = Model::new(world.await);
-        for step in steps {
-            model.take(step).await;
-        }
-        model.audit().await;
-        model.world.server.sweep().await.unwrap();
-        model.audit().await;
-        model.world.advance(3 * HOUR);
-        model.world.server.sweep().await.unwrap();
-        model.audit().await;
-    });
+    runtime.block_on(async { Model::new(world.await).converse(steps).await });
 }
 
 proptest! {

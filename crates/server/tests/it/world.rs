@@ -1,4 +1,4 @@
-//! A server in memory or in a folder, with a clock that stands still and random numbers that repeat themselves, and a
+//! A server in memory, in a folder or over a store elsewhere, with a clock that stands still and random numbers that repeat themselves, and a
 //! client for it that is `partwise-protocol` in the other direction.
 
 use std::sync::{
@@ -28,9 +28,10 @@ pub(crate) const HOUR: u64 = 60 * 60;
 pub(crate) const KEY: &str = "key-a";
 pub(crate) const OTHER_KEY: &str = "key-b";
 
-pub(crate) struct World {
+/// `O` is the store as others than the server see it; `()` where nobody else looks into it.
+pub(crate) struct World<O = Arc<dyn ObjectStore>> {
     pub(crate) server: Server,
-    pub(crate) objects: Arc<dyn ObjectStore>,
+    pub(crate) objects: O,
     clock: Arc<AtomicU64>,
 }
 
@@ -110,13 +111,6 @@ impl World {
         Self { server: builder.build().await.unwrap(), objects, clock }
     }
 
-    /// `objects` must be the same place as `store`.
-    async fn with_store(store: Store, objects: Arc<dyn ObjectStore>) -> Self {
-        let clock = Arc::new(AtomicU64::new(START));
-        let server = server(store, &clock, 0).await;
-        Self { server, objects, clock }
-    }
-
     /// Another server, over these objects, with the same clock.
     pub(crate) async fn restarted_over(&self, objects: Arc<dyn ObjectStore>) -> Self {
         let server = server(objects.clone().into(), &self.clock, 2 << 40).await;
@@ -125,7 +119,41 @@ impl World {
 
     /// Another server on the same store, with the same clock.
     pub(crate) async fn second_server(&self) -> Self {
-        let server = server(self.objects.clone().into(), &self.clock, 1 << 40).await;
+        self.second_server_over(self.objects.clone().into()).await
+    }
+
+    /// The paths of all objects in the store, without the marker.
+    pub(crate) async fn objects(&self) -> Vec<String> {
+        use futures_util::TryStreamExt;
+        let listed: Vec<_> = self.objects.list(None).try_collect().await.unwrap();
+        let mut paths: Vec<String> = listed.iter().map(|meta| meta.location.to_string()).collect();
+        paths.retain(|path| path != "partwise.json");
+        paths.sort();
+        paths
+    }
+
+    /// The paths of all objects with this in their path.
+    pub(crate) async fn objects_in(&self, folder: &str) -> Vec<String> {
+        let mut paths = self.objects().await;
+        paths.retain(|path| path.contains(folder));
+        paths
+    }
+}
+
+impl<O> World<O> {
+    /// `objects` must be the same place as `store`.
+    pub(crate) async fn with_store(store: Store, objects: O) -> Self {
+        let clock = Arc::new(AtomicU64::new(START));
+        let server = server(store, &clock, 0).await;
+        Self { server, objects, clock }
+    }
+
+    /// Another server, with the same clock, over the same place.
+    pub(crate) async fn second_server_over(&self, store: Store) -> Self
+    where
+        O: Clone,
+    {
+        let server = server(store, &self.clock, 1 << 40).await;
         Self { server, objects: self.objects.clone(), clock: self.clock.clone() }
     }
 
@@ -151,23 +179,6 @@ impl World {
 
     pub(crate) fn stranger(&self) -> Caller {
         Caller { key: OTHER_KEY, ..self.caller() }
-    }
-
-    /// The paths of all objects in the store, without the marker.
-    pub(crate) async fn objects(&self) -> Vec<String> {
-        use futures_util::TryStreamExt;
-        let listed: Vec<_> = self.objects.list(None).try_collect().await.unwrap();
-        let mut paths: Vec<String> = listed.iter().map(|meta| meta.location.to_string()).collect();
-        paths.retain(|path| path != "partwise.json");
-        paths.sort();
-        paths
-    }
-
-    /// The paths of all objects with this in their path.
-    pub(crate) async fn objects_in(&self, folder: &str) -> Vec<String> {
-        let mut paths = self.objects().await;
-        paths.retain(|path| path.contains(folder));
-        paths
     }
 }
 
