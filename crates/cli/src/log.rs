@@ -9,10 +9,10 @@ use crate::{environment::Environment, report::Report, screen::Above};
 pub(crate) const VARIABLE: &str = "PARTWISE_LOG";
 
 /// The filter of a server when the variable is unset: its failures and their ends, keys that are tried,
-/// connections that it has no room for, disks that come and go, and bytes that are kept since their records are not seen.
+/// connections that it has no room for, disks that come and go, stores that lose answers at a start, and bytes that are kept since their records are not seen.
 const OF_SERVERS: &str = "partwise=error,partwise_server=error,partwise_server::auth=warn,\
                           partwise_server::serve::admission=warn,partwise_server::local::presence=info,\
-                          partwise_server::sweeper=warn";
+                          partwise_server::probe=warn,partwise_server::sweeper=warn";
 
 /// Starts logging when the environment asks for it, or a server runs.
 pub(crate) fn start(environment: &impl Environment, is_server: bool) -> Result<(), Report> {

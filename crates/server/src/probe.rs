@@ -4,7 +4,7 @@
 //! stores that speak S3's protocol ignore the condition and overwrite, others look first and then write, so that they pass as long
 //! as nobody competes. A probe of some twenty requests tells those from the others. Passing is evidence, no proof.
 
-use std::time::Duration;
+use std::{error::Error, time::Duration};
 
 use futures_util::{TryStreamExt as _, future::join_all};
 use object_store::{ObjectStoreExt as _, PutMode, PutOptions, path::Path};
@@ -13,8 +13,13 @@ use tokio::time::sleep;
 use crate::{
     layout,
     open::OpenError,
-    store::{Store, has_no_room},
+    store::{Store, has_no_room, is_lost},
 };
+
+/// How often a probe is made of which an answer is lost: a create is never sent again, and says nothing then.
+const PROBES: usize = 3;
+/// The time from one to the next.
+const BETWEEN: Duration = Duration::from_secs(1);
 
 /// Rounds in which several writers create one object.
 const ROUNDS: usize = 3;
@@ -31,12 +36,30 @@ const LOOK_AGAIN: Duration = Duration::from_millis(250);
 /// # Errors
 /// [`OpenError`] says what is wrong with the store, or with the way to it.
 pub(crate) async fn check(store: &Store) -> Result<(), OpenError> {
+    for _ in 1..PROBES {
+        match check_once(store).await {
+            Err(OpenError::Unreachable { source, .. }) if is_lost(&*source) => {
+                log_lost(store, &source);
+                sleep(BETWEEN).await;
+            }
+            checked => return checked,
+        }
+    }
+    check_once(store).await
+}
+
+fn log_lost(store: &Store, error: &object_store::Error) {
+    let cause = error as &dyn Error;
+    tracing::warn!(store = store.name(), cause, "an answer of the store was lost: it is probed again");
+}
+
+async fn check_once(store: &Store) -> Result<(), OpenError> {
     let mut random = [0; 16];
     getrandom::fill(&mut random).map_err(|error| OpenError::Store(error.into()))?;
     let probe = Probe { store, folder: layout::probe(u128::from_be_bytes(random)) };
     let found = match probe.check_create().await {
         Ok(()) => probe.check_more().await,
-        Err(error) if is_full(&error) || matches!(error, OpenError::Unsuited { .. }) => Err(error),
+        Err(error) if is_full(&error) || may_have_left(&error) => Err(error),
         // Nothing is there that is to be removed.
         error => return error,
     };
@@ -56,6 +79,15 @@ pub(crate) async fn check(store: &Store) -> Result<(), OpenError> {
     removed
         .map(drop)
         .map_err(|_| probe.unsuited("does not let these credentials delete objects, or does not delete them"))
+}
+
+/// Says whether objects of a probe may be there that has ended with this before its first one was created for certain.
+fn may_have_left(error: &OpenError) -> bool {
+    match error {
+        OpenError::Unsuited { .. } => true,
+        OpenError::Unreachable { source, .. } => is_lost(&**source),
+        _ => false,
+    }
 }
 
 fn is_full(error: &OpenError) -> bool {

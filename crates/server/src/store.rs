@@ -487,10 +487,7 @@ impl StoreError {
 
     /// Returns `true` if a request to a store elsewhere left and its answer did not come.
     pub(crate) fn is_lost(&self) -> bool {
-        matches!(
-            causes(self).find_map(FailureKind::of),
-            Some(FailureKind::Interrupted | FailureKind::Timeout)
-        )
+        is_lost(self)
     }
 
     /// Returns `true` if the object is not there.
@@ -508,6 +505,11 @@ impl StoreError {
     fn io_error(&self) -> Option<&io::Error> {
         io_error(self)
     }
+}
+
+/// Returns `true` if a request to a store elsewhere left and its answer did not come, as far as an error says.
+pub(crate) fn is_lost(error: &(dyn Error + 'static)) -> bool {
+    matches!(causes(error).find_map(FailureKind::of), Some(FailureKind::Interrupted | FailureKind::Timeout))
 }
 
 /// Returns `true` if the system had no room, as far as an error of a store says.

@@ -143,15 +143,9 @@ async fn a_sound_store_is_not_refused_for_what_passes() {
                     _ => cloud.on_any().nth(nth, fault),
                 }
                 if let Err(error) = open(cloud.store(dialect)).await {
-                    let is_unreachable = matches!(error, OpenError::Unreachable { .. });
-                    let is_lost =
-                        matches!(fault, Fault::LoseRequest | Fault::LoseAnswer | Fault::Truncate(_));
-                    assert!(
-                        is_unreachable && is_lost,
-                        "{dialect:?}, {fault:?} for the {nth}th: {}",
-                        line(&error)
-                    );
+                    panic!("{dialect:?}, {fault:?} for the {nth}th: {}", line(&error));
                 }
+                assert_eq!(cloud.keys(), ["partwise.json"], "{dialect:?}, {fault:?} for the {nth}th");
             }
         }
     }
