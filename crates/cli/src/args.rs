@@ -37,7 +37,7 @@ impl Arguments {
         };
         Self::command().mut_subcommands(|command| match command.get_name() {
             "check" => without(command, &[]),
-            "serve" => without(command, &["store"]),
+            "serve" => without(command, &["store", "ca_cert", "no_store_probe"]),
             "uploads" => command.mut_subcommands(|command| match command.get_name() {
                 "list" => without(command, &[]),
                 _ => command,
@@ -88,7 +88,10 @@ pub(crate) struct ServiceArguments {
     /// `gs://BUCKET/PREFIX`, or `memory://` for as long as the command runs [default: among the platform's application data].
     #[arg(long, global = true, value_name = "PATH-OR-URL")]
     pub(crate) store: Option<String>,
-    /// Also trust the certificates in this PEM file.
+    /// Do not try out a store elsewhere before it is used: for credentials that may not delete. Where it overwrites, files are lost.
+    #[arg(long, global = true)]
+    pub(crate) no_store_probe: bool,
+    /// Also trust the certificates in this PEM file, for the service or for a store elsewhere.
     #[arg(long, global = true, value_name = "FILE")]
     pub(crate) ca_cert: Option<PathBuf>,
     /// Send the key over plain http to another machine too; anyone on the way there can read it.

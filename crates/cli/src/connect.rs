@@ -67,7 +67,7 @@ impl<'e, E: Environment> Connection<'e, E> {
         let sent = service.account_headers(environment)?;
         let (builder, is_lasting, embedded) = match &service.reach {
             Reach::Embedded { store } => {
-                let opened = store::open(store.as_deref(), Durability::Strict, store::Missing::Make)?;
+                let opened = store::open(store, Durability::Strict, store::Missing::Make)?;
                 // The server is called where it stands: no socket, no port, and nobody else on the machine
                 // can reach it.
                 let server = Server::builder(opened.store)
@@ -148,13 +148,16 @@ fn in_the_clear<T>(builder: ClientBuilder<T>, is_allowed: bool) -> Result<Client
 }
 
 fn stack(ca_cert: Option<&Path>, proxy: Proxy) -> Result<Stack, Report> {
-    let mut options = StackOptions::new().connections(CONNECTIONS).proxy(proxy);
-    if let Some(path) = ca_cert {
-        let name = format!("--ca-cert {}", path.display());
-        let pem = fs::read(path).map_err(|cause| Report::because(&name, &cause))?;
-        options = options.trust_ca_pem(&pem).map_err(|cause| Report::because(&name, &cause))?;
-    }
-    Ok(Stack::new(options))
+    let options = StackOptions::new().connections(CONNECTIONS).proxy(proxy);
+    Ok(Stack::new(trusting(options, ca_cert)?))
+}
+
+/// The options with the certificates of `--ca-cert`.
+pub(crate) fn trusting(options: StackOptions, ca_cert: Option<&Path>) -> Result<StackOptions, Report> {
+    let Some(path) = ca_cert else { return Ok(options) };
+    let name = format!("--ca-cert {}", path.display());
+    let pem = fs::read(path).map_err(|cause| Report::because(&name, &cause))?;
+    options.trust_ca_pem(&pem).map_err(|cause| Report::because(&name, &cause))
 }
 
 /// With the headers that say on whose behalf the service is used.

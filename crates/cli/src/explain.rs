@@ -27,6 +27,10 @@ use crate::{
 
 const UPLOAD_AGAIN: &str = "upload it again when nothing writes to it any more";
 
+/// What is done about a certificate that nobody trusted has signed.
+pub(crate) const CERTIFICATES: &str =
+    "--ca-cert FILE trusts another CA's certificate, SSL_CERT_FILE a whole file of them";
+
 /// What is done about a page: it is no answer of this API, whatever its status.
 const IN_FRONT: &str = "something in front of the service answered in its place: sign in to this network, or look at the proxy, firewall or gateway on the way";
 
@@ -312,9 +316,7 @@ fn sizes_apart(length: u64, limit: u64) -> (String, String) {
 
 fn stack_hint(cause: &(dyn StdError + 'static)) -> Option<String> {
     if let Some(TlsError::UnknownIssuer | TlsError::CaCertificate) = cause.downcast_ref() {
-        return Some(
-            "--ca-cert FILE trusts another CA's certificate, SSL_CERT_FILE a whole file of them".into(),
-        );
+        return Some(CERTIFICATES.into());
     }
     match cause.downcast_ref()? {
         StackError::Connect(ConnectError::Resolve { .. }) => {

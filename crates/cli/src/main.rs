@@ -92,7 +92,7 @@ fn run(arguments: &Arguments) -> Result<(), Report> {
 async fn dispatch(arguments: &Arguments) -> Result<(), Report> {
     if let Command::Serve(serve) = &arguments.command {
         arguments.service.refuse_for_serve()?;
-        return serve::run(serve, arguments.service.store.as_deref(), &ProcessEnvironment).await;
+        return serve::run(serve, &arguments.service.store_settings(), &ProcessEnvironment).await;
     }
     if let Command::Uploads(UploadsCommand::List(list)) = &arguments.command {
         arguments.service.refuse_without_service("uploads list")?;

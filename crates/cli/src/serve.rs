@@ -25,7 +25,7 @@ const MOST_THREADS: usize = 16;
 /// Serves until it is asked to stop.
 pub(crate) async fn run(
     arguments: &ServeArguments,
-    store: Option<&str>,
+    store: &store::Settings,
     environment: &impl Environment,
 ) -> Result<(), Report> {
     let addresses = resolve(&arguments.listen).await?;

@@ -11,6 +11,7 @@ use crate::{
     args::{Provider, ServiceArguments},
     environment::Environment,
     report::Report,
+    store,
 };
 
 /// Has the meaning of `--allow-plain-http` when it is 1.
@@ -70,7 +71,7 @@ fn is_quoted(secret: &str) -> bool {
 #[derive(Debug)]
 pub(crate) enum Reach {
     /// It runs inside this process, over this store.
-    Embedded { store: Option<String> },
+    Embedded { store: store::Settings },
     /// Over the network, trusting these certificates too.
     Network { ca_cert: Option<PathBuf>, plain_http: bool },
 }
@@ -80,29 +81,31 @@ impl ServiceArguments {
     pub(crate) fn refuse_for_serve(&self) -> Result<(), Report> {
         self.refuse_for(
             "serve",
+            &[],
             "it says which service to use; serve is one and speaks to every kind of client",
         )
     }
 
     /// Refuses what a command that uses no service would silently ignore.
     pub(crate) fn refuse_without_service(&self, command: &str) -> Result<(), Report> {
-        let hint = format!("{command} looks at this machine alone");
-        if self.store.is_some() {
-            return Err(Report::usage(format!("--store has no meaning for {command}")).hint(hint));
-        }
-        self.refuse_for(command, &hint)
+        let of_stores = [
+            ("--store", self.store.is_some()),
+            ("--no-store-probe", self.no_store_probe),
+            ("--ca-cert", self.ca_cert.is_some()),
+        ];
+        self.refuse_for(command, &of_stores, &format!("{command} looks at this machine alone"))
     }
 
-    fn refuse_for(&self, command: &str, hint: &str) -> Result<(), Report> {
+    /// Refuses these flags that are given, and those that name another service.
+    fn refuse_for(&self, command: &str, more: &[(&str, bool)], hint: &str) -> Result<(), Report> {
         let given = [
             ("--provider", self.provider.is_some()),
             ("--endpoint", self.endpoint.is_some()),
             ("--api-version", self.api_version.is_some()),
             ("--local", self.local),
-            ("--ca-cert", self.ca_cert.is_some()),
             ("--allow-plain-http", self.allow_plain_http),
         ];
-        match given.into_iter().find(|(_, given)| *given) {
+        match given.iter().chain(more).find(|(_, given)| *given) {
             Some((flag, _)) => Err(Report::usage(format!("{flag} has no meaning for {command}")).hint(hint)),
             None => Ok(()),
         }
@@ -114,7 +117,7 @@ impl ServiceArguments {
         let provider = self.provider.unwrap_or(Provider::Openai);
         let dialect = self.dialect(provider, environment)?;
         let (api, reach) = if self.local {
-            let reach = Reach::Embedded { store: self.store.clone() };
+            let reach = Reach::Embedded { store: self.store_settings() };
             (Api::at(EMBEDDED_ORIGIN, dialect).map_err(|cause| Report::of(&cause))?, reach)
         } else {
             let plain_http = self.allow_plain_http || environment.flag(PLAIN_HTTP)?;
@@ -126,20 +129,30 @@ impl ServiceArguments {
         Ok(Service { api, reach, endpoint_from, version_is_open, provider })
     }
 
+    /// The store of the embedded server, or of `serve`.
+    pub(crate) fn store_settings(&self) -> store::Settings {
+        store::Settings {
+            named: self.store.clone(),
+            ca_cert: self.ca_cert.clone(),
+            is_probed: !self.no_store_probe,
+        }
+    }
+
     fn refuse_contradictions(&self) -> Result<(), Report> {
         if self.local && self.endpoint.is_some() {
             return Err(Report::usage("--local and --endpoint name two services").hint("give one of them"));
         }
-        let over_the_network =
-            [("--ca-cert", self.ca_cert.is_some()), ("--allow-plain-http", self.allow_plain_http)];
-        if let Some((flag, _)) = over_the_network.into_iter().find(|(_, given)| self.local && *given) {
-            return Err(Report::usage(format!(
-                "{flag} has no meaning with --local: nothing goes over the network"
-            )));
+        if self.local && self.allow_plain_http {
+            return Err(Report::usage(
+                "--allow-plain-http has no meaning with --local: no key goes over the network",
+            ));
         }
-        if !self.local && self.store.is_some() {
-            return Err(Report::usage("--store says where the embedded server keeps its files")
-                .hint("add --local to use the embedded server"));
+        let of_the_embedded = [
+            ("--store says where the embedded server keeps its files", self.store.is_some()),
+            ("--no-store-probe is about the store of the embedded server", self.no_store_probe),
+        ];
+        if let Some((message, _)) = of_the_embedded.into_iter().find(|(_, given)| !self.local && *given) {
+            return Err(Report::usage(message).hint("add --local to use the embedded server"));
         }
         if self.api_version.is_some() && self.provider.unwrap_or(Provider::Openai) == Provider::Openai {
             return Err(Report::usage("--api-version is Azure's: OpenAI has none")

@@ -1,11 +1,13 @@
 //! The store of `--local` and `serve`.
 
-use std::{error::Error, fs, io, iter, path::PathBuf};
+use std::{error::Error, fs, io, path::PathBuf};
 
+use partwise::stack::{StackOptions, TlsError};
+use partwise_protocol::transport::causes;
 use partwise_server::{Durability, OpenError, Store};
 use percent_encoding::percent_decode_str;
 
-use crate::report::Report;
+use crate::{connect::trusting, explain::CERTIFICATES, report::Report};
 
 /// The values that `--store` takes.
 const KINDS: &str =
@@ -45,6 +47,31 @@ impl<'a> Named<'a> {
     }
 }
 
+/// The store that the arguments name, and the way to it.
+#[derive(Clone, Debug)]
+pub(crate) struct Settings {
+    /// The value of `--store`.
+    pub(crate) named: Option<String>,
+    /// Certificates to trust besides the system's.
+    pub(crate) ca_cert: Option<PathBuf>,
+    /// Whether one elsewhere is tried out first.
+    pub(crate) is_probed: bool,
+}
+
+impl Settings {
+    /// Refuses what has a meaning for stores elsewhere alone.
+    fn refuse_for_here(&self) -> Result<(), Report> {
+        let message = if self.ca_cert.is_some() {
+            "--ca-cert has no meaning for a store on this machine: nothing goes over the network"
+        } else if !self.is_probed {
+            "--no-store-probe has no meaning for a store on this machine: only those elsewhere are tried out"
+        } else {
+            return Ok(());
+        };
+        Err(Report::usage(message).hint("name a store elsewhere with --store, or leave the flag out"))
+    }
+}
+
 /// A store that is open.
 #[derive(Debug)]
 pub(crate) struct Opened {
@@ -62,8 +89,8 @@ pub(crate) enum Missing {
 }
 
 /// Opens the store that `--store` names, by default a folder among the platform's application data.
-pub(crate) fn open(named: Option<&str>, durability: Durability, missing: Missing) -> Result<Opened, Report> {
-    let folder = match named {
+pub(crate) fn open(settings: &Settings, durability: Durability, missing: Missing) -> Result<Opened, Report> {
+    let folder = match settings.named.as_deref() {
         None => default_folder()?,
         Some("") => return Err(Report::usage("--store is empty").hint(KINDS)),
         Some(named) => match Named::of(named) {
@@ -74,20 +101,24 @@ pub(crate) fn open(named: Option<&str>, durability: Durability, missing: Missing
                 ))
                 .hint("leave out --require-existing, or name a folder"));
             }
-            Named::Memory => return Ok(Opened { store: Store::memory(), identity: None }),
+            Named::Memory => {
+                settings.refuse_for_here()?;
+                return Ok(Opened { store: Store::memory(), identity: None });
+            }
             Named::MemoryPath => {
                 return Err(
                     Report::usage(format!("--store: {named}: a store in memory has no path")).hint(KINDS)
                 );
             }
             Named::File(path) => folder_of(named, path)?,
-            Named::Cloud => return open_cloud(named, missing),
+            Named::Cloud => return open_cloud(named, settings, missing),
             Named::Unknown(scheme) => {
                 return Err(Report::usage(format!("--store: there is no kind of store called {scheme}://"))
                     .hint(KINDS));
             }
         },
     };
+    settings.refuse_for_here()?;
     let store = match missing {
         Missing::Make => Store::local_with(&folder, durability),
         Missing::Refuse => Store::local_existing(&folder, durability),
@@ -105,12 +136,14 @@ pub(crate) fn open(named: Option<&str>, durability: Durability, missing: Missing
 }
 
 /// A store elsewhere. Nothing is sent to it yet.
-fn open_cloud(url: &str, missing: Missing) -> Result<Opened, Report> {
-    let store = Store::cloud(url).map_err(|cause| match &cause {
+fn open_cloud(url: &str, settings: &Settings, missing: Missing) -> Result<Opened, Report> {
+    let options = trusting(StackOptions::new(), settings.ca_cert.as_deref())?;
+    let store = Store::cloud_with(url, options).map_err(|cause| match &cause {
         OpenError::Url { .. } => Report::usage(format!("--store: {cause}")),
         _ => unopened(&cause),
     })?;
     let store = if missing == Missing::Refuse { store.existing() } else { store };
+    let store = if settings.is_probed { store } else { store.without_probe() };
     Ok(Opened { store, identity: Some(url.trim_end_matches('/').to_owned()) })
 }
 
@@ -123,15 +156,20 @@ pub(crate) fn disk_full(what: Option<&str>) -> Report {
 
 /// The report of a store that cannot be opened.
 pub(crate) fn unopened(cause: &(dyn Error + 'static)) -> Report {
-    let causes = iter::successors(Some(cause), |&cause| cause.source());
     let is_full = |cause: &(dyn Error + 'static)| {
         matches!(
             cause.downcast_ref::<io::Error>().map(io::Error::kind),
             Some(io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded)
         )
     };
-    if causes.into_iter().any(is_full) {
+    if causes(cause).any(is_full) {
         return disk_full(None);
+    }
+    let is_untrusted = |cause: &(dyn Error + 'static)| {
+        matches!(cause.downcast_ref(), Some(TlsError::UnknownIssuer | TlsError::CaCertificate))
+    };
+    if causes(cause).any(is_untrusted) {
+        return Report::of(cause).hint(CERTIFICATES);
     }
     match cause.downcast_ref() {
         Some(OpenError::Settings { .. } | OpenError::NoAccess { .. }) => Report::of(cause).hint(SETTINGS),

@@ -151,12 +151,31 @@ fn arguments_that_contradict_each_other_are_refused_wherever_they_stand() {
     error: --local and --endpoint name two services
     hint: give one of them
     ");
-    assert_snapshot!(refused(&["files", "list", "--local", "--ca-cert", "ca.pem"]), @"error: --ca-cert has no meaning with --local: nothing goes over the network");
-    assert_snapshot!(refused(&["files", "list", "--local", "--allow-plain-http"]), @"error: --allow-plain-http has no meaning with --local: nothing goes over the network");
+    assert_snapshot!(refused(&["files", "list", "--local", "--ca-cert", "ca.pem"]), @"
+    error: --ca-cert has no meaning for a store on this machine: nothing goes over the network
+    hint: name a store elsewhere with --store, or leave the flag out
+    ");
+    assert_snapshot!(refused(&["files", "list", "--local", "--allow-plain-http"]), @"error: --allow-plain-http has no meaning with --local: no key goes over the network");
     assert_snapshot!(refused(&["files", "list", "--store", "here"]), @"
     error: --store says where the embedded server keeps its files
     hint: add --local to use the embedded server
     ");
+    assert_snapshot!(refused(&["files", "list", "--no-store-probe"]), @"
+    error: --no-store-probe is about the store of the embedded server
+    hint: add --local to use the embedded server
+    ");
+    for store in ["here", "memory://", "file:///here"] {
+        insta::allow_duplicates! {
+            assert_snapshot!(refused(&["serve", "--store", store, "--no-store-probe"]), @"
+            error: --no-store-probe has no meaning for a store on this machine: only those elsewhere are tried out
+            hint: name a store elsewhere with --store, or leave the flag out
+            ");
+            assert_snapshot!(refused(&["serve", "--store", store, "--ca-cert", "ca.pem"]), @"
+            error: --ca-cert has no meaning for a store on this machine: nothing goes over the network
+            hint: name a store elsewhere with --store, or leave the flag out
+            ");
+        }
+    }
     assert_snapshot!(refused(&["files", "list", "--api-version", "2024-10-21"]), @"
     error: --api-version is Azure's: OpenAI has none
     hint: add --provider azure or --provider azure-v1
@@ -194,13 +213,15 @@ fn help_and_version_are_no_errors() {
     for kind in ["--store <PATH-OR-URL>", "memory://", "file:///"] {
         assert!(help.contains(kind), "{kind} is in\n{help}");
     }
-    let refused = ["--provider", "--endpoint", "--api-version", "--local", "--ca-cert"];
+    let refused = ["--provider", "--endpoint", "--api-version", "--local"];
     for command in [&["check"][..], &["serve"], &["uploads", "list"]] {
         let help = sandbox.run(&[command, &["--help"]].concat()).done();
         for flag in refused {
             assert!(!help.contains(&format!("{flag} ")), "{flag} is refused, and is in\n{help}");
         }
-        assert_eq!(help.contains("--store "), command == ["serve"], "{help}");
+        for flag in ["--store ", "--ca-cert ", "--no-store-probe"] {
+            assert_eq!(help.contains(flag), command == ["serve"], "{flag} in\n{help}");
+        }
     }
     assert!(sandbox.run(&["uploads", "cancel", "--help"]).done().contains("--provider "));
     for command in ["upload", "check", "serve"] {

@@ -1,7 +1,9 @@
 //! `partwise serve` over buckets, in the dialects of three clouds.
 
+use insta::assert_snapshot;
 use partwise_testkit::{
-    cloud::{Dialect, FakeCloud, Fault, Kind, Listening, environment, url},
+    certificates::Authority,
+    cloud::{Dialect, FakeCloud, Fault, Kind, Listening, Seen, environment, url},
     content::noise,
     runtime::background,
 };
@@ -122,5 +124,64 @@ fn a_bucket_that_cannot_be_used_is_told_before_anything_is_served() {
         scene.cloud.on(Kind::Create).every(Fault::Overwrite);
         let told = scene.refused(&url(dialect), &[]);
         assert!(told.contains("overwrites objects"), "{told}");
+    }
+}
+
+#[test]
+fn a_store_that_overwrites_is_served_when_it_is_not_to_be_tried_out() {
+    for dialect in Dialect::ALL {
+        let scene = Scene::new(dialect);
+        scene.cloud.on(Kind::Create).every(Fault::Overwrite);
+        let told = scene.refused(&url(dialect), &[]);
+        assert!(told.contains("overwrites objects"), "{told}");
+        scene.sandbox.write("a.txt", "x");
+        let local = ["upload", "a.txt", "--purpose", "assistants", "--local", "--store", &url(dialect)];
+        let told = scene.sandbox.run_with(&local, &scene.environment()).refused(1);
+        assert!(told.contains("overwrites objects"), "{told}");
+
+        scene.cloud.forget();
+        scene.sandbox.run_with(&[&local[..], &["--no-store-probe"]].concat(), &scene.environment()).done();
+        let serve = ["serve", "--listen", "127.0.0.1:0", "--store", &url(dialect), "--no-store-probe"];
+        let server = Sandbox::started(scene.sandbox.command(&serve), &scene.environment());
+        assert_eq!(server.stop().0, 0);
+        let is_probe = |seen: &Seen| seen.kind == Kind::Create && seen.key.contains("probe/");
+        assert!(!scene.cloud.seen().iter().any(is_probe), "{dialect:?}");
+    }
+}
+
+#[test]
+fn a_store_with_a_certificate_of_another_authority_is_reached_when_that_is_named() {
+    for dialect in Dialect::ALL {
+        let (cloud, authority, sandbox) = (FakeCloud::new(), Authority::new(), Sandbox::new());
+        let listening = background().block_on(cloud.listen_over_tls(authority.acceptor("127.0.0.1")));
+        sandbox.write("ca.pem", authority.pem());
+        sandbox.write("other.pem", Authority::new().pem());
+        sandbox.write("no.pem", "no certificate");
+        sandbox.write("a.txt", "x");
+        let environment = environment(dialect, &listening.endpoint());
+        let environment: Vec<_> = environment.iter().map(|(name, value)| (*name, value.as_str())).collect();
+        let url = url(dialect);
+        let serve = |flags: &[&str]| {
+            let arguments = [&["serve", "--listen", "127.0.0.1:0", "--store", &url], flags].concat();
+            sandbox.command(&arguments)
+        };
+        let refused = |flags: &[&str]| {
+            let ran = serve(flags).envs(environment.iter().copied()).output().unwrap();
+            Ran::of(ran).refused(1)
+        };
+        let told = refused(&["--ca-cert", "other.pem"]);
+        assert!(told.contains("its certificate is signed by nobody that is trusted here"), "{told}");
+        assert!(told.contains("\nhint: --ca-cert FILE trusts another CA's certificate"), "{told}");
+        insta::allow_duplicates! {
+            assert_snapshot!(refused(&["--ca-cert", "missing.pem"]), @"error: --ca-cert missing.pem: No such file or directory (os error 2)");
+            assert_snapshot!(refused(&["--ca-cert", "no.pem"]), @"error: --ca-cert no.pem: there is no certificate in the given CA certificates: they must be in PEM format");
+        }
+        assert_eq!(cloud.seen(), [], "{dialect:?}");
+
+        let server = Sandbox::started(serve(&["--ca-cert", "ca.pem"]), &environment);
+        assert_eq!(server.stop().0, 0);
+        let local = ["upload", "a.txt", "--purpose", "assistants", "--local", "--store", &url];
+        sandbox.run_with(&[&local[..], &["--ca-cert", "ca.pem"]].concat(), &environment).done();
+        assert!(cloud.count(Kind::Create) > 0, "{dialect:?}");
     }
 }

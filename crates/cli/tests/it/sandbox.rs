@@ -110,7 +110,8 @@ impl Sandbox {
         command
     }
 
-    fn started(mut command: Command, environment: &[(&str, &str)]) -> Serving {
+    /// A server that is started by this command.
+    pub(crate) fn started(mut command: Command, environment: &[(&str, &str)]) -> Serving {
         command.envs(environment.iter().copied()).stdout(Stdio::piped()).stderr(Stdio::piped());
         let mut child = command.spawn().unwrap();
         let mut first_line = String::new();

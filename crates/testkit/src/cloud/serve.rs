@@ -16,6 +16,7 @@ use object_store::{
     },
 };
 use tokio::{
+    io::{AsyncRead, AsyncWrite},
     net::{TcpListener, TcpStream},
     task::{AbortHandle, JoinSet, yield_now},
     time::sleep,
@@ -132,6 +133,7 @@ fn interrupted(error: io::Error) -> HttpError {
 /// A store that listens at a socket, until this is dropped.
 #[derive(Debug)]
 pub struct Listening {
+    scheme: &'static str,
     address: SocketAddr,
     task: AbortHandle,
 }
@@ -140,7 +142,7 @@ impl Listening {
     /// Returns the origin that it listens at, which is the endpoint of all dialects.
     #[must_use]
     pub fn endpoint(&self) -> String {
-        format!("http://{}", self.address)
+        format!("{}://{}", self.scheme, self.address)
     }
 }
 
@@ -156,20 +158,46 @@ impl FakeCloud {
     /// # Panics
     /// When there is none.
     pub async fn listen(&self) -> Listening {
+        self.listen_with("http", Self::serve).await
+    }
+
+    /// Listens at a socket of this machine, behind TLS.
+    ///
+    /// # Panics
+    /// When there is none.
+    #[cfg(feature = "net")]
+    pub async fn listen_over_tls(&self, tls: tokio_rustls::TlsAcceptor) -> Listening {
+        let serve = move |cloud: Self, stream| {
+            let tls = tls.clone();
+            async move {
+                // Who does not trust the certificate ends it here.
+                if let Ok(stream) = tls.accept(stream).await {
+                    cloud.serve(stream).await;
+                }
+            }
+        };
+        self.listen_with("https", serve).await
+    }
+
+    async fn listen_with<F: Future<Output = ()> + Send + 'static>(
+        &self,
+        scheme: &'static str,
+        serve: impl Fn(Self, TcpStream) -> F + Send + 'static,
+    ) -> Listening {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let (address, cloud) = (listener.local_addr().unwrap(), self.clone());
         let task = tokio::spawn(async move {
             // With it end the connections.
             let mut connections = JoinSet::new();
             while let Ok((stream, _)) = listener.accept().await {
-                connections.spawn(cloud.clone().serve(stream));
+                stream.set_nodelay(true).unwrap();
+                connections.spawn(serve(cloud.clone(), stream));
             }
         });
-        Listening { address, task: task.abort_handle() }
+        Listening { scheme, address, task: task.abort_handle() }
     }
 
-    async fn serve(self, stream: TcpStream) {
-        stream.set_nodelay(true).unwrap();
+    async fn serve(self, stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static) {
         let service = service_fn(move |request: http::Request<Incoming>| {
             let cloud = self.clone();
             async move {
