@@ -8,7 +8,7 @@
 
 use std::{
     collections::HashMap,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{Arc, Mutex, MutexGuard, PoisonError, Weak},
     time::Duration,
 };
 
@@ -17,6 +17,7 @@ use tokio::{
     time::{Instant, timeout},
 };
 
+use super::gathered::Blocks;
 use crate::store::StoreError;
 
 /// The size of a piece. S3 wants at least 5 MiB, and at most 10,000 of them.
@@ -54,6 +55,8 @@ struct Budget {
     leader: Option<Leader>,
     last_revoked: Option<Instant>,
     next_id: u64,
+    /// There as long as anybody writes.
+    blocks: Weak<Blocks>,
 }
 
 /// Who may use the last piece, and since when.
@@ -91,12 +94,13 @@ enum Taken {
 pub(super) struct Held {
     memory: PieceMemory,
     id: u64,
+    blocks: Arc<Blocks>,
 }
 
 impl Default for Shared {
     fn default() -> Self {
-        let (writers, leader, last_revoked) = Default::default();
-        let budget = Budget { free: TOGETHER, writers, leader, last_revoked, next_id: 0 };
+        let (writers, leader, last_revoked, blocks) = Default::default();
+        let budget = Budget { free: TOGETHER, writers, leader, last_revoked, next_id: 0, blocks };
         Self { budget: Mutex::new(budget), changed: Notify::new() }
     }
 }
@@ -107,8 +111,10 @@ impl PieceMemory {
         let id = budget.next_id;
         budget.next_id += 1;
         budget.writers.insert(id, Writer::default());
+        let blocks = budget.blocks.upgrade().unwrap_or_default();
+        budget.blocks = Arc::downgrade(&blocks);
         drop(budget);
-        Held { memory: self.clone(), id }
+        Held { memory: self.clone(), id, blocks }
     }
 
     fn budget(&self) -> MutexGuard<'_, Budget> {
@@ -207,6 +213,11 @@ impl Held {
             // A leader's time passes without a word.
             let _ = timeout(LONGEST_IDLE, changed).await;
         }
+    }
+
+    /// The blocks that all writers share.
+    pub(super) fn blocks(&self) -> Arc<Blocks> {
+        self.blocks.clone()
     }
 
     /// Gives all back: the piece is stored.

@@ -61,7 +61,8 @@ impl<N> BlobWriter<N> {
         let buffer = if store.is_exact() {
             Buffer::Near { gathered: PutPayloadMut::new(), share: budget.join() }
         } else {
-            Buffer::Pieces { gathered: Gathered::default(), held: Arc::new(store.pieces.join()) }
+            let held = Arc::new(store.pieces.join());
+            Buffer::Pieces { gathered: Gathered::new(held.blocks()), held }
         };
         Self { store, place, buffer, total: 0, unfinished: None }
     }
