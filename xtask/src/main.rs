@@ -11,6 +11,7 @@ mod contract;
 mod instructions;
 mod layers;
 mod line;
+mod memory;
 mod samples;
 mod simulate;
 mod soak;
@@ -67,6 +68,8 @@ enum Task {
         #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
         arguments: Vec<String>,
     },
+    /// Upload large files beside slow clients through a server over a store elsewhere, and measure the server's memory.
+    Memory(memory::Options),
     /// Hold the contract and the types to documented samples.
     Samples {
         /// A folder of samples with an index.json; docs/contract/samples by default.
@@ -108,6 +111,7 @@ fn run(task: Task) -> Result<()> {
         Task::Instructions { write: false } => instructions::check(&root),
         Task::Layers => layers::check(&root),
         Task::Line { arguments } => line::line(&root, &arguments),
+        Task::Memory(options) => memory::memory(&root, &options),
         Task::Samples { folder } => samples::run(&root, folder.as_deref()),
         Task::Simulate { seeds } => simulate::simulate(&root, seeds),
         Task::Soak(options) => soak::soak(&root, &options),

@@ -10,6 +10,7 @@ mod content;
 mod disk;
 mod findings;
 mod http;
+mod memory;
 mod run;
 mod samples;
 mod server;
@@ -28,6 +29,9 @@ use clap::Parser;
 enum Task {
     /// Soak, and print what was found; the exit status is 1 if anything was.
     Run(run::Options),
+    /// Upload large files beside slow clients, and measure the memory of the server; the exit status is 1 if it is too much, or a
+    /// client was not served.
+    Memory(memory::Options),
     /// Become a command that is killed when the process that started it has ended.
     Tethered {
         /// The number of the process that starts it.
@@ -48,9 +52,14 @@ fn main() -> ExitCode {
     }
 }
 
+fn code(held: bool) -> ExitCode {
+    if held { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+}
+
 fn run(task: Task) -> Result<ExitCode> {
     match task {
-        Task::Run(options) => Ok(if run::run(&options)? { ExitCode::SUCCESS } else { ExitCode::FAILURE }),
+        Task::Run(options) => Ok(code(run::run(&options)?)),
+        Task::Memory(options) => Ok(code(memory::run(&options)?)),
         Task::Tethered { parent, command } => tether::run(parent, &command),
     }
 }
