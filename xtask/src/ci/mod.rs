@@ -6,6 +6,7 @@ mod command;
 mod commands;
 mod examples;
 mod features;
+mod guide;
 mod large_file;
 mod main_job;
 mod node;
@@ -49,6 +50,7 @@ const JOBS: &[Job] = &[
     Job { name: "node", run: node::client },
     Job { name: "main-job", run: main_job::run },
     Job { name: "stores", run: stores::run },
+    Job { name: "guide", run: guide::run },
 ];
 
 /// The names of the jobs, for the command line.

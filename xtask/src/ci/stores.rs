@@ -47,20 +47,33 @@ pub(super) fn run(root: &Path) -> Result<()> {
         logs: target(root)?.join("stores/logs"),
     };
     for service in [Service::Radosgw, Service::Azurite] {
-        hold(root, &programs, service).with_context(|| service.name())?;
+        let test = |store: &Store| served_by(root, &programs, service, store);
+        over(root, &programs.logs, service, service.name(), test).with_context(|| service.name())?;
     }
-    let rclone = programs.start(root, Service::Rclone, 1)?;
-    programs.is_refused(
-        rclone.give_to(&mut programs.serve(&rclone.url(""))),
-        "overwrites objects that are to be created only if they are not there",
-    )
+    over(root, &programs.logs, Service::Rclone, Service::Rclone.name(), |rclone| {
+        programs.is_refused(
+            rclone.give_to(&mut programs.serve(&rclone.url(""))),
+            "overwrites objects that are to be created only if they are not there",
+        )
+    })
 }
 
-/// Tests with one store, and with a fresh one where its own process has ended: that alone says nothing about the server.
-fn hold(root: &Path, programs: &Programs, service: Service) -> Result<()> {
+/// Tests with a store, and with a fresh one where its own process has ended: that alone says nothing about the server. The store's
+/// logs stay, in a folder of `logs` that has this name in its own.
+pub(super) fn over(
+    root: &Path,
+    logs: &Path,
+    service: Service,
+    name: &str,
+    test: impl Fn(&Store) -> Result<()>,
+) -> Result<()> {
     for number in 1.. {
-        let mut store = programs.start(root, service, number)?;
-        let held = served_by(root, programs, service, &store);
+        let folder = logs.join(format!("{name}-store-{number}"));
+        if folder.exists() {
+            fs::remove_dir_all(&folder)?;
+        }
+        let mut store = Store::start(root, service, &folder)?;
+        let held = test(&store);
         match store.check() {
             Ok(()) => {
                 held?;
@@ -110,15 +123,6 @@ fn without_rights<'c>(store: &Store, command: &'c mut Command) -> &'c mut Comman
 }
 
 impl Programs {
-    /// Starts a store, whose logs stay after its end.
-    fn start(&self, root: &Path, service: Service, number: usize) -> Result<Store> {
-        let folder = self.logs.join(format!("{}-store-{number}", service.name()));
-        if folder.exists() {
-            fs::remove_dir_all(&folder)?;
-        }
-        Store::start(root, service, &folder)
-    }
-
     /// A server at a store, which is ended if it serves.
     fn serve(&self, url: &str) -> Command {
         let mut command = Command::new("timeout");

@@ -5,7 +5,7 @@
 
 mod azurite;
 mod ceph_conf;
-mod process;
+pub(crate) mod process;
 mod radosgw;
 mod rclone;
 mod signature;
@@ -25,7 +25,7 @@ use self::process::Process;
 use crate::workspace;
 
 /// The bucket, or the container, that each store has.
-const BUCKET: &str = "test";
+pub(crate) const BUCKET: &str = "test";
 /// The variable that names a store to the tests of the server.
 const TEST_STORE: &str = "PARTWISE_TEST_STORE";
 
@@ -168,6 +168,6 @@ fn s3_environment(port: u16, access_key: &str, secret_key: &str) -> Vec<(&'stati
 }
 
 /// The folder in which services are installed.
-fn tools(root: &Path) -> Result<PathBuf> {
+pub(crate) fn tools(root: &Path) -> Result<PathBuf> {
     Ok(workspace::target(root)?.join("stores"))
 }

@@ -24,7 +24,7 @@ pub(super) struct Process {
 }
 
 /// A command that becomes `program`, which the kernel kills when the thread that has started it ends.
-pub(super) fn tethered(program: impl AsRef<OsStr>) -> Command {
+pub(crate) fn tethered(program: impl AsRef<OsStr>) -> Command {
     let mut command = Command::new("setpriv");
     command.args(["--pdeathsig", "KILL", "--"]).arg(program);
     command
@@ -40,9 +40,17 @@ pub(super) fn output(command: &mut Command) -> Result<String> {
     Ok(String::from_utf8(output.stdout)?)
 }
 
-/// A port of 127.0.0.1 that is free now. Another process may take it before it is used.
-pub(super) fn free_port() -> Result<u16> {
-    Ok(TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?.local_addr()?.port())
+/// Ports of 127.0.0.1 that are free now. Other processes may take them before they are used.
+pub(crate) fn free_ports<const N: usize>() -> Result<[u16; N]> {
+    let mut ports = [0; N];
+    // All at once, so that none is found twice.
+    let mut listeners = Vec::new();
+    for port in &mut ports {
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?;
+        *port = listener.local_addr()?.port();
+        listeners.push(listener);
+    }
+    Ok(ports)
 }
 
 pub(super) fn pause() {

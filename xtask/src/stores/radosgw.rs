@@ -7,7 +7,7 @@ use std::process::Command;
 use anyhow::{Context, Result};
 
 use super::ceph_conf::conf;
-use super::process::{Process, free_port, output, tethered};
+use super::process::{Process, free_ports, output, tethered};
 use super::{BUCKET, Service, Store, s3_environment, signature};
 
 const ACCESS_KEY: &str = "partwise";
@@ -46,7 +46,7 @@ struct Cluster {
 impl Cluster {
     fn start(folder: &Path) -> Result<Store> {
         fs::create_dir(folder)?;
-        let (id, monitor_port, port) = (new_uuid()?, free_port()?, free_port()?);
+        let (id, [monitor_port, port]) = (new_uuid()?, free_ports()?);
         let cluster = Self { folder: folder.to_owned(), port };
         fs::write(cluster.conf(), conf(folder, &id, monitor_port, port))?;
         cluster.make_keys()?;
