@@ -121,5 +121,9 @@ impl Line {
 }
 
 fn shortest(attempts: u32) -> Duration {
+    // Once in six attempts it is short, so that a line that is cut every few seconds does not cut each.
+    if attempts > 0 && attempts % 6 == 0 {
+        return 2 * SECOND;
+    }
     (SECOND * attempts).min(LONGEST * 4 / 5)
 }

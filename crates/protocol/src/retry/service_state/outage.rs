@@ -16,6 +16,10 @@ const STEP: Duration = Duration::from_secs(1);
 const LONGEST: Duration = Duration::from_secs(5);
 /// By so much a wait may be longer, so that many clients do not come back at once.
 const SPREAD: f64 = 0.25;
+/// Once in so many attempts the wait is short: on a line that is cut every few seconds, those that waited long all leave shortly
+/// before a cut.
+const SHORT_ONE_IN: u32 = 6;
+const SHORT: Duration = Duration::from_secs(2);
 /// While one request finds out, the others look again after this.
 const LOOK_AGAIN: Duration = Duration::from_secs(1);
 
@@ -271,5 +275,26 @@ fn wait(attempts: u32, random: u64) -> Duration {
 }
 
 fn shortest_wait(attempts: u32) -> Duration {
+    if attempts > 0 && attempts % SHORT_ONE_IN == 0 {
+        return SHORT;
+    }
     STEP.saturating_mul(attempts).min(LONGEST.div_f64(1.0 + SPREAD))
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    proptest! {
+        /// One that leaves in the first half of the time between two cuts gets through.
+        #[test]
+        fn on_a_line_that_is_cut_at_regular_times_some_attempt_leaves_long_before_the_next_cut(
+            every in 5.0f64..90.0, randoms in prop::collection::vec(any::<u64>(), SHORT_ONE_IN as usize), first in 1u32..1000,
+        ) {
+            let leaves = (first..).zip(randoms).map(|(attempts, random)| wait(attempts, random).as_secs_f64() % every);
+            prop_assert!(leaves.into_iter().any(|after| after <= every / 2.0));
+        }
+    }
 }
