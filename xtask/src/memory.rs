@@ -9,7 +9,7 @@ use anyhow::{Context, Result};
 use clap::Args;
 
 use crate::stores::{Service, Store};
-use crate::workspace::{built, cargo, run};
+use crate::workspace::{released, run};
 
 /// The store, and the load.
 #[derive(Args)]
@@ -27,9 +27,7 @@ pub(crate) struct Options {
 
 /// Builds the command and what loads it, starts the store, and measures.
 pub(crate) fn memory(root: &Path, options: &Options) -> Result<()> {
-    // One after the other: together they would share their features, and the command would not be the one that people have.
-    let release = |package| built(&mut cargo(root, ["build", "--release", "--package", package]));
-    let (partwise, soak) = (release("partwise-cli")?, release("partwise-soak")?);
+    let (partwise, soak) = (released(root, "partwise-cli")?, released(root, "partwise-soak")?);
     let target = soak.ancestors().nth(2).context("cargo builds in target/release")?;
     let folder = options.dir.clone().unwrap_or_else(|| target.join("memory"));
     let of_store = folder.join("store");

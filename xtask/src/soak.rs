@@ -6,7 +6,7 @@ use std::process::Command;
 use anyhow::{Context, Result};
 use clap::Args;
 
-use crate::workspace::{built, cargo, run};
+use crate::workspace::{released, run};
 
 /// The length and the place of a soak.
 #[derive(Args)]
@@ -41,9 +41,7 @@ pub(crate) struct Options {
 
 /// Builds the command and what loads it, and soaks.
 pub(crate) fn soak(root: &Path, options: &Options) -> Result<()> {
-    // One after the other: together they would share their features, and the command would not be the one that people have.
-    let release = |package| built(&mut cargo(root, ["build", "--release", "--package", package]));
-    let (partwise, soak) = (release("partwise-cli")?, release("partwise-soak")?);
+    let (partwise, soak) = (released(root, "partwise-cli")?, released(root, "partwise-soak")?);
     let target = soak.ancestors().nth(2).context("cargo builds in target/release")?;
     let folder = options.dir.clone().unwrap_or_else(|| target.join("soak"));
     let mut command = Command::new(soak);

@@ -88,3 +88,8 @@ pub(crate) fn built(command: &mut Command) -> Result<PathBuf> {
     });
     executable.context("cargo names no executable that it has built")
 }
+
+/// Builds one package as people have it, and finds its executable. Built together, several would share their features.
+pub(crate) fn released(root: &Path, package: &str) -> Result<PathBuf> {
+    built(&mut cargo(root, ["build", "--release", "--package", package]))
+}

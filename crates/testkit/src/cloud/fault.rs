@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use partwise_server::testing::Schedule;
+
 use super::{FakeCloud, request::Kind};
 
 /// A fault of the store, or of the way to it.
@@ -40,17 +42,7 @@ pub(super) struct Faults(Vec<Rule>);
 struct Rule {
     kind: Option<Kind>,
     key: String,
-    which: Which,
-    fault: Fault,
-    /// The requests that came since the rule was added.
-    seen: u64,
-}
-
-#[derive(Clone, Copy, Debug)]
-enum Which {
-    Nth(u64),
-    First(u64),
-    Every,
+    schedule: Schedule<Fault>,
 }
 
 /// The requests that a fault is for.
@@ -75,22 +67,22 @@ impl<'a> Requests<'a> {
 
     /// Gives the `number`th this fault, counted from 1.
     pub fn nth(self, number: u64, fault: Fault) {
-        self.add(Which::Nth(number), fault);
+        self.add(Schedule::new().nth(number, fault));
     }
 
     /// Gives the first `count` this fault.
     pub fn first(self, count: u64, fault: Fault) {
-        self.add(Which::First(count), fault);
+        self.add(Schedule::new().first(count, fault));
     }
 
     /// Gives all of them this fault.
     pub fn every(self, fault: Fault) {
-        self.add(Which::Every, fault);
+        self.add(Schedule::new().every(fault));
     }
 
-    fn add(self, which: Which, fault: Fault) {
+    fn add(self, schedule: Schedule<Fault>) {
         let Self { cloud, kind, key } = self;
-        cloud.faults().0.push(Rule { kind, key, which, fault, seen: 0 });
+        cloud.faults().0.push(Rule { kind, key, schedule });
     }
 }
 
@@ -102,15 +94,9 @@ impl Faults {
             rule.kind.is_none_or(|meant| meant == kind) && keys.iter().any(|key| key.contains(&rule.key))
         };
         for rule in self.0.iter_mut().filter(|rule| is_meant(rule)) {
-            rule.seen += 1;
-            let is_hit = match rule.which {
-                Which::Nth(number) => rule.seen == number,
-                Which::First(count) => rule.seen <= count,
-                Which::Every => true,
-            };
-            if is_hit {
-                found = found.or(Some(rule.fault));
-            }
+            // Each rule counts, also behind one that decides.
+            let fault = rule.schedule.advance();
+            found = found.or(fault);
         }
         found
     }

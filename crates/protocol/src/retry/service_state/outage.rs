@@ -11,7 +11,8 @@ use super::{
 };
 use crate::transport::FailureKind;
 
-/// The wait before the first attempt to reach the service again, at least; each failed attempt makes it longer by as much.
+/// The wait before the first attempt to reach the service again, at least; each failed attempt makes it longer by as much, up to
+/// [`LONGEST`] with its spread.
 const STEP: Duration = Duration::from_secs(1);
 const LONGEST: Duration = Duration::from_secs(5);
 /// By so much a wait may be longer, so that many clients do not come back at once.
